@@ -1,0 +1,57 @@
+"""Time, handed in: instants are milliseconds UTC, spans come from a clock that never jumps."""
+
+import threading
+import time
+from typing import Protocol
+
+
+class Clock(Protocol):
+    def now_ms(self) -> int:
+        """The instant, in milliseconds UTC."""
+        ...
+
+    def monotonic_ms(self) -> int:
+        """A reading for measuring spans; its zero means nothing."""
+        ...
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now_ms(self) -> int:
+        return time.time_ns() // 1_000_000
+
+    def monotonic_ms(self) -> int:
+        return time.monotonic_ns() // 1_000_000
+
+
+class ManualClock:
+    """A clock that moves only when told to: replay and tests."""
+
+    def __init__(self, now_ms: int = 0) -> None:
+        self._now_ms = now_ms
+        self._elapsed_ms = 0
+        self._lock = threading.Lock()  # one thread advances while others read both values
+
+    def now_ms(self) -> int:
+        with self._lock:
+            return self._now_ms
+
+    def monotonic_ms(self) -> int:
+        with self._lock:
+            return self._elapsed_ms
+
+    def advance(self, span_ms: int) -> None:
+        """Let both clocks run forward by ``span_ms``."""
+        with self._lock:
+            self._now_ms += span_ms
+            self._elapsed_ms += span_ms
+
+    def advance_to(self, instant_ms: int) -> None:
+        """Let the clock run forward to an instant; an earlier one changes nothing."""
+        self.advance(max(0, instant_ms - self.now_ms()))
+
+    def step(self, span_ms: int) -> None:
+        """Move the wall clock alone, as an operator or NTP would."""
+        with self._lock:
+            self._now_ms += span_ms
