@@ -1,0 +1,61 @@
+"""Why we traded, or did not: a stored verdict for every liquidation of a configured symbol."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import StrEnum
+
+from src.domain.enums import Side
+
+
+class Gate(StrEnum):
+    """The questions an entry must pass, in this order."""
+
+    CONFIGURED = "configured"
+    TRADING_STATE = "trading_state"
+    FRESH_EVENT = "fresh_event"
+    TRADE_SIDE = "trade_side"
+    THRESHOLD = "threshold"
+    COOLDOWN = "cooldown"
+    PRICE_DEVIATION = "price_deviation"
+    FRESH_QUOTE = "fresh_quote"
+    OPEN_ORDERS = "open_orders"
+    POSITION_CAP = "position_cap"
+    TOTAL_CAP = "total_cap"
+    MARGIN = "margin"
+    MIN_NOTIONAL = "min_notional"
+    STOP_INSIDE_LIQUIDATION = "stop_inside_liquidation"
+    RATE_BUDGET = "rate_budget"
+
+
+Numbers = Mapping[str, Decimal | int | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Skip:
+    """An entry that is not made: the first gate that refused, one plain sentence, and the numbers behind it."""
+
+    gate: Gate
+    reason: str
+    numbers: Numbers = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The verdict on one liquidation. ``gate`` is None where an entry was made."""
+
+    symbol: str
+    liquidation_side: Side
+    at: int
+    gate: Gate | None
+    reason: str
+    numbers: Numbers
+    window_volume: Decimal
+    """What the window held when it was decided, in the unit of the threshold."""
+    threshold: Decimal
+    client_order_id: str | None = None
+    """The entry it led to."""
+
+    @property
+    def is_entry(self) -> bool:
+        return self.gate is None

@@ -1,0 +1,147 @@
+"""What the market tells: quotes, mark prices, liquidations and their sums in a window."""
+
+from bisect import insort
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from src.domain.enums import OrderType, Side, TimeInForce
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """Best bid and ask of a symbol, with their quantities."""
+
+    symbol: str
+    bid: Decimal
+    bid_quantity: Decimal
+    ask: Decimal
+    ask_quantity: Decimal
+    at: int
+    """Exchange time, ms UTC."""
+    received_at: int
+    """Our time when it arrived, ms UTC: what freshness is judged by."""
+
+    @property
+    def middle(self) -> Decimal:
+        return (self.bid + self.ask) / 2
+
+
+@dataclass(frozen=True, slots=True)
+class MarkPrice:
+    """The mark price of a symbol, with its index and its next funding."""
+
+    symbol: str
+    price: Decimal
+    index_price: Decimal
+    funding_rate: Decimal
+    next_funding_at: int
+    at: int
+    received_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class Liquidation:
+    """One forced order of the market (Liquidation Order Streams): SELL means a long was liquidated."""
+
+    symbol: str
+    side: Side
+    quantity: Decimal
+    price: Decimal
+    """The forced order's limit, often far from the market: never *the* price."""
+    average_price: Decimal
+    filled_quantity: Decimal
+    traded_at: int
+    """Exchange time of the trade, ms UTC."""
+    event_at: int
+    """Exchange time of the event, ms UTC."""
+    received_at: int
+    """Our time when it arrived, ms UTC."""
+    type: OrderType = OrderType.LIMIT
+    time_in_force: TimeInForce = TimeInForce.IOC
+    status: str = "FILLED"
+
+    @property
+    def volume(self) -> Decimal:
+        """Contracts that were forced: the filled quantity, else the ordered one."""
+        return self.filled_quantity or self.quantity
+
+    @property
+    def fill_price(self) -> Decimal:
+        """Where it filled, else its limit."""
+        return self.average_price or self.price
+
+    @property
+    def notional(self) -> Decimal:
+        """Its value in the quote asset."""
+        return self.volume * self.fill_price
+
+
+@dataclass(slots=True)
+class _Series:
+    """The liquidations of one symbol and side inside the window, oldest first, with running sums."""
+
+    events: list[tuple[int, int, Decimal, Decimal]] = field(default_factory=list)
+    volume: Decimal = Decimal(0)
+    notional: Decimal = Decimal(0)
+
+    def add(self, event: tuple[int, int, Decimal, Decimal]) -> None:
+        insort(self.events, event)
+        self.volume += event[2]
+        self.notional += event[3]
+
+    def expire(self, until_ms: int) -> None:
+        gone = 0
+        for traded_at, _, volume, notional in self.events:
+            if traded_at > until_ms:
+                break
+            self.volume -= volume
+            self.notional -= notional
+            gone += 1
+        if gone:
+            del self.events[:gone]
+
+
+class LiquidationWindow:
+    """Liquidated volume per symbol and side over the last ``window_ms``, by exchange time.
+
+    Answers as the SQL functions of the same names in ``src/database/db.py`` do, without a query. ``now_ms`` may
+    not run backwards for a symbol: what has left the window is forgotten.
+    """
+
+    def __init__(self, window_ms: int) -> None:
+        self._window_ms = window_ms
+        self._series: dict[tuple[str, Side], _Series] = {}
+        self._count = 0
+
+    def add(self, liquidation: Liquidation) -> None:
+        self._count += 1
+        key = (liquidation.symbol, liquidation.side)
+        series = self._series.get(key)
+        if series is None:
+            series = self._series[key] = _Series()
+        series.add((liquidation.traded_at, self._count, liquidation.volume, liquidation.notional))
+
+    def get_volume_in_window(self, symbol: str, now_ms: int, side: Side | None = None) -> Decimal:
+        """Contracts liquidated after ``now_ms - window_ms``; of both sides where ``side`` is None."""
+        return sum((series.volume for series in self._current(symbol, now_ms, side)), Decimal(0))
+
+    def get_usdt_volume_in_window(self, symbol: str, now_ms: int, side: Side | None = None) -> Decimal:
+        """The same in the quote asset."""
+        return sum((series.notional for series in self._current(symbol, now_ms, side)), Decimal(0))
+
+    def consume(self, symbol: str, side: Side | None = None) -> None:
+        """Forget what an entry has acted upon: it does not count again."""
+        for each in _sides(side):
+            self._series.pop((symbol, each), None)
+
+    def _current(self, symbol: str, now_ms: int, side: Side | None) -> Iterable[_Series]:
+        for each in _sides(side):
+            series = self._series.get((symbol, each))
+            if series is not None:
+                series.expire(now_ms - self._window_ms)
+                yield series
+
+
+def _sides(side: Side | None) -> tuple[Side, ...]:
+    return (side,) if side else (Side.BUY, Side.SELL)

@@ -1,0 +1,277 @@
+"""Everything that crosses a queue: events are facts, commands are wishes. All are frozen."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from src.domain.enums import MarginType, PositionSide
+from src.domain.market import Liquidation, MarkPrice, Quote
+from src.domain.orders import Fill, OrderRequest, OrderUpdate
+from src.domain.positions import Balance, Income, Position, Snapshot
+
+
+# Commands: the trader asks, the gateway executes.
+@dataclass(frozen=True, slots=True)
+class SubmitOrder:
+    request: OrderRequest
+
+
+@dataclass(frozen=True, slots=True)
+class CancelOrder:
+    symbol: str
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class QueryOrder:
+    """What became of an order? Asked by client order id."""
+
+    symbol: str
+    client_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFills:
+    """Our trades of a symbol from a trade id on (Account Trade List); None starts at ``since_ms``."""
+
+    symbol: str
+    since_ms: int
+    from_trade_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFunding:
+    """What funding the account paid or received since an instant (Get Income History, FUNDING_FEE)."""
+
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class TakeSnapshot:
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchQuote:
+    """The top of the book by REST (Order Book), where the stream has none that is fresh."""
+
+    symbol: str
+
+
+@dataclass(frozen=True, slots=True)
+class SetPositionMode:
+    hedge_mode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetMultiAssetsMode:
+    multi_assets_mode: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SetMarginType:
+    symbol: str
+    margin_type: MarginType
+
+
+@dataclass(frozen=True, slots=True)
+class SetLeverage:
+    symbol: str
+    leverage: int
+
+
+AccountCommand = SetPositionMode | SetMultiAssetsMode | SetMarginType | SetLeverage
+OrderCommand = SubmitOrder | CancelOrder | QueryOrder
+Command = OrderCommand | FetchFills | FetchFunding | TakeSnapshot | FetchQuote | AccountCommand
+
+
+# Events: what the exchange did, or did not, make of a command.
+@dataclass(frozen=True, slots=True)
+class OrderRefused:
+    """A submit that did not happen and will not. ``code`` is None where nothing reached the exchange."""
+
+    symbol: str
+    client_order_id: str
+    code: int | None
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUnresolved:
+    """A submit or cancel whose answer was lost: it may have happened."""
+
+    symbol: str
+    client_order_id: str
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CancelRefused:
+    """A cancel that did not happen; ``code`` -2011 means the exchange knows no such open order."""
+
+    symbol: str
+    client_order_id: str
+    code: int | None
+    reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderNotFound:
+    """A query the exchange answered with -2013: it knows no such order (yet)."""
+
+    symbol: str
+    client_order_id: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FillsFetched:
+    symbol: str
+    fills: tuple[Fill, ...]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class FundingFetched:
+    incomes: tuple[Income, ...]
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotTaken:
+    snapshot: Snapshot
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSet:
+    """An account command was done, or was already so."""
+
+    command: AccountCommand
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class CommandFailed:
+    """A read or an account command that failed; ``code`` is None where no answer came."""
+
+    command: Command
+    code: int | None
+    reason: str
+    at: int
+
+
+# Events: the private stream.
+@dataclass(frozen=True, slots=True)
+class PositionChange:
+    """One position inside an AccountUpdate."""
+
+    position: Position
+    margin_type: MarginType
+    isolated_margin: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountUpdate:
+    """Balances and positions that changed (ACCOUNT_UPDATE): what it does not name is unchanged, not zero."""
+
+    reason: str
+    balances: tuple[Balance, ...]
+    positions: tuple[PositionChange, ...]
+    event_at: int
+    balance_change: Decimal = Decimal(0)
+    """Balance change except by trading (``bc``); funding for reason FUNDING_FEE."""
+
+
+@dataclass(frozen=True, slots=True)
+class LeverageChanged:
+    """ACCOUNT_CONFIG_UPDATE of a symbol."""
+
+    symbol: str
+    leverage: int
+    event_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class MarginCall:
+    positions: tuple[tuple[str, PositionSide], ...]
+    event_at: int
+
+
+# Events: the state of our connections.
+class Stream(StrEnum):
+    MARKET = "market"
+    USER = "user"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUp:
+    stream: Stream
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class StreamDown:
+    stream: Stream
+    reason: str
+    at: int
+
+
+# Events: time and the operator.
+class Duty(StrEnum):
+    """What a scheduler job reminds the trader of."""
+
+    AUDIT = "audit"
+    CLEANUP = "cleanup"
+    RECONCILE = "reconcile"
+    HEARTBEAT = "heartbeat"
+
+
+@dataclass(frozen=True, slots=True)
+class Due:
+    duty: Duty
+    at: int
+
+
+class OperatorAction(StrEnum):
+    PAUSE = "pause"
+    RESUME = "resume"
+    HALT = "halt"
+    FLATTEN = "flatten"
+    CLOSE_POSITION = "close_position"
+    CANCEL_ENTRY = "cancel_entry"
+    RELOAD_SETTINGS = "reload_settings"
+
+
+@dataclass(frozen=True, slots=True)
+class OperatorCommand:
+    """A wish of the person at the dashboard or the command line, written to ``control.db`` first."""
+
+    id: int
+    action: OperatorAction
+    at: int
+    symbol: str | None = None
+    position_side: PositionSide | None = None
+    fraction: Decimal = Decimal(1)
+    """How much of a position to close, 0 < fraction ≤ 1."""
+    client_order_id: str | None = None
+
+
+Outcome = (
+    OrderUpdate
+    | OrderRefused
+    | OrderUnresolved
+    | CancelRefused
+    | OrderNotFound
+    | FillsFetched
+    | FundingFetched
+    | SnapshotTaken
+    | AccountSet
+    | CommandFailed
+    | Quote
+)
+StreamEvent = Liquidation | Quote | MarkPrice | OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
+Event = Outcome | StreamEvent | StreamUp | StreamDown | Due | OperatorCommand

@@ -1,0 +1,206 @@
+"""Orders: what we ask for, what we know of it, what it filled, and the ids that tie them together."""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
+from src.domain.errors import InvariantError
+from src.domain.instrument import Price, Quantity
+
+_OURS = re.compile(r"^lh-(?P<entry>[0-9a-z]{6,20})-(?P<letter>[etsc])(?P<number>\d{0,4})$")
+_ROLES = {role.letter: role for role in OrderRole}
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+@dataclass(frozen=True, slots=True)
+class ClientOrderId:
+    """``lh-<entry>-<role letter>[<number>]``: ownership, parent and role, readable from the exchange alone.
+
+    Within Aster's ``^[\\.A-Z\\:/a-z0-9_-]{1,36}$`` (New Order, newClientOrderId).
+    """
+
+    entry: str
+    role: OrderRole
+    number: int = 0
+
+    def __str__(self) -> str:
+        return f"lh-{self.entry}-{self.role.letter}{self.number or ''}"
+
+    @classmethod
+    def parse(cls, text: str) -> "ClientOrderId | None":
+        """The parts of one of our ids; None for an order that is not ours."""
+        match = _OURS.match(text)
+        if match is None:
+            return None
+        return cls(match["entry"], _ROLES[match["letter"]], int(match["number"] or 0))
+
+
+def new_entry_token(now_ms: int, draw: Callable[[int], int]) -> str:
+    """A name no other entry has: the time in base 36 and five drawn digits (``draw(n)`` gives 0 … n-1)."""
+    return _base36(now_ms) + "".join(_DIGITS[draw(36)] for _ in range(5))
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = _DIGITS[digit] + text
+    return text or "0"
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRequest:
+    """An order as we ask for it (New Order). Exactly what is None is not sent."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    position_side: PositionSide
+    type: OrderType
+    quantity: Quantity | None = None
+    price: Price | None = None
+    stop_price: Price | None = None
+    time_in_force: TimeInForce | None = None
+    reduce_only: bool = False
+    close_position: bool = False
+    working_type: WorkingType | None = None
+    price_protect: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """One trade of one of our orders; known by symbol and trade id."""
+
+    symbol: str
+    trade_id: int
+    order_id: int
+    client_order_id: str
+    side: Side
+    position_side: PositionSide
+    quantity: Decimal
+    price: Decimal
+    realized_pnl: Decimal
+    commission: Decimal
+    """What was paid, in ``commission_asset``: positive is a cost."""
+    commission_asset: str
+    is_maker: bool
+    traded_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """An order as the exchange tells it, by stream, answer or query."""
+
+    symbol: str
+    client_order_id: str
+    order_id: int
+    side: Side
+    position_side: PositionSide
+    type: OrderType
+    status: OrderStatus
+    quantity: Decimal
+    filled_quantity: Decimal
+    average_price: Decimal
+    price: Decimal
+    stop_price: Decimal
+    time_in_force: TimeInForce
+    reduce_only: bool
+    close_position: bool
+    working_type: WorkingType
+    price_protect: bool
+    original_type: OrderType
+    event_at: int
+    """Exchange time of the event, or of the order's last change where it was asked for; ms UTC."""
+    fill: Fill | None = None
+
+    @property
+    def is_ours(self) -> bool:
+        return ClientOrderId.parse(self.client_order_id) is not None
+
+
+_S = OrderStatus
+_WORKING = frozenset({_S.NEW, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.EXPIRED})
+TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
+    _S.PENDING_NEW: _WORKING | {_S.REJECTED, _S.PENDING_CANCEL},
+    _S.NEW: _WORKING | {_S.PENDING_CANCEL},
+    _S.PARTIALLY_FILLED: _WORKING - {_S.NEW} | {_S.PENDING_CANCEL},
+    _S.PENDING_CANCEL: _WORKING,
+    _S.FILLED: frozenset({_S.FILLED}),
+    # Late fills happen: a cancelled or expired order yields to a fill, and to nothing else.
+    _S.CANCELED: frozenset({_S.CANCELED, _S.PARTIALLY_FILLED, _S.FILLED}),
+    _S.EXPIRED: frozenset({_S.EXPIRED, _S.PARTIALLY_FILLED, _S.FILLED}),
+    # Declared absent after a lost answer, then seen after all.
+    _S.REJECTED: _WORKING | {_S.REJECTED},
+}
+
+
+@dataclass(slots=True)
+class Order:
+    """What we know of one of our orders. The trader owns it."""
+
+    request: OrderRequest
+    role: OrderRole
+    created_at: int
+    parent: str | None = None
+    """Client order id of the entry a protective or closing order belongs to."""
+    status: OrderStatus = OrderStatus.PENDING_NEW
+    order_id: int | None = None
+    filled_quantity: Decimal = Decimal(0)
+    average_price: Decimal = Decimal(0)
+    sent_at: int | None = None
+    event_at: int = 0
+    reason: str | None = None
+    """Why it was refused, or why its answer is missing."""
+    unresolved_since: int | None = None
+    """When its answer was lost, until the exchange tells what became of it; ms UTC."""
+    trade_ids: set[int] = field(default_factory=set)
+
+    @property
+    def client_order_id(self) -> str:
+        return self.request.client_order_id
+
+    @property
+    def symbol(self) -> str:
+        return self.request.symbol
+
+    @property
+    def is_open(self) -> bool:
+        """It may still fill."""
+        return not self.status.is_terminal
+
+    @property
+    def remaining_quantity(self) -> Decimal:
+        return (self.request.quantity or Decimal(0)) - self.filled_quantity
+
+    def advance(self, status: OrderStatus) -> None:
+        """Move to a status; one the table does not allow contradicts what we know."""
+        if status not in TRANSITIONS[self.status]:
+            raise InvariantError(f"order {self.client_order_id} cannot go from {self.status} to {status}")
+        self.status = status
+
+    def apply(self, update: OrderUpdate) -> bool:
+        """Merge what the exchange tells; False where it is older than what we know.
+
+        The filled quantity never falls, a terminal state yields only to a fill, and a request to cancel stays
+        until it is answered by an end.
+        """
+        if not self._is_news(update):
+            return False
+        self.order_id = update.order_id
+        self.event_at = max(self.event_at, update.event_at)
+        if update.filled_quantity > self.filled_quantity:
+            self.filled_quantity = update.filled_quantity
+            self.average_price = update.average_price
+        self.unresolved_since = None
+        if not (self.status is OrderStatus.PENDING_CANCEL and not update.status.is_terminal):
+            self.advance(update.status)
+        return True
+
+    def _is_news(self, update: OrderUpdate) -> bool:
+        if update.filled_quantity > self.filled_quantity:
+            return True
+        if update.filled_quantity < self.filled_quantity or update.status not in TRANSITIONS[self.status]:
+            return False
+        return update.event_at >= self.event_at or update.status.is_terminal
