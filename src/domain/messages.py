@@ -14,6 +14,8 @@ from src.domain.positions import Balance, Income, Position, Snapshot
 @dataclass(frozen=True, slots=True)
 class SubmitOrder:
     request: OrderRequest
+    not_after: int | None = None
+    """An entry that could not leave by then (ms UTC) is not sent at all: its reason has gone."""
 
 
 @dataclass(frozen=True, slots=True)

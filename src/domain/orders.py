@@ -155,7 +155,11 @@ class Order:
     """Why it was refused, or why its answer is missing."""
     unresolved_since: int | None = None
     """When its answer was lost, until the exchange tells what became of it; ms UTC."""
+    not_found: int = 0
+    """How often the exchange has said since then that it knows no such order."""
     trade_ids: set[int] = field(default_factory=set)
+    booked_quantity: Decimal = Decimal(0)
+    """What the distinct fills in ``trade_ids`` add up to; less than ``filled_quantity`` while one is missing."""
 
     @property
     def client_order_id(self) -> str:
@@ -193,10 +197,23 @@ class Order:
         if update.filled_quantity > self.filled_quantity:
             self.filled_quantity = update.filled_quantity
             self.average_price = update.average_price
-        self.unresolved_since = None
+        self.unresolved_since, self.not_found = None, 0
         if not (self.status is OrderStatus.PENDING_CANCEL and not update.status.is_terminal):
             self.advance(update.status)
         return True
+
+    def book(self, fill: Fill) -> bool:
+        """Count a fill once; False where its trade id is known."""
+        if fill.trade_id in self.trade_ids:
+            return False
+        self.trade_ids.add(fill.trade_id)
+        self.booked_quantity += fill.quantity
+        return True
+
+    @property
+    def lacks_fills(self) -> bool:
+        """The exchange says more was filled than we have seen trades for."""
+        return self.booked_quantity < self.filled_quantity
 
     def _is_news(self, update: OrderUpdate) -> bool:
         if update.filled_quantity > self.filled_quantity:

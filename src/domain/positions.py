@@ -153,3 +153,5 @@ class PositionRecord:
     opened_at: int
     as_of: int
     """When this was last known to be true, ms UTC."""
+    entry_client_order_id: str | None = None
+    """The entry of ours that last enlarged it; None for a position that is not ours."""
