@@ -1,0 +1,1 @@
+"""What the launcher does before any package is installed: standard library only."""

@@ -1,0 +1,109 @@
+"""The launcher's view of a home directory: the demo's own files, and where the dashboard will answer."""
+
+import errno
+import os
+import shutil
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from src.launch.errors import LaunchError
+
+EXPLICIT = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where the dashboard listens."""
+
+    host: str
+    port: int
+
+    @property
+    def browser_host(self) -> str:
+        """The host as this machine reaches it; a wildcard is no address to open."""
+        return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+    @property
+    def url(self) -> str:
+        host = self.browser_host
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+
+def read_env_file(path: Path) -> dict[str, str]:
+    """The plain ``NAME=value`` lines of a ``.env`` file; an absent file is empty."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise LaunchError(f"{path} cannot be read: {error}.") from error
+    pairs = (line.strip().removeprefix("export ").split("=", 1) for line in text.splitlines() if "=" in line)
+    return {
+        name.strip(): value.split(" #")[0].strip().strip("'\"") for name, value in pairs if not name.startswith("#")
+    }
+
+
+def dashboard_address(environment: Mapping[str, str], env_file: Mapping[str, str]) -> Address:
+    """HOST and PORT: the environment wins over ``.env``. Raises `LaunchError` for a port that is none."""
+    host = environment.get("HOST") or env_file.get("HOST") or "127.0.0.1"
+    port = environment.get("PORT") or env_file.get("PORT") or "5000"
+    if not port.isdecimal() or not 0 < int(port) < 65536:
+        raise LaunchError(f"PORT={port} is not a port: choose a number from 1 to 65535.")
+    return Address(host, int(port))
+
+
+def require_free(address: Address) -> None:
+    """Raise `LaunchError` when the dashboard could not listen there."""
+    busy = (
+        f"Port {address.port} on {address.host} is busy, another program listens there: "
+        f"choose another one, for example PORT={address.port % 65535 + 1} in the environment or in .env."
+    )
+    if _answers(address):  # macOS would let us bind beside a program that listens on every address
+        raise LaunchError(busy)
+    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        if os.name != "nt":
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does; else TIME_WAIT counts
+        try:
+            probe.bind((address.host, address.port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise LaunchError(busy) from error
+            raise LaunchError(f"The dashboard cannot listen on {address.host} port {address.port}: {error}.") from error
+
+
+def _answers(address: Address) -> bool:
+    try:
+        socket.create_connection((address.browser_host, address.port), timeout=0.5).close()
+    except OSError:
+        return False
+    return True
+
+
+def prepare_demo(home: Path, settings: Path) -> None:
+    """Make the demo's home: settings of its own when it has none, and no keys of an earlier sandbox."""
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        (home / ".env").unlink(missing_ok=True)
+        if not (home / "settings.json").exists():
+            shutil.copyfile(settings, home / "settings.json.new")
+            (home / "settings.json.new").replace(home / "settings.json")
+    except OSError as error:
+        raise LaunchError(f"The demo's directory {home} cannot be prepared: {error}.") from error
+
+
+def child_environment(environment: Mapping[str, str], address: Address) -> dict[str, str]:
+    """What every child gets: unbuffered UTF-8 output, and the address we checked."""
+    ours = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "HOST": address.host, "PORT": str(address.port)}
+    return {**environment, **ours}
+
+
+def demo_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without anything that leads to the user's account, files or network."""
+    return {name: value for name, value in environment.items() if not _is_personal(name.upper())}
+
+
+def _is_personal(name: str) -> bool:
+    return name in EXPLICIT or name.startswith("ASTER_") or name.endswith("_PROXY")

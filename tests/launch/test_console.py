@@ -1,0 +1,46 @@
+import io
+
+import pytest
+
+from src.launch.console import Console
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class Gone(io.StringIO):
+    def flush(self) -> None:
+        raise BrokenPipeError
+
+
+@pytest.fixture(autouse=True)
+def colours_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+
+
+def test_labels_line_up_in_a_file_without_colours() -> None:
+    out = io.StringIO()
+    Console(out).write("bot", "entry placed")
+    Console(out).write("dashboard", "listening")
+    assert out.getvalue() == "[bot]       entry placed\n[dashboard] listening\n"
+
+
+def test_only_the_label_is_coloured_on_a_terminal() -> None:
+    out = Terminal()
+    Console(out).write("bot", "entry placed")
+    assert out.getvalue() == "\x1b[32m[bot]      \x1b[0m entry placed\n"
+
+
+def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = Terminal()
+    Console(out).say("hello")
+    assert out.getvalue() == "[launcher]  hello\n"
+
+
+def test_a_terminal_that_went_away_stops_nothing() -> None:
+    console = Console(Gone())
+    console.say("hello")
+    assert console.is_gone

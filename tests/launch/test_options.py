@@ -1,0 +1,43 @@
+from pathlib import Path
+
+import pytest
+
+from src.launch.options import Options, parse_options
+
+
+def test_defaults() -> None:
+    assert parse_options([]) == Options(demo=False, install=True, replay=None, speed=None, klines=None)
+
+
+def test_replay_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("币安.csv").touch()
+    options = parse_options(["--demo", "--no-install", "--replay", "币安.csv", "--speed", "60", "--klines", "."])
+    assert options == Options(demo=True, install=False, replay=tmp_path / "币安.csv", speed=60.0, klines=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--replay", __file__], "--replay needs --demo"),
+        (["--demo", "--speed", "2"], "--speed and --klines need --replay"),
+        (["--demo", "--replay", __file__, "--speed", "0"], "--speed must be a number above 0"),
+        (["--demo", "--replay", __file__, "--speed", "nan"], "--speed must be a number above 0"),
+        (["--demo", "--replay", "absent.csv"], "absent.csv is not a file"),
+        (["--demo", "--replay", __file__, "--klines", __file__], "is not a directory"),
+    ],
+)
+def test_a_wrong_option_is_one_sentence_and_exit_code_2(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as exit:
+        parse_options(arguments)
+    assert exit.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_help_names_the_port_and_the_files(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_options(["--help"])
+    text = capsys.readouterr().out
+    assert all(word in text for word in ("PORT", "data/demo", "settings.json", "exit codes"))
