@@ -1,0 +1,121 @@
+"""Frames of the streams: which event is it, and what does it say?"""
+
+from collections.abc import Callable
+from typing import assert_never
+
+from src.domain.errors import ProtocolError
+from src.domain.market import Liquidation, MarkPrice, Quote
+from src.domain.messages import AccountUpdate, LeverageChanged, StreamEvent
+from src.domain.orders import OrderUpdate
+from src.exchange.wire.account_events import (
+    AccountModeChanged,
+    ListenKeyExpired,
+    parse_account_update,
+    parse_configuration,
+    parse_margin_call,
+    render_account_update,
+    render_configuration,
+    render_listen_key_expired,
+)
+from src.exchange.wire.fields import Body, Fields
+from src.exchange.wire.market import (
+    parse_book_ticker_event,
+    parse_force_order,
+    parse_mark_price_event,
+    render_book_ticker_event,
+    render_force_order,
+    render_mark_price_event,
+)
+from src.exchange.wire.order_events import parse_order_event, render_order_event
+
+WireEvent = StreamEvent | ListenKeyExpired | AccountModeChanged
+"""What a stream may tell: events for the trader, and two that concern the connection's owner."""
+
+_MARKET: dict[str, Callable[[Fields, int], WireEvent]] = {
+    "forceOrder": parse_force_order,
+    "bookTicker": parse_book_ticker_event,
+    "markPriceUpdate": parse_mark_price_event,
+}
+_USER: dict[str, Callable[[Fields], WireEvent]] = {
+    "ORDER_TRADE_UPDATE": parse_order_event,
+    "ACCOUNT_UPDATE": parse_account_update,
+    "ACCOUNT_CONFIG_UPDATE": parse_configuration,
+    "MARGIN_CALL": parse_margin_call,
+    "listenKeyExpired": lambda event: ListenKeyExpired(event.integer("E")),
+}
+_OF_NO_INTEREST = frozenset({"aggTrade", "trade", "kline", "depthUpdate", "24hrMiniTicker", "24hrTicker", "tradepro"})
+
+
+def parse_event(payload: object, received_at: int) -> WireEvent | None:
+    """One event, with or without the envelope of a combined stream; None for acknowledgements and unused streams.
+
+    ``ProtocolError`` with the payload for an event that is not known or not understood. ``received_at`` is our
+    time of arrival, ms UTC.
+    """
+    event = Fields(payload)
+    if "stream" in event:
+        event = event.part("data")
+    if "e" not in event:
+        _expect_acknowledgement(payload)
+        return None
+    kind = event.text("e")
+    if kind in _MARKET:
+        return _MARKET[kind](event, received_at)
+    if kind in _USER:
+        return _USER[kind](event)
+    if kind in _OF_NO_INTEREST:
+        return None
+    raise ProtocolError(f"unknown event {kind}", payload)
+
+
+def _expect_acknowledgement(payload: object) -> None:
+    """``{"result": null, "id": 1}`` (Live Subscribing/Unsubscribing to streams); an error is not one."""
+    if not isinstance(payload, dict) or "result" not in payload:
+        raise ProtocolError("a frame without an event", payload)
+
+
+def unwrap(payload: object) -> list[object]:
+    """The events of a frame, unread: ``!markPrice@arr`` brings an array, alone or in the envelope.
+
+    Parse them one by one: a single one that is not understood must not take the others with it.
+    """
+    content = payload["data"] if isinstance(payload, dict) and "data" in payload else payload
+    return content if isinstance(content, list) else [content]
+
+
+Renderable = (
+    Liquidation
+    | Quote
+    | MarkPrice
+    | OrderUpdate
+    | AccountUpdate
+    | LeverageChanged
+    | AccountModeChanged
+    | ListenKeyExpired
+)
+
+
+def render_event(event: Renderable) -> Body:
+    """The event as the exchange pushes it; a margin call needs more than we keep: ``render_margin_call``."""
+    match event:
+        case Liquidation():
+            return render_force_order(event)
+        case Quote():
+            return render_book_ticker_event(event)
+        case MarkPrice():
+            return render_mark_price_event(event)
+        case OrderUpdate():
+            return render_order_event(event)
+        case AccountUpdate():
+            return render_account_update(event)
+        case LeverageChanged() | AccountModeChanged():
+            return render_configuration(event)
+        case ListenKeyExpired():
+            return render_listen_key_expired(event)
+        case _:
+            assert_never(event)
+
+
+def wrap(stream: str, payload: object) -> Body:
+    """The envelope of a combined stream (Websocket Market Streams)."""
+    return {"stream": stream, "data": payload}

@@ -1,0 +1,132 @@
+"""Exchange Information: the trading rules of each symbol."""
+
+from collections.abc import Iterable
+
+from src.domain.enums import OrderType
+from src.domain.errors import ProtocolError
+from src.domain.instrument import Instrument
+from src.exchange.wire.fields import Body, Fields, number
+
+WEIGHT_LIMIT = 2400
+ORDER_LIMIT = 1200
+_NEVER_DELIVERED = 4133404800000
+_TIMES_IN_FORCE = ["GTC", "IOC", "FOK", "GTX"]
+
+
+def parse_instrument(payload: object) -> Instrument:
+    """One entry of ``symbols`` (Exchange Information, Symbol filters); a missing filter is a ``ProtocolError``."""
+    symbol = Fields(payload)
+    filters = {each.text("filterType"): each for each in symbol.parts("filters")}
+    try:
+        prices, lots, market_lots = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters["MARKET_LOT_SIZE"]
+        band, notional = filters["PERCENT_PRICE"], filters["MIN_NOTIONAL"]
+        orders, conditional_orders = filters["MAX_NUM_ORDERS"], filters["MAX_NUM_ALGO_ORDERS"]
+    except KeyError as missing:
+        raise ProtocolError(f"filter {missing} is missing", payload) from None
+    return Instrument(
+        symbol=symbol.text("symbol"),
+        base_asset=symbol.text("baseAsset"),
+        quote_asset=symbol.text("quoteAsset"),
+        tick=prices.decimal("tickSize"),
+        min_price=prices.decimal("minPrice"),
+        max_price=prices.decimal("maxPrice"),
+        step=lots.decimal("stepSize"),
+        min_quantity=lots.decimal("minQty"),
+        max_quantity=lots.decimal("maxQty"),
+        market_step=market_lots.decimal("stepSize"),
+        market_min_quantity=market_lots.decimal("minQty"),
+        market_max_quantity=market_lots.decimal("maxQty"),
+        min_notional=notional.decimal("notional"),
+        multiplier_up=band.decimal("multiplierUp"),
+        multiplier_down=band.decimal("multiplierDown"),
+        price_precision=symbol.integer("pricePrecision"),
+        quantity_precision=symbol.integer("quantityPrecision"),
+        trigger_protect=symbol.decimal("triggerProtect"),
+        market_take_bound=symbol.decimal("marketTakeBound"),
+        liquidation_fee=symbol.decimal("liquidationFee"),
+        max_orders=orders.integer("limit"),
+        max_conditional_orders=conditional_orders.integer("limit"),
+        status=symbol.text("status"),
+    )
+
+
+def render_instrument(instrument: Instrument) -> Body:
+    """The entry of ``symbols`` for one instrument."""
+    return {
+        "symbol": instrument.symbol,
+        "pair": instrument.symbol,
+        "contractType": "PERPETUAL",
+        "deliveryDate": _NEVER_DELIVERED,
+        "onboardDate": 0,
+        "status": instrument.status,
+        "maintMarginPercent": "2.5000",
+        "requiredMarginPercent": "5.0000",
+        "baseAsset": instrument.base_asset,
+        "quoteAsset": instrument.quote_asset,
+        "marginAsset": instrument.quote_asset,
+        "pricePrecision": instrument.price_precision,
+        "quantityPrecision": instrument.quantity_precision,
+        "baseAssetPrecision": 8,
+        "quotePrecision": 8,
+        "underlyingType": "COIN",
+        "underlyingSubType": [],
+        "settlePlan": 0,
+        "triggerProtect": number(instrument.trigger_protect),
+        "liquidationFee": number(instrument.liquidation_fee),
+        "marketTakeBound": number(instrument.market_take_bound),
+        "filters": _render_filters(instrument),
+        "orderTypes": [each.value for each in OrderType],
+        "timeInForce": _TIMES_IN_FORCE,
+    }
+
+
+def _render_filters(instrument: Instrument) -> list[Body]:
+    return [
+        {
+            "filterType": "PRICE_FILTER",
+            "minPrice": number(instrument.min_price),
+            "maxPrice": number(instrument.max_price),
+            "tickSize": number(instrument.tick),
+        },
+        {
+            "filterType": "LOT_SIZE",
+            "minQty": number(instrument.min_quantity),
+            "maxQty": number(instrument.max_quantity),
+            "stepSize": number(instrument.step),
+        },
+        {
+            "filterType": "MARKET_LOT_SIZE",
+            "minQty": number(instrument.market_min_quantity),
+            "maxQty": number(instrument.market_max_quantity),
+            "stepSize": number(instrument.market_step),
+        },
+        {"filterType": "MAX_NUM_ORDERS", "limit": instrument.max_orders},
+        {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": instrument.max_conditional_orders},
+        {"filterType": "MIN_NOTIONAL", "notional": number(instrument.min_notional)},
+        {
+            "filterType": "PERCENT_PRICE",
+            "multiplierUp": number(instrument.multiplier_up),
+            "multiplierDown": number(instrument.multiplier_down),
+            "multiplierDecimal": 4,
+        },
+    ]
+
+
+def render_exchange_info(instruments: Iterable[Instrument], at: int) -> Body:
+    """The answer of ``exchangeInfo``."""
+    instruments = list(instruments)
+    return {
+        "timezone": "UTC",
+        "serverTime": at,
+        "rateLimits": [_rate_limit("REQUEST_WEIGHT", WEIGHT_LIMIT), _rate_limit("ORDERS", ORDER_LIMIT)],
+        "exchangeFilters": [],
+        "assets": [
+            {"asset": asset, "marginAvailable": True, "autoAssetExchange": 0}
+            for asset in sorted({each.quote_asset for each in instruments})
+        ],
+        "symbols": [render_instrument(each) for each in instruments],
+    }
+
+
+def _rate_limit(kind: str, limit: int) -> Body:
+    return {"rateLimitType": kind, "interval": "MINUTE", "intervalNum": 1, "limit": limit}

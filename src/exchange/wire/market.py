@@ -1,0 +1,210 @@
+"""Public market facts: books, mark prices, candles and liquidations, by answer and by stream."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from src.domain.enums import OrderType, Side, TimeInForce
+from src.domain.errors import ProtocolError
+from src.domain.market import Liquidation, MarkPrice, Quote
+from src.exchange.wire.fields import Body, Fields, number, read_decimal, read_list
+from src.exchange.wire.words import ORDER_TYPES, TIMES_IN_FORCE
+
+Level = tuple[Decimal, Decimal]
+"""A price and the quantity that waits there."""
+Candle = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
+"""Open time (ms), open, high, low, close, volume."""
+_ZERO = Decimal(0)
+
+
+def parse_depth(payload: object, symbol: str, received_at: int) -> Quote:
+    """The top of a book (Order Book); an empty side is a ``ProtocolError``, not a price."""
+    book = Fields(payload)
+    bids, asks = book.items("bids"), book.items("asks")
+    if not bids or not asks:
+        raise ProtocolError(f"the book of {symbol} has an empty side", payload)
+    bid, ask = _level(bids[0]), _level(asks[0])
+    return Quote(symbol, *bid, *ask, at=book.integer(book.first("T", "E")), received_at=received_at)
+
+
+def _level(payload: object) -> Level:
+    match payload:
+        case [price, quantity, *_]:
+            return read_decimal(price, payload), read_decimal(quantity, payload)
+    raise ProtocolError("a price and a quantity were expected", payload)
+
+
+def render_levels(levels: Sequence[Level]) -> list[list[str]]:
+    return [[number(price), number(quantity)] for price, quantity in levels]
+
+
+def render_depth(bids: Sequence[Level], asks: Sequence[Level], update_id: int, at: int) -> Body:
+    """The answer of ``depth``, best levels first."""
+    return {"lastUpdateId": update_id, "E": at, "T": at, "bids": render_levels(bids), "asks": render_levels(asks)}
+
+
+def parse_book_ticker(payload: object, received_at: int) -> Quote:
+    """One answer of ``ticker/bookTicker`` (Symbol Order Book Ticker)."""
+    ticker = Fields(payload)
+    return Quote(
+        symbol=ticker.text("symbol"),
+        bid=ticker.decimal("bidPrice"),
+        bid_quantity=ticker.decimal("bidQty"),
+        ask=ticker.decimal("askPrice"),
+        ask_quantity=ticker.decimal("askQty"),
+        at=ticker.integer("time"),
+        received_at=received_at,
+    )
+
+
+def render_book_ticker(quote: Quote) -> Body:
+    return {
+        "symbol": quote.symbol,
+        "bidPrice": number(quote.bid),
+        "bidQty": number(quote.bid_quantity),
+        "askPrice": number(quote.ask),
+        "askQty": number(quote.ask_quantity),
+        "time": quote.at,
+    }
+
+
+def parse_book_ticker_event(event: Fields, received_at: int) -> Quote:
+    """``<symbol>@bookTicker`` (Individual Symbol Book Ticker Streams)."""
+    return Quote(
+        symbol=event.text("s"),
+        bid=event.decimal("b"),
+        bid_quantity=event.decimal("B"),
+        ask=event.decimal("a"),
+        ask_quantity=event.decimal("A"),
+        at=event.integer(event.first("T", "E")),
+        received_at=received_at,
+    )
+
+
+def render_book_ticker_event(quote: Quote, update_id: int = 0) -> Body:
+    return {
+        "e": "bookTicker",
+        "u": update_id,
+        "E": quote.at,
+        "T": quote.at,
+        "s": quote.symbol,
+        "b": number(quote.bid),
+        "B": number(quote.bid_quantity),
+        "a": number(quote.ask),
+        "A": number(quote.ask_quantity),
+    }
+
+
+def parse_premium_index(payload: object, received_at: int) -> MarkPrice:
+    """One answer of ``premiumIndex`` (Mark Price)."""
+    mark = Fields(payload)
+    return MarkPrice(
+        symbol=mark.text("symbol"),
+        price=mark.decimal("markPrice"),
+        index_price=mark.decimal("indexPrice"),
+        funding_rate=mark.decimal("lastFundingRate"),
+        next_funding_at=mark.integer("nextFundingTime"),
+        at=mark.integer("time"),
+        received_at=received_at,
+    )
+
+
+def render_premium_index(mark: MarkPrice) -> Body:
+    return {
+        "symbol": mark.symbol,
+        "markPrice": number(mark.price),
+        "indexPrice": number(mark.index_price),
+        "estimatedSettlePrice": number(mark.index_price),
+        "lastFundingRate": number(mark.funding_rate),
+        "nextFundingTime": mark.next_funding_at,
+        "interestRate": "0.00010000",
+        "time": mark.at,
+    }
+
+
+def parse_mark_price_event(event: Fields, received_at: int) -> MarkPrice:
+    """``<symbol>@markPrice`` and each element of ``!markPrice@arr`` (Mark Price Stream)."""
+    return MarkPrice(
+        symbol=event.text("s"),
+        price=event.decimal("p"),
+        index_price=event.decimal("i"),
+        funding_rate=event.decimal("r"),
+        next_funding_at=event.integer("T"),
+        at=event.integer("E"),
+        received_at=received_at,
+    )
+
+
+def render_mark_price_event(mark: MarkPrice) -> Body:
+    return {
+        "e": "markPriceUpdate",
+        "E": mark.at,
+        "s": mark.symbol,
+        "p": number(mark.price),
+        "i": number(mark.index_price),
+        "P": number(mark.index_price),
+        "r": number(mark.funding_rate),
+        "T": mark.next_funding_at,
+    }
+
+
+def parse_force_order(event: Fields, received_at: int) -> Liquidation:
+    """``!forceOrder@arr`` (All Market Liquidation Order Streams). ``p`` is its limit; it filled at ``ap``."""
+    order = event.part("o")
+    return Liquidation(
+        symbol=order.text("s"),
+        side=order.word("S", Side),
+        quantity=order.decimal("q"),
+        price=order.decimal("p"),
+        average_price=order.decimal("ap") if "ap" in order else _ZERO,
+        filled_quantity=order.decimal("z") if "z" in order else _ZERO,
+        traded_at=order.integer("T"),
+        event_at=event.integer("E"),
+        received_at=received_at,
+        type=order.word("o", OrderType, ORDER_TYPES),
+        time_in_force=order.word("f", TimeInForce, TIMES_IN_FORCE),
+        status=order.text("X"),
+    )
+
+
+def render_force_order(liquidation: Liquidation) -> Body:
+    return {
+        "e": "forceOrder",
+        "E": liquidation.event_at,
+        "o": {
+            "s": liquidation.symbol,
+            "S": liquidation.side.value,
+            "o": liquidation.type.value,
+            "f": liquidation.time_in_force.value,
+            "q": number(liquidation.quantity),
+            "p": number(liquidation.price),
+            "ap": number(liquidation.average_price),
+            "X": liquidation.status,
+            "l": number(liquidation.filled_quantity),
+            "z": number(liquidation.filled_quantity),
+            "T": liquidation.traded_at,
+        },
+    }
+
+
+def parse_klines(payload: object) -> list[Candle]:
+    """The answer of ``klines`` (Kline/Candlestick Data), oldest first."""
+    return [_candle(row) for row in read_list(payload)]
+
+
+def _candle(row: object) -> Candle:
+    match row:
+        case [int(opened_at), *values] if len(values) >= 5:
+            first, high, low, last, volume = (read_decimal(each, row) for each in values[:5])
+            return opened_at, first, high, low, last, volume
+    raise ProtocolError("a candle was expected", row)
+
+
+def render_kline(candle: Candle, closes_at: int, quote_volume: Decimal = _ZERO, trades: int = 0) -> list[object]:
+    """One row of ``klines``; what takers bought is not known and written as 0."""
+    opened_at, *values = candle
+    return [opened_at, *map(number, values), closes_at, number(quote_volume), trades, "0", "0", "0"]
+
+
+def parse_server_time(payload: object) -> int:
+    """The answer of ``time`` (Check Server Time), ms UTC."""
+    return Fields(payload).integer("serverTime")
