@@ -150,10 +150,12 @@ def _make(environment: Environment, say: Say) -> Interpreter:
             shutil.rmtree(environment.folder)
         environment.folder.mkdir()
         environment.marker.write_text("making", encoding="utf-8")
-        subprocess.run([sys.executable, "-m", "venv", str(environment.folder)], check=True)
+        command = [sys.executable, "-m", "venv", str(environment.folder)]
+        subprocess.run(command, check=True, capture_output=True, text=True)
         environment.marker.write_text("made", encoding="utf-8")
     except (OSError, subprocess.CalledProcessError) as error:
-        raise LaunchError(f"The virtual environment {environment.folder} could not be made: {error}.") from error
+        reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
+        raise LaunchError(f"The virtual environment {environment.folder} could not be made: {reason}") from error
     inside = environment.probe()
     if inside is None or not inside.is_usable:
         raise LaunchError(f"The virtual environment {environment.folder} was made, but its Python does not work.")

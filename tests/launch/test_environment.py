@@ -152,3 +152,9 @@ def test_line_endings_do_not_change_the_fingerprint(tmp_path: Path) -> None:
     before = fingerprint(file, PYTHON_311)
     file.write_bytes(b"flask\r\n")
     assert fingerprint(file, PYTHON_311) == before
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(project: Project) -> None:
+    (project.root / ".venv").symlink_to(project.root / "nowhere")
+    with pytest.raises(LaunchError, match="could not be made"):
+        project.prepare()

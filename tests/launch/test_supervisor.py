@@ -1,6 +1,7 @@
 """Real processes: small scripts that behave as the bot, the dashboard and the sandbox do."""
 
 import io
+import os
 import sys
 import threading
 import time
@@ -63,6 +64,10 @@ class Stage:
         return [child for child in psutil.Process().children(recursive=True) if mark in " ".join(child.cmdline())]
 
 
+def is_alone_in_its_group(child: psutil.Process) -> bool:
+    return sys.platform == "win32" or bool(os.getpgid(child.pid) == child.pid)
+
+
 def wait_for(claim: Callable[[], bool]) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not claim():
@@ -85,6 +90,9 @@ def test_lines_are_labelled_and_stop_leaves_no_process(stage: Stage) -> None:
     stage.start(stage.program("bot", script), stage.program("dashboard", script))
     wait_for(lambda: stage.said("[bot]       hello 币安人生USDT") and stage.said("[dashboard] hello"))
     assert len(stage.children()) == 2
+    assert all(is_alone_in_its_group(child) for child in stage.children()), (
+        "Ctrl-C would reach it from the terminal too"
+    )
 
     began = time.monotonic()
     stage.stop()
