@@ -1,0 +1,133 @@
+"""The one door for signed requests, and the pure signatures that open it (SIGNED Endpoint Security)."""
+
+import hashlib
+import hmac
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+from urllib.parse import urlencode, urlsplit
+
+import requests
+from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
+
+from src.domain.errors import OutcomeUnknown, Unreachable
+
+Method = Literal["GET", "POST", "PUT", "DELETE"]
+Timeout = tuple[float, float]
+"""Seconds to connect, and seconds without a byte of the answer."""
+RECV_WINDOW_MS = 3000
+"""How long a request may travel: short, so that one whose answer was lost cannot arrive late (Timing Security)."""
+_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+
+
+class Signer(Protocol):
+    """A scheme that turns parameters into signed ones. It does no input or output and never shows its secret."""
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """What every request of this account carries."""
+        ...
+
+    @property
+    def body_methods(self) -> frozenset[str]:
+        """The methods whose parameters travel in the body; the others' travel in the query."""
+        ...
+
+    def sign(self, parameters: Mapping[str, str], timestamp_ms: int) -> str:
+        """The parameters, urlencoded, with all the scheme adds; ``timestamp_ms`` is the exchange's time."""
+        ...
+
+
+class HmacSigner:
+    """V1: HMAC-SHA256 over query and body joined with nothing between; the signature comes last."""
+
+    headers: Mapping[str, str]
+    body_methods = frozenset({"POST", "PUT"})
+
+    def __init__(self, api_key: str, api_secret: str, recv_window_ms: int = RECV_WINDOW_MS) -> None:
+        self.headers = {"X-MBX-APIKEY": api_key}
+        self._secret = api_secret.encode()
+        self._recv_window = str(recv_window_ms)
+
+    def sign(self, parameters: Mapping[str, str], timestamp_ms: int) -> str:
+        dated = {"recvWindow": self._recv_window, **parameters, "timestamp": str(timestamp_ms)}
+        query = urlencode(dated)
+        return f"{query}&signature={hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()}"
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request before it is signed."""
+
+    method: Method
+    url: str
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    timeout: Timeout = (2.0, 5.0)
+
+    def __str__(self) -> str:
+        return f"{self.method} {urlsplit(self.url).path}"
+
+
+def make_authenticated_request(
+    session: requests.Session, call: Call, signer: Signer, now_ms: Callable[[], int]
+) -> requests.Response:
+    """Sign and send once, with a timestamp of this instant; ``now_ms`` tells the exchange's time.
+
+    Whatever the answer says, it is returned. ``Unreachable`` where no byte can have left, ``OutcomeUnknown`` where
+    the request may have arrived. Neither carries the signed address.
+    """
+    return _send(session, call, signer.sign(call.parameters, now_ms()), signer.headers, signer.body_methods)
+
+
+def make_public_request(
+    session: requests.Session, call: Call, headers: Mapping[str, str] | None = None
+) -> requests.Response:
+    """Send without a signature: public facts, or an API key alone (USER_STREAM); the same errors."""
+    return _send(session, call, urlencode(call.parameters), headers or {}, frozenset())
+
+
+def _send(
+    session: requests.Session, call: Call, query: str, headers: Mapping[str, str], body_methods: frozenset[str]
+) -> requests.Response:
+    in_body = call.method in body_methods
+    url = call.url if in_body or not query else f"{call.url}?{query}"
+    try:
+        # A redirect would be followed with the same signature: it is an answer, and not a good one.
+        return session.request(
+            call.method,
+            url,
+            data=query if in_body else None,
+            headers={**headers, **(_FORM if in_body else {})},
+            timeout=call.timeout,
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        reason = f"{call}: {_innermost(error)}"
+        failure = Unreachable(reason) if _never_left(error) else OutcomeUnknown(reason)
+    # Raised outside the handler: a library's exception holds the address with its signature, and must not be chained.
+    raise failure
+
+
+def _never_left(error: requests.RequestException) -> bool:
+    """True only where the connection itself failed: by name, by address, by time or by certificate."""
+    if isinstance(error, requests.ConnectTimeout | requests.exceptions.InvalidURL):
+        return True
+    reason = _reason(error)
+    if isinstance(reason, NewConnectionError | ConnectTimeoutError):
+        return True
+    return any(isinstance(each, ssl.SSLCertVerificationError) for each in getattr(reason, "args", ()))
+
+
+def _reason(error: requests.RequestException) -> object:
+    wrapped = error.args[0] if error.args else None
+    return getattr(wrapped, "reason", None) or wrapped
+
+
+def _innermost(error: requests.RequestException) -> str:
+    """The kinds of the failure, without its text: that may hold the address."""
+    reason = _reason(error)
+    kinds = [type(error).__name__]
+    if isinstance(reason, BaseException):
+        kinds.append(type(reason).__name__)
+    return " of ".join(kinds)

@@ -1,0 +1,185 @@
+"""The surroundings of a process: its home directory, its exchange, its keys: variables first, then ``.env``."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+from typing import TypeVar
+
+from dotenv.parser import parse_stream
+
+from src.domain.enums import Network
+from src.domain.errors import ConfigError
+from src.utils.global_settings import GlobalSettings
+from src.utils.networks import Hosts, choose_hosts
+from src.utils.settings_faults import SettingsError
+from src.utils.settings_file import read_document
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 5000
+_NAMES = ("API_KEY", "API_SECRET", "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL")
+_KEYS = ("API_KEY", "API_SECRET")
+_PLACEHOLDERS = frozenset({"your_api_key_here", "your_api_secret_here"})
+_MASKED = "***"
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The two halves of an API key. Neither is ever shown."""
+
+    api_key: str
+    api_secret: str
+
+    def __repr__(self) -> str:
+        return f"Credentials(api_key={_MASKED}, api_secret={_MASKED})"
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where this process lives and whom it talks to: network, hosts, keys and files are one unit."""
+
+    home: Path
+    network: Network
+    base_url: str
+    ws_url: str
+    host: str
+    port: int
+    credentials: Credentials | None
+    """None without a key: then only paper trading is possible."""
+    database: Path
+    warnings: tuple[str, ...] = field(default=())
+    """What a person should look at, though it does not stop us."""
+
+    @property
+    def control_database(self) -> Path:
+        """The dashboard's own file, beside the bot's."""
+        return self.database.parent / "control.db"
+
+    @property
+    def log_directory(self) -> Path:
+        return self.database.parent / "logs"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.home / "settings.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Variables:
+    """The variables we know, and which of them came from the process's environment rather than from ``.env``."""
+
+    values: Mapping[str, str]
+    from_process: frozenset[str]
+
+
+def find_home(chosen: str | os.PathLike[str] | None = None) -> Path:
+    """The home directory: as chosen (``--home``), else HUNTER_HOME, else the project. Raises ConfigError."""
+    home = Path(chosen or os.environ.get("HUNTER_HOME") or PROJECT_ROOT).expanduser().resolve()
+    if not home.is_dir():
+        raise ConfigError(f"The home directory {home} does not exist: create it and put settings.json there.")
+    return home
+
+
+def load_environment(home: Path, variables: Mapping[str, str] | None = None) -> Environment:
+    """Read ``.env`` in ``home`` and the process's variables, which win. Raises ConfigError with every fault."""
+    known = _known_variables(home / ".env", os.environ if variables is None else variables)
+    faults: list[str] = []
+    hosts = _tried(faults, lambda: choose_hosts(known.values))
+    credentials = _tried(faults, lambda: _credentials(known))
+    port = _tried(faults, lambda: _port(known.values.get("PORT", str(DEFAULT_PORT))))
+    host = _tried(faults, lambda: _host(known.values.get("HOST", DEFAULT_HOST)))
+    if hosts is None or port is None or host is None or faults:
+        raise ConfigError(*faults)
+    return Environment(
+        home=home,
+        network=hosts.network,
+        base_url=hosts.base_url,
+        ws_url=hosts.ws_url,
+        host=host,
+        port=port,
+        credentials=credentials,
+        database=home / (known.values.get("DB_PATH") or _database_in_settings(home)),
+        warnings=(*_warnings_about_file(home / ".env"), *_warnings_about(hosts)),
+    )
+
+
+def _tried(faults: list[str], read: Callable[[], Value]) -> Value | None:
+    try:
+        return read()
+    except ConfigError as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _known_variables(path: Path, process: Mapping[str, str]) -> _Variables:
+    ours = {name: process[name].strip() for name in _NAMES if process.get(name, "").strip()}
+    file = {name: text for name, text in _read_env_file(path).items() if name in _NAMES and text}
+    return _Variables({**file, **ours}, frozenset(ours))
+
+
+def _read_env_file(path: Path) -> dict[str, str]:
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        return {}
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text: save it in that encoding.") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): check what it is and its permissions.") from error
+    bindings = list(parse_stream(StringIO(text)))
+    broken = [f"{path}, line {b.original.line}: this is not NAME=value; correct it." for b in bindings if b.error]
+    if broken:
+        raise ConfigError(*broken)
+    return {b.key: b.value.strip() for b in bindings if b.key is not None and b.value is not None}
+
+
+def _credentials(known: _Variables) -> Credentials | None:
+    found = {name: known.values[name] for name in _KEYS if known.values.get(name, "") not in {"", *_PLACEHOLDERS}}
+    if not found:
+        return None
+    if missing := [name for name in _KEYS if name not in found]:
+        raise ConfigError(f"{missing[0]} is missing: set both API_KEY and API_SECRET, or neither to trade on paper.")
+    if len(known.from_process.intersection(_KEYS)) == 1:
+        raise ConfigError("API_KEY and API_SECRET come from different places: put both in .env, or both outside it.")
+    malformed = [name for name, text in found.items() if not (text.isascii() and text.isalnum())]
+    if malformed:
+        raise ConfigError(*(f"{name} holds signs that no key has: copy it again from Aster." for name in malformed))
+    return Credentials(found["API_KEY"], found["API_SECRET"])
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 0 < int(text[:6]) < 65536:
+        return int(text[:6])
+    raise ConfigError(f'PORT must be a number from 1 to 65535, not "{text[:40]}".')
+
+
+def _host(text: str) -> str:
+    if all(sign.isascii() and (sign.isalnum() or sign in ".:-_") for sign in text):
+        return text
+    raise ConfigError(f'HOST must be a name or an address of this machine like 127.0.0.1, not "{text[:60]}".')
+
+
+def _database_in_settings(home: Path) -> str:
+    """``globals.db_path`` even of a file with faults: the dashboard must find its own data to show them."""
+    default = str(GlobalSettings.model_fields["db_path"].default)
+    try:
+        document = read_document(home / "settings.json")
+    except SettingsError:
+        return default
+    part = document.get("globals") if isinstance(document, dict) else None
+    path = part.get("db_path") if isinstance(part, dict) else None
+    return path if isinstance(path, str) and path else default
+
+
+def _warnings_about_file(path: Path) -> tuple[str, ...]:
+    if os.name == "nt" or not path.exists() or not path.stat().st_mode & 0o077:
+        return ()
+    return (f"other users of this machine can read {path}, which may hold the key: chmod 600 {path}",)
+
+
+def _warnings_about(hosts: Hosts) -> tuple[str, ...]:
+    return tuple(f"{host} is not one of Aster's own hosts: it will see the API key" for host in hosts.strangers)
