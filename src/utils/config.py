@@ -14,6 +14,7 @@ from src.utils.legacy_settings import with_obsolete_of, without_obsolete
 from src.utils.settings_faults import Fault, SettingsError, faults_in
 from src.utils.settings_fields import SettingsPart, shown
 from src.utils.settings_file import read_document, write_document
+from src.utils.settings_schema import settings_schema, starting_symbol
 from src.utils.symbol_settings import SymbolSettings
 
 __all__ = [
@@ -30,6 +31,8 @@ __all__ = [
     "parse_settings",
     "save_settings",
     "settings_document",
+    "settings_schema",
+    "starting_symbol",
 ]
 
 
