@@ -1,0 +1,351 @@
+"""The tables: five the users know, and ours. Money is TEXT, instants are ms UTC."""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import Any
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from src.domain.enums import OrderStatus
+
+SIMULATED = "SIMULATED"
+"""The status a trade shows in simulation: nothing of it ever reached an exchange."""
+
+_NAMES = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Money(TypeDecorator[Decimal]):
+    """A Decimal as plain text: exact, and never in exponent form."""
+
+    impl = String(64)
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else format(value, "f")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+class Ledger(DeclarativeBase):
+    """The bot's database: written by the trader alone."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {Decimal: Money, int: BigInteger().with_variant(Integer, "sqlite")}  # noqa: RUF012
+
+
+class Control(DeclarativeBase):
+    """The dashboard's database: written by the API process alone."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map = {Decimal: Money, int: BigInteger().with_variant(Integer, "sqlite")}  # noqa: RUF012
+
+
+def _one_of(column: str, words: list[str], name: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(word) for word in words)})", name=name)
+
+
+def _words(enum: type[StrEnum]) -> list[str]:
+    return [member.value for member in enum]
+
+
+class LiquidationRow(Ledger):
+    """One forced order of the market."""
+
+    __tablename__ = "liquidations"
+    __table_args__ = (
+        Index(None, "symbol", "traded_at"),
+        Index(None, "traded_at"),
+        _one_of("side", ["BUY", "SELL"], "side"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    symbol: Mapped[str]
+    side: Mapped[str]
+    quantity: Mapped[Decimal]
+    price: Mapped[Decimal]
+    average_price: Mapped[Decimal]
+    filled_quantity: Mapped[Decimal]
+    usdt_value: Mapped[Decimal]
+    order_type: Mapped[str]
+    time_in_force: Mapped[str]
+    status: Mapped[str]
+    traded_at: Mapped[int]
+    event_at: Mapped[int]
+    received_at: Mapped[int]
+
+
+class DecisionRow(Ledger):
+    """The verdict on a liquidation of a configured symbol."""
+
+    __tablename__ = "decisions"
+    __table_args__ = (Index(None, "symbol", "at"), Index(None, "client_order_id"))
+
+    liquidation_id: Mapped[int] = mapped_column(ForeignKey("liquidations.id", ondelete="CASCADE"), primary_key=True)
+    symbol: Mapped[str]
+    liquidation_side: Mapped[str]
+    at: Mapped[int]
+    gate: Mapped[str | None]
+    """The first gate that refused; NULL where an entry was made."""
+    reason: Mapped[str]
+    numbers: Mapped[dict[str, Any]] = mapped_column(JSON)
+    window_volume: Mapped[Decimal]
+    threshold: Mapped[Decimal]
+    client_order_id: Mapped[str | None]
+
+
+class TradeRow(Ledger):
+    """One order of ours, and what it came to."""
+
+    __tablename__ = "trades"
+    __table_args__ = (
+        Index(None, "symbol", "created_at"),
+        Index(None, "created_at"),
+        Index(None, "order_id"),
+        Index(None, "parent_order_id"),
+        Index(None, "order_status"),
+        _one_of("status", [*_words(OrderStatus), SIMULATED], "status"),
+        _one_of("order_status", _words(OrderStatus), "order_status"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_order_id: Mapped[str] = mapped_column(String(36), unique=True)
+    order_id: Mapped[str | None]
+    """The exchange's id."""
+    symbol: Mapped[str]
+    side: Mapped[str]
+    position_side: Mapped[str]
+    order_type: Mapped[str]
+    role: Mapped[str]
+    parent_order_id: Mapped[str | None]
+    """Client order id of the entry it belongs to."""
+    quantity: Mapped[Decimal | None]
+    price: Mapped[Decimal | None]
+    stop_price: Mapped[Decimal | None]
+    time_in_force: Mapped[str | None]
+    reduce_only: Mapped[bool]
+    close_position: Mapped[bool]
+    working_type: Mapped[str | None]
+    price_protect: Mapped[bool]
+    status: Mapped[str]
+    order_status: Mapped[str]
+    filled_quantity: Mapped[Decimal]
+    average_price: Mapped[Decimal]
+    realized_pnl: Mapped[Decimal]
+    commission: Mapped[Decimal]
+    commission_asset: Mapped[str | None]
+    reason: Mapped[str | None]
+    created_at: Mapped[int]
+    sent_at: Mapped[int | None]
+    event_at: Mapped[int]
+    updated_at: Mapped[int]
+    unresolved_since: Mapped[int | None]
+
+
+class OrderRelationshipRow(Ledger):
+    """A protective order and the entry whose position it protects."""
+
+    __tablename__ = "order_relationships"
+    __table_args__ = (Index(None, "main_order_id"), Index(None, "symbol"))
+
+    related_order_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    """Client order id of the take profit, stop loss or closing order."""
+    main_order_id: Mapped[str] = mapped_column(String(36))
+    symbol: Mapped[str]
+    position_side: Mapped[str]
+    role: Mapped[str]
+    created_at: Mapped[int]
+
+
+class OrderStatusRow(Ledger):
+    """The life of an order: one row a change, never rewritten."""
+
+    __tablename__ = "order_status"
+    __table_args__ = (
+        Index(None, "client_order_id", "id"),
+        _one_of("status", _words(OrderStatus), "status"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    client_order_id: Mapped[str] = mapped_column(String(36))
+    symbol: Mapped[str]
+    status: Mapped[str]
+    filled_quantity: Mapped[Decimal]
+    at: Mapped[int]
+    source: Mapped[str]
+    """Who told it: stream, answer, query, ourselves."""
+    reason: Mapped[str | None]
+
+
+class FillRow(Ledger):
+    """One trade of one of our orders, counted once by its trade id."""
+
+    __tablename__ = "fills"
+    __table_args__ = (
+        UniqueConstraint("symbol", "trade_id"),
+        Index(None, "client_order_id"),
+        Index(None, "traded_at"),
+    )
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    symbol: Mapped[str]
+    trade_id: Mapped[int]
+    order_id: Mapped[str]
+    client_order_id: Mapped[str]
+    side: Mapped[str]
+    position_side: Mapped[str]
+    quantity: Mapped[Decimal]
+    price: Mapped[Decimal]
+    realized_pnl: Mapped[Decimal]
+    commission: Mapped[Decimal]
+    commission_asset: Mapped[str]
+    is_maker: Mapped[bool]
+    traded_at: Mapped[int]
+
+
+class FundingRow(Ledger):
+    """Funding paid (negative) or received, counted once by its transaction."""
+
+    __tablename__ = "funding"
+    __table_args__ = (Index(None, "symbol", "at"), Index(None, "at"))
+
+    transaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    symbol: Mapped[str]
+    asset: Mapped[str]
+    amount: Mapped[Decimal]
+    at: Mapped[int]
+
+
+class PositionRow(Ledger):
+    """An open position, as the bot last knew it; a closed one has no row."""
+
+    __tablename__ = "positions"
+    __table_args__ = (Index(None, "updated_at"),)
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    position_side: Mapped[str] = mapped_column(primary_key=True)
+    quantity: Mapped[Decimal]
+    entry_price: Mapped[Decimal]
+    mark_price: Mapped[Decimal | None]
+    leverage: Mapped[int]
+    margin_type: Mapped[str]
+    liquidation_price: Mapped[Decimal | None]
+    take_profit_price: Mapped[Decimal | None]
+    stop_loss_price: Mapped[Decimal | None]
+    protection: Mapped[str]
+    opened_at: Mapped[int]
+    updated_at: Mapped[int]
+    entry_client_order_id: Mapped[str | None]
+
+
+class JournalRow(Ledger):
+    """What happened, in order, for ever appended: audit log and the dashboard's news."""
+
+    __tablename__ = "journal"
+    __table_args__ = (Index(None, "kind", "id"), Index(None, "at"), {"sqlite_autoincrement": True})
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[int]
+    kind: Mapped[str]
+    symbol: Mapped[str | None]
+    payload: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class StateRow(Ledger):
+    """What the bot says of itself, one row a subject."""
+
+    __tablename__ = "state"
+
+    key: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[dict[str, Any]] = mapped_column(JSON)
+    updated_at: Mapped[int]
+
+
+class EquityRow(Ledger):
+    """The account once a minute: the equity curve."""
+
+    __tablename__ = "account_history"
+
+    at: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    wallet_balance: Mapped[Decimal]
+    unrealized_pnl: Mapped[Decimal]
+    margin_balance: Mapped[Decimal]
+    available_balance: Mapped[Decimal]
+    initial_margin: Mapped[Decimal]
+    maintenance_margin: Mapped[Decimal]
+
+
+class InstrumentRow(Ledger):
+    """What the exchange lets us trade, for the dashboard's symbol list."""
+
+    __tablename__ = "instruments"
+
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    base_asset: Mapped[str]
+    quote_asset: Mapped[str]
+    price_precision: Mapped[int]
+    quantity_precision: Mapped[int]
+    tick: Mapped[Decimal]
+    step: Mapped[Decimal]
+    min_quantity: Mapped[Decimal]
+    min_notional: Mapped[Decimal]
+    status: Mapped[str]
+
+
+class RunRow(Ledger):
+    """One life of the bot; without an end it was killed."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    version: Mapped[str]
+    pid: Mapped[int]
+    started_at: Mapped[int]
+    ended_at: Mapped[int | None]
+
+
+class OperatorCommandRow(Control):
+    """What a person asked the bot to do; the outcome is a journal row that names the id."""
+
+    __tablename__ = "operator_commands"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    action: Mapped[str]
+    symbol: Mapped[str | None]
+    position_side: Mapped[str | None]
+    fraction: Mapped[Decimal] = mapped_column(default=Decimal(1))
+    client_order_id: Mapped[str | None]
+    nonce: Mapped[str] = mapped_column(unique=True)
+    """The asker's own name for the request: asked twice, done once."""
+    created_at: Mapped[int]
+
+
+class SettingsHistoryRow(Control):
+    """Every settings file that was put in force from the dashboard."""
+
+    __tablename__ = "settings_history"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[int]
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    message: Mapped[str]
