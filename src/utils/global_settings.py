@@ -124,31 +124,31 @@ class GlobalSettings(SettingsPart):
         description="The share of the exchange's request limit that entries leave to protection and closing.",
         ge=0,
         le=90,
-        json_schema_extra=about("%", "after restart"),
+        json_schema_extra=about("%"),
     )
     hedge_mode: Flag = Field(
         True,
         title="Hedge mode",
         description="Keep a LONG and a SHORT position of a symbol apart.",
-        json_schema_extra=about(applies="after restart"),
+        json_schema_extra=about(),
     )
     multi_assets_mode: Flag = Field(
         False,
         title="Multi-assets mode",
         description="Let every asset of the account serve as margin. The exchange allows it with CROSSED margin only.",
-        json_schema_extra=about(applies="after restart"),
+        json_schema_extra=about(),
     )
     set_leverage: Flag = Field(
         True,
         title="Set leverage",
         description="Set each symbol's leverage at the exchange. With false a symbol that differs is not traded.",
-        json_schema_extra=about(applies="after restart"),
+        json_schema_extra=about(),
     )
     set_margin_type: Flag = Field(
         True,
         title="Set margin type",
         description="Set each symbol's margin type at the exchange. With false a symbol that differs is not traded.",
-        json_schema_extra=about(applies="after restart"),
+        json_schema_extra=about(),
     )
     db_path: str = Field(
         "data/bot.db",

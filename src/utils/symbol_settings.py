@@ -36,7 +36,7 @@ class SymbolSettings(SettingsPart):
     volume_threshold: Amount | None = Field(
         None,
         title="Volume threshold",
-        description="Liquidations within the window must reach this volume before an entry is made.",
+        description="What liquidations must add up to before an entry: USDT, or tokens if use_usdt_volume is false.",
         gt=0,
         le=_HIGHEST_THRESHOLD,
         validate_default=True,
@@ -49,13 +49,13 @@ class SymbolSettings(SettingsPart):
         ge=1,
         le=125,
         examples=[5],
-        json_schema_extra=about("x", "after restart"),
+        json_schema_extra=about("x"),
     )
     margin_type: MarginType = Field(
         MarginType.ISOLATED,
         title="Margin type",
         description="ISOLATED risks the position's own margin only, CROSSED the whole balance.",
-        json_schema_extra=about(applies="after restart"),
+        json_schema_extra=about(),
     )
     trade_side: TradeSide = Field(
         TradeSide.OPPOSITE,

@@ -1,0 +1,74 @@
+"""docs/settings.md is held to the settings themselves: every one has its row, and every row its setting."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.utils.config import load_settings, parse_settings, settings_schema, starting_symbol
+from src.utils.legacy_settings import OBSOLETE_GLOBALS, OBSOLETE_OF_SYMBOLS
+
+ROOT = Path(__file__).resolve().parents[1]
+SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+SCHEMA = settings_schema()
+FIELDS = [(part, name) for part, fields in SCHEMA.items() for name in fields]
+OBSOLETE = {**OBSOLETE_GLOBALS, **OBSOLETE_OF_SYMBOLS}
+VARIABLES = ("API_KEY", "API_SECRET", "HOST", "PORT", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH")
+
+
+def row(name: str, field: dict[str, Any]) -> str:
+    """The row of a setting in the page's tables."""
+    cells = (f"`{name}`", field["description"], values(field), field["unit"] or "–", default(field), field["applies"])
+    return f"| {' | '.join(cells)} |"
+
+
+def values(field: dict[str, Any]) -> str:
+    if field["min"] is not None:
+        lowest = f"above {field['min']}" if field["excludes_min"] else field["min"]
+        return f"{lowest} – below {field['max']}" if field["excludes_max"] else f"{lowest} – {field['max']}"
+    return ", ".join(field["choices"]) or {"flag": "true, false", "text": "text"}[field["kind"]]
+
+
+def default(field: dict[str, Any]) -> str:
+    if field["required"]:
+        return "**required**"
+    return "–" if field["default"] is None else f"`{json.dumps(field['default'])}`".replace('"', "")
+
+
+@pytest.mark.parametrize(("part", "name"), FIELDS)
+def test_every_setting_has_its_row(part: str, name: str) -> None:
+    assert row(name, SCHEMA[part][name]) in SETTINGS_PAGE.splitlines()
+
+
+@pytest.mark.parametrize("name", OBSOLETE)
+def test_every_obsolete_key_has_its_reason(name: str) -> None:
+    assert f"| `{name}` | {OBSOLETE[name]} |" in SETTINGS_PAGE.splitlines()
+
+
+@pytest.mark.parametrize("name", VARIABLES)
+def test_every_variable_is_explained_and_in_the_example(name: str) -> None:
+    assert f"| `{name}` |" in SETTINGS_PAGE
+    assert re.search(rf"^{name}=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
+
+
+def test_every_documented_name_exists() -> None:
+    documented = re.findall(r"^\| `(\w+)` \|", SETTINGS_PAGE, re.MULTILINE)
+
+    known = [name for _, name in FIELDS] + list(OBSOLETE) + [*VARIABLES, "HUNTER_HOME"]
+    assert sorted(documented) == sorted(known)
+
+
+def test_the_shipped_settings_load_and_trade_on_paper() -> None:
+    settings = load_settings(ROOT / "settings.json")
+
+    assert settings.globals_.simulate_only
+    assert settings.obsolete == ()
+    assert all(symbol.stop_loss_enabled for symbol in settings.symbols.values())
+
+
+def test_a_new_symbol_starts_with_valid_values() -> None:
+    settings = parse_settings({"globals": {"max_total_exposure_usdt": 100}, "symbols": {"BTCUSDT": starting_symbol()}})
+
+    assert settings.symbols["BTCUSDT"].stop_loss_enabled

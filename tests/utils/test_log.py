@@ -1,0 +1,261 @@
+"""Lines a person can read, a file with the whole story, and secrets in neither."""
+
+import logging
+import re
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from io import StringIO
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.utils import log as log_module
+from src.utils.log import set_up_logging
+from src.utils.log_redaction import on_one_line, redactor
+
+SECRET = "s3cr3tCanaryValue0123456789"
+LISTEN_KEY = "pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a81va65sdf19v8a65a1"
+
+
+@pytest.fixture(autouse=True)
+def unharmed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The test run's own logging and hooks, as they were."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.setattr(sys, "excepthook", sys.excepthook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
+    root, level = logging.getLogger(), logging.getLogger().level
+    before = list(root.handlers)
+    yield
+    for handler in [handler for handler in root.handlers if handler not in before]:
+        root.removeHandler(handler)
+        handler.close()
+    root.setLevel(level)
+    logging.captureWarnings(False)
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def written(directory: Path) -> str:
+    return (directory / "bot.log").read_text(encoding="utf-8")
+
+
+def test_one_readable_line_on_the_console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("bot", tmp_path)
+    logging.getLogger("x").info("entry placed symbol=%s", "币安人生USDT")
+
+    assert re.fullmatch(r"\d\d:\d\d:\d\d  entry placed symbol=币安人生USDT\n", capsys.readouterr().out)
+
+
+def test_the_file_has_time_level_thread_and_logger(tmp_path: Path) -> None:
+    set_up_logging("bot", tmp_path / "a" / "logs")
+    logging.getLogger("src.core.trader").warning("stop missing symbol=%s", "BTCUSDT")
+
+    line = written(tmp_path / "a" / "logs")
+    when = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+    assert re.fullmatch(
+        when + r" WARNING MainThread src\.core\.trader: stop missing symbol=BTCUSDT\n",
+        line,
+    )
+
+
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
+)
+def test_colours_on_a_terminal_that_wants_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], is_coloured: bool
+) -> None:
+    terminal = Terminal()
+    monkeypatch.setattr(sys, "stdout", terminal)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+
+    set_up_logging("bot", tmp_path)
+    logging.getLogger("x").error("stop missing")
+
+    assert ("\033[31mstop missing" in terminal.getvalue()) is is_coloured
+    assert "\033" not in written(tmp_path)
+
+
+def test_colours_can_be_forced_through_a_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pipe = StringIO()
+    monkeypatch.setattr(sys, "stdout", pipe)
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    set_up_logging("bot", tmp_path)
+    logging.getLogger("x").info("calm")
+    assert pipe.getvalue().startswith("\033[2m")
+
+
+def test_a_program_without_a_terminal_logs_to_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdout", None)
+    set_up_logging("bot", tmp_path)
+    logging.getLogger("x").info("still here")
+    assert "still here" in written(tmp_path)
+
+
+def test_setting_up_again_writes_each_line_once(tmp_path: Path) -> None:
+    set_up_logging("bot", tmp_path)
+    set_up_logging("bot", tmp_path)
+    logging.getLogger("x").info("once")
+    assert written(tmp_path).count("once") == 1
+
+
+def test_an_unwritable_directory_is_said_and_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "logs").write_text("a file, not a folder", encoding="utf-8")
+    set_up_logging("bot", tmp_path / "logs")
+    try:
+        raise KeyError("gone")
+    except KeyError:
+        logging.getLogger("x").exception("life goes on")
+
+    out = capsys.readouterr().out
+    assert "no log file can be written in" in out
+    assert "life goes on\n    | Traceback" in out
+
+
+def test_files_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(log_module, "_LARGEST_FILE", 500)
+    set_up_logging("bot", tmp_path)
+    for number in range(100):
+        logging.getLogger("x").info("line %s", number)
+
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["bot.log", *(f"bot.log.{number}" for number in range(1, 6))]
+
+
+@pytest.mark.parametrize(
+    ("message", "arguments"),
+    [
+        (f"key {SECRET}", ()),
+        ("key %s", (SECRET,)),
+        ("request %r", ({"X-MBX-APIKEY": SECRET, "n": 1},)),
+        ("url %s", ("https://x.test/fapi/v1/order?timestamp=1&signature=0123abcdef&listenKey=zzzzzz1234",)),
+        ("socket %s", (f"wss://x.test/ws/{LISTEN_KEY}",)),
+        ("socket %s", (f"wss://x.test/stream?streams={LISTEN_KEY}",)),
+        ("answer %s", (f'{{"listenKey": "{LISTEN_KEY}"}}',)),
+        ("header Authorization: Bearer %s", ("0123abcdef",)),
+    ],
+)
+def test_secrets_are_masked_everywhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], message: str, arguments: tuple[object, ...]
+) -> None:
+    set_up_logging("bot", tmp_path, secrets=[SECRET, ""])
+    logging.getLogger("x").warning(message, *arguments)
+
+    captured = capsys.readouterr()
+    for text in (written(tmp_path), captured.out, captured.err):
+        assert not any(secret in text for secret in (SECRET, LISTEN_KEY, "0123abcdef", "zzzzzz1234"))
+    assert "***" in captured.out
+
+
+def test_a_mistake_in_a_log_call_costs_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
+    set_up_logging("bot", tmp_path, secrets=[SECRET])
+    logging.getLogger("x").warning("lost %s of %s", SECRET)
+    assert "lost %s of %s ('***',)" in written(tmp_path)
+
+
+def test_tracebacks_are_whole_in_the_file_and_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("bot", tmp_path, secrets=[SECRET])
+    try:
+        raise ConnectionError(f"GET /x?signature=0123abcdef failed\n2026-01-01T00:00:00.000Z INFO forged {SECRET}")
+    except ConnectionError:
+        logging.getLogger("x").exception("request failed", stack_info=True)
+
+    out, text = capsys.readouterr().out, written(tmp_path)
+    assert out.count("\n") == 1
+    assert "request failed: ConnectionError: GET /x?signature=*** failed" in out
+    assert "    | Traceback (most recent call last):" in text
+    assert "    | Stack (most recent call last):" in text
+    assert all(line.startswith("    | ") for line in text.splitlines()[1:])
+    assert not any(secret in out + text for secret in (SECRET, "0123abcdef"))
+
+
+def test_errors_nobody_caught_are_logged_and_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    set_up_logging("bot", tmp_path, secrets=[SECRET])
+
+    def fail() -> None:
+        raise ValueError(SECRET)
+
+    thread = threading.Thread(target=fail, name="streamer")
+    thread.start()
+    thread.join(5)
+    sys.excepthook(RuntimeError, RuntimeError(SECRET), None)
+    sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
+
+    captured, text = capsys.readouterr(), written(tmp_path)
+    assert "unexpected error in the thread streamer" in text
+    assert "unexpected error, this process cannot go on" in text
+    assert "interrupted" in text
+    assert SECRET not in text + captured.out + captured.err
+
+
+def test_a_thread_may_end_itself(tmp_path: Path) -> None:
+    set_up_logging("bot", tmp_path)
+    threading.excepthook(threading.ExceptHookArgs((SystemExit, SystemExit(0), None, None)))
+    threading.excepthook(threading.ExceptHookArgs((ValueError, ValueError("x"), None, None)))
+    text = written(tmp_path)
+    assert "SystemExit" not in text
+    assert "in the thread unknown" in text
+
+
+def test_warnings_are_logged(tmp_path: Path) -> None:
+    set_up_logging("bot", tmp_path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("always")
+        logging.captureWarnings(True)
+        warnings.warn("old stuff", UserWarning, stacklevel=1)
+    assert "old stuff" in written(tmp_path)
+
+
+def test_a_terminal_that_is_gone_is_told_once_without_the_record(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    class Gone(StringIO):
+        def write(self, text: str) -> int:
+            raise BrokenPipeError(32, f"Broken pipe {text}")
+
+    monkeypatch.setattr(sys, "stdout", Gone())
+    set_up_logging("bot", tmp_path)
+    logging.getLogger("x").info("first %s", "private")
+    logging.getLogger("x").info("second")
+
+    assert capsys.readouterr().err == "a log line of x was lost: BrokenPipeError\n"
+    assert "second" in written(tmp_path)
+
+
+def test_with_both_ends_gone_nothing_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    closed = StringIO()
+    monkeypatch.setattr(sys, "stdout", closed)
+    monkeypatch.setattr(sys, "stderr", closed)
+    set_up_logging("bot", tmp_path)
+    closed.close()
+    logging.getLogger("x").info("survived")
+    assert "survived" in written(tmp_path)
+
+
+@given(st.text())
+def test_no_value_can_break_the_line(text: str) -> None:
+    line = on_one_line(text)
+    assert len(line.splitlines()) <= 1
+    assert "\033" not in line
+    assert "\u202e" not in line
+    assert line.encode("utf-8").decode("utf-8") == line
+
+
+@given(st.text(), st.text(), st.text(alphabet="abcdefABCDEF0123456789", min_size=6, max_size=80))
+def test_a_known_secret_never_survives(before: str, after: str, secret: str) -> None:
+    assert secret not in redactor([secret])(f"{before}{secret}{after}").replace("***", "")
+
+
+def test_harmless_words_stay() -> None:
+    text = "order lh-1a2b3c-e1 symbol=BTCUSDT price=91250.5 key points: none"
+    assert redactor(["longsecret"])(text) == text
