@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from src.domain.enums import MarginType, Side, TradeSide, VolumeScope
 from src.domain.errors import ConfigError, InvariantError
-from src.utils.config import SettingsError, SymbolSettings, load_settings, parse_settings, settings_schema
+from src.utils.config import SettingsError, load_settings, parse_settings, settings_schema
 from tests.utils.documents import PREDECESSOR, a_document, a_symbol, without
 
 NUMBERS = [
@@ -259,10 +259,10 @@ class TestThresholds:
         assert [symbol.threshold_for(Side.BUY), symbol.threshold_for(Side.SELL)] == [70, 80]
 
     def test_unchecked_settings_without_any_are_our_own_mistake(self) -> None:
+        checked = parse_settings(a_document()).symbols["BTCUSDT"]
+        unchecked = checked.model_copy(update={"volume_threshold": None})
         with pytest.raises(InvariantError):
-            SymbolSettings.model_construct(
-                volume_threshold=None, volume_threshold_long=None, volume_threshold_short=None
-            ).threshold_for(Side.BUY)
+            unchecked.threshold_for(Side.BUY)
 
     @pytest.mark.parametrize("given_too", [{}, {"volume_threshold_long": 5}, {"volume_threshold_short": 5}])
     def test_a_side_without_any_is_a_fault(self, given_too: dict[str, Any]) -> None:
