@@ -51,8 +51,7 @@ class HmacSigner:
         self._recv_window = str(recv_window_ms)
 
     def sign(self, parameters: Mapping[str, str], timestamp_ms: int) -> str:
-        dated = {"recvWindow": self._recv_window, **parameters, "timestamp": str(timestamp_ms)}
-        query = urlencode(dated)
+        query = urlencode({**parameters, "recvWindow": self._recv_window, "timestamp": str(timestamp_ms)})
         return f"{query}&signature={hmac.new(self._secret, query.encode(), hashlib.sha256).hexdigest()}"
 
 

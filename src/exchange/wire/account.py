@@ -219,6 +219,15 @@ def render_multi_assets_mode(multi_assets_mode: bool) -> Body:
     return {"multiAssetsMargin": multi_assets_mode}
 
 
+def parse_leverage(payload: object) -> int:
+    """The leverage that was set (Change Initial Leverage)."""
+    return Fields(payload).integer("leverage")
+
+
+def render_leverage(symbol: str, leverage: int, max_notional: Decimal) -> Body:
+    return {"leverage": leverage, "maxNotionalValue": number(max_notional), "symbol": symbol}
+
+
 def parse_listen_key(payload: object) -> str:
     """The key to the private stream (Start User Data Stream)."""
     return Fields(payload).text("listenKey")

@@ -50,6 +50,11 @@ def parse_instrument(payload: object) -> Instrument:
     )
 
 
+def parse_symbols(payload: object) -> list[object]:
+    """The entries of ``exchangeInfo``, unread: one that is not understood must not hide the others."""
+    return Fields(payload).items("symbols")
+
+
 def render_instrument(instrument: Instrument) -> Body:
     """The entry of ``symbols`` for one instrument."""
     return {

@@ -1,0 +1,68 @@
+"""What an answer says about the world: accepted, refused, or perhaps (HTTP Return Codes, Error Codes)."""
+
+from collections.abc import Callable
+
+from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, ProtocolError, Rejected, Unreachable
+from src.exchange.wire import Refusal, parse_refusal, read_json
+
+BAD_TIMESTAMP = -1021
+NO_SUCH_ORDER = -2013
+SAME_MARGIN_TYPE = -4046
+SAME_POSITION_MODE = -4059
+_UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
+"""Execution status unknown; -1000 and -1001 say too little to be taken for a refusal."""
+_AUTH_CODES = frozenset({-1002, -1011, BAD_TIMESTAMP, -1022, -2014, -2015, -4056, -4057, -4087, -4088})
+"""Key, permission, address, signature or clock. -4087 and -4088 forbid the account to open anything."""
+_REFUSALS = frozenset({400, 401, 403, 418, 429})
+_THROTTLED = frozenset({418, 429})
+
+Silence = Callable[[str], ExchangeError]
+"""The error for a 429 or 418 with this message."""
+
+
+def classify(status: int, body: bytes, *, repeatable: bool, silence: Silence) -> object:
+    """The payload of a good answer; every other one becomes the error that says what it means.
+
+    Only a refusal with a code of the exchange proves that a request which must not be repeated did not happen.
+    ``silence`` is called for every 429 and 418, and only for them.
+    """
+    refusal = None if _is_good(status) else _refusal(body)
+    throttled = silence(refusal.message if refusal else "") if status in _THROTTLED else None
+    if _is_good(status):
+        return _payload(status, body, repeatable)
+    definite = repeatable or (refusal is not None and status in _REFUSALS)
+    if not definite or (refusal and refusal.code in _UNKNOWN_CODES):
+        raise lost(f"HTTP {status}", repeatable)
+    if throttled:
+        raise throttled
+    if refusal is None or not 400 <= status < 500:
+        raise Unreachable(f"HTTP {status}")
+    raise _rejection(refusal)
+
+
+def lost(reason: str, repeatable: bool) -> ExchangeError:
+    """The error for an answer that tells nothing."""
+    return Unreachable(reason) if repeatable else OutcomeUnknown(reason)
+
+
+def _is_good(status: int) -> bool:
+    return 200 <= status < 300
+
+
+def _payload(status: int, body: bytes, repeatable: bool) -> object:
+    try:
+        return read_json(body)
+    except ProtocolError as error:
+        raise lost(f"HTTP {status} with a body that is {error}", repeatable) from error
+
+
+def _refusal(body: bytes) -> Refusal | None:
+    try:
+        return parse_refusal(read_json(body))
+    except ProtocolError:
+        return None
+
+
+def _rejection(refusal: Refusal) -> Rejected:
+    kind = AuthError if refusal.code in _AUTH_CODES else Rejected
+    return kind(refusal.code, refusal.message)

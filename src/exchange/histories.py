@@ -1,0 +1,57 @@
+"""Lists that come in pages: our trades and the funding paid, each read to its end."""
+
+import logging
+
+from src.domain.messages import FetchFills, FetchFunding
+from src.domain.orders import Fill
+from src.domain.positions import Income
+from src.exchange import endpoints
+from src.exchange.client import AsterClient
+from src.exchange.wire import parse_fill, parse_income, read_list
+
+log = logging.getLogger("hunter.rest")
+
+_PAGE = 1000
+_REACH_MS = 7 * 24 * 60 * 60_000 - 60_000
+"""One question may span seven days (Account Trade List); a minute less for clocks that differ."""
+
+
+def fetch_fills(client: AsterClient, command: FetchFills) -> tuple[Fill, ...]:
+    """The trades, oldest first. They name their order by number: ``client_order_id`` is empty."""
+    fills: dict[int, Fill] = {}
+    parameters = _first_page(client, command)
+    while True:
+        answer = client.ask(endpoints.USER_TRADES, parameters, essential=True)
+        page = [parse_fill(each) for each in read_list(answer)]
+        fills.update((fill.trade_id, fill) for fill in page)
+        if len(page) < _PAGE:
+            return tuple(fills[trade_id] for trade_id in sorted(fills))
+        parameters = {**_window(command.symbol), "fromId": str(max(fills) + 1)}
+
+
+def _first_page(client: AsterClient, command: FetchFills) -> dict[str, str]:
+    if command.from_trade_id is not None:
+        return {**_window(command.symbol), "fromId": str(command.from_trade_id)}
+    oldest = client.now_ms() - _REACH_MS
+    if command.since_ms < oldest:
+        log.warning("trades asked for from too long ago symbol=%s since=%s", command.symbol, command.since_ms)
+    return {**_window(command.symbol), "startTime": str(max(command.since_ms, oldest))}
+
+
+def _window(symbol: str) -> dict[str, str]:
+    return {"symbol": symbol, "limit": str(_PAGE)}
+
+
+def fetch_funding(client: AsterClient, command: FetchFunding) -> tuple[Income, ...]:
+    """Every funding since the instant, oldest first (Get Income History, FUNDING_FEE)."""
+    incomes: dict[tuple[int, str], Income] = {}
+    since_ms = command.since_ms
+    while True:
+        asked = {"incomeType": "FUNDING_FEE", "startTime": str(since_ms), "limit": str(_PAGE)}
+        page = [parse_income(each) for each in read_list(client.ask(endpoints.INCOME, asked, essential=True))]
+        known = len(incomes)
+        incomes.update(((income.transaction_id, income.symbol), income) for income in page)
+        # Pages overlap in the last millisecond; one that brings nothing new would be asked for ever.
+        if len(page) < _PAGE or len(incomes) == known:
+            return tuple(sorted(incomes.values(), key=lambda income: income.at))
+        since_ms = max(income.at for income in page)

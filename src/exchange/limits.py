@@ -1,0 +1,123 @@
+"""How much may still be asked: request weight and order count, learnt from the exchange's own headers (LIMITS)."""
+
+import re
+import threading
+from collections.abc import Mapping
+
+from src.domain.clock import Clock
+from src.domain.errors import RateLimited
+
+MINUTE_MS = 60_000
+WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
+ORDERS_HEADER = "X-MBX-ORDER-COUNT-1M"
+_SHORTEST_BAN_MS = 2 * MINUTE_MS
+_LONGEST_BAN_MS = 3 * 24 * 60 * MINUTE_MS
+_BANNED_UNTIL = re.compile(r"banned until (\d{13})")
+
+
+class RateLimits:
+    """The budget of one IP and one account. Protection and reconciling may use all of it, the rest 70 %.
+
+    After a 429 only they may still ask; a second one, or a 418, silences everybody until it ends.
+    """
+
+    def __init__(
+        self, clock: Clock, *, weight_limit: int = 2400, order_limit: int = 1200, reserve_pct: int = 30
+    ) -> None:
+        self._clock = clock
+        self._limits = {WEIGHT_HEADER: weight_limit, ORDERS_HEADER: order_limit}
+        self._used = {WEIGHT_HEADER: 0, ORDERS_HEADER: 0}
+        self._unreserved_pct = 100 - reserve_pct
+        self._minute = clock.now_ms() // MINUTE_MS
+        # Monotonic: a stepped wall clock must neither end nor extend a silence.
+        self._quiet_since = self._quiet_until = self._silent_until = clock.monotonic_ms()
+        self._is_banned = False
+        self._lock = threading.Lock()  # the lanes of the gateway ask side by side
+
+    def admit(self, weight: int, *, essential: bool, orders: int = 0) -> None:
+        """Reserve the weight of one request; ``RateLimited`` where it must wait.
+
+        ``essential`` is what protects a position or tells the truth about it.
+        """
+        with self._lock:
+            self._refuse_in_silence(essential)
+            self._turn_minute()
+            share = 100 if essential else self._unreserved_pct
+            asked = {WEIGHT_HEADER: weight, ORDERS_HEADER: orders}
+            for header, more in asked.items():
+                if more and (self._used[header] + more) * 100 > self._limits[header] * share:
+                    raise RateLimited(f"{header} is used up for now", (self._minute + 1) * MINUTE_MS)
+            for header, more in asked.items():
+                self._used[header] += more
+
+    def learn(self, headers: Mapping[str, str]) -> None:
+        """Take the exchange's count for ours: others may share this address."""
+        with self._lock:
+            self._turn_minute()
+            for header in self._used:
+                told = headers.get(header, "")
+                if told.isdecimal():
+                    self._used[header] = int(told)
+
+    def fall_silent(self, status: int, headers: Mapping[str, str], message: str, asked_at: int) -> RateLimited:
+        """What a 429 or 418 means: until when to be silent. The error is returned, to be raised by the asker.
+
+        ``asked_at`` is the monotonic reading when the question left: those already under way at the first 429 are
+        not a second one.
+        """
+        banned = status == 418
+        span_ms = self._silence_ms(headers, message, banned)
+        with self._lock:
+            now_ms = self._clock.monotonic_ms()
+            if banned or self._quiet_since < asked_at < self._quiet_until:
+                self._silent_until = max(self._silent_until, now_ms + span_ms)
+            if now_ms >= self._quiet_until:
+                self._quiet_since = now_ms
+            self._quiet_until = max(self._quiet_until, now_ms + span_ms)
+            self._is_banned = banned
+            return self._refusal(span_ms)
+
+    @property
+    def used(self) -> int:
+        """Request weight used in this minute."""
+        with self._lock:
+            self._turn_minute()
+            return self._used[WEIGHT_HEADER]
+
+    @property
+    def blocked_until(self) -> int | None:
+        """Until when less than everything may be asked, ms UTC; None where nothing is held back."""
+        with self._lock:
+            remaining = self._quiet_until - self._clock.monotonic_ms()
+            return self._clock.now_ms() + remaining if remaining > 0 else None
+
+    @property
+    def is_banned(self) -> bool:
+        """True while a 418 lasts: only what rests on the exchange protects now."""
+        with self._lock:
+            return self._is_banned and self._clock.monotonic_ms() < self._silent_until
+
+    def _refuse_in_silence(self, essential: bool) -> None:
+        remaining = (self._silent_until if essential else self._quiet_until) - self._clock.monotonic_ms()
+        if remaining > 0:
+            raise self._refusal(remaining)
+
+    def _refusal(self, remaining_ms: int) -> RateLimited:
+        reason = "banned by the exchange" if self._is_banned else "the exchange asks for silence"
+        return RateLimited(reason, self._clock.now_ms() + remaining_ms, banned=self._is_banned)
+
+    def _turn_minute(self) -> None:
+        minute = self._clock.now_ms() // MINUTE_MS
+        if minute != self._minute:
+            self._minute = minute
+            self._used = dict.fromkeys(self._used, 0)
+
+    def _silence_ms(self, headers: Mapping[str, str], message: str, banned: bool) -> int:
+        """``Retry-After`` in seconds, else the end a ban's message names, else the shortest documented span."""
+        told = headers.get("Retry-After", "")
+        if told.isdecimal() and int(told) > 0:
+            return min(int(told) * 1000, _LONGEST_BAN_MS)
+        until = _BANNED_UNTIL.search(message)
+        if until:
+            return min(max(int(until[1]) - self._clock.now_ms(), MINUTE_MS), _LONGEST_BAN_MS)
+        return _SHORTEST_BAN_MS if banned else MINUTE_MS

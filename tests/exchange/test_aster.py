@@ -1,0 +1,306 @@
+"""Orders, modes, keys and public facts against a real HTTP server."""
+
+import json
+import logging
+from decimal import Decimal
+
+import pytest
+
+from src.domain.clock import ManualClock
+from src.domain.enums import MarginType
+from src.domain.errors import (
+    InvariantError,
+    OutcomeUnknown,
+    ProtocolError,
+    Rejected,
+    Unreachable,
+)
+from src.domain.messages import (
+    AccountSet,
+    Command,
+    FetchQuote,
+    OrderNotFound,
+    SetLeverage,
+    SetMarginType,
+    SetMultiAssetsMode,
+    SetPositionMode,
+    SubmitOrder,
+)
+from src.exchange import wire
+from src.exchange.aster import AsterExchange, AsterListenKeys, AsterMarket
+from src.exchange.client import AsterClient
+from src.exchange.limits import RateLimits
+from src.exchange.port import Exchange, ListenKeys, MarketReader
+from src.utils.auth import HmacSigner
+from tests.exchange.builders import (
+    ACCEPTED,
+    CANCEL,
+    ENTRY,
+    ENTRY_ID,
+    ORDER,
+    QUERY,
+    SUBMIT,
+    accepted,
+    failure_of,
+    refused,
+)
+from tests.exchange.conftest import API_KEY, API_SECRET, NOW_MS
+from tests.exchange.scripted import Answer, Reset, ScriptedServer
+
+
+def test_the_adapters_are_the_ports(client: AsterClient) -> None:
+    exchange: Exchange = AsterExchange(client)
+    keys: ListenKeys = AsterListenKeys(client)
+    market: MarketReader = AsterMarket(client)
+
+    assert all([exchange, keys, market])
+
+
+class TestOrders:
+    def test_a_submit_is_signed_and_becomes_an_update(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("POST", ORDER, accepted())
+
+        assert exchange.execute(SUBMIT) == [ACCEPTED]
+
+        asked = server.asked_for(ORDER)[0]
+        expected = {**wire.render_order_request(ENTRY), "recvWindow": "3000", "timestamp": str(NOW_MS + 250)}
+        assert asked.parameters.items() >= expected.items()
+        assert asked.signed_text == HmacSigner(API_KEY, API_SECRET).sign(wire.render_order_request(ENTRY), NOW_MS + 250)
+
+    def test_a_cancel_names_the_order_by_our_id(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("DELETE", ORDER, accepted())
+
+        assert exchange.execute(CANCEL) == [ACCEPTED]
+        assert server.asked_for(ORDER)[0].parameters["origClientOrderId"] == ENTRY_ID
+
+    def test_a_query_tells_the_order(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", ORDER, accepted())
+
+        assert exchange.execute(QUERY) == [ACCEPTED]
+
+    def test_an_order_nobody_knows(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", ORDER, refused(-2013))
+        server.script("DELETE", ORDER, refused(-2011))
+
+        assert exchange.execute(QUERY) == [OrderNotFound("BTCUSDT", ENTRY_ID, NOW_MS)]
+        error = failure_of(exchange, CANCEL)
+        assert isinstance(error, Rejected)
+        assert error.code == -2011
+
+    def test_a_query_that_is_refused_otherwise(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", ORDER, refused(-1121))
+
+        assert isinstance(failure_of(exchange, QUERY), Rejected)
+
+    def test_a_query_answered_with_another_order(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", ORDER, Answer({**wire.render_order(ACCEPTED), "symbol": "ETHUSDT"}))
+
+        assert isinstance(failure_of(exchange, QUERY), ProtocolError)
+
+    def test_an_entry_past_its_time_does_not_leave(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        error = failure_of(exchange, SubmitOrder(ENTRY, not_after=NOW_MS - 1))
+
+        assert isinstance(error, Unreachable)
+        assert server.asked == []
+
+    def test_an_entry_in_time_leaves(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("POST", ORDER, accepted())
+
+        assert exchange.execute(SubmitOrder(ENTRY, not_after=NOW_MS)) == [ACCEPTED]
+
+    @pytest.mark.parametrize("command", [SUBMIT, CANCEL])
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            Answer(b"", 503),
+            refused(-1007),
+            Reset(),
+            Answer(b""),
+            Answer(b"<html>hello</html>"),
+            Answer(json.dumps(wire.render_order(ACCEPTED))[:-9].encode()),
+            Answer([]),
+            Answer({}),
+            Answer({**wire.render_order(ACCEPTED), "orderId": None}),
+            Answer({**wire.render_order(ACCEPTED), "symbol": "ETHUSDT"}),
+            Answer({**wire.render_order(ACCEPTED), "clientOrderId": "another"}),
+            Answer({**wire.render_order(ACCEPTED), "status": "A_WORD_OF_TOMORROW"}),
+            Answer({"code": -2019, "msg": "under a good status"}),
+        ],
+    )
+    def test_a_lost_answer_is_never_asked_for_twice(
+        self, exchange: AsterExchange, server: ScriptedServer, command: Command, answer: Answer | Reset
+    ) -> None:
+        server.script("POST", ORDER, answer)
+        server.script("DELETE", ORDER, answer)
+
+        assert isinstance(failure_of(exchange, command), OutcomeUnknown)
+        assert len(server.asked_for(ORDER)) == 1
+
+    def test_a_refusal_is_definite(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("POST", ORDER, refused(-2021))
+
+        error = failure_of(exchange, SUBMIT)
+
+        assert isinstance(error, Rejected)
+        assert (error.code, error.reason) == (-2021, "no")
+
+    def test_a_refused_connection_left_nothing(self, clock: ManualClock, limits: RateLimits) -> None:
+        with ScriptedServer().running() as gone:
+            gone.script("GET", "/fapi/v1/time", Answer({"serverTime": NOW_MS}))
+            client = AsterClient(gone.url, clock, limits, HmacSigner(API_KEY, API_SECRET))
+            client.measure_offset()
+        refuser = AsterClient("http://127.0.0.1:1", clock, limits, HmacSigner(API_KEY, API_SECRET))
+
+        error = failure_of(AsterExchange(refuser), SUBMIT)
+
+        assert isinstance(error, Unreachable)
+
+
+class TestSettings:
+    @pytest.mark.parametrize(
+        ("command", "path", "parameters"),
+        [
+            (SetPositionMode(True), "/fapi/v1/positionSide/dual", {"dualSidePosition": "true"}),
+            (SetMultiAssetsMode(False), "/fapi/v1/multiAssetsMargin", {"multiAssetsMargin": "false"}),
+            (
+                SetMarginType("BTCUSDT", MarginType.ISOLATED),
+                "/fapi/v1/marginType",
+                {"symbol": "BTCUSDT", "marginType": "ISOLATED"},
+            ),
+        ],
+    )
+    def test_a_setting_is_done(
+        self,
+        exchange: AsterExchange,
+        server: ScriptedServer,
+        command: SetPositionMode | SetMultiAssetsMode | SetMarginType,
+        path: str,
+        parameters: dict[str, str],
+    ) -> None:
+        server.script("POST", path, Answer(wire.render_done()))
+
+        assert exchange.execute(command) == [AccountSet(command, NOW_MS)]
+        assert server.asked_for(path)[0].parameters.items() >= parameters.items()
+
+    def test_leverage_is_read_back(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        told = wire.render_leverage("BTCUSDT", 20, Decimal(1000))
+        server.script("POST", "/fapi/v1/leverage", Answer(told))
+
+        assert exchange.execute(SetLeverage("BTCUSDT", 20)) == [AccountSet(SetLeverage("BTCUSDT", 20), NOW_MS)]
+        assert isinstance(failure_of(exchange, SetLeverage("BTCUSDT", 10)), OutcomeUnknown)
+
+    @pytest.mark.parametrize("answer", [Answer({}), Answer({"code": 201, "msg": "later"})])
+    def test_a_strange_answer_leaves_it_open(
+        self, exchange: AsterExchange, server: ScriptedServer, answer: Answer
+    ) -> None:
+        server.script("POST", "/fapi/v1/positionSide/dual", answer)
+
+        assert isinstance(failure_of(exchange, SetPositionMode(True)), OutcomeUnknown)
+
+    @pytest.mark.parametrize(
+        ("command", "path", "code"),
+        [
+            (SetPositionMode(True), "/fapi/v1/positionSide/dual", -4059),
+            (SetMarginType("BTCUSDT", MarginType.CROSSED), "/fapi/v1/marginType", -4046),
+        ],
+    )
+    def test_what_is_already_so_is_done(
+        self,
+        exchange: AsterExchange,
+        server: ScriptedServer,
+        command: SetPositionMode | SetMarginType,
+        path: str,
+        code: int,
+    ) -> None:
+        server.script("POST", path, refused(code))
+        assert exchange.execute(command) == [AccountSet(command, NOW_MS)]
+
+        server.script("POST", path, refused(-4067))
+        assert isinstance(failure_of(exchange, command), Rejected)
+
+    def test_multi_assets_mode_is_looked_up_when_refused(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        path = "/fapi/v1/multiAssetsMargin"
+        server.script("POST", path, refused(-4171))
+        server.script("GET", path, Answer(wire.render_multi_assets_mode(False)))
+
+        assert exchange.execute(SetMultiAssetsMode(False)) == [AccountSet(SetMultiAssetsMode(False), NOW_MS)]
+        assert isinstance(failure_of(exchange, SetMultiAssetsMode(True)), Rejected)
+
+    def test_a_leverage_that_is_not_allowed(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("POST", "/fapi/v1/leverage", refused(-4028))
+
+        assert isinstance(failure_of(exchange, SetLeverage("BTCUSDT", 999)), Rejected)
+
+
+class TestListenKeys:
+    PATH = "/fapi/v1/listenKey"
+
+    def test_the_key_alone_opens_it(self, client: AsterClient, server: ScriptedServer) -> None:
+        server.script("POST", self.PATH, Answer({"listenKey": "abc"}))
+        server.script("PUT", self.PATH, Answer())
+        server.script("DELETE", self.PATH, Answer())
+        keys = AsterListenKeys(client)
+
+        assert keys.create() == "abc"
+        keys.keep_alive()
+        keys.close()
+
+        asked = server.asked_for(self.PATH)
+        assert [each.method for each in asked] == ["POST", "PUT", "DELETE"]
+        assert {each.headers["X-MBX-APIKEY"] for each in asked} == {API_KEY}
+        assert {each.signed_text for each in asked} == {""}
+
+    def test_a_key_that_has_ended(self, client: AsterClient, server: ScriptedServer) -> None:
+        server.script("PUT", self.PATH, refused(-1125))
+
+        with pytest.raises(Rejected) as caught:
+            AsterListenKeys(client).keep_alive()
+
+        assert caught.value.code == -1125
+
+    def test_a_lost_answer_may_be_asked_for_again(self, client: AsterClient, server: ScriptedServer) -> None:
+        server.script("POST", self.PATH, Reset())
+
+        with pytest.raises(Unreachable):
+            AsterListenKeys(client).create()
+
+
+class TestMarket:
+    @pytest.fixture
+    def market(self, server: ScriptedServer, clock: ManualClock, limits: RateLimits) -> AsterMarket:
+        return AsterMarket(AsterClient(server.url, clock, limits))
+
+    def test_time_needs_no_key(self, market: AsterMarket, server: ScriptedServer) -> None:
+        assert market.server_time() == NOW_MS + 250
+        assert "X-MBX-APIKEY" not in server.asked[0].headers
+
+    def test_a_symbol_that_is_not_understood_is_left_out(
+        self, market: AsterMarket, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server.script("GET", "/fapi/v1/exchangeInfo", Answer({"symbols": [{"symbol": "ODDUSDT"}]}))
+
+        with caplog.at_level(logging.WARNING):
+            assert market.instruments() == {}
+
+        assert "symbol left out" in caplog.text
+
+    def test_candles(self, market: AsterMarket, server: ScriptedServer) -> None:
+        candle = (NOW_MS, Decimal(1), Decimal(4), Decimal(1), Decimal(2), Decimal(9))
+        server.script("GET", "/fapi/v1/klines", Answer([wire.render_kline(candle, NOW_MS + 59_999)]))
+
+        assert market.klines("BTCUSDT", "1m", 1) == [candle]
+        assert server.asked[0].parameters == {"symbol": "BTCUSDT", "interval": "1m", "limit": "1"}
+
+    def test_a_quote_by_rest(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        bid, ask = (Decimal(1), Decimal(5)), (Decimal(2), Decimal(6))
+        server.script("GET", "/fapi/v1/depth", Answer(wire.render_depth([bid], [ask], 1, NOW_MS - 3)))
+
+        assert exchange.execute(FetchQuote("BTCUSDT")) == [
+            wire.parse_depth(wire.render_depth([bid], [ask], 1, NOW_MS - 3), "BTCUSDT", NOW_MS)
+        ]
+
+    def test_a_signed_question_without_a_key_is_our_own_fault(
+        self, server: ScriptedServer, clock: ManualClock, limits: RateLimits
+    ) -> None:
+        with pytest.raises(InvariantError):
+            AsterExchange(AsterClient(server.url, clock, limits)).execute(QUERY)

@@ -1,0 +1,185 @@
+import socket
+import ssl
+import traceback
+from collections.abc import Iterator
+
+import pytest
+import requests
+from urllib3.exceptions import MaxRetryError
+from urllib3.exceptions import SSLError as Urllib3SslError
+
+from src.domain.errors import HunterError, OutcomeUnknown, Unreachable
+from src.utils.auth import Call, HmacSigner, Method, make_authenticated_request, make_public_request
+from tests.exchange.scripted import Answer, Reset, ScriptedServer
+
+SECRET = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
+NOW_MS = 1_591_702_613_943
+PATH = "/fapi/v1/order"
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer().running() as server:
+        yield server
+
+
+@pytest.fixture
+def signer() -> HmacSigner:
+    return HmacSigner("key", SECRET)
+
+
+def closed_port() -> int:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return int(unused.getsockname()[1])
+
+
+def failure_of(call: Call, session: requests.Session | None = None) -> HunterError:
+    with pytest.raises(HunterError) as caught:
+        make_authenticated_request(session or requests.Session(), call, HmacSigner("key", SECRET), lambda: NOW_MS)
+    return caught.value
+
+
+def test_the_documented_vector() -> None:
+    """SIGNED Endpoint Examples for POST /fapi/v1/order, Example 1."""
+    order = {
+        "symbol": "BTCUSDT",
+        "side": "BUY",
+        "type": "LIMIT",
+        "quantity": "1",
+        "price": "9000",
+        "timeInForce": "GTC",
+    }
+
+    signed = HmacSigner("key", SECRET, recv_window_ms=5000).sign(order, NOW_MS)
+
+    assert signed == (
+        "symbol=BTCUSDT&side=BUY&type=LIMIT&quantity=1&price=9000&timeInForce=GTC&recvWindow=5000"
+        "&timestamp=1591702613943&signature=3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9"
+    )
+
+
+def test_a_symbol_that_is_not_ascii_is_signed_as_it_is_sent(signer: HmacSigner) -> None:
+    signed = signer.sign({"symbol": "币安人生USDT"}, NOW_MS)
+
+    assert "symbol=%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9FUSDT&" in signed
+
+
+@pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
+def test_every_method_arrives_signed(server: ScriptedServer, signer: HmacSigner, method: Method) -> None:
+    server.script(method, PATH, Answer({"done": True}))
+
+    response = make_authenticated_request(
+        requests.Session(), Call(method, server.url + PATH, {"symbol": "BTCUSDT"}), signer, lambda: NOW_MS
+    )
+
+    assert response.json() == {"done": True}
+    asked = server.asked[0]
+    assert asked.headers["X-MBX-APIKEY"] == "key"
+    assert asked.parameters["timestamp"] == str(NOW_MS)
+    assert asked.parameters["recvWindow"] == "3000"
+    assert asked.signed_text == signer.sign({"symbol": "BTCUSDT"}, NOW_MS)
+
+
+def test_each_request_carries_its_own_instant(server: ScriptedServer, signer: HmacSigner) -> None:
+    server.script("GET", PATH, Answer())
+    instants = iter([1, 2])
+    session, call = requests.Session(), Call("GET", server.url + PATH)
+
+    for _ in range(2):
+        make_authenticated_request(session, call, signer, lambda: next(instants))
+
+    assert [asked.parameters["timestamp"] for asked in server.asked] == ["1", "2"]
+
+
+def test_a_public_request_carries_no_signature(server: ScriptedServer) -> None:
+    server.script("GET", "/fapi/v1/depth", Answer())
+
+    make_public_request(requests.Session(), Call("GET", server.url + "/fapi/v1/depth", {"symbol": "BTCUSDT"}))
+
+    assert server.asked[0].signed_text == "symbol=BTCUSDT"
+    assert "X-MBX-APIKEY" not in server.asked[0].headers
+
+
+def test_a_redirect_is_not_followed(server: ScriptedServer, signer: HmacSigner) -> None:
+    server.script("GET", PATH, Answer(status=302, headers={"Location": server.url + "/elsewhere"}))
+
+    response = make_authenticated_request(requests.Session(), Call("GET", server.url + PATH), signer, lambda: NOW_MS)
+
+    assert response.status_code == 302
+    assert len(server.asked) == 1
+
+
+def test_a_refused_connection_left_nothing() -> None:
+    assert isinstance(failure_of(Call("POST", f"http://127.0.0.1:{closed_port()}{PATH}")), Unreachable)
+
+
+def test_an_unknown_host_left_nothing() -> None:
+    session = requests.Session()
+    session.trust_env = False
+    assert isinstance(failure_of(Call("POST", f"http://no-such-host.invalid{PATH}"), session), Unreachable)
+
+
+def test_an_address_that_is_none_left_nothing() -> None:
+    assert isinstance(failure_of(Call("POST", "http:///order")), Unreachable)
+
+
+def test_a_reset_after_sending_leaves_the_outcome_open(server: ScriptedServer) -> None:
+    server.script("POST", PATH, Reset())
+
+    assert isinstance(failure_of(Call("POST", server.url + PATH)), OutcomeUnknown)
+    assert len(server.asked) == 1
+
+
+def test_an_answer_that_does_not_come_leaves_the_outcome_open() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}{PATH}"
+        failure = failure_of(Call("POST", url, timeout=(1.0, 0.05)))
+
+    assert isinstance(failure, OutcomeUnknown)
+
+
+class FailingSession(requests.Session):
+    """Raises what a library would raise, address and all."""
+
+    def __init__(self, error: requests.RequestException) -> None:
+        super().__init__()
+        self._error = error
+
+    def request(self, *_: object, **__: object) -> requests.Response:
+        raise self._error
+
+
+@pytest.mark.parametrize(
+    ("cause", "expected"),
+    [(ssl.SSLCertVerificationError("untrusted"), Unreachable), (ssl.SSLError("record damaged"), OutcomeUnknown)],
+)
+def test_only_a_refused_certificate_proves_that_tls_never_stood(cause: Exception, expected: type) -> None:
+    wrapped = MaxRetryError(None, "/order?signature=x", Urllib3SslError(cause))  # type: ignore[arg-type]
+    session = FailingSession(requests.exceptions.SSLError(wrapped))
+
+    assert isinstance(failure_of(Call("POST", "https://x/order"), session), expected)
+
+
+def test_a_connection_that_takes_too_long_left_nothing() -> None:
+    session = FailingSession(requests.ConnectTimeout("https://x/order?signature=x"))
+
+    assert isinstance(failure_of(Call("POST", "https://x/order"), session), Unreachable)
+
+
+def test_no_failure_shows_the_signed_address(server: ScriptedServer) -> None:
+    server.script("GET", PATH, Reset())
+    calls = [
+        Call("GET", server.url + PATH, {"symbol": "BTCUSDT"}),
+        Call("GET", f"http://127.0.0.1:{closed_port()}{PATH}", {"symbol": "BTCUSDT"}),
+    ]
+
+    for call in calls:
+        shown = "".join(traceback.format_exception(failure_of(call)))
+        assert "GET /fapi/v1/order" in shown
+        assert "signature" not in shown
+        assert SECRET not in shown
+
+
+def test_a_signer_does_not_show_its_secret(signer: HmacSigner) -> None:
+    assert SECRET not in f"{signer!r} {signer}"
