@@ -4,60 +4,21 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import (
-    JSON,
-    BigInteger,
-    CheckConstraint,
-    Dialect,
-    ForeignKey,
-    Index,
-    Integer,
-    MetaData,
-    String,
-    TypeDecorator,
-    UniqueConstraint,
-)
+from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from src.database.columns import TYPES, new_metadata
 from src.domain.enums import OrderStatus
 
 SIMULATED = "SIMULATED"
 """The status a trade shows in simulation: nothing of it ever reached an exchange."""
 
-_NAMES = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-    "ck": "ck_%(table_name)s_%(constraint_name)s",
-    "fk": "fk_%(table_name)s_%(column_0_name)s",
-    "pk": "pk_%(table_name)s",
-}
-
-
-class Money(TypeDecorator[Decimal]):
-    """A Decimal as plain text: exact, and never in exponent form."""
-
-    impl = String(64)
-    cache_ok = True
-
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
-        return None if value is None else format(value, "f")
-
-    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
-        return None if value is None else Decimal(value)
-
 
 class Ledger(DeclarativeBase):
     """The bot's database: written by the trader alone."""
 
-    metadata = MetaData(naming_convention=_NAMES)
-    type_annotation_map = {Decimal: Money, int: BigInteger().with_variant(Integer, "sqlite")}  # noqa: RUF012
-
-
-class Control(DeclarativeBase):
-    """The dashboard's database: written by the API process alone."""
-
-    metadata = MetaData(naming_convention=_NAMES)
-    type_annotation_map = {Decimal: Money, int: BigInteger().with_variant(Integer, "sqlite")}  # noqa: RUF012
+    metadata = new_metadata()
+    type_annotation_map = TYPES
 
 
 def _one_of(column: str, words: list[str], name: str) -> CheckConstraint:
@@ -321,31 +282,3 @@ class RunRow(Ledger):
     pid: Mapped[int]
     started_at: Mapped[int]
     ended_at: Mapped[int | None]
-
-
-class OperatorCommandRow(Control):
-    """What a person asked the bot to do; the outcome is a journal row that names the id."""
-
-    __tablename__ = "operator_commands"
-    __table_args__ = ({"sqlite_autoincrement": True},)
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    action: Mapped[str]
-    symbol: Mapped[str | None]
-    position_side: Mapped[str | None]
-    fraction: Mapped[Decimal] = mapped_column(default=Decimal(1))
-    client_order_id: Mapped[str | None]
-    nonce: Mapped[str] = mapped_column(unique=True)
-    """The asker's own name for the request: asked twice, done once."""
-    created_at: Mapped[int]
-
-
-class SettingsHistoryRow(Control):
-    """Every settings file that was put in force from the dashboard."""
-
-    __tablename__ = "settings_history"
-
-    id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[int]
-    document: Mapped[dict[str, Any]] = mapped_column(JSON)
-    message: Mapped[str]

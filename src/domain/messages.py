@@ -229,7 +229,6 @@ class Duty(StrEnum):
     AUDIT = "audit"
     CLEANUP = "cleanup"
     RECONCILE = "reconcile"
-    HEARTBEAT = "heartbeat"
 
 
 @dataclass(frozen=True, slots=True)

@@ -188,7 +188,7 @@ class Order:
         """Merge what the exchange tells; False where it is older than what we know.
 
         The filled quantity never falls, a terminal state yields only to a fill, and a request to cancel stays
-        until it is answered by an end.
+        until it is answered by an end, or, where its answer was lost, by what the order is now.
         """
         if not self._is_news(update):
             return False
@@ -197,8 +197,9 @@ class Order:
         if update.filled_quantity > self.filled_quantity:
             self.filled_quantity = update.filled_quantity
             self.average_price = update.average_price
+        is_doubted = self.unresolved_since is not None
         self.unresolved_since, self.not_found = None, 0
-        if not (self.status is OrderStatus.PENDING_CANCEL and not update.status.is_terminal):
+        if self.status is not OrderStatus.PENDING_CANCEL or update.status.is_terminal or is_doubted:
             self.advance(update.status)
         return True
 

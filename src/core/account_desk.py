@@ -1,0 +1,196 @@
+"""The account as the exchange tells it: snapshots, balances, positions, funding, modes."""
+
+import logging
+from dataclasses import replace
+from decimal import Decimal
+
+from src.core.account_setup import plan_account_setup, untradable_symbols
+from src.core.books import Slot
+from src.core.desk import Desk
+from src.core.order_desk import OrderDesk
+from src.core.reconcile import reconcile
+from src.core.standing import Obstacle
+from src.domain.messages import (
+    AccountCommand,
+    AccountSet,
+    AccountUpdate,
+    CommandFailed,
+    FetchFunding,
+    FundingFetched,
+    LeverageChanged,
+    SnapshotTaken,
+    TakeSnapshot,
+)
+from src.domain.positions import AccountSummary, PositionReport, Snapshot
+
+log = logging.getLogger("hunter.account")
+
+SNAPSHOT_FRESH_MS = 60_000
+_SET_EVERY_MS = 10_000
+_QUOTE_ASSET = "USDT"
+_FUNDING_REASON = "FUNDING_FEE"
+
+
+class AccountDesk:
+    """Takes over what the exchange says of the account, and asks it to be as the settings want."""
+
+    def __init__(self, desk: Desk, orders: OrderDesk) -> None:
+        self._desk = desk
+        self._orders = orders
+        self.snapshot: Snapshot | None = None
+        self.untradable: dict[str, str] = {}
+        """Symbols the account is not set for, each with its reason."""
+        self._is_asking = False
+        self._setting: set[AccountCommand] = set()
+        self._set_at: int | None = None
+        self._funding_since: int | None = None
+
+    def ask(self, reason: str) -> None:
+        """Ask for a snapshot, unless one is on its way."""
+        if not self._is_asking:
+            self._is_asking = True
+            self._desk.send(TakeSnapshot(reason))
+
+    def on_snapshot(self, event: SnapshotTaken) -> set[Slot]:
+        """Make our records agree with the exchange; the slots to look at are returned."""
+        self._is_asking = False
+        is_first = self.snapshot is None
+        self.snapshot = snapshot = event.snapshot
+        self._take_account(snapshot.account, snapshot.taken_at)
+        touched = self._reconcile(snapshot, is_first=is_first)
+        self._set_up(snapshot)
+        self._desk.standing.clear(Obstacle.STARTING)
+        self._desk.standing.clear(Obstacle.STALE_SNAPSHOT)
+        if is_first:
+            self._fetch_funding()
+        return touched
+
+    def on_failed(self, event: CommandFailed) -> None:
+        """A read that failed tells nothing (I16): the obstacle stays until one succeeds."""
+        log.warning("%s failed: %s", type(event.command).__name__, event.reason)
+        if isinstance(event.command, TakeSnapshot):
+            self._is_asking = False
+            self._desk.alert(f"the account could not be read: {event.reason}")
+            if self.snapshot is None:
+                reason = f"starting: the account could not be read: {event.reason}"
+                self._desk.standing.raise_obstacle(Obstacle.STARTING, reason)
+
+    def on_set(self, event: AccountSet) -> None:
+        """The last of them done, the account is read back."""
+        self._setting.discard(event.command)
+        log.info("account set: %s", event.command)
+        if not self._setting:
+            self.ask("account set")
+
+    def on_set_failed(self, command: AccountCommand, event: CommandFailed) -> None:
+        """A mode, margin type or leverage the exchange refused: entries wait until it fits."""
+        self._setting.discard(command)
+        reason = f"the account could not be set as the settings want: {event.reason}"
+        self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, reason)
+        self._desk.alert(reason)
+
+    def on_update(self, update: AccountUpdate) -> set[Slot]:
+        """Balances and positions that changed; what is not named is unchanged, not zero."""
+        now_ms = self._desk.clock.now_ms()
+        for balance in update.balances:
+            if balance.asset == _QUOTE_ASSET and self._desk.account is not None:
+                summary = replace(self._desk.account, wallet_balance=balance.wallet_balance)
+                self._take_account(summary, now_ms)
+        touched: set[Slot] = set()
+        for change in update.positions:
+            slot = change.position.symbol, change.position.position_side
+            holding = self._desk.books.holding(slot)
+            if change.position.is_open:
+                holding.begin(update.event_at)
+            holding.apply_report(change.position, update.event_at, now_ms)
+            holding.margin_type = change.margin_type
+            touched.add(slot)
+        if update.reason == _FUNDING_REASON:
+            self._fetch_funding()
+        return touched
+
+    def on_leverage(self, event: LeverageChanged) -> None:
+        for (symbol, _), holding in self._desk.books.holdings.items():
+            if symbol == event.symbol:
+                holding.leverage = event.leverage
+
+    def on_funding(self, event: FundingFetched) -> None:
+        for income in event.incomes:
+            self._funding_since = max(self._funding_since or 0, income.at)
+            if income.is_funding and self._desk.store.record_funding(income):
+                log.info("funding %s %s %s", income.symbol, income.amount, income.asset)
+                self._desk.tell("account", {"funding": income.amount, "at": income.at}, income.symbol)
+
+    def check_age(self, now_ms: int) -> None:
+        if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
+            reason = "the account has not been read for over a minute"
+            self._desk.standing.raise_obstacle(Obstacle.STALE_SNAPSHOT, reason)
+
+    def available_balance(self, bound_margin: Decimal) -> Decimal | None:
+        """Wallet and open losses less what is bound or reserved; None until the wallet is known."""
+        account = self._desk.account
+        if account is None:
+            return None
+        return account.wallet_balance + min(self._unrealized_pnl(), Decimal(0)) - bound_margin
+
+    def _unrealized_pnl(self) -> Decimal:
+        positions = [holding.position for holding in self._desk.books.open_holdings()]
+        marked = ((position, self._desk.mark_price(position.symbol)) for position in positions)
+        return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), Decimal(0))
+
+    def _take_account(self, summary: AccountSummary, at: int) -> None:
+        self._desk.account, self._desk.account_as_of = summary, at
+        self._desk.store.save_account(summary, at)
+
+    def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> set[Slot]:
+        books, now_ms = self._desk.books, self._desk.clock.now_ms()
+        found = reconcile(books.orders.values(), books.holdings, books.foreign_orders, snapshot)
+        for order_id in found.gone_foreign:
+            books.foreign_orders.pop(order_id, None)
+        touched = {self._orders.on_update(update, "snapshot") for update in found.updates}
+        for order in found.doubtful:
+            self._orders.doubt(order)
+        for holding, report in found.corrections:
+            self._correct(report, holding.position.quantity, is_first=is_first)
+        for report in found.reports:
+            self._take_report(report, snapshot, now_ms)
+            touched.add((report.symbol, report.position_side))
+        return {slot for slot in touched if slot is not None}
+
+    def _take_report(self, report: PositionReport, snapshot: Snapshot, now_ms: int) -> None:
+        slot = report.symbol, report.position_side
+        if not report.quantity and slot not in self._desk.books.holdings:
+            return
+        holding = self._desk.books.holding(slot)
+        if report.quantity:
+            holding.begin(report.updated_at or snapshot.asked_at)
+        holding.apply_report(report.position, max(report.updated_at, holding.reported_at), now_ms)
+        holding.describe(report)
+
+    def _correct(self, report: PositionReport, believed: Decimal, *, is_first: bool) -> None:
+        """A difference is repaired toward the exchange, its trades are fetched, and a person is told."""
+        since = self._desk.clock.now_ms() - SNAPSHOT_FRESH_MS if not is_first else report.updated_at
+        self._orders.fetch_fills(report.symbol, min(since, report.updated_at or since))
+        self._desk.alert(
+            f"position of {report.symbol} {report.position_side} corrected from {believed} to {report.quantity}, "
+            "as the exchange reports it",
+            report.symbol,
+        )
+
+    def _set_up(self, snapshot: Snapshot) -> None:
+        self.untradable = untradable_symbols(self._desk.settings, snapshot)
+        setup = plan_account_setup(self._desk.settings, snapshot)
+        if setup.contradictions:
+            self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, "; ".join(setup.contradictions))
+        elif not setup.commands:
+            self._desk.standing.clear(Obstacle.ACCOUNT)
+        elif self._set_at is None or snapshot.taken_at - self._set_at >= _SET_EVERY_MS:
+            self._set_at = snapshot.taken_at
+            self._setting = set(setup.commands)
+            self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, "the account is being set as the settings want")
+            for command in setup.commands:
+                self._desk.send(command)
+
+    def _fetch_funding(self) -> None:
+        since = self._funding_since or self._desk.store.last_funding_at() or self._desk.clock.now_ms()
+        self._desk.send(FetchFunding(since))

@@ -1,0 +1,139 @@
+"""Our orders and positions, as the trader knows them: state and look-ups, no decisions."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from src.domain.enums import MarginType, OrderRole, PositionSide
+from src.domain.orders import Fill, Order, OrderUpdate
+from src.domain.positions import Position, PositionReport
+
+Slot = tuple[str, PositionSide]
+ZERO = Decimal(0)
+
+
+@dataclass(slots=True)
+class Holding:
+    """One position slot and what surrounds it. The trader owns it."""
+
+    position: Position
+    leverage: int = 1
+    margin_type: MarginType = MarginType.CROSSED
+    liquidation_price: Decimal | None = None
+    entry: str | None = None
+    """Client order id of the entry of ours that last enlarged it; None where it is not ours."""
+    opened_at: int = 0
+    reported_at: int = 0
+    """Exchange time of the newest absolute report: older fills are already in it."""
+    touched_at: int = 0
+    """Our time of the last change: a snapshot asked for before it knows less."""
+    realized_pnl: Decimal = ZERO
+    commission: Decimal = ZERO
+    close_reason: str | None = None
+    """Why it must be closed, until it is flat."""
+    refusals: dict[OrderRole, int] = field(default_factory=dict)
+    """Definite refusals of protective and closing orders since the last that was accepted."""
+    next_close_at: int = 0
+    """Our time before which no further closing order is tried."""
+
+    @property
+    def slot(self) -> Slot:
+        return self.position.symbol, self.position.position_side
+
+    @property
+    def is_ours(self) -> bool:
+        return self.entry is not None
+
+    @property
+    def margin(self) -> Decimal:
+        """Initial margin at the entry price, in the quote asset."""
+        return abs(self.position.quantity) * self.position.entry_price / self.leverage
+
+    def begin(self, at: int) -> None:
+        """The slot is filled anew, where it was empty."""
+        if not self.opened_at:
+            self.opened_at = at
+            self.realized_pnl = self.commission = ZERO
+
+    def apply_fill(self, fill: Fill, now_ms: int) -> None:
+        """Book a trade; the quantity moves only where no later report holds it already."""
+        self.realized_pnl += fill.realized_pnl
+        self.commission += fill.commission
+        self.touched_at = now_ms
+        if fill.traded_at > self.reported_at:
+            self.position, _ = self.position.after(fill.side, fill.quantity, fill.price)
+
+    def apply_report(self, position: Position, reported_at: int, now_ms: int) -> None:
+        """Take over an absolute report; an older one than the last changes nothing."""
+        if reported_at >= self.reported_at:
+            self.position, self.reported_at, self.touched_at = position, reported_at, now_ms
+
+    def describe(self, report: PositionReport) -> None:
+        """Take over what only a full report tells."""
+        self.leverage, self.margin_type = report.leverage, report.margin_type
+        self.liquidation_price = report.liquidation_price or None
+
+    def reset(self) -> None:
+        """It is flat: what belonged to that position is history."""
+        self.entry, self.close_reason, self.liquidation_price = None, None, None
+        self.opened_at = self.next_close_at = 0
+        self.refusals.clear()
+
+
+class Books:
+    """All orders of ours that matter still, all positions, and the orders of others."""
+
+    def __init__(self) -> None:
+        self.orders: dict[str, Order] = {}
+        self.holdings: dict[Slot, Holding] = {}
+        self.foreign_orders: dict[int, OrderUpdate] = {}
+
+    def add_order(self, order: Order) -> None:
+        self.orders[order.client_order_id] = order
+
+    def holding(self, slot: Slot) -> Holding:
+        """The slot's holding, made where there was none."""
+        found = self.holdings.get(slot)
+        if found is None:
+            found = self.holdings[slot] = Holding(Position(*slot))
+        return found
+
+    def order_of(self, fill: Fill) -> Order | None:
+        """The order a fill belongs to; a trade list names it by exchange id alone."""
+        found = self.orders.get(fill.client_order_id)
+        if found is not None:
+            return found
+        return next((each for each in self.orders.values() if each.order_id == fill.order_id), None)
+
+    def open_orders(self, symbol: str | None = None, role: OrderRole | None = None) -> list[Order]:
+        """Orders of ours that may still fill."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.is_open and symbol in (None, order.symbol) and role in (None, order.role)
+        ]
+
+    def orders_in(self, slot: Slot) -> list[Order]:
+        """Orders of ours that belong to a slot and may still fill, or have fills we have not seen."""
+        return [
+            order
+            for order in self.orders.values()
+            if (order.symbol, order.request.position_side) == slot and (order.is_open or order.lacks_fills)
+        ]
+
+    def open_holdings(self) -> list[Holding]:
+        return [holding for holding in self.holdings.values() if holding.position.is_open]
+
+    def holdings_of(self, symbol: str) -> list[Holding]:
+        return [holding for holding in self.open_holdings() if holding.position.symbol == symbol]
+
+    def forget_ended(self, before_ms: int) -> None:
+        """Drop orders that ended long ago and lack nothing: late fills are still found in the database."""
+        for key, order in list(self.orders.items()):
+            if not order.is_open and not order.lacks_fills and max(order.event_at, order.created_at) < before_ms:
+                del self.orders[key]
+
+
+def margin_of_entries(orders: Iterable[Order], leverage: int) -> Decimal:
+    """Margin that entries which may still fill would bind."""
+    return sum((order.remaining_quantity * (order.request.price or ZERO) for order in orders), ZERO) / leverage

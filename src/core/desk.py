@@ -1,0 +1,114 @@
+"""What the desks share: the trader's state, the open transaction, and the commands that wait for its commit."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from src.core.books import Books
+from src.core.standing import Standing
+from src.database.repositories import Store
+from src.domain.clock import Clock
+from src.domain.enums import OrderRole
+from src.domain.instrument import Instrument
+from src.domain.market import MarkPrice, Quote
+from src.domain.messages import CancelOrder, Command, SubmitOrder
+from src.domain.orders import ClientOrderId, Order, OrderRequest, new_entry_token
+from src.domain.positions import AccountSummary
+from src.utils.config import Settings
+
+log = logging.getLogger("hunter.trader")
+
+
+@dataclass(slots=True)
+class Desk:
+    """The trader's state. One thread, no locks."""
+
+    settings: Settings
+    instruments: Mapping[str, Instrument]
+    store: Store
+    clock: Clock
+    draw: Callable[[int], int]
+    """``draw(n)`` gives 0 … n-1: the random part of client order ids."""
+    is_simulated: bool
+    books: Books = field(default_factory=Books)
+    standing: Standing = field(default_factory=Standing)
+    quotes: dict[str, Quote] = field(default_factory=dict)
+    marks: dict[str, MarkPrice] = field(default_factory=dict)
+    account: AccountSummary | None = None
+    account_as_of: int = 0
+    outbox: list[Command] = field(default_factory=list)
+    """Commands of the open transaction: they leave after its commit."""
+    _numbers: dict[str, int] = field(default_factory=dict)
+
+    def send(self, command: Command) -> None:
+        self.outbox.append(command)
+
+    def tell(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
+        """Append to the journal: the audit log, and the dashboard's news."""
+        self.store.journal(kind, payload, symbol)
+
+    def alert(self, message: str, symbol: str | None = None) -> None:
+        """Something a person should look at."""
+        log.warning("%s", message)
+        self.tell("alert", {"level": "warning", "message": message}, symbol)
+
+    def mark_price(self, symbol: str) -> Decimal | None:
+        mark = self.marks.get(symbol)
+        return None if mark is None else mark.price
+
+    def new_entry_id(self) -> str:
+        return str(ClientOrderId(new_entry_token(self.clock.now_ms(), self.draw), OrderRole.ENTRY))
+
+    def next_id(self, entry_id: str, role: OrderRole) -> str:
+        """The next id of an entry's protective or closing orders; never one that was used."""
+        entry = ClientOrderId.parse(entry_id)
+        if entry is None:
+            raise ValueError(f"{entry_id} is no entry of ours")
+        number = self._numbers.get(entry.entry, 0) + 1
+        self._numbers[entry.entry] = number
+        return str(ClientOrderId(entry.entry, role, number))
+
+    def note_id(self, client_order_id: str) -> None:
+        """An id that exists already is not given out again."""
+        known = ClientOrderId.parse(client_order_id)
+        if known is not None:
+            self._numbers[known.entry] = max(self._numbers.get(known.entry, 0), known.number)
+
+    def place(self, request: OrderRequest, role: OrderRole, parent: str | None, not_after: int | None = None) -> Order:
+        """Record the intent, and let it leave after the commit (I1)."""
+        now_ms = self.clock.now_ms()
+        order = Order(request, role, created_at=now_ms, parent=parent, sent_at=now_ms)
+        self.books.add_order(order)
+        self.store.record_order(order, simulated=self.is_simulated)
+        self.tell_order(order)
+        self.send(SubmitOrder(request, not_after))
+        return order
+
+    def cancel(self, order: Order) -> None:
+        """Ask for the end of an order that is known to stand."""
+        if order.status.value.startswith("PENDING"):
+            return
+        order.advance(order.status.PENDING_CANCEL)
+        order.unresolved_since = None
+        self.store.update_order(order, "cancel")
+        self.tell_order(order)
+        self.send(CancelOrder(order.symbol, order.client_order_id))
+
+    def tell_order(self, order: Order) -> None:
+        request = order.request
+        payload = {
+            "client_order_id": order.client_order_id,
+            "order_id": order.order_id,
+            "role": order.role,
+            "side": request.side,
+            "position_side": request.position_side,
+            "type": request.type,
+            "quantity": request.quantity,
+            "price": request.price,
+            "stop_price": request.stop_price,
+            "status": order.status,
+            "filled_quantity": order.filled_quantity,
+            "reason": order.reason,
+        }
+        self.tell("order", payload, order.symbol)

@@ -1,0 +1,156 @@
+"""Executes the trader's commands, in order for each symbol, protection first; every end of it becomes an event."""
+
+import logging
+import threading
+import zlib
+from collections.abc import Callable, Sequence
+from itertools import count
+from queue import Empty, PriorityQueue
+from typing import assert_never
+
+from src.domain.clock import Clock
+from src.domain.enums import OrderRole
+from src.domain.errors import ExchangeError, OutcomeUnknown, ProtocolError, Rejected
+from src.domain.messages import (
+    CancelOrder,
+    CancelRefused,
+    Command,
+    CommandFailed,
+    Event,
+    FetchFills,
+    FetchFunding,
+    FetchQuote,
+    OrderRefused,
+    OrderUnresolved,
+    QueryOrder,
+    SetLeverage,
+    SetMarginType,
+    SetMultiAssetsMode,
+    SetPositionMode,
+    SubmitOrder,
+    TakeSnapshot,
+)
+from src.domain.orders import ClientOrderId
+from src.exchange.port import Exchange, Post
+
+log = logging.getLogger("hunter.gateway")
+
+_LANES = 3
+_IDLE_SECONDS = 0.5
+_PROTECT, _ASK, _ENTER = range(3)
+
+
+class Gateway:
+    """A few lanes of commands. One symbol always takes the same lane; account-wide reads have one of their own."""
+
+    def __init__(self, exchange: Exchange, post: Post, clock: Clock, is_halted: Callable[[], bool]) -> None:
+        self._exchange = exchange
+        self._post = post
+        self._clock = clock
+        self._is_halted = is_halted
+        self._order = count()
+        self._lanes: list[PriorityQueue[tuple[int, int, Command]]] = [PriorityQueue() for _ in range(_LANES + 1)]
+        self._stopping = threading.Event()
+
+    @property
+    def lanes(self) -> int:
+        """How many threads are to call ``work``."""
+        return len(self._lanes)
+
+    def submit(self, commands: Sequence[Command]) -> None:
+        """Queue what the trader has committed."""
+        for command in commands:
+            self._lanes[_lane_of(command)].put((_priority(command), next(self._order), command))
+
+    def work(self, lane: int, beat: Callable[[], None]) -> None:
+        """Serve one lane until a stop is asked for."""
+        while not self._stopping.is_set():
+            beat()
+            try:
+                _, _, command = self._lanes[lane].get(timeout=_IDLE_SECONDS)
+            except Empty:
+                continue
+            for event in self.execute(command):
+                self._post(event)
+
+    def stop(self) -> None:
+        """What is under way ends; what waits is left to the next start, which asks for it."""
+        self._stopping.set()
+
+    def execute(self, command: Command) -> Sequence[Event]:
+        """Do one command; an error becomes the event that says what it means for the world."""
+        refusal = self._refusal(command)
+        if refusal is not None:
+            return [refusal]
+        try:
+            return self._exchange.execute(command)
+        except (ExchangeError, ProtocolError) as error:
+            log.warning("%s failed: %s", type(command).__name__, error)
+            return [failure_of(command, error, self._clock.now_ms())]
+
+    def _refusal(self, command: Command) -> OrderRefused | None:
+        """An entry whose time has passed, or that the kill file forbids, does not leave (I24)."""
+        if not isinstance(command, SubmitOrder) or not _is_entry(command):
+            return None
+        now_ms = self._clock.now_ms()
+        if command.not_after is not None and now_ms > command.not_after:
+            return _refused(command, None, "its signal had grown old before it could leave", now_ms)
+        if self._is_halted():
+            return _refused(command, None, "the halt file forbids entries", now_ms)
+        return None
+
+
+def failure_of(command: Command, error: ExchangeError | ProtocolError, at: int) -> Event:
+    """What an error says of the command it answers (SAFETY, classes of answers to a write)."""
+    code = error.code if isinstance(error, Rejected) else None
+    is_lost = isinstance(error, OutcomeUnknown | ProtocolError)
+    match command:
+        case SubmitOrder(request):
+            if is_lost:
+                return OrderUnresolved(request.symbol, request.client_order_id, str(error), at)
+            return _refused(command, code, _reason(error), at)
+        case CancelOrder(symbol, client_order_id):
+            if is_lost:
+                return OrderUnresolved(symbol, client_order_id, str(error), at)
+            return CancelRefused(symbol, client_order_id, code, _reason(error), at)
+        case _:
+            return CommandFailed(command, code, _reason(error), at)
+
+
+def _reason(error: ExchangeError | ProtocolError) -> str:
+    return error.reason if isinstance(error, Rejected) else str(error)
+
+
+def _refused(command: SubmitOrder, code: int | None, reason: str, at: int) -> OrderRefused:
+    return OrderRefused(command.request.symbol, command.request.client_order_id, code, reason, at)
+
+
+def _is_entry(command: SubmitOrder) -> bool:
+    known = ClientOrderId.parse(command.request.client_order_id)
+    return known is not None and known.role is OrderRole.ENTRY
+
+
+def _lane_of(command: Command) -> int:
+    match command:
+        case SubmitOrder(request):
+            return _symbol_lane(request.symbol)
+        case CancelOrder(symbol) | QueryOrder(symbol) | SetMarginType(symbol) | SetLeverage(symbol):
+            return _symbol_lane(symbol)
+        case FetchFills() | FetchFunding() | FetchQuote() | TakeSnapshot() | SetPositionMode() | SetMultiAssetsMode():
+            return _LANES
+        case _:
+            assert_never(command)
+
+
+def _symbol_lane(symbol: str) -> int:
+    return zlib.crc32(symbol.encode()) % _LANES
+
+
+def _priority(command: Command) -> int:
+    match command:
+        case SubmitOrder():
+            return _ENTER if _is_entry(command) else _PROTECT
+        case CancelOrder():
+            return _PROTECT
+        case _:
+            return _ASK

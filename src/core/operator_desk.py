@@ -1,0 +1,120 @@
+"""What the person asks for: pause, resume, halt, flatten, close. Each is answered in the journal by its number."""
+
+import logging
+from collections.abc import Callable
+
+from src.core.books import Holding
+from src.core.closing import ClosingDesk
+from src.core.desk import Desk
+from src.core.standing import Obstacle
+from src.domain.enums import OrderRole
+from src.domain.messages import OperatorAction, OperatorCommand
+
+log = logging.getLogger("hunter.operator")
+
+_STATE = "operator"
+
+
+class OperatorDesk:
+    """Carries out operator commands once each, and remembers pause and halt across restarts."""
+
+    def __init__(self, desk: Desk, closing: ClosingDesk) -> None:
+        self._desk = desk
+        self._closing = closing
+        self._last_id = 0
+        self._actions: dict[OperatorAction, Callable[[OperatorCommand], str]] = {
+            OperatorAction.PAUSE: self._pause,
+            OperatorAction.RESUME: self._resume,
+            OperatorAction.HALT: self._halt,
+            OperatorAction.FLATTEN: self._flatten,
+            OperatorAction.CLOSE_POSITION: self._close_position,
+            OperatorAction.CANCEL_ENTRY: self._cancel_entry,
+        }
+
+    def restore(self) -> int:
+        """Take up where the last run ended; the number of the last command that was carried out."""
+        known = self._desk.store.get_state(_STATE) or {}
+        self._last_id = int(known.get("last_id", 0))
+        if known.get("paused"):
+            self._desk.standing.raise_obstacle(Obstacle.OPERATOR_PAUSE, "entries are paused by the operator")
+        if known.get("halted"):
+            self._desk.standing.raise_obstacle(Obstacle.OPERATOR_HALT, "halted by the operator")
+        return self._last_id
+
+    def on_command(self, command: OperatorCommand) -> None:
+        """Carry it out once; a command seen before changes nothing."""
+        if command.id <= self._last_id:
+            return
+        action = self._actions.get(command.action)
+        answer = action(command) if action else "nothing to do"
+        self.conclude(command.id, command.action, answer)
+
+    def conclude(self, command_id: int, action: OperatorAction, answer: str) -> None:
+        """Write what was done, under the command's number."""
+        self._last_id = max(self._last_id, command_id)
+        standing = self._desk.standing
+        state = {
+            "last_id": self._last_id,
+            "paused": standing.has(Obstacle.OPERATOR_PAUSE),
+            "halted": standing.has(Obstacle.OPERATOR_HALT),
+        }
+        self._desk.store.set_state(_STATE, state)
+        log.warning("operator: %s: %s", action, answer)
+        self._desk.tell("command", {"id": command_id, "action": action, "message": answer})
+
+    def _pause(self, _: OperatorCommand) -> str:
+        self._desk.standing.raise_obstacle(Obstacle.OPERATOR_PAUSE, "entries are paused by the operator")
+        return "entries are paused; positions stay protected"
+
+    def _resume(self, _: OperatorCommand) -> str:
+        self._desk.standing.clear(Obstacle.OPERATOR_PAUSE)
+        self._desk.standing.clear(Obstacle.OPERATOR_HALT)
+        reason = self._desk.standing.reason
+        return f"resumed, but entries still wait: {reason}" if reason else "entries are made again"
+
+    def _halt(self, _: OperatorCommand) -> str:
+        self._desk.standing.raise_obstacle(Obstacle.OPERATOR_HALT, "halted by the operator")
+        return f"halted; {self._cancel_entries()} open entries are being cancelled, positions stay protected"
+
+    def _flatten(self, command: OperatorCommand) -> str:
+        self._pause(command)
+        cancelled = self._cancel_entries()
+        ours = [holding for holding in self._desk.books.open_holdings() if holding.is_ours]
+        for holding in ours:
+            self._close(holding)
+        return f"entries are paused, {cancelled} are being cancelled, {len(ours)} positions are being closed"
+
+    def _close_position(self, command: OperatorCommand) -> str:
+        found = [
+            holding
+            for holding in self._desk.books.holdings_of(command.symbol or "")
+            if command.position_side in (None, holding.position.position_side)
+        ]
+        if not found:
+            return f"no open position of {command.symbol}"
+        holding = found[0]
+        if not holding.is_ours:
+            return f"the position of {command.symbol} is not the bot's: it is left alone"
+        if command.fraction >= 1:
+            self._close(holding)
+            return f"the position of {command.symbol} is being closed"
+        is_sent = self._closing.reduce(holding, abs(holding.position.quantity) * command.fraction)
+        share = f"{command.fraction * 100:.0f} %"
+        return f"{share} of {command.symbol} is being closed" if is_sent else "nothing was sent: a close is under way"
+
+    def _cancel_entry(self, command: OperatorCommand) -> str:
+        order = self._desk.books.orders.get(command.client_order_id or "")
+        if order is None or not order.is_open or order.role is not OrderRole.ENTRY:
+            return "no such open entry"
+        self._desk.cancel(order)
+        return f"the entry of {order.symbol} is being cancelled"
+
+    def _close(self, holding: Holding) -> None:
+        self._closing.demand(holding, "the operator asked for it")
+        self._closing.work(holding)
+
+    def _cancel_entries(self) -> int:
+        entries = self._desk.books.open_orders(role=OrderRole.ENTRY)
+        for order in entries:
+            self._desk.cancel(order)
+        return len(entries)

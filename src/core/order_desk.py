@@ -1,0 +1,214 @@
+"""What became of our orders: answers, stream events and fills, merged into the books and the database."""
+
+import logging
+
+from src.core.books import Slot
+from src.core.desk import Desk
+from src.domain.enums import OrderRole, OrderStatus, OrderType
+from src.domain.instrument import Price, Quantity
+from src.domain.messages import (
+    CancelRefused,
+    FetchFills,
+    FillsFetched,
+    OrderNotFound,
+    OrderRefused,
+    OrderUnresolved,
+    QueryOrder,
+)
+from src.domain.orders import ClientOrderId, Fill, Order, OrderRequest, OrderUpdate
+from src.domain.positions import Snapshot
+
+log = logging.getLogger("hunter.orders")
+
+_ASK_EVERY_MS = 2_000
+_ABSENT_AFTER_MS = 10_000
+_ABSENT_ANSWERS = 3
+_FILLS_OVERLAP_MS = 60_000
+_FORCED_PREFIXES = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
+
+
+class OrderDesk:
+    """Merges what is told of orders. Each method returns the slot it touched, None where nothing changed."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._asked_at: dict[str, int] = {}
+
+    def on_update(self, update: OrderUpdate, source: str = "exchange") -> Slot | None:
+        """An order as the stream, an answer or a query tells it."""
+        order = self._desk.books.orders.get(update.client_order_id) or self._recall(update)
+        if order is None:
+            self._note_foreign(update)
+            return self.on_fill(update.fill) if update.fill else None
+        before = order.status
+        if order.apply(update):
+            self._desk.store.update_order(order, source)
+            self._desk.tell_order(order)
+        if order.status is not before:
+            log.info("order %s %s %s %s", order.symbol, order.role, order.client_order_id, order.status)
+        if update.fill is not None:
+            self.on_fill(update.fill)
+        return order.symbol, order.request.position_side
+
+    def on_fill(self, fill: Fill) -> Slot | None:
+        """A trade: booked once, whoever told it and however often (I7)."""
+        desk, slot = self._desk, (fill.symbol, fill.position_side)
+        order = desk.books.order_of(fill)
+        if order is None and not fill.client_order_id.startswith(_FORCED_PREFIXES):
+            return None
+        if (order is not None and not order.book(fill)) or not desk.store.record_fill(fill):
+            return None
+        holding = desk.books.holding(slot)
+        if order is not None and order.role is OrderRole.ENTRY:
+            holding.begin(fill.traded_at)
+            holding.entry = order.client_order_id
+        holding.apply_fill(fill, desk.clock.now_ms())
+        self._tell_fill(fill, order)
+        return slot
+
+    def on_fills(self, event: FillsFetched) -> set[Slot]:
+        touched = (self.on_fill(fill) for fill in event.fills)
+        return {slot for slot in touched if slot is not None}
+
+    def on_refused(self, event: OrderRefused) -> Order | None:
+        """A submit that did not happen and will not."""
+        order = self._desk.books.orders.get(event.client_order_id)
+        if order is None or order.status is not OrderStatus.PENDING_NEW:
+            return None
+        order.advance(OrderStatus.REJECTED)
+        order.reason = event.reason if event.code is None else f"{event.reason} ({event.code})"
+        self._desk.store.update_order(order, "refused")
+        self._desk.tell_order(order)
+        log.warning("order refused %s %s: %s", order.symbol, order.role, order.reason)
+        return order
+
+    def on_unresolved(self, event: OrderUnresolved) -> Slot | None:
+        """The answer was lost: the order stays pending, and is asked for, never repeated (I2)."""
+        order = self._desk.books.orders.get(event.client_order_id)
+        if order is None or not order.is_open:
+            return None
+        if order.unresolved_since is None:
+            order.unresolved_since = event.at
+            order.reason = event.reason
+            self._desk.store.update_order(order, "unresolved")
+            self._desk.alert(f"the answer to {order.role} {order.client_order_id} was lost: asking", order.symbol)
+        self._ask(order)
+        return order.symbol, order.request.position_side
+
+    def on_cancel_refused(self, event: CancelRefused) -> None:
+        """Never taken for an end: what the order is now, only a query tells."""
+        order = self._desk.books.orders.get(event.client_order_id)
+        if order is not None and order.is_open:
+            order.unresolved_since = order.unresolved_since or event.at
+            self._ask(order)
+
+    def on_not_found(self, event: OrderNotFound, snapshot: Snapshot | None) -> Slot | None:
+        """-2013: believed only after three answers, ten seconds and a snapshot without the order (§4, ABSENT)."""
+        order = self._desk.books.orders.get(event.client_order_id)
+        if order is None or not order.is_open:
+            return None
+        order.unresolved_since = order.unresolved_since or event.at
+        order.not_found += 1
+        if not self._is_absent(order, event.at, snapshot):
+            return None
+        order.advance(OrderStatus.REJECTED if order.status is OrderStatus.PENDING_NEW else OrderStatus.CANCELED)
+        order.reason = "the exchange knows no such order"
+        self._desk.store.update_order(order, "absent")
+        self._desk.tell_order(order)
+        return order.symbol, order.request.position_side
+
+    def ask_for_missing(self, now_ms: int) -> None:
+        """Ask again for every lost answer and every fill we have not seen."""
+        for order in self._desk.books.orders.values():
+            if order.is_open and order.unresolved_since is not None:
+                self._ask(order)
+            elif order.lacks_fills and self._may_ask(f"fills {order.symbol}", now_ms):
+                self.fetch_fills(order.symbol, order.created_at)
+
+    def fetch_fills(self, symbol: str, since_ms: int) -> None:
+        """Ask for our trades since then, with some overlap: they are booked by trade id."""
+        self._desk.send(FetchFills(symbol, since_ms - _FILLS_OVERLAP_MS))
+
+    def doubt(self, order: Order) -> None:
+        """What we know of it may be outdated: ask."""
+        order.unresolved_since = order.unresolved_since or self._desk.clock.now_ms()
+        self._ask(order)
+
+    def _ask(self, order: Order) -> None:
+        if self._may_ask(order.client_order_id, self._desk.clock.now_ms()):
+            self._desk.send(QueryOrder(order.symbol, order.client_order_id))
+
+    def _may_ask(self, key: str, now_ms: int) -> bool:
+        if now_ms - self._asked_at.get(key, -_ASK_EVERY_MS) < _ASK_EVERY_MS:
+            return False
+        self._asked_at[key] = now_ms
+        return True
+
+    @staticmethod
+    def _is_absent(order: Order, now_ms: int, snapshot: Snapshot | None) -> bool:
+        since = order.unresolved_since or now_ms
+        if order.not_found < _ABSENT_ANSWERS or now_ms - since < _ABSENT_AFTER_MS:
+            return False
+        if snapshot is None or snapshot.asked_at <= since:
+            return False
+        return all(update.client_order_id != order.client_order_id for update in snapshot.open_orders)
+
+    def _recall(self, update: OrderUpdate) -> Order | None:
+        """An order of ours the books have let go, or the database has lost: taken up again."""
+        known = ClientOrderId.parse(update.client_order_id)
+        if known is None:
+            return None
+        order = self._desk.store.load_order(update.client_order_id)
+        if order is None:
+            parent = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
+            order = Order(_request_of(update), known.role, created_at=update.event_at, parent=parent)
+            self._desk.store.record_order(order, simulated=self._desk.is_simulated)
+            self._desk.alert(f"an order of ours was unknown here: {update.client_order_id}", update.symbol)
+        self._desk.note_id(update.client_order_id)
+        self._desk.books.add_order(order)
+        holding = self._desk.books.holding((update.symbol, update.position_side))
+        holding.entry = holding.entry or order.parent  # our protection stands there, so the position is ours
+        return order
+
+    def _note_foreign(self, update: OrderUpdate) -> None:
+        if update.status.is_terminal:
+            self._desk.books.foreign_orders.pop(update.order_id, None)
+        else:
+            self._desk.books.foreign_orders[update.order_id] = update
+
+    def _tell_fill(self, fill: Fill, order: Order | None) -> None:
+        role = order.role if order is not None else "FORCED"
+        log.info("fill %s %s %s %s at %s", fill.symbol, role, fill.side, fill.quantity, fill.price)
+        payload = {
+            "client_order_id": fill.client_order_id or (order.client_order_id if order else ""),
+            "role": role,
+            "side": fill.side,
+            "position_side": fill.position_side,
+            "quantity": fill.quantity,
+            "price": fill.price,
+            "realized_pnl": fill.realized_pnl,
+            "commission": fill.commission,
+            "trade_id": fill.trade_id,
+            "traded_at": fill.traded_at,
+        }
+        self._desk.tell("fill", payload, fill.symbol)
+
+
+def _request_of(update: OrderUpdate) -> OrderRequest:
+    """The order as it must have been asked for."""
+    is_conditional = update.original_type.is_conditional
+    return OrderRequest(
+        client_order_id=update.client_order_id,
+        symbol=update.symbol,
+        side=update.side,
+        position_side=update.position_side,
+        type=update.original_type,
+        quantity=None if update.close_position else Quantity(update.quantity),
+        price=Price(update.price) if update.original_type is OrderType.LIMIT else None,
+        stop_price=Price(update.stop_price) if is_conditional else None,
+        time_in_force=update.time_in_force if update.original_type is OrderType.LIMIT else None,
+        reduce_only=update.reduce_only,
+        close_position=update.close_position,
+        working_type=update.working_type if is_conditional else None,
+        price_protect=update.price_protect,
+    )

@@ -1,0 +1,175 @@
+"""What must stand behind a position: one stop loss, then one take profit, the new before the old. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from src.domain.instrument import Instrument, Price
+from src.domain.orders import Order, OrderRequest
+from src.domain.positions import Position, Protection
+from src.utils.config import SymbolSettings
+
+LOST_ANSWER_COVERS_MS = 3_000
+"""How long a stop whose answer was lost counts as standing (I11): two stops are harmless, none is not."""
+
+TAKE_PROFIT_REFUSALS = 2
+WOULD_TRIGGER_CODES = frozenset({-2021, -4142})
+_PER_CENT = Decimal(100)
+_ROLE_TYPES = {OrderRole.STOP_LOSS: OrderType.STOP_MARKET, OrderRole.TAKE_PROFIT: OrderType.TAKE_PROFIT_MARKET}
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionPlan:
+    """What to submit and cancel so that the position is protected as the settings say."""
+
+    state: Protection
+    submits: tuple[tuple[OrderRole, Price], ...] = ()
+    cancels: tuple[Order, ...] = ()
+    stop_loss_price: Price | None = None
+    take_profit_price: Price | None = None
+
+
+def protection_prices(
+    position: Position, settings: SymbolSettings, instrument: Instrument
+) -> dict[OrderRole, Price | None]:
+    """Trigger prices off the average entry; None for a side that is switched off.
+
+    The stop is rounded toward the entry, so that the loss is never larger than asked for.
+    """
+    sign, entry = position.side.sign, position.entry_price
+    stop = entry * (1 - sign * settings.stop_loss_pct / _PER_CENT)
+    take = entry * (1 + sign * settings.take_profit_pct / _PER_CENT)
+    toward_entry = ROUND_CEILING if sign > 0 else ROUND_FLOOR
+    return {
+        OrderRole.STOP_LOSS: instrument.price(stop, toward_entry) if settings.stop_loss_enabled else None,
+        OrderRole.TAKE_PROFIT: instrument.price(take) if settings.take_profit_enabled else None,
+    }
+
+
+def plan_protection(
+    position: Position,
+    orders: Sequence[Order],
+    settings: SymbolSettings,
+    instrument: Instrument,
+    now_ms: int,
+    take_profit_refusals: int = 0,
+) -> ProtectionPlan:
+    """Compare what stands in the slot with what should; the take profit waits until the stop stands."""
+    wanted = protection_prices(position, settings, instrument)
+    stop, take = wanted[OrderRole.STOP_LOSS], wanted[OrderRole.TAKE_PROFIT]
+    stops = _Standing.of(OrderRole.STOP_LOSS, stop, orders, now_ms)
+    takes = _Standing.of(OrderRole.TAKE_PROFIT, take, orders, now_ms)
+    submits = [] if stops.is_asked or stop is None else [(OrderRole.STOP_LOSS, stop)]
+    is_stopped = stop is None or stops.is_live
+    may_take = is_stopped and take_profit_refusals <= TAKE_PROFIT_REFUSALS
+    if take is not None and not takes.is_asked and may_take:
+        submits.append((OrderRole.TAKE_PROFIT, take))
+    return ProtectionPlan(
+        state=_state(stop, stops),
+        submits=tuple(submits),
+        cancels=(*stops.obsolete, *takes.obsolete),
+        stop_loss_price=stops.live_price,
+        take_profit_price=takes.live_price,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Standing:
+    """The orders of one role in a slot, held against the one price that is wanted."""
+
+    is_asked: bool
+    """One at the wanted price lives, or is on its way."""
+    is_live: bool
+    """One at the wanted price has been confirmed."""
+    live_price: Price | None
+    """The trigger of any that has been confirmed, wanted or not."""
+    obsolete: tuple[Order, ...]
+
+    @classmethod
+    def of(cls, role: OrderRole, price: Price | None, orders: Sequence[Order], now_ms: int) -> "_Standing":
+        ours = [order for order in orders if order.role is role and order.is_open]
+        at_price = [order for order in ours if order.request.stop_price == price]
+        live = [order for order in at_price if _is_confirmed(order)]
+        confirmed = [order for order in ours if _is_confirmed(order)]
+        # The old one goes only when its successor stands, or when none is wanted any more; of several at the
+        # wanted price the oldest stays.
+        surplus = [order for order in confirmed if order not in live] + live[1:] if live or price is None else []
+        prices = [order.request.stop_price for order in (*live, *confirmed)]
+        return cls(
+            is_asked=bool(live) or any(_is_on_its_way(order, now_ms) for order in at_price),
+            is_live=bool(live),
+            live_price=prices[0] if prices else None,
+            obsolete=tuple(surplus),
+        )
+
+
+def _is_confirmed(order: Order) -> bool:
+    return order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+
+
+def _is_on_its_way(order: Order, now_ms: int) -> bool:
+    if order.status is not OrderStatus.PENDING_NEW:
+        return False
+    return order.unresolved_since is None or now_ms - order.unresolved_since < LOST_ANSWER_COVERS_MS
+
+
+def _state(stop: Price | None, stops: _Standing) -> Protection:
+    if stop is None:
+        return Protection.DISABLED
+    if stops.live_price is not None:
+        return Protection.OK
+    return Protection.PENDING
+
+
+def protective_request(
+    client_order_id: str, role: OrderRole, price: Price, position: Position, settings: SymbolSettings
+) -> OrderRequest:
+    """A closePosition order: it covers the whole slot, whatever its size becomes (New Order, closePosition)."""
+    return OrderRequest(
+        client_order_id=client_order_id,
+        symbol=position.symbol,
+        side=position.side.opposite,
+        position_side=position.position_side,
+        type=_ROLE_TYPES[role],
+        stop_price=price,
+        close_position=True,
+        working_type=settings.working_type,
+        price_protect=settings.price_protect,
+    )
+
+
+def close_request(
+    client_order_id: str, position: Position, quantity: Decimal, instrument: Instrument, collar: Decimal | None
+) -> OrderRequest | None:
+    """An order that can only reduce: at market, or as LIMIT IOC at ``collar`` where market was refused (I12).
+
+    None where the rest is too small for any order.
+    """
+    rounded = instrument.market_quantity(quantity) if collar is None else instrument.quantity(quantity)
+    if rounded <= 0:
+        return None
+    side = position.side.opposite
+    return OrderRequest(
+        client_order_id=client_order_id,
+        symbol=position.symbol,
+        side=side,
+        position_side=position.position_side,
+        type=OrderType.MARKET if collar is None else OrderType.LIMIT,
+        quantity=rounded,
+        price=None if collar is None else instrument.price(collar, _inward(side)),
+        time_in_force=None if collar is None else TimeInForce.IOC,
+        reduce_only=position.position_side is PositionSide.BOTH,
+    )
+
+
+def collar_price(side: Side, mark_price: Decimal, instrument: Instrument) -> Decimal:
+    """The farthest price a closing limit may name: nine tenths of the way to the exchange's bound."""
+    bound = min(instrument.multiplier_up - 1, 1 - instrument.multiplier_down, instrument.market_take_bound) * Decimal(
+        "0.9"
+    )
+    return mark_price * (1 + side.sign * bound)
+
+
+def _inward(side: Side) -> str:
+    return ROUND_FLOOR if side is Side.BUY else ROUND_CEILING

@@ -1,0 +1,61 @@
+"""Our records held against the exchange's snapshot: what to take over, what to ask, what to announce. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from src.core.books import Holding, Slot
+from src.domain.orders import Order, OrderUpdate
+from src.domain.positions import PositionReport, Snapshot
+
+GRACE_MS = 5_000
+"""A difference younger than this may be news that is still on its way (I18)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What makes our records agree with the exchange."""
+
+    updates: tuple[OrderUpdate, ...]
+    """Orders as the snapshot shows them, ours and others'."""
+    doubtful: tuple[Order, ...]
+    """Orders we believe open that the snapshot does not show: asked for one by one, never assumed ended."""
+    reports: tuple[PositionReport, ...]
+    """Positions to take over: every slot that no later news of ours has touched."""
+    corrections: tuple[tuple[Holding, PositionReport], ...]
+    """Those of them that differ from what we held."""
+    gone_foreign: tuple[int, ...]
+    """Exchange ids of others' orders that are no longer open."""
+
+
+def reconcile(
+    orders: Iterable[Order],
+    holdings: dict[Slot, Holding],
+    foreign: Iterable[int],
+    snapshot: Snapshot,
+) -> Reconciliation:
+    """Compare; what we learnt after the snapshot was asked for stands above it."""
+    shown = {update.client_order_id for update in snapshot.open_orders}
+    shown_ids = {update.order_id for update in snapshot.open_orders}
+    reports = tuple(report for report in snapshot.positions if _is_newer(report, holdings, snapshot))
+    return Reconciliation(
+        updates=snapshot.open_orders,
+        doubtful=tuple(order for order in orders if _is_doubtful(order, shown, snapshot)),
+        reports=reports,
+        corrections=tuple(
+            (holdings[slot], report)
+            for report in reports
+            if (slot := (report.symbol, report.position_side)) in holdings
+            and holdings[slot].position.quantity != report.quantity
+        ),
+        gone_foreign=tuple(order_id for order_id in foreign if order_id not in shown_ids),
+    )
+
+
+def _is_doubtful(order: Order, shown: set[str], snapshot: Snapshot) -> bool:
+    is_older = (order.sent_at or order.created_at) < snapshot.asked_at
+    return order.is_open and is_older and order.client_order_id not in shown
+
+
+def _is_newer(report: PositionReport, holdings: dict[Slot, Holding], snapshot: Snapshot) -> bool:
+    holding = holdings.get((report.symbol, report.position_side))
+    return holding is None or holding.touched_at < snapshot.asked_at

@@ -1,0 +1,55 @@
+"""Whether the bot may open positions, and if not, every reason why."""
+
+from enum import StrEnum
+
+from src.domain.enums import TradingState
+
+
+class Obstacle(StrEnum):
+    """What can keep the bot from opening positions; protection, cancels and closes go on regardless."""
+
+    OPERATOR_HALT = "operator_halt"
+    OPERATOR_PAUSE = "operator_pause"
+    STARTING = "starting"
+    PROTECT_ONLY = "protect_only"
+    MARKET_STREAM = "market_stream"
+    USER_STREAM = "user_stream"
+    STALE_SNAPSHOT = "stale_snapshot"
+    ACCOUNT = "account"
+    CLOCK = "clock"
+    BACKLOG = "backlog"
+    STOPPING = "stopping"
+
+
+class Standing:
+    """The obstacles of the moment, each with its sentence. The trader owns it."""
+
+    def __init__(self) -> None:
+        self._reasons: dict[Obstacle, str] = {Obstacle.STARTING: "starting: the account has not been read yet"}
+
+    def raise_obstacle(self, obstacle: Obstacle, reason: str) -> None:
+        self._reasons[obstacle] = reason
+
+    def clear(self, obstacle: Obstacle) -> None:
+        self._reasons.pop(obstacle, None)
+
+    def settle(self, obstacle: Obstacle, reason: str | None) -> None:
+        """Raise it where there is a reason, clear it where there is none."""
+        if reason is None:
+            self.clear(obstacle)
+        else:
+            self.raise_obstacle(obstacle, reason)
+
+    def has(self, obstacle: Obstacle) -> bool:
+        return obstacle in self._reasons
+
+    @property
+    def state(self) -> TradingState:
+        if Obstacle.OPERATOR_HALT in self._reasons:
+            return TradingState.HALTED
+        return TradingState.REDUCE_ONLY if self._reasons else TradingState.ACTIVE
+
+    @property
+    def reason(self) -> str:
+        """One sentence a person can act on; empty while trading."""
+        return "; ".join(self._reasons[obstacle] for obstacle in Obstacle if obstacle in self._reasons)

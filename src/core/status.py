@@ -1,0 +1,130 @@
+"""What the bot writes of itself, so that the dashboard can tell it: positions, exposure, connections, standing."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from decimal import Decimal
+
+from src.core.books import Holding
+from src.core.desk import Desk
+from src.core.entries import EntryDesk
+from src.core.protection import ProtectionPlan
+from src.core.stream_watch import StreamWatch
+from src.core.vitals import Vitals
+from src.domain.enums import OrderRole
+from src.domain.positions import PositionRecord, Protection
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Which bot this is."""
+
+    version: str
+    pid: int
+    started_at: int
+    network: str
+    is_simulated: bool
+
+
+class StatusDesk:
+    """Publishes the state once a second and says in the journal what changed."""
+
+    def __init__(
+        self,
+        desk: Desk,
+        entries: EntryDesk,
+        watch: StreamWatch,
+        identity: Identity,
+        read_vitals: Callable[[], Vitals],
+    ) -> None:
+        self._desk = desk
+        self._entries = entries
+        self._watch = watch
+        self._identity = identity
+        self._read_vitals = read_vitals
+        self._last_standing: tuple[str, str] | None = None
+
+    def publish(self) -> None:
+        """One heartbeat: every state row, and every open position at its mark."""
+        now_ms, store = self._desk.clock.now_ms(), self._desk.store
+        vitals, identity = self._read_vitals(), self._identity
+        store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms})
+        store.set_state("limits", asdict(vitals))
+        store.set_state("clock", {"offset_ms": vitals.clock_offset_ms})
+        for stream, state in self._watch.states.items():
+            store.set_state(f"{stream}_stream", {"state": state, "last_event_at": self._watch.heard_at.get(stream)})
+        store.set_state("exposure", self._exposure())
+        store.set_state("foreign_orders", {"items": self._foreign_orders()})
+        if self._desk.account is not None:
+            store.set_state("account", {**asdict(self._desk.account), "at": self._desk.account_as_of})
+        for holding in self._desk.books.open_holdings():
+            self.save(holding)
+        self.tell_standing()
+
+    def tell_standing(self) -> None:
+        """The trading state and its reason; the journal hears of changes only."""
+        standing = self._desk.standing
+        now = standing.state.value, standing.reason
+        if now != self._last_standing:
+            self._last_standing = now
+            payload = {"state": now[0], "reason": now[1]}
+            self._desk.store.set_state("trading", payload)
+            self._desk.tell("state", payload)
+
+    def save(self, holding: Holding, plan: ProtectionPlan | None = None) -> None:
+        """Write the position as a person wants to see it."""
+        standing = plan or self._standing_orders(holding)
+        record = PositionRecord(
+            position=holding.position,
+            mark_price=self._desk.mark_price(holding.position.symbol),
+            leverage=holding.leverage,
+            margin_type=holding.margin_type,
+            liquidation_price=holding.liquidation_price,
+            take_profit_price=standing.take_profit_price,
+            stop_loss_price=standing.stop_loss_price,
+            protection=standing.state if holding.is_ours else Protection.FOREIGN,
+            opened_at=holding.opened_at,
+            as_of=self._desk.clock.now_ms(),
+            entry_client_order_id=holding.entry,
+        )
+        self._desk.store.save_position(record)
+
+    def _standing_orders(self, holding: Holding) -> ProtectionPlan:
+        from_orders = {
+            order.role: order.request.stop_price
+            for order in self._desk.books.orders_in(holding.slot)
+            if order.role in (OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT) and order.order_id is not None
+        }
+        settings = self._desk.settings.symbols.get(holding.position.symbol)
+        stop = from_orders.get(OrderRole.STOP_LOSS)
+        is_wanted = settings is None or settings.stop_loss_enabled
+        missing = Protection.MISSING if is_wanted else Protection.DISABLED
+        return ProtectionPlan(
+            state=Protection.OK if stop is not None else missing,
+            stop_loss_price=stop,
+            take_profit_price=from_orders.get(OrderRole.TAKE_PROFIT),
+        )
+
+    def _exposure(self) -> dict[str, object]:
+        holdings = self._desk.books.open_holdings()
+        notional = sum((abs(each.position.quantity) * each.position.entry_price for each in holdings), ZERO)
+        cap = self._desk.settings.globals_.max_total_exposure_usdt
+        return {"margin": self._entries.total_margin(), "notional": notional, "cap": cap}
+
+    def _foreign_orders(self) -> list[dict[str, object]]:
+        return [
+            {
+                "order_id": order.order_id,
+                "client_order_id": order.client_order_id,
+                "symbol": order.symbol,
+                "side": order.side,
+                "position_side": order.position_side,
+                "type": order.original_type,
+                "quantity": order.quantity,
+                "price": order.price,
+                "stop_price": order.stop_price,
+                "status": order.status,
+            }
+            for order in self._desk.books.foreign_orders.values()
+        ]

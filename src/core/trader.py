@@ -1,0 +1,330 @@
+"""The trader: owns all trading state, turns events into commands, and commits before a command leaves."""
+
+import logging
+from collections.abc import Callable, Iterable, Sequence
+from typing import assert_never
+
+from src.core.account_desk import AccountDesk
+from src.core.books import Holding, Slot
+from src.core.closing import ClosingDesk
+from src.core.desk import Desk
+from src.core.entries import EntryDesk, decision_on
+from src.core.inbox import Inbox, TraderEvent
+from src.core.news import tell_closed, tell_liquidations, tell_protection
+from src.core.operator_desk import OperatorDesk
+from src.core.order_cleanup import orphans, plan_cleanup
+from src.core.order_desk import OrderDesk
+from src.core.protection import plan_protection, protective_request
+from src.core.settings_changed import SettingsChanged
+from src.core.situation import ApprovedPlan, Situation
+from src.core.standing import Obstacle
+from src.core.status import Identity, StatusDesk
+from src.core.stream_watch import StreamWatch
+from src.core.vitals import Vitals
+from src.domain.decisions import Decision, Skip
+from src.domain.enums import OrderRole, OrderType
+from src.domain.market import Liquidation, MarkPrice, Quote
+from src.domain.messages import (
+    AccountSet,
+    AccountUpdate,
+    CancelRefused,
+    Command,
+    CommandFailed,
+    Due,
+    Duty,
+    FetchQuote,
+    FillsFetched,
+    FundingFetched,
+    LeverageChanged,
+    MarginCall,
+    OperatorAction,
+    OperatorCommand,
+    OrderNotFound,
+    OrderRefused,
+    OrderUnresolved,
+    SetLeverage,
+    SetMarginType,
+    SetMultiAssetsMode,
+    SetPositionMode,
+    SnapshotTaken,
+    Stream,
+    StreamDown,
+    StreamUp,
+)
+from src.domain.orders import OrderRequest, OrderUpdate
+
+log = logging.getLogger("hunter.trader")
+
+_FORGET_ORDERS_MS = 15 * 60_000
+_BACKLOG_LIMIT = 5_000
+_IDLE_SECONDS = 0.5
+_LATE_FILL_MS = 500
+
+
+class Trader:
+    """One thread, one entry: ``handle(events)`` gives the commands that follow."""
+
+    def __init__(self, desk: Desk, identity: Identity, read_vitals: Callable[[], Vitals]) -> None:
+        self._desk = desk
+        self._orders = OrderDesk(desk)
+        self._account = AccountDesk(desk, self._orders)
+        self._entries = EntryDesk(desk, self._account, read_vitals)
+        self._closing = ClosingDesk(desk)
+        self._operator = OperatorDesk(desk, self._closing)
+        self._watch = StreamWatch(desk)
+        self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
+        self._backlog: Callable[[], int] = lambda: 0
+
+    def restore(self) -> int:
+        """Take up what the database holds; the number of the last operator command carried out is returned."""
+        desk = self._desk
+        with desk.store.transaction():
+            for order in desk.store.load_open_orders():
+                order.unresolved_since = order.unresolved_since or desk.clock.now_ms()
+                desk.note_id(order.client_order_id)
+                desk.books.add_order(order)
+            for record in desk.store.load_positions():
+                position = record.position
+                desk.books.holdings[position.symbol, position.position_side] = Holding(
+                    position, record.leverage, record.margin_type, opened_at=record.opened_at,
+                    entry=record.entry_client_order_id,
+                )  # fmt: skip
+            self._entries.restore()
+            last_command = self._operator.restore()
+            self._watch.start()
+            self._status.publish()
+        return last_command
+
+    def run(self, inbox: Inbox, submit: Callable[[Sequence[Command]], None], beat: Callable[[], None]) -> None:
+        """Until a stop is asked for: drain, handle, commit, let the commands leave."""
+        self._backlog = lambda: inbox.backlog
+        submit(self.handle([Due(Duty.RECONCILE, self._desk.clock.now_ms())]))
+        while not inbox.is_closed:
+            beat()
+            submit(self.handle(inbox.drain(_IDLE_SECONDS)))
+
+    def handle(self, events: Sequence[TraderEvent]) -> list[Command]:
+        """Apply a batch in one transaction; its commands may leave because it is committed."""
+        facts = [event for event in events if not self._note_price(event)]
+        if not facts:
+            return []
+        with self._desk.store.transaction():
+            self._apply_liquidations([event for event in facts if isinstance(event, Liquidation)])
+            for event in facts:
+                self._apply(event)
+            self._status.tell_standing()
+        commands, self._desk.outbox = self._desk.outbox, []
+        return commands
+
+    def evaluate_trade(self, liquidation: Liquidation) -> Decision | None:
+        """The verdict on a liquidation, its entry placed where it passed; None for a symbol not configured."""
+        settings = self._desk.settings.symbols.get(liquidation.symbol)
+        if settings is None:
+            return None
+        situation, verdict = self._entries.judge(liquidation, settings)
+        if isinstance(verdict, Skip):
+            if verdict.gate is verdict.gate.FRESH_QUOTE:
+                self._desk.send(FetchQuote(liquidation.symbol))
+            return decision_on(situation, verdict)
+        return decision_on(situation, None, self.place_order(verdict, situation))
+
+    def place_order(self, approved: ApprovedPlan, situation: Situation) -> str:
+        """Record the entry and let it leave after the commit; its client order id."""
+        plan = approved.plan
+        request = OrderRequest(
+            client_order_id=self._desk.new_entry_id(),
+            symbol=plan.symbol,
+            side=plan.side,
+            position_side=plan.position_side,
+            type=OrderType.LIMIT,
+            quantity=plan.quantity,
+            price=plan.price,
+            time_in_force=plan.time_in_force,
+        )
+        not_after = situation.now_ms + situation.settings.max_event_age_ms
+        self._desk.place(request, OrderRole.ENTRY, parent=None, not_after=not_after)
+        self._entries.act_upon(situation)
+        log.info("entry %s %s %s at %s, %.2f USDT", plan.symbol, plan.side, plan.quantity, plan.price, plan.notional)
+        return request.client_order_id
+
+    def place_tp_sl_orders(self, slot: Slot) -> None:
+        """Make what stands behind a position what should stand there; safe to call at any time, any number of times."""
+        holding = self._desk.books.holding(slot)
+        if not holding.position.is_open:
+            self._settle_flat(holding)
+            return
+        settings = self._desk.settings.symbols.get(holding.position.symbol)
+        instrument = self._desk.instruments.get(holding.position.symbol)
+        if holding.entry is None or settings is None or instrument is None:
+            self._status.save(holding)
+            return
+        orders = self._desk.books.orders_in(slot)
+        take_refusals = holding.refusals.get(OrderRole.TAKE_PROFIT, 0)
+        now_ms = self._desk.clock.now_ms()
+        plan = plan_protection(holding.position, orders, settings, instrument, now_ms, take_refusals)
+        for role, price in plan.submits:
+            name = self._desk.next_id(holding.entry, role)
+            request = protective_request(name, role, price, holding.position, settings)
+            self._desk.place(request, role, parent=holding.entry)
+            log.info("%s %s at %s", role, holding.position.symbol, price)
+        for order in plan.cancels:
+            self._desk.cancel(order)
+        self._status.save(holding, plan)
+        if plan.submits or plan.cancels:
+            tell_protection(self._desk, holding, plan.state)
+        self._closing.work(holding)
+
+    def _settle_flat(self, holding: Holding) -> None:
+        """A position that is gone: its protection goes with it, and its result is told once."""
+        for order in orphans(self._desk.books.orders_in(holding.slot), self._desk.books.holdings):
+            self._desk.cancel(order)
+        if not holding.opened_at:
+            return
+        self._desk.store.remove_position(*holding.slot)
+        if self._desk.clock.now_ms() - holding.touched_at < _LATE_FILL_MS:
+            return  # the account's update may precede the last fill's: the audit settles it
+        tell_closed(self._desk, holding)
+        holding.reset()
+
+    def _apply_liquidations(self, liquidations: Sequence[Liquidation]) -> None:
+        """Store them all, then judge each in order of arrival."""
+        if not liquidations:
+            return
+        row_ids = self._desk.store.insert_liquidations(liquidations)
+        verdicts: list[tuple[int, Decision]] = []
+        for row_id, liquidation in zip(row_ids, liquidations, strict=True):
+            self._entries.count(liquidation)
+            decision = self.evaluate_trade(liquidation)
+            if decision is not None:
+                verdicts.append((row_id, decision))
+        self._desk.store.record_decisions(verdicts)
+        tell_liquidations(self._desk, liquidations, verdicts)
+
+    def _apply(self, event: TraderEvent) -> None:
+        match event:
+            case Quote() | MarkPrice() | Liquidation():
+                pass  # counted before, in one go
+            case OrderUpdate():
+                self._protect([self._orders.on_update(event)])
+            case OrderRefused():
+                self._on_refused(event)
+            case OrderUnresolved():
+                self._protect([self._orders.on_unresolved(event)])
+            case CancelRefused():
+                self._orders.on_cancel_refused(event)
+            case OrderNotFound():
+                self._protect([self._orders.on_not_found(event, self._account.snapshot)])
+            case FillsFetched():
+                self._protect(self._orders.on_fills(event))
+            case AccountUpdate():
+                self._protect(self._account.on_update(event))
+            case SnapshotTaken():
+                self._on_snapshot(event)
+            case FundingFetched():
+                self._account.on_funding(event)
+            case AccountSet():
+                self._account.on_set(event)
+            case CommandFailed():
+                self._on_failed(event)
+            case LeverageChanged():
+                self._account.on_leverage(event)
+            case MarginCall():
+                names = ", ".join(symbol for symbol, _ in event.positions)
+                self._desk.alert(f"the exchange warns of liquidation: {names}")
+            case StreamUp() | StreamDown():
+                self._on_stream(event)
+            case Due():
+                self._on_due(event)
+            case OperatorCommand():
+                self._operator.on_command(event)
+            case SettingsChanged():
+                self._on_settings(event)
+            case _:
+                assert_never(event)
+
+    def _protect(self, slots: Iterable[Slot | None]) -> None:
+        for slot in slots:
+            if slot is not None:
+                self.place_tp_sl_orders(slot)
+
+    def _note_price(self, event: TraderEvent) -> bool:
+        """Prices are state, not history: kept in memory, written with the positions once a second."""
+        match event:
+            case Quote():
+                self._desk.quotes[event.symbol] = event
+            case MarkPrice():
+                self._desk.marks[event.symbol] = event
+            case _:
+                return False
+        self._watch.hear(Stream.MARKET, event.received_at)
+        return True
+
+    def _on_refused(self, event: OrderRefused) -> None:
+        order = self._orders.on_refused(event)
+        if order is None or order.role is OrderRole.ENTRY:
+            return
+        holding = self._desk.books.holding((order.symbol, order.request.position_side))
+        self._closing.on_refused(holding, order, event)
+        if order.role is OrderRole.CLOSE:
+            self._account.ask("a close was refused")
+        if event.code is not None:
+            self.place_tp_sl_orders(holding.slot)  # one that never left is tried again by the audit
+
+    def _on_snapshot(self, event: SnapshotTaken) -> None:
+        self._protect(self._account.on_snapshot(event))
+        self._watch.caught_up()
+
+    def _on_failed(self, event: CommandFailed) -> None:
+        match event.command:
+            case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
+                self._account.on_set_failed(event.command, event)
+            case _:
+                self._account.on_failed(event)
+
+    def _on_stream(self, event: StreamUp | StreamDown) -> None:
+        """A stream is trusted again only after what it missed has been read (I27)."""
+        self._watch.on_change(event)
+        if isinstance(event, StreamUp) and event.stream is Stream.USER:
+            self._watch.hear(Stream.USER, event.at)
+            self._account.ask("user stream up")
+
+    def _on_due(self, event: Due) -> None:
+        match event.duty:
+            case Duty.AUDIT:
+                self._audit()
+            case Duty.CLEANUP:
+                self._clean_up()
+            case Duty.RECONCILE:
+                self._account.ask("reconcile")
+            case _:
+                assert_never(event.duty)
+
+    def _audit(self) -> None:
+        """Once a second: every position protected, every doubt asked about, every obstacle up to date (I9)."""
+        now_ms, standing = self._desk.clock.now_ms(), self._desk.standing
+        for holding in list(self._desk.books.holdings.values()):
+            self.place_tp_sl_orders(holding.slot)
+        self._orders.ask_for_missing(now_ms)
+        self._account.check_age(now_ms)
+        self._watch.check_market(now_ms)
+        backlog = self._backlog()
+        is_late = backlog > _BACKLOG_LIMIT
+        standing.settle(Obstacle.BACKLOG, f"{backlog} liquidations wait to be judged" if is_late else None)
+        self._status.publish()
+
+    def _clean_up(self) -> None:
+        desk = self._desk
+        now_ms = desk.clock.now_ms()
+        for order in plan_cleanup(desk.books.orders.values(), desk.books.holdings, desk.settings.globals_, now_ms):
+            log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
+            desk.cancel(order)
+        desk.books.forget_ended(now_ms - _FORGET_ORDERS_MS)
+
+    def _on_settings(self, event: SettingsChanged) -> None:
+        """New settings are in force as a whole, from this event on."""
+        self._desk.settings = event.settings
+        self._entries.restore()
+        self._account.ask("settings changed")
+        self._desk.tell("settings", {"message": "new settings are in force"})
+        if event.command_id is not None:
+            self._operator.conclude(event.command_id, OperatorAction.RELOAD_SETTINGS, "new settings are in force")

@@ -1,0 +1,89 @@
+"""The private stream: fills, orders, balances and positions of the account, and the key that opens it."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from src.domain.clock import Clock
+from src.domain.errors import ExchangeError, ProtocolError
+from src.domain.market import Liquidation, MarkPrice, Quote
+from src.domain.messages import Stream, StreamDown, StreamUp
+from src.exchange.port import ListenKeys, Post
+from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event, unwrap
+
+log = logging.getLogger("hunter.user_stream")
+
+KEEP_ALIVE_SECONDS = 30 * 60
+"""A key lives 60 minutes (User Data Streams); half of that leaves room for a failed try."""
+
+
+class UserStream:
+    """Turns private frames into events, and keeps the listen key alive. The socket around it is a ``StreamReader``."""
+
+    def __init__(self, base_url: str, keys: ListenKeys, post: Post, clock: Clock) -> None:
+        self._base_url = base_url
+        self._keys = keys
+        self._post = post
+        self._clock = clock
+        self._stopping = threading.Event()
+        self._reconnect: Callable[[], None] = lambda: None
+        self.not_understood = 0
+        """Frames that said something we do not know."""
+
+    def on_expiry(self, reconnect: Callable[[], None]) -> None:
+        """What to call when the key has ended: the connection is silent from then on, without being cut."""
+        self._reconnect = reconnect
+
+    def url(self) -> str:
+        """The stream of a key that lives; raises ExchangeError where none can be had now."""
+        return f"{self._base_url}/ws/{self._keys.create()}"
+
+    def on_message(self, payload: object) -> None:
+        """One frame; what is not understood is counted and survived (I30)."""
+        for item in unwrap(payload):
+            try:
+                self._process(item)
+            except ProtocolError as error:
+                self.not_understood += 1
+                log.warning("not understood reason=%s payload=%.300s", error, error.payload)
+
+    def on_up(self) -> None:
+        log.info("private stream connected")
+        self._post(StreamUp(Stream.USER, self._clock.now_ms()))
+
+    def on_down(self, reason: str) -> None:
+        log.warning("private stream down: %s", reason)
+        self._post(StreamDown(Stream.USER, reason, self._clock.now_ms()))
+
+    def keep_alive(self, beat: Callable[[], None]) -> None:
+        """Extend the key every half hour until a stop is asked for; a key that cannot be extended is replaced."""
+        waited = 0
+        while not self._stopping.wait(1):
+            beat()
+            waited += 1
+            if waited >= KEEP_ALIVE_SECONDS:
+                waited = 0
+                self._extend()
+
+    def stop(self) -> None:
+        self._stopping.set()
+
+    def _extend(self) -> None:
+        try:
+            self._keys.keep_alive()
+        except ExchangeError as error:
+            log.warning("listen key not extended: %s", error)
+            self._reconnect()
+
+    def _process(self, payload: object) -> None:
+        match parse_event(payload, self._clock.now_ms()):
+            case None | Liquidation() | Quote() | MarkPrice():
+                pass
+            case ListenKeyExpired():
+                log.warning("the listen key has expired")
+                self._reconnect()
+            case AccountModeChanged():
+                log.warning("the account's mode was changed elsewhere: it is read anew")
+                self._reconnect()
+            case event:
+                self._post(event)

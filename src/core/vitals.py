@@ -1,0 +1,14 @@
+"""How the exchange adapter is doing: its request budget and its clock."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the exchange adapter knows of itself."""
+
+    weight_used: int = 0
+    weight_limit: int = 0
+    orders_used: int = 0
+    blocked_until: int = 0
+    clock_offset_ms: int = 0

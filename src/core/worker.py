@@ -1,0 +1,53 @@
+"""A named thread whose death is everybody's: an exception that escapes ends the process, and start-up recovers."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from src.domain.clock import Clock
+
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs ``body`` in a thread of its own until it returns.
+
+    The body calls ``beat`` at every turn of its loop; a worker that has not for a while is stuck (I32).
+    """
+
+    def __init__(self, name: str, body: Callable[[Callable[[], None]], None], clock: Clock) -> None:
+        self.name = name
+        self._body = body
+        self._clock = clock
+        self._beaten_at = clock.monotonic_ms()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self.failure: BaseException | None = None
+
+    def start(self) -> None:
+        self.beat()
+        self._thread.start()
+
+    def beat(self) -> None:
+        self._beaten_at = self._clock.monotonic_ms()
+
+    def join(self, timeout_seconds: float) -> bool:
+        """Wait for its end; False where it is still running."""
+        if self._thread.ident is not None:
+            self._thread.join(timeout_seconds)
+        return not self._thread.is_alive()
+
+    @property
+    def is_alive(self) -> bool:
+        return self._thread.is_alive()
+
+    @property
+    def silent_ms(self) -> int:
+        """How long ago it last gave a sign of life."""
+        return self._clock.monotonic_ms() - self._beaten_at
+
+    def _run(self) -> None:
+        try:
+            self._body(self.beat)
+        except BaseException as error:  # the worker's top: the process dies of it, loudly
+            self.failure = error
+            log.critical("worker died name=%s", self.name, exc_info=error)

@@ -1,0 +1,189 @@
+"""Connections to SQLite, and the volume functions the users' document names. What only SQLite knows lives here."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, insert, select
+from sqlalchemy.pool import NullPool
+
+from src.database.models import LiquidationRow
+from src.domain.enums import Side
+from src.domain.errors import ConfigError
+from src.domain.market import Liquidation
+
+BUSY_TIMEOUT_MS = 5_000
+_JOURNAL_SIZE_LIMIT = 4 * 1024 * 1024
+_WRITER_PRAGMAS = (
+    "journal_mode=WAL",
+    "synchronous=FULL",  # a committed intent must survive a power cut (S4)
+    f"busy_timeout={BUSY_TIMEOUT_MS}",
+    "foreign_keys=ON",
+    "mmap_size=0",
+    f"journal_size_limit={_JOURNAL_SIZE_LIMIT}",
+)
+_READER_PRAGMAS = (f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON", "wal_autocheckpoint=0", "mmap_size=0")
+
+
+def open_writer(path: Path) -> Engine:
+    """The one writing connection to a file; every transaction begins IMMEDIATE (S1, S5)."""
+    engine = create_engine(
+        f"sqlite:///{path.as_posix()}",
+        poolclass=StaticPool,
+        connect_args={"check_same_thread": False},
+        json_serializer=_to_json,
+    )
+    _on_connect(engine, _WRITER_PRAGMAS)
+
+    @event.listens_for(engine, "begin")
+    def _begin_immediate(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+    return engine
+
+
+def open_reader(path: Path) -> Engine:
+    """Read-only connections for whoever does not own the file; OperationalError while it does not exist (S2)."""
+    engine = create_engine(
+        f"sqlite:///file:{_uri_path(path)}?mode=ro&uri=true",
+        poolclass=NullPool,
+        json_serializer=_to_json,
+    )
+    _on_connect(engine, _READER_PRAGMAS)
+
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        connection.exec_driver_sql("BEGIN")
+
+    return engine
+
+
+def data_version(connection: Connection) -> int:
+    """A number that changes when another connection has committed; costs microseconds (PRAGMA data_version)."""
+    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+
+
+def checkpoint(engine: Engine) -> None:
+    """Fold the write-ahead log into the file and cut it short; at quiet times, by the writer alone (S6)."""
+    raw = engine.raw_connection()
+    try:
+        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    finally:
+        raw.close()
+
+
+def backup(path: Path, target: Path) -> None:
+    """Copy a database as of one moment, its write-ahead log included (S9)."""
+    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+        source.backup(copy)
+
+
+def quick_check(path: Path) -> str | None:
+    """What SQLite finds wrong with a file; None where it is sound or not there."""
+    if not path.exists():
+        return None
+    try:
+        with closing(sqlite3.connect(path)) as connection:
+            found = str(connection.execute("PRAGMA quick_check").fetchone()[0])
+    except sqlite3.DatabaseError as error:
+        return str(error)
+    return None if found == "ok" else found
+
+
+def move_aside(path: Path, now_ms: int) -> Path:
+    """Rename a database and its companions, so that nothing of it is lost; the new name is returned (S8)."""
+    target = path.with_name(f"{path.name}.corrupt-{now_ms}")
+    for suffix in ("", "-wal", "-shm"):
+        companion = path.with_name(path.name + suffix)
+        if companion.exists():
+            companion.rename(target.with_name(target.name + suffix))
+    return target
+
+
+def make_private(path: Path) -> None:
+    """Create the file and its directory for the owner alone (S11)."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.touch(mode=0o600)
+        path.chmod(0o600)
+    except OSError as error:
+        raise ConfigError(f"the database {path} cannot be written: {error.strerror or error}") from error
+
+
+def insert_liquidation(connection: Connection, liquidation: Liquidation) -> int:
+    """Store one liquidation; its row id."""
+    statement = insert(LiquidationRow).values(liquidation_values(liquidation)).returning(LiquidationRow.id)
+    return connection.execute(statement).scalar_one()
+
+
+def get_volume_in_window(
+    connection: Connection, symbol: str, window_sec: int, now_ms: int, side: Side | None = None
+) -> Decimal:
+    """Contracts liquidated in the last ``window_sec`` seconds; of both sides where ``side`` is None."""
+    return sum(
+        (row.filled_quantity or row.quantity for row in _window(connection, symbol, window_sec, now_ms, side)),
+        Decimal(0),
+    )
+
+
+def get_usdt_volume_in_window(
+    connection: Connection, symbol: str, window_sec: int, now_ms: int, side: Side | None = None
+) -> Decimal:
+    """The same in USDT."""
+    return sum((row.usdt_value for row in _window(connection, symbol, window_sec, now_ms, side)), Decimal(0))
+
+
+def liquidation_values(liquidation: Liquidation) -> dict[str, Any]:
+    """The row of a liquidation."""
+    return {
+        "symbol": liquidation.symbol,
+        "side": liquidation.side.value,
+        "quantity": liquidation.quantity,
+        "price": liquidation.price,
+        "average_price": liquidation.average_price,
+        "filled_quantity": liquidation.filled_quantity,
+        "usdt_value": liquidation.notional,
+        "order_type": liquidation.type.value,
+        "time_in_force": liquidation.time_in_force.value,
+        "status": liquidation.status,
+        "traded_at": liquidation.traded_at,
+        "event_at": liquidation.event_at,
+        "received_at": liquidation.received_at,
+    }
+
+
+@contextmanager
+def reading(engine: Engine) -> Iterator[Connection]:
+    """One consistent view for a few queries, closed at once: a reader held open lets the log grow (S6)."""
+    with engine.connect() as connection, connection.begin():
+        yield connection
+
+
+def _window(connection: Connection, symbol: str, window_sec: int, now_ms: int, side: Side | None) -> list[Any]:
+    row = LiquidationRow
+    query = select(row.quantity, row.filled_quantity, row.usdt_value).where(
+        row.symbol == symbol, row.traded_at > now_ms - window_sec * 1000
+    )
+    if side is not None:
+        query = query.where(row.side == side.value)
+    return list(connection.execute(query))
+
+
+def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
+    @event.listens_for(engine, "connect")
+    def _connect(connection: Any, _: object) -> None:
+        connection.isolation_level = None  # SQLAlchemy's begin event says when and how a transaction starts
+        for pragma in pragmas:
+            connection.execute(f"PRAGMA {pragma}")
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, default=str, ensure_ascii=False)
+
+
+def _uri_path(path: Path) -> str:
+    return path.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")

@@ -1,0 +1,126 @@
+"""Opening the bot's database: sound, of this version, and locked for one bot alone."""
+
+import logging
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from alembic.util.exc import CommandError
+from sqlalchemy import Engine
+
+from src.database.db import backup, make_private, move_aside, open_writer, quick_check
+from src.domain.errors import ConfigError
+
+log = logging.getLogger("hunter.database")
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class AlreadyRunning(ConfigError):
+    """Another bot holds this database."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenLedger:
+    """The database, ready to be written."""
+
+    engine: Engine
+    moved_aside: Path | None
+    """Where a corrupt predecessor lies now."""
+
+
+def open_ledger(path: Path, now_ms: int) -> OpenLedger:
+    """Check, migrate and open the bot's database; ConfigError where it cannot be used as it is."""
+    fault = quick_check(path)
+    moved = None
+    if fault is not None:
+        moved = move_aside(path, now_ms)
+        log.error("the database was damaged (%s) and lies now at %s; a new one is started", fault, moved)
+    make_private(path)
+    engine = open_writer(path)
+    try:
+        _migrate(engine, path)
+    except CommandError as error:
+        engine.dispose()
+        raise ConfigError(
+            f"the database {path} was written by a newer version of this program: update the program, or start it "
+            "with another database (globals.db_path)"
+        ) from error
+    return OpenLedger(engine, moved)
+
+
+def _migrate(engine: Engine, path: Path) -> None:
+    """Bring the tables up to date, each step in a transaction of its own; a copy is kept before the first (S10)."""
+    config = Config()
+    config.set_main_option("script_location", _MIGRATIONS.as_posix().replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    head = ScriptDirectory.from_config(config).get_current_head()
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        connection.rollback()
+        if found == head:
+            return
+        if found is not None:
+            ScriptDirectory.from_config(config).get_revision(found)
+            backup(path, path.with_name(f"{path.name}.before-{head}"))
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+class LedgerLock:
+    """Held as long as the bot runs: one bot per database (I31). The operating system releases it with the process."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(f"{path.name}.lock")
+        self._file: IO[str] | None = None
+
+    def acquire(self) -> None:
+        """Take it at once or raise AlreadyRunning, naming the process that holds it."""
+        make_private(self._path)
+        file = self._path.open("r+", encoding="ascii")
+        try:
+            _lock(file)
+        except OSError:
+            holder = self._path.with_suffix(".pid")
+            pid = holder.read_text(encoding="ascii").strip() if holder.exists() else "unknown"
+            file.close()
+            raise AlreadyRunning(
+                f"another bot (process {pid}) uses the database {self._path.with_suffix('')}: stop it first"
+            ) from None
+        self._file = file
+        self._path.with_suffix(".pid").write_text(str(os.getpid()), encoding="ascii")
+
+    def release(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def _windows_lock() -> Callable[[IO[str]], None]:
+    import msvcrt
+
+    locking: Any = msvcrt
+
+    def lock(file: IO[str]) -> None:
+        locking.locking(file.fileno(), locking.LK_NBLCK, 1)
+
+    return lock
+
+
+def _posix_lock() -> Callable[[IO[str]], None]:
+    import fcntl
+
+    def lock(file: IO[str]) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    return lock
+
+
+def _lock(file: IO[str]) -> None:
+    (_windows_lock() if os.name == "nt" else _posix_lock())(file)

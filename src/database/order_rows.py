@@ -1,0 +1,91 @@
+"""Orders as rows of ``trades``, and back."""
+
+from typing import Any
+
+from src.database.models import SIMULATED
+from src.domain.enums import (
+    OrderRole,
+    OrderStatus,
+    OrderType,
+    PositionSide,
+    Side,
+    TimeInForce,
+    WorkingType,
+)
+from src.domain.orders import Order, OrderRequest
+
+
+def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
+    """The row of an order as it is first recorded."""
+    request = order.request
+    return {
+        "client_order_id": order.client_order_id,
+        "order_id": None if order.order_id is None else str(order.order_id),
+        "symbol": order.symbol,
+        "side": request.side.value,
+        "position_side": request.position_side.value,
+        "order_type": request.type.value,
+        "role": order.role.value,
+        "parent_order_id": order.parent,
+        "quantity": request.quantity,
+        "price": request.price,
+        "stop_price": request.stop_price,
+        "time_in_force": request.time_in_force and request.time_in_force.value,
+        "reduce_only": request.reduce_only,
+        "close_position": request.close_position,
+        "working_type": request.working_type and request.working_type.value,
+        "price_protect": request.price_protect,
+        "realized_pnl": 0,
+        "commission": 0,
+        "created_at": order.created_at,
+        **trade_changes(order, SIMULATED if simulated else order.status.value, order.created_at),
+    }
+
+
+def trade_changes(order: Order, shown: str, now_ms: int) -> dict[str, Any]:
+    """What changes in an order's life; a simulated one goes on showing that it is."""
+    return {
+        "order_id": None if order.order_id is None else str(order.order_id),
+        "status": shown if shown == SIMULATED else order.status.value,
+        "order_status": order.status.value,
+        "filled_quantity": order.filled_quantity,
+        "average_price": order.average_price,
+        "reason": order.reason,
+        "sent_at": order.sent_at,
+        "event_at": order.event_at,
+        "updated_at": now_ms,
+        "unresolved_since": order.unresolved_since,
+    }
+
+
+def order_from(row: Any) -> Order:
+    """The order a row holds, without its fills."""
+    request = OrderRequest(
+        client_order_id=row.client_order_id,
+        symbol=row.symbol,
+        side=Side(row.side),
+        position_side=PositionSide(row.position_side),
+        type=OrderType(row.order_type),
+        quantity=row.quantity,
+        price=row.price,
+        stop_price=row.stop_price,
+        time_in_force=row.time_in_force and TimeInForce(row.time_in_force),
+        reduce_only=row.reduce_only,
+        close_position=row.close_position,
+        working_type=row.working_type and WorkingType(row.working_type),
+        price_protect=row.price_protect,
+    )
+    return Order(
+        request=request,
+        role=OrderRole(row.role),
+        created_at=row.created_at,
+        parent=row.parent_order_id,
+        status=OrderStatus(row.order_status),
+        order_id=None if row.order_id is None else int(row.order_id),
+        filled_quantity=row.filled_quantity,
+        average_price=row.average_price,
+        sent_at=row.sent_at,
+        event_at=row.event_at,
+        reason=row.reason,
+        unresolved_since=row.unresolved_since,
+    )

@@ -1,0 +1,46 @@
+import threading
+
+from src.core.inbox import Inbox
+from src.domain.enums import Side
+from src.domain.messages import Due, Duty
+from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_update
+
+
+def test_of_quotes_only_the_newest_waits() -> None:
+    inbox = Inbox()
+    inbox.post(a_quote(1, 2))
+    inbox.post(a_mark(5))
+    inbox.post(a_quote(3, 4))
+    assert inbox.drain(0) == [a_quote(3, 4), a_mark(5)]
+    assert inbox.drain(0) == []
+
+
+def test_fills_overtake_liquidations_and_none_is_lost() -> None:
+    inbox = Inbox()
+    liquidations = [a_liquidation(n + 1) for n in range(2_500)]
+    for liquidation in liquidations:
+        inbox.post(liquidation)
+    inbox.post(an_update())
+    assert inbox.backlog == 2_500
+    first, second = inbox.drain(0), inbox.drain(0)
+    assert first[0] == an_update()
+    assert [*first[1:], *second] == liquidations
+
+
+def test_a_waiting_reader_is_woken() -> None:
+    inbox, got = Inbox(), []
+    reader = threading.Thread(target=lambda: got.extend(inbox.drain(10)))
+    reader.start()
+    inbox.post(Due(Duty.AUDIT, NOW))
+    reader.join(5)
+    assert got == [Due(Duty.AUDIT, NOW)]
+
+
+def test_a_closed_inbox_is_emptied_before_it_ends() -> None:
+    inbox = Inbox()
+    inbox.post(a_liquidation(side=Side.BUY))
+    inbox.close()
+    assert not inbox.is_closed
+    assert len(inbox.drain(10)) == 1
+    assert inbox.is_closed
+    assert inbox.drain(10) == []

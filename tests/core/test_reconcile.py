@@ -1,0 +1,43 @@
+from src.core.books import Holding
+from src.core.reconcile import reconcile
+from src.domain.enums import OrderStatus, PositionSide
+from tests.builders import NOW, a_position, a_report, a_snapshot, an_order, an_update
+
+SLOT = ("BTCUSDT", PositionSide.LONG)
+
+
+def test_an_order_the_snapshot_does_not_show_is_doubted() -> None:
+    order = an_order(sent_at=NOW - 1)
+    assert reconcile([order], {}, [], a_snapshot()).doubtful == (order,)
+
+
+def test_an_order_shown_younger_or_ended_is_not_doubted() -> None:
+    shown = an_order(sent_at=NOW - 1)
+    young = an_order(number=1, sent_at=NOW + 1)
+    ended = an_order(number=2, status=OrderStatus.FILLED, sent_at=NOW - 1)
+    found = reconcile([shown, young, ended], {}, [], a_snapshot(open_orders=(an_update(),)))
+    assert found.doubtful == ()
+    assert found.updates == (an_update(),)
+
+
+def test_a_position_we_know_less_of_is_taken_over() -> None:
+    holding = Holding(a_position("0.01"), touched_at=NOW - 1)
+    report = a_report("0.02", 50_000)
+    found = reconcile([], {SLOT: holding}, [], a_snapshot(positions=(report,)))
+    assert found.reports == (report,)
+    assert found.corrections == ((holding, report),)
+
+
+def test_news_after_the_question_stand_above_the_snapshot() -> None:
+    holding = Holding(a_position("0.01"), touched_at=NOW)
+    found = reconcile([], {SLOT: holding}, [], a_snapshot(positions=(a_report(),)))
+    assert (found.reports, found.corrections) == ((), ())
+
+
+def test_an_unknown_flat_slot_is_no_correction() -> None:
+    assert reconcile([], {}, [], a_snapshot()).corrections == ()
+
+
+def test_orders_of_others_that_are_gone_are_named() -> None:
+    shown = an_update(client_order_id="web-1", order_id=7)
+    assert reconcile([], {}, [7, 8], a_snapshot(open_orders=(shown,))).gone_foreign == (8,)

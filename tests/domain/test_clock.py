@@ -1,0 +1,22 @@
+from src.domain.clock import ManualClock, SystemClock
+
+
+def test_the_system_clock_runs_forward() -> None:
+    clock = SystemClock()
+    earlier = clock.monotonic_ms()
+    assert clock.now_ms() > 1_700_000_000_000
+    assert clock.monotonic_ms() >= earlier
+
+
+def test_a_manual_clock_moves_when_told() -> None:
+    clock = ManualClock(1000)
+    clock.advance(5)
+    clock.advance_to(2000)
+    clock.advance_to(1500)
+    assert (clock.now_ms(), clock.monotonic_ms()) == (2000, 1000)
+
+
+def test_a_step_of_the_wall_clock_does_not_touch_spans() -> None:
+    clock = ManualClock(10_000)
+    clock.step(-3_600)
+    assert (clock.now_ms(), clock.monotonic_ms()) == (6_400, 0)

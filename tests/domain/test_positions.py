@@ -1,0 +1,66 @@
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.domain.enums import PositionSide, Side
+from src.domain.positions import Income, Position
+from tests.builders import NOW, a_position, a_report
+
+D = Decimal
+EMPTY = Position("BTCUSDT", PositionSide.BOTH)
+
+
+def test_an_entry_opens_at_its_price() -> None:
+    position, realized = EMPTY.after(Side.SELL, D(2), D(100))
+    assert (position.quantity, position.entry_price, realized) == (D(-2), D(100), 0)
+    assert position.side is Side.SELL
+    assert position.is_open
+
+
+def test_more_of_the_same_averages_the_entry() -> None:
+    position, _ = EMPTY.after(Side.BUY, D(1), D(100))
+    position, realized = position.after(Side.BUY, D(3), D(200))
+    assert (position.quantity, position.entry_price, realized) == (D(4), D(175), 0)
+
+
+def test_a_part_closed_realises_its_part_and_keeps_the_entry() -> None:
+    position, realized = a_position(2, 100).after(Side.SELL, D(1), D(130))
+    assert (position.quantity, position.entry_price, realized) == (D(1), D(100), D(30))
+
+
+def test_a_short_gains_when_the_price_falls() -> None:
+    position, realized = a_position(-2, 100).after(Side.BUY, D(2), D(90))
+    assert (position.quantity, position.entry_price, realized) == (0, 0, D(20))
+
+
+def test_past_flat_the_rest_opens_at_the_price_of_the_trade() -> None:
+    position, realized = a_position(1, 100).after(Side.SELL, D(3), D(110))
+    assert (position.quantity, position.entry_price, realized) == (D(-2), D(110), D(10))
+
+
+def test_unrealized_profit_follows_the_mark() -> None:
+    assert a_position(-2, 100).unrealized_pnl(D(95)) == D(10)
+
+
+def test_a_report_gives_its_position() -> None:
+    assert a_report("0.5", 100).position == a_position("0.5", 100)
+
+
+def test_only_funding_is_funding() -> None:
+    assert Income(1, "BTCUSDT", "FUNDING_FEE", "USDT", D(1), NOW).is_funding
+    assert not Income(1, "BTCUSDT", "COMMISSION", "USDT", D(1), NOW).is_funding
+
+
+trades = st.tuples(st.sampled_from(Side), st.integers(1, 50), st.integers(1, 1000))
+
+
+@given(st.lists(trades, min_size=1, max_size=30))
+def test_realised_and_unrealised_add_up_to_what_the_trades_are_worth(rows: list[tuple[Side, int, int]]) -> None:
+    position, realized, cash = EMPTY, D(0), D(0)
+    for side, quantity, price in rows:
+        position, gain = position.after(side, D(quantity), D(price))
+        realized += gain
+        cash -= side.sign * quantity * price
+    worth = cash + position.quantity * 500
+    assert abs(realized + position.unrealized_pnl(D(500)) - worth) < D("1e-15")
