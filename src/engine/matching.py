@@ -1,0 +1,191 @@
+"""What is known of a symbol's market, and what of it an order can take.
+
+Displayed quantity is taken once: a level keeps what is left of it until the market shows it anew with another
+quantity. Past the last known level a market order pays a ladder of made-up levels, each ``Costs.slippage`` worse.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from src.domain.enums import Side, WorkingType
+from src.domain.instrument import Instrument
+from src.domain.market import MarkPrice, Quote
+
+ZERO = Decimal(0)
+_LADDER_STEPS = 1_000
+
+
+@dataclass(slots=True)
+class Level:
+    """A price of the book: the quantity the market showed, and what we have not taken of it."""
+
+    price: Decimal
+    shown: Decimal
+    left: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What an order can take at one price; ``level`` is None past the known book."""
+
+    price: Decimal
+    quantity: Decimal
+    level: Level | None = None
+
+    def take(self) -> None:
+        if self.level is not None:
+            self.level.left -= self.quantity
+
+
+class BookSide:
+    """The bids or the asks, best first: the touch by every quote, the levels behind it by depth."""
+
+    __slots__ = ("_behind", "_side", "_touch")
+
+    def __init__(self, side: Side) -> None:
+        self._side = side
+        self._touch: Level | None = None
+        self._behind: list[Level] = []
+
+    @property
+    def best(self) -> Decimal | None:
+        return self._touch.price if self._touch else None
+
+    def show_touch(self, price: Decimal, quantity: Decimal) -> None:
+        """A quote; a price or quantity of zero says that nobody stands there."""
+        touch = self._touch
+        if touch is not None and touch.price == price and touch.shown == quantity:
+            return
+        self._touch = Level(price, quantity, quantity) if price > 0 and quantity > 0 else None
+
+    def show_levels(self, levels: Sequence[tuple[Decimal, Decimal]]) -> None:
+        """Depth, best first; replaces everything but what we have taken of unchanged levels."""
+        known = {level.price: level for level in self.levels()}
+        fresh = [_renewed(known.get(price), price, quantity) for price, quantity in levels if quantity > 0]
+        self._touch = fresh[0] if fresh else None
+        self._behind = fresh[1:]
+
+    def levels(self) -> Iterator[Level]:
+        """Best first; levels that a newer quote has left in front of the touch are not told."""
+        touch = self._touch
+        if touch is None:
+            return
+        yield touch
+        for level in self._behind:
+            if self.is_worse(level.price, touch.price):
+                yield level
+
+    def is_worse(self, price: Decimal, other: Decimal) -> bool:
+        """Farther from the market: lower for bids, higher for asks."""
+        return (other - price) * self._side.sign > 0
+
+    def standing_at(self, price: Decimal) -> Decimal:
+        """What stands in front of an order that joins here now.
+
+        Nothing where it improves the price; where the level is not known, as much as at the touch.
+        """
+        touch = self._touch
+        if touch is None or self.is_worse(touch.price, price):
+            return ZERO
+        return next((level.shown for level in self.levels() if level.price == price), touch.shown)
+
+    def within(self, limit: Decimal) -> Iterator[Level]:
+        """The levels an order of the other side with this limit reaches."""
+        for level in self.levels():
+            if self.is_worse(level.price, limit):
+                return
+            yield level
+
+
+def _renewed(level: Level | None, price: Decimal, quantity: Decimal) -> Level:
+    return level if level is not None and level.shown == quantity else Level(price, quantity, quantity)
+
+
+class Book:
+    """One symbol's market as it was last told."""
+
+    __slots__ = ("_traded_price", "asks", "bids", "funded_at", "instrument", "mark")
+
+    def __init__(self, instrument: Instrument) -> None:
+        self.instrument = instrument
+        self.bids = BookSide(Side.BUY)
+        self.asks = BookSide(Side.SELL)
+        self.mark: MarkPrice | None = None
+        self.funded_at = 0
+        """The funding instant that was last settled."""
+        self._traded_price: Decimal | None = None
+
+    def show_quote(self, quote: Quote) -> None:
+        self.bids.show_touch(quote.bid, quote.bid_quantity)
+        self.asks.show_touch(quote.ask, quote.ask_quantity)
+
+    def show_trade(self, price: Decimal) -> None:
+        self._traded_price = price
+
+    def resting(self, side: Side) -> BookSide:
+        """Where orders of this side rest."""
+        return self.bids if side is Side.BUY else self.asks
+
+    def facing(self, side: Side) -> BookSide:
+        """Where orders of this side find their counterparts."""
+        return self.resting(side.opposite)
+
+    @property
+    def contract_price(self) -> Decimal | None:
+        """The last trade, or the near side of a quote that has left it behind, or the middle of the quote."""
+        bid, ask, traded = self.bids.best, self.asks.best, self._traded_price
+        if traded is None:
+            return (bid + ask) / 2 if bid is not None and ask is not None else None
+        if bid is not None and traded < bid:
+            return bid
+        return ask if ask is not None and traded > ask else traded
+
+    @property
+    def mark_price(self) -> Decimal | None:
+        """The mark; until one was told, the contract price."""
+        return self.mark.price if self.mark else self.contract_price
+
+    def working_price(self, working_type: WorkingType) -> Decimal | None:
+        return self.mark_price if working_type is WorkingType.MARK_PRICE else self.contract_price
+
+
+def known_parts(levels: Iterable[Level], quantity: Decimal) -> list[Part]:
+    """What these levels give for a quantity."""
+    parts: list[Part] = []
+    for level in levels:
+        if quantity <= 0:
+            break
+        taken = min(quantity, level.left)
+        if taken > 0:
+            parts.append(Part(level.price, taken, level))
+            quantity -= taken
+    return parts
+
+
+def market_parts(book: Book, side: Side, quantity: Decimal, bound: Decimal | None, slippage: Decimal) -> list[Part]:
+    """What a market order gets: the known book, then the ladder, never past ``bound``."""
+    facing = book.facing(side)
+    levels = facing.levels() if bound is None else facing.within(bound)
+    parts = known_parts(levels, quantity)
+    rest = quantity - sum((part.quantity for part in parts), ZERO)
+    for price, standing in _ladder(book, side, slippage):
+        if rest <= 0 or (bound is not None and facing.is_worse(price, bound)):
+            break
+        parts.append(Part(price, min(rest, standing)))
+        rest -= standing
+    return parts
+
+
+def _ladder(book: Book, side: Side, slippage: Decimal) -> Iterator[tuple[Decimal, Decimal]]:
+    """Levels past the known book; the n-th is n steps worse and holds n times all that is known."""
+    known = list(book.facing(side).levels())
+    if not known:
+        return
+    last, total = known[-1].price, sum((level.shown for level in known), ZERO)
+    rounding = ROUND_CEILING if side is Side.BUY else ROUND_FLOOR
+    for number in range(1, _LADDER_STEPS):
+        price = book.instrument.price(last * (1 + side.sign * slippage * number), rounding)
+        if price < book.instrument.min_price:
+            return
+        yield price, total * number
