@@ -1,0 +1,138 @@
+// The dashboard: what is asked of the server, when, and which panel shows it.
+
+import { createApi } from "./lib/api.js";
+import { createCommands } from "./lib/commands.js";
+import { setText, together } from "./lib/dom.js";
+import { watchLiveness } from "./lib/liveness.js";
+import { createResources } from "./lib/resources.js";
+import { createStore } from "./lib/store.js";
+import { followStream } from "./lib/stream.js";
+import { makeTabs } from "./lib/tabs.js";
+import { followTheme } from "./lib/theme.js";
+import * as account from "./panels/account.js";
+import * as chart from "./panels/chart.js";
+import * as feed from "./panels/feed.js";
+import * as journal from "./panels/journal.js";
+import * as notices from "./panels/notices.js";
+import * as orders from "./panels/orders.js";
+import * as positions from "./panels/positions.js";
+import * as settings from "./panels/settings.js";
+import * as statistics from "./panels/statistics.js";
+import * as status from "./panels/status.js";
+import * as trades from "./panels/trades.js";
+
+/** What an event of the journal makes out of date. */
+const STALE_AFTER = {
+  liquidation: ["liquidations", "chart-liquidations"],
+  decision: ["liquidations"],
+  order: ["orders", "trades", "health"],
+  fill: ["positions", "orders", "trades", "chart-fills", "account", "health"],
+  protection: ["positions", "orders"],
+  position: ["positions", "account", "health", "trades"],
+  account: ["account", "positions", "health"],
+  state: ["health", "journal"],
+  alert: ["health", "journal"],
+  settings: ["config", "journal", "health"],
+  command: ["journal", "health", "orders", "positions"],
+};
+
+/** How often each is asked for although nothing was heard: ages and marks move without events. */
+const POLLED_MS = {
+  health: 2_000,
+  positions: 3_000,
+  account: 5_000,
+  orders: 10_000,
+  liquidations: 10_000,
+  trades: 20_000,
+  journal: 20_000,
+  candles: 5_000,
+  "chart-liquidations": 10_000,
+  "chart-fills": 20_000,
+  stats: 60_000,
+  pnl: 60_000,
+  "pnl-symbols": 60_000,
+};
+
+const byId = (id) => document.getElementById(id);
+const token = document.querySelector('meta[name="hunter-token"]').content;
+
+function pathsFor(choice) {
+  const ofSymbol = (path) => () => (choice.symbol ? path(encodeURIComponent(choice.symbol)) : null);
+  return {
+    health: "/api/health",
+    account: "/api/account",
+    positions: "/api/positions",
+    orders: "/api/orders",
+    liquidations: "/api/liquidations?limit=400&hours=24",
+    trades: "/api/trades?limit=100&hours=168",
+    journal: () => `/api/journal?limit=500`,
+    candles: ofSymbol((symbol) => `/api/klines?symbol=${symbol}&interval=${choice.interval}&limit=500`),
+    "chart-liquidations": ofSymbol((symbol) => `/api/liquidations?symbol=${symbol}&limit=250&hours=24`),
+    "chart-fills": ofSymbol((symbol) => `/api/trades?symbol=${symbol}&limit=200&hours=168`),
+    stats: "/api/stats?hours=24",
+    pnl: () => `/api/pnl/stats?days=${choice.days}`,
+    "pnl-symbols": () => `/api/pnl/symbols?days=${choice.days}`,
+    config: "/api/config",
+    schema: "/api/config/schema",
+    symbols: "/api/exchange/symbols",
+  };
+}
+
+function start() {
+  const store = createStore();
+  const api = createApi(token);
+  const tell = notices.mount(byId("notices"));
+  const commands = createCommands(api, store, tell);
+  const choice = { symbol: null, interval: "1m", days: 7 };
+  const paths = pathsFor(choice);
+  const resources = createResources(api, store, paths);
+
+  function hear({ kind, data }) {
+    if (kind === "reset") resources.refresh(...Object.keys(paths));
+    const entry = JSON.parse(data);
+    if (kind === "command") commands.hear(entry);
+    if (kind === "alert") tell("warn", journal.messageOf(entry));
+    resources.refresh(...(STALE_AFTER[kind] ?? []));
+  }
+
+  followTheme(byId("theme"), store);
+  const undo = together(
+    mountPanels({ store, api, tell, commands, choice, resources }),
+    watchLiveness(store),
+    followStream("/api/stream", { onEvent: hear, onState: (state) => store.set("stream", state) }),
+    ...Object.entries(POLLED_MS).map(([name, ms]) => resources.poll(name, ms)),
+  );
+  resources.refresh("config", "schema", "symbols");
+  window.addEventListener("pagehide", undo, { once: true });
+}
+
+function mountPanels({ store, api, tell, commands, choice, resources }) {
+  return together(
+    status.mount(byId("status"), store, { banner: byId("banner"), commands }),
+    account.mount(byId("account"), store),
+    positions.mount(byId("book-positions"), store, { count: byId("count-positions"), commands }),
+    orders.mount(byId("book-orders"), store, { count: byId("count-orders") }),
+    trades.mount(byId("book-trades"), store, { api, tell }),
+    feed.mount(byId("feed"), store),
+    chart.mount(byId("chart"), store, {
+      onChoose: (chosen) => {
+        Object.assign(choice, chosen);
+        resources.refresh("candles", "chart-liquidations", "chart-fills");
+      },
+    }),
+    statistics.mount(byId("statistics"), store, {
+      onPeriod: (days) => {
+        choice.days = days;
+        resources.refresh("pnl", "pnl-symbols");
+      },
+    }),
+    settings.mount(byId("settings"), store, { api, tell, onSaved: () => resources.refresh("config", "health") }),
+    journal.mount(byId("journal"), store),
+    ...[...document.querySelectorAll("[data-tabs]")].map((list) => makeTabs(list, { inAddress: list.dataset.tabs === "view" })),
+    ...["positions", "orders", "trades"].map((name) =>
+      store.subscribe(`fault:${name}`, (fault) => setText(byId("books-fault"), fault ? `${name}: ${fault.message}` : "")),
+    ),
+  );
+}
+
+start();

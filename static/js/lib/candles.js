@@ -1,0 +1,128 @@
+// A candle chart on a canvas: candles, horizontal lines, marks, a crosshair; drag to look back, wheel to zoom.
+
+import { listen, together } from "./dom.js";
+import { paintChart } from "./painting.js";
+import { createScale, priceRange } from "./scale.js";
+
+const RIGHT = 74;
+const BOTTOM = 22;
+const FEWEST = 15;
+const AIR_CANDLES = 4;
+
+/**
+ * @param onHover hears the candle under the pointer, or null.
+ * `show({candles, intervalMs, lines, marks})` draws: candles {openAt, open, high, low, close, volume} oldest first,
+ * lines {price, label, tone, dashed}, marks {at, price, shape, size, tone}. `redraw()` after a change of theme.
+ */
+export function createCandleChart(canvas, { onHover = () => {} } = {}) {
+  let data = { candles: [], intervalMs: 60_000, lines: [], marks: [] };
+  let view = { count: 90, back: 0 };
+  let pointer = null;
+  let frame = null;
+
+  const redraw = () => {
+    frame ??= requestAnimationFrame(() => {
+      frame = null;
+      draw();
+    });
+  };
+
+  function draw() {
+    const { clientWidth: width, clientHeight: height } = canvas;
+    if (!width || !height) return;
+    const ratio = window.devicePixelRatio || 1;
+    canvas.width = Math.round(width * ratio);
+    canvas.height = Math.round(height * ratio);
+    const context = canvas.getContext("2d");
+    context.scale(ratio, ratio);
+    const seen = visibleCandles(data, view);
+    if (!seen.length) return;
+    const scale = scaleFor(seen, data, view, width - RIGHT, height - BOTTOM);
+    paintChart(context, { ...data, seen, scale, pointer, palette: paletteOf(canvas) });
+    onHover(pointer ? candleAt(seen, data.intervalMs, scale.timeAt(pointer.x)) : null);
+  }
+
+  function move(candles) {
+    const most = Math.max(0, data.candles.length - FEWEST);
+    view = { ...view, back: Math.min(most, Math.max(0, view.back + candles)) };
+    redraw();
+  }
+
+  function zoom(factor) {
+    const most = Math.max(FEWEST, data.candles.length);
+    view = { ...view, count: Math.round(Math.min(most, Math.max(FEWEST, view.count * factor))) };
+    redraw();
+  }
+
+  const watch = new ResizeObserver(redraw);
+  watch.observe(canvas);
+  const undo = together(
+    () => watch.disconnect(),
+    followPointer(canvas, {
+      onPoint: (point) => {
+        pointer = point;
+        redraw();
+      },
+      onDrag: (pixels) => move((pixels / (canvas.clientWidth - RIGHT)) * view.count),
+      onWheel: (direction) => zoom(direction > 0 ? 1.15 : 1 / 1.15),
+    }),
+  );
+
+  return {
+    show: (news) => {
+      data = news;
+      redraw();
+    },
+    latest: () => {
+      view = { ...view, back: 0 };
+    },
+    redraw,
+    undo,
+  };
+}
+
+function visibleCandles({ candles }, { count, back }) {
+  const end = candles.length - Math.round(back);
+  return candles.slice(Math.max(0, end - count), end);
+}
+
+function scaleFor(seen, { intervalMs, lines }, { count }, width, height) {
+  const to = seen.at(-1).openAt + AIR_CANDLES * intervalMs;
+  const from = to - (Math.min(count, Math.max(seen.length, FEWEST)) + AIR_CANDLES) * intervalMs;
+  return createScale({ from, to, ...priceRange(seen, lines.map((line) => line.price)), width, height });
+}
+
+const candleAt = (seen, intervalMs, at) =>
+  seen.find((candle) => at >= candle.openAt && at < candle.openAt + intervalMs) ?? null;
+
+/** The tokens a drawing needs: a canvas does not inherit colours. */
+function paletteOf(canvas) {
+  const style = getComputedStyle(canvas);
+  const token = (name) => style.getPropertyValue(`--${name}`).trim();
+  const names = ["gain", "loss", "accent", "warn", "flat", "grid", "text", "text-muted", "surface", "border-strong"];
+  return { font: style.fontFamily, ...Object.fromEntries(names.map((name) => [name, token(name)])) };
+}
+
+function followPointer(canvas, { onPoint, onDrag, onWheel }) {
+  let grip = null;
+  const place = (event) => ({ x: event.offsetX, y: event.offsetY });
+  return together(
+    listen(canvas, "pointerdown", (event) => {
+      grip = event.clientX;
+      canvas.setPointerCapture(event.pointerId);
+    }),
+    listen(canvas, "pointermove", (event) => {
+      if (grip !== null) {
+        onDrag(event.clientX - grip);
+        grip = event.clientX;
+      }
+      onPoint(place(event));
+    }),
+    ...["pointerup", "pointercancel"].map((type) => listen(canvas, type, () => (grip = null))),
+    listen(canvas, "pointerleave", () => onPoint(null)),
+    listen(canvas, "wheel", (event) => {
+      event.preventDefault();
+      onWheel(event.deltaY);
+    }, { passive: false }),
+  );
+}

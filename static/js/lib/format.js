@@ -1,0 +1,90 @@
+// How values read: money comes as a decimal string and leaves as text; no arithmetic happens here.
+
+const ABSENT = "—";
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const DAY = 24 * HOUR;
+const formatters = new Map();
+
+const isAbsent = (value) => value === null || value === undefined || value === "";
+
+function formatter(options) {
+  const key = JSON.stringify(options);
+  if (!formatters.has(key)) formatters.set(key, new Intl.NumberFormat("en-US", options));
+  return formatters.get(key);
+}
+
+// Intl reads decimal strings exactly: a price never passes through a float on its way to the screen.
+function decimal(value, options) {
+  if (isAbsent(value) || Number.isNaN(Number(value))) return ABSENT;
+  return formatter(options).format(value).replace("-", "−");
+}
+
+/** "1234.5" → "1,234.50". */
+export const money = (value, places = 2) =>
+  decimal(value, { minimumFractionDigits: places, maximumFractionDigits: places });
+
+/** Money that says its direction: "+3.20", "−0.04", "0.00". */
+export const signed = (value, places = 2) =>
+  decimal(value, { minimumFractionDigits: places, maximumFractionDigits: places, signDisplay: "exceptZero" });
+
+/** A price or a quantity with the digits it has, and no empty ones. */
+export const exact = (value) => decimal(value, { maximumFractionDigits: 12 });
+
+/** A computed price: digits by its size. */
+export const roughPrice = (value) => decimal(value, { maximumSignificantDigits: 6 });
+
+/** "1834000" → "1.83M": for volumes, where the eye compares sizes. */
+export const compact = (value) => decimal(value, { notation: "compact", maximumSignificantDigits: 3 });
+
+/** A percentage that is already one: "2.5" → "2.50 %". */
+export function percent(value, places = 2, options = {}) {
+  const text = decimal(value, { minimumFractionDigits: places, maximumFractionDigits: places, ...options });
+  return text === ABSENT ? text : `${text} %`;
+}
+
+export const signedPercent = (value, places = 2) => percent(value, places, { signDisplay: "exceptZero" });
+
+/** A float, for bars and curves only; NaN where there is none. */
+export const drawn = (value) => (isAbsent(value) ? Number.NaN : Number(value));
+
+export const signOf = (value) => Math.sign(drawn(value)) || 0;
+
+/** Colour never speaks alone: an arrow says the same. */
+export const arrow = (value) => ["▼", "", "▲"][signOf(value) + 1];
+
+export const tone = (value) => ["loss", "flat", "gain"][signOf(value) + 1];
+
+/** A span as a person says it: "0.4 s", "12 s", "3 min", "5 h 20 min", "2 d 4 h". */
+export function span(ms) {
+  if (isAbsent(ms)) return ABSENT;
+  const rest = Math.max(0, ms);
+  if (rest < 10_000) return `${(rest / 1000).toFixed(1)} s`;
+  if (rest < MINUTE) return `${Math.floor(rest / 1000)} s`;
+  if (rest < HOUR) return `${Math.floor(rest / MINUTE)} min`;
+  if (rest < DAY) return `${Math.floor(rest / HOUR)} h ${Math.floor((rest % HOUR) / MINUTE)} min`;
+  return `${Math.floor(rest / DAY)} d ${Math.floor((rest % DAY) / HOUR)} h`;
+}
+
+const two = (number) => String(number).padStart(2, "0");
+
+export function clockTime(at) {
+  if (isAbsent(at)) return ABSENT;
+  const when = new Date(at);
+  return `${two(when.getHours())}:${two(when.getMinutes())}:${two(when.getSeconds())}`;
+}
+
+export function date(at) {
+  if (isAbsent(at)) return ABSENT;
+  const when = new Date(at);
+  return `${when.getFullYear()}-${two(when.getMonth() + 1)}-${two(when.getDate())}`;
+}
+
+export const dateTime = (at) => (isAbsent(at) ? ABSENT : `${date(at)} ${clockTime(at)}`);
+
+/** "take_profit_pct" → "Take profit pct"; "STOP_LOSS" → "Stop loss". */
+export function words(name) {
+  if (isAbsent(name)) return ABSENT;
+  const spaced = String(name).replaceAll("_", " ").toLowerCase();
+  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+}

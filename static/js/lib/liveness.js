@@ -1,0 +1,45 @@
+// Is what the page shows still true, and may its buttons act? A silent bot cannot be asked for anything.
+
+const SILENT_BOT_MS = 15_000;
+const SILENT_SERVER_MS = 10_000;
+
+/**
+ * Once a second, out of "health": "now" is the server's time (ms); "controls" is {enabled, reason, level}, with the
+ * one sentence that says why nothing can be asked of the bot.
+ */
+export function watchLiveness(store) {
+  let offsetMs = 0;
+  store.subscribe("health", (health) => {
+    offsetMs = health.timestamp - Date.now();
+    judge();
+  });
+
+  function judge() {
+    const now = Date.now() + offsetMs;
+    store.set("now", now);
+    store.set("controls", controlsFor(store.get("health"), store.ageOf("health"), now));
+  }
+
+  const timer = setInterval(judge, 1000);
+  return () => clearInterval(timer);
+}
+
+export function controlsFor(health, healthAgeMs, now) {
+  if (!health) return off(null, "info");
+  if (healthAgeMs > SILENT_SERVER_MS) {
+    return off(`The dashboard server has not answered for ${seconds(healthAgeMs)}. What you see is old.`, "loss");
+  }
+  const heartbeatAt = health.bot?.heartbeat_at;
+  if (!heartbeatAt) return off("The bot has never run with this database: start it with launcher.py.", "warn");
+  if (!health.bot.alive || now - heartbeatAt > SILENT_BOT_MS) {
+    return off(`The bot has been silent for ${seconds(now - heartbeatAt)}: figures are old, and nothing can be asked of it.`, "loss");
+  }
+  return { enabled: true, reason: null, level: "info" };
+}
+
+const off = (reason, level) => ({ enabled: false, reason, level });
+
+function seconds(ms) {
+  const whole = Math.round(ms / 1000);
+  return whole < 120 ? `${whole} s` : `${Math.round(whole / 60)} min`;
+}

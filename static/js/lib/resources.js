@@ -1,0 +1,49 @@
+// Keeps named values of the store in step with the server: asked again on demand, but never in a hurry.
+
+const SHORTEST_GAP_MS = 500;
+
+/**
+ * @param paths name → path, or a function that gives the path (null: nothing to ask now).
+ * An answer goes to the store under its name; a failure goes there as "fault:<name>" (null once it is over).
+ */
+export function createResources(api, store, paths) {
+  const states = new Map(Object.keys(paths).map((name) => [name, { askedAt: 0, timer: null, turn: 0 }]));
+
+  const pathOf = (name) => (typeof paths[name] === "function" ? paths[name]() : paths[name]);
+
+  async function ask(name) {
+    const state = states.get(name);
+    state.timer = null;
+    state.askedAt = Date.now();
+    const turn = ++state.turn;
+    const path = pathOf(name);
+    if (path === null) return;
+    try {
+      const value = await api.get(path);
+      if (turn !== state.turn) return; // A later question is under way: its answer is the newer one.
+      store.set(name, value);
+      store.set(`fault:${name}`, null);
+    } catch (error) {
+      if (turn === state.turn) store.set(`fault:${name}`, error);
+    }
+  }
+
+  /** Ask again soon: at once, or when the shortest gap since the last question is over. */
+  function refresh(...names) {
+    for (const name of names) {
+      const state = states.get(name);
+      if (state.timer !== null) continue;
+      const wait = Math.max(0, state.askedAt + SHORTEST_GAP_MS - Date.now());
+      state.timer = setTimeout(() => ask(name), wait);
+    }
+  }
+
+  /** Ask every `ms` while the page is looked at; returns the undo. */
+  function poll(name, ms) {
+    refresh(name);
+    const timer = setInterval(() => document.hidden || refresh(name), ms);
+    return () => clearInterval(timer);
+  }
+
+  return { refresh, poll };
+}

@@ -1,0 +1,88 @@
+// Server-sent events over fetch: unlike EventSource it hears the heartbeat comments, so a dead line is noticed.
+
+const SILENCE_MS = 40_000;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 15_000;
+
+/** Feed it text as it arrives; calls `onEvent({kind, id, data})` for each whole event. */
+export function createParser(onEvent) {
+  let rest = "";
+  return (text) => {
+    rest += text.replaceAll("\r\n", "\n");
+    const blocks = rest.split("\n\n");
+    rest = blocks.pop();
+    for (const block of blocks) {
+      const event = parseBlock(block);
+      if (event) onEvent(event);
+    }
+  };
+}
+
+function parseBlock(block) {
+  const event = { kind: "message", id: null, data: "" };
+  const lines = [];
+  for (const line of block.split("\n")) {
+    const [, name, value] = /^(event|id|data): ?(.*)$/.exec(line) ?? [];
+    if (name === "event") event.kind = value;
+    if (name === "id") event.id = value;
+    if (name === "data") lines.push(value);
+  }
+  event.data = lines.join("\n");
+  return lines.length ? event : null;
+}
+
+/**
+ * Follow the stream at `url` until the returned undo is called: reconnects with growing pauses, resumes after the last
+ * id it saw, and gives up a line that has been silent for too long. `onState` hears "live" and "lost".
+ */
+export function followStream(url, { onEvent, onState }) {
+  let isOver = false;
+  let lastId = null;
+  let pauseMs = FIRST_PAUSE_MS;
+  let line = new AbortController();
+
+  const hear = createParser((event) => {
+    lastId = event.id ?? lastId;
+    onEvent(event);
+  });
+
+  async function follow() {
+    while (!isOver) {
+      line = new AbortController();
+      await readLine(url, lastId, line, hear, () => {
+        pauseMs = FIRST_PAUSE_MS;
+        onState("live");
+      });
+      if (isOver) return;
+      onState("lost");
+      await new Promise((resume) => setTimeout(resume, pauseMs * (0.75 + Math.random() / 2)));
+      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+    }
+  }
+
+  follow();
+  return () => {
+    isOver = true;
+    line.abort();
+  };
+}
+
+async function readLine(url, lastId, line, hear, onOpen) {
+  const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
+  let watch = setTimeout(() => line.abort(), SILENCE_MS);
+  try {
+    const response = await fetch(url, { headers, cache: "no-store", signal: line.signal });
+    if (!response.ok) return;
+    onOpen();
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      clearTimeout(watch);
+      watch = setTimeout(() => line.abort(), SILENCE_MS);
+      hear(part.value);
+    }
+  } catch {
+    // A cut line is expected: the caller waits and tries again.
+  } finally {
+    clearTimeout(watch);
+  }
+}

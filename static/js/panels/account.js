@@ -1,0 +1,62 @@
+// The account strip: what there is, what is bound, and how the day goes.
+
+import { fill, setShare, setText, setTone, slot, together } from "../lib/dom.js";
+import { arrow, drawn, money, percent, signed, signOf, span, tone } from "../lib/format.js";
+
+const STALE_MS = 30_000;
+
+export function mount(strip, store) {
+  const paint = () => {
+    const [account, health] = [store.get("account"), store.get("health")];
+    if (account) paintAccount(strip, account, store.get("positions")?.length ?? 0);
+    if (health) paintHealth(strip, health);
+    if (account) paintAge(strip, account.as_of, store.get("now"));
+  };
+  return together(...["account", "health", "positions", "now"].map((name) => store.subscribe(name, paint)));
+}
+
+function paintAccount(strip, account, count) {
+  const equity = drawn(account.totalMarginBalance);
+  fill(strip, {
+    equity: money(account.totalMarginBalance),
+    wallet: `wallet ${money(account.totalWalletBalance)} USDT`,
+    available: money(account.availableBalance),
+    "available-share": equity > 0 ? `${percent((drawn(account.availableBalance) / equity) * 100, 0)} of equity` : "",
+    "open-count": count === 1 ? "1 position" : `${count} positions`,
+  });
+  setSigned(slot(strip, "unrealized"), account.totalUnrealizedProfit);
+  const ratio = equity > 0 ? drawn(account.totalMaintMargin) / equity : Number.NaN;
+  setText(slot(strip, "ratio"), percent(Number.isNaN(ratio) ? null : ratio * 100));
+  setLoad(slot(strip, "ratio-bar"), ratio);
+}
+
+function paintHealth(strip, { exposure, today, drawdown_pct: drawdown }) {
+  const share = drawn(exposure?.margin) / drawn(exposure?.cap);
+  fill(strip, {
+    exposure: `${money(exposure?.margin)} of ${money(exposure?.cap, 0)}`,
+    notional: `notional ${money(exposure?.notional, 0)}`,
+    drawdown: drawdown === null || drawdown === undefined ? "—" : percent(drawdown),
+    "today-parts": `realised ${signed(today?.realized_pnl)}, fees ${signed(today?.commission)}, funding ${signed(today?.funding)}`,
+  });
+  slot(strip, "today-parts").title = slot(strip, "today-parts").textContent;
+  setTone(slot(strip, "drawdown"), drawn(drawdown) ? "loss" : "flat");
+  setSigned(slot(strip, "today"), today?.net);
+  setLoad(slot(strip, "exposure-bar"), share);
+}
+
+/** A load on a limit: calm, then a warning, then red. */
+function setLoad(bar, share) {
+  setShare(bar, share);
+  setTone(bar, share > 0.9 ? "loss" : share > 0.7 ? "warn" : "accent");
+}
+
+function setSigned(element, value) {
+  setText(element, signOf(value) ? `${arrow(value)} ${signed(value)}` : signed(value));
+  setTone(element, tone(value));
+}
+
+function paintAge(strip, at, now) {
+  const isStale = Boolean(at) && now - at > STALE_MS;
+  strip.classList.toggle("is-stale", isStale);
+  strip.title = isStale ? `As it was ${span(now - at)} ago` : "";
+}

@@ -1,0 +1,46 @@
+// The log: what the bot said, newest first.
+
+import { fill, patchRows, setTone, show, slot, together } from "../lib/dom.js";
+import { clockTime, date, words } from "../lib/format.js";
+import { makeSegments } from "../lib/tabs.js";
+
+const MOST_ROWS = 300;
+const TONES = { alert: "loss", command: "accent", state: "warn", settings: "accent", fill: "gain", protection: "gain", position: "special" };
+
+export function mount(sheet, store) {
+  let kinds = "alert,command,state,settings".split(",");
+  const paint = () => {
+    const entries = store.get("journal");
+    if (!entries) return;
+    const shown = entries
+      .filter((entry) => !kinds.length || kinds.includes(entry.kind))
+      .sort((one, other) => other.id - one.id)
+      .slice(0, MOST_ROWS);
+    patchRows(slot(sheet, "rows"), shown, { templateName: "journal-row", keyOf: (entry) => entry.id, paint: paintRow });
+    show(slot(sheet, "empty"), shown.length === 0);
+  };
+  return together(
+    store.subscribe("journal", paint),
+    makeSegments(slot(sheet, "kinds"), (button) => {
+      kinds = button.dataset.kinds ? button.dataset.kinds.split(",") : [];
+      paint();
+    }),
+  );
+}
+
+function paintRow(row, entry) {
+  const when = date(entry.at) === date(Date.now()) ? "" : `${date(entry.at)} `;
+  fill(row, { time: when + clockTime(entry.at), kind: words(entry.kind), symbol: entry.symbol ?? "", message: messageOf(entry) });
+  setTone(slot(row, "kind"), TONES[entry.kind] ?? "flat");
+}
+
+/** What an entry says: its message, its reason, else its facts. */
+export function messageOf({ kind, payload = {} }) {
+  if (kind === "command") return `${words(payload.action)}: ${payload.message}`;
+  if (kind === "state") return `${words(payload.state)}${payload.reason ? `: ${payload.reason}` : ""}`;
+  if (payload.message) return payload.message;
+  return Object.entries(payload)
+    .filter(([, value]) => value !== null && typeof value !== "object")
+    .map(([name, value]) => `${words(name).toLowerCase()} ${value}`)
+    .join(", ");
+}

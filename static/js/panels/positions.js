@@ -1,0 +1,147 @@
+// Open positions: what is held, what it would cost, and whether a stop stands behind it.
+
+import { confirm } from "../lib/dialogs.js";
+import { fill, patchRows, setText, setTitle, setTone, show, slot, together } from "../lib/dom.js";
+import { arrow, clockTime, drawn, exact, money, percent, roughPrice, signed, signedPercent, span, tone } from "../lib/format.js";
+import { isConfigured, paintChip, verdictOf } from "./verdicts.js";
+
+const STALE_MS = 15_000;
+const NEAR_LIQUIDATION_PCT = 3;
+const LAST_VERDICTS = 20;
+const PROTECTIONS = {
+  ok: ["Protected", "gain", "A stop loss stands at the exchange for the whole position."],
+  pending: ["Pending", "warn", "The stop loss is on its way to the exchange."],
+  missing: ["No stop", "loss", "No stop loss stands behind this position; the bot is placing one."],
+  disabled: ["Stop disabled", "warn", "The settings of this symbol disable the stop loss."],
+  foreign: ["Not ours", "flat", "The bot did not open this position and leaves it alone."],
+};
+
+export function mount(panel, store, { count, commands }) {
+  const body = slot(panel, "rows");
+  const paint = () => {
+    const positions = store.get("positions");
+    if (!positions) return;
+    setText(count, positions.length);
+    patchRows(body, positions, {
+      templateName: "position-row",
+      keyOf: (position) => `${position.symbol}:${position.positionSide}`,
+      paint: (row, position) => paintRow(row, position, store, commands),
+    });
+    show(panel.querySelector("table"), positions.length > 0);
+    show(slot(panel, "empty"), positions.length === 0);
+    if (!positions.length) paintEmpty(panel, store);
+  };
+  const names = ["positions", "now", "controls", "pending", "liquidations"];
+  return together(...names.map((name) => store.subscribe(name, paint)));
+}
+
+function paintRow(row, position, store, commands) {
+  fill(row, {
+    symbol: position.symbol,
+    side: `${position.side === "LONG" ? "▲" : "▼"} ${position.side}`,
+    margin: `${position.leverage}× ${String(position.marginType).toLowerCase()}`,
+    size: exact(String(position.positionAmt).replace("-", "")),
+    notional: `${money(String(position.positionValue).replace("-", ""))} USDT`,
+    entry: exact(position.entryPrice),
+    mark: exact(position.markPrice),
+  });
+  setTone(slot(row, "side"), position.side === "LONG" ? "gain" : "loss");
+  paintLiquidation(row, position);
+  paintResult(row, position);
+  paintProtection(row, position);
+  paintAge(row, position, store.get("now"));
+  paintActs(row, position, store, commands);
+}
+
+function paintLiquidation(row, { liquidationPrice, markPrice }) {
+  const [price, mark] = [drawn(liquidationPrice), drawn(markPrice)];
+  const isKnown = price > 0 && mark > 0;
+  const distance = isKnown ? (Math.abs(mark - price) / mark) * 100 : null;
+  fill(row, { liquidation: price > 0 ? roughPrice(liquidationPrice) : "none", distance: isKnown ? `${percent(distance, 1)} away` : "" });
+  setTone(slot(row, "distance"), isKnown && distance < NEAR_LIQUIDATION_PCT ? "loss" : "flat");
+}
+
+function paintResult(row, position) {
+  const pnl = position.unrealizedPnl;
+  const share = (drawn(pnl) / drawn(position.initialMargin)) * 100;
+  fill(row, {
+    pnl: `${arrow(pnl)} ${signed(pnl)}`.trim(),
+    "pnl-pct": Number.isFinite(share) ? signedPercent(share) : "",
+  });
+  for (const name of ["pnl", "pnl-pct"]) setTone(slot(row, name), tone(pnl));
+  setTitle(slot(row, "pnl-pct"), "of the margin");
+}
+
+function paintProtection(row, { takeProfitPrice, stopLossPrice, protection }) {
+  const [word, tint, why] = PROTECTIONS[protection] ?? [protection ?? "Not known", "warn", ""];
+  fill(row, {
+    "take-profit": `TP ${exact(takeProfitPrice)}`,
+    "stop-loss": `SL ${exact(stopLossPrice)}`,
+    protection: word,
+  });
+  setTone(slot(row, "take-profit"), takeProfitPrice ? "gain" : "flat");
+  setTone(slot(row, "stop-loss"), stopLossPrice ? "loss" : "flat");
+  setTone(slot(row, "protection"), tint);
+  setTitle(slot(row, "protection"), why);
+}
+
+function paintAge(row, { opened_at: openedAt, as_of: asOf }, now) {
+  const isStale = Boolean(asOf) && now - asOf > STALE_MS;
+  fill(row, { age: span(openedAt ? now - openedAt : null), "as-of": isStale ? `seen ${span(now - asOf)} ago` : "" });
+  row.classList.toggle("is-stale", isStale);
+}
+
+function paintActs(row, position, store, commands) {
+  const { enabled, reason } = store.get("controls") ?? {};
+  const key = `close:${position.symbol}:${position.side}`;
+  const isPending = store.get("pending")?.has(key) ?? false;
+  const isForeign = position.protection === "foreign";
+  for (const [name, fraction] of [["close", "1"], ["half", "0.5"]]) {
+    const button = slot(row, name);
+    button.disabled = !enabled || isPending || isForeign;
+    button.onclick = () => close(key, position, fraction, commands);
+    setTitle(button, isForeign ? "The bot did not open this position and leaves it alone." : reason);
+  }
+  slot(row, "close").classList.toggle("is-pending", isPending);
+  setText(slot(row, "close"), isPending ? "Pending" : "Close");
+}
+
+async function close(key, position, fraction, commands) {
+  const size = String(position.positionAmt).replace("-", "");
+  const share = Number(fraction);
+  const result = drawn(position.unrealizedPnl) * share;
+  const words = share === 1 ? "Close" : "Close half of";
+  const agreed = await confirm({
+    title: `${words} ${position.symbol} ${position.side}?`,
+    lead: "At the market price, at once.",
+    facts: [
+      ["Symbol", position.symbol],
+      ["Side", position.side],
+      ["Size", share === 1 ? exact(size) : `about ${roughPrice(drawn(size) * share)} of ${exact(size)}`],
+      ["Mark price", exact(position.markPrice)],
+      ["Estimated result, before fees", `${signed(result)} USDT`, tone(result)],
+    ],
+    action: share === 1 ? "close position" : "close half",
+  });
+  if (!agreed) return;
+  const path = `/api/positions/${encodeURIComponent(position.symbol)}/${position.side}/close`;
+  commands.send(key, `${words} ${position.symbol} ${position.side}`, path, { fraction });
+}
+
+/** Nothing is held: say why, with the last verdicts. */
+function paintEmpty(panel, store) {
+  const rows = (store.get("liquidations") ?? []).filter(isConfigured).slice(0, LAST_VERDICTS);
+  fill(panel, {
+    why: rows.length
+      ? `The last ${rows.length} verdicts below say what was decided, and why.`
+      : "No liquidation of a configured symbol has been seen yet.",
+  });
+  patchRows(slot(panel, "verdicts"), rows, {
+    templateName: "verdict-item",
+    keyOf: (row) => row.id,
+    paint: (item, row) => {
+      fill(item, { time: clockTime(row.timestamp), symbol: row.symbol, reason: verdictOf(row).reason });
+      paintChip(slot(item, "chip"), row);
+    },
+  });
+}

@@ -1,0 +1,47 @@
+// What was changed and not saved: edits by path over the settings in force. New settings from elsewhere keep them.
+
+/** Edits are {path → value}; null means "left out". */
+export function createDraft() {
+  const edits = new Map();
+
+  const partOf = (config, path) => (path[0] === "globals" ? config.globals : config.symbols[path[1]]) ?? {};
+  const saved = (config, path, field) => partOf(config, path)[path.at(-1)] ?? field.fallback;
+  const key = (path) => path.join(".");
+
+  const valueOf = (config, path, field) => (edits.has(key(path)) ? edits.get(key(path)).value : saved(config, path, field));
+
+  function edit(config, path, field, value) {
+    if (isSame(value, saved(config, path, field))) edits.delete(key(path));
+    else edits.set(key(path), { path, field, value });
+  }
+
+  /** Every edit that still differs, with what it replaces. */
+  function changes(config) {
+    return [...edits.values()]
+      .filter(({ path }) => path[0] === "globals" || config.symbols[path[1]])
+      .map((each) => ({ ...each, before: saved(config, each.path, each.field) }))
+      .filter((each) => !isSame(each.value, each.before));
+  }
+
+  /** The whole document as it would be saved. */
+  function document(config) {
+    const merged = structuredClone(config);
+    for (const { path, field, value } of changes(config)) {
+      const part = partOf(merged, path);
+      if (value === null || value === "") delete part[field.name];
+      else part[field.name] = field.type === "integer" && /^-?\d+$/.test(value) ? Number(value) : value;
+    }
+    return { globals: merged.globals, symbols: merged.symbols };
+  }
+
+  const touches = (config, symbol) => changes(config).some(({ path }) => (symbol ? path[1] === symbol && path.length === 3 : path[0] === "globals"));
+
+  return { valueOf, edit, changes, document, touches, discard: () => edits.clear() };
+}
+
+/** "5", 5 and "5.0" are one value; nothing and "" are one, too. */
+function isSame(one, other) {
+  const [left, right] = [one ?? "", other ?? ""];
+  if (String(left) === String(right)) return true;
+  return left !== "" && right !== "" && typeof left !== "boolean" && typeof right !== "boolean" && Number(left) === Number(right);
+}

@@ -1,0 +1,77 @@
+// One form from one part of the schema: a control a field, with its range, its fault, and when it applies.
+
+import { create, fill, setText, slot, stamp } from "../lib/dom.js";
+import { words } from "../lib/format.js";
+import { faultOf, rangeOf } from "./settings_schema.js";
+
+/**
+ * Build the fields of `groups` into `form`. `path(name)` is a field's path; `valueOf(path, field)` what it holds;
+ * `onEdit(path, field, value)` hears every change. Returns the rows by dotted path.
+ */
+export function buildForm(form, groups, { path, valueOf, onEdit }) {
+  const rows = new Map();
+  form.replaceChildren(
+    ...groups.map(({ title, fields }) => {
+      const set = create("fieldset", {}, create("legend", {}, title));
+      for (const field of fields) {
+        const row = buildRow(field, path(field.name), valueOf(path(field.name), field), onEdit);
+        rows.set(path(field.name).join("."), row);
+        set.append(row);
+      }
+      return set;
+    }),
+  );
+  return rows;
+}
+
+function buildRow(field, path, value, onEdit) {
+  const row = stamp("settings-field-row");
+  const id = `field-${path.join("-")}`;
+  const control = controlFor(field, value, id);
+  slot(row, "label").htmlFor = id;
+  fill(row, { title: field.title, help: helpOf(field) });
+  slot(row, "control").append(control, ...unitOf(field));
+  const hear = () => {
+    const text = field.type === "boolean" ? control.checked : control.value.trim();
+    showFault(row, faultOf(field, text));
+    onEdit(path, field, text);
+  };
+  control.addEventListener(field.type === "boolean" || field.choices ? "change" : "input", hear);
+  return row;
+}
+
+function helpOf(field) {
+  const range = rangeOf(field);
+  const parts = [field.description, range && `${words(range)}.`, field.applies === "now" ? "" : "Applies after a restart."];
+  return parts.filter(Boolean).join(" ");
+}
+
+const unitOf = ({ unit }) => (unit ? [create("span", { class: "field-unit" }, unit)] : []);
+
+function controlFor(field, value, id) {
+  const name = field.name;
+  if (field.type === "boolean") return create("input", { id, name, type: "checkbox", role: "switch", class: "switch", checked: value === true });
+  if (field.choices) {
+    const options = field.choices.map((choice) => create("option", { value: choice, selected: choice === value }, choice));
+    return create("select", { id, name, class: "select" }, ...options);
+  }
+  const control = create("input", {
+    id,
+    name,
+    class: "input",
+    type: "text",
+    autocomplete: "off",
+    spellcheck: "false",
+    inputmode: { integer: "numeric", number: "decimal" }[field.type] ?? "text",
+    placeholder: field.isOptional ? "not set" : "",
+  });
+  control.value = value ?? "";
+  return control;
+}
+
+/** Show what is wrong at a field, or that nothing is. */
+export function showFault(row, message) {
+  setText(slot(row, "fault"), message ? words(message) : "");
+  row.classList.toggle("has-fault", Boolean(message));
+  row.querySelector("input, select").setAttribute("aria-invalid", String(Boolean(message)));
+}

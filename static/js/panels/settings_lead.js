@@ -1,0 +1,20 @@
+// What a symbol's settings amount to, before any money is risked: size, effect of the exits, and what cannot work.
+
+import { drawn, exact, money, percent } from "../lib/format.js";
+
+/** @param entry the symbol's line of /api/exchange/symbols, where it is known. */
+export function leadOf(settings, entry) {
+  const leverage = drawn(settings.leverage);
+  const notional = drawn(settings.trade_value_usdt) * leverage;
+  const smallest = drawn(entry?.minNotional);
+  const warnings = [
+    notional < smallest && `The exchange asks for at least ${exact(smallest)} USDT: each entry is raised to that where the caps allow, else skipped.`,
+    settings.stop_loss_enabled === false && "Without a stop loss only the liquidation ends a losing position.",
+    drawn(settings.stop_loss_pct) * leverage >= 100 && "The stop loss lies beyond the liquidation price: no entry will be made.",
+  ].filter(Boolean);
+  const effects = `Each entry binds ${exact(settings.trade_value_usdt)} USDT of margin for ${money(notional)} USDT of position. `
+    + `The take profit is ${effect(settings.take_profit_pct, leverage)} of that margin, the stop loss ${effect(settings.stop_loss_pct, leverage)}.`;
+  return { text: [effects, ...warnings].join(" "), isWarning: warnings.length > 0 };
+}
+
+const effect = (distance, leverage) => percent(drawn(distance) * leverage, 0);

@@ -1,0 +1,83 @@
+// Results over a period: by day, by symbol, and how much was liquidated meanwhile.
+
+import { drawBars } from "../lib/bars.js";
+import { fill, patchRows, setText, setTone, show, slot, together } from "../lib/dom.js";
+import { compact, drawn, money, percent, signed, tone } from "../lib/format.js";
+import { makeSegments } from "../lib/tabs.js";
+
+export function mount(sheet, store, { onPeriod }) {
+  return together(
+    store.subscribe("stats", (stats) => paintStats(sheet, stats)),
+    store.subscribe("pnl", (pnl) => paintPnl(sheet, pnl)),
+    store.subscribe("pnl-symbols", (answer) => paintSymbols(sheet, Array.isArray(answer) ? answer : answer.symbols)),
+    makeSegments(slot(sheet, "periods"), (button) => onPeriod(Number(button.dataset.days))),
+  );
+}
+
+function paintStats(sheet, { liquidations, trades, hourly_volume: hourly = [] }) {
+  fill(sheet, {
+    liquidations: compact(liquidations.total_liquidations),
+    "liquidation-volume": `${compact(liquidations.total_liquidation_volume)} USDT, ${liquidations.unique_symbols} symbols, 24 h`,
+    "success-rate": percent(trades.success_rate, 1),
+    "success-count": `${trades.successful_trades} of ${trades.total_trades} orders, 24 h`,
+  });
+  const byTime = [...hourly].sort((one, other) => one.hour - other.hour);
+  paintBars(sheet, "hourly", byTime.map((hour) => ({
+    value: drawn(hour.volume),
+    label: hourLabel(hour.hour),
+    title: `${hourLabel(hour.hour)}: ${money(hour.volume, 0)} USDT`,
+    tone: "accent",
+  })));
+}
+
+const hourLabel = (hour) => {
+  const when = new Date(hour);
+  return Number.isNaN(when.getTime()) ? String(hour) : `${String(when.getHours()).padStart(2, "0")}:00`;
+};
+
+function paintPnl(sheet, pnl) {
+  const total = pnl.totals ?? pnl;
+  fill(sheet, {
+    "net-parts": `realised ${signed(total.realized_pnl)}, fees ${signed(total.commission)}, funding ${signed(total.funding_fee ?? total.funding)}`,
+    "win-rate": percent(total.win_rate, 1),
+    "win-count": `${total.winning_trades ?? 0} won, ${total.losing_trades ?? 0} lost`,
+  });
+  setSigned(slot(sheet, "net"), total.net_pnl);
+  paintBars(sheet, "daily", (pnl.daily ?? []).map((day) => ({
+    value: drawn(day.net_pnl),
+    label: String(day.date).slice(5),
+    title: `${day.date}: ${signed(day.net_pnl)} USDT`,
+    tone: tone(day.net_pnl),
+  })));
+}
+
+function paintBars(sheet, name, bars) {
+  const hasBars = bars.some((bar) => bar.value);
+  show(slot(sheet, `${name}-empty`), !hasBars);
+  slot(sheet, name).toggleAttribute("hidden", !hasBars);
+  if (hasBars) drawBars(slot(sheet, name), bars);
+}
+
+function paintSymbols(sheet, rows = []) {
+  patchRows(slot(sheet, "symbols"), rows, {
+    templateName: "symbol-result-row",
+    keyOf: (row) => row.symbol,
+    paint: (element, row) => {
+      fill(element, {
+        symbol: row.symbol,
+        trades: row.trades ?? row.total_trades ?? row.trade_count ?? "—",
+        "win-rate": percent(row.win_rate, 0),
+        realized: signed(row.realized_pnl),
+        fees: signed(row.commission),
+        funding: signed(row.funding_fee ?? row.funding),
+      });
+      setSigned(slot(element, "net"), row.net_pnl);
+    },
+  });
+  show(slot(sheet, "symbols-empty"), rows.length === 0);
+}
+
+function setSigned(element, value) {
+  setText(element, signed(value));
+  setTone(element, tone(value));
+}

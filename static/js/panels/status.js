@@ -1,0 +1,123 @@
+// The status bar: which money is at stake, whether the bot trades, and whether what we see is fresh.
+
+import { confirm } from "../lib/dialogs.js";
+import { fill, listen, setText, setTitle, setTone, show, slot, together } from "../lib/dom.js";
+import { drawn, exact, signed, span, tone } from "../lib/format.js";
+
+const MODES = {
+  paper: ["PAPER", "accent"],
+  sandbox: ["SANDBOX", "special"],
+  testnet: ["TESTNET", "warn"],
+  live: ["LIVE", "loss"],
+};
+const STATES = { ACTIVE: ["Running", "gain"], REDUCE_ONLY: ["Paused", "warn"], HALTED: ["Halted", "loss"] };
+const OLD_MARKET_MS = 30_000;
+const BIG_OFFSET_MS = 1_000;
+
+/** @param banner the line below the bar that says what is wrong. */
+export function mount(bar, store, { banner, commands }) {
+  const paint = () => {
+    const health = store.get("health");
+    if (!health) return;
+    paintMode(bar, health);
+    paintStanding(bar, store);
+    paintVitals(bar, store);
+    paintActs(bar, store);
+  };
+  return together(
+    ...["health", "now", "pending", "stream"].map((name) => store.subscribe(name, paint)),
+    store.subscribe("controls", (controls) => {
+      show(banner, Boolean(controls.reason));
+      setText(banner, controls.reason ?? "");
+      setTone(banner, controls.level);
+      paint();
+    }),
+    listen(slot(bar, "pause"), "click", () => switchEntries(store, commands)),
+    listen(slot(bar, "flatten"), "click", () => flatten(store, commands)),
+  );
+}
+
+export function modeOf({ mode, network }) {
+  const name = mode === "live" && network in MODES ? network : mode;
+  return MODES[name] ?? [String(name ?? "?").toUpperCase(), "warn"];
+}
+
+function paintMode(bar, health) {
+  const [word, tint] = modeOf(health);
+  setText(slot(bar, "mode"), word);
+  setTone(slot(bar, "mode"), tint);
+  document.title = `${word} · Liquidation Hunter`;
+}
+
+function paintStanding(bar, store) {
+  const { trading_state: state, trading_state_reason: reason } = store.get("health");
+  const isKnown = store.get("controls")?.enabled;
+  const [word, tint] = isKnown ? (STATES[state] ?? [state ?? "Unknown", "warn"]) : ["Not known", "warn"];
+  fill(bar, { state: word, reason: isKnown ? (reason ?? "") : "" });
+  setTitle(slot(bar, "reason"), reason);
+  setTone(slot(bar, "dot"), tint);
+}
+
+function paintVitals(bar, store) {
+  const { market_stream, user_stream, api_weight, clock_offset_ms, bot } = store.get("health");
+  const now = store.get("now");
+  const marketAge = ageAt(now, market_stream?.last_event_at);
+  const weight = drawn(api_weight?.used) / drawn(api_weight?.limit);
+  const page = store.get("stream") === "live";
+  vital(bar, "market", marketAge === null ? "no event yet" : span(marketAge), marketAge > OLD_MARKET_MS);
+  vital(bar, "user", user_stream?.state ?? "—", !["up", "live", "off", undefined].includes(user_stream?.state));
+  vital(bar, "weight", `${exact(api_weight?.used)} / ${exact(api_weight?.limit)}`, weight > 0.7);
+  vital(bar, "clock", `${signed(clock_offset_ms, 0)} ms`, Math.abs(clock_offset_ms) > BIG_OFFSET_MS);
+  vital(bar, "bot", bot?.heartbeat_at ? span(ageAt(now, bot.heartbeat_at)) : "—", !store.get("controls")?.enabled);
+  vital(bar, "page", page ? "live" : "polling", !page);
+}
+
+const ageAt = (now, at) => (at ? now - at : null);
+
+function vital(bar, name, text, isBad) {
+  setText(slot(bar, name), text);
+  setTone(slot(bar, name), isBad ? "warn" : "flat");
+}
+
+const isHeld = ({ trading_state: state, operator }) => (operator ? operator.paused || operator.halted : state !== "ACTIVE");
+
+function paintActs(bar, store) {
+  const health = store.get("health");
+  const { enabled, reason } = store.get("controls") ?? {};
+  const pending = store.get("pending") ?? new Map();
+  const pause = slot(bar, "pause");
+  setText(pause, pending.has("entries") ? "Pending" : isHeld(health) ? "Resume entries" : "Pause entries");
+  setText(slot(bar, "flatten"), pending.has("flatten") ? "Closing" : "Close all");
+  for (const [button, key] of [[pause, "entries"], [slot(bar, "flatten"), "flatten"]]) {
+    button.disabled = !enabled || pending.has(key);
+    button.classList.toggle("is-pending", pending.has(key));
+    setTitle(button, reason);
+  }
+}
+
+function switchEntries(store, commands) {
+  const action = isHeld(store.get("health")) ? "resume" : "pause";
+  const name = action === "resume" ? "Resume entries" : "Pause entries";
+  commands.send("entries", name, "/api/control", { action });
+}
+
+async function flatten(store, commands) {
+  const ours = (store.get("positions") ?? []).filter((position) => position.protection !== "foreign");
+  const total = ours.reduce((sum, position) => sum + (drawn(position.unrealizedPnl) || 0), 0);
+  const agreed = await confirm({
+    title: `Close all ${ours.length} positions?`,
+    lead: "Entries are paused, open entries are cancelled, and each of these is closed at the market price:",
+    facts: [
+      ...ours.map((position) => [
+        `${position.symbol} ${position.side} ${exact(String(position.positionAmt).replace("-", ""))}`,
+        `${signed(position.unrealizedPnl)} USDT`,
+        tone(position.unrealizedPnl),
+      ]),
+      ["Estimated result, before fees", `${signed(total)} USDT`, tone(total)],
+    ],
+    note: "Positions that the bot did not open stay as they are.",
+    action: "close all",
+    hold: true,
+  });
+  if (agreed) commands.send("flatten", "Close all", "/api/control", { action: "flatten" });
+}
