@@ -46,7 +46,7 @@ class OperatorDesk:
         if command.id <= self._last_id:
             return
         action = self._actions.get(command.action)
-        answer = action(command) if action else "nothing to do"
+        answer = action(command) if action else "the settings could not be read: the old ones stay in force"
         self.conclude(command.id, command.action, answer)
 
     def conclude(self, command_id: int, action: OperatorAction, answer: str) -> None:
@@ -74,11 +74,11 @@ class OperatorDesk:
 
     def _halt(self, _: OperatorCommand) -> str:
         self._desk.standing.raise_obstacle(Obstacle.OPERATOR_HALT, "halted by the operator")
-        return f"halted; {self._cancel_entries()} open entries are being cancelled, positions stay protected"
+        return f"halted; {self.cancel_entries()} open entries are being cancelled, positions stay protected"
 
     def _flatten(self, command: OperatorCommand) -> str:
         self._pause(command)
-        cancelled = self._cancel_entries()
+        cancelled = self.cancel_entries()
         ours = [holding for holding in self._desk.books.open_holdings() if holding.is_ours]
         for holding in ours:
             self._close(holding)
@@ -113,7 +113,8 @@ class OperatorDesk:
         self._closing.demand(holding, "the operator asked for it")
         self._closing.work(holding)
 
-    def _cancel_entries(self) -> int:
+    def cancel_entries(self) -> int:
+        """Ask for the end of every entry that rests; how many there are."""
         entries = self._desk.books.open_orders(role=OrderRole.ENTRY)
         for order in entries:
             self._desk.cancel(order)

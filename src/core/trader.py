@@ -1,6 +1,7 @@
 """The trader: owns all trading state, turns events into commands, and commits before a command leaves."""
 
 import logging
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
@@ -74,6 +75,8 @@ class Trader:
         self._watch = StreamWatch(desk)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
         self._backlog: Callable[[], int] = lambda: 0
+        self.entries_gone = threading.Event()
+        """Set once a stop was asked for and no entry can fill any more."""
 
     def restore(self) -> int:
         """Take up what the database holds; the number of the last operator command carried out is returned."""
@@ -113,6 +116,8 @@ class Trader:
             for event in facts:
                 self._apply(event)
             self._status.tell_standing()
+        if self._desk.standing.has(Obstacle.STOPPING) and not self._desk.books.open_orders(role=OrderRole.ENTRY):
+            self.entries_gone.set()
         commands, self._desk.outbox = self._desk.outbox, []
         return commands
 
@@ -296,6 +301,9 @@ class Trader:
                 self._clean_up()
             case Duty.RECONCILE:
                 self._account.ask("reconcile")
+            case Duty.STOP:
+                self._desk.standing.raise_obstacle(Obstacle.STOPPING, "the bot is stopping")
+                self._operator.cancel_entries()
             case _:
                 assert_never(event.duty)
 

@@ -1,0 +1,310 @@
+"""The bot, headless: composes its parts, starts its threads, and ends when one of them dies or a stop is asked for."""
+
+import argparse
+import logging
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from random import Random
+from types import FrameType
+
+from src import VERSION
+from src.core.desk import Desk
+from src.core.gateway import Gateway
+from src.core.inbox import Inbox
+from src.core.operator_inbox import OperatorInbox
+from src.core.order_cleanup import OrderCleanup
+from src.core.standing import Obstacle
+from src.core.status import Identity
+from src.core.streamer import LiquidationStreamer
+from src.core.trader import Trader
+from src.core.user_stream import UserStream
+from src.core.vitals import Vitals
+from src.core.worker import Worker
+from src.database.control import CommandReader
+from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, open_ledger
+from src.database.repositories import Store
+from src.domain.clock import Clock, SystemClock
+from src.domain.errors import ConfigError, ExchangeError, ProtocolError
+from src.domain.instrument import Instrument
+from src.domain.market import MarkPrice, Quote
+from src.domain.messages import Due, Duty, Event
+from src.engine.costs import Costs
+from src.engine.engine import Engine
+from src.exchange.aster import AsterExchange, AsterListenKeys, AsterMarket
+from src.exchange.client import AsterClient
+from src.exchange.connection import Timing
+from src.exchange.limits import RateLimits
+from src.exchange.paper import PaperExchange
+from src.exchange.port import Exchange
+from src.exchange.stream import Listener, StreamReader
+from src.utils.auth import HmacSigner
+from src.utils.config import Environment, Settings, find_home, load_environment, load_settings
+from src.utils.log import set_up_logging
+
+log = logging.getLogger("hunter.main")
+
+EXIT_CONFIG, EXIT_LOCKED, EXIT_CRASH = 2, 3, 1
+STUCK_MS = 15_000
+_WEIGHT_LIMIT = 2400
+_LONGEST_RETRY_SECONDS = 30
+_STOP_ENTRIES_SECONDS = 1.5
+_JOIN_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the bot is started with."""
+
+    environment: Environment
+    settings: Settings
+    clock: Clock
+    stop: threading.Event
+    protect_only: bool
+
+
+class Bot:
+    """Every part of a running bot, and the threads that carry them."""
+
+    def __init__(self, around: Surroundings, ledger: OpenLedger) -> None:
+        environment, self._clock = around.environment, around.clock
+        self._around = around
+        self._store = Store(ledger.engine, around.clock)
+        self._limits = RateLimits(around.clock, reserve_pct=int(around.settings.globals_.rate_limit_buffer_pct))
+        credentials = environment.credentials
+        signer = HmacSigner(credentials.api_key, credentials.api_secret) if credentials else None
+        self._client = AsterClient(environment.base_url, around.clock, self._limits, signer)
+        self._inbox = Inbox()
+        self._workers: list[Worker] = []
+        self._closers: list[Callable[[], None]] = []
+
+    def run(self, moved_aside: str | None) -> int:
+        """Until a stop is asked for (0) or a part has died (1)."""
+        identity = self._identity()
+        with self._store.transaction():
+            was_clean = self._store.begin_run(VERSION, os.getpid())
+            self._claim_network(identity.network)
+        instruments = self._wait_for_instruments()
+        if instruments is None:
+            return 0
+        trader = self._compose(instruments, identity)
+        if moved_aside:
+            self._tell(f"the database was damaged and lies now at {moved_aside}; a new one was started")
+        if not was_clean:
+            self._tell("the last run did not end by itself: everything is checked against the exchange")
+        for worker in self._workers:
+            worker.start()
+        code = self._watch()
+        self._shut_down(trader, code)
+        return code
+
+    def _compose(self, instruments: dict[str, Instrument], identity: Identity) -> Trader:
+        around, clock = self._around, self._clock
+        desk = Desk(around.settings, instruments, self._store, clock, secrets.randbelow, identity.is_simulated)
+        if around.protect_only:
+            desk.standing.raise_obstacle(Obstacle.PROTECT_ONLY, "protect-only mode: the bot crashed again and again")
+        trader = Trader(desk, identity, self._vitals)
+        last_command = trader.restore()
+        reader = CommandReader(around.environment.control_database)
+        operator = OperatorInbox(reader, around.environment.settings_file, around.settings, self._inbox.post)
+        exchange = self._exchange(instruments)
+        gateway = Gateway(exchange, self._inbox.post, clock, self._is_halted)
+        self._add_worker("trader", partial(trader.run, self._inbox, gateway.submit))
+        for lane in range(gateway.lanes):
+            self._add_worker(f"gateway-{lane}", partial(gateway.work, lane), gateway.stop)
+        self._add_worker("operator", partial(operator.run, last_command), operator.stop)
+        self._add_streams(exchange, operator)
+        seconds = around.settings.globals_.order_cleanup_interval_seconds
+        cleanup = OrderCleanup(self._inbox.post, clock, seconds)
+        self._closers.append(cleanup.stop)
+        cleanup.start()
+        return trader
+
+    def _exchange(self, instruments: dict[str, Instrument]) -> Exchange:
+        if self._around.settings.globals_.simulate_only:
+            return PaperExchange(Engine(instruments, Costs()), self._inbox.post, self._clock)
+        return AsterExchange(self._client)
+
+    def _add_streams(self, exchange: Exchange, operator: OperatorInbox) -> None:
+        ws_url, clock = self._around.environment.ws_url, self._clock
+        post: Callable[[Event], None] = self._inbox.post
+        if isinstance(exchange, PaperExchange):
+            post = partial(_post_and_show, self._inbox.post, exchange)
+            exchange.start()
+        else:
+            user = UserStream(ws_url, AsterListenKeys(self._client), self._inbox.post, clock)
+            private = _reader(user.url, user, clock, Timing(stale_after_ms=None))
+            user.on_expiry(private.renew)
+            self._add_worker("user stream", private.run, private.stop)
+            self._add_worker("listen key", user.keep_alive, user.stop)
+        streamer = LiquidationStreamer(ws_url, lambda: operator.settings.symbols, post, clock)
+        market = _reader(streamer.url, streamer, clock, Timing())
+        operator.on_settings(market.renew)
+        self._add_worker("streamer", market.run, market.stop)
+
+    def _add_worker(
+        self, name: str, body: Callable[[Callable[[], None]], None], close: Callable[[], None] | None = None
+    ) -> None:
+        self._workers.append(Worker(name, body, self._clock))
+        if close is not None:
+            self._closers.append(close)
+
+    def _watch(self) -> int:
+        """Wait for a stop; a thread that has died or shows no sign of life ends the process (I32)."""
+        while not self._around.stop.wait(0.5):
+            for worker in self._workers:
+                if not worker.is_alive:
+                    log.critical("the bot ends because its %s has died; the launcher starts it anew", worker.name)
+                    return EXIT_CRASH
+                if worker.silent_ms > STUCK_MS:
+                    log.critical("the bot ends because its %s is stuck; the launcher starts it anew", worker.name)
+                    return EXIT_CRASH
+        return 0
+
+    def _shut_down(self, trader: Trader, code: int) -> None:
+        """Entries are cancelled, protection stays where it rests (I15)."""
+        if code == 0:
+            log.info("stopping: open entries are cancelled, stop losses and take profits stay on the exchange")
+            self._inbox.post(Due(Duty.STOP, self._clock.now_ms()))
+            trader.entries_gone.wait(_STOP_ENTRIES_SECONDS)
+        for close in self._closers:
+            close()
+        self._inbox.close()
+        running = [worker.name for worker in self._workers if not worker.join(_JOIN_SECONDS)]
+        if code == 0 and not running:
+            with self._store.transaction():
+                self._store.end_run()
+            log.info("stopped")
+
+    def _wait_for_instruments(self) -> dict[str, Instrument] | None:
+        """The exchange's rules; nothing can be decided without them. None where a stop came first."""
+        market, wait = AsterMarket(self._client), 1.0
+        while not self._around.stop.is_set():
+            try:
+                instruments = market.instruments()
+            except (ExchangeError, ProtocolError) as error:
+                log.error("the exchange does not answer (%s): trying again in %.0f s", error, wait)
+                self._tell_waiting(f"the exchange does not answer: {error}")
+                self._around.stop.wait(wait)
+                wait = min(wait * 2, _LONGEST_RETRY_SECONDS)
+            else:
+                with self._store.transaction():
+                    self._store.save_instruments(list(instruments.values()))
+                return instruments
+        return None
+
+    def _tell_waiting(self, reason: str) -> None:
+        identity = self._identity()
+        with self._store.transaction():
+            heartbeat = {"heartbeat_at": self._clock.now_ms(), "started_at": identity.started_at}
+            self._store.set_state("bot", {**heartbeat, "pid": identity.pid, "version": VERSION})
+            self._store.set_state("trading", {"state": "REDUCE_ONLY", "reason": reason})
+
+    def _claim_network(self, network: str) -> None:
+        """A database belongs to one exchange for ever: address, keys and data are one unit (I36)."""
+        known = self._store.get_state("network")
+        if known is not None and known["name"] != network:
+            raise ConfigError(
+                f"the database {self._around.environment.database} holds the trades of {known['name']}, and this "
+                f"home is set to {network}: give each its own database (globals.db_path or DB_PATH)"
+            )
+        self._store.set_state("network", {"name": network})
+
+    def _identity(self) -> Identity:
+        is_simulated = self._around.settings.globals_.simulate_only
+        network = self._around.environment.network.value
+        return Identity(VERSION, os.getpid(), self._clock.now_ms(), network, is_simulated)
+
+    def _vitals(self) -> Vitals:
+        return Vitals(
+            weight_used=self._limits.used,
+            weight_limit=_WEIGHT_LIMIT,
+            blocked_until=self._limits.blocked_until or 0,
+            clock_offset_ms=self._client.offset_ms or 0,
+        )
+
+    def _is_halted(self) -> bool:
+        return self._around.environment.database.with_name("HALT").exists()
+
+    def _tell(self, message: str) -> None:
+        log.warning("%s", message)
+        with self._store.transaction():
+            self._store.journal("alert", {"level": "warning", "message": message})
+
+
+def _reader(
+    address: Callable[[], str], listener: UserStream | LiquidationStreamer, clock: Clock, timing: Timing
+) -> StreamReader:
+    calls = Listener(listener.on_message, listener.on_up, listener.on_down)
+    return StreamReader(address, calls, clock, Random(), timing)
+
+
+def _post_and_show(post: Callable[[Event], None], paper: PaperExchange, event: Event) -> None:
+    """In simulation the market's prices also move the paper account."""
+    post(event)
+    if isinstance(event, Quote | MarkPrice):
+        paper.observe(event)
+
+
+def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
+    """Read everything, take the lock, run. ConfigError where the bot cannot be started as it is set."""
+    environment = load_environment(find_home(arguments.home))
+    credentials = environment.credentials
+    hidden = (credentials.api_key, credentials.api_secret) if credentials else ()
+    set_up_logging("bot", environment.log_directory, secrets=hidden)
+    settings = load_settings(environment.settings_file)
+    for sentence in (*environment.warnings, *settings.obsolete):
+        log.warning("%s", sentence)
+    if not settings.globals_.simulate_only and credentials is None:
+        raise ConfigError(
+            f"settings.json asks for real orders (simulate_only is false), but {environment.home / '.env'} holds no "
+            "API_KEY and API_SECRET: put them there, or set simulate_only to true"
+        )
+    clock = SystemClock()
+    lock = LedgerLock(environment.database)
+    lock.acquire()
+    try:
+        ledger = open_ledger(environment.database, clock.now_ms())
+        around = Surroundings(environment, settings, clock, stop, arguments.protect_only)
+        mode = "paper trading" if settings.globals_.simulate_only else "REAL ORDERS"
+        log.info("bot %s on %s: %s, symbols %s", VERSION, environment.network, mode, ", ".join(settings.symbols))
+        return Bot(around, ledger).run(str(ledger.moved_aside) if ledger.moved_aside else None)
+    finally:
+        lock.release()
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0 stopped, 1 died, 2 settings or .env, 3 another bot runs on this database."""
+    parser = argparse.ArgumentParser(
+        prog="main.py",
+        description="The liquidation hunting bot without its dashboard. launcher.py starts both and restarts them.",
+    )
+    parser.add_argument(
+        "--home", help="directory of .env, settings.json and the data (default: HUNTER_HOME, else here)"
+    )
+    parser.add_argument("--protect-only", action="store_true", help="protect and close positions, open none")
+    parser.add_argument("--version", action="version", version=VERSION)
+    arguments = parser.parse_args(argv)
+    stop = threading.Event()
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), ask_to_stop)
+    try:
+        return start(arguments, stop)
+    except ConfigError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return EXIT_LOCKED if isinstance(error, AlreadyRunning) else EXIT_CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main())
