@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable, Mapping
+from typing import assert_never
 
 import requests
 
@@ -121,6 +122,8 @@ class AsterClient:
                     return make_public_request(self._session(), call, self._known_signer().headers)
                 case Access.SIGNED:
                     return make_authenticated_request(self._session(), call, self._known_signer(), self.now_ms)
+                case _:
+                    assert_never(endpoint.access)
         except OutcomeUnknown as error:
             raise answers.lost(str(error), endpoint.repeatable) from error
 

@@ -4,6 +4,7 @@ import logging
 import threading
 
 import pytest
+import requests
 
 from src.domain.clock import ManualClock
 from src.domain.errors import (
@@ -179,3 +180,21 @@ def test_no_log_line_and_no_error_holds_a_secret(
     assert len(signatures) == 2
     told = caplog.text + repr(error) + repr(error.__cause__)
     assert not [secret for secret in (*signatures, API_SECRET, API_KEY) if secret in told]
+
+
+@pytest.mark.parametrize(("base_url", "asks_environment"), [("https://fapi.asterdex.com", True), ("{}", False)])
+def test_a_proxy_of_the_environment_does_not_lead_to_this_machine(
+    server: ScriptedServer, clock: ManualClock, limits: RateLimits, base_url: str, asks_environment: bool
+) -> None:
+    class Nowhere(requests.Session):
+        def request(self, *_: object, **__: object) -> requests.Response:
+            raise requests.ConnectTimeout
+
+    session = Nowhere()
+    client = AsterClient(base_url.format(server.url), clock, limits, session_factory=lambda: session)
+
+    with pytest.raises(Unreachable):
+        client.measure_offset()
+
+    assert session.trust_env is asks_environment
+    assert client.limits is limits

@@ -71,6 +71,15 @@ instruments = st.builds(
     quote_asset=st.sampled_from(["USDT", "USD1"]),
     status=st.sampled_from(["TRADING", "SETTLING"]),
 )
+
+
+def an_instrument() -> Instrument:
+    one = Decimal(1)
+    return Instrument(
+        "BTCUSDT", "BTC", "USDT", one, one, one, one, one, one, one, one, one, one, one, one, 1, 1, one, one, one, 1, 1
+    )  # fmt: skip
+
+
 requests = st.builds(
     OrderRequest,
     client_order_id=client_order_ids,

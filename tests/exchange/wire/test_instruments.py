@@ -1,0 +1,57 @@
+"""Trading rules of real symbols."""
+
+import gzip
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from src.domain.errors import ProtocolError
+from src.exchange import wire
+from tests.exchange.wire.values import an_instrument
+
+FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "data" / "fixtures"
+NOW_MS = 1_700_000_000_000
+
+recorded = pytest.mark.skipif(not FIXTURES.is_dir(), reason="the recorded data is not beside this checkout")
+
+
+@recorded
+def test_real_symbols_of_aster() -> None:
+    payload = wire.read_json((FIXTURES / "aster_exchangeInfo_BTC_ASTER.json").read_text(encoding="utf-8"))
+
+    bitcoin, aster = map(wire.parse_instrument, wire.parse_symbols(payload))
+
+    assert (bitcoin.tick, bitcoin.min_price, bitcoin.step) == (Decimal("0.1"), Decimal(1), Decimal("0.001"))
+    assert (bitcoin.market_max_quantity, bitcoin.min_notional) == (Decimal(10), Decimal(5))
+    assert (bitcoin.max_orders, bitcoin.max_conditional_orders) == (200, 10)
+    assert (bitcoin.trigger_protect, bitcoin.market_take_bound) == (Decimal("0.02"), Decimal("0.02"))
+    assert (aster.price_precision, aster.quantity_precision, aster.max_orders) == (5, 2, 200)
+    assert (aster.multiplier_up, aster.multiplier_down) == (Decimal("1.05"), Decimal("0.95"))
+    assert aster.is_trading
+
+
+@recorded
+def test_a_whole_real_exchange_info() -> None:
+    text = gzip.decompress((FIXTURES / "binance_usdm_exchangeInfo_2021-07-22.json.gz").read_bytes())
+
+    instruments = [wire.parse_instrument(each) for each in wire.parse_symbols(wire.read_json(text))]
+
+    assert len({each.symbol for each in instruments}) == 122
+    assert all(each.tick > 0 and each.step > 0 for each in instruments)
+
+
+def test_a_missing_filter_is_said() -> None:
+    rendered = wire.render_instrument(an_instrument())
+    filters = [each for each in wire.Fields(rendered).items("filters") if "PERCENT_PRICE" not in str(each)]
+
+    with pytest.raises(ProtocolError, match="PERCENT_PRICE"):
+        wire.parse_instrument({**rendered, "filters": filters})
+
+
+def test_an_exchange_info_names_its_limits() -> None:
+    info = wire.render_exchange_info([an_instrument()], NOW_MS)
+
+    limits = [(each.text("rateLimitType"), each.integer("limit")) for each in wire.Fields(info).parts("rateLimits")]
+    assert limits == [("REQUEST_WEIGHT", 2400), ("ORDERS", 1200)]
+    assert [wire.parse_instrument(each) for each in wire.parse_symbols(info)] == [an_instrument()]

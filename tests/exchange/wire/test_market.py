@@ -1,0 +1,76 @@
+"""Liquidations, books and candles, as documented and as captured."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from src.domain.enums import Side
+from src.domain.errors import ProtocolError
+from src.domain.market import Liquidation
+from src.exchange import wire
+from src.exchange.wire import Body
+
+FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "data" / "fixtures"
+NOW_MS = 1_700_000_000_000
+
+recorded = pytest.mark.skipif(not FIXTURES.is_dir(), reason="the recorded data is not beside this checkout")
+
+
+@recorded
+@pytest.mark.parametrize(("venue", "symbol"), [("aster", "PAIRUSDT"), ("binance", "ILVUSDT")])
+def test_captured_liquidations(venue: str, symbol: str) -> None:
+    lines = (FIXTURES / "captured_liquidation_frames.ndjson").read_text(encoding="utf-8").splitlines()
+    frames = {each["venue"]: each["frame"] for each in map(json.loads, lines)}
+
+    event = wire.parse_event(wire.read_json(frames[venue]), NOW_MS)
+
+    assert isinstance(event, Liquidation)
+    assert (event.symbol, event.side, event.received_at) == (symbol, Side.SELL, NOW_MS)
+    assert event.notional == event.filled_quantity * event.average_price
+
+
+def force_order(**changes: object) -> Body:
+    order: Body = {
+        "s": "BTCUSDT", "S": "SELL", "o": "LIMIT", "f": "IOC", "q": "0.014", "p": "9900", "ap": "9910",
+        "X": "FILLED", "l": "0.010", "z": "0.012", "T": 1568014460893,
+    }  # fmt: skip
+    kept = {key: value for key, value in {**order, **changes}.items() if value is not None}
+    return {"e": "forceOrder", "E": 1568014460999, "o": kept}
+
+
+@pytest.mark.parametrize(
+    ("changes", "notional"),
+    [
+        ({}, "118.92"),
+        ({"ap": "0", "z": "0"}, "138.6"),
+        ({"ap": None, "z": None}, "138.6"),
+        ({"ps": "BTCUSDT", "st": 1, "new": {}}, "118.92"),
+    ],
+)
+def test_the_worth_of_a_liquidation(changes: Body, notional: str) -> None:
+    event = wire.parse_event(force_order(**changes), NOW_MS)
+
+    assert isinstance(event, Liquidation)
+    assert event.notional == Decimal(notional)
+
+
+@pytest.mark.parametrize(
+    "book",
+    [
+        {"bids": [], "asks": [["1", "1"]], "T": 1},
+        {"bids": [["1"]], "asks": [["1", "1"]], "T": 1},
+        {"bids": [["1", "1"]], "asks": [["1", "1"]]},
+        {"bids": 5, "asks": [], "T": 1},
+    ],
+)
+def test_a_book_without_a_top_is_no_quote(book: Body) -> None:
+    with pytest.raises(ProtocolError):
+        wire.parse_depth(book, "BTCUSDT", NOW_MS)
+
+
+@pytest.mark.parametrize("row", [[], ["1", "1", "1", "1", "1", "1"], [1, "1"], {}, [1, "x", "1", "1", "1", "1"]])
+def test_a_row_that_is_no_candle(row: object) -> None:
+    with pytest.raises(ProtocolError):
+        wire.parse_klines([row])

@@ -1,0 +1,143 @@
+"""Orders and fills in the shapes of the exchange's document."""
+
+from decimal import Decimal
+
+import pytest
+
+from src.domain.enums import OrderStatus, OrderType, PositionSide, TimeInForce
+from src.domain.errors import ProtocolError
+from src.domain.orders import OrderUpdate
+from src.exchange import wire
+from src.exchange.wire import Body
+
+NOW_MS = 1_700_000_000_000
+
+ORDER_EVENT: Body = {
+    "s": "BTCUSDT", "c": "lh-abc123-e", "S": "SELL", "o": "LIMIT", "f": "GTC", "q": "0.002", "p": "9000",
+    "ap": "9000.5", "sp": "0", "x": "TRADE", "X": "PARTIALLY_FILLED", "i": 8886774, "l": "0.001", "z": "0.001",
+    "L": "9000.5", "N": "USDT", "n": "0.0036", "T": 1568879465651, "t": 77, "b": "0", "a": "9.91", "m": True,
+    "R": False, "wt": "CONTRACT_PRICE", "ot": "LIMIT", "ps": "LONG", "cp": False, "rp": "1.5",
+}  # fmt: skip
+
+
+def order_event(**changes: object) -> OrderUpdate:
+    kept = {key: value for key, value in {**ORDER_EVENT, **changes}.items() if value is not None}
+    event = wire.parse_event({"e": "ORDER_TRADE_UPDATE", "E": 1568879465700, "T": 1568879465650, "o": kept}, NOW_MS)
+    assert isinstance(event, OrderUpdate)
+    return event
+
+
+def test_a_trade_becomes_a_fill() -> None:
+    update = order_event()
+
+    assert (update.status, update.filled_quantity, update.event_at) == (
+        OrderStatus.PARTIALLY_FILLED, Decimal("0.001"), 1568879465700,
+    )  # fmt: skip
+    assert update.is_ours
+    assert update.fill is not None
+    assert (update.fill.trade_id, update.fill.quantity, update.fill.price) == (77, Decimal("0.001"), Decimal("9000.5"))
+    assert (update.fill.commission, update.fill.realized_pnl) == (Decimal("0.0036"), Decimal("1.5"))
+    assert (update.fill.is_maker, update.fill.traded_at) == (True, 1568879465651)
+
+
+def test_a_fill_without_commission() -> None:
+    fill = order_event(N=None, n=None).fill
+
+    assert fill is not None
+    assert (fill.commission, fill.commission_asset) == (Decimal(0), "")
+
+
+@pytest.mark.parametrize("execution", ["NEW", "CANCELED", "EXPIRED", "CALCULATED"])
+def test_only_a_trade_carries_a_fill(execution: str) -> None:
+    assert order_event(x=execution).fill is None
+
+
+@pytest.mark.parametrize("status", ["NEW_INSURANCE", "NEW_ADL"])
+@pytest.mark.parametrize(
+    ("filled", "expected"),
+    [("0", OrderStatus.NEW), ("0.001", OrderStatus.PARTIALLY_FILLED), ("0.002", OrderStatus.FILLED)],
+)
+def test_a_liquidation_of_ours_survives(status: str, filled: str, expected: OrderStatus) -> None:
+    update = order_event(
+        c="autoclose-1568879465", o="LIQUIDATION", ot="LIQUIDATION", x="CALCULATED", X=status, z=filled
+    )
+
+    assert (update.status, update.type) == (expected, OrderType.LIMIT)
+    assert not update.is_ours
+
+
+@pytest.mark.parametrize(
+    ("word", "meaning"),
+    [("GTE_GTC", TimeInForce.GTC), ("HIDDEN", TimeInForce.GTC), ("RPI", TimeInForce.GTX), ("IOC", TimeInForce.IOC)],
+)
+def test_orders_of_a_person_have_words_of_their_own(word: str, meaning: TimeInForce) -> None:
+    assert order_event(f=word).time_in_force is meaning
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"X": "TOMORROW"}, {"X": "PENDING_NEW"}, {"S": "HOLD"}, {"x": "AMENDMENT"}, {"i": None}, {"z": "x"}, {"q": True},
+     {"i": "1.5"}, {"R": "perhaps"}, {"c": 5}, {"ap": "NaN"}, {"n": []}],
+)  # fmt: skip
+def test_a_word_that_is_not_known_is_said(changes: Body) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        order_event(**changes)
+
+    assert caught.value.payload
+
+
+QUERIED: Body = {
+    "clientOrderId": "abc", "cumQuote": "0", "executedQty": "0", "orderId": 1917641, "origQty": "0.40",
+    "origType": "TRAILING_STOP_MARKET", "price": "0", "reduceOnly": False, "side": "BUY", "positionSide": "SHORT",
+    "status": "NEW", "stopPrice": "9300", "closePosition": False, "symbol": "BTCUSDT", "timeInForce": "GTC",
+    "type": "TRAILING_STOP_MARKET", "activatePrice": "9020", "priceRate": "0.3", "updateTime": 1579276756075,
+    "workingType": "CONTRACT_PRICE", "priceProtect": False,
+}  # fmt: skip
+
+
+def test_an_order_without_an_average_price_tells_it_by_its_cost() -> None:
+    order = wire.parse_order({**QUERIED, "executedQty": "0.1", "cumQuote": "910"})
+
+    assert order.average_price == Decimal(9100)
+    assert order.original_type is OrderType.TRAILING_STOP_MARKET
+
+
+def test_the_shortest_order_of_a_batch() -> None:
+    shortest = {
+        key: value
+        for key, value in QUERIED.items()
+        if key not in ("closePosition", "priceProtect", "workingType", "origType", "stopPrice")
+    }
+
+    order = wire.parse_order(shortest)
+
+    assert (order.close_position, order.price_protect) == (False, False)
+    assert order.original_type is order.type
+    assert order.stop_price == 0
+
+
+def test_a_commission_of_either_sign_was_paid() -> None:
+    trade = {
+        "buyer": False, "commission": "-0.07819010", "commissionAsset": "USDT", "id": 698759, "maker": False,
+        "orderId": 25851813, "price": "7819.01", "qty": "0.002", "quoteQty": "15.63802", "realizedPnl": "-0.91539999",
+        "side": "SELL", "positionSide": "SHORT", "symbol": "BTCUSDT", "time": 1569514978020,
+    }  # fmt: skip
+
+    assert wire.parse_fill(trade).commission == wire.parse_fill({**trade, "commission": "0.0781901"}).commission
+    assert wire.parse_fill(trade, "lh-abc123-e").client_order_id == "lh-abc123-e"
+
+
+def test_a_request_as_other_clients_write_it() -> None:
+    request = wire.parse_order_request(
+        {
+            "symbol": "BTCUSDT",
+            "side": "SELL",
+            "type": "MARKET",
+            "quantity": "1",
+            "reduceOnly": "true",
+            "priceProtect": "TRUE",
+        }
+    )
+
+    assert (request.client_order_id, request.position_side) == ("", PositionSide.BOTH)
+    assert (request.reduce_only, request.price_protect, request.close_position) == (True, True, False)
