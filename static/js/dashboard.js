@@ -65,7 +65,7 @@ function pathsFor(choice) {
     orders: "/api/orders",
     liquidations: "/api/liquidations?limit=400&hours=24",
     trades: "/api/trades?limit=100&hours=168",
-    journal: () => `/api/journal?limit=500`,
+    journal: "/api/journal?limit=500",
     candles: ofSymbol((symbol) => `/api/klines?symbol=${symbol}&interval=${choice.interval}&limit=500`),
     "chart-liquidations": ofSymbol((symbol) => `/api/liquidations?symbol=${symbol}&limit=250&hours=24`),
     "chart-fills": ofSymbol((symbol) => `/api/trades?symbol=${symbol}&limit=200&hours=168`),
@@ -128,7 +128,8 @@ function mountPanels({ store, api, tell, commands, choice, resources }) {
     }),
     settings.mount(byId("settings"), store, { api, tell, onSaved: () => resources.refresh("config", "health") }),
     journal.mount(byId("journal"), store),
-    ...[...document.querySelectorAll("[data-tabs]")].map((list) => makeTabs(list, { inAddress: list.dataset.tabs === "view" })),
+    makeTabs(document.querySelector('[data-tabs="view"]'), { inAddress: true, onChoose: (id) => store.set("view", id) }),
+    makeTabs(document.querySelector('[data-tabs="book"]')),
     ...["positions", "orders", "trades"].map((name) =>
       store.subscribe(`fault:${name}`, (fault) => setText(byId("books-fault"), fault ? `${name}: ${fault.message}` : "")),
     ),

@@ -1,10 +1,13 @@
 // Small bar charts as SVG: bars up and down from a zero line, each with its words.
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
-const WIDTH = 720;
+const USUAL_WIDTH = 560;
 const HEIGHT = 160;
 const FOOT = 18;
 const TOP = 6;
+
+/** The width it has on the page, so that its words keep their size. */
+const widthOf = (svg) => svg.parentElement.clientWidth - 28 > 0 ? svg.parentElement.clientWidth - 28 : USUAL_WIDTH;
 
 function draw(tag, attributes, text) {
   const element = document.createElementNS(NAMESPACE, tag);
@@ -21,11 +24,12 @@ export function drawBars(svg, bars) {
   const lowest = Math.min(0, ...bars.map((bar) => bar.value));
   const reach = highest - lowest || 1;
   const y = (value) => TOP + ((highest - value) / reach) * (HEIGHT - FOOT - TOP);
-  const slot = WIDTH / Math.max(bars.length, 1);
+  const width = widthOf(svg);
+  const slot = width / Math.max(bars.length, 1);
   const every = Math.max(1, Math.ceil(bars.length / 8));
-  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
+  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
   svg.replaceChildren(
-    draw("line", { x1: 0, x2: WIDTH, y1: y(0), y2: y(0), class: "bars-zero" }),
+    draw("line", { x1: 0, x2: width, y1: y(0), y2: y(0), class: "bars-zero" }),
     ...bars.flatMap((bar, index) => [
       drawBar(bar, index * slot, slot, y),
       ...(index % every ? [] : [drawLabel(bar, (index + 0.5) * slot)]),

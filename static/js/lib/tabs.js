@@ -5,6 +5,8 @@ import { listen, together } from "./dom.js";
 /** Make `list` ([role=tablist]) work; `onChoose` hears the id of the panel that shows. */
 export function makeTabs(list, { onChoose = () => {}, inAddress = false } = {}) {
   const tabs = [...list.querySelectorAll("[role=tab]")];
+  // A slash, so that the browser finds no element of that name to scroll to.
+  const addressOf = (tab) => `#/${tab.id.replace("tab-", "")}`;
   const panelOf = (tab) => document.getElementById(tab.getAttribute("aria-controls"));
 
   function choose(chosen) {
@@ -13,7 +15,7 @@ export function makeTabs(list, { onChoose = () => {}, inAddress = false } = {}) 
       tab.tabIndex = tab === chosen ? 0 : -1;
       panelOf(tab).hidden = tab !== chosen;
     }
-    if (inAddress) history.replaceState(null, "", `#${chosen.id.replace("tab-", "")}`);
+    if (inAddress) history.replaceState(null, "", addressOf(chosen));
     onChoose(panelOf(chosen).id);
   }
 
@@ -26,7 +28,7 @@ export function makeTabs(list, { onChoose = () => {}, inAddress = false } = {}) 
     next.focus();
   }
 
-  const named = () => tabs.find((tab) => `#${tab.id.replace("tab-", "")}` === location.hash);
+  const named = () => tabs.find((tab) => addressOf(tab) === location.hash);
   if (inAddress && named()) choose(named());
   return together(
     listen(list, "keydown", step),

@@ -42,7 +42,7 @@ function buildRow(field, path, value, onEdit) {
 
 function helpOf(field) {
   const range = rangeOf(field);
-  const parts = [field.description, range && `${words(range)}.`, field.applies === "now" ? "" : "Applies after a restart."];
+  const parts = [field.description, range && `${words(range)}.`, field.isLocked ? "Changed in the file only." : field.applies === "now" ? "" : "Applies after a restart."];
   return parts.filter(Boolean).join(" ");
 }
 
@@ -64,6 +64,7 @@ function controlFor(field, value, id) {
     spellcheck: "false",
     inputmode: { integer: "numeric", number: "decimal" }[field.type] ?? "text",
     placeholder: field.isOptional ? "not set" : "",
+    disabled: field.isLocked,
   });
   control.value = value ?? "";
   return control;

@@ -17,6 +17,9 @@ const GROUPS = {
   ],
 };
 
+// The server refuses to change it from a page: a page must not choose the files a bot writes.
+const IN_THE_FILE_ONLY = "db_path";
+
 /** @returns {{globals: Group[], symbol: Group[]}} a group is {title, fields}; what no group names goes to the last. */
 export function readSchema(schema) {
   const parts = {
@@ -61,6 +64,7 @@ function fieldOf(name, property, schema, root) {
     unit: property.unit ?? "",
     applies: property.applies ?? "now",
     fallback: property.default ?? null,
+    isLocked: name === IN_THE_FILE_ONLY,
     isOptional: types.includes("null"),
     choices: found("enum") ?? null,
     type: ["boolean", "integer", "number"].find((type) => types.includes(type)) ?? "string",

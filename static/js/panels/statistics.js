@@ -6,9 +6,12 @@ import { compact, drawn, money, percent, signed, tone } from "../lib/format.js";
 import { makeSegments } from "../lib/tabs.js";
 
 export function mount(sheet, store, { onPeriod }) {
+  const paint = () => {
+    if (store.get("stats")) paintStats(sheet, store.get("stats"));
+    if (store.get("pnl")) paintPnl(sheet, store.get("pnl"));
+  };
   return together(
-    store.subscribe("stats", (stats) => paintStats(sheet, stats)),
-    store.subscribe("pnl", (pnl) => paintPnl(sheet, pnl)),
+    ...["stats", "pnl", "view"].map((name) => store.subscribe(name, paint)),
     store.subscribe("pnl-symbols", (answer) => paintSymbols(sheet, Array.isArray(answer) ? answer : answer.symbols)),
     makeSegments(slot(sheet, "periods"), (button) => onPeriod(Number(button.dataset.days))),
   );

@@ -79,7 +79,9 @@ function vital(bar, name, text, isBad) {
   setTone(slot(bar, name), isBad ? "warn" : "flat");
 }
 
-const isHeld = ({ trading_state: state, operator }) => (operator ? operator.paused || operator.halted : state !== "ACTIVE");
+/** Whether a person keeps the bot from entering: only then is there something to resume. */
+const isHeld = ({ operator, trading_state_reason: reason }) =>
+  operator ? operator.paused || operator.halted : /by the operator/.test(reason ?? "");
 
 function paintActs(bar, store) {
   const health = store.get("health");
