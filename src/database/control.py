@@ -1,5 +1,6 @@
 """``control.db``: what the dashboard asks of the bot. The API process writes it, the bot only reads it."""
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ from src.database.control_models import Control, OperatorCommandRow, SettingsHis
 from src.database.db import make_private, open_reader, open_writer, reading
 from src.domain.enums import PositionSide
 from src.domain.messages import OperatorAction, OperatorCommand
+
+log = logging.getLogger("hunter.database")
 
 
 def open_control(path: Path) -> Engine:
@@ -48,6 +51,7 @@ class CommandReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._engine = open_reader(path)
+        self._fault = ""
 
     def after(self, last_id: int) -> list[OperatorCommand]:
         """Wishes newer than a number, oldest first; none while the dashboard has never run."""
@@ -58,8 +62,15 @@ class CommandReader:
         try:
             with reading(self._engine) as connection:
                 return [_command_from(each) for each in connection.execute(query)]
-        except OperationalError:
-            return []  # its tables are being made at this moment
+        except OperationalError as error:
+            self._note(str(error.orig))
+            return []
+
+    def _note(self, fault: str) -> None:
+        """A fault is said once; tables that are being made at this moment are none."""
+        if fault != self._fault and "no such table" not in fault:
+            log.error("commands of the operator cannot be read: %s", fault)
+        self._fault = fault
 
 
 def _command_from(row: Any) -> OperatorCommand:

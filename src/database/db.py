@@ -8,8 +8,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine, event, insert, select
-from sqlalchemy.pool import NullPool
+from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select
+from sqlalchemy.pool import NullPool, QueuePool
 
 from src.database.models import LiquidationRow
 from src.domain.enums import Side
@@ -30,11 +30,16 @@ _READER_PRAGMAS = (f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON", "wal_auto
 
 
 def open_writer(path: Path) -> Engine:
-    """The one writing connection to a file; every transaction begins IMMEDIATE (S1, S5)."""
+    """The one writing connection to a file; every transaction begins IMMEDIATE (S1, S5).
+
+    Threads that want it at the same time wait for each other.
+    """
     engine = create_engine(
-        f"sqlite:///{path.as_posix()}",
-        poolclass=StaticPool,
-        connect_args={"check_same_thread": False},
+        URL.create("sqlite", database=str(path)),
+        poolclass=QueuePool,
+        pool_size=1,
+        max_overflow=0,
+        pool_timeout=BUSY_TIMEOUT_MS / 1000,
         json_serializer=_to_json,
     )
     _on_connect(engine, _WRITER_PRAGMAS)
@@ -49,7 +54,8 @@ def open_writer(path: Path) -> Engine:
 def open_reader(path: Path) -> Engine:
     """Read-only connections for whoever does not own the file; OperationalError while it does not exist (S2)."""
     engine = create_engine(
-        f"sqlite:///file:{_uri_path(path)}?mode=ro&uri=true",
+        "sqlite://",
+        creator=lambda: sqlite3.connect(_read_only(path), uri=True, check_same_thread=False),
         poolclass=NullPool,
         json_serializer=_to_json,
     )
@@ -63,8 +69,12 @@ def open_reader(path: Path) -> Engine:
 
 
 def data_version(connection: Connection) -> int:
-    """A number that changes when another connection has committed; costs microseconds (PRAGMA data_version)."""
-    return int(connection.exec_driver_sql("PRAGMA data_version").scalar_one())
+    """A number that changes when another connection has committed; costs microseconds (PRAGMA data_version).
+
+    Ask on one connection, outside a transaction: within one the view, and so the number, stands still.
+    """
+    driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin a transaction of its own
+    return int(driver.execute("PRAGMA data_version").fetchone()[0])
 
 
 def checkpoint(engine: Engine) -> None:
@@ -83,12 +93,17 @@ def backup(path: Path, target: Path) -> None:
 
 
 def quick_check(path: Path) -> str | None:
-    """What SQLite finds wrong with a file; None where it is sound or not there."""
+    """What SQLite finds damaged in a file; None where it is sound or not there.
+
+    A file that cannot be read now (locked, no permission, failing disk) is no damaged one: ConfigError.
+    """
     if not path.exists():
         return None
     try:
-        with closing(sqlite3.connect(path)) as connection:
+        with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:  # a writer's close deletes the log
             found = str(connection.execute("PRAGMA quick_check").fetchone()[0])
+    except sqlite3.OperationalError as error:
+        raise ConfigError(f"the database {path} cannot be read: {error}") from error
     except sqlite3.DatabaseError as error:
         return str(error)
     return None if found == "ok" else found
@@ -97,7 +112,7 @@ def quick_check(path: Path) -> str | None:
 def move_aside(path: Path, now_ms: int) -> Path:
     """Rename a database and its companions, so that nothing of it is lost; the new name is returned (S8)."""
     target = path.with_name(f"{path.name}.corrupt-{now_ms}")
-    for suffix in ("", "-wal", "-shm"):
+    for suffix in ("-wal", "-shm", ""):  # the file last: a log left behind would be played into the new one
         companion = path.with_name(path.name + suffix)
         if companion.exists():
             companion.rename(target.with_name(target.name + suffix))
@@ -173,6 +188,10 @@ def _window(connection: Connection, symbol: str, window_sec: int, now_ms: int, s
     return list(connection.execute(query))
 
 
+def _read_only(path: Path) -> str:
+    return f"{path.absolute().as_uri()}?mode=ro"
+
+
 def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
@@ -182,8 +201,9 @@ def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
 
 
 def _to_json(value: object) -> str:
-    return json.dumps(value, default=str, ensure_ascii=False)
+    return json.dumps(value, default=_as_text, ensure_ascii=False)
 
 
-def _uri_path(path: Path) -> str:
-    return path.absolute().as_posix().replace("%", "%25").replace("?", "%3f").replace("#", "%23")
+def _as_text(value: object) -> str:
+    """Money as plain text: JSON would make a float of it."""
+    return format(value, "f") if isinstance(value, Decimal) else str(value)

@@ -11,8 +11,8 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from alembic.util.exc import CommandError
-from sqlalchemy import Engine
+from sqlalchemy import Engine, inspect
+from sqlalchemy.exc import OperationalError
 
 from src.database.db import backup, make_private, move_aside, open_writer, quick_check
 from src.domain.errors import ConfigError
@@ -46,12 +46,12 @@ def open_ledger(path: Path, now_ms: int) -> OpenLedger:
     engine = open_writer(path)
     try:
         _migrate(engine, path)
-    except CommandError as error:
+    except ConfigError:
         engine.dispose()
-        raise ConfigError(
-            f"the database {path} was written by a newer version of this program: update the program, or start it "
-            "with another database (globals.db_path)"
-        ) from error
+        raise
+    except OperationalError as error:
+        engine.dispose()
+        raise ConfigError(f"the database {path} cannot be written: {error.orig}") from error
     return OpenLedger(engine, moved)
 
 
@@ -60,17 +60,31 @@ def _migrate(engine: Engine, path: Path) -> None:
     config = Config()
     config.set_main_option("script_location", _MIGRATIONS.as_posix().replace("%", "%%"))
     config.set_main_option("path_separator", "os")
-    head = ScriptDirectory.from_config(config).get_current_head()
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
     with engine.connect() as connection:
         found = MigrationContext.configure(connection).get_current_revision()
+        tables = inspect(connection).get_table_names()
         connection.rollback()
         if found == head:
             return
         if found is not None:
-            ScriptDirectory.from_config(config).get_revision(found)
+            _refuse_newer(found, scripts, path)
             backup(path, path.with_name(f"{path.name}.before-{head}"))
+        elif tables:
+            raise ConfigError(
+                f"the database {path} belongs to another program: choose another file for this one (globals.db_path)"
+            )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _refuse_newer(found: str, scripts: ScriptDirectory, path: Path) -> None:
+    if found not in {script.revision for script in scripts.walk_revisions()}:
+        raise ConfigError(
+            f"the database {path} was written by a newer version of this program: update the program, or start it "
+            "with another database (globals.db_path)"
+        )
 
 
 class LedgerLock:

@@ -1,5 +1,6 @@
 """Orders as rows of ``trades``, and back."""
 
+from decimal import Decimal
 from typing import Any
 
 from src.database.models import SIMULATED
@@ -35,8 +36,8 @@ def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
         "close_position": request.close_position,
         "working_type": request.working_type and request.working_type.value,
         "price_protect": request.price_protect,
-        "realized_pnl": 0,
-        "commission": 0,
+        "realized_pnl": Decimal(0),
+        "commission": Decimal(0),
         "created_at": order.created_at,
         **trade_changes(order, SIMULATED if simulated else order.status.value, order.created_at),
     }

@@ -10,7 +10,8 @@ from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.orm import DeclarativeBase
 
-from src.database.db import liquidation_values
+from src.database.db import insert_liquidation, liquidation_values
+from src.database.fill_rows import add_fill, with_fills
 from src.database.models import (
     DecisionRow,
     EquityRow,
@@ -30,14 +31,17 @@ from src.database.order_rows import new_trade, order_from, trade_changes
 from src.database.position_rows import position_from, position_values
 from src.domain.clock import Clock
 from src.domain.decisions import Decision
-from src.domain.enums import OrderType, PositionSide, Side, TimeInForce
+from src.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from src.domain.errors import InvariantError
 from src.domain.instrument import Instrument
 from src.domain.market import Liquidation
 from src.domain.orders import Fill, Order
 from src.domain.positions import AccountSummary, Income, PositionRecord
 
+ZERO = Decimal(0)
 _EQUITY_EVERY_MS = 60_000
+_FILLS_TOLD_MS = 7 * 24 * 3_600_000  # the exchange lists our trades of a week at a time (Account Trade List)
+_OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 
 
 class Store:
@@ -65,6 +69,10 @@ class Store:
 
     def insert_liquidations(self, liquidations: Sequence[Liquidation]) -> list[int]:
         """Store them in order; their row ids."""
+        if len(liquidations) == 1:  # the quiet market; the rest is for bursts
+            return [insert_liquidation(self._connection, liquidations[0])]
+        if not liquidations:
+            return []
         first = (self._connection.scalar(select(func.max(LiquidationRow.id))) or 0) + 1
         row_ids = list(range(first, first + len(liquidations)))
         rows = [{"id": row_id, **liquidation_values(each)} for row_id, each in zip(row_ids, liquidations, strict=True)]
@@ -125,38 +133,20 @@ class Store:
 
     def record_fill(self, fill: Fill) -> bool:
         """Count a trade once; False where it is known already (I7)."""
-        values = asdict(fill) | {"order_id": str(fill.order_id)}
-        statement = upsert(FillRow).values(values).on_conflict_do_nothing().returning(FillRow.id)
-        if self._connection.scalar(statement) is None:
-            return False
-        trade = self._connection.execute(
-            select(TradeRow.client_order_id, TradeRow.realized_pnl, TradeRow.commission).where(
-                (TradeRow.client_order_id == fill.client_order_id) | (TradeRow.order_id == str(fill.order_id))
-            )
-        ).first()
-        if trade is not None:
-            self._connection.execute(
-                update(TradeRow)
-                .where(TradeRow.client_order_id == trade.client_order_id)
-                .values(
-                    realized_pnl=trade.realized_pnl + fill.realized_pnl,
-                    commission=trade.commission + fill.commission,
-                    commission_asset=fill.commission_asset,
-                    updated_at=self._clock.now_ms(),
-                )
-            )
-        return True
+        return add_fill(self._connection, fill, self._clock.now_ms())
 
     def load_open_orders(self) -> list[Order]:
-        """Orders that may still fill, or whose fills are not all here."""
-        open_statuses = ("PENDING_NEW", "NEW", "PARTIALLY_FILLED", "PENDING_CANCEL")
-        query = select(TradeRow.__table__).where(TradeRow.order_status.in_(open_statuses)).order_by(TradeRow.id)
-        return [self._with_fills(order_from(row)) for row in self._connection.execute(query)]
+        """Orders that may still fill, or whose fills of the last days are not all here."""
+        row = TradeRow
+        is_recent = (row.filled_quantity != ZERO) & (row.updated_at > self._clock.now_ms() - _FILLS_TOLD_MS)
+        query = select(row.__table__).where(row.order_status.in_(_OPEN) | is_recent).order_by(row.id)
+        orders = [with_fills(self._connection, order_from(each)) for each in self._connection.execute(query)]
+        return [order for order in orders if order.is_open or order.lacks_fills]
 
     def load_order(self, client_order_id: str) -> Order | None:
         query = select(TradeRow.__table__).where(TradeRow.client_order_id == client_order_id)
         row = self._connection.execute(query).first()
-        return None if row is None else self._with_fills(order_from(row))
+        return None if row is None else with_fills(self._connection, order_from(row))
 
     def last_trade_ids(self) -> dict[str, int]:
         """The newest trade booked, per symbol."""
@@ -201,10 +191,10 @@ class Store:
     # Journal, state, runs
 
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
-        self._add(JournalRow, at=self._clock.now_ms(), kind=kind, symbol=symbol, payload=_plain(payload))
+        self._add(JournalRow, at=self._clock.now_ms(), kind=kind, symbol=symbol, payload=dict(payload))
 
     def set_state(self, key: str, value: Mapping[str, object]) -> None:
-        self._replace(StateRow, {"key": key, "value": _plain(value), "updated_at": self._clock.now_ms()})
+        self._replace(StateRow, {"key": key, "value": dict(value), "updated_at": self._clock.now_ms()})
 
     def get_state(self, key: str) -> dict[str, Any] | None:
         return self._connection.scalar(select(StateRow.value).where(StateRow.key == key))
@@ -221,7 +211,7 @@ class Store:
 
     def prune(self, before_ms: int, most: int = 5_000) -> int:
         """Delete old market history and news, a bounded number at a time; orders, fills and funding stay (S13)."""
-        old = select(LiquidationRow.id).where(LiquidationRow.received_at < before_ms).limit(most)
+        old = select(LiquidationRow.id).where(LiquidationRow.traded_at < before_ms).limit(most)
         news = select(JournalRow.id).where(JournalRow.at < before_ms).limit(most)
         gone = self._connection.execute(delete(LiquidationRow).where(LiquidationRow.id.in_(old))).rowcount
         return gone + self._connection.execute(delete(JournalRow).where(JournalRow.id.in_(news))).rowcount
@@ -253,16 +243,6 @@ class Store:
             reason=order.reason,
         )
 
-    def _with_fills(self, order: Order) -> Order:
-        query = select(FillRow.trade_id, FillRow.quantity).where(
-            FillRow.symbol == order.symbol,
-            (FillRow.client_order_id == order.client_order_id) | (FillRow.order_id == str(order.order_id)),
-        )
-        for trade_id, quantity in self._connection.execute(query):
-            order.trade_ids.add(trade_id)
-            order.booked_quantity += quantity
-        return order
-
 
 def _liquidation_from(row: Any) -> Liquidation:
     return Liquidation(
@@ -279,8 +259,3 @@ def _liquidation_from(row: Any) -> Liquidation:
         time_in_force=TimeInForce(row.time_in_force),
         status=row.status,
     )
-
-
-def _plain(payload: Mapping[str, object]) -> dict[str, Any]:
-    """Money as plain text: JSON would make floats of it."""
-    return {name: format(value, "f") if isinstance(value, Decimal) else value for name, value in payload.items()}
