@@ -63,7 +63,8 @@ class Executor:
 
     def _would_take(self, order: LiveOrder) -> bool:
         facing = self._floor.book(order.symbol).facing(order.side)
-        return facing.best is not None and not facing.is_worse(facing.best, order.price)
+        is_limited = order.type is OrderType.LIMIT
+        return is_limited and facing.best is not None and not facing.is_worse(facing.best, order.price)
 
     def _settle_rest(self, order: LiveOrder, at: int) -> None:
         if order.type is OrderType.MARKET or order.time_in_force in _IMMEDIATE:

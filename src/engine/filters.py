@@ -28,6 +28,8 @@ def check_form(request: OrderRequest) -> None:
     _check_prices(request)
     if request.type is OrderType.LIMIT:
         _require(request.time_in_force, "timeInForce")
+    if request.type is OrderType.MARKET and request.time_in_force is not None:
+        raise Rejected(-1114, "timeInForce must not be sent with MARKET")
 
 
 def _check_prices(request: OrderRequest) -> None:

@@ -1,0 +1,71 @@
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.domain.enums import PositionSide
+from src.domain.positions import Position
+from src.engine.margin import (
+    DEFAULT_BRACKETS,
+    bracket_of,
+    deductions,
+    liquidation_price,
+    maintenance_margin,
+    max_leverage,
+    max_notional,
+)
+from tests.engine.rig import BRACKETS, D
+
+
+def test_a_value_stands_on_the_step_whose_cap_it_does_not_pass() -> None:
+    assert bracket_of(BRACKETS, D(50_000)) is BRACKETS[0]
+    assert bracket_of(BRACKETS, D(50_001)) is BRACKETS[1]
+    assert bracket_of(BRACKETS, D(9_000_000)) is BRACKETS[1]
+
+
+def test_maintenance_margin_is_continuous_where_a_step_begins() -> None:
+    assert deductions(BRACKETS) == [0, 250]
+    assert maintenance_margin(BRACKETS, D(50_000)) == 250
+    assert maintenance_margin(BRACKETS, D(50_001)) == D("250.01")
+    assert maintenance_margin(BRACKETS, D(100_000)) == 750
+
+
+def test_a_higher_leverage_allows_a_smaller_position() -> None:
+    assert max_notional(BRACKETS, 100) == 50_000
+    assert max_notional(BRACKETS, 20) == 1_000_000
+    assert max_notional(BRACKETS, 101) == 0
+    assert max_leverage(BRACKETS) == 100
+
+
+def test_a_lone_long_falls_where_its_margin_equals_its_maintenance() -> None:
+    long = Position("BTCUSDT", PositionSide.BOTH, D("0.1"), D(50_000))
+
+    price = liquidation_price([long], D(500), BRACKETS, D(50_000))
+
+    equity = 500 + long.unrealized_pnl(price)
+    assert equity == pytest.approx(maintenance_margin(BRACKETS, price / 10), abs=D("0.000001"))
+    assert 45_000 < price < 45_300
+
+
+def test_a_position_that_no_price_can_take_has_no_liquidation_price() -> None:
+    long = Position("BTCUSDT", PositionSide.BOTH, D("0.1"), D(50_000))
+
+    assert liquidation_price([long], D(5_001), BRACKETS, D(50_000)) == 0
+    assert liquidation_price([], D(100), BRACKETS, D(50_000)) == 0
+
+
+@given(
+    quantity=st.decimals("-20", "20", places=3).filter(lambda each: abs(each) > D("0.01")),
+    leverage=st.integers(2, 20),
+)
+def test_at_its_liquidation_price_a_position_has_exactly_its_maintenance_left(quantity: Decimal, leverage: int) -> None:
+    position = Position("BTCUSDT", PositionSide.BOTH, quantity, D(50_000))
+    margin = abs(quantity) * 50_000 / leverage
+
+    price = liquidation_price([position], margin, DEFAULT_BRACKETS, D(50_000))
+
+    needed = maintenance_margin(DEFAULT_BRACKETS, abs(quantity) * price)
+    beyond = price == 0 or abs(margin + position.unrealized_pnl(price) - needed) < D("0.001")
+    # At a high leverage a large position may need more from the start than it was given.
+    assert beyond or needed >= margin
