@@ -8,19 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from src.domain.instrument import Instrument
+from src.engine.margin import Bracket
 
 _FILE = Path(__file__).with_name("symbols.json")
 _QUOTES = ("USDT", "USDC", "BUSD", "FDUSD", "USD1", "BTC", "ETH", "BNB", "USD")
 _MAX_DIGITS = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Bracket:
-    """A step of the leverage table (Notional and Leverage Brackets)."""
-
-    notional_cap: Decimal
-    max_leverage: int
-    maintenance_ratio: Decimal
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,8 @@ class SymbolMarket:
         self.update_id = 0
         self.thinness = Decimal(1)
         """What part of the usual quantity stands in the book; tests lower it to make fills partial."""
+        self.middle = listing.start_price
+        """Where the source of motion put the price."""
         self._trade_count = 0
         self.quote = self.move(listing.start_price, at)
         self.last_price = self.quote.middle
@@ -39,6 +41,7 @@ class SymbolMarket:
 
     def move(self, middle: Decimal, at: int) -> Quote:
         """Put the book around a price."""
+        self.middle = middle
         tick = self.instrument.tick
         half = tick * self.listing.spread_ticks / 2
         bid = max(self.instrument.price(middle - half, ROUND_FLOOR), self.instrument.min_price)

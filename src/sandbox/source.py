@@ -44,7 +44,7 @@ class Source(Protocol):
 class StillSource:
     """A market that moves only when a test moves it."""
 
-    def steps(self, now_ms: int) -> Iterator[Step]:  # noqa: ARG002 - the protocol's signature
+    def steps(self, now_ms: int) -> Iterator[Step]:
         return iter(())
 
     def next_at(self) -> int:

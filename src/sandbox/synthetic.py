@@ -7,7 +7,7 @@ reckoned in ``float``; every price is put on its grid before anybody sees it.
 
 import math
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 
@@ -95,7 +95,8 @@ class SyntheticSource:
         if self._temper.cascade_every_ms is not None and at >= self._cascade_at:
             self._start_cascade(at)
             self._cascade_at = at + round(self._temper.cascade_every_ms * self._random.uniform(0.6, 1.4))
-        yield from self._rule.due(at)
+        for event in self._rule.due(at):
+            yield replace(event, event_at=at)
         for walk in self._walks:
             yield self._move(walk, at)
             yield from self._prints(walk, at)
@@ -154,7 +155,8 @@ class SyntheticSource:
         size = min(self._random.lognormvariate(math.log(median), _SPREAD_OF_SIZES), _LARGEST_SIZE)
         quantity = self._quantity(walk, size)
         yield Print(walk.listing.symbol, side, quantity, at)
-        yield from self._rule.offer(forced_order(walk.listing, side, quantity, Decimal(walk.price), at), at)
+        for event in self._rule.offer(forced_order(walk.listing, side, quantity, Decimal(walk.price), at), at):
+            yield replace(event, event_at=at)
 
     def _quantity(self, walk: _Walk, value: float) -> Decimal:
         grid = walk.listing.instrument

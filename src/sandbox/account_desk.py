@@ -1,0 +1,170 @@
+"""What a client may do with the account: orders, terms, and what it may ask of them."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from decimal import Decimal
+
+from src.domain.enums import MarginType, PositionSide
+from src.domain.errors import InvariantError, Rejected
+from src.domain.orders import Fill, OrderRequest, OrderUpdate
+from src.domain.positions import AccountSummary, Balance, Income, PositionReport
+from src.engine.costs import Costs
+from src.engine.engine import Engine
+from src.engine.floor import EngineEvent
+from src.engine.margin import max_notional
+from src.exchange.wire import AccountModeChanged
+from src.sandbox.faults import FaultKind, Faults
+from src.sandbox.market import Market
+from src.sandbox.records import Records
+
+_DEPTH_LEVELS = 20
+_FORGOTTEN_MS = 7 * 24 * 60 * 60 * 1000
+_TRADE_INCOMES = ("REALIZED_PNL", "COMMISSION")
+
+Tell = Callable[[Iterable[EngineEvent]], None]
+
+
+@dataclass(frozen=True, slots=True)
+class MarginChange:
+    """Margin that was moved to an isolated position (kind 1) or back (kind 2)."""
+
+    symbol: str
+    position_side: PositionSide
+    amount: Decimal
+    kind: int
+    at: int
+
+
+class AccountDesk:
+    """Used under the exchange's lock. Refusals are Rejected with the documented code."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        market: Market,
+        faults: Faults,
+        now_ms: Callable[[], int],
+        tell: Tell,
+        tell_mode: Callable[[AccountModeChanged], None],
+    ) -> None:
+        self.engine = engine
+        self.records = Records()
+        self.margin_changes: list[MarginChange] = []
+        self.costs = Costs()
+        self._market = market
+        self._faults = faults
+        self._now_ms = now_ms
+        self._tell = tell
+        self._tell_mode = tell_mode
+        self._countdowns: dict[str, int] = {}
+
+    # Orders.
+    def submit(self, request: OrderRequest) -> OrderUpdate:
+        """Place an order; gives its state after whatever happened at once."""
+        at = self._now_ms()
+        try:
+            events = self._place(request, at)
+        except Rejected as refusal:
+            self.records.receive(request, at, refusal.code)
+            raise
+        self.records.receive(request, at)
+        self._tell(events)
+        accepted = events[0]
+        if not isinstance(accepted, OrderUpdate):
+            raise InvariantError("an order was placed and its acceptance was not told first")
+        return self.engine.order(accepted.symbol, order_id=accepted.order_id)
+
+    def _place(self, request: OrderRequest, at: int) -> list[EngineEvent]:
+        if request.type.is_conditional and self._faults.take(FaultKind.STOP_REFUSED, "POST", request.symbol):
+            raise Rejected(-2021, "Order would immediately trigger.")
+        self._tell(self.engine.on_depth(request.symbol, *self._market[request.symbol].depth(_DEPTH_LEVELS), at))
+        return self.engine.submit(request, at)
+
+    def cancel(self, symbol: str, order_id: int | None, client_order_id: str | None) -> OrderUpdate:
+        events = self.engine.cancel(symbol, self._now_ms(), order_id=order_id, client_order_id=client_order_id)
+        self._tell(events)
+        return self.engine.order(symbol, order_id=order_id, client_order_id=client_order_id)
+
+    def cancel_all(self, symbol: str) -> None:
+        """Every open order of a symbol, stops too (Cancel All Open Orders)."""
+        for order in self.engine.open_orders(symbol):
+            self._tell(self.engine.cancel(symbol, self._now_ms(), order_id=order.order_id))
+
+    def count_down(self, symbol: str, span_ms: int) -> None:
+        """Cancel all orders of a symbol after a time, unless asked again; 0 forgets it."""
+        self._countdowns.pop(symbol, None)
+        if span_ms:
+            self._countdowns[symbol] = self._now_ms() + span_ms
+
+    def end_countdowns(self) -> None:
+        for symbol in [symbol for symbol, ends_at in self._countdowns.items() if ends_at <= self._now_ms()]:
+            del self._countdowns[symbol]
+            self.cancel_all(symbol)
+
+    def find(self, symbol: str, order_id: int | None, client_order_id: str | None) -> OrderUpdate:
+        """Rejected -2013 for an unknown order, and after seven days for one that ended without a fill."""
+        order = self.engine.order(symbol, order_id=order_id, client_order_id=client_order_id)
+        if self._is_forgotten(order):
+            raise Rejected(-2013, "Order does not exist.")
+        return order
+
+    def created_at(self, order: OrderUpdate) -> int:
+        return self.engine.created_at(order.symbol, order.order_id)
+
+    def all_orders(self, symbol: str) -> list[OrderUpdate]:
+        """All orders of a symbol that can be asked for, oldest first."""
+        return [order for order in self.engine.all_orders(symbol) if not self._is_forgotten(order)]
+
+    def _is_forgotten(self, order: OrderUpdate) -> bool:
+        is_old = self.created_at(order) + _FORGOTTEN_MS < self._now_ms()
+        return is_old and order.status.is_terminal and order.filled_quantity == 0
+
+    # Terms.
+    def set_position_mode(self, hedge_mode: bool) -> None:
+        self.engine.set_position_mode(hedge_mode)
+        self._told_modes()
+
+    def set_multi_assets_mode(self, multi_assets_mode: bool) -> None:
+        self.engine.set_multi_assets(multi_assets_mode)
+        self._told_modes()
+
+    def _told_modes(self) -> None:
+        modes = AccountModeChanged(self.engine.multi_assets_mode, self.engine.hedge_mode, self._now_ms())
+        self._tell_mode(modes)
+
+    def set_leverage(self, symbol: str, leverage: int) -> None:
+        self._tell(self.engine.set_leverage(symbol, leverage, self._now_ms()))
+
+    def set_margin_type(self, symbol: str, margin_type: MarginType) -> None:
+        self._tell(self.engine.set_margin_type(symbol, margin_type, self._now_ms()))
+
+    def change_margin(self, symbol: str, position_side: PositionSide, amount: Decimal, kind: int) -> None:
+        at = self._now_ms()
+        self._tell(self.engine.change_position_margin(symbol, position_side, amount, kind, at))
+        self.margin_changes.append(MarginChange(symbol, position_side, amount, kind, at))
+
+    # What can be asked.
+    def positions(self, symbol: str | None = None) -> list[PositionReport]:
+        """Every slot, flat ones too."""
+        return [each for each in self.engine.positions() if symbol in (None, each.symbol)]
+
+    def open_positions(self) -> list[PositionReport]:
+        return [each for each in self.engine.positions() if each.quantity]
+
+    def summary(self) -> AccountSummary:
+        return self.engine.account()
+
+    def balances(self) -> tuple[Balance, ...]:
+        return self.engine.balances()
+
+    def max_notional(self, symbol: str, leverage: int) -> Decimal:
+        return max_notional(self._market[symbol].listing.brackets, leverage)
+
+    def trade_of(self, income: Income) -> Fill | None:
+        """The fill an income comes from; None for funding and transfers."""
+        if income.type not in _TRADE_INCOMES:
+            return None
+        amounts = ((fill, fill.realized_pnl, -fill.commission) for fill in self.engine.fills(income.symbol))
+        return next(
+            (fill for fill, *amount in amounts if fill.traded_at == income.at and income.amount in amount), None
+        )

@@ -1,0 +1,101 @@
+"""The sandbox told to misbehave: each fault waits for the request or frame it applies to, and strikes so many times."""
+
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    DELAY = "delay"
+    """Answer ``value`` milliseconds late."""
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    """Execute, then answer HTTP 503 (HTTP Return Codes: the execution status is unknown)."""
+    DROPPED_REPLY = "dropped_reply"
+    """Execute, then close the connection without an answer."""
+    UNAVAILABLE = "unavailable"
+    """Answer HTTP 503 without executing: to the client the same as the one above."""
+    RATE_LIMITED = "rate_limited"
+    """Answer 429 with ``Retry-After: value`` seconds, without executing."""
+    BANNED = "banned"
+    """Answer 418 likewise."""
+    BAD_TIMESTAMP = "bad_timestamp"
+    """Refuse with -1021."""
+    STOP_REFUSED = "stop_refused"
+    """Refuse conditional orders with -2021."""
+    PARTIAL_FILL = "partial_fill"
+    """Let the next fills be small: the book is as thin as ``value`` percent of its usual depth."""
+    STREAM_CUT = "stream_cut"
+    """Close the connections whose streams contain ``path``."""
+    STREAM_MUTE = "stream_mute"
+    """Withhold ``times`` frames; the connection stays open."""
+    DUPLICATED = "duplicated"
+    """Send a frame twice."""
+    REORDERED = "reordered"
+    """Send a frame after the one that follows it."""
+    LISTEN_KEY_EXPIRED = "listen_key_expired"
+    """End the listen key now."""
+
+
+FOREVER = 10**9
+
+
+@dataclass(slots=True)
+class Fault:
+    kind: FaultKind
+    times: int = 1
+    path: str = ""
+    """Applies where the request's path, or the stream's name, contains this; a user stream is called ``user``."""
+    method: str = ""
+    value: int = 0
+
+    def applies(self, method: str, path: str) -> bool:
+        return self.times > 0 and self.path in path and self.method in ("", method)
+
+
+class Faults:
+    """What shall go wrong. Safe from any thread: requests and frames meet it at the same time."""
+
+    def __init__(self) -> None:
+        self._waiting: list[Fault] = []
+        self._held: dict[str, str] = {}
+        self._lock = threading.Lock()  # a fault that strikes once must not strike two requests at once
+
+    def inject(self, fault: Fault) -> None:
+        with self._lock:
+            self._waiting.append(fault)
+
+    def clear(self) -> None:
+        with self._lock:
+            self._waiting.clear()
+            self._held.clear()
+
+    def waiting(self) -> list[Fault]:
+        with self._lock:
+            return list(self._waiting)
+
+    def take(self, kind: FaultKind, method: str, path: str) -> Fault | None:
+        """The waiting fault of this kind that applies here; it is used up once by this."""
+        if not self._waiting:
+            return None
+        with self._lock:
+            for fault in self._waiting:
+                if fault.kind is kind and fault.applies(method, path):
+                    fault.times -= 1
+                    if not fault.times:
+                        self._waiting.remove(fault)
+                    return fault
+        return None
+
+    def bend(self, stream: str, frame: str) -> Iterable[str]:
+        """The frames to send in place of this one: none, one, two, or in the wrong order."""
+        if not self._waiting and not self._held:
+            return (frame,)
+        if self.take(FaultKind.STREAM_MUTE, "", stream):
+            return ()
+        if stream in self._held:
+            return (frame, self._held.pop(stream))
+        if self.take(FaultKind.REORDERED, "", stream):
+            self._held[stream] = frame
+            return ()
+        return (frame, frame) if self.take(FaultKind.DUPLICATED, "", stream) else (frame,)

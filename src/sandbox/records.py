@@ -1,0 +1,31 @@
+"""What reached the exchange, and since when positions were unprotected: the bot is judged by this, not by its word."""
+
+from collections import Counter
+from dataclasses import dataclass
+
+from src.domain.orders import OrderRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """An order that arrived, accepted or not."""
+
+    request: OrderRequest
+    at: int
+    code: int | None
+    """Why it was refused; None for an accepted one."""
+
+
+class Records:
+    def __init__(self) -> None:
+        self.received: list[Received] = []
+
+    def receive(self, request: OrderRequest, at: int, code: int | None = None) -> None:
+        self.received.append(Received(request, at, code))
+
+    def times_received(self) -> Counter[str]:
+        """How often each client order id arrived: more than once is an order sent twice."""
+        return Counter(each.request.client_order_id for each in self.received)
+
+    def times_accepted(self) -> Counter[str]:
+        return Counter(each.request.client_order_id for each in self.received if each.code is None)

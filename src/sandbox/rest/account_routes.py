@@ -1,0 +1,259 @@
+"""The account: modes, positions, balances, histories, and the key to its stream."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from src.domain.enums import MarginType, PositionSide
+from src.domain.errors import Rejected
+from src.domain.positions import PositionReport
+from src.engine.margin import deductions
+from src.exchange.wire import (
+    Body,
+    Refusal,
+    number,
+    render_account,
+    render_balance,
+    render_done,
+    render_fill,
+    render_income,
+    render_multi_assets_mode,
+    render_order,
+    render_position,
+    render_position_mode,
+)
+from src.sandbox.exchange import SandboxExchange
+from src.sandbox.rest.order_parameters import read_optional_symbol, read_position_side, read_symbol
+from src.sandbox.rest.parameters import INVALID, Parameters
+from src.sandbox.rest.periods import read_period
+from src.sandbox.rest.routes import Route, Weight, by_symbol
+from src.sandbox.rest.security import Security
+
+_BAD_MARGIN_TYPE = Refusal(INVALID, "Data sent for parameter 'marginType' is not valid.")
+_HISTORY = ("startTime", "endTime", "limit")
+
+
+def _position_mode(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    return render_position_mode(exchange.engine.hedge_mode)
+
+
+def _set_position_mode(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    exchange.account.set_position_mode(parameters.truth("dualSidePosition"))
+    return render_done()
+
+
+def _multi_assets_mode(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    return render_multi_assets_mode(exchange.engine.multi_assets_mode)
+
+
+def _set_multi_assets_mode(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    exchange.account.set_multi_assets_mode(parameters.truth("multiAssetsMargin"))
+    return render_done()
+
+
+def _set_leverage(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    leverage = parameters.integer("leverage")
+    exchange.account.set_leverage(symbol, leverage)
+    cap = exchange.account.max_notional(symbol, leverage)
+    return {"symbol": symbol, "leverage": leverage, "maxNotionalValue": number(cap)}
+
+
+def _set_margin_type(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    exchange.account.set_margin_type(symbol, parameters.word("marginType", MarginType, _BAD_MARGIN_TYPE))
+    return render_done()
+
+
+def _change_margin(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    kind, amount = parameters.integer("type"), parameters.decimal("amount")
+    if kind not in (1, 2):
+        raise Rejected(INVALID, "Data sent for parameter 'type' is not valid.")
+    if amount <= 0:
+        raise Rejected(-4055, "Amount must be positive.")
+    exchange.account.change_margin(symbol, read_position_side(parameters), amount, kind)
+    return {"amount": float(amount), "code": 200, "msg": "Successfully modify position margin.", "type": kind}
+
+
+def _margin_history(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    kind = parameters.optional_integer("type")
+    period = read_period(parameters, exchange.now_ms())
+    changes: list[Body] = [
+        {
+            "amount": number(change.amount),
+            "asset": exchange.market[symbol].instrument.quote_asset,
+            "symbol": symbol,
+            "time": change.at,
+            "type": change.kind,
+            "positionSide": change.position_side.value,
+        }
+        for change in exchange.account.margin_changes
+        if change.symbol == symbol and period.holds(change.at) and kind in (None, change.kind)
+    ]
+    return changes[-parameters.limit(usual=500, most=1000) :]
+
+
+def _positions(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_optional_symbol(parameters, exchange.market.symbols)
+    reports = exchange.account.positions(symbol)
+    return [render_position(each, exchange.account.max_notional(each.symbol, each.leverage)) for each in reports]
+
+
+def _balances(exchange: SandboxExchange, _parameters: Parameters) -> list[Body]:
+    account = exchange.account.summary()
+    crossed = [each for each in exchange.account.positions() if each.margin_type is MarginType.CROSSED]
+    profit = sum((each.unrealized_pnl for each in crossed), Decimal(0))
+    return [
+        render_balance(each, account.available_balance, profit, exchange.now_ms())
+        for each in exchange.account.balances()
+    ]
+
+
+def _account(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    return render_account(exchange.account.summary(), exchange.account.balances(), exchange.account.positions())
+
+
+def _trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    first = parameters.optional_integer("fromId")
+    if first is not None and ("startTime" in parameters or "endTime" in parameters):
+        raise Rejected(-1128, "Combination of optional parameters invalid.")
+    period = read_period(parameters, exchange.now_ms())
+    limit = parameters.limit(usual=500, most=1000)
+    fills = [
+        fill
+        for fill in exchange.engine.fills(symbol)
+        if (fill.trade_id >= first if first is not None else period.holds(fill.traded_at))
+    ]
+    is_anchored = first is not None or period.is_given
+    return [render_fill(fill) for fill in (fills[:limit] if is_anchored else fills[-limit:])]
+
+
+def _incomes(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_optional_symbol(parameters, exchange.market.symbols)
+    kind = parameters.optional("incomeType")
+    period = read_period(parameters, exchange.now_ms())
+    limit = parameters.limit(usual=100, most=1000)
+    found = [
+        each
+        for each in exchange.engine.incomes()
+        if symbol in (None, each.symbol) and kind in (None, each.type) and period.holds(each.at)
+    ]
+    chosen = found[:limit] if period.is_given else found[-limit:]
+    trades = [exchange.account.trade_of(each) for each in chosen]
+    return [render_income(each, trade.trade_id if trade else None) for each, trade in zip(chosen, trades, strict=True)]
+
+
+def _brackets(exchange: SandboxExchange, parameters: Parameters) -> object:
+    symbol = read_optional_symbol(parameters, exchange.market.symbols)
+    if symbol is not None:
+        return _bracket_table(exchange, symbol)
+    return [_bracket_table(exchange, each) for each in exchange.market.symbols]
+
+
+def _bracket_table(exchange: SandboxExchange, symbol: str) -> Body:
+    brackets = exchange.market[symbol].listing.brackets
+    floors = [Decimal(0), *(bracket.notional_cap for bracket in brackets)]
+    rows = [
+        {
+            "bracket": place,
+            "initialLeverage": bracket.max_leverage,
+            "notionalCap": int(bracket.notional_cap),
+            "notionalFloor": int(floor),
+            "maintMarginRatio": float(bracket.maintenance_ratio),
+            "cum": float(deduction),
+        }
+        for place, (bracket, floor, deduction) in enumerate(
+            zip(brackets, floors, deductions(brackets), strict=False), start=1
+        )
+    ]
+    return {"symbol": symbol, "brackets": rows}
+
+
+def _adl_quantiles(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_optional_symbol(parameters, exchange.market.symbols)
+    return [_quantile(each) for each in exchange.account.positions(symbol) if each.quantity]
+
+
+def _quantile(report: PositionReport) -> Body:
+    """Nobody is auto-deleveraged here: everyone stands at the safe end of the queue."""
+    sides = ("LONG", "SHORT", "BOTH" if report.position_side is PositionSide.BOTH else "HEDGE")
+    return {"symbol": report.symbol, "adlQuantile": dict.fromkeys(sides, 0)}
+
+
+def _force_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_optional_symbol(parameters, exchange.market.symbols)
+    kind = parameters.optional("autoCloseType")
+    if kind not in (None, "LIQUIDATION", "ADL"):
+        raise Rejected(INVALID, "Data sent for parameter 'autoCloseType' is not valid.")
+    period = read_period(parameters, exchange.now_ms())
+    found = [
+        render_order(order, exchange.account.created_at(order))
+        for order in exchange.engine.force_orders()
+        if symbol in (None, order.symbol) and period.holds(exchange.account.created_at(order)) and kind != "ADL"
+    ]
+    return found[-parameters.limit(usual=50, most=100) :]
+
+
+def _commission_rate(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    costs = exchange.account.costs
+    return {
+        "symbol": symbol,
+        "makerCommissionRate": number(costs.maker_rate),
+        "takerCommissionRate": number(costs.taker_rate),
+    }
+
+
+def _create_key(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    return {"listenKey": exchange.listen_key.create(exchange.now_ms())}
+
+
+def _keep_key(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    exchange.listen_key.keep_alive(exchange.now_ms(), parameters.optional("listenKey"))
+    return {}
+
+
+def _close_key(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    exchange.close_listen_key()
+    return {}
+
+
+def _route(
+    method: str,
+    path: str,
+    action: Callable[[SandboxExchange, Parameters], object],
+    weight: Weight = 1,
+    *parameters: str,
+) -> Route:
+    return Route(method, (f"/fapi/{path}",), action, Security.SIGNED, weight, parameters)
+
+
+def _key_route(method: str, action: Callable[[SandboxExchange, Parameters], object]) -> Route:
+    """The document names no parameter, yet its own client sends the key along."""
+    return Route(method, ("/fapi/v1/listenKey",), action, Security.KEY, parameters=("listenKey",))
+
+
+ACCOUNT_ROUTES = (
+    _route("GET", "v1/positionSide/dual", _position_mode, 30),
+    _route("POST", "v1/positionSide/dual", _set_position_mode, 1, "dualSidePosition"),
+    _route("GET", "v1/multiAssetsMargin", _multi_assets_mode, 30),
+    _route("POST", "v1/multiAssetsMargin", _set_multi_assets_mode, 1, "multiAssetsMargin"),
+    _route("POST", "v1/leverage", _set_leverage, 1, "symbol", "leverage"),
+    _route("POST", "v1/marginType", _set_margin_type, 1, "symbol", "marginType"),
+    _route("POST", "v1/positionMargin", _change_margin, 1, "symbol", "positionSide", "amount", "type"),
+    _route("GET", "v1/positionMargin/history", _margin_history, 1, "symbol", "type", *_HISTORY),
+    Route("GET", ("/fapi/v1/positionRisk", "/fapi/v2/positionRisk"), _positions, Security.SIGNED, 5, ("symbol",)),
+    _route("GET", "v2/balance", _balances, 5),
+    Route("GET", ("/fapi/v2/account", "/fapi/v4/account"), _account, Security.SIGNED, 5),
+    _route("GET", "v1/userTrades", _trades, 5, "symbol", "fromId", *_HISTORY),
+    _route("GET", "v1/income", _incomes, 30, "symbol", "incomeType", *_HISTORY),
+    _route("GET", "v1/leverageBracket", _brackets, 1, "symbol"),
+    _route("GET", "v1/adlQuantile", _adl_quantiles, 5, "symbol"),
+    _route("GET", "v1/forceOrders", _force_orders, by_symbol(20, 50), "symbol", "autoCloseType", *_HISTORY),
+    _route("GET", "v1/commissionRate", _commission_rate, 20, "symbol"),
+    _key_route("POST", _create_key),
+    _key_route("PUT", _keep_key),
+    _key_route("DELETE", _close_key),
+)

@@ -1,0 +1,173 @@
+"""Market Data Endpoints."""
+
+from collections.abc import Callable
+
+from src.domain.errors import Rejected
+from src.exchange.wire import (
+    Body,
+    number,
+    render_book_ticker,
+    render_depth,
+    render_exchange_info,
+    render_premium_index,
+)
+from src.sandbox.candles import INTERVALS_MS
+from src.sandbox.exchange import SandboxExchange
+from src.sandbox.market import SymbolMarket
+from src.sandbox.market_wire import (
+    render_aggregate,
+    render_candle,
+    render_day,
+    render_price_ticker,
+    render_trade,
+)
+from src.sandbox.rest.order_parameters import read_optional_symbol, read_symbol
+from src.sandbox.rest.parameters import Parameters
+from src.sandbox.rest.routes import Route, by_symbol
+from src.sandbox.rest.security import Security
+
+_DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
+_USUAL_DEPTH = 500
+_HOUR_MS = 60 * 60 * 1000
+
+
+def _ping(_exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    return {}
+
+
+def _time(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    return {"serverTime": exchange.now_ms()}
+
+
+def _exchange_info(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    return render_exchange_info((each.instrument for each in exchange.market.symbols.values()), exchange.now_ms())
+
+
+def _depth(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    market = _market(exchange, parameters)
+    limit = parameters.optional_integer("limit") or _USUAL_DEPTH
+    if limit not in _DEPTH_WEIGHTS:
+        raise Rejected(-4021, f"'{limit}' is not valid depth limit.")
+    bids, asks = market.depth(limit)
+    return render_depth(bids, asks, market.update_id, market.quote.at)
+
+
+def _depth_weight(parameters: Parameters) -> int:
+    """The limit is judged by the route itself; a bad one costs as much as the usual."""
+    given = parameters.optional("limit") or ""
+    return _DEPTH_WEIGHTS.get(int(given) if given.isdecimal() else _USUAL_DEPTH, _DEPTH_WEIGHTS[_USUAL_DEPTH])
+
+
+def _trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    market = _market(exchange, parameters)
+    limit = parameters.limit(usual=500, most=1000)
+    first = parameters.optional_integer("fromId")
+    trades = [trade for trade in market.trades if first is None or trade.id >= first]
+    return [render_trade(trade) for trade in (trades[-limit:] if first is None else trades[:limit])]
+
+
+def _aggregate_trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    market = _market(exchange, parameters)
+    first = parameters.optional_integer("fromId")
+    since, until = _period(parameters, most_ms=_HOUR_MS)
+    limit = parameters.limit(usual=500, most=1000)
+    trades = [
+        trade
+        for trade in market.trades
+        if (first is None or trade.id >= first) and since <= trade.at <= (until if until is not None else trade.at)
+    ]
+    is_anchored = first is not None or since > 0
+    return [render_aggregate(trade) for trade in (trades[:limit] if is_anchored else trades[-limit:])]
+
+
+def _klines(exchange: SandboxExchange, parameters: Parameters) -> list[list[object]]:
+    market = _market(exchange, parameters)
+    interval = parameters.text("interval")
+    if interval not in INTERVALS_MS:
+        raise Rejected(-1120, "Invalid interval.")
+    since, until = _period(parameters)
+    limit = parameters.limit(usual=500, most=1500)
+    candles = [
+        candle
+        for candle in market.candles.of(interval)
+        if since <= candle.open_at <= (until if until is not None else candle.open_at)
+    ]
+    return [render_candle(candle) for candle in (candles[:limit] if since else candles[-limit:])]
+
+
+def _kline_weight(parameters: Parameters) -> int:
+    given = parameters.optional("limit") or ""
+    limit = int(given) if given.isdecimal() else 500
+    return next(weight for most, weight in ((100, 1), (500, 2), (1001, 5), (limit + 1, 10)) if limit < most)
+
+
+def _funding_rates(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_optional_symbol(parameters, exchange.market.symbols)
+    since, until = _period(parameters)
+    limit = parameters.limit(usual=100, most=1000)
+    rates = [
+        {"symbol": mark.symbol, "fundingRate": number(mark.funding_rate), "fundingTime": mark.at}
+        for mark in exchange.funding_history
+        if symbol in (None, mark.symbol) and since <= mark.at <= (until if until is not None else mark.at)
+    ]
+    return rates[:limit] if since else rates[-limit:]
+
+
+def _each(render: Callable[[SymbolMarket, int], Body]) -> Callable[[SandboxExchange, Parameters], object]:
+    """An answer about one symbol, or about all where none is named."""
+
+    def answer(exchange: SandboxExchange, parameters: Parameters) -> object:
+        symbol = read_optional_symbol(parameters, exchange.market.symbols)
+        if symbol is not None:
+            return render(exchange.market[symbol], exchange.now_ms())
+        return [render(market, exchange.now_ms()) for market in exchange.market.symbols.values()]
+
+    return answer
+
+
+def _market(exchange: SandboxExchange, parameters: Parameters) -> SymbolMarket:
+    return exchange.market[read_symbol(parameters, exchange.market.symbols)]
+
+
+def _period(parameters: Parameters, most_ms: int | None = None) -> tuple[int, int | None]:
+    since, until = parameters.optional_integer("startTime"), parameters.optional_integer("endTime")
+    if since is not None and until is not None:
+        if since > until:
+            raise Rejected(-1023, "Start time is greater than end time.")
+        if most_ms is not None and until - since > most_ms:
+            raise Rejected(-1127, f"More than {most_ms // _HOUR_MS} hours between startTime and endTime.")
+    return since or 0, until
+
+
+def _get(name: str, action: Callable[[SandboxExchange, Parameters], object], *parameters: str) -> Route:
+    return Route("GET", (f"/fapi/v1/{name}",), action, parameters=parameters)
+
+
+_PERIOD = ("startTime", "endTime", "limit")
+MARKET_ROUTES = (
+    _get("ping", _ping),
+    _get("time", _time),
+    _get("exchangeInfo", _exchange_info),
+    Route("GET", ("/fapi/v1/depth",), _depth, weight=_depth_weight, parameters=("symbol", "limit")),
+    _get("trades", _trades, "symbol", "limit"),
+    Route("GET", ("/fapi/v1/historicalTrades",), _trades, Security.KEY, 20, ("symbol", "limit", "fromId")),
+    Route("GET", ("/fapi/v1/aggTrades",), _aggregate_trades, weight=20, parameters=("symbol", "fromId", *_PERIOD)),
+    Route("GET", ("/fapi/v1/klines",), _klines, weight=_kline_weight, parameters=("symbol", "interval", *_PERIOD)),
+    _get("premiumIndex", _each(lambda market, _at: render_premium_index(market.mark)), "symbol"),
+    _get("fundingRate", _funding_rates, "symbol", *_PERIOD),
+    Route("GET", ("/fapi/v1/ticker/24hr",), _each(render_day), weight=by_symbol(1, 40), parameters=("symbol",)),
+    Route(
+        "GET",
+        ("/fapi/v1/ticker/price",),
+        _each(lambda market, _at: render_price_ticker(market)),
+        weight=by_symbol(1, 2),
+        parameters=("symbol",),
+    ),
+    Route(
+        "GET",
+        ("/fapi/v1/ticker/bookTicker",),
+        _each(lambda market, _at: render_book_ticker(market.quote)),
+        weight=by_symbol(1, 2),
+        parameters=("symbol",),
+    ),
+)

@@ -1,0 +1,162 @@
+"""New Order's parameters, which of them each type needs, and the code that answers each mistake."""
+
+import re
+from collections.abc import Iterable
+from decimal import Decimal
+
+from src.domain.enums import OrderType, PositionSide, Side, TimeInForce, WorkingType
+from src.domain.errors import Rejected
+from src.domain.instrument import Price, Quantity
+from src.domain.orders import OrderRequest
+from src.exchange.wire import Refusal
+from src.sandbox.rest.parameters import MANDATORY, Parameters, rejected
+
+NEW_ORDER = (
+    "symbol",
+    "side",
+    "positionSide",
+    "type",
+    "timeInForce",
+    "quantity",
+    "reduceOnly",
+    "price",
+    "newClientOrderId",
+    "stopPrice",
+    "closePosition",
+    "activationPrice",
+    "callbackRate",
+    "workingType",
+    "priceProtect",
+    "newOrderRespType",
+)
+_CLIENT_ID = re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$")
+_RESPONSE_TYPES = ("ACK", "RESULT")
+_BAD_SYMBOL = Refusal(-1121, "Invalid symbol.")
+_BAD_SIDE = Refusal(-1117, "Invalid side.")
+_BAD_TYPE = Refusal(-1116, "Invalid orderType.")
+_BAD_TIME_IN_FORCE = Refusal(-1115, "Invalid timeInForce.")
+_BAD_POSITION_SIDE = Refusal(-4060, "Invalid position side.")
+_BAD_WORKING_TYPE = Refusal(-4031, "Invalid parameter working type.")
+_QUANTITY_BESIDE_CLOSE = Refusal(-4137, "Quantity must be zero with closePosition equals true")
+_UNSUPPORTED = Refusal(-1020, "This operation is not supported.")
+
+_T = OrderType
+_NEEDED: dict[OrderType, tuple[str, ...]] = {
+    _T.LIMIT: ("timeInForce", "quantity", "price"),
+    _T.MARKET: ("quantity",),
+    _T.STOP: ("quantity", "price", "stopPrice"),
+    _T.TAKE_PROFIT: ("quantity", "price", "stopPrice"),
+    _T.STOP_MARKET: ("stopPrice",),
+    _T.TAKE_PROFIT_MARKET: ("stopPrice",),
+    _T.TRAILING_STOP_MARKET: ("callbackRate",),
+}
+"""Additional mandatory parameters based on type."""
+_MEANINGLESS: dict[OrderType, tuple[str, ...]] = {
+    _T.LIMIT: ("stopPrice", "activationPrice", "callbackRate"),
+    _T.MARKET: ("price", "timeInForce", "stopPrice", "activationPrice", "callbackRate"),
+    _T.STOP: ("activationPrice", "callbackRate"),
+    _T.TAKE_PROFIT: ("activationPrice", "callbackRate"),
+    _T.STOP_MARKET: ("price", "activationPrice", "callbackRate"),
+    _T.TAKE_PROFIT_MARKET: ("price", "activationPrice", "callbackRate"),
+    _T.TRAILING_STOP_MARKET: ("price", "stopPrice"),
+}
+_CLOSING = (_T.STOP_MARKET, _T.TAKE_PROFIT_MARKET)
+
+
+def read_new_order(parameters: Parameters, symbols: Iterable[str], hedge_mode: bool) -> OrderRequest:
+    """The order that is asked for; raises Rejected with the documented code. Its id is empty where none was sent."""
+    symbol = read_symbol(parameters, symbols)
+    side = parameters.word("side", Side, _BAD_SIDE)
+    order_type = parameters.word("type", OrderType, _BAD_TYPE)
+    if order_type is OrderType.TRAILING_STOP_MARKET:
+        raise rejected(_UNSUPPORTED)  # the engine holds no trailing stops: better refused than kept and never triggered
+    closing = parameters.optional_truth("closePosition")
+    _check_combination(parameters, order_type, closing, hedge_mode)
+    check_response_type(parameters)
+    return OrderRequest(
+        client_order_id=_client_id(parameters),
+        symbol=symbol,
+        side=side,
+        position_side=read_position_side(parameters),
+        type=order_type,
+        quantity=None if closing else Quantity(parameters.decimal("quantity")),
+        price=_price(parameters.optional_decimal("price")),
+        stop_price=_price(parameters.optional_decimal("stopPrice")),
+        time_in_force=parameters.optional_word("timeInForce", _time_in_force, _BAD_TIME_IN_FORCE),
+        reduce_only=parameters.optional_truth("reduceOnly"),
+        close_position=closing,
+        working_type=parameters.optional_word("workingType", WorkingType, _BAD_WORKING_TYPE),
+        price_protect=parameters.optional_truth("priceProtect"),
+    )
+
+
+def read_symbol(parameters: Parameters, symbols: Iterable[str]) -> str:
+    symbol = parameters.text("symbol")
+    if symbol not in symbols:
+        raise rejected(_BAD_SYMBOL)
+    return symbol
+
+
+def read_optional_symbol(parameters: Parameters, symbols: Iterable[str]) -> str | None:
+    return read_symbol(parameters, symbols) if parameters.optional("symbol") is not None else None
+
+
+def read_position_side(parameters: Parameters) -> PositionSide:
+    """BOTH where it is left out."""
+    return parameters.optional_word("positionSide", PositionSide, _BAD_POSITION_SIDE) or PositionSide.BOTH
+
+
+def check_response_type(parameters: Parameters) -> bool:
+    """Whether the final state is asked for (newOrderRespType RESULT)."""
+    wanted = parameters.optional("newOrderRespType")
+    if wanted not in (None, *_RESPONSE_TYPES):
+        raise Rejected(-1136, "Invalid newOrderRespType.")
+    return wanted == "RESULT"
+
+
+def _check_combination(parameters: Parameters, order_type: OrderType, closing: bool, hedge_mode: bool) -> None:
+    for name in _MEANINGLESS[order_type]:
+        parameters.forbid(name)
+    if hedge_mode:
+        parameters.forbid("reduceOnly")
+    if closing:
+        _check_closing(parameters, order_type)
+    needed = _NEEDED[order_type] if closing or order_type not in _CLOSING else ("quantity", *_NEEDED[order_type])
+    for name in needed:
+        parameters.text(name)
+
+
+def _check_closing(parameters: Parameters, order_type: OrderType) -> None:
+    """closePosition is for STOP_MARKET and TAKE_PROFIT_MARKET, without quantity and reduceOnly (New Order)."""
+    if order_type not in _CLOSING:
+        parameters.forbid("closePosition")
+    if "quantity" in parameters:
+        raise rejected(_QUANTITY_BESIDE_CLOSE)
+    parameters.forbid("reduceOnly")
+
+
+def _client_id(parameters: Parameters) -> str:
+    if "newClientOrderId" not in parameters:
+        return ""
+    text = parameters.optional("newClientOrderId") or ""
+    if not _CLIENT_ID.match(text):
+        raise Rejected(-4015, "Client order id is not valid.")
+    return text
+
+
+def _price(value: Decimal | None) -> Price | None:
+    return None if value is None else Price(value)
+
+
+def _time_in_force(text: str) -> TimeInForce:
+    """HIDDEN rests like GTC: nobody but us sees the book anyway."""
+    return TimeInForce.GTC if text == "HIDDEN" else TimeInForce(text)
+
+
+def read_order_ids(parameters: Parameters) -> tuple[int | None, str | None]:
+    """Number and client id, one of which must be sent (-1102): never "the first order found"."""
+    order_id, client_id = parameters.optional_integer("orderId"), parameters.optional("origClientOrderId")
+    if order_id is None and client_id is None:
+        reason = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"
+        raise Rejected(MANDATORY, reason)
+    return order_id, client_id

@@ -1,0 +1,175 @@
+"""Orders: place, ask, cancel, alone and in batches (Account/Trades Endpoints)."""
+
+import json
+from collections.abc import Callable
+from decimal import Decimal
+from typing import TypeVar, cast
+
+from src.domain.errors import Rejected
+from src.domain.orders import OrderUpdate
+from src.exchange.wire import Body, Refusal, render_order, render_refusal
+from src.sandbox.exchange import SandboxExchange
+from src.sandbox.rest.order_parameters import (
+    NEW_ORDER,
+    read_new_order,
+    read_optional_symbol,
+    read_order_ids,
+    read_symbol,
+)
+from src.sandbox.rest.parameters import INVALID, MANDATORY, Parameters
+from src.sandbox.rest.periods import read_period
+from src.sandbox.rest.routes import Route, by_symbol
+from src.sandbox.rest.security import Security
+
+Asked = TypeVar("Asked")
+_MOST_BATCHED = 5
+_MOST_CANCELLED = 10
+_NO_SUCH_ORDER = -2013
+_IDS = ("symbol", "orderId", "origClientOrderId")
+
+
+def _place(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    request = read_new_order(parameters, exchange.market.symbols, exchange.engine.hedge_mode)
+    return _shown(exchange, exchange.account.submit(request))
+
+
+def _place_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    """Each order is judged alone; answers come in the order asked (Place Multiple Orders)."""
+    orders = _list(parameters, "batchOrders")
+    if not 1 <= len(orders) <= _MOST_BATCHED:
+        raise Rejected(-4082, f"Invalid number of batch place orders: {len(orders)}.")
+    if not all(isinstance(order, dict) for order in orders):
+        raise Rejected(INVALID, "Data sent for parameter 'batchOrders' is not valid.")
+    return [_refusal_or(_place_one, exchange, cast(dict[str, object], order)) for order in orders]
+
+
+def _place_one(exchange: SandboxExchange, order: dict[str, object]) -> Body:
+    parameters = Parameters({name: _text(value) for name, value in order.items() if value is not None})
+    parameters.expect_only(NEW_ORDER)
+    return _place(exchange, parameters)
+
+
+def _text(value: object) -> str:
+    """A batch may hold numbers and truths where a query string holds words."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _query(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    return _shown(exchange, _find(exchange, parameters))
+
+
+def _query_open(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    order = _find(exchange, parameters)
+    if order.status.is_terminal:
+        raise Rejected(_NO_SUCH_ORDER, "Order does not exist.")
+    return _shown(exchange, order)
+
+
+def _find(exchange: SandboxExchange, parameters: Parameters) -> OrderUpdate:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    return exchange.account.find(symbol, *read_order_ids(parameters))
+
+
+def _open_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_optional_symbol(parameters, exchange.market.symbols)
+    return [_shown(exchange, order) for order in exchange.engine.open_orders(symbol)]
+
+
+def _all_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    first = parameters.optional_integer("orderId")
+    period = read_period(parameters, exchange.now_ms())
+    limit = parameters.limit(usual=500, most=1000)
+    orders = [
+        order
+        for order in exchange.account.all_orders(symbol)
+        if (order.order_id >= first if first is not None else period.holds(exchange.account.created_at(order)))
+    ]
+    chosen = orders[:limit] if first is not None or period.is_given else orders[-limit:]
+    return [_shown(exchange, order) for order in chosen]
+
+
+def _cancel(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    return _shown(exchange, exchange.account.cancel(symbol, *read_order_ids(parameters)))
+
+
+def _cancel_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    numbers = _list(parameters, "orderIdList") if "orderIdList" in parameters else []
+    names = _list(parameters, "origClientOrderIdList") if "origClientOrderIdList" in parameters else []
+    if not numbers and not names:
+        reason = "Param 'origClientOrderIdList' or 'orderIdList' must be sent, but both were empty/null!"
+        raise Rejected(MANDATORY, reason)
+    if len(numbers) > _MOST_CANCELLED or len(names) > _MOST_CANCELLED:
+        raise Rejected(-4032, "Exceed maximum cancel order size.")
+    if not all(type(each) is int for each in numbers) or not all(isinstance(each, str) for each in names):
+        raise Rejected(INVALID, "Data sent for parameter 'orderIdList' is not valid.")
+    asked = [(symbol, cast(int, number), None) for number in numbers]
+    named = [(symbol, None, cast(str, name)) for name in names]
+    return [_refusal_or(_cancel_one, exchange, each) for each in asked or named]
+
+
+def _cancel_one(exchange: SandboxExchange, asked: tuple[str, int | None, str | None]) -> Body:
+    return _shown(exchange, exchange.account.cancel(*asked))
+
+
+def _cancel_all(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    exchange.account.cancel_all(read_symbol(parameters, exchange.market.symbols))
+    return {"code": 200, "msg": "The operation of cancel all open order is done."}
+
+
+def _count_down(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    span_ms = parameters.integer("countdownTime")
+    if span_ms < 0:
+        raise Rejected(INVALID, "Data sent for parameter 'countdownTime' is not valid.")
+    exchange.account.count_down(symbol, span_ms)
+    return {"symbol": symbol, "countdownTime": str(span_ms)}
+
+
+def _refusal_or(action: Callable[[SandboxExchange, Asked], Body], exchange: SandboxExchange, asked: Asked) -> Body:
+    try:
+        return action(exchange, asked)
+    except Rejected as refusal:
+        return render_refusal(Refusal(refusal.code, refusal.reason))
+
+
+def _list(parameters: Parameters, name: str) -> list[object]:
+    """A JSON array; its numbers stay exact."""
+    try:
+        value = json.loads(parameters.text(name), parse_float=Decimal)
+    except (ValueError, RecursionError):
+        value = None
+    if not isinstance(value, list):
+        raise Rejected(INVALID, f"Data sent for parameter '{name}' is not valid.")
+    return value
+
+
+def _shown(exchange: SandboxExchange, order: OrderUpdate) -> Body:
+    return render_order(order, exchange.account.created_at(order))
+
+
+def _route(method: str, name: str, action: Callable[[SandboxExchange, Parameters], object], *parameters: str) -> Route:
+    return Route(method, (f"/fapi/v1/{name}",), action, Security.SIGNED, parameters=parameters)
+
+
+ORDER_ROUTES = (
+    Route("POST", ("/fapi/v1/order",), _place, Security.SIGNED, parameters=NEW_ORDER, orders=1),
+    Route("POST", ("/fapi/v1/batchOrders",), _place_batch, Security.SIGNED, 5, ("batchOrders",), orders=1),
+    _route("GET", "order", _query, *_IDS),
+    _route("DELETE", "order", _cancel, *_IDS),
+    _route("DELETE", "batchOrders", _cancel_batch, "symbol", "orderIdList", "origClientOrderIdList"),
+    _route("DELETE", "allOpenOrders", _cancel_all, "symbol"),
+    _route("GET", "openOrder", _query_open, *_IDS),
+    Route("GET", ("/fapi/v1/openOrders",), _open_orders, Security.SIGNED, by_symbol(1, 40), ("symbol",)),
+    Route(
+        "GET",
+        ("/fapi/v1/allOrders",),
+        _all_orders,
+        Security.SIGNED,
+        5,
+        ("symbol", "orderId", "startTime", "endTime", "limit"),
+    ),
+    Route("POST", ("/fapi/v1/countdownCancelAll",), _count_down, Security.SIGNED, 10, ("symbol", "countdownTime")),
+)

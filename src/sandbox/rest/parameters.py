@@ -1,0 +1,145 @@
+"""The parameters of a request, read strictly; every refusal carries its documented code (Error Codes, 11xx)."""
+
+from collections.abc import Callable, Iterable, Mapping
+from decimal import Decimal, InvalidOperation
+from enum import StrEnum
+from typing import TypeVar
+from urllib.parse import parse_qsl
+
+from src.domain.errors import Rejected
+from src.exchange.wire import Refusal
+
+ILLEGAL_CHARACTERS = -1100
+TOO_MANY = -1101
+MANDATORY = -1102
+UNREAD = -1104
+EMPTY = -1105
+NOT_REQUIRED = -1106
+INVALID = -1130
+
+Word = TypeVar("Word", bound=StrEnum)
+_LARGEST_LONG = 2**63 - 1
+
+
+def rejected(refusal: Refusal) -> Rejected:
+    """A fresh exception for a refusal: one that is kept and raised again would drag its old traces along."""
+    return Rejected(refusal.code, refusal.message)
+
+
+class Parameters:
+    """Query string and body of one request; where both name a parameter, the query string counts."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+
+    @classmethod
+    def parse(cls, query: str, body: str) -> "Parameters":
+        """Raises Rejected -1101 where one of the two names a parameter twice."""
+        return cls({**_pairs(body), **_pairs(query)})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._values
+
+    def expect_only(self, names: Iterable[str]) -> None:
+        """Refuse parameters the endpoint does not know (-1104)."""
+        known = sum(name in self._values for name in set(names))
+        if known < len(self._values):
+            sent = len(self._values)
+            reason = f"Not all sent parameters were read; read '{known}' parameter(s) but was sent '{sent}'."
+            raise Rejected(UNREAD, reason)
+
+    def text(self, name: str) -> str:
+        """A mandatory parameter."""
+        value = self._values.get(name)
+        if not value:
+            raise Rejected(MANDATORY, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
+        return value
+
+    def optional(self, name: str) -> str | None:
+        """A parameter that may be left out, but not sent empty."""
+        if self._values.get(name) == "":
+            raise Rejected(EMPTY, f"Parameter '{name}' was empty.")
+        return self._values.get(name)
+
+    def integer(self, name: str) -> int:
+        return self._whole(name, self.text(name))
+
+    def optional_integer(self, name: str) -> int | None:
+        value = self.optional(name)
+        return None if value is None else self._whole(name, value)
+
+    def decimal(self, name: str) -> Decimal:
+        return self._number(name, self.text(name))
+
+    def optional_decimal(self, name: str) -> Decimal | None:
+        value = self.optional(name)
+        return None if value is None else self._number(name, value)
+
+    def truth(self, name: str) -> bool:
+        return self._claim(name, self.text(name))
+
+    def optional_truth(self, name: str) -> bool:
+        """False where it is left out."""
+        value = self.optional(name)
+        return value is not None and self._claim(name, value)
+
+    def word(self, name: str, vocabulary: Callable[[str], Word], refusal: Refusal) -> Word:
+        """A mandatory word of a closed vocabulary, else ``refusal``."""
+        return _word(self.text(name), vocabulary, refusal)
+
+    def optional_word(self, name: str, vocabulary: Callable[[str], Word], refusal: Refusal) -> Word | None:
+        value = self.optional(name)
+        return None if value is None else _word(value, vocabulary, refusal)
+
+    def forbid(self, name: str) -> None:
+        """Refuse a parameter that has no meaning beside the others (-1106)."""
+        if name in self._values:
+            raise Rejected(NOT_REQUIRED, f"Parameter '{name}' sent when not required.")
+
+    def limit(self, usual: int, most: int) -> int:
+        """How many entries are asked for."""
+        limit = self.optional_integer("limit")
+        if limit is not None and not 1 <= limit <= most:
+            raise Rejected(INVALID, "Data sent for parameter 'limit' is not valid.")
+        return usual if limit is None else limit
+
+    def _whole(self, name: str, text: str) -> int:
+        sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
+        if not (digits.isascii() and digits.isdigit()):
+            raise Rejected(ILLEGAL_CHARACTERS, _illegal(name, "^-?[0-9]+$"))
+        if int(digits) > _LARGEST_LONG:
+            raise Rejected(INVALID, f"Data sent for parameter '{name}' is not valid.")
+        return sign * int(digits)
+
+    def _number(self, name: str, text: str) -> Decimal:
+        try:
+            value = Decimal(text) if text.isascii() and "_" not in text else Decimal("NaN")
+        except InvalidOperation:
+            value = Decimal("NaN")
+        if not value.is_finite() or abs(value.adjusted()) > 30:
+            raise Rejected(ILLEGAL_CHARACTERS, _illegal(name, "^-?[0-9]+(\\.[0-9]+)?$"))
+        return value
+
+    def _claim(self, name: str, text: str) -> bool:
+        if text.lower() not in ("true", "false"):
+            raise Rejected(INVALID, f"Data sent for parameter '{name}' is not valid.")
+        return text.lower() == "true"
+
+
+def _pairs(text: str) -> dict[str, str]:
+    pairs = parse_qsl(text, keep_blank_values=True)
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise Rejected(TOO_MANY, "Duplicate values for a parameter detected.")
+    return values
+
+
+def _word(text: str, vocabulary: Callable[[str], Word], refusal: Refusal) -> Word:
+    try:
+        return vocabulary(text)
+    except ValueError:
+        raise rejected(refusal) from None
+
+
+def _illegal(name: str, legal: str) -> str:
+    return f"Illegal characters found in parameter '{name}'; legal range is '{legal}'."

@@ -1,0 +1,16 @@
+"""Which symbols are listed, and what moves them."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from src.sandbox.catalogue import Listing, load_catalogue
+from src.sandbox.source import Source, StillSource
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A market to be run. By default the catalogue, standing still."""
+
+    listings: Mapping[str, Listing] = field(default_factory=load_catalogue)
+    make_source: Callable[[int], Source] = lambda _started_at: StillSource()
+    """Makes the source when the market starts, at an instant in ms UTC."""

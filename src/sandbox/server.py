@@ -1,0 +1,207 @@
+"""The sandbox as a program and as an object: REST on one port, streams on another, a market that moves.
+
+One lock guards everything: market, engine, records, limits. Whoever changes or reads the exchange holds it (REST
+workers for a request, the market thread for a step), and events are handed to the streams while it is held, so that
+they leave in the order they happened. The work under it takes microseconds; a queue per owner would make every REST
+answer wait for a second thread.
+"""
+
+import errno
+import logging
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from waitress.server import create_server
+
+from src.domain.clock import Clock, SystemClock
+from src.domain.errors import ConfigError
+from src.sandbox.exchange import SandboxExchange
+from src.sandbox.faults import Faults
+from src.sandbox.key_file import write_key_file
+from src.sandbox.keys import Keys
+from src.sandbox.options import Options, make_script, parse_options
+from src.sandbox.pulse import Pulse
+from src.sandbox.rest.app import create_app, dropping
+from src.sandbox.script import Script
+from src.sandbox.status import progress_line
+from src.sandbox.streams import StreamLimits, StreamServer
+from src.utils.log import set_up_logging
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIApplication
+
+log = logging.getLogger(__name__)
+
+Opened = TypeVar("Opened")
+_HOST = "127.0.0.1"
+_REST_THREADS = 8
+_WRONG_OPTIONS = 2
+_LOOK_EVERY_S = 0.25
+
+
+class SandboxServer:
+    """A local exchange. Without a script its market stands still until a test moves it.
+
+    With a ``home``, the keys and addresses are written to ``<home>/.env`` once both ports answer.
+    """
+
+    def __init__(
+        self,
+        home: Path | None = None,
+        script: Script | None = None,
+        clock: Clock | None = None,
+        *,
+        rest_port: int = 0,
+        ws_port: int = 0,
+        allow_faults: bool = True,
+        stream_limits: StreamLimits | None = None,
+        on_failure: Callable[[], None] = lambda: None,
+    ) -> None:
+        self._home = home
+        self._script = script or Script()
+        self._ports = (rest_port, ws_port)
+        clock = clock or SystemClock()
+        keys = Keys(secrets.token_hex(32), secrets.token_hex(32))
+        faults = Faults()
+        self._streams = StreamServer(faults, stream_limits)
+        self.exchange = SandboxExchange(self._script.listings, clock, keys, faults, self._streams)
+        self._app = dropping(create_app(self.exchange, allow_faults=allow_faults))
+        self._pulse = Pulse(self.exchange, self._fail)
+        self._on_failure = on_failure
+        self.has_failed = False
+        self._rest_thread: threading.Thread | None = None
+
+    def _fail(self) -> None:
+        self.has_failed = True
+        self._on_failure()
+
+    @property
+    def api_key(self) -> str:
+        return self.exchange.keys.api_key
+
+    @property
+    def api_secret(self) -> str:
+        return self.exchange.keys.api_secret
+
+    @property
+    def base_url(self) -> str:
+        return f"http://{_HOST}:{self._rest.effective_port}"
+
+    @property
+    def ws_url(self) -> str:
+        return f"ws://{_HOST}:{self._streams.port}"
+
+    @property
+    def faults(self) -> Faults:
+        return self.exchange.faults
+
+    def start(self) -> None:
+        """Open both ports and let the market run; raises ConfigError where a port is busy."""
+        rest_port, ws_port = self._ports
+        self._rest = _opened(rest_port, lambda: _rest_server(self._app, rest_port))
+        try:
+            _opened(ws_port, lambda: self._streams.start(ws_port))
+        except ConfigError:
+            self._rest.close()
+            raise
+        self._rest_thread = threading.Thread(target=self._rest.run, name="sandbox-rest", daemon=True)
+        self._rest_thread.start()
+        self.exchange.source = self._script.make_source(self.exchange.now_ms())
+        self._pulse.start()
+        if self._home is not None:
+            write_key_file(self._home, self.exchange.keys, self.base_url, self.ws_url)
+
+    def stop(self) -> None:
+        """End everything within two seconds."""
+        self._pulse.stop()
+        self._streams.stop()
+        if self._rest_thread is not None:
+            self._rest.close()
+            self._rest_thread.join(1)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.stop()
+
+
+def _rest_server(app: "WSGIApplication", port: int) -> Any:
+    return create_server(
+        app,
+        host=_HOST,
+        port=port,
+        threads=_REST_THREADS,
+        ident=None,
+        log_socket_errors=False,  # a reply that a fault drops is raised as one
+        clear_untrusted_proxy_headers=True,
+    )
+
+
+def _opened(port: int, open_port: Callable[[], Opened]) -> Opened:
+    try:
+        return open_port()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise ConfigError(f"Port {port} is busy: another program listens there; choose another one.") from error
+        raise ConfigError(f"The sandbox cannot listen on port {port}: {error.strerror}.") from error
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run until a signal comes. 0 after one, 2 where options, recording or ports are wrong, 1 for a failure."""
+    options = parse_options(arguments)
+    try:
+        script = make_script(options)
+        options.home.mkdir(parents=True, exist_ok=True)
+        set_up_logging("sandbox", options.home / "logs")
+        return _run(options, script)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+    except OSError as error:
+        print(f"{options.home} cannot be used: {error.strerror}", file=sys.stderr)
+    return _WRONG_OPTIONS
+
+
+def _run(options: Options, script: Script) -> int:
+    ended = threading.Event()
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        ended.set()
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), end)
+    server = SandboxServer(
+        options.home,
+        script,
+        rest_port=options.rest_port,
+        ws_port=options.ws_port,
+        allow_faults=options.allow_faults,
+        on_failure=ended.set,
+    )
+    with server:
+        print(f"sandbox ready rest={server.base_url} ws={server.ws_url}", flush=True)
+        _report(server.exchange, ended)
+    return 1 if server.has_failed else 0
+
+
+def _report(exchange: SandboxExchange, ended: threading.Event) -> None:
+    """Tell how a replay goes until the program shall end."""
+    said = None
+    while not ended.wait(_LOOK_EVERY_S):
+        progress = exchange.progress
+        line = None if progress is None else progress_line(progress)
+        if line is not None and line != said:
+            print(line, flush=True)
+            said = line
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,64 @@
+"""Names of market streams: ``btcusdt@depth5@100ms``, ``!markPrice@arr@1s`` (Websocket Market Streams)."""
+
+import re
+from dataclasses import dataclass
+
+from src.sandbox.candles import INTERVALS_MS
+
+_DEPTH = re.compile(r"^depth(5|10|20)(?:@(100|250|500)ms)?$")
+_MARK = re.compile(r"^markPrice(?:@(1s))?$")
+_KLINE = re.compile(r"^kline_(\w+)$")
+_FAST_MARK_MS, _SLOW_MARK_MS = 1000, 3000
+_DEPTH_MS, _KLINE_MS = 250, 250
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """The best levels of a book."""
+
+    name: str
+    symbol: str
+    levels: int
+    every_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Mark prices; of all symbols where ``symbol`` is None."""
+
+    name: str
+    symbol: str | None
+    every_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Kline:
+    """The current candle."""
+
+    name: str
+    symbol: str
+    interval: str
+    every_ms: int = _KLINE_MS
+
+
+Periodic = Depth | Mark | Kline
+
+
+def parse_periodic(name: str) -> Periodic | None:
+    """What a periodic stream shows and how often; None for streams driven by events, and for unknown names."""
+    if name.startswith("!markPrice@arr"):
+        return Mark(name, None, _FAST_MARK_MS if name.endswith("@1s") else _SLOW_MARK_MS)
+    lower, _, kind = name.partition("@")
+    symbol = lower.upper()
+    if match := _DEPTH.match(kind):
+        return Depth(name, symbol, int(match[1]), int(match[2] or _DEPTH_MS))
+    if match := _MARK.match(kind):
+        return Mark(name, symbol, _FAST_MARK_MS if match[1] else _SLOW_MARK_MS)
+    match = _KLINE.match(kind)
+    return Kline(name, symbol, match[1]) if match and match[1] in INTERVALS_MS else None
+
+
+def event_streams(symbol: str, kind: str) -> tuple[str, str]:
+    """The stream of one symbol and the one of all symbols that carry the same event."""
+    every = {"forceOrder": "!forceOrder@arr", "bookTicker": "!bookTicker", "aggTrade": "!aggTrade"}[kind]
+    return f"{symbol.lower()}@{kind}", every
