@@ -50,10 +50,6 @@ class Deal:
     is_maker: bool
     at: int
 
-    @property
-    def notional(self) -> Decimal:
-        return self.price * self.quantity
-
 
 @dataclass(slots=True)
 class Account:
@@ -121,20 +117,24 @@ class Account:
             self.wallets[asset] = self.wallets.get(asset, ZERO) + amount
             self.incomes.append(Income(len(self.incomes) + 1, symbol, kind, asset, amount, at))
 
-    def trade(self, slot: Slot, asset: str, side: Side, deal: Deal) -> Decimal:
+    def occupy(self, slot: Slot, asset: str) -> Holding:
+        """What is held in a slot, to trade in; flat where nothing ever was."""
+        return self._known.setdefault(slot, Holding(Position(*slot), asset))
+
+    def trade(self, holding: Holding, side: Side, deal: Deal) -> Decimal:
         """Change a position by a deal and book what it realised, which is returned. The fee is not booked here."""
-        holding = self._known.setdefault(slot, Holding(Position(*slot), asset))
         before = holding.position
         after, profit = before.after(side, deal.quantity, deal.price)
         realized = booked(profit)
         holding.position, holding.updated_at = after, deal.at
-        if self.is_isolated(slot[0]):
+        if self.is_isolated(after.symbol):
             holding.isolated_margin = self._margin_after(holding, before, realized, deal.price)
+        slot = (after.symbol, after.position_side)
         if after.is_open:
             self._open[slot] = holding
         else:
             self._open.pop(slot, None)
-        self.book(asset, realized, "REALIZED_PNL", slot[0], deal.at)
+        self.book(holding.asset, realized, "REALIZED_PNL", after.symbol, deal.at)
         return realized
 
     def _margin_after(self, holding: Holding, before: Position, realized: Decimal, price: Decimal) -> Decimal:

@@ -4,7 +4,7 @@ It has no clock: every call names its instant ``at`` (ms UTC), which may not run
 ``Rejected`` has changed nothing.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
@@ -22,8 +22,8 @@ from src.engine.floor import EngineEvent, Floor
 from src.engine.liquidation import Liquidator
 from src.engine.live_orders import LiveOrder
 from src.engine.margin import DEFAULT_BRACKETS, Brackets, max_leverage
+from src.engine.matching import Levels
 
-Levels = Sequence[tuple[Decimal, Decimal]]
 BracketSource = Mapping[str, Brackets] | Callable[[str], Brackets] | None
 
 
@@ -52,9 +52,7 @@ class Engine:
 
     def on_depth(self, symbol: str, bids: Levels, asks: Levels, at: int) -> list[EngineEvent]:
         """The book, best first, in place of everything known of it."""
-        book = self._floor.book(symbol)
-        book.bids.show_levels(bids)
-        book.asks.show_levels(asks)
+        self._floor.book(symbol).show_depth(bids, asks)
         return self._rematch(symbol, at)
 
     def on_trade(self, symbol: str, price: Decimal, quantity: Decimal, at: int) -> list[EngineEvent]:
@@ -203,6 +201,10 @@ class Engine:
     def account(self, asset: str = "USDT") -> AccountSummary:
         """The account in totals of a quote asset; in multi-assets mode, of all dollars."""
         return equity.summarize(self._floor, asset)
+
+    def order_margin(self, asset: str = "USDT") -> Decimal:
+        """What the open orders bind on top of the positions, in a quote asset."""
+        return booked(equity.all_order_margin(self._floor, asset))
 
     def balances(self) -> tuple[Balance, ...]:
         return tuple(self._floor.account.balance(asset) for asset in self._floor.account.wallets)

@@ -108,12 +108,17 @@ def order_margin(floor: Floor, symbol: str, *further: Demand) -> Decimal:
     return (largest - held) / floor.account.terms(symbol).leverage
 
 
+def all_order_margin(floor: Floor, asset: str) -> Decimal:
+    """The same over all symbols that are settled in the pool of an asset."""
+    pool = floor.account.pool(asset)
+    symbols = (each for each in floor.orders.open_symbols if floor.instrument(each).quote_asset in pool)
+    return sum((order_margin(floor, each) for each in symbols), ZERO)
+
+
 def available(floor: Floor, asset: str) -> Decimal:
     """What new orders may bind; negative where positions already need more than there is."""
-    pool = floor.account.pool(asset)
     equity = cross_equity(floor, asset)
-    symbols = (each for each in floor.orders.open_symbols if floor.instrument(each).quote_asset in pool)
-    return equity.balance - equity.initial_margin - sum((order_margin(floor, each) for each in symbols), ZERO)
+    return equity.balance - equity.initial_margin - all_order_margin(floor, asset)
 
 
 def summarize(floor: Floor, asset: str) -> AccountSummary:

@@ -53,8 +53,6 @@ class Executor:
         if order.time_in_force is TimeInForce.FOK and sum((part.quantity for part in parts), ZERO) < order.remaining:
             return self.expire(order, at)
         for part in parts:
-            if not order.is_open:
-                break
             part.take()
             self._fill(order, part.price, part.quantity, at, is_maker=False)
         if order.is_open:
@@ -78,9 +76,8 @@ class Executor:
         for order in self._resting(symbol):
             self._let_queue_shrink(order, book)
             for part in known_parts(book.facing(order.side).within(order.price), self._wanted(order)):
-                if order.is_open:
-                    part.take()
-                    self._fill(order, order.price, part.quantity, at, is_maker=True)
+                part.take()
+                self._fill(order, order.price, part.quantity, at, is_maker=True)
 
     def match_trade(self, symbol: str, price: Decimal, quantity: Decimal, at: int) -> None:
         """Fill resting orders by a public trade."""
@@ -134,23 +131,20 @@ class Executor:
         commission = self._floor.costs.commission(price * quantity, is_maker=is_maker)
         self.fill(order, Deal(price, quantity, commission, is_maker, at))
 
-    def fill(self, order: LiveOrder, deal: Deal) -> Decimal:
-        """Book one execution and tell it: the order with its fill, then the account. Returns what it realised."""
+    def fill(self, order: LiveOrder, deal: Deal) -> None:
+        """Book one execution and tell it: the order with its fill, then the account."""
         account, request = self._floor.account, order.request
-        slot = (order.symbol, request.position_side)
         asset = self._floor.instrument(order.symbol).quote_asset
-        realized = account.trade(slot, asset, order.side, deal)
+        holding = account.occupy((order.symbol, request.position_side), asset)
+        realized = account.trade(holding, order.side, deal)
         kind = "INSURANCE_CLEAR" if order.is_forced else "COMMISSION"
         account.book(asset, -deal.commission, kind, order.symbol, deal.at)
         order.add_fill(deal.quantity, deal.price, deal.at)
         self._floor.orders.drop_ended(order)
         fill = self._record(order, deal, realized, asset)
         self._floor.events.append(order.told(fill))
-        holding = account.holding(*slot)
-        if holding is not None:
-            self._floor.events.append(account.told("ORDER", asset, deal.at, holding))
+        self._floor.events.append(account.told("ORDER", asset, deal.at, holding))
         self._expire_idle(order, deal.at)
-        return realized
 
     def _record(self, order: LiveOrder, deal: Deal, realized: Decimal, asset: str) -> Fill:
         fill = Fill(

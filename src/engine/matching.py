@@ -13,6 +13,9 @@ from src.domain.instrument import Instrument
 from src.domain.market import MarkPrice, Quote
 
 ZERO = Decimal(0)
+Levels = Sequence[tuple[Decimal, Decimal]]
+"""Prices and quantities, best first."""
+
 _LADDER_STEPS = 1_000
 
 
@@ -39,7 +42,10 @@ class Part:
 
 
 class BookSide:
-    """The bids or the asks, best first: the touch by every quote, the levels behind it by depth."""
+    """The bids or the asks, best first: the touch by every quote, the levels behind it by depth.
+
+    Those are known only while the touch they were told with stands: where it moved to, nobody told them yet.
+    """
 
     __slots__ = ("_behind", "_side", "_touch")
 
@@ -57,24 +63,20 @@ class BookSide:
         touch = self._touch
         if touch is not None and touch.price == price and touch.shown == quantity:
             return
+        if touch is None or touch.price != price:
+            self._behind = []
         self._touch = Level(price, quantity, quantity) if price > 0 and quantity > 0 else None
 
-    def show_levels(self, levels: Sequence[tuple[Decimal, Decimal]]) -> None:
+    def show_levels(self, levels: Levels) -> None:
         """Depth, best first; replaces everything but what we have taken of unchanged levels."""
         known = {level.price: level for level in self.levels()}
         fresh = [_renewed(known.get(price), price, quantity) for price, quantity in levels if quantity > 0]
         self._touch = fresh[0] if fresh else None
         self._behind = fresh[1:]
 
-    def levels(self) -> Iterator[Level]:
-        """Best first; levels that a newer quote has left in front of the touch are not told."""
-        touch = self._touch
-        if touch is None:
-            return
-        yield touch
-        for level in self._behind:
-            if self.is_worse(level.price, touch.price):
-                yield level
+    def levels(self) -> list[Level]:
+        """Best first."""
+        return [self._touch, *self._behind] if self._touch else []
 
     def is_worse(self, price: Decimal, other: Decimal) -> bool:
         """Farther from the market: lower for bids, higher for asks."""
@@ -105,7 +107,7 @@ def _renewed(level: Level | None, price: Decimal, quantity: Decimal) -> Level:
 class Book:
     """One symbol's market as it was last told."""
 
-    __slots__ = ("_traded_price", "asks", "bids", "funded_at", "instrument", "mark")
+    __slots__ = ("asks", "bids", "contract_price", "funded_at", "instrument", "mark")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
@@ -114,14 +116,30 @@ class Book:
         self.mark: MarkPrice | None = None
         self.funded_at = 0
         """The funding instant that was last settled."""
-        self._traded_price: Decimal | None = None
+        self.contract_price: Decimal | None = None
+        """The last trade, or the near side of a quote that has left it behind; at first the middle of a quote."""
 
     def show_quote(self, quote: Quote) -> None:
         self.bids.show_touch(quote.bid, quote.bid_quantity)
         self.asks.show_touch(quote.ask, quote.ask_quantity)
+        self._follow()
+
+    def show_depth(self, bids: Levels, asks: Levels) -> None:
+        self.bids.show_levels(bids)
+        self.asks.show_levels(asks)
+        self._follow()
 
     def show_trade(self, price: Decimal) -> None:
-        self._traded_price = price
+        self.contract_price = price
+
+    def _follow(self) -> None:
+        bid, ask, price = self.bids.best, self.asks.best, self.contract_price
+        if price is None:
+            self.contract_price = (bid + ask) / 2 if bid is not None and ask is not None else None
+        elif bid is not None and price < bid:
+            self.contract_price = bid
+        elif ask is not None and price > ask:
+            self.contract_price = ask
 
     def resting(self, side: Side) -> BookSide:
         """Where orders of this side rest."""
@@ -130,16 +148,6 @@ class Book:
     def facing(self, side: Side) -> BookSide:
         """Where orders of this side find their counterparts."""
         return self.resting(side.opposite)
-
-    @property
-    def contract_price(self) -> Decimal | None:
-        """The last trade, or the near side of a quote that has left it behind, or the middle of the quote."""
-        bid, ask, traded = self.bids.best, self.asks.best, self._traded_price
-        if traded is None:
-            return (bid + ask) / 2 if bid is not None and ask is not None else None
-        if bid is not None and traded < bid:
-            return bid
-        return ask if ask is not None and traded > ask else traded
 
     @property
     def mark_price(self) -> Decimal | None:
@@ -179,7 +187,7 @@ def market_parts(book: Book, side: Side, quantity: Decimal, bound: Decimal | Non
 
 def _ladder(book: Book, side: Side, slippage: Decimal) -> Iterator[tuple[Decimal, Decimal]]:
     """Levels past the known book; the n-th is n steps worse and holds n times all that is known."""
-    known = list(book.facing(side).levels())
+    known = book.facing(side).levels()
     if not known:
         return
     last, total = known[-1].price, sum((level.shown for level in known), ZERO)

@@ -74,6 +74,7 @@ def test_the_account_in_totals() -> None:
     assert account.initial_margin == 255
     assert account.maintenance_margin == D("25.5")
     assert account.available_balance == D("10099.99") - 255 - 245
+    assert rig.engine.order_margin() == 245
 
 
 def test_every_symbol_has_a_row_in_every_slot() -> None:

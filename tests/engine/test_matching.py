@@ -34,6 +34,13 @@ def test_an_order_takes_the_levels_in_turn_and_what_it_took_is_gone() -> None:
     assert known_parts(book.asks.within(D(101)), D(4)) == []
 
 
+def test_an_order_stops_taking_once_it_has_enough() -> None:
+    book = a_book()
+    book.asks.show_levels([(D(101), D(3)), (D(102), D(5))])
+
+    assert [part.price for part in known_parts(book.asks.within(D(200)), D(3))] == [101]
+
+
 def test_the_same_quote_again_brings_nothing_back_and_another_quantity_does() -> None:
     side = BookSide(Side.SELL)
     side.show_touch(D(101), D(3))
@@ -58,18 +65,20 @@ def test_the_same_depth_again_brings_nothing_back_either() -> None:
     assert [(level.price, level.left) for level in side.levels()] == [(D(101), D(0)), (D(102), D(4))]
 
 
-def test_levels_in_front_of_a_newer_touch_are_not_told() -> None:
+def test_levels_behind_a_touch_are_known_until_it_moves() -> None:
     side = BookSide(Side.SELL)
-    side.show_levels([(D(101), D(3)), (D(102), D(5)), (D(103), D(1))])
+    side.show_levels([(D(101), D(3)), (D(102), D(5))])
 
-    side.show_touch(D(102), D(4))
+    side.show_touch(D(101), D(4))
+    assert [(level.price, level.shown) for level in side.levels()] == [(D(101), D(4)), (D(102), D(5))]
 
-    assert [(level.price, level.shown) for level in side.levels()] == [(D(102), D(4)), (D(103), D(1))]
+    side.show_touch(D(90), D(4))
+    assert [(level.price, level.shown) for level in side.levels()] == [(D(90), D(4))]
 
 
 def test_a_side_where_nobody_stands_gives_nothing() -> None:
     book = a_book(ask="0", ask_quantity="0")
-    book.bids.show_levels([])
+    book.show_depth([], [])
 
     assert book.asks.best is None
     assert taken(book, "1") == []
@@ -115,12 +124,19 @@ def test_the_contract_price_is_the_last_trade_unless_the_quote_has_left_it_behin
     book = a_book()
     assert book.contract_price == D("100.5")
 
-    book.show_trade(D("100.2"))
-    assert book.contract_price == D("100.2")
-    book.show_trade(D(90))
-    assert book.contract_price == 100
-    book.show_trade(D(110))
-    assert book.working_price(WorkingType.CONTRACT_PRICE) == 101
+    for traded, told in (("100.2", "100.2"), ("90", "100"), ("110", "101")):
+        book.show_trade(D(traded))
+        assert book.contract_price == D(traded)
+        book.show_depth([(D(100), D(1))], [(D(101), D(1))])
+        assert book.working_price(WorkingType.CONTRACT_PRICE) == D(told)
+
+
+def test_a_price_that_was_known_stays_known_without_a_quote() -> None:
+    book = a_book()
+
+    book.show_depth([], [])
+
+    assert book.contract_price == D("100.5")
 
 
 def test_without_a_mark_the_contract_price_stands_for_it() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from src.domain.enums import OrderStatus, OrderType, Side, TimeInForce, WorkingType
 from tests.builders import an_instrument
-from tests.engine.rig import BTC, D, Rig, orders_in, statuses
+from tests.engine.rig import BTC, ETH, D, Rig, orders_in, statuses
 
 S = OrderStatus
 CLOSE = {"close_position": True, "quantity": None, "side": Side.SELL}
@@ -87,22 +87,13 @@ def test_price_protection_withholds_a_stop_while_mark_and_contract_price_are_apa
     assert rig.status(stop) is S.FILLED
 
 
-def test_price_protection_waits_for_both_prices() -> None:
+@pytest.mark.parametrize("working_type", list(WorkingType))
+def test_without_a_contract_price_nothing_is_met_that_depends_on_it(working_type: WorkingType) -> None:
     rig = Rig()
-    order = a_stop(rig, working_type=WorkingType.MARK_PRICE, price_protect=True)
-    rig.quote(0, 0, "0", "0")
+    rig.mark(50_000, ETH)
+    order = a_stop(rig, symbol=ETH, working_type=working_type, price_protect=True)
 
-    rig.mark(48_000)
-
-    assert rig.status(order) is S.NEW
-
-
-def test_a_condition_on_a_price_nobody_knows_is_not_met() -> None:
-    rig = Rig()
-    rig.quote(0, 0, "0", "0")
-    order = a_stop(rig)
-
-    rig.quote(0, 48_000, "0", "1")
+    rig.mark(48_000, ETH)
 
     assert rig.status(order) is S.NEW
 
