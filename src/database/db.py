@@ -77,18 +77,24 @@ def data_version(connection: Connection) -> int:
     return int(driver.execute("PRAGMA data_version").fetchone()[0])
 
 
-def checkpoint(engine: Engine) -> None:
-    """Fold the write-ahead log into the file and cut it short; at quiet times, by the writer alone (S6)."""
-    raw = engine.raw_connection()
-    try:
-        raw.cursor().execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        raw.close()
+def checkpoint(engine: Engine) -> bool:
+    """Fold the write-ahead log into the file and cut it short; at quiet times, by the writer alone (S6).
+
+    Never waits: False where a reader still needs the log, which is then cut another time.
+    """
+    with closing(engine.raw_connection()) as raw:
+        driver: Any = raw.driver_connection
+        driver.execute("PRAGMA busy_timeout=0")
+        try:
+            return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
+        finally:
+            driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
 def backup(path: Path, target: Path) -> None:
-    """Copy a database as of one moment, its write-ahead log included (S9)."""
-    with closing(sqlite3.connect(path)) as source, closing(sqlite3.connect(target)) as copy:
+    """Copy a database as of one moment, its write-ahead log included (S9); for the owner alone, as the original."""
+    make_private(target)
+    with closing(sqlite3.connect(_read_only(path), uri=True)) as source, closing(sqlite3.connect(target)) as copy:
         source.backup(copy)
 
 

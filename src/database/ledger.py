@@ -1,5 +1,6 @@
 """Opening the bot's database: sound, of this version, and locked for one bot alone."""
 
+import errno
 import logging
 import os
 from collections.abc import Callable
@@ -20,6 +21,9 @@ from src.domain.errors import ConfigError
 log = logging.getLogger("hunter.database")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
+_HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
+"""What a lock says that another process holds."""
+_SYNCHRONISED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents")
 
 
 class AlreadyRunning(ConfigError):
@@ -37,6 +41,7 @@ class OpenLedger:
 
 def open_ledger(path: Path, now_ms: int) -> OpenLedger:
     """Check, migrate and open the bot's database; ConfigError where it cannot be used as it is."""
+    _warn_of_synchronising(path)
     fault = quick_check(path)
     moved = None
     if fault is not None:
@@ -53,6 +58,12 @@ def open_ledger(path: Path, now_ms: int) -> OpenLedger:
         engine.dispose()
         raise ConfigError(f"the database {path} cannot be written: {error.orig}") from error
     return OpenLedger(engine, moved)
+
+
+def _warn_of_synchronising(path: Path) -> None:
+    folders = " ".join(path.absolute().parent.parts).lower()
+    if any(name in folders for name in _SYNCHRONISED):
+        log.warning("the database %s lies in a synchronised folder, which can damage it: keep it elsewhere", path)
 
 
 def _migrate(engine: Engine, path: Path) -> None:
@@ -100,13 +111,9 @@ class LedgerLock:
         file = self._path.open("r+", encoding="ascii")
         try:
             _lock(file)
-        except OSError:
-            holder = self._path.with_suffix(".pid")
-            pid = holder.read_text(encoding="ascii").strip() if holder.exists() else "unknown"
+        except OSError as error:
             file.close()
-            raise AlreadyRunning(
-                f"another bot (process {pid}) uses the database {self._path.with_suffix('')}: stop it first"
-            ) from None
+            raise self._refusal(error) from error
         self._file = file
         self._path.with_suffix(".pid").write_text(str(os.getpid()), encoding="ascii")
 
@@ -114,6 +121,14 @@ class LedgerLock:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _refusal(self, error: OSError) -> ConfigError:
+        database = self._path.with_suffix("")
+        if error.errno not in _HELD:
+            return ConfigError(f"the database {database} cannot be locked ({error.strerror}): keep it on a local disk")
+        holder = self._path.with_suffix(".pid")
+        pid = holder.read_text(encoding="ascii").strip() if holder.exists() else ""
+        return AlreadyRunning(f"another bot (process {pid or 'unknown'}) uses the database {database}: stop it first")
 
 
 def _windows_lock() -> Callable[[IO[str]], None]:
