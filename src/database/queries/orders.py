@@ -1,0 +1,102 @@
+"""Our orders as rows of a trade list, their relatives, and the life of each."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from sqlalchemy import Connection, Float, Row, cast, func, or_, select
+
+from src.database.models import SIMULATED, OrderRelationshipRow, OrderStatusRow, TradeRow
+from src.domain.enums import OrderStatus
+
+STATUSES: tuple[str, ...] = (*(status.value for status in OrderStatus), SIMULATED)
+OPEN_STATUSES: tuple[str, ...] = tuple(status.value for status in OrderStatus if not status.is_terminal)
+_ALL = select(*TradeRow.__table__.columns)
+
+OrderRow = Row[Any]
+
+
+def orders(
+    connection: Connection,
+    since_ms: int,
+    limit: int,
+    symbol: str | None = None,
+    status: str | None = None,
+    *,
+    include_all: bool = False,
+) -> list[OrderRow]:
+    """Orders newest first: those that traded, those of one status, or all."""
+    query = _ALL.where(TradeRow.created_at >= since_ms).order_by(TradeRow.created_at.desc(), TradeRow.id.desc())
+    if symbol is not None:
+        query = query.where(TradeRow.symbol == symbol)
+    if status is not None:
+        query = query.where(or_(TradeRow.status == status, TradeRow.order_status == status))
+    elif not include_all:
+        query = query.where(cast(TradeRow.filled_quantity, Float) > 0)
+    return list(connection.execute(query.limit(limit)))
+
+
+def find_order(connection: Connection, name: str) -> OrderRow | None:
+    """An order by any of its names: our row id, our client order id, the exchange's id."""
+    number = int(name) if name.isascii() and name.isdigit() and len(name) < 19 else -1
+    for condition in (TradeRow.id == number, TradeRow.client_order_id == name, TradeRow.order_id == name):
+        row = connection.execute(_ALL.where(condition).order_by(TradeRow.id.desc()).limit(1)).first()
+        if row is not None:
+            return row
+    return None
+
+
+def open_orders(connection: Connection) -> list[OrderRow]:
+    """Orders of ours that may still fill, newest first."""
+    return list(connection.execute(_ALL.where(TradeRow.order_status.in_(OPEN_STATUSES)).order_by(TradeRow.id.desc())))
+
+
+def family(connection: Connection, entry: str) -> list[OrderRow]:
+    """An entry and every order that belongs to it, oldest first."""
+    condition = or_(TradeRow.client_order_id == entry, TradeRow.parent_order_id == entry)
+    return list(connection.execute(_ALL.where(condition).order_by(TradeRow.created_at, TradeRow.id)))
+
+
+def orders_by_id(connection: Connection, client_order_ids: Iterable[str]) -> dict[str, OrderRow]:
+    query = _ALL.where(TradeRow.client_order_id.in_(set(client_order_ids)))
+    return {row.client_order_id: row for row in connection.execute(query)}
+
+
+def orders_of_position(connection: Connection, symbol: str, position_side: str, since_ms: int) -> list[OrderRow]:
+    """Orders of one position slot since it was opened or before, while they may still fill; newest first."""
+    query = _ALL.where(
+        TradeRow.symbol == symbol,
+        TradeRow.position_side == position_side,
+        or_(TradeRow.created_at >= since_ms, TradeRow.order_status.in_(OPEN_STATUSES)),
+    )
+    return list(connection.execute(query.order_by(TradeRow.id.desc()).limit(200)))
+
+
+def relationships(connection: Connection, entry: str) -> list[dict[str, Any]]:
+    """Which orders protect or close what an entry opened."""
+    columns = OrderRelationshipRow.__table__.columns
+    query = select(*columns).where(OrderRelationshipRow.main_order_id == entry)
+    return [dict(row) for row in connection.execute(query.order_by(OrderRelationshipRow.created_at)).mappings()]
+
+
+def lives(connection: Connection, client_order_ids: Iterable[str]) -> list[dict[str, Any]]:
+    """Every status the orders went through, oldest first."""
+    row = OrderStatusRow
+    query = select(*row.__table__.columns).where(row.client_order_id.in_(set(client_order_ids))).order_by(row.id)
+    return [dict(each) for each in connection.execute(query).mappings()]
+
+
+def order_totals(connection: Connection, since_ms: int) -> list[dict[str, Any]]:
+    """Entries per symbol: how many, how many filled, how many only on paper."""
+    row = TradeRow
+    is_filled = (row.order_status == OrderStatus.FILLED.value).cast(Float)
+    is_simulated = (row.status == SIMULATED).cast(Float)
+    query = (
+        select(row.symbol, func.count(), func.sum(is_filled), func.sum(is_simulated))
+        .where(row.created_at >= since_ms, row.role == "ENTRY")
+        .group_by(row.symbol)
+        .order_by(func.count().desc(), row.symbol)
+    )
+    return [
+        {"symbol": symbol, "trade_count": count, "success_count": int(filled), "simulated_count": int(simulated)}
+        for symbol, count, filled, simulated in connection.execute(query)
+    ]
