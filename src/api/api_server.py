@@ -1,0 +1,192 @@
+"""The dashboard's process: composes the page and its API, and serves them on this machine until it is told to stop."""
+
+import argparse
+import errno
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[2]
+if __name__ == "__main__":
+    sys.path[0] = str(ROOT)  # a script's own folder stands there, in which src cannot be found
+
+try:
+    from flask import Flask
+    from sqlalchemy.exc import SQLAlchemyError
+    from waitress.server import create_server
+
+    from src.api.candles import Candles
+    from src.api.commands import Commands
+    from src.api.dashboard import EXTENSION, Dashboard
+    from src.api.errors import ApiError, register_errors
+    from src.api.ledger import LedgerJournal, LedgerReader
+    from src.api.rendering import ExactJson
+    from src.api.routes import ALL
+    from src.api.security import BODY_LIMIT, Guard, guard, load_token, own_hosts, require_loopback
+    from src.api.settings_editor import SettingsEditor
+    from src.api.sse import Streams
+    from src.database.control import open_control
+    from src.domain.clock import Clock, SystemClock
+    from src.domain.errors import ConfigError
+    from src.exchange.aster import AsterMarket
+    from src.exchange.client import AsterClient
+    from src.exchange.limits import RateLimits
+    from src.exchange.port import MarketReader
+    from src.utils.config import Environment, find_home, load_environment
+    from src.utils.log import set_up_logging
+except ModuleNotFoundError as missing:
+    if __name__ != "__main__" or (missing.name or "src").startswith("src"):
+        raise
+    print(
+        f"The package {missing.name} is missing: start launcher.py once, it installs what is needed.", file=sys.stderr
+    )
+    sys.exit(2)
+
+log = logging.getLogger("hunter.dashboard")
+
+EXIT_CONFIG, EXIT_CRASH = 2, 1
+_THREADS = 48
+_CONNECTIONS = 500
+_IDLE_SECONDS = 20
+_STOP_SECONDS = 1.0
+_LARGEST_UNSENT = 1024 * 1024
+
+
+def create_app(environment: Environment, *, clock: Clock | None = None, market: MarketReader | None = None) -> Flask:
+    """The page and its API over one home. ``market`` answers for candles and symbols, None refuses them.
+
+    Opens ``control.db`` and the token's file; the bot's database may be missing. Raises ConfigError.
+    """
+    app = Flask("hunter", template_folder=ROOT / "templates", static_folder=ROOT / "static")
+    app.json = ExactJson(app)
+    built = _compose(environment, clock or SystemClock(), market)
+    app.extensions[EXTENSION] = built
+    register_errors(app)
+    app.register_error_handler(SQLAlchemyError, _unreadable)
+    guard(app, Guard(built.token, own_hosts(environment.host, environment.port)))
+    for blueprint in ALL:
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _compose(environment: Environment, clock: Clock, market: MarketReader | None) -> Dashboard:
+    commands = Commands(open_control(environment.control_database), clock)
+    ledger = LedgerReader(environment.database)
+    return Dashboard(
+        environment=environment,
+        clock=clock,
+        ledger=ledger,
+        commands=commands,
+        settings=SettingsEditor(environment.settings_file, commands),
+        candles=Candles(market, clock),
+        streams=Streams(LedgerJournal(environment.database, ledger), clock),
+        token=load_token(environment.control_database.parent),
+    )
+
+
+def _unreadable(error: SQLAlchemyError) -> Any:
+    log.warning("a database cannot be read: %s", error)
+    return ApiError(503, "database_unreadable", "The database cannot be read at the moment.").response()
+
+
+def streams_of(app: Flask) -> Streams:
+    built: Dashboard = app.extensions[EXTENSION]
+    return built.streams
+
+
+def listen(app: Flask, environment: Environment) -> Any:
+    """A waitress server, bound. Raises ConfigError where the address cannot be had."""
+    require_loopback(environment.host)
+    try:
+        return create_server(
+            app,
+            host=environment.host,
+            port=environment.port,
+            threads=_THREADS,
+            channel_request_lookahead=1,  # else a page that has gone is never noticed by its stream
+            connection_limit=_CONNECTIONS,
+            channel_timeout=_IDLE_SECONDS,
+            cleanup_interval=5,
+            max_request_body_size=2 * BODY_LIMIT,
+            outbuf_high_watermark=_LARGEST_UNSENT,
+            asyncore_use_poll=os.name != "nt",
+            ident=None,
+        )
+    except OSError as error:
+        raise ConfigError(_why_not_bound(environment, error)) from error
+
+
+def _why_not_bound(environment: Environment, error: OSError) -> str:
+    where = f"port {environment.port} on {environment.host}"
+    if error.errno == errno.EADDRINUSE:
+        other = environment.port % 65535 + 1
+        return f"{where} is busy, another program listens there: choose another one, for example PORT={other}."
+    return f"the dashboard cannot listen on {where}: {error.strerror or error}."
+
+
+def serve(app: Flask, environment: Environment, stop: threading.Event) -> int:
+    """Answer until ``stop`` is set (0), or a thread that all depends on has died (1)."""
+    server = listen(app, environment)
+    streams = streams_of(app)
+    streams.start()
+    worker = threading.Thread(target=server.run, name="web-server", daemon=True)
+    worker.start()
+    log.info("dashboard on http://%s:%s", environment.host, environment.port)
+    while not stop.wait(0.2):
+        if not (worker.is_alive() and streams.is_alive):
+            log.critical("the dashboard ends because one of its threads has died")
+            return EXIT_CRASH
+    streams.stop()
+    server.task_dispatcher.shutdown(timeout=_STOP_SECONDS)
+    server.close()
+    return 0
+
+
+def start(home: str | None, stop: threading.Event) -> int:
+    """Read the surroundings and serve. Raises ConfigError where the dashboard cannot be started as it is set."""
+    environment = replace(load_environment(find_home(home)), credentials=None)
+    for name in ("API_KEY", "API_SECRET"):
+        os.environ.pop(name, None)  # what this process does not hold, it cannot lose (SAFETY D25)
+    set_up_logging("dashboard", environment.log_directory)
+    if not environment.database.exists():
+        log.warning("there is no database yet: the bot has not run in this home")
+    clock = SystemClock()
+    market = AsterMarket(AsterClient(environment.base_url, clock, RateLimits(clock)))
+    return serve(create_app(environment, clock=clock, market=market), environment, stop)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The exit code: 0 stopped, 1 died, 2 settings, address or .env."""
+    parser = argparse.ArgumentParser(
+        prog="api_server.py",
+        description="The dashboard alone: it shows what the bot writes, and asks the bot. launcher.py starts both.",
+    )
+    parser.add_argument(
+        "--home", help="directory of .env, settings.json and the data (default: HUNTER_HOME, else here)"
+    )
+    chosen = parser.parse_args(arguments)
+    stop = threading.Event()
+
+    def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
+        stop.set()
+
+    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), ask_to_stop)
+    try:
+        return start(chosen.home, stop)
+    except ConfigError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return EXIT_CONFIG
+
+
+if __name__ == "__main__":
+    sys.exit(main())

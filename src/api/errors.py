@@ -1,0 +1,63 @@
+"""One shape for everything that goes wrong: ``{"error": {"code", "message"}}`` and the right status."""
+
+import logging
+from typing import Any
+
+from flask import Flask, Response, jsonify
+from werkzeug.exceptions import HTTPException, InternalServerError
+
+log = logging.getLogger(__name__)
+
+_WORDS = {
+    400: ("bad_request", "The request could not be understood."),
+    404: ("not_found", "There is nothing at this address."),
+    405: ("method_not_allowed", "This address does not answer to that method."),
+    413: ("too_large", "The request body is larger than 64 kB."),
+    415: ("json_expected", "Send the body as application/json."),
+    500: ("internal_error", "Something went wrong in the dashboard; its log says what."),
+}
+
+
+class ApiError(Exception):
+    """A request that cannot be answered, in words for the person who made it."""
+
+    def __init__(self, status: int, code: str, message: str, **facts: Any) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+        self.facts = facts
+
+    def response(self) -> Response:
+        body = jsonify({"error": {"code": self.code, "message": self.message, **self.facts}})
+        body.status_code = self.status
+        return body
+
+
+def not_found(message: str) -> ApiError:
+    return ApiError(404, "not_found", message)
+
+
+def bad_parameter(name: str, message: str) -> ApiError:
+    return ApiError(400, "bad_parameter", message, parameter=name)
+
+
+def register_errors(app: Flask) -> None:
+    """Answer every failure in the one shape; what nobody foresaw is logged and says nothing of our insides."""
+    app.register_error_handler(ApiError, ApiError.response)
+    app.register_error_handler(HTTPException, _from_http)
+    app.register_error_handler(Exception, _unforeseen)
+
+
+def _from_http(error: HTTPException) -> Response:
+    status = error.code or 500
+    code, message = _WORDS.get(status, ("http_error", error.name))
+    response = ApiError(status, code, message).response()
+    if allowed := getattr(error, "valid_methods", None):
+        response.headers["Allow"] = ", ".join(sorted(allowed))
+    return response
+
+
+def _unforeseen(error: Exception) -> Response:
+    log.error("request failed", exc_info=error)
+    return _from_http(InternalServerError())

@@ -1,0 +1,212 @@
+"""What was earned and what it cost, by day, by symbol and by round trip. Exact: sums of Decimals, never of floats.
+
+Realised profit, fees and funding are signed alike: what was paid is negative, so that they add up to the net.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection
+
+from src.api.round_trips import RoundTrip, paid, round_trips
+from src.database.queries.account import equity
+from src.database.queries.fills import BookedFill, BookedFunding, fills, funding
+
+ZERO = Decimal(0)
+DAY_MS = 86_400_000
+_CURVE_POINTS = 500
+_CENT = Decimal("0.01")
+_DIGITS = Decimal("0.00000001")
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of some trading."""
+
+    realized_pnl: Decimal = ZERO
+    commission: Decimal = ZERO
+    funding_fee: Decimal = ZERO
+    trades: int = 0
+    """Round trips that ended."""
+    winning_trades: int = 0
+    losing_trades: int = 0
+    gross_profit: Decimal = ZERO
+    gross_loss: Decimal = ZERO
+    best_trade: Decimal | None = None
+    worst_trade: Decimal | None = None
+
+    @property
+    def net_pnl(self) -> Decimal:
+        return self.realized_pnl + self.commission + self.funding_fee
+
+    @property
+    def win_rate(self) -> float:
+        """Percent of the round trips that ended with a profit after all costs."""
+        return round(100 * self.winning_trades / self.trades, 2) if self.trades else 0.0
+
+    @property
+    def profit_factor(self) -> Decimal | None:
+        """Profit of the winners over loss of the losers; None while nothing was lost."""
+        return (self.gross_profit / -self.gross_loss).quantize(_CENT) if self.gross_loss else None
+
+    def count(self, trip: RoundTrip) -> None:
+        net = trip.net_pnl
+        self.trades += 1
+        self.winning_trades += net > 0
+        self.losing_trades += net < 0
+        self.gross_profit += max(net, ZERO)
+        self.gross_loss += min(net, ZERO)
+        self.best_trade = net if self.best_trade is None else max(self.best_trade, net)
+        self.worst_trade = net if self.worst_trade is None else min(self.worst_trade, net)
+
+    def shape(self) -> dict[str, Any]:
+        derived = {"net_pnl": self.net_pnl, "win_rate": self.win_rate, "profit_factor": self.profit_factor}
+        return {**asdict(self), **derived}
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """Everything that was booked since an instant."""
+
+    since_ms: int
+    fills: Sequence[BookedFill]
+    funding: Sequence[BookedFunding]
+    trips: Sequence[RoundTrip]
+    """Round trips that ended in it, whenever they began."""
+
+    def results(self, key_of: Callable[[int, str], str]) -> dict[str, Result]:
+        """Results under the key that ``key_of(instant, symbol)`` gives."""
+        found: dict[str, Result] = {}
+        for fill in self.fills:
+            result = found.setdefault(key_of(fill.traded_at, fill.symbol), Result())
+            result.realized_pnl += fill.realized_pnl
+            result.commission += paid(fill)
+        for payment in self.funding:
+            found.setdefault(key_of(payment.at, payment.symbol), Result()).funding_fee += payment.amount
+        for trip in self.trips:
+            found.setdefault(key_of(trip.closed_at or 0, trip.symbol), Result()).count(trip)
+        return found
+
+    def total(self) -> Result:
+        return self.results(lambda _at, _symbol: "").get("", Result())
+
+
+class PnlTracker:
+    """Reads the books of one mode: paper results never mix with real ones."""
+
+    def __init__(self, connection: Connection, *, is_simulated: bool) -> None:
+        self._connection = connection
+        self._is_simulated = is_simulated
+
+    def period(self, since_ms: int) -> Period:
+        every_fill = [fill for fill in fills(self._connection) if fill.is_simulated == self._is_simulated]
+        every_payment = funding(self._connection)
+        trips = round_trips(every_fill, every_payment)
+        return Period(
+            since_ms,
+            [fill for fill in every_fill if fill.traded_at >= since_ms],
+            [payment for payment in every_payment if payment.at >= since_ms],
+            [trip for trip in trips if trip.closed_at is not None and trip.closed_at >= since_ms],
+        )
+
+    def today(self, now_ms: int) -> dict[str, Decimal]:
+        """Since midnight UTC. Only what is booked since then is read: this answers every poll of the page."""
+        since_ms = now_ms - now_ms % DAY_MS
+        booked = [fill for fill in fills(self._connection, since_ms) if fill.is_simulated == self._is_simulated]
+        total = Period(since_ms, booked, funding(self._connection, since_ms), ()).total()
+        return {
+            "realized_pnl": total.realized_pnl,
+            "commission": total.commission,
+            "funding": total.funding_fee,
+            "net": total.net_pnl,
+        }
+
+    def stats(self, days: int, now_ms: int) -> dict[str, Any]:
+        """The last ``days`` days, today included, in UTC."""
+        period = self.period(first_day(days, now_ms))
+        by_day = period.results(lambda at, _symbol: day_of(at))
+        total = period.total()
+        return {
+            "days": days,
+            "since": period.since_ms,
+            "totals": total.shape(),
+            "daily": [{"date": day, **by_day[day].shape()} for day in sorted(by_day)],
+            "exits": exits(period.trips),
+            "equity": self._curve(period.since_ms),
+            "daily_stats": [older_day(day, by_day[day]) for day in sorted(by_day, reverse=True)],
+            "summary": older_summary(total, days),
+        }
+
+    def by_symbol(self, days: int, now_ms: int) -> list[dict[str, Any]]:
+        """The best symbol first."""
+        found = self.period(first_day(days, now_ms)).results(lambda _at, symbol: symbol)
+        ranked = sorted(found.items(), key=lambda item: (-item[1].net_pnl, item[0]))
+        return [{"symbol": symbol, **result.shape(), **_older(result)} for symbol, result in ranked]
+
+    def _curve(self, since_ms: int) -> list[dict[str, Any]]:
+        rows = equity(self._connection, since_ms, _CURVE_POINTS)
+        return [{"at": row.at, "equity": row.margin_balance, "wallet": row.wallet_balance} for row in rows]
+
+
+def first_day(days: int, now_ms: int) -> int:
+    return now_ms - now_ms % DAY_MS - (days - 1) * DAY_MS
+
+
+def day_of(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
+
+
+def exits(trips: Iterable[RoundTrip]) -> list[dict[str, Any]]:
+    """How round trips ended, the most frequent way first."""
+    counts: Counter[str] = Counter()
+    net: dict[str, Decimal] = {}
+    for trip in trips:
+        reason = trip.exit or ""
+        counts[reason] += 1
+        net[reason] = net.get(reason, ZERO) + trip.net_pnl
+    return [{"reason": reason, "trades": count, "net_pnl": net[reason]} for reason, count in counts.most_common()]
+
+
+def older_summary(total: Result, days: int) -> dict[str, Any]:
+    """The total under the names that scripts of the older bot read."""
+    return {
+        "total_realized_pnl": total.realized_pnl,
+        "total_funding_fees": total.funding_fee,
+        "total_commissions": total.commission,
+        "total_pnl": total.net_pnl,
+        "total_trades": total.trades,
+        "total_wins": total.winning_trades,
+        "total_losses": total.losing_trades,
+        "win_rate": total.win_rate,
+        "best_trade": total.best_trade or ZERO,
+        "worst_trade": total.worst_trade or ZERO,
+        "average_pnl": (total.net_pnl / days).quantize(_DIGITS),
+    }
+
+
+def older_day(day: str, result: Result) -> dict[str, Any]:
+    return {
+        "date": day,
+        "realized_pnl": result.realized_pnl,
+        **_older(result),
+        "trade_count": result.trades,
+        "win_count": result.winning_trades,
+        "loss_count": result.losing_trades,
+        "largest_win": result.best_trade or ZERO,
+        "largest_loss": result.worst_trade or ZERO,
+    }
+
+
+def _older(result: Result) -> dict[str, Any]:
+    return {
+        "funding_fees": result.funding_fee,
+        "commissions": result.commission,
+        "total_pnl": result.net_pnl,
+        "total_trades": result.trades,
+        "wins": result.winning_trades,
+        "losses": result.losing_trades,
+    }

@@ -1,0 +1,104 @@
+"""How everything is: the status bar's source."""
+
+import sqlite3
+from decimal import Decimal
+from typing import Any
+
+from flask import Blueprint
+from sqlalchemy import Connection
+
+from src import VERSION
+from src.api.bot_state import BotState, mode_word, read_bot_state
+from src.api.dashboard import dashboard, reading
+from src.api.pnl_tracker import DAY_MS, PnlTracker
+from src.database.queries.account import highest_equity
+from src.domain.enums import Network
+from src.utils.config import SettingsError
+
+health = Blueprint("health", __name__)
+
+_DRAWDOWN_DAYS = 30
+
+
+@health.get("/api/health")
+def show_health() -> dict[str, Any]:
+    now_ms = dashboard().clock.now_ms()
+    settings, is_paper = _settings()
+    with reading() as connection:
+        bot = read_bot_state(connection, now_ms)
+        is_simulated = is_paper if bot.is_simulated is None else bot.is_simulated
+        database = "healthy" if dashboard().ledger.exists else "missing"
+        is_healthy = bot.is_alive and database == settings == "healthy"
+        return {
+            "status": "healthy" if is_healthy else "degraded",
+            "database": database,
+            "settings": settings,
+            "timestamp": now_ms,
+            "version": VERSION,
+            "sqlite_version": sqlite3.sqlite_version,
+            **_standing(bot, is_simulated=is_simulated),
+            **_vitals(bot),
+            **_money(connection, bot, is_simulated=is_simulated),
+        }
+
+
+def _settings() -> tuple[str, bool]:
+    """Whether the file can be used, and whether it asks for paper trading."""
+    try:
+        settings = dashboard().settings.current()
+    except SettingsError:
+        return ("faulty" if dashboard().environment.settings_file.exists() else "missing"), True
+    return "healthy", settings.globals_.simulate_only
+
+
+def _standing(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
+    speaks, trading = bot.of("bot"), bot.of("trading")
+    network = Network(speaks.get("network", dashboard().environment.network))
+    return {
+        "network": network,
+        "mode": mode_word(network, is_simulated=is_simulated),
+        "trading_state": trading.get("state"),
+        "trading_state_reason": trading.get("reason") or None,
+        "operator": {name: bool(bot.of("operator").get(name)) for name in ("paused", "halted")},
+        "bot": {
+            "alive": bot.is_alive,
+            "heartbeat_at": speaks.get("heartbeat_at"),
+            "age_ms": bot.heartbeat_age_ms,
+            "started_at": speaks.get("started_at"),
+            "pid": speaks.get("pid"),
+            "version": speaks.get("version"),
+        },
+    }
+
+
+def _vitals(bot: BotState) -> dict[str, Any]:
+    limits = bot.of("limits")
+    return {
+        "market_stream": bot.stream("market_stream"),
+        "user_stream": bot.stream("user_stream"),
+        "api_weight": {
+            "used": limits.get("weight_used"),
+            "limit": limits.get("weight_limit"),
+            "blocked_until": limits.get("blocked_until") or None,
+        },
+        "clock_offset_ms": bot.of("clock").get("offset_ms"),
+        "streams_open": dashboard().streams.count,
+    }
+
+
+def _money(connection: Connection, bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
+    exposure = bot.of("exposure")
+    return {
+        "exposure": {name: exposure.get(name) for name in ("margin", "cap", "notional")},
+        "today": PnlTracker(connection, is_simulated=is_simulated).today(bot.now_ms),
+        "drawdown_pct": _drawdown_pct(connection, bot),
+    }
+
+
+def _drawdown_pct(connection: Connection, bot: BotState) -> float | None:
+    """How far the equity is below its highest of the last thirty days, in percent."""
+    equity = bot.of("account").get("margin_balance")
+    highest = highest_equity(connection, bot.now_ms - _DRAWDOWN_DAYS * DAY_MS)
+    if equity is None or not highest or highest <= 0:
+        return None
+    return round(max(0.0, 100 * (1 - float(Decimal(equity)) / highest)), 2)

@@ -1,0 +1,149 @@
+"""Who may talk to the dashboard: only pages it served itself, and only on this machine (SAFETY D2, D4, D10, D15).
+
+Any web page the user visits can send requests to localhost. A rebound name fails the Host check, a foreign page
+fails the origin check, a form fails the content type, and none of them can read the token.
+"""
+
+import hmac
+import os
+import secrets
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+from flask import Flask, Request, Response, request
+
+from src.api.errors import ApiError
+from src.domain.errors import ConfigError
+
+TOKEN_HEADER = "X-Hunter-Token"
+TOKEN_FILE = "dashboard.token"
+BODY_LIMIT = 64 * 1024
+
+_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_OWN_SITES = frozenset({"same-origin", "none"})
+_POLICY = "; ".join(
+    (
+        "default-src 'self'",
+        "img-src 'self' data:",
+        "object-src 'none'",
+        "base-uri 'none'",
+        "form-action 'none'",
+        "frame-ancestors 'none'",
+    )
+)
+_HEADERS = {
+    "Content-Security-Policy": _POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What a request must show before any view sees it."""
+
+    token: str
+    hosts: frozenset[str]
+    """Every ``Host`` we answer to, with its port."""
+
+    def check(self, asked: Request) -> None:
+        """Raise `ApiError` unless the request may go on."""
+        self._check_host(asked)
+        if asked.path.startswith("/api/"):
+            self._check_site(asked)
+        if asked.method not in _SAFE_METHODS:
+            self._check_change(asked)
+
+    def _check_host(self, asked: Request) -> None:
+        # From the environment: Werkzeug would make up a missing Host from the socket's own name.
+        host = asked.environ.get("HTTP_HOST", "")
+        if host not in self.hosts or not asked.environ.get("REQUEST_URI", "/").startswith("/"):
+            raise ApiError(421, "wrong_host", "Open the dashboard by the address that the launcher printed.")
+
+    def _check_site(self, asked: Request) -> None:
+        site = asked.headers.get("Sec-Fetch-Site")
+        if site is not None and site not in _OWN_SITES:
+            raise ApiError(403, "foreign_page", "Another web page may not use the dashboard.")
+
+    def _check_change(self, asked: Request) -> None:
+        origin = asked.headers.get("Origin")
+        if origin is not None and origin != f"http://{asked.environ['HTTP_HOST']}":
+            raise ApiError(403, "foreign_page", "Another web page may not use the dashboard.")
+        if origin is None and "Sec-Fetch-Site" not in asked.headers:
+            raise ApiError(403, "no_origin", f"Send the header Origin: http://{asked.environ['HTTP_HOST']}.")
+        if asked.mimetype != "application/json":
+            raise ApiError(415, "json_expected", "Send the body as application/json.")
+        if (asked.content_length or 0) > BODY_LIMIT:
+            raise ApiError(413, "too_large", "The request body is larger than 64 kB.")
+        if not hmac.compare_digest(asked.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
+            raise ApiError(403, "wrong_token", f"The header {TOKEN_HEADER} is missing or wrong: reload the page.")
+
+
+def guard(app: Flask, gate: Guard) -> None:
+    """Put the gate before every path, static files and unknown ones too, and the headers on every answer."""
+    app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROVIDE_AUTOMATIC_OPTIONS=False)
+
+    @app.before_request
+    def check() -> None:
+        gate.check(request)
+
+    @app.after_request
+    def add_headers(response: Response) -> Response:
+        response.headers.update(_HEADERS)
+        response.headers.setdefault("Cache-Control", "no-store")
+        return response
+
+
+def own_hosts(host: str, port: int) -> frozenset[str]:
+    """What a browser may call us: the names of this machine that never leave it, and the one we listen on."""
+    chosen = f"[{host}]" if ":" in host else host
+    names = {"127.0.0.1", "localhost", "[::1]", chosen}
+    bare = names if port == 80 else set()
+    return frozenset({f"{name}:{port}" for name in names} | bare)
+
+
+def require_loopback(host: str) -> None:
+    """Raise `ConfigError` where others could reach the dashboard: it has no password yet (SAFETY D1)."""
+    if host == "localhost":
+        return
+    try:
+        is_loopback = ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise ConfigError(
+            f"HOST={host} would let other machines reach a dashboard that can close positions, and it has no "
+            "password yet: use HOST=127.0.0.1, and an SSH tunnel to look from elsewhere."
+        )
+
+
+def load_token(folder: Path) -> str:
+    """The token of this dashboard, made at its first start; only its owner may read the file."""
+    path = folder / TOKEN_FILE
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    except FileExistsError:
+        return _existing_token(path)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
+    token = secrets.token_urlsafe(32)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        file.write(token)
+    return token
+
+
+def _existing_token(path: Path) -> str:
+    try:
+        path.chmod(0o600)
+        token = path.read_text(encoding="utf-8").strip()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
+    if len(token) < 32:
+        raise ConfigError(f"{path} holds no token: delete it and start again.")
+    return token

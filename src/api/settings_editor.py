@@ -1,0 +1,183 @@
+"""Changes to ``settings.json``: checked whole, written whole, kept in the history; the bot is asked to apply them."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from src.api.commands import Commands
+from src.domain.messages import OperatorAction
+from src.utils.config import (
+    Fault,
+    Settings,
+    SettingsError,
+    load_settings,
+    parse_settings,
+    save_settings,
+    settings_document,
+    settings_schema,
+    starting_symbol,
+)
+
+Document = dict[str, dict[str, Any]]
+_IN_THE_FILE_ONLY = "db_path"
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One setting that changed; None where it was not, or is no longer, in the file."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Saved:
+    """What became of a change."""
+
+    command_id: int
+    after_restart: tuple[str, ...]
+    """Paths of changed settings that the running bot does not take up."""
+
+
+class SymbolUnknown(LookupError):
+    """The symbol is not in the settings."""
+
+
+class SymbolKnown(LookupError):
+    """The symbol is in the settings already."""
+
+
+class SettingsEditor:
+    """The one place of this process that changes the settings file."""
+
+    def __init__(self, path: Path, commands: Commands) -> None:
+        self._path = path
+        self._commands = commands
+        self._lock = threading.Lock()  # a change is read, check, write: two at once would lose one
+
+    def current(self) -> Settings:
+        """What the file holds now. Raises `SettingsError` with every fault."""
+        return load_settings(self._path)
+
+    def replace(self, document: object) -> Saved:
+        """Put a whole document in force."""
+        with self._lock:
+            return self._save(parse_settings(document), "the settings were saved")
+
+    def change_symbol(self, symbol: str, config: Mapping[str, Any]) -> Saved:
+        """Put a symbol's whole configuration in force. Raises `SymbolUnknown`."""
+
+        def change(symbols: dict[str, Any]) -> None:
+            if symbol not in symbols:
+                raise SymbolUnknown(symbol)
+            symbols[symbol] = dict(config)
+
+        return self._change(change, f"{symbol} was changed")
+
+    def add_symbol(self, symbol: str, config: Mapping[str, Any]) -> Saved:
+        """Add a symbol: the careful starting values, and over them what was chosen. Raises `SymbolKnown`."""
+
+        def change(symbols: dict[str, Any]) -> None:
+            if symbol in symbols:
+                raise SymbolKnown(symbol)
+            symbols[symbol] = {**starting_symbol(), **config}
+
+        return self._change(change, f"{symbol} was added")
+
+    def remove_symbol(self, symbol: str) -> Saved:
+        """Trade a symbol no more. Raises `SymbolUnknown`."""
+
+        def change(symbols: dict[str, Any]) -> None:
+            if symbol not in symbols:
+                raise SymbolUnknown(symbol)
+            del symbols[symbol]
+
+        return self._change(change, f"{symbol} was removed")
+
+    def history(self, limit: int) -> list[dict[str, Any]]:
+        """The versions that were put in force, newest first, each with what it changed."""
+        versions = self._commands.settings_history(limit + 1)
+        older = [*(version.document for version in versions[1:]), None]
+        return [
+            {
+                "id": version.id,
+                "at": version.at,
+                "message": version.message,
+                "changes": [] if before is None else list(differences(before, version.document)),
+                "settings": version.document,
+            }
+            for version, before in zip(versions, older, strict=True)
+        ][:limit]
+
+    def _change(self, change: Callable[[dict[str, Any]], None], message: str) -> Saved:
+        with self._lock:
+            document = settings_document(self.current())
+            change(document["symbols"])
+            return self._save(parse_settings(document), message)
+
+    def _save(self, settings: Settings, message: str) -> Saved:
+        before, after = self._document_in_force(), plain_document(settings)
+        changes = list(differences(before, after))
+        if before["globals"]:
+            self._refuse_database(changes)
+        save_settings(self._path, settings)
+        if not self._commands.settings_history(1):
+            self._commands.keep_settings(before, "as it was before the first change")
+        self._commands.keep_settings(after, message)
+        command_id = self._commands.ask(OperatorAction.RELOAD_SETTINGS, secrets.token_urlsafe(16))
+        return Saved(command_id, tuple(change.path for change in changes if _waits_for_restart(change.path)))
+
+    def _document_in_force(self) -> Document:
+        """Empty where the file is broken: then everything in the new one is a change."""
+        try:
+            return plain_document(self.current())
+        except SettingsError:
+            return {"globals": {}, "symbols": {}}
+
+    def _refuse_database(self, changes: list[Difference]) -> None:
+        # A page must not be able to make the bot write, or forget, a file of its choosing (SAFETY D16).
+        path = f"globals.{_IN_THE_FILE_ONLY}"
+        if any(change.path == path for change in changes):
+            fault = Fault(path, "can only be changed in the file itself")
+            raise SettingsError(self._path.name, [fault])
+
+
+def plain_document(settings: Settings) -> Document:
+    """The settings as JSON can hold them: numbers with decimals as strings of plain digits."""
+    document = settings_document(settings)
+    symbols: Any = document["symbols"]
+    return {
+        "globals": _plain(document["globals"]),
+        "symbols": {symbol: _plain(part) for symbol, part in symbols.items()},
+    }
+
+
+def differences(before: Document, after: Document) -> Iterator[Difference]:
+    """Every setting that two documents do not share."""
+    flat_before, flat_after = dict(_flat(before)), dict(_flat(after))
+    for path in sorted(flat_before.keys() | flat_after.keys()):
+        one, other = flat_before.get(path), flat_after.get(path)
+        if one != other:
+            yield Difference(path, one, other)
+
+
+def _flat(document: Document) -> Iterator[tuple[str, Any]]:
+    for name, value in document["globals"].items():
+        yield f"globals.{name}", value
+    for symbol, part in document["symbols"].items():
+        for name, value in part.items():
+            yield f"symbols.{symbol}.{name}", value
+
+
+def _plain(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: format(value, "f") if isinstance(value, Decimal) else value for name, value in part.items()}
+
+
+def _waits_for_restart(path: str) -> bool:
+    part, *_, name = path.split(".")
+    return bool(settings_schema()[part][name]["applies"] == "after restart")
