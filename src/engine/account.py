@@ -2,7 +2,8 @@
 
 A wallet holds the margin of isolated positions too; what is left of it backs the crossed ones. An isolated margin is
 set aside when a position opens and set free in proportion when it closes; what a close loses beyond the part it sets
-free is taken from the rest of that margin first. Fees are paid from the crossed part.
+free is taken from the rest of that margin first. Fees are paid from the crossed part. After a liquidation the insurance
+fund leaves no wallet below zero; a stop that slipped past the liquidation price may.
 """
 
 from collections.abc import Callable, Iterator

@@ -144,7 +144,7 @@ class Executor:
         fill = self._record(order, deal, realized, asset)
         self._floor.events.append(order.told(fill))
         self._floor.events.append(account.told("ORDER", asset, deal.at, holding))
-        self._expire_idle(order, deal.at)
+        self._expire_idle(order.symbol, deal.at)
 
     def _record(self, order: LiveOrder, deal: Deal, realized: Decimal, asset: str) -> Fill:
         fill = Fill(
@@ -165,11 +165,11 @@ class Executor:
         self._floor.fills.setdefault(order.symbol, []).append(fill)
         return fill
 
-    def _expire_idle(self, order: LiveOrder, at: int) -> None:
+    def _expire_idle(self, symbol: str, at: int) -> None:
         """End resting orders that may only reduce and have nothing left to reduce; conditional ones stay."""
-        for other in self._floor.orders.open_in(order.symbol):
-            if other.rests and other.only_reduces and not self._floor.closable(other):
-                self.expire(other, at)
+        for order in self._floor.orders.open_in(symbol):
+            if order.rests and order.only_reduces and not self._floor.closable(order):
+                self.expire(order, at)
 
     def _resting(self, symbol: str) -> list[LiveOrder]:
         """Resting orders that are still open when their turn comes: best price first, then oldest."""
@@ -191,6 +191,8 @@ class Executor:
             order.ahead = min(order.ahead, book.resting(order.side).standing_at(best))
 
     def _bound(self, book: Book, side: Side) -> Decimal:
-        """The worst price a market order may trade at (marketTakeBound)."""
-        mark = self._floor.mark_price(book.instrument.symbol)
-        return mark * (1 + side.sign * book.instrument.market_take_bound)
+        """The worst price a market order may trade at: the nearer of marketTakeBound and PERCENT_PRICE."""
+        instrument = book.instrument
+        multiplier = instrument.multiplier_up if side is Side.BUY else instrument.multiplier_down
+        reach = min(instrument.market_take_bound, (multiplier - 1) * side.sign)
+        return self._floor.mark_price(instrument.symbol) * (1 + side.sign * reach)

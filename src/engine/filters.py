@@ -86,15 +86,16 @@ def check_filters(request: OrderRequest, instrument: Instrument, mark: Decimal) 
 
 
 def _check_price(price: Decimal, instrument: Instrument, *, below: int, above: int) -> None:
+    """A bound or tick of 0 disables its rule (PRICE_FILTER)."""
     if price <= 0:
         raise Rejected(below, f"price {price} is not positive")
     if _digits(price) > instrument.price_precision:
         raise Rejected(-1111, f"price {price} has more than {instrument.price_precision} digits")
     if price < instrument.min_price:
         raise Rejected(-4013, f"price {price} is less than {instrument.min_price}")
-    if price > instrument.max_price:
+    if 0 < instrument.max_price < price:
         raise Rejected(above, f"price {price} is greater than {instrument.max_price}")
-    if (price - instrument.min_price) % instrument.tick:
+    if instrument.tick and (price - instrument.min_price) % instrument.tick:
         raise Rejected(-4014, f"price {price} is not on the tick {instrument.tick}")
 
 

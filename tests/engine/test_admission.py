@@ -86,6 +86,12 @@ def test_prices_on_the_edge_of_the_band_pass() -> None:
     assert rig.submit(price=D(52_500), side=Side.SELL, quantity=D("0.01")).status is OrderStatus.NEW
 
 
+def test_a_price_bound_or_tick_of_zero_is_no_rule() -> None:
+    free = an_instrument(min_price=D(0), max_price=D(0), tick=D(0))
+
+    assert Rig(instruments={BTC: free}).submit(price=D("49000.3")).status is OrderStatus.NEW
+
+
 def test_an_order_that_only_reduces_may_be_smaller_than_the_least_notional() -> None:
     rig = Rig(instruments={BTC: an_instrument(min_notional=D(100))})
     rig.buy("0.1")
@@ -129,11 +135,17 @@ def test_a_market_order_needs_somebody_on_the_other_side() -> None:
     assert refused(rig, type=OrderType.MARKET) == -1112
 
 
-def test_a_market_order_is_refused_where_the_best_price_is_past_its_bound() -> None:
-    rig = Rig()
-    rig.quote(52_600, 52_601)
+@pytest.mark.parametrize(
+    "bounds", [{"market_take_bound": D("0.3")}, {"multiplier_up": D("1.3"), "multiplier_down": D("0.7")}]
+)
+def test_a_market_order_is_refused_where_the_best_price_is_past_its_nearer_bound(bounds: dict[str, Any]) -> None:
+    rig = Rig(instruments={BTC: an_instrument(**bounds)})
 
+    rig.quote(52_500, "52500.1")
     assert refused(rig, type=OrderType.MARKET) == -4131
+    rig.quote("47499.9", 47_500)
+    assert refused(rig, type=OrderType.MARKET, side=Side.SELL) == -4131
+    assert rig.buy("0.01").status is OrderStatus.FILLED
 
 
 def test_an_id_is_unique_among_open_orders_only() -> None:
