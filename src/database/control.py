@@ -4,19 +4,28 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, insert, select
-from sqlalchemy.exc import OperationalError
+from sqlalchemy import Engine, func, insert, select
+from sqlalchemy.exc import DatabaseError
 
 from src.database.control_models import Control, OperatorCommandRow, SettingsHistoryRow
-from src.database.db import make_private, open_reader, open_writer, reading
+from src.database.db import make_private, move_aside, open_reader, open_writer, quick_check, reading
 from src.domain.enums import PositionSide
 from src.domain.messages import OperatorAction, OperatorCommand
 
 log = logging.getLogger("hunter.database")
 
+_ACTIONS = frozenset(action.value for action in OperatorAction)
+
 
 def open_control(path: Path) -> Engine:
-    """The API's own connection, its tables made where they are missing."""
+    """The API's own connection, its tables made where they are missing; a damaged file is moved aside.
+
+    Raises ConfigError where the file cannot be read or written.
+    """
+    fault = quick_check(path)
+    if fault is not None:
+        moved = move_aside(path, path.stat().st_mtime_ns // 1_000_000)
+        log.error("the database of the dashboard was damaged (%s) and lies now at %s", fault, moved)
     make_private(path)
     engine = open_writer(path)
     Control.metadata.create_all(engine)
@@ -30,14 +39,18 @@ class CommandDesk:
         self._engine = engine
 
     def ask(self, action: OperatorAction, nonce: str, now_ms: int, **details: Any) -> int:
-        """Write a wish down; asked again under the same nonce it is the same wish. Its number is returned."""
+        """Write a wish down; asked again under the same nonce it is the same wish. Its number is returned.
+
+        Numbers follow the clock: the wishes in a file that was begun anew are still newer than those the bot has seen.
+        """
         row = OperatorCommandRow
         with self._engine.begin() as connection:
             known = connection.scalar(select(row.id).where(row.nonce == nonce))
             if known is not None:
                 return known
-            values = {"action": action.value, "nonce": nonce, "created_at": now_ms, **details}
-            return connection.execute(insert(row).values(values).returning(row.id)).scalar_one()
+            newest = connection.scalar(select(func.max(row.id))) or 0
+            values = {"id": max(now_ms, newest + 1), "action": action.value, "nonce": nonce, "created_at": now_ms}
+            return connection.execute(insert(row).values(values | details).returning(row.id)).scalar_one()
 
     def keep_settings(self, document: dict[str, Any], message: str, now_ms: int) -> None:
         """Add a settings file to the history."""
@@ -61,10 +74,16 @@ class CommandReader:
         query = select(row.__table__).where(row.id > last_id).order_by(row.id)
         try:
             with reading(self._engine) as connection:
-                return [_command_from(each) for each in connection.execute(query)]
-        except OperationalError as error:
+                return [_command_from(each) for each in connection.execute(query) if self._is_known(each.action)]
+        except DatabaseError as error:  # a damaged file too: the bot goes on protecting without it
             self._note(str(error.orig))
             return []
+
+    def _is_known(self, action: str) -> bool:
+        """A dashboard of a newer version may ask for more than this bot can do."""
+        if action not in _ACTIONS:
+            self._note(f"no such action: {action}")
+        return action in _ACTIONS
 
     def _note(self, fault: str) -> None:
         """A fault is said once; tables that are being made at this moment are none."""
