@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Any
 
@@ -207,9 +208,11 @@ def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
 
 
 def _to_json(value: object) -> str:
-    return json.dumps(value, default=_as_text, ensure_ascii=False)
+    return json.dumps(value, default=_as_text)  # ASCII: half a character from outside must not stop a commit
 
 
 def _as_text(value: object) -> str:
-    """Money as plain text: JSON would make a float of it."""
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    """Money as plain text, for JSON would make a float of it; the words of a vocabulary as their values."""
+    if isinstance(value, Decimal):
+        return format(value, "f")
+    return str(value.value) if isinstance(value, Enum) else str(value)

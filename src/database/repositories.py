@@ -40,6 +40,7 @@ from src.domain.positions import AccountSummary, Income, PositionRecord
 
 ZERO = Decimal(0)
 _EQUITY_EVERY_MS = 60_000
+_HISTORY_KEPT_MS = 30 * 24 * 3_600_000  # market history and journal
 _FILLS_TOLD_MS = 7 * 24 * 3_600_000  # the exchange lists our trades of a week at a time (Account Trade List)
 _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 
@@ -215,6 +216,10 @@ class Store:
         news = select(JournalRow.id).where(JournalRow.at < before_ms).limit(most)
         gone = self._connection.execute(delete(LiquidationRow).where(LiquidationRow.id.in_(old))).rowcount
         return gone + self._connection.execute(delete(JournalRow).where(JournalRow.id.in_(news))).rowcount
+
+    def prune_history(self) -> int:
+        """Delete a bounded part of what is older than is kept; how many rows. Costs nothing where all is young."""
+        return self.prune(self._clock.now_ms() - _HISTORY_KEPT_MS)
 
     @property
     def _connection(self) -> Connection:
