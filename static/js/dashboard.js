@@ -23,12 +23,12 @@ import * as trades from "./panels/trades.js";
 
 /** What an event of the journal makes out of date. */
 const STALE_AFTER = {
-  liquidation: ["liquidations", "chart-liquidations"],
+  liquidation: ["liquidations", "chart"],
   decision: ["liquidations"],
   order: ["orders", "trades", "health"],
-  fill: ["positions", "orders", "trades", "chart-fills", "account", "health"],
-  protection: ["positions", "orders"],
-  position: ["positions", "account", "health", "trades"],
+  fill: ["positions", "orders", "trades", "chart", "account", "health"],
+  protection: ["positions", "orders", "chart"],
+  position: ["positions", "account", "health", "trades", "chart"],
   account: ["account", "positions", "health"],
   state: ["health", "journal"],
   alert: ["health", "journal"],
@@ -46,8 +46,7 @@ const POLLED_MS = {
   trades: 20_000,
   journal: 20_000,
   candles: 5_000,
-  "chart-liquidations": 10_000,
-  "chart-fills": 20_000,
+  chart: 10_000,
   stats: 60_000,
   pnl: 60_000,
   "pnl-symbols": 60_000,
@@ -67,8 +66,7 @@ function pathsFor(choice) {
     trades: "/api/trades?limit=100&hours=168",
     journal: "/api/journal?limit=500",
     candles: ofSymbol((symbol) => `/api/klines?symbol=${symbol}&interval=${choice.interval}&limit=500`),
-    "chart-liquidations": ofSymbol((symbol) => `/api/liquidations?symbol=${symbol}&limit=250&hours=24`),
-    "chart-fills": ofSymbol((symbol) => `/api/trades?symbol=${symbol}&limit=200&hours=168`),
+    chart: ofSymbol((symbol) => `/api/chart?symbol=${symbol}`),
     stats: "/api/stats?hours=24",
     pnl: () => `/api/pnl/stats?days=${choice.days}`,
     "pnl-symbols": () => `/api/pnl/symbols?days=${choice.days}`,
@@ -88,13 +86,15 @@ function start() {
   const resources = createResources(api, store, paths);
 
   function hear({ kind, data }) {
-    if (kind === "reset") resources.refresh(...Object.keys(paths));
+    if (kind === "hello" || kind === "reset") resources.refresh(...Object.keys(paths));
     const entry = JSON.parse(data);
     if (kind === "command") commands.hear(entry);
     if (kind === "alert") tell("warn", journal.messageOf(entry));
     resources.refresh(...(STALE_AFTER[kind] ?? []));
   }
 
+  // What the stream missed while it was down stands in the journal.
+  store.subscribe("journal", (entries) => entries.filter((entry) => entry.kind === "command").forEach(commands.hear));
   followTheme(byId("theme"), store);
   const undo = together(
     mountPanels({ store, api, tell, commands, choice, resources }),
@@ -117,7 +117,7 @@ function mountPanels({ store, api, tell, commands, choice, resources }) {
     chart.mount(byId("chart"), store, {
       onChoose: (chosen) => {
         Object.assign(choice, chosen);
-        resources.refresh("candles", "chart-liquidations", "chart-fills");
+        resources.refresh("candles", "chart");
       },
     }),
     statistics.mount(byId("statistics"), store, {

@@ -1,20 +1,10 @@
 // Small bar charts as SVG: bars up and down from a zero line, each with its words.
 
-const NAMESPACE = "http://www.w3.org/2000/svg";
-const USUAL_WIDTH = 560;
+import { draw, widthOf } from "./svg.js";
+
 const HEIGHT = 160;
 const FOOT = 18;
 const TOP = 6;
-
-/** The width it has on the page, so that its words keep their size. */
-const widthOf = (svg) => svg.parentElement.clientWidth - 28 > 0 ? svg.parentElement.clientWidth - 28 : USUAL_WIDTH;
-
-function draw(tag, attributes, text) {
-  const element = document.createElementNS(NAMESPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, String(value));
-  if (text !== undefined) element.textContent = text;
-  return element;
-}
 
 /**
  * Draw `bars` ({value, label, title, tone}) into `svg`. Labels stand under about eight of them.

@@ -3,12 +3,14 @@
 import { newNonce } from "./api.js";
 
 const PATIENCE_MS = 20_000;
+const REMEMBERED = 50;
 
 /**
- * `pending` in the store maps a key ("pause", "close:BTCUSDT:LONG") to the wish; `confirmed` comes from the journal.
+ * `pending` in the store maps a key ("entries", "close:BTCUSDT:LONG") to the wish; what ends it comes from the journal.
  * `tell(level, text)` says what a person must read.
  */
 export function createCommands(api, store, tell) {
+  const outcomes = new Map(); // by the wish's number: the bot may answer before the server's reply is here
   store.set("pending", new Map());
 
   function change(edit) {
@@ -23,9 +25,10 @@ export function createCommands(api, store, tell) {
     if (store.get("pending").has(key)) return;
     change((pending) => pending.set(key, { name, id: null }));
     try {
-      const answer = await api.post(path, { ...body, nonce: newNonce() });
-      change((pending) => pending.set(key, { name, id: answer.command_id }));
-      setTimeout(() => giveUp(key, answer.command_id), PATIENCE_MS);
+      const { command_id: id } = await api.post(path, { ...body, nonce: newNonce() });
+      change((pending) => pending.set(key, { name, id }));
+      setTimeout(() => giveUp(key, id), PATIENCE_MS);
+      settle();
     } catch (error) {
       forget(key);
       tell("error", `${name}: ${error.message}`);
@@ -41,10 +44,16 @@ export function createCommands(api, store, tell) {
 
   /** A journal entry of kind "command": the bot says what it did, under the wish's number. */
   function hear({ payload }) {
-    for (const [key, wish] of store.get("pending")) {
-      if (wish.id === null || wish.id !== payload.id) continue;
+    outcomes.set(payload.id, payload.message);
+    if (outcomes.size > REMEMBERED) outcomes.delete(outcomes.keys().next().value);
+    settle();
+  }
+
+  function settle() {
+    for (const [key, { name, id }] of store.get("pending")) {
+      if (!outcomes.has(id)) continue;
       forget(key);
-      tell("info", `${wish.name}: ${payload.message}.`);
+      tell("info", `${name}: ${outcomes.get(id)}.`);
     }
   }
 

@@ -31,6 +31,9 @@ export const signed = (value, places = 2) =>
 /** A price or a quantity with the digits it has, and no empty ones. */
 export const exact = (value) => decimal(value, { maximumFractionDigits: 12 });
 
+/** How much, whatever its direction: the words beside it say LONG or SHORT. */
+export const size = (value) => exact(isAbsent(value) ? value : String(value).replace(/^-/, ""));
+
 /** A computed price: digits by its size. */
 export const roughPrice = (value) => decimal(value, { maximumSignificantDigits: 6 });
 

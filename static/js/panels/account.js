@@ -25,9 +25,8 @@ function paintAccount(strip, account, count) {
     "open-count": count === 1 ? "1 position" : `${count} positions`,
   });
   setSigned(slot(strip, "unrealized"), account.totalUnrealizedProfit);
-  const ratio = equity > 0 ? drawn(account.totalMaintMargin) / equity : Number.NaN;
-  setText(slot(strip, "ratio"), percent(Number.isNaN(ratio) ? null : ratio * 100));
-  setLoad(slot(strip, "ratio-bar"), ratio);
+  setText(slot(strip, "ratio"), percent(account.margin_ratio));
+  setLoad(slot(strip, "ratio-bar"), drawn(account.margin_ratio) / 100);
 }
 
 function paintHealth(strip, { exposure, today, drawdown_pct: drawdown }) {

@@ -10,6 +10,7 @@ const INTERVALS = { "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000
 const SMALLEST_RING = 2.5;
 const LARGEST_RING = 11;
 const MOST_MARKS = 250;
+const LONGEST_NAME = 40;
 
 /** @param onChoose hears {symbol, interval}: the candles of that choice are wanted. */
 export function mount(panel, store, { onChoose }) {
@@ -23,8 +24,7 @@ export function mount(panel, store, { onChoose }) {
     choice = { ...choice, ...news };
     chart.latest();
     store.set("candles", []);
-    store.set("chart-liquidations", []);
-    store.set("chart-fills", []);
+    store.set("chart", { liquidations: [], fills: [], positions: [] });
     onChoose(choice);
   }
 
@@ -35,8 +35,8 @@ export function mount(panel, store, { onChoose }) {
     chart.show({
       candles,
       intervalMs: INTERVALS[choice.interval],
-      lines: linesOf(store, choice.symbol, candles.at(-1)),
-      marks: [...liquidationMarks(store.get("chart-liquidations") ?? []), ...fillMarks(store.get("chart-fills") ?? [])],
+      lines: linesOf(store.get("chart")?.positions ?? [], candles.at(-1)),
+      marks: [...liquidationMarks(store.get("chart")?.liquidations ?? []), ...fillMarks(store.get("chart")?.fills ?? [])],
     });
   };
 
@@ -49,10 +49,10 @@ export function mount(panel, store, { onChoose }) {
     if (chosen !== choice.symbol) choose({ symbol: chosen });
   };
 
-  const drawn = ["candles", "fault:candles", "chart-liquidations", "chart-fills", "positions"];
+  const shown = ["candles", "fault:candles", "chart"];
   return together(
     chart.undo,
-    ...drawn.map((name) => store.subscribe(name, paint)),
+    ...shown.map((name) => store.subscribe(name, paint)),
     ...["config", "positions"].map((name) => store.subscribe(name, offer)),
     store.subscribe("theme", chart.redraw),
     listen(picker, "change", () => choose({ symbol: picker.value })),
@@ -60,10 +60,11 @@ export function mount(panel, store, { onChoose }) {
   );
 }
 
-/** Symbols worth a chart: those held first, then those configured. */
+/** Symbols worth a chart: those held first, then those configured; no symbol has a longer name than the server takes. */
 function namesOf(store) {
   const held = (store.get("positions") ?? []).map((position) => position.symbol);
-  return store.get("config") ? [...new Set([...held, ...Object.keys(store.get("config").symbols)])] : [];
+  const names = store.get("config") ? [...held, ...Object.keys(store.get("config").symbols)] : [];
+  return [...new Set(names)].filter((name) => name.length <= LONGEST_NAME);
 }
 
 const sameNames = (picker, names) => names.join("\n") === [...picker.options].map((option) => option.value).join("\n");
@@ -72,8 +73,7 @@ function asCandle([openAt, open, high, low, close, volume]) {
   return { openAt, open: drawn(open), high: drawn(high), low: drawn(low), close: drawn(close), volume: drawn(volume) };
 }
 
-function linesOf(store, symbol, lastCandle) {
-  const held = (store.get("positions") ?? []).filter((position) => position.symbol === symbol);
+function linesOf(held, lastCandle) {
   const lines = held.flatMap((position) => [
     { price: drawn(position.entryPrice), label: `${position.side} entry`, tone: "accent", dashed: true },
     { price: drawn(position.takeProfitPrice), label: "Take profit", tone: "gain", dashed: true },
@@ -96,14 +96,11 @@ function liquidationMarks(rows) {
   }));
 }
 
-function fillMarks(trades) {
-  return trades
-    .filter((trade) => drawn(trade.avg_price) > 0)
-    .map((trade) => ({
-      at: trade.timestamp,
-      price: drawn(trade.avg_price),
-      shape: trade.side === "BUY" ? "up" : "down",
-      size: 6,
-      tone: "accent",
-    }));
+function fillMarks(fills) {
+  return fills.map((fill) => ({
+    at: fill.traded_at,
+    price: drawn(fill.price),
+    shape: fill.side === "BUY" ? "up" : "down",
+    tone: "accent",
+  }));
 }

@@ -2,7 +2,7 @@
 
 import { confirm } from "../lib/dialogs.js";
 import { fill, patchRows, setText, setTitle, setTone, show, slot, together } from "../lib/dom.js";
-import { arrow, clockTime, drawn, exact, money, percent, roughPrice, signed, signedPercent, span, tone } from "../lib/format.js";
+import { arrow, clockTime, drawn, exact, money, percent, signed, signedPercent, size, span, tone } from "../lib/format.js";
 import { isConfigured, paintChip, verdictOf } from "./verdicts.js";
 
 const STALE_MS = 15_000;
@@ -39,9 +39,9 @@ function paintRow(row, position, store, commands) {
   fill(row, {
     symbol: position.symbol,
     side: `${position.side === "LONG" ? "▲" : "▼"} ${position.side}`,
-    margin: `${position.leverage}× ${String(position.marginType).toLowerCase()}`,
-    size: exact(String(position.positionAmt).replace("-", "")),
-    notional: `${money(String(position.positionValue).replace("-", ""))} USDT`,
+    margin: `${position.leverage}× ${position.marginType}`,
+    size: size(position.positionAmt),
+    notional: `${money(position.positionValue ?? position.notional)} USDT`,
     entry: exact(position.entryPrice),
     mark: exact(position.markPrice),
   });
@@ -53,21 +53,18 @@ function paintRow(row, position, store, commands) {
   paintActs(row, position, store, commands);
 }
 
-function paintLiquidation(row, { liquidationPrice, markPrice }) {
-  const [price, mark] = [drawn(liquidationPrice), drawn(markPrice)];
-  const isKnown = price > 0 && mark > 0;
-  const distance = isKnown ? (Math.abs(mark - price) / mark) * 100 : null;
-  fill(row, { liquidation: price > 0 ? roughPrice(liquidationPrice) : "none", distance: isKnown ? `${percent(distance, 1)} away` : "" });
-  setTone(slot(row, "distance"), isKnown && distance < NEAR_LIQUIDATION_PCT ? "loss" : "flat");
+function paintLiquidation(row, { liquidationPrice: price, liquidationDistancePct: distance }) {
+  const hasPrice = drawn(price) > 0;
+  fill(row, {
+    liquidation: hasPrice ? exact(price) : "none",
+    distance: hasPrice && distance !== null ? `${percent(distance, 1)} away` : "",
+  });
+  setTone(slot(row, "distance"), hasPrice && drawn(distance) < NEAR_LIQUIDATION_PCT ? "loss" : "flat");
 }
 
 function paintResult(row, position) {
-  const pnl = position.unrealizedPnl;
-  const share = (drawn(pnl) / drawn(position.initialMargin)) * 100;
-  fill(row, {
-    pnl: `${arrow(pnl)} ${signed(pnl)}`.trim(),
-    "pnl-pct": Number.isFinite(share) ? signedPercent(share) : "",
-  });
+  const { unrealizedPnl: pnl, unrealizedPnlPct: share } = position;
+  fill(row, { pnl: `${arrow(pnl)} ${signed(pnl)}`.trim(), "pnl-pct": signedPercent(share) });
   for (const name of ["pnl", "pnl-pct"]) setTone(slot(row, name), tone(pnl));
   setTitle(slot(row, "pnl-pct"), "of the margin");
 }
@@ -107,8 +104,8 @@ function paintActs(row, position, store, commands) {
 }
 
 async function close(key, position, fraction, commands) {
-  const size = String(position.positionAmt).replace("-", "");
   const share = Number(fraction);
+  const part = Math.abs(drawn(position.positionAmt) * share);
   const result = drawn(position.unrealizedPnl) * share;
   const words = share === 1 ? "Close" : "Close half of";
   const agreed = await confirm({
@@ -117,7 +114,7 @@ async function close(key, position, fraction, commands) {
     facts: [
       ["Symbol", position.symbol],
       ["Side", position.side],
-      ["Size", share === 1 ? exact(size) : `about ${roughPrice(drawn(size) * share)} of ${exact(size)}`],
+      ["Size", share === 1 ? size(position.positionAmt) : `about ${exact(part)} of ${size(position.positionAmt)}`],
       ["Mark price", exact(position.markPrice)],
       ["Estimated result, before fees", `${signed(result)} USDT`, tone(result)],
     ],

@@ -5,7 +5,7 @@ import { create, fill, listen, patchRows, setText, setTone, show, slot, together
 import { createDraft } from "./settings_draft.js";
 import { buildForm, showFault } from "./settings_form.js";
 import { leadOf } from "./settings_lead.js";
-import { readSchema } from "./settings_schema.js";
+import { groupsOf } from "./settings_schema.js";
 
 /** @param onSaved is called when the settings in force may have changed. */
 export function mount(view, store, { api, tell, onSaved }) {
@@ -15,7 +15,6 @@ export function mount(view, store, { api, tell, onSaved }) {
   let faults = [];
 
   const config = () => store.get("config");
-  const schema = () => store.get("schema") && readSchema(store.get("schema"));
 
   function choose(name) {
     symbol = name;
@@ -23,9 +22,9 @@ export function mount(view, store, { api, tell, onSaved }) {
   }
 
   function paintAll() {
-    if (!config() || !schema()) return;
+    if (!config() || !store.get("schema")) return;
     if (symbol !== null && !config().symbols[symbol]) symbol = null;
-    rows = buildForm(slot(view, "form"), symbol === null ? schema().globals : schema().symbol, {
+    rows = buildForm(slot(view, "form"), groupsOf(store.get("schema"), symbol === null ? "globals" : "symbols"), {
       path: (name) => (symbol === null ? ["globals", name] : ["symbols", symbol, name]),
       valueOf: (path, field) => draft.valueOf(config(), path, field),
       onEdit: (path, field, value) => {
@@ -70,7 +69,7 @@ export function mount(view, store, { api, tell, onSaved }) {
 
   async function add(event) {
     event.preventDefault();
-    const name = event.target.elements.symbol.value.trim();
+    const name = event.target.elements.symbol.value.trim().toUpperCase();
     setText(slot(view, "add-fault"), "");
     try {
       const answer = await api.post("/api/config/symbol/add", { symbol: name });

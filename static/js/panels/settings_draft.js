@@ -5,7 +5,7 @@ export function createDraft() {
   const edits = new Map();
 
   const partOf = (config, path) => (path[0] === "globals" ? config.globals : config.symbols[path[1]]) ?? {};
-  const saved = (config, path, field) => partOf(config, path)[path.at(-1)] ?? field.fallback;
+  const saved = (config, path, field) => partOf(config, path)[path.at(-1)] ?? field.default;
   const key = (path) => path.join(".");
 
   const valueOf = (config, path, field) => (edits.has(key(path)) ? edits.get(key(path)).value : saved(config, path, field));
@@ -29,7 +29,7 @@ export function createDraft() {
     for (const { path, field, value } of changes(config)) {
       const part = partOf(merged, path);
       if (value === null || value === "") delete part[field.name];
-      else part[field.name] = field.type === "integer" && /^-?\d+$/.test(value) ? Number(value) : value;
+      else part[field.name] = field.kind === "whole number" && /^-?\d+$/.test(value) ? Number(value) : value;
     }
     return { globals: merged.globals, symbols: merged.symbols };
   }

@@ -32,11 +32,11 @@ function buildRow(field, path, value, onEdit) {
   fill(row, { title: field.title, help: helpOf(field) });
   slot(row, "control").append(control, ...unitOf(field));
   const hear = () => {
-    const text = field.type === "boolean" ? control.checked : control.value.trim();
+    const text = field.kind === "flag" ? control.checked : control.value.trim();
     showFault(row, faultOf(field, text));
     onEdit(path, field, text);
   };
-  control.addEventListener(field.type === "boolean" || field.choices ? "change" : "input", hear);
+  control.addEventListener(field.kind === "flag" || field.kind === "choice" ? "change" : "input", hear);
   return row;
 }
 
@@ -50,8 +50,8 @@ const unitOf = ({ unit }) => (unit ? [create("span", { class: "field-unit" }, un
 
 function controlFor(field, value, id) {
   const name = field.name;
-  if (field.type === "boolean") return create("input", { id, name, type: "checkbox", role: "switch", class: "switch", checked: value === true });
-  if (field.choices) {
+  if (field.kind === "flag") return create("input", { id, name, type: "checkbox", role: "switch", class: "switch", checked: value === true });
+  if (field.kind === "choice") {
     const options = field.choices.map((choice) => create("option", { value: choice, selected: choice === value }, choice));
     return create("select", { id, name, class: "select" }, ...options);
   }
@@ -62,8 +62,8 @@ function controlFor(field, value, id) {
     type: "text",
     autocomplete: "off",
     spellcheck: "false",
-    inputmode: { integer: "numeric", number: "decimal" }[field.type] ?? "text",
-    placeholder: field.isOptional ? "not set" : "",
+    inputmode: { "whole number": "numeric", number: "decimal" }[field.kind] ?? "text",
+    placeholder: field.optional ? "not set" : "",
     disabled: field.isLocked,
   });
   control.value = value ?? "";

@@ -1,8 +1,9 @@
 // Results over a period: by day, by symbol, and how much was liquidated meanwhile.
 
 import { drawBars } from "../lib/bars.js";
+import { drawCurve } from "../lib/curve.js";
 import { fill, patchRows, setText, setTone, show, slot, together } from "../lib/dom.js";
-import { compact, drawn, money, percent, signed, tone } from "../lib/format.js";
+import { clockTime, compact, date, drawn, exact, money, percent, signed, tone, words } from "../lib/format.js";
 import { makeSegments } from "../lib/tabs.js";
 
 export function mount(sheet, store, { onPeriod }) {
@@ -12,17 +13,17 @@ export function mount(sheet, store, { onPeriod }) {
   };
   return together(
     ...["stats", "pnl", "view"].map((name) => store.subscribe(name, paint)),
-    store.subscribe("pnl-symbols", (answer) => paintSymbols(sheet, Array.isArray(answer) ? answer : answer.symbols)),
+    store.subscribe("pnl-symbols", (rows) => paintSymbols(sheet, rows)),
     makeSegments(slot(sheet, "periods"), (button) => onPeriod(Number(button.dataset.days))),
   );
 }
 
-function paintStats(sheet, { liquidations, trades, hourly_volume: hourly = [] }) {
+function paintStats(sheet, { liquidations, trades, hourly_volume: hourly }) {
   fill(sheet, {
     liquidations: compact(liquidations.total_liquidations),
     "liquidation-volume": `${compact(liquidations.total_liquidation_volume)} USDT, ${liquidations.unique_symbols} symbols, 24 h`,
     "success-rate": percent(trades.success_rate, 1),
-    "success-count": `${trades.successful_trades} of ${trades.total_trades} orders, 24 h`,
+    "success-count": `${trades.successful_trades} of ${trades.total_trades}, 24 h`,
   });
   const byTime = [...hourly].sort((one, other) => one.hour - other.hour);
   paintBars(sheet, "hourly", byTime.map((hour) => ({
@@ -38,20 +39,33 @@ const hourLabel = (hour) => {
   return Number.isNaN(when.getTime()) ? String(hour) : `${String(when.getHours()).padStart(2, "0")}:00`;
 };
 
-function paintPnl(sheet, pnl) {
-  const total = pnl.totals ?? pnl;
+function paintPnl(sheet, { totals, daily, exits, equity }) {
   fill(sheet, {
-    "net-parts": `realised ${signed(total.realized_pnl)}, fees ${signed(total.commission)}, funding ${signed(total.funding_fee ?? total.funding)}`,
-    "win-rate": percent(total.win_rate, 1),
-    "win-count": `${total.winning_trades ?? 0} won, ${total.losing_trades ?? 0} lost`,
+    "net-parts": `realised ${signed(totals.realized_pnl)}, fees ${signed(totals.commission)}, funding ${signed(totals.funding_fee)}`,
+    "win-rate": totals.trades ? percent(totals.win_rate, 1) : "—",
+    "win-count": `${totals.winning_trades} won, ${totals.losing_trades} lost`,
+    "profit-factor": exact(totals.profit_factor),
+    exits: exits.map(({ reason, trades }) => `${trades} by ${words(reason || "other").toLowerCase()}`).join(", "),
   });
-  setSigned(slot(sheet, "net"), total.net_pnl);
-  paintBars(sheet, "daily", (pnl.daily ?? []).map((day) => ({
+  setSigned(slot(sheet, "net"), totals.net_pnl);
+  paintEquity(sheet, equity);
+  paintBars(sheet, "daily", daily.map((day) => ({
     value: drawn(day.net_pnl),
     label: String(day.date).slice(5),
     title: `${day.date}: ${signed(day.net_pnl)} USDT`,
     tone: tone(day.net_pnl),
   })));
+}
+
+function paintEquity(sheet, equity) {
+  const points = equity.map((point) => ({ at: point.at, value: drawn(point.equity) }));
+  const isDrawn = points.length > 1;
+  show(slot(sheet, "equity-empty"), !isDrawn);
+  slot(sheet, "equity").toggleAttribute("hidden", !isDrawn);
+  if (!isDrawn) return;
+  const isShort = points.at(-1).at - points[0].at < 2 * 86_400_000;
+  const timeOf = (at) => (isShort ? clockTime(at).slice(0, 5) : date(at).slice(5));
+  drawCurve(slot(sheet, "equity"), points, { wordsOf: (value) => money(value), timeOf });
 }
 
 function paintBars(sheet, name, bars) {
@@ -61,18 +75,18 @@ function paintBars(sheet, name, bars) {
   if (hasBars) drawBars(slot(sheet, name), bars);
 }
 
-function paintSymbols(sheet, rows = []) {
+function paintSymbols(sheet, rows) {
   patchRows(slot(sheet, "symbols"), rows, {
     templateName: "symbol-result-row",
     keyOf: (row) => row.symbol,
     paint: (element, row) => {
       fill(element, {
         symbol: row.symbol,
-        trades: row.trades ?? row.total_trades ?? row.trade_count ?? "—",
+        trades: row.trades,
         "win-rate": percent(row.win_rate, 0),
         realized: signed(row.realized_pnl),
         fees: signed(row.commission),
-        funding: signed(row.funding_fee ?? row.funding),
+        funding: signed(row.funding_fee),
       });
       setSigned(slot(element, "net"), row.net_pnl);
     },

@@ -2,13 +2,13 @@
 
 import { confirm } from "../lib/dialogs.js";
 import { fill, listen, setText, setTitle, setTone, show, slot, together } from "../lib/dom.js";
-import { drawn, exact, signed, span, tone } from "../lib/format.js";
+import { drawn, exact, signed, size, span, tone } from "../lib/format.js";
 
 const MODES = {
-  paper: ["PAPER", "accent"],
-  sandbox: ["SANDBOX", "special"],
-  testnet: ["TESTNET", "warn"],
-  live: ["LIVE", "loss"],
+  PAPER: "accent",
+  SANDBOX: "special",
+  TESTNET: "warn",
+  LIVE: "loss",
 };
 const STATES = { ACTIVE: ["Running", "gain"], REDUCE_ONLY: ["Paused", "warn"], HALTED: ["Halted", "loss"] };
 const OLD_MARKET_MS = 30_000;
@@ -37,16 +37,10 @@ export function mount(bar, store, { banner, commands }) {
   );
 }
 
-export function modeOf({ mode, network }) {
-  const name = mode === "live" && network in MODES ? network : mode;
-  return MODES[name] ?? [String(name ?? "?").toUpperCase(), "warn"];
-}
-
-function paintMode(bar, health) {
-  const [word, tint] = modeOf(health);
-  setText(slot(bar, "mode"), word);
-  setTone(slot(bar, "mode"), tint);
-  document.title = `${word} · Liquidation Hunter`;
+function paintMode(bar, { mode }) {
+  setText(slot(bar, "mode"), mode);
+  setTone(slot(bar, "mode"), MODES[mode] ?? "warn");
+  document.title = `${mode} · Liquidation Hunter`;
 }
 
 function paintStanding(bar, store) {
@@ -80,8 +74,7 @@ function vital(bar, name, text, isBad) {
 }
 
 /** Whether a person keeps the bot from entering: only then is there something to resume. */
-const isHeld = ({ operator, trading_state_reason: reason }) =>
-  operator ? operator.paused || operator.halted : /by the operator/.test(reason ?? "");
+const isHeld = ({ operator }) => operator.paused || operator.halted;
 
 function paintActs(bar, store) {
   const health = store.get("health");
@@ -111,7 +104,7 @@ async function flatten(store, commands) {
     lead: "Entries are paused, open entries are cancelled, and each of these is closed at the market price:",
     facts: [
       ...ours.map((position) => [
-        `${position.symbol} ${position.side} ${exact(String(position.positionAmt).replace("-", ""))}`,
+        `${position.symbol} ${position.side} ${size(position.positionAmt)}`,
         `${signed(position.unrealizedPnl)} USDT`,
         tone(position.unrealizedPnl),
       ]),

@@ -16,9 +16,9 @@ export async function showTrade(api, tell, trade) {
     return;
   }
   const dialog = document.getElementById("trade");
-  fill(dialog, { title: `${details.symbol}, ${words(details.role ?? details.order_type).toLowerCase()}`, fault: "" });
+  fill(dialog, { title: `${details.symbol}, ${words(details.role).toLowerCase()}` });
   slot(dialog, "facts").replaceChildren(...factsOf(details).map(asCell));
-  patchRows(slot(dialog, "timeline"), eventsOf(details), { templateName: "timeline-item", keyOf: keyOf, paint: paintItem });
+  patchRows(slot(dialog, "timeline"), details.timeline, { templateName: "timeline-item", keyOf, paint: paintItem });
   const undo = [
     listen(slot(dialog, "leave"), "click", () => dialog.close()),
     closesOutside(dialog),
@@ -27,9 +27,9 @@ export async function showTrade(api, tell, trade) {
   dialog.showModal();
 }
 
-const keyOf = (event) => `${event.at}:${event.what}:${event.detail}`;
+const keyOf = (event) => `${event.at}:${event.title}:${event.text}`;
 
-function factsOf({ pnl_breakdown: pnl = {}, qty, avg_price, price, status }) {
+function factsOf({ pnl_breakdown: pnl, qty, avg_price, price, status }) {
   return [
     ["Status", words(status)],
     ["Quantity", exact(qty)],
@@ -37,7 +37,7 @@ function factsOf({ pnl_breakdown: pnl = {}, qty, avg_price, price, status }) {
     ["Realised", signed(pnl.realized_pnl, 4), tone(pnl.realized_pnl)],
     ["Fees", signed(pnl.commission, 4)],
     ["Funding", signed(pnl.funding_fee, 4)],
-    ["Net", signed(pnl.net_pnl ?? pnl.total_pnl, 4), tone(pnl.net_pnl ?? pnl.total_pnl)],
+    ["Net", signed(pnl.net_pnl, 4), tone(pnl.net_pnl)],
   ];
 }
 
@@ -47,22 +47,7 @@ function asCell(fact) {
   return cell;
 }
 
-/** The server's timeline; where it gives none, the order and its relatives by time. */
-function eventsOf(details) {
-  if (details.timeline?.length) return details.timeline.map(asEvent);
-  return [details, ...(details.related_trades ?? [])]
-    .sort((one, other) => one.timestamp - other.timestamp)
-    .map((trade) => ({
-      at: trade.timestamp,
-      kind: trade.status === "FILLED" ? "fill" : "order",
-      what: `${words(trade.role ?? trade.order_type)} ${words(trade.status).toLowerCase()}`,
-      detail: `${trade.side} ${exact(trade.filled_qty || trade.qty)} at ${exact(trade.avg_price || trade.price)}`,
-    }));
-}
-
-const asEvent = ({ at, kind, title, text, detail }) => ({ at, kind, what: title ?? words(kind), detail: text ?? detail ?? "" });
-
-function paintItem(item, { at, kind, what, detail }) {
-  fill(item, { time: clockTime(at), what, detail });
+function paintItem(item, { at, kind, title, text }) {
+  fill(item, { time: clockTime(at), what: title, detail: text });
   setTone(slot(item, "dot"), TONES[kind] ?? "flat");
 }

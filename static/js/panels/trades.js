@@ -23,7 +23,7 @@ function paintRow(row, trade, open) {
   fill(row, {
     time: isToday ? clockTime(trade.timestamp) : dateTime(trade.timestamp),
     symbol: trade.symbol,
-    type: words(trade.role ?? trade.order_type),
+    type: words(trade.role),
     side: trade.side,
     quantity: exact(drawn(trade.filled_qty) > 0 ? trade.filled_qty : trade.qty),
     price: exact(drawn(trade.avg_price) > 0 ? trade.avg_price : trade.price),

@@ -1,0 +1,128 @@
+"""Writes what the bot would write, through its own Store: the dashboard under test cannot tell the difference."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from src.database.ledger import open_ledger
+from src.database.repositories import Store
+from src.domain.clock import SystemClock
+from src.domain.decisions import Decision, Gate
+from src.domain.enums import MarginType, OrderRole, OrderStatus, PositionSide
+from src.domain.market import Liquidation
+from src.domain.orders import Order
+from src.domain.positions import Position, PositionRecord, Protection
+from tests.builders import ENTRY_ID, a_fill, a_liquidation, an_order
+
+D = Decimal
+
+
+class ScriptedBot:
+    """The bot's side of a dashboard test: one Store over one real file."""
+
+    def __init__(self, database: Path) -> None:
+        self.clock = SystemClock()
+        self._engine = open_ledger(database, self.clock.now_ms()).engine
+        self.store = Store(self._engine, self.clock)
+
+    def close(self) -> None:
+        self._engine.dispose()
+
+    def beat(self, *, ago_ms: int = 0, state: str = "ACTIVE", reason: str = "") -> None:
+        """A heartbeat with everything the bot says of itself each second."""
+        at = self.clock.now_ms() - ago_ms
+        identity = {"version": "0.1.0", "pid": 1, "started_at": at - 60_000, "network": "sandbox"}
+        with self.store.transaction():
+            self.store.set_state("bot", {**identity, "is_simulated": False, "heartbeat_at": at})
+            self.store.set_state("limits", {"weight_used": 118, "weight_limit": 2400, "orders_used": 3})
+            self.store.set_state("clock", {"offset_ms": 3})
+            self.store.set_state("market_stream", {"state": "up", "last_event_at": at})
+            self.store.set_state("user_stream", {"state": "up", "last_event_at": at})
+            self.store.set_state("trading", {"state": state, "reason": reason})
+            self.store.set_state("exposure", {"margin": D("61.24"), "notional": D("306.2"), "cap": D(200)})
+            self.store.set_state("foreign_orders", {"items": []})
+            self.store.set_state("account", _account(at))
+
+    def hold(self, symbol: str = "BTCUSDT", **changes: Any) -> None:
+        """Open a position of 0.002 at 96,000 that stands under its own stop."""
+        now = self.clock.now_ms()
+        record = {
+            "mark_price": D(96_500),
+            "leverage": 5,
+            "margin_type": MarginType.ISOLATED,
+            "liquidation_price": D(78_000),
+            "take_profit_price": D("96960.5"),
+            "stop_loss_price": D("94080.5"),
+            "protection": Protection.OK,
+            "opened_at": now - 720_000,
+            "as_of": now,
+            "entry_client_order_id": ENTRY_ID,
+        }
+        position = Position(symbol, PositionSide.LONG, D("0.002"), D(96_000))
+        with self.store.transaction():
+            self.store.save_position(PositionRecord(position=position, **{**record, **changes}))
+            self.store.journal("position", {}, symbol)
+
+    def see(self, liquidation: Liquidation | None = None, gate: Gate | None = Gate.THRESHOLD, **changes: Any) -> None:
+        """A liquidation of now and the verdict on it."""
+        event = liquidation or a_liquidation(traded_at=self.clock.now_ms(), **changes)
+        decision = Decision(
+            symbol=event.symbol,
+            liquidation_side=event.side,
+            at=self.clock.now_ms(),
+            gate=gate,
+            reason="bought 0.002 at 96,000" if gate is None else "the window holds 60,000 of 100,000 USDT",
+            numbers={"window": event.notional},
+            window_volume=event.notional,
+            threshold=D(100_000),
+            client_order_id=ENTRY_ID if gate is None else None,
+        )
+        with self.store.transaction():
+            (row_id,) = self.store.insert_liquidations([event])
+            self.store.record_decisions([(row_id, decision)])
+            self.tell("liquidation", {"count": 1, "items": []})
+
+    def tell(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
+        """A line of the journal, inside the transaction at hand."""
+        self.store.journal(kind, payload, symbol)
+
+    def say(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
+        """A line of the journal by itself."""
+        with self.store.transaction():
+            self.tell(kind, payload, symbol)
+
+    def order(self, role: OrderRole = OrderRole.ENTRY) -> None:
+        """An open order of ours."""
+        self._record(an_order(role, created_at=self.clock.now_ms(), order_id=1001))
+
+    def fill(self) -> None:
+        """An entry that filled at once."""
+        request, now = an_order().request, self.clock.now_ms()
+        fill = a_fill(request, traded_at=now)
+        filled: dict[str, Any] = {
+            "filled_quantity": fill.quantity,
+            "average_price": fill.price,
+            "order_id": fill.order_id,
+        }
+        self._record(an_order(status=OrderStatus.FILLED, created_at=now, **filled))
+        with self.store.transaction():
+            self.store.record_fill(fill)
+
+    def _record(self, order: Order) -> None:
+        with self.store.transaction():
+            self.store.record_order(order, simulated=False)
+            self.store.update_order(order, "stream")
+            self.tell("order", {}, order.symbol)
+
+
+def _account(at: int) -> dict[str, object]:
+    return {
+        "wallet_balance": D("1012.97"),
+        "unrealized_pnl": D("1.00"),
+        "margin_balance": D("1013.97"),
+        "available_balance": D("951.73"),
+        "initial_margin": D("61.24"),
+        "maintenance_margin": D("2.44"),
+        "at": at,
+    }

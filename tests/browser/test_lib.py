@@ -1,0 +1,75 @@
+"""The page's own library, asked directly in the browser."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page
+
+WORDS = {
+    "m.money('1234567.891')": "1,234,567.89",
+    "m.money('123456789012345678.91')": "123,456,789,012,345,678.91",
+    "m.money(null)": "—",
+    "m.signed('-0.0412', 4)": "−0.0412",
+    "m.signed('0')": "0.00",
+    "m.exact('0.000010000000')": "0.00001",
+    "m.exact('1E-7')": "0.0000001",
+    "m.size('-0.021')": "0.021",
+    "m.signedPercent('1.5')": "+1.50 %",
+    "m.span(400)": "0.4 s",
+    "m.span(3_720_000)": "1 h 2 min",
+    "m.arrow('-3')": "▼",
+    "m.words('STOP_LOSS')": "Stop loss",
+}
+
+
+@pytest.fixture
+def ask(open_page: Callable[..., Page]) -> Callable[[str, str], Any]:
+    """Evaluate an expression over the exports of a module of ``static/js/lib``."""
+    page = open_page()
+
+    def evaluate(module: str, expression: str) -> Any:
+        return page.evaluate(f"import('/static/js/{module}.js').then((m) => {expression})")
+
+    return evaluate
+
+
+def test_values_read_as_a_person_expects(ask: Callable[[str, str], Any]) -> None:
+    assert ask("lib/format", f"[{', '.join(WORDS)}]") == list(WORDS.values())
+
+
+def test_events_are_parsed_however_they_are_cut(ask: Callable[[str, str], Any]) -> None:
+    heard = ask(
+        "lib/stream",
+        r"""{
+          const heard = [];
+          const feed = m.createParser((event) => heard.push(event));
+          for (const piece of [": beat\n\nid: 7\neve", "nt: fill\r\ndata: {\"a\":", "1}\n", "\nid: 8\n\n"]) feed(piece);
+          return heard;
+        }""",
+    )
+    assert heard == [{"kind": "fill", "id": "7", "data": '{"a":1}'}]
+
+
+def test_rows_are_kept_moved_and_removed(ask: Callable[[str, str], Any]) -> None:
+    kept = ask(
+        "lib/dom",
+        """{
+          const body = document.createElement("tbody");
+          const how = { templateName: "journal-row", keyOf: (x) => x, paint: (row, x) => { row.dataset.key = x; } };
+          m.patchRows(body, ["a", "b", "c"], how);
+          const b = body.children[1];
+          m.patchRows(body, ["c", "b", "d"], how);
+          return [b === body.children[1], [...body.children].map((row) => row.dataset.key).join("")];
+        }""",
+    )
+    assert kept == [True, "cbd"]
+
+
+def test_a_schema_range_is_checked_before_the_server_is_asked(ask: Callable[[str, str], Any]) -> None:
+    field = '{kind: "number", min: "0", max: "50", excludes_min: true, excludes_max: false, optional: false}'
+
+    faults = ask("panels/settings_schema", f'["0", "50", "x", "", "51"].map((text) => m.faultOf({field}, text))')
+
+    rule = "must be above 0 and at most 50"
+    assert faults == [rule, "", "must be a number", "needs a value", rule]

@@ -1,0 +1,37 @@
+"""On a phone the same powers, and nothing to scroll sideways."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Scene
+
+
+@pytest.fixture
+def phone(page: Page) -> Page:
+    page.set_viewport_size({"width": 390, "height": 844})
+    return page
+
+
+@pytest.mark.parametrize("view", ["trading", "statistics", "settings", "journal"])
+def test_no_view_scrolls_sideways(view: str, phone: Page, scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.hold()
+    scene.bot.see()
+    open_page(view)
+    expect(phone.locator(f"#view-{view}")).to_be_visible()
+
+    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+
+
+def test_a_position_can_be_closed_with_a_thumb(phone: Page, scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.hold()
+    open_page()
+
+    close = phone.locator("#book-positions tbody [data-slot=close]")
+    close.click()
+
+    expect(phone.get_by_role("dialog")).to_contain_text("Close BTCUSDT LONG?")
+    box = close.bounding_box()
+    assert box is not None
+    assert box["height"] >= 36

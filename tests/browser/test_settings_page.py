@@ -1,0 +1,100 @@
+"""The settings view: every field checked as it is typed, every fault of the server at its field, nothing half saved."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from playwright.sync_api import Page, expect
+
+from tests.browser.conftest import Scene
+
+LEVERAGE = "#field-symbols-BTCUSDT-leverage"
+
+
+def saved(scene: Scene) -> dict[str, Any]:
+    document: dict[str, Any] = json.loads(scene.environment.settings_file.read_text(encoding="utf-8"))
+    return document
+
+
+def open_symbol(open_page: Callable[..., Page]) -> Page:
+    page = open_page("settings")
+    page.locator("#settings .settings-entry", has_text="BTCUSDT").click()
+    return page
+
+
+def test_a_value_out_of_range_is_named_as_it_is_typed(open_page: Callable[..., Page]) -> None:
+    page = open_symbol(open_page)
+
+    page.locator(LEVERAGE).fill("126")
+
+    field = page.locator(".field", has=page.locator(LEVERAGE))
+    expect(field.locator("[data-slot=fault]")).to_have_text("Must be between 1 and 125")
+    expect(page.locator(LEVERAGE)).to_have_attribute("aria-invalid", "true")
+
+
+def test_the_servers_fault_stands_at_its_field(scene: Scene, open_page: Callable[..., Page]) -> None:
+    page = open_symbol(open_page)
+    before = saved(scene)
+    stop = "#field-symbols-BTCUSDT-stop_loss_pct"
+
+    page.locator(stop).fill("2.123456789")  # the form's own range allows it
+    page.get_by_role("button", name="Save").click()
+
+    field = page.locator(".field", has=page.locator(stop))
+    expect(field.locator("[data-slot=fault]")).to_contain_text("at most 8 decimal places")
+    assert saved(scene) == before
+
+
+def test_changes_are_listed_with_when_they_apply_and_then_saved(scene: Scene, open_page: Callable[..., Page]) -> None:
+    page = open_symbol(open_page)
+    page.locator(LEVERAGE).fill("7")
+    page.locator("#field-symbols-BTCUSDT-take_profit_pct").fill("1.5")
+    diff = page.locator("#settings [data-slot=diff]")
+    expect(diff).to_contain_text("2 unsaved changes")
+    expect(diff).to_contain_text("symbols.BTCUSDT.take_profit_pct 1 → 1.5 applies now")
+
+    page.get_by_role("button", name="Save").click()
+
+    expect(diff).to_be_hidden()
+    assert saved(scene)["symbols"]["BTCUSDT"]["leverage"] == 7
+
+
+def test_discarding_brings_the_saved_values_back(open_page: Callable[..., Page]) -> None:
+    page = open_symbol(open_page)
+    page.locator(LEVERAGE).fill("7")
+
+    page.get_by_role("button", name="Discard").click()
+
+    expect(page.locator(LEVERAGE)).to_have_value("10")
+    expect(page.locator("#settings [data-slot=diff]")).to_be_hidden()
+
+
+def test_a_size_below_the_exchanges_minimum_is_said_beforehand(open_page: Callable[..., Page]) -> None:
+    page = open_symbol(open_page)
+
+    page.locator("#field-symbols-BTCUSDT-trade_value_usdt").fill("0.2")
+
+    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("The exchange asks for at least 5 USDT")
+
+
+def test_a_symbol_is_added_and_removed(scene: Scene, open_page: Callable[..., Page]) -> None:
+    page = open_page("settings")
+    page.get_by_label("Symbol to add").fill("ETHUSDT")
+    page.get_by_role("button", name="Add", exact=True).click()
+    expect(page.locator("#settings h1")).to_have_text("ETHUSDT")
+    assert set(saved(scene)["symbols"]) == {"BTCUSDT", "ETHUSDT"}
+
+    page.get_by_role("button", name="Remove symbol").click()
+    page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
+
+    expect(page.locator("#settings h1")).to_have_text("Whole bot")
+    assert set(saved(scene)["symbols"]) == {"BTCUSDT"}
+
+
+def test_a_symbol_that_is_there_already_is_refused_beside_the_field(open_page: Callable[..., Page]) -> None:
+    page = open_page("settings")
+
+    page.get_by_label("Symbol to add").fill("BTCUSDT")
+    page.get_by_role("button", name="Add", exact=True).click()
+
+    expect(page.locator("#settings [data-slot=add-fault]")).to_contain_text("BTCUSDT")

@@ -1,0 +1,169 @@
+"""The trading screen: positions and their protection, verdicts, orders, and how a position is closed."""
+
+from collections.abc import Callable
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from src.database.control import CommandReader
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole
+from src.domain.messages import OperatorAction, OperatorCommand
+from src.domain.positions import Protection
+from tests.browser.conftest import Scene
+from tests.builders import a_liquidation
+
+POSITION = "#book-positions tbody tr"
+
+
+def commands_of(scene: Scene) -> list[OperatorCommand]:
+    return CommandReader(scene.environment.control_database).after(0)
+
+
+def asked(scene: Scene) -> list[tuple[OperatorAction, str | None]]:
+    return [(command.action, command.symbol) for command in commands_of(scene)]
+
+
+def test_position_shows_its_exits_and_its_result(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.hold()
+    row = open_page().locator(POSITION)
+
+    expect(row.locator("[data-slot=take-profit]")).to_have_text("TP 96,960.5")
+    expect(row.locator("[data-slot=stop-loss]")).to_have_text("SL 94,080.5")
+    expect(row.locator("[data-slot=pnl]")).to_have_text("▲ +1.00")
+    expect(row.locator("[data-slot=distance]")).to_have_text("19.2 % away")
+
+
+@pytest.mark.parametrize(
+    ("protection", "word"),
+    [
+        (Protection.OK, "Protected"),
+        (Protection.PENDING, "Pending"),
+        (Protection.MISSING, "No stop"),
+        (Protection.DISABLED, "Stop disabled"),
+        (Protection.FOREIGN, "Not ours"),
+    ],
+)
+def test_protection_is_said_in_a_word(
+    protection: Protection, word: str, scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    scene.bot.hold(protection=protection)
+
+    expect(open_page().locator(f"{POSITION} [data-slot=protection]")).to_have_text(word)
+
+
+def test_old_position_is_dim_and_says_how_old(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.hold(as_of=scene.bot.clock.now_ms() - 40_000)
+    row = open_page().locator(POSITION)
+
+    expect(row).to_have_class("is-stale")
+    expect(row.locator("[data-slot=as-of]")).to_contain_text("seen 4")
+
+
+def test_closing_asks_first_and_names_what_it_closes(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.hold()
+    page = open_page()
+
+    page.get_by_role("button", name="Close half").click()
+    dialog = page.get_by_role("dialog")
+    for words in ("Close half of BTCUSDT LONG?", "about 0.001 of 0.002", "+0.50 USDT"):
+        expect(dialog).to_contain_text(words)
+    dialog.get_by_role("button", name="Cancel").click()
+
+    expect(dialog).to_be_hidden()
+    assert asked(scene) == []
+
+
+def test_close_is_pending_until_the_bot_confirms(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.hold()
+    page = open_page()
+    page.locator(f"{POSITION} [data-slot=close]").click()
+    with page.expect_response("**/close"):
+        page.get_by_role("button", name="Close position").click()
+    expect(page.locator(f"{POSITION} [data-slot=close]")).to_have_text("Pending")
+    assert asked(scene) == [(OperatorAction.CLOSE_POSITION, "BTCUSDT")]
+
+    scene.bot.beat()
+    (command,) = commands_of(scene)
+    scene.bot.say("command", {"id": command.id, "action": "close_position", "message": "the position is being closed"})
+
+    expect(page.locator(f"{POSITION} [data-slot=close]")).to_have_text("Close")
+    expect(page.locator("#notices")).to_contain_text("the position is being closed")
+
+
+def test_close_all_must_be_held(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.hold()
+    scene.bot.hold("SOLUSDT", protection=Protection.FOREIGN)
+    page = open_page()
+    expect(page.locator(POSITION)).to_have_count(2)
+    page.get_by_role("button", name="Close all").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_contain_text("Close all 1 positions?")
+    hold = dialog.get_by_role("button", name="Hold to close all")
+
+    hold.click()
+    assert asked(scene) == []
+    hold.hover()
+    with page.expect_response("**/api/control"):
+        page.mouse.down()
+    expect(dialog).to_be_hidden()
+
+    expect(page.locator("#status [data-slot=flatten]")).to_have_text("Closing")
+    assert asked(scene) == [(OperatorAction.FLATTEN, None)]
+
+
+def test_pause_is_asked_of_the_bot(scene: Scene, open_page: Callable[..., Page]) -> None:
+    page = open_page()
+
+    with page.expect_response("**/api/control"):
+        page.get_by_role("button", name="Pause entries").click()
+
+    expect(page.locator("#status [data-slot=pause]")).to_have_text("Pending")
+    assert asked(scene) == [(OperatorAction.PAUSE, None)]
+
+
+def test_feed_tells_each_verdict_with_its_window(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.see(gate=Gate.THRESHOLD)
+    scene.bot.see(a_liquidation(notional=120_000, traded_at=scene.bot.clock.now_ms()), gate=None)
+    page = open_page()
+    chips = page.locator("#feed tbody [data-slot=chip]")
+    expect(chips).to_have_text(["Entry", "Below threshold"])
+    expect(page.locator("#feed tbody [data-slot=sum]")).to_have_text(["120K of 100K", "60K of 100K"])
+
+    page.get_by_role("button", name="Would trade").click()
+    expect(chips).to_have_text(["Entry"])
+    chips.click()
+
+    expect(page.get_by_role("dialog")).to_contain_text("bought 0.002 at 96,000")
+
+
+def test_no_position_is_explained_by_the_last_verdicts(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.see()
+
+    empty = open_page().locator("#book-positions [data-slot=empty]")
+
+    expect(empty).to_contain_text("No position. The last 1 verdicts below say what was decided, and why.")
+    expect(empty).to_contain_text("the window holds 60,000 of 100,000 USDT")
+
+
+def test_open_orders_say_their_purpose(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.order(OrderRole.ENTRY)
+    scene.bot.order(OrderRole.STOP_LOSS)
+    page = open_page()
+
+    page.get_by_role("tab", name="Open orders").click()
+
+    expect(page.locator("#book-orders [data-slot=purpose]")).to_have_text(["Stop loss", "Entry"])
+
+
+def test_trade_opens_its_timeline(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.see(gate=None)
+    scene.bot.fill()
+    page = open_page()
+    page.get_by_role("tab", name="Trades").click()
+
+    page.get_by_role("button", name="Timeline").click()
+
+    steps = page.locator("#trade .timeline li [data-slot=what]")
+    expect(steps).to_contain_text(["A long was liquidated", "Entry decided", "Entry filled"])
+    expect(page.locator("#trade h2")).to_have_text("BTCUSDT, entry")
