@@ -15,9 +15,9 @@ class Console:
 
     def __init__(self, out: TextIO) -> None:
         self._out: TextIO | None = out
-        self._is_coloured = out.isatty() and not os.environ.get("NO_COLOR")
+        self.is_coloured = out.isatty() and not os.environ.get("NO_COLOR")
         self._lock = threading.Lock()  # lines of several pump threads must not mix
-        if self._is_coloured and os.name == "nt":
+        if self.is_coloured and os.name == "nt":
             os.system("")  # switches the Windows console to escape sequences
 
     @property
@@ -32,7 +32,7 @@ class Console:
     def write(self, label: str, line: str) -> None:
         """One line of the process ``label``."""
         name = f"[{label}]".ljust(WIDTH)
-        if self._is_coloured:
+        if self.is_coloured:
             name = f"{COLOURS.get(label, '')}{name}{RESET}"
         self.plain(f"{name} {line}")
 

@@ -10,6 +10,10 @@ from pathlib import Path
 
 from src.launch.errors import LaunchError
 
+_OF_ONE_SANDBOX = (
+    ".env",
+    *(f"{database}{part}" for database in ("bot.db", "control.db") for part in ("", "-wal", "-shm")),
+)
 EXPLICIT = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
 
 
@@ -83,10 +87,14 @@ def _answers(address: Address) -> bool:
 
 
 def prepare_demo(home: Path, settings: Path) -> None:
-    """Make the demo's home: settings of its own when it has none, and no keys of an earlier sandbox."""
+    """Make the demo's home: settings of its own when it has none, and nothing of an earlier sandbox.
+
+    Its exchange was a process that is gone: keys, orders and books of it would only contradict the new one.
+    """
     try:
         home.mkdir(parents=True, exist_ok=True)
-        (home / ".env").unlink(missing_ok=True)
+        for name in _OF_ONE_SANDBOX:
+            (home / name).unlink(missing_ok=True)
         if not (home / "settings.json").exists():
             shutil.copyfile(settings, home / "settings.json.new")
             (home / "settings.json.new").replace(home / "settings.json")
@@ -94,10 +102,10 @@ def prepare_demo(home: Path, settings: Path) -> None:
         raise LaunchError(f"The demo's directory {home} cannot be prepared: {error}.") from error
 
 
-def child_environment(environment: Mapping[str, str], address: Address) -> dict[str, str]:
-    """What every child gets: unbuffered UTF-8 output, and the address we checked."""
+def child_environment(environment: Mapping[str, str], address: Address, *, is_coloured: bool) -> dict[str, str]:
+    """What every child gets: unbuffered UTF-8 output, our terminal's colours, and the address we checked."""
     ours = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "HOST": address.host, "PORT": str(address.port)}
-    return {**environment, **ours}
+    return {**environment, **ours, **({"FORCE_COLOR": "1"} if is_coloured else {})}
 
 
 def demo_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -71,7 +71,7 @@ def _launch(place: Place, options: Options, console: Console) -> int:
     )
     require_free(place.address)
     python = prepare(place.root, place.root / "requirements.txt", console.say, install=options.install)
-    programs = _programs(place, options)
+    programs = _programs(place, options, console)
     command = [str(python), "-m", "src.launch.child"]
     supervisor = Supervisor(command, programs, place.root, console, held=(children.fileno(),))
     _stop_on_signals(supervisor)
@@ -79,8 +79,8 @@ def _launch(place: Place, options: Options, console: Console) -> int:
     return supervisor.run()
 
 
-def _programs(place: Place, options: Options) -> list[Program]:
-    environment = child_environment(os.environ, place.address)
+def _programs(place: Place, options: Options, console: Console) -> list[Program]:
+    environment = child_environment(os.environ, place.address, is_coloured=console.is_coloured)
     if not options.demo:
         return [bot(place.home, environment), dashboard(place.home, environment)]
     prepare_demo(place.home, place.root / "src" / "sandbox" / "demo_settings.json")

@@ -72,17 +72,19 @@ def test_an_address_of_another_machine_is_refused() -> None:
         require_free(Address("192.0.2.1", 5000))
 
 
-def test_demo_gets_settings_once_and_no_stale_keys(tmp_path: Path) -> None:
+def test_demo_gets_settings_once_and_nothing_of_an_earlier_sandbox(tmp_path: Path) -> None:
     defaults, home = tmp_path / "demo_settings.json", tmp_path / "data" / "demo"
     defaults.write_text('{"first": 1}', encoding="utf-8")
     prepare_demo(home, defaults)
     assert (home / "settings.json").read_text(encoding="utf-8") == '{"first": 1}'
 
     (home / "settings.json").write_text("mine", encoding="utf-8")
-    (home / ".env").write_text("API_KEY=stale", encoding="utf-8")
+    stale = [home / name for name in (".env", "bot.db", "bot.db-wal", "control.db")]
+    for path in stale:
+        path.write_text("stale", encoding="utf-8")
     prepare_demo(home, defaults)
     assert (home / "settings.json").read_text(encoding="utf-8") == "mine"
-    assert not (home / ".env").exists()
+    assert not any(path.exists() for path in stale)
 
 
 def test_demo_without_its_settings_says_so(tmp_path: Path) -> None:
@@ -113,8 +115,12 @@ def test_demo_children_see_nothing_of_the_users_account() -> None:
     assert demo_environment(environment) == {"PORT": "5001", "HOST": "0.0.0.0", "PATH": "/bin"}
 
 
+def test_children_keep_the_terminals_colours() -> None:
+    assert child_environment({}, Address("127.0.0.1", 5001), is_coloured=True)["FORCE_COLOR"] == "1"
+
+
 def test_children_speak_utf8_at_once_and_know_the_address() -> None:
-    environment = child_environment({"PATH": "/bin", "PORT": ""}, Address("127.0.0.1", 5001))
+    environment = child_environment({"PATH": "/bin", "PORT": ""}, Address("127.0.0.1", 5001), is_coloured=False)
     assert environment == {
         "PATH": "/bin",
         "PYTHONUNBUFFERED": "1",
