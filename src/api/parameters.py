@@ -67,6 +67,14 @@ def choice(name: str, words: tuple[str, ...], default: str | None = None) -> str
     return text
 
 
+def choices(name: str, words: tuple[str, ...]) -> tuple[str, ...]:
+    """Words of a closed list, separated by commas; none where none is named."""
+    chosen = tuple(word for word in request.args.get(name, "").split(",") if word)
+    if not set(chosen) <= set(words):
+        raise bad_parameter(name, f"{name} must be one of {', '.join(words)}.")
+    return chosen
+
+
 def body() -> Mapping[str, Any]:
     """The JSON object of a request, with exact decimals; no NaN, no key twice."""
     try:

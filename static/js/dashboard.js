@@ -64,7 +64,7 @@ function pathsFor(choice) {
     orders: "/api/orders",
     liquidations: "/api/liquidations?limit=400&hours=24",
     trades: "/api/trades?limit=100&hours=168",
-    journal: "/api/journal?limit=500",
+    journal: () => `/api/journal?limit=400&kind=${choice.kinds}`,
     candles: ofSymbol((symbol) => `/api/klines?symbol=${symbol}&interval=${choice.interval}&limit=500`),
     chart: ofSymbol((symbol) => `/api/chart?symbol=${symbol}`),
     stats: "/api/stats?hours=24",
@@ -81,7 +81,7 @@ function start() {
   const api = createApi(token);
   const tell = notices.mount(byId("notices"));
   const commands = createCommands(api, store, tell);
-  const choice = { symbol: null, interval: "1m", days: 7 };
+  const choice = { symbol: null, interval: "1m", days: 7, kinds: journal.SPOKEN };
   const paths = pathsFor(choice);
   const resources = createResources(api, store, paths);
 
@@ -127,7 +127,12 @@ function mountPanels({ store, api, tell, commands, choice, resources }) {
       },
     }),
     settings.mount(byId("settings"), store, { api, tell, onSaved: () => resources.refresh("config", "health") }),
-    journal.mount(byId("journal"), store),
+    journal.mount(byId("journal"), store, {
+      onKinds: (kinds) => {
+        choice.kinds = kinds;
+        resources.refresh("journal");
+      },
+    }),
     makeTabs(document.querySelector('[data-tabs="view"]'), { inAddress: true, onChoose: (id) => store.set("view", id) }),
     makeTabs(document.querySelector('[data-tabs="book"]')),
     ...["positions", "orders", "trades"].map((name) =>

@@ -69,6 +69,11 @@ def test_a_dead_server_is_said(page: Page, open_page: Callable[..., Page]) -> No
 
 def test_the_log_lists_what_the_bot_said(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.say("command", {"id": 1, "action": "pause", "message": "entries are paused"})
+    scene.bot.see()
     page = open_page("journal")
+    messages = page.locator("#journal tbody [data-slot=message]")
+    expect(messages).to_have_text(["Pause: entries are paused"])
 
-    expect(page.locator("#journal tbody [data-slot=message]")).to_have_text("Pause: entries are paused")
+    page.get_by_role("button", name="Everything").click()
+
+    expect(messages).to_have_count(2)

@@ -4,27 +4,21 @@ import { fill, patchRows, setTone, show, slot, together } from "../lib/dom.js";
 import { clockTime, date, words } from "../lib/format.js";
 import { makeSegments } from "../lib/tabs.js";
 
-const MOST_ROWS = 300;
+/** What a person must have read: the rest of the journal is the machine's own account. */
+export const SPOKEN = "alert,command,state,settings";
+
 const TONES = { alert: "loss", command: "accent", state: "warn", settings: "accent", fill: "gain", protection: "gain", position: "special" };
 
-export function mount(sheet, store) {
-  let kinds = "alert,command,state,settings".split(",");
-  const paint = () => {
-    const entries = store.get("journal");
-    if (!entries) return;
-    const shown = entries
-      .filter((entry) => !kinds.length || kinds.includes(entry.kind))
-      .sort((one, other) => other.id - one.id)
-      .slice(0, MOST_ROWS);
-    patchRows(slot(sheet, "rows"), shown, { templateName: "journal-row", keyOf: (entry) => entry.id, paint: paintRow });
-    show(slot(sheet, "empty"), shown.length === 0);
+/** @param onKinds hears which kinds are wanted, separated by commas; "" for all. */
+export function mount(sheet, store, { onKinds }) {
+  const paint = (entries) => {
+    const newestFirst = [...entries].reverse();
+    patchRows(slot(sheet, "rows"), newestFirst, { templateName: "journal-row", keyOf: (entry) => entry.id, paint: paintRow });
+    show(slot(sheet, "empty"), entries.length === 0);
   };
   return together(
     store.subscribe("journal", paint),
-    makeSegments(slot(sheet, "kinds"), (button) => {
-      kinds = button.dataset.kinds ? button.dataset.kinds.split(",") : [];
-      paint();
-    }),
+    makeSegments(slot(sheet, "kinds"), (button) => onKinds(button.dataset.kinds)),
   );
 }
 
