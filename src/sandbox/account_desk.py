@@ -60,7 +60,7 @@ class AccountDesk:
 
     # Orders.
     def submit(self, request: OrderRequest) -> OrderUpdate:
-        """Place an order; gives its state after whatever happened at once."""
+        """Place an order; gives it as it was accepted, before anything filled it."""
         at = self._now_ms()
         try:
             events = self._place(request, at)
@@ -72,7 +72,7 @@ class AccountDesk:
         accepted = events[0]
         if not isinstance(accepted, OrderUpdate):
             raise InvariantError("an order was placed and its acceptance was not told first")
-        return self.engine.order(accepted.symbol, order_id=accepted.order_id)
+        return accepted
 
     def _place(self, request: OrderRequest, at: int) -> list[EngineEvent]:
         if request.type.is_conditional and self._faults.take(FaultKind.STOP_REFUSED, "POST", request.symbol):

@@ -31,9 +31,10 @@ from src.sandbox.limits import RequestLimits
 from src.sandbox.listen_keys import ListenKey
 from src.sandbox.market import Market, SymbolMarket
 from src.sandbox.market_wire import render_aggregate_event
-from src.sandbox.private_events import render_private
+from src.sandbox.private_events import as_liquidation, render_private
 from src.sandbox.protection import ProtectionLog
 from src.sandbox.replay import Progress, ReplaySource
+from src.sandbox.script import Script
 from src.sandbox.source import Move, Print, Source, Step, StillSource
 from src.sandbox.stream_names import event_streams
 from src.sandbox.streams import StreamServer
@@ -82,6 +83,14 @@ class SandboxExchange:
             self.engine.on_mark(market.mark)
         self.engine.deposit("USDT", WALLET, at)
 
+    def begin(self, script: Script) -> None:
+        """Let the market run from now on."""
+        with self.lock:
+            at = self.now_ms()
+            for symbol, candles in script.make_history(at).items():
+                self.market[symbol].candles.prepend(candles)
+            self.source = script.make_source(at)
+
     def now_ms(self) -> int:
         """Exchange time: never earlier than anything that has happened."""
         self._latest = max(self._latest, self._clock.now_ms())
@@ -90,6 +99,10 @@ class SandboxExchange:
     def wait(self, span_ms: int) -> None:
         """Let a request wait, as a fault wants it."""
         self._pause.wait(span_ms / 1000)
+
+    def end_waiting(self) -> None:
+        """Let nobody wait any more: the sandbox ends."""
+        self._pause.set()
 
     # Time.
     def advance(self) -> int:
@@ -194,11 +207,11 @@ class SandboxExchange:
         if not fill.is_maker:
             self._tape(self.market[fill.symbol], fill.side, fill.price, fill.quantity, fill.traded_at)
         if order.client_order_id.startswith(FORCED_PREFIX):
-            self._push(_as_liquidation(order, fill))
+            self._push(as_liquidation(order, fill))
 
-    def streams_wanted(self) -> int:
-        """How many names somebody listens to."""
-        return len(self._streams.wanted())
+    def wanted_streams(self) -> list[str]:
+        """The names somebody listens to."""
+        return self._streams.wanted()
 
     # The private stream's key.
     def close_listen_key(self) -> None:
@@ -273,17 +286,3 @@ class SandboxExchange:
 def _make_engine(listings: Mapping[str, Listing]) -> Engine:
     instruments = {symbol: listing.instrument for symbol, listing in listings.items()}
     return Engine(instruments, Costs(), {symbol: listing.brackets for symbol, listing in listings.items()})
-
-
-def _as_liquidation(order: OrderUpdate, fill: Fill) -> Liquidation:
-    return Liquidation(
-        symbol=order.symbol,
-        side=order.side,
-        quantity=order.quantity,
-        price=order.price,
-        average_price=order.average_price,
-        filled_quantity=order.filled_quantity,
-        traded_at=fill.traded_at,
-        event_at=order.event_at,
-        received_at=order.event_at,
-    )

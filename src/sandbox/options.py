@@ -7,6 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from src.sandbox.catalogue import load_catalogue
+from src.sandbox.history import made_up_history, recorded_history
 from src.sandbox.recording import load_candles, load_recording
 from src.sandbox.replay import ReplaySource, listings_for, plan_paths
 from src.sandbox.script import Script
@@ -49,8 +50,17 @@ def make_script(options: Options) -> Script:
     """The market the options ask for; raises ConfigError where a recording cannot be read."""
     if options.replay is not None:
         return replay_script(options.replay, options.speed, options.klines)
+    return synthetic_script(options.seed)
+
+
+def synthetic_script(seed: int = 1) -> Script:
+    """The made-up market with its cascades."""
     listings = load_catalogue()
-    return Script(listings, lambda at: SyntheticSource(listings.values(), at, options.seed))
+    return Script(
+        listings,
+        lambda at: SyntheticSource(listings.values(), at, seed),
+        lambda at: made_up_history(listings.values(), at, seed),
+    )
 
 
 def replay_script(file: Path, speed: Decimal = Decimal(1), klines: Path | None = None) -> Script:
@@ -59,7 +69,11 @@ def replay_script(file: Path, speed: Decimal = Decimal(1), klines: Path | None =
     candles = load_candles(klines, recording.symbols) if klines is not None else {}
     paths = plan_paths(recording, candles)
     listings = listings_for(recording, load_catalogue(), paths)
-    return Script(listings, lambda at: ReplaySource(recording, paths, at, speed))
+    return Script(
+        listings,
+        lambda at: ReplaySource(recording, paths, at, speed),
+        lambda at: recorded_history(candles, recording.started_at, at),
+    )
 
 
 def _port(text: str) -> int:

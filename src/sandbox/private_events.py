@@ -4,8 +4,9 @@ from decimal import Decimal
 from typing import assert_never
 
 from src.domain.enums import PositionSide
+from src.domain.market import Liquidation
 from src.domain.messages import AccountUpdate, LeverageChanged, MarginCall
-from src.domain.orders import OrderUpdate
+from src.domain.orders import Fill, OrderUpdate
 from src.engine.engine import Engine
 from src.engine.floor import EngineEvent
 from src.engine.margin import maintenance_margin
@@ -39,3 +40,18 @@ def _margin_call(call: MarginCall, engine: Engine, market: Market) -> Body:
         for each in reports
     ]
     return render_margin_call(list(zip(reports, needs, strict=True)), call.event_at)
+
+
+def as_liquidation(order: OrderUpdate, fill: Fill) -> Liquidation:
+    """What the public sees when we are liquidated."""
+    return Liquidation(
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        price=order.price,
+        average_price=order.average_price,
+        filled_quantity=order.filled_quantity,
+        traded_at=fill.traded_at,
+        event_at=order.event_at,
+        received_at=order.event_at,
+    )

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from src.sandbox.catalogue import Listing, load_catalogue
+from src.sandbox.history import History
 from src.sandbox.source import Source, StillSource
 
 
@@ -14,3 +15,5 @@ class Script:
     listings: Mapping[str, Listing] = field(default_factory=load_catalogue)
     make_source: Callable[[int], Source] = lambda _started_at: StillSource()
     """Makes the source when the market starts, at an instant in ms UTC."""
+    make_history: Callable[[int], History] = lambda _started_at: {}
+    """Makes the candles from before that instant."""

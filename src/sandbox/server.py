@@ -112,7 +112,7 @@ class SandboxServer:
             raise
         self._rest_thread = threading.Thread(target=self._rest.run, name="sandbox-rest", daemon=True)
         self._rest_thread.start()
-        self.exchange.source = self._script.make_source(self.exchange.now_ms())
+        self.exchange.begin(self._script)
         self._pulse.start()
         if self._home is not None:
             write_key_file(self._home, self.exchange.keys, self.base_url, self.ws_url)
@@ -121,9 +121,17 @@ class SandboxServer:
         """End everything within two seconds."""
         self._pulse.stop()
         self._streams.stop()
+        self.exchange.end_waiting()
         if self._rest_thread is not None:
-            self._rest.close()
+            self._rest.trigger.pull_trigger(self._close_rest)  # in its own thread, where nobody else writes
             self._rest_thread.join(1)
+            self._rest.task_dispatcher.shutdown(timeout=0.5)
+
+    def _close_rest(self) -> None:
+        """Close the port and the connections clients keep alive: an exchange that is gone answers nobody."""
+        for channel in list(self._rest.active_channels.values()):
+            channel.handle_close()
+        self._rest.close()
 
     def __enter__(self) -> Self:
         self.start()

@@ -19,7 +19,7 @@ def status_of(exchange: SandboxExchange) -> Body:
             "open_positions": len(exchange.account.open_positions()),
             "wallet_balance": number(exchange.account.summary().wallet_balance),
             "longest_unprotected_ms": exchange.protection.longest_ms(exchange.now_ms()),
-            "streams": exchange.streams_wanted(),
+            "streams": len(exchange.wanted_streams()),
         }
 
 

@@ -21,6 +21,8 @@ TICK_MS = 200
 _SPREAD_OF_SIZES = 2.08
 """Standard deviation of the logarithm of a liquidation's size: puts the 90th percentile at 14 medians."""
 _LARGEST_SIZE = 400_000.0
+_SPRING = 0.8
+"""The part of a cascade's push that springs back."""
 _LIMIT_GAP = Decimal("0.004")
 """How far a forced order's limit lies behind the price it fills at."""
 
@@ -108,7 +110,7 @@ class SyntheticSource:
             return
         walk = self._random.choice(calm)
         span_ms = self._random.randrange(4_000, 9_000)
-        depth = self._random.uniform(0.004, 0.009)
+        depth = self._random.uniform(0.003, 0.007)
         walk.cascade = _Cascade(
             side=self._random.choice((Side.BUY, Side.SELL)),
             ends_at=at + span_ms,
@@ -126,10 +128,10 @@ class SyntheticSource:
         return Move(walk.listing.symbol, max(grid.price(Decimal(walk.price)), grid.min_price), at)
 
     def _displacement(self, walk: _Walk, at: int, seconds: float) -> float:
-        """A running cascade pushes; afterwards two thirds of the way spring back within half a minute."""
+        """A running cascade pushes; afterwards most of the way springs back within half a minute."""
         if walk.cascade is not None and at < walk.cascade.ends_at:
             push = walk.cascade.side.sign * walk.cascade.push * seconds
-            walk.spring += push * 2 / 3
+            walk.spring += push * _SPRING
             return push
         walk.cascade = None
         back = -walk.spring * min(seconds / 10, 1.0)

@@ -72,7 +72,6 @@ def read_new_order(parameters: Parameters, symbols: Iterable[str], hedge_mode: b
         raise rejected(_UNSUPPORTED)  # the engine holds no trailing stops: better refused than kept and never triggered
     closing = parameters.optional_truth("closePosition")
     _check_combination(parameters, order_type, closing, hedge_mode)
-    check_response_type(parameters)
     return OrderRequest(
         client_order_id=_client_id(parameters),
         symbol=symbol,
@@ -106,7 +105,7 @@ def read_position_side(parameters: Parameters) -> PositionSide:
     return parameters.optional_word("positionSide", PositionSide, _BAD_POSITION_SIDE) or PositionSide.BOTH
 
 
-def check_response_type(parameters: Parameters) -> bool:
+def wants_final_state(parameters: Parameters) -> bool:
     """Whether the final state is asked for (newOrderRespType RESULT)."""
     wanted = parameters.optional("newOrderRespType")
     if wanted not in (None, *_RESPONSE_TYPES):

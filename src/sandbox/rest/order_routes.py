@@ -15,6 +15,7 @@ from src.sandbox.rest.order_parameters import (
     read_optional_symbol,
     read_order_ids,
     read_symbol,
+    wants_final_state,
 )
 from src.sandbox.rest.parameters import INVALID, MANDATORY, Parameters
 from src.sandbox.rest.periods import read_period
@@ -29,8 +30,10 @@ _IDS = ("symbol", "orderId", "origClientOrderId")
 
 
 def _place(exchange: SandboxExchange, parameters: Parameters) -> Body:
-    request = read_new_order(parameters, exchange.market.symbols, exchange.engine.hedge_mode)
-    return _shown(exchange, exchange.account.submit(request))
+    """An acknowledgement shows the order as accepted, a result its state after what it met (newOrderRespType)."""
+    wants_result = wants_final_state(parameters)
+    order = exchange.account.submit(read_new_order(parameters, exchange.market.symbols, exchange.engine.hedge_mode))
+    return _shown(exchange, exchange.account.find(order.symbol, order.order_id, None) if wants_result else order)
 
 
 def _place_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:

@@ -1,0 +1,157 @@
+"""The sandbox told to misbehave, over real sockets."""
+
+from decimal import Decimal
+
+import pytest
+import requests
+from websockets.exceptions import ConnectionClosed
+
+from src.domain.enums import Side
+from src.sandbox.faults import Fault, FaultKind, Faults
+from src.sandbox.server import SandboxServer
+from tests.sandbox.client import Client, Listener, code, done
+from tests.sandbox.test_streams import heard
+
+ORDER = "/fapi/v1/order"
+MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+STOP = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET", "stopPrice": "90000", "closePosition": "true"}
+
+
+def inject(client: Client, kind: str, **fields: object) -> None:
+    url = f"{client.server.base_url}/sandbox/faults"
+    assert requests.post(url, json={"kind": kind, **fields}, timeout=5).json() == {"done": True}
+
+
+def test_a_lost_answer_hides_an_order_that_was_executed(server: SandboxServer, client: Client) -> None:
+    inject(client, "unknown_outcome", path="order", method="POST")
+    response = client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e")
+
+    assert (response.status_code, code(response)) == (503, -1007)
+    assert client.get(ORDER, symbol="BTCUSDT", origClientOrderId="lh-a-e")["status"] == "FILLED"
+    assert server.exchange.account.records.times_received() == {"lh-a-e": 1}
+
+
+def test_a_dropped_reply_closes_the_connection_after_executing(server: SandboxServer, client: Client) -> None:
+    inject(client, "dropped_reply", path="order")
+    with pytest.raises(requests.ConnectionError):
+        client.signed("POST", ORDER, **MARKET)
+
+    assert len(server.exchange.account.records.received) == 1
+    assert client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["positionAmt"] == "0.01"
+
+
+def test_unavailable_executes_nothing(server: SandboxServer, client: Client) -> None:
+    inject(client, "unavailable", path="order")
+
+    assert client.signed("POST", ORDER, **MARKET).status_code == 503
+    assert server.exchange.account.records.received == []
+
+
+@pytest.mark.parametrize(("kind", "status"), [("rate_limited", 429), ("banned", 418)])
+def test_a_limit_tells_how_long_to_wait(client: Client, kind: str, status: int) -> None:
+    inject(client, kind, path="ping", value=7)
+    response = client.public("/fapi/v1/ping")
+
+    assert (response.status_code, code(response), response.headers["Retry-After"]) == (status, -1003, "7")
+    assert done(client.public("/fapi/v1/ping")) == {}
+
+
+def test_a_clock_can_be_found_wrong(client: Client) -> None:
+    inject(client, "bad_timestamp", times=2)
+
+    assert [client.signed("GET", "/fapi/v2/balance").status_code for _ in range(3)] == [400, 400, 200]
+
+
+def test_an_answer_can_come_late(client: Client) -> None:
+    inject(client, "delay", path="time", value=60)
+
+    assert client.public("/fapi/v1/time").elapsed.total_seconds() >= 0.06
+
+
+def test_a_stop_can_be_refused(client: Client) -> None:
+    inject(client, "stop_refused")
+
+    assert client.refused("POST", ORDER, **STOP) == -2021
+    assert done(client.signed("POST", ORDER, **STOP))["status"] == "NEW"
+
+
+def test_a_thin_book_fills_in_parts(server: SandboxServer, client: Client) -> None:
+    inject(client, "partial_fill", path="BTCUSDT", value=1)
+    ask = client.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["askPrice"]
+    limit = {**MARKET, "type": "LIMIT", "timeInForce": "GTC", "price": ask, "quantity": "0.1"}
+    order = client.order(**limit, newOrderRespType="RESULT")
+    requests.delete(f"{server.base_url}/sandbox/faults", timeout=5)
+    server.exchange.move("BTCUSDT", Decimal(91_200))
+
+    assert order["status"] == "PARTIALLY_FILLED"
+    assert client.get(ORDER, symbol="BTCUSDT", orderId=order["orderId"])["status"] == "FILLED"
+
+
+def test_a_cut_ends_the_connections_it_names(server: SandboxServer, client: Client) -> None:
+    with Listener(server, f"/ws/{client.listen_key()}") as private, Listener(server, "/ws/btcusdt@depth5") as public:
+        heard(server, client.listen_key())
+        inject(client, "stream_cut", path="user")
+        with pytest.raises(ConnectionClosed):
+            private.next()
+        assert public.next()["e"] == "depthUpdate"
+
+
+def test_a_listen_key_can_end_early(server: SandboxServer, client: Client) -> None:
+    key = client.listen_key()
+    with Listener(server, f"/ws/{key}") as private:
+        heard(server, key)
+        inject(client, "listen_key_expired")
+        assert private.until("listenKeyExpired")["e"] == "listenKeyExpired"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("stream_mute", ["2", "3"]), ("duplicated", ["1", "1", "2", "3"]), ("reordered", ["2", "1", "3"])],
+)
+def test_frames_can_be_withheld_doubled_and_turned_around(
+    server: SandboxServer, client: Client, kind: str, expected: list[str]
+) -> None:
+    with Listener(server, "/ws/btcusdt@aggTrade") as listener:
+        heard(server, "btcusdt@aggTrade")
+        inject(client, kind, path="aggTrade")
+        for quantity in (1, 2, 3):
+            server.exchange.trade("BTCUSDT", Side.BUY, Decimal(quantity))
+
+        assert [listener.next()["q"] for _ in expected] == expected
+
+
+def test_faults_wait_for_their_occasion_and_can_be_taken_back() -> None:
+    faults = Faults()
+    faults.inject(Fault(FaultKind.DELAY, times=2, path="order", method="POST"))
+
+    assert faults.take(FaultKind.DELAY, "GET", "/fapi/v1/order") is None
+    assert faults.take(FaultKind.DELAY, "POST", "/fapi/v1/time") is None
+    assert faults.take(FaultKind.BANNED, "POST", "/fapi/v1/order") is None
+    assert faults.take(FaultKind.DELAY, "POST", "/fapi/v1/order") is not None
+    assert [each.times for each in faults.waiting()] == [1]
+    faults.clear()
+    assert faults.take(FaultKind.DELAY, "POST", "/fapi/v1/order") is None
+
+
+def test_the_control_route_lists_faults_and_refuses_nonsense(server: SandboxServer, client: Client) -> None:
+    url = f"{server.base_url}/sandbox/faults"
+    inject(client, "delay", value=5, times=3)
+
+    assert requests.get(url, timeout=5).json() == [{"kind": "delay", "times": 3, "path": "", "method": "", "value": 5}]
+    wrong: list[object] = [
+        {"kind": "earthquake"},
+        {"kind": "delay", "times": "many"},
+        {"kind": "delay", "colour": 1},
+        [],
+    ]
+    for nonsense in wrong:
+        assert requests.post(url, json=nonsense, timeout=5).status_code == 400
+
+
+def test_nobody_can_inject_faults_unless_it_is_allowed() -> None:
+    with SandboxServer(allow_faults=False) as server:
+        response = requests.post(f"{server.base_url}/sandbox/faults", json={"kind": "delay"}, timeout=5)
+        status = requests.get(f"{server.base_url}/sandbox/status", timeout=5).json()
+
+    assert response.status_code == 404
+    assert (status["symbols"], status["replay"], status["orders_received"]) == (12, None, 0)

@@ -1,0 +1,172 @@
+"""The sandbox as a program: replay through sockets, key file, bad input, signals."""
+
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+import requests
+
+from src.domain.errors import ConfigError
+from src.sandbox.options import replay_script
+from src.sandbox.server import SandboxServer
+from tests.sandbox.client import Client, Listener
+from tests.sandbox.test_recording import HEADER, written
+
+ROOT = Path(__file__).parents[2]
+
+
+def recording(path: Path) -> Path:
+    rows = [
+        f"{at},{symbol},SELL,LIMIT,IOC,2,0.9,1.0,FILLED,2,2" for at in (0, 100, 300) for symbol in ("AUSDT", "币USDT")
+    ]
+    return written(path, *rows, "9000,BTCUSDT,BUY,LIMIT,IOC,0.5,90000,91000,FILLED,0.5,0.5")
+
+
+def test_a_recording_is_played_with_its_quotes_before_its_liquidations(tmp_path: Path) -> None:
+    script = replay_script(recording(tmp_path / "a.csv"), Decimal(20))
+    with (
+        SandboxServer(script=script) as server,
+        Listener(server, "/stream?streams=!forceOrder@arr/!bookTicker") as stream,
+    ):
+        seen = [stream.until("forceOrder")["data"]["o"]]
+        while seen[-1]["s"] != "BTCUSDT":
+            seen.append(stream.until("forceOrder")["data"]["o"])
+        ask = Client(server).public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["askPrice"]
+        progress = server.exchange.progress
+        now = server.exchange.now_ms()
+
+    assert {each["s"] for each in seen} >= {"币USDT", "BTCUSDT"}
+    assert abs(Decimal(ask) - 91_000) < 100
+    assert progress is not None
+    assert (progress.rows, progress.pushed, progress.suppressed) == (7, 5, 2)
+    assert all(0 <= now - each["T"] < 5000 for each in seen)
+
+
+def test_after_the_replay_the_market_lives_on(tmp_path: Path) -> None:
+    script = replay_script(recording(tmp_path / "a.csv"), Decimal(1000))
+    with SandboxServer(script=script) as server, Listener(server, "/ws/btcusdt@bookTicker") as stream:
+        while server.exchange.progress is None or not server.exchange.progress.is_finished:
+            stream.next()
+        later = [stream.next()["b"] for _ in range(3)]
+        status = requests.get(f"{server.base_url}/sandbox/status", timeout=5).json()
+
+    assert len(set(later)) > 1
+    assert status["replay"]["is_finished"] is True
+
+
+def test_recorded_candles_lead_the_price(tmp_path: Path) -> None:
+    (tmp_path / "BTCUSDT.csv").write_text(
+        "open_time_ms,open,high,low,close,volume\n0,1,1,1,1,1\n60000,50000,50000,50000,50000,1\n",
+        encoding="utf-8",
+    )
+    file = written(tmp_path / "a.csv", "90000,BTCUSDT,SELL,,,1,,49000,,,")
+    with SandboxServer(script=replay_script(file, Decimal(1000), tmp_path)) as server:
+        price = Client(server).public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["bidPrice"]
+        candles = Client(server).public("/fapi/v1/klines", symbol="BTCUSDT", interval="1m").json()
+
+    assert abs(Decimal(price) - 50_000) < 10
+    assert candles[0][4] == "1"
+
+
+def test_keys_and_addresses_are_written_for_the_owner_alone(tmp_path: Path) -> None:
+    with SandboxServer(tmp_path / "home") as server:
+        file = tmp_path / "home" / ".env"
+        lines = dict(line.split("=", 1) for line in file.read_text(encoding="utf-8").splitlines())
+
+    assert lines == {
+        "API_KEY": server.api_key,
+        "API_SECRET": server.api_secret,
+        "ASTER_BASE_URL": server.base_url,
+        "ASTER_WS_URL": server.ws_url,
+        "ASTER_NETWORK": "sandbox",
+    }
+    assert os.name == "nt" or stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("which", ["rest_port", "ws_port"])
+def test_a_busy_port_is_said(which: str) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        ports = {"rest_port": 0, "ws_port": 0, which: port}
+        with pytest.raises(ConfigError, match=f"Port {port} is busy"):
+            SandboxServer(rest_port=ports["rest_port"], ws_port=ports["ws_port"]).start()
+
+
+def test_who_kept_a_connection_is_not_served_after_the_end() -> None:
+    with SandboxServer() as server:
+        client = Client(server)
+        client.public("/fapi/v1/ping")
+    with pytest.raises(requests.ConnectionError):
+        client.public("/fapi/v1/ping")
+
+
+@contextmanager
+def program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
+    running = subprocess.Popen(
+        [sys.executable, "-m", "src.sandbox.server", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONUTF8": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        encoding="utf-8",
+    )
+    try:
+        yield running
+    finally:
+        running.kill()
+        running.wait(10)
+        for pipe in (running.stdout, running.stderr):
+            if pipe is not None:
+                pipe.close()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="signals are sent another way there")
+def test_the_program_says_it_is_ready_plays_its_recording_and_ends_on_a_signal(tmp_path: Path) -> None:
+    file = recording(tmp_path / "a.csv")
+    with program("--home", str(tmp_path), "--replay", str(file), "--speed", "100") as running:
+        assert running.stdout is not None
+        ready = running.stdout.readline()
+        line = running.stdout.readline()
+        while line.startswith("replay ") and "finished" not in line:
+            line = running.stdout.readline()
+        address = ready.split("rest=")[1].split()[0]
+        served = requests.get(f"{address}/fapi/v1/ping", timeout=5).status_code
+        running.send_signal(signal.SIGTERM)
+        code = running.wait(2)
+
+    assert ready.startswith("sandbox ready rest=http://127.0.0.1:")
+    assert line == "replay finished rows=7 pushed=5 suppressed=2\n"
+    assert (served, code) == (200, 0)
+
+
+@pytest.mark.slow
+def test_a_recording_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+    bad = tmp_path / "bad.csv"
+    bad.write_text(f"{HEADER}\n1,BTCUSDT,UP,,,1,1,1,,,\n", encoding="utf-8")
+    with program("--home", str(tmp_path), "--replay", str(bad)) as running:
+        _, said = running.communicate(timeout=20)
+
+    assert running.returncode == 2
+    assert said == f"{bad} line 2: side is 'UP', not BUY or SELL\n"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arguments", [("--speed", "0"), ("--rest-port", "x"), ("--klines", "somewhere")])
+def test_wrong_options_end_with_two(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+    with program("--home", str(tmp_path), *arguments) as running:
+        _, said = running.communicate(timeout=20)
+
+    assert running.returncode == 2
+    assert "error" in said

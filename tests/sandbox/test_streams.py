@@ -1,0 +1,284 @@
+"""Streams over real sockets: names, envelopes, requests, and the private stream."""
+
+import json
+import socket
+from collections.abc import Iterator
+from decimal import Decimal
+
+import pytest
+from websockets.exceptions import ConnectionClosed
+
+from src.domain.clock import ManualClock
+from src.domain.enums import Side
+from src.domain.orders import OrderUpdate
+from src.exchange.wire import parse_event
+from src.sandbox.server import SandboxServer
+from src.sandbox.streams import StreamLimits
+from tests.sandbox.client import Answer, Client, Listener
+
+STOP = {"type": "STOP_MARKET", "side": "SELL", "stopPrice": "90000", "closePosition": "true", "quantity": None}
+
+
+def heard(server: SandboxServer, *names: str) -> None:
+    """Wait until the server knows that somebody listens to these names."""
+    with Listener(server, "/ws/none") as probe:
+        while not all(name in server.exchange.wanted_streams() for name in names):
+            probe.ask(method="LIST_SUBSCRIPTIONS", id=1)
+
+
+@pytest.mark.parametrize("path", ["/ws/btcusdt@forceOrder", "/ws/!forceOrder@arr"])
+def test_a_liquidation_is_pushed_raw(server: SandboxServer, path: str) -> None:
+    with Listener(server, path) as listener:
+        heard(server, path.removeprefix("/ws/"))
+        server.exchange.liquidate("BTCUSDT", Side.SELL, Decimal("0.5"), Decimal(90_000))
+        event = listener.until("forceOrder")
+
+    assert (event["o"]["s"], event["o"]["S"], event["o"]["ap"]) == ("BTCUSDT", "SELL", "90000.0")
+    assert Decimal(event["o"]["p"]) < 90_000
+
+
+def test_a_combined_stream_wraps_its_events(server: SandboxServer) -> None:
+    with Listener(server, "/stream?streams=ethusdt@bookTicker/ethusdt@aggTrade") as listener:
+        heard(server, "ethusdt@aggTrade")
+        server.exchange.set_quote("ETHUSDT", Decimal("3000.00"), Decimal("3000.01"))
+        server.exchange.trade("ETHUSDT", Side.SELL, Decimal(2))
+        ticker, trade = listener.next(), listener.next()
+
+    assert (ticker["stream"], ticker["data"]["b"]) == ("ethusdt@bookTicker", "3000.00")
+    assert (trade["stream"], trade["data"]["p"], trade["data"]["m"]) == ("ethusdt@aggTrade", "3000.00", True)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("btcusdt@depth5", "depthUpdate"),
+        ("btcusdt@depth20@100ms", "depthUpdate"),
+        ("btcusdt@markPrice", "markPriceUpdate"),
+        ("btcusdt@markPrice@1s", "markPriceUpdate"),
+    ],
+)
+def test_periodic_streams_come_by_themselves(server: SandboxServer, name: str, kind: str) -> None:
+    with Listener(server, f"/ws/{name}") as listener:
+        event = listener.next()
+
+    assert (event["e"], event["s"]) == (kind, "BTCUSDT")
+
+
+def test_the_depth_stream_has_as_many_levels_as_its_name_says(server: SandboxServer) -> None:
+    with Listener(server, "/ws/btcusdt@depth10") as listener:
+        event = listener.next()
+
+    assert (len(event["b"]), len(event["a"])) == (10, 10)
+
+
+def test_all_mark_prices_come_in_one_array(server: SandboxServer) -> None:
+    with Listener(server, "/ws/!markPrice@arr@1s") as listener:
+        event = listener.next()
+
+    assert len(event) == 12
+    assert {each["e"] for each in event} == {"markPriceUpdate"}
+
+
+def test_a_candle_is_pushed_when_a_trade_changes_it(server: SandboxServer) -> None:
+    with Listener(server, "/ws/btcusdt@kline_1m") as listener:
+        server.exchange.trade("BTCUSDT", Side.BUY, Decimal(1), Decimal(91_000))
+        event = listener.until("kline")
+
+    assert (event["k"]["c"], event["k"]["i"], event["k"]["n"]) == ("91000", "1m", 1)
+
+
+def test_streams_are_subscribed_listed_and_left(server: SandboxServer) -> None:
+    with Listener(server, "/ws") as listener:
+        subscribed = listener.ask(method="SUBSCRIBE", params=["btcusdt@forceOrder"], id=1)
+        listed = listener.ask(method="LIST_SUBSCRIPTIONS", id=2)
+        server.exchange.liquidate("BTCUSDT", Side.BUY, Decimal(1))
+        event = listener.until("forceOrder")
+        left = listener.ask(method="UNSUBSCRIBE", params=["btcusdt@forceOrder"], id=3)
+        nothing = listener.ask(method="LIST_SUBSCRIPTIONS", id=4)
+
+    assert subscribed == {"result": None, "id": 1}
+    assert listed["result"] == ["btcusdt@forceOrder"]
+    assert event["o"]["S"] == "BUY"
+    assert left["result"] is None
+    assert nothing["result"] == []
+
+
+def test_a_subscription_without_an_id_is_acknowledged(server: SandboxServer) -> None:
+    with Listener(server, "/ws") as listener:
+        assert listener.ask(method="SUBSCRIBE", params=["x@y"]) == {"result": None, "id": None}
+
+
+def test_more_than_ten_messages_a_second_end_the_connection(server: SandboxServer) -> None:
+    with Listener(server, "/ws") as listener, pytest.raises(ConnectionClosed):
+        for number in range(50):
+            listener.ask(method="LIST_SUBSCRIPTIONS", id=number)
+
+
+def test_more_than_two_hundred_streams_are_refused(server: SandboxServer) -> None:
+    names = "/".join(f"s{number}@aggTrade" for number in range(201))
+    with Listener(server, f"/stream?streams={names}") as listener, pytest.raises(ConnectionClosed):
+        listener.next()
+
+
+def test_an_unknown_path_is_closed(server: SandboxServer) -> None:
+    with Listener(server, "/elsewhere") as listener, pytest.raises(ConnectionClosed):
+        listener.next()
+
+
+def test_a_connection_that_answers_no_ping_is_ended_and_one_that_does_is_kept() -> None:
+    limits = StreamLimits(ping_every_s=0.02, silence_s=0.08)
+    with SandboxServer(stream_limits=limits) as server, Listener(server, "/ws/btcusdt@depth5@100ms") as living:
+        frames = mute_frames(server)
+        events = [living.next() for _ in range(3)]
+
+    assert b"\x89" in frames
+    assert [each["e"] for each in events] == ["depthUpdate"] * 3
+
+
+def mute_frames(server: SandboxServer) -> bytes:
+    """What the server sends to a client that never answers, until the server ends the connection."""
+    host, port = server.ws_url.removeprefix("ws://").split(":")
+    request = (
+        "GET /ws HTTP/1.1\r\nHost: sandbox\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    received = b""
+    with socket.create_connection((host, int(port)), timeout=5) as mute:
+        mute.sendall(request.encode())
+        while chunk := mute.recv(4096):
+            received += chunk
+    return received.partition(b"\r\n\r\n")[2]
+
+
+def test_a_connection_ends_when_its_life_is_over() -> None:
+    with (
+        SandboxServer(stream_limits=StreamLimits(life_s=0.05)) as server,
+        Listener(server, "/ws") as listener,
+        pytest.raises(ConnectionClosed),
+    ):
+        listener.next()
+
+
+@pytest.fixture
+def private(server: SandboxServer, client: Client) -> Iterator[Listener]:
+    key = client.listen_key()
+    with Listener(server, f"/ws/{key}") as listener:
+        heard(server, key)
+        yield listener
+
+
+def test_an_order_is_told_from_acceptance_to_fill(client: Client, private: Listener) -> None:
+    client.order(newClientOrderId="lh-a-e")
+    events = [private.until("ORDER_TRADE_UPDATE") for _ in range(2)]
+    account = private.until("ACCOUNT_UPDATE")
+    updates = [parse_event(each, received_at=0) for each in events]
+
+    assert [each["o"]["x"] for each in events] == ["NEW", "TRADE"]
+    assert [each["o"]["X"] for each in events] == ["NEW", "FILLED"]
+    assert all(isinstance(each, OrderUpdate) and each.client_order_id == "lh-a-e" for each in updates)
+    assert account["a"]["m"] == "ORDER"
+    assert account["a"]["P"][0]["pa"] == "0.01"
+
+
+def test_a_triggered_stop_tells_its_original_type(server: SandboxServer, client: Client, private: Listener) -> None:
+    client.order()
+    client.order(**STOP)
+    server.exchange.move("BTCUSDT", Decimal(89_900))
+    told: list[Answer] = []
+    while not told or told[-1]["X"] != "FILLED" or told[-1]["ot"] == "MARKET":
+        told.append(private.until("ORDER_TRADE_UPDATE")["o"])
+
+    assert (told[-1]["o"], told[-1]["ot"], told[-1]["cp"], told[-1]["S"]) == ("MARKET", "STOP_MARKET", True, "SELL")
+    assert Decimal(told[-1]["rp"]) < 0
+
+
+def test_leverage_and_modes_are_told(client: Client, private: Listener) -> None:
+    client.post("/fapi/v1/leverage", symbol="BTCUSDT", leverage=7)
+    client.post("/fapi/v1/positionSide/dual", dualSidePosition="true")
+
+    assert private.until("ACCOUNT_CONFIG_UPDATE")["ac"] == {"s": "BTCUSDT", "l": 7}
+    assert private.until("ACCOUNT_CONFIG_UPDATE")["ai"]["d"] is True
+
+
+def test_funding_of_a_crossed_position_comes_without_positions(
+    server: SandboxServer, client: Client, private: Listener
+) -> None:
+    client.order()
+    private.until("ACCOUNT_UPDATE")
+    server.exchange.settle_funding("BTCUSDT", Decimal("0.001"))
+    event = private.until("ACCOUNT_UPDATE")
+
+    assert event["a"]["m"] == "FUNDING_FEE"
+    assert "P" not in event["a"]
+    assert Decimal(event["a"]["B"][0]["bc"]) < 0
+
+
+def test_a_liquidation_of_ours_is_told_privately_and_publicly(
+    server: SandboxServer, client: Client, private: Listener
+) -> None:
+    client.post("/fapi/v1/marginType", symbol="BTCUSDT", marginType="ISOLATED")
+    client.post("/fapi/v1/leverage", symbol="BTCUSDT", leverage=100)
+    client.order()
+    with Listener(server, "/ws/!forceOrder@arr") as public:
+        heard(server, "!forceOrder@arr")
+        server.exchange.set_mark("BTCUSDT", Decimal(89_500))
+        forced = public.until("forceOrder")
+    told: list[Answer] = []
+    while not told or not told[-1]["c"].startswith("autoclose-"):
+        told.append(private.until("ORDER_TRADE_UPDATE")["o"])
+
+    assert (forced["o"]["s"], forced["o"]["S"]) == ("BTCUSDT", "SELL")
+    assert told[-1]["S"] == "SELL"
+
+
+def test_a_margin_call_names_the_position_and_what_it_needs(
+    server: SandboxServer, client: Client, private: Listener
+) -> None:
+    client.post("/fapi/v1/marginType", symbol="BTCUSDT", marginType="ISOLATED")
+    client.post("/fapi/v1/leverage", symbol="BTCUSDT", leverage=100)
+    client.order()
+    liquidation = Decimal(client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["liquidationPrice"])
+    server.exchange.set_mark("BTCUSDT", liquidation + 10)
+    event = private.until("MARGIN_CALL")
+
+    assert (event["p"][0]["s"], event["p"][0]["pa"]) == ("BTCUSDT", "0.01")
+    assert Decimal(event["p"][0]["mm"]) > 0
+
+
+def test_a_listen_key_stays_the_same_until_it_is_closed(server: SandboxServer, client: Client) -> None:
+    first, again = client.listen_key(), client.listen_key()
+    with Listener(server, f"/ws/{first}") as listener:
+        heard(server, first)
+        closed = client.raw("DELETE", "/fapi/v1/listenKey", "")
+        with pytest.raises(ConnectionClosed):
+            listener.next()
+
+    assert first == again
+    assert closed.json() == {}
+    assert client.raw("PUT", "/fapi/v1/listenKey", "").json()["code"] == -1125
+    assert client.listen_key() != first
+
+
+def test_a_listen_key_ends_an_hour_after_the_last_sign_of_life() -> None:
+    clock = ManualClock(1_700_000_000_000)
+    with SandboxServer(clock=clock) as server:
+        client = Client(server)
+        key = client.listen_key()
+        with Listener(server, f"/ws/{key}") as listener:
+            heard(server, key)
+            clock.advance(59 * 60_000)
+            kept = client.raw("PUT", "/fapi/v1/listenKey", f"listenKey={key}")
+            clock.advance(59 * 60_000)
+            client.order()
+            alive = listener.next()
+            clock.advance(61 * 60_000)
+            server.exchange.advance()
+            expired = listener.until("listenKeyExpired")
+            client.order()
+            with pytest.raises(TimeoutError):
+                listener.next(timeout=0.1)
+
+    assert kept.json() == {}
+    assert alive["e"] == "ORDER_TRADE_UPDATE"
+    assert expired["E"] >= 1_700_000_000_000
+    assert json.dumps(expired)
