@@ -1,14 +1,17 @@
 """The account as the exchange tells it: snapshots, balances, positions, funding, modes."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
+from typing import assert_never
 
 from src.core.account_setup import plan_account_setup, untradable_symbols
 from src.core.books import Slot
 from src.core.desk import Desk
+from src.core.news import conclude_flat
 from src.core.order_desk import OrderDesk
-from src.core.reconcile import reconcile
+from src.core.reconcile import GRACE_MS, reconcile
 from src.core.standing import Obstacle
 from src.domain.messages import (
     AccountCommand,
@@ -18,6 +21,11 @@ from src.domain.messages import (
     FetchFunding,
     FundingFetched,
     LeverageChanged,
+    MarginCall,
+    SetLeverage,
+    SetMarginType,
+    SetMultiAssetsMode,
+    SetPositionMode,
     SnapshotTaken,
     TakeSnapshot,
 )
@@ -27,8 +35,11 @@ log = logging.getLogger("hunter.account")
 
 SNAPSHOT_FRESH_MS = 60_000
 _SET_EVERY_MS = 10_000
+_ASK_AGAIN_MS = 5_000
 _QUOTE_ASSET = "USDT"
 _FUNDING_REASON = "FUNDING_FEE"
+
+AccountNews = AccountUpdate | FundingFetched | AccountSet | LeverageChanged | MarginCall
 
 
 class AccountDesk:
@@ -41,6 +52,7 @@ class AccountDesk:
         self.untradable: dict[str, str] = {}
         """Symbols the account is not set for, each with its reason."""
         self._is_asking = False
+        self._ask_again_at: int | None = None
         self._setting: set[AccountCommand] = set()
         self._set_at: int | None = None
         self._funding_since: int | None = None
@@ -68,12 +80,36 @@ class AccountDesk:
     def on_failed(self, event: CommandFailed) -> None:
         """A read that failed tells nothing (I16): the obstacle stays until one succeeds."""
         log.warning("%s failed: %s", type(event.command).__name__, event.reason)
-        if isinstance(event.command, TakeSnapshot):
-            self._is_asking = False
-            self._desk.alert(f"the account could not be read: {event.reason}")
-            if self.snapshot is None:
-                reason = f"starting: the account could not be read: {event.reason}"
-                self._desk.standing.raise_obstacle(Obstacle.STARTING, reason)
+        match event.command:
+            case TakeSnapshot():
+                self._is_asking = False
+                self._ask_again_at = self._desk.clock.now_ms() + _ASK_AGAIN_MS
+                self._desk.alert(f"the account could not be read: {event.reason}")
+                if self.snapshot is None:
+                    reason = f"starting: the account could not be read: {event.reason}"
+                    self._desk.standing.raise_obstacle(Obstacle.STARTING, reason)
+            case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
+                self._on_set_failed(event.command, event.reason)
+            case _:
+                pass  # what still matters is asked for again by the audit
+
+    def on_news(self, event: AccountNews) -> Iterable[Slot]:
+        """Whatever is told of the account; the slots it touched."""
+        match event:
+            case AccountUpdate():
+                return self.on_update(event)
+            case FundingFetched():
+                self.on_funding(event)
+            case AccountSet():
+                self.on_set(event)
+            case LeverageChanged():
+                self.on_leverage(event)
+            case MarginCall():
+                names = ", ".join(symbol for symbol, _ in event.positions)
+                self._desk.alert(f"the exchange warns of liquidation: {names}")
+            case _:
+                assert_never(event)
+        return ()
 
     def on_set(self, event: AccountSet) -> None:
         """The last of them done, the account is read back."""
@@ -82,10 +118,10 @@ class AccountDesk:
         if not self._setting:
             self.ask("account set")
 
-    def on_set_failed(self, command: AccountCommand, event: CommandFailed) -> None:
+    def _on_set_failed(self, command: AccountCommand, cause: str) -> None:
         """A mode, margin type or leverage the exchange refused: entries wait until it fits."""
         self._setting.discard(command)
-        reason = f"the account could not be set as the settings want: {event.reason}"
+        reason = f"the account could not be set as the settings want: {cause}"
         self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, reason)
         self._desk.alert(reason)
 
@@ -100,7 +136,8 @@ class AccountDesk:
         for change in update.positions:
             slot = change.position.symbol, change.position.position_side
             holding = self._desk.books.holding(slot)
-            if change.position.is_open:
+            if change.position.is_open and update.event_at >= holding.reported_at:
+                conclude_flat(self._desk, holding)
                 holding.begin(update.event_at)
             holding.apply_report(change.position, update.event_at, now_ms)
             holding.margin_type = change.margin_type
@@ -122,6 +159,10 @@ class AccountDesk:
                 self._desk.tell("account", {"funding": income.amount, "at": income.at}, income.symbol)
 
     def check_age(self, now_ms: int) -> None:
+        """Entries wait for an account that was read lately; what was read too early is read again."""
+        if self._ask_again_at is not None and now_ms >= self._ask_again_at:
+            self._ask_again_at = None
+            self.ask("a position differs")
         if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
             reason = "the account has not been read for over a minute"
             self._desk.standing.raise_obstacle(Obstacle.STALE_SNAPSHOT, reason)
@@ -147,6 +188,8 @@ class AccountDesk:
         found = reconcile(books.orders.values(), books.holdings, books.foreign_orders, snapshot)
         for order_id in found.gone_foreign:
             books.foreign_orders.pop(order_id, None)
+        if found.is_early:
+            self._ask_again_at = now_ms + GRACE_MS
         touched = {self._orders.on_update(update, "snapshot") for update in found.updates}
         for order in found.doubtful:
             self._orders.doubt(order)
@@ -158,13 +201,17 @@ class AccountDesk:
         return {slot for slot in touched if slot is not None}
 
     def _take_report(self, report: PositionReport, snapshot: Snapshot, now_ms: int) -> None:
-        slot = report.symbol, report.position_side
-        if not report.quantity and slot not in self._desk.books.holdings:
+        books, slot = self._desk.books, (report.symbol, report.position_side)
+        if not report.quantity and slot not in books.holdings and report.symbol not in self._desk.settings.symbols:
             return
-        holding = self._desk.books.holding(slot)
+        holding = books.holding(slot)
+        is_news = holding.position.quantity != report.quantity
+        known_at = report.updated_at or (snapshot.asked_at if is_news else 0)
         if report.quantity:
+            conclude_flat(self._desk, holding)
             holding.begin(report.updated_at or snapshot.asked_at)
-        holding.apply_report(report.position, max(report.updated_at, holding.reported_at), now_ms)
+        reported_at = max(known_at, holding.reported_at, holding.filled_at)
+        holding.apply_report(report.position, reported_at, now_ms if is_news else holding.touched_at)
         holding.describe(report)
 
     def _correct(self, report: PositionReport, believed: Decimal, *, is_first: bool) -> None:

@@ -4,12 +4,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from src.domain.enums import MarginType, OrderRole, PositionSide
+from src.domain.enums import MarginType, OrderRole, OrderType, PositionSide
 from src.domain.orders import Fill, Order, OrderUpdate
 from src.domain.positions import Position, PositionReport
 
 Slot = tuple[str, PositionSide]
 ZERO = Decimal(0)
+_STOPS = frozenset({OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET})
 
 
 @dataclass(slots=True)
@@ -25,6 +26,8 @@ class Holding:
     opened_at: int = 0
     reported_at: int = 0
     """Exchange time of the newest absolute report: older fills are already in it."""
+    filled_at: int = 0
+    """Exchange time of the newest trade: a report that knows less is outdated."""
     touched_at: int = 0
     """Our time of the last change: a snapshot asked for before it knows less."""
     realized_pnl: Decimal = ZERO
@@ -34,7 +37,9 @@ class Holding:
     refusals: dict[OrderRole, int] = field(default_factory=dict)
     """Definite refusals of protective and closing orders since the last that was accepted."""
     next_close_at: int = 0
-    """Our time before which no further closing order is tried."""
+    """Monotonic time before which no further closing order is tried."""
+    next_stop_at: int = 0
+    """Monotonic time before which no stop loss is tried that was refused before."""
 
     @property
     def slot(self) -> Slot:
@@ -51,21 +56,28 @@ class Holding:
 
     def begin(self, at: int) -> None:
         """The slot is filled anew, where it was empty."""
-        if not self.opened_at:
+        if self.opened_at:
+            self.opened_at = min(self.opened_at, at)
+        else:
             self.opened_at = at
             self.realized_pnl = self.commission = ZERO
 
-    def apply_fill(self, fill: Fill, now_ms: int) -> None:
-        """Book a trade; the quantity moves only where no later report holds it already."""
+    def apply_fill(self, fill: Fill, now_ms: int, *, only_reduces: bool) -> None:
+        """Book a trade; the quantity moves only where no later report holds it already, and an exit never past flat."""
         self.realized_pnl += fill.realized_pnl
         self.commission += fill.commission
-        self.touched_at = now_ms
-        if fill.traded_at > self.reported_at:
-            self.position, _ = self.position.after(fill.side, fill.quantity, fill.price)
+        self.touched_at, self.filled_at = now_ms, max(self.filled_at, fill.traded_at)
+        if fill.traded_at <= self.reported_at:
+            return
+        quantity = fill.quantity
+        if only_reduces:
+            quantity = min(quantity, max(ZERO, -fill.side.sign * self.position.quantity))
+        if quantity:
+            self.position, _ = self.position.after(fill.side, quantity, fill.price)
 
     def apply_report(self, position: Position, reported_at: int, now_ms: int) -> None:
-        """Take over an absolute report; an older one than the last changes nothing."""
-        if reported_at >= self.reported_at:
+        """Take over an absolute report; an older one than the last, or than the last trade, changes nothing."""
+        if reported_at >= max(self.reported_at, self.filled_at):
             self.position, self.reported_at, self.touched_at = position, reported_at, now_ms
 
     def describe(self, report: PositionReport) -> None:
@@ -76,7 +88,7 @@ class Holding:
     def reset(self) -> None:
         """It is flat: what belonged to that position is history."""
         self.entry, self.close_reason, self.liquidation_price = None, None, None
-        self.opened_at = self.next_close_at = 0
+        self.opened_at = self.next_close_at = self.next_stop_at = 0
         self.refusals.clear()
 
 
@@ -103,7 +115,8 @@ class Books:
         found = self.orders.get(fill.client_order_id)
         if found is not None:
             return found
-        return next((each for each in self.orders.values() if each.order_id == fill.order_id), None)
+        named = fill.symbol, fill.order_id  # numbers of orders are unique within a symbol only
+        return next((each for each in self.orders.values() if (each.symbol, each.order_id) == named), None)
 
     def open_orders(self, symbol: str | None = None, role: OrderRole | None = None) -> list[Order]:
         """Orders of ours that may still fill."""
@@ -113,6 +126,14 @@ class Books:
             if order.is_open and symbol in (None, order.symbol) and role in (None, order.role)
         ]
 
+    def entries_at_work(self, symbol: str | None = None) -> list[Order]:
+        """Entries that may still fill, or whose fills are not all in a position yet."""
+        return [
+            order
+            for order in self.orders.values()
+            if order.role is OrderRole.ENTRY and symbol in (None, order.symbol) and (order.is_open or order.lacks_fills)
+        ]
+
     def orders_in(self, slot: Slot) -> list[Order]:
         """Orders of ours that belong to a slot and may still fill, or have fills we have not seen."""
         return [
@@ -120,6 +141,16 @@ class Books:
             for order in self.orders.values()
             if (order.symbol, order.request.position_side) == slot and (order.is_open or order.lacks_fills)
         ]
+
+    def stop_orders(self, slot: Slot) -> int:
+        """Stop losses that stand at the exchange for a slot, ours and those of others."""
+        ours = [order for order in self.orders_in(slot) if order.role is OrderRole.STOP_LOSS and order.order_id]
+        others = [
+            update
+            for update in self.foreign_orders.values()
+            if (update.symbol, update.position_side) == slot and update.original_type in _STOPS
+        ]
+        return len(ours) + len(others)
 
     def open_holdings(self) -> list[Holding]:
         return [holding for holding in self.holdings.values() if holding.position.is_open]
@@ -134,6 +165,12 @@ class Books:
                 del self.orders[key]
 
 
+def reserved_notional(order: Order) -> Decimal:
+    """What an entry may still add to its position: filled or not, until its trades are booked."""
+    bound = (order.request.quantity or ZERO) if order.is_open else order.filled_quantity
+    return max(ZERO, bound - order.booked_quantity) * (order.request.price or order.average_price)
+
+
 def margin_of_entries(orders: Iterable[Order], leverage: int) -> Decimal:
     """Margin that entries which may still fill would bind."""
-    return sum((order.remaining_quantity * (order.request.price or ZERO) for order in orders), ZERO) / leverage
+    return sum(map(reserved_notional, orders), ZERO) / leverage

@@ -5,7 +5,9 @@ from decimal import Decimal
 
 from src.core.books import Holding
 from src.core.desk import Desk
-from src.core.protection import WOULD_TRIGGER_CODES, close_request, collar_price
+from src.core.news import conclude_flat
+from src.core.order_cleanup import orphans
+from src.core.protection import WOULD_TRIGGER_CODES, close_request, collar_price, is_confirmed
 from src.domain.enums import OrderRole
 from src.domain.messages import OrderRefused
 from src.domain.orders import Order
@@ -16,6 +18,9 @@ _LADDER = 5
 _STOP_REFUSALS = 2
 _PAUSE_MS = 1_000
 _PAUSE_AFTER_LADDER_MS = 30_000
+_LATE_FILL_MS = 500
+_MISSING_FILL_MS = 15_000
+_STATE = "closing"
 
 
 class ClosingDesk:
@@ -28,12 +33,15 @@ class ClosingDesk:
         """The position must go; what it takes is tried at every turn until it is flat."""
         if holding.close_reason is None and holding.position.is_open:
             holding.close_reason = reason
+            self._remember()
             log.warning("closing %s %s: %s", *holding.slot, reason)
             self._desk.tell("protection", {"state": "closing", "reason": reason}, holding.position.symbol)
 
     def work(self, holding: Holding) -> None:
         """The next step toward flat, where one is due."""
-        if holding.close_reason is not None and self.reduce(holding, abs(holding.position.quantity)):
+        if holding.close_reason is None or not holding.position.is_open:
+            return
+        if self.reduce(holding, abs(holding.position.quantity)):
             refusals = holding.refusals.get(OrderRole.CLOSE, 0)
             pause = _PAUSE_MS if refusals < _LADDER else _PAUSE_AFTER_LADDER_MS
             holding.next_close_at = self._desk.clock.monotonic_ms() + pause
@@ -44,29 +52,79 @@ class ClosingDesk:
             return False
         position, symbol = holding.position, holding.position.symbol
         refusals = holding.refusals.get(OrderRole.CLOSE, 0)
-        mark, instrument = self._desk.mark_price(symbol), self._desk.instruments[symbol]
+        mark, instrument = self._desk.mark_price(symbol), self._desk.instruments.get(symbol)
+        if instrument is None:
+            return self._wait(holding, f"{symbol} must be closed by hand: the exchange does not list it any more")
         by_limit = refusals % 2 == 1 and mark is not None
         collar = collar_price(position.side.opposite, mark, instrument) if by_limit and mark is not None else None
         name = self._desk.next_id(holding.entry, OrderRole.CLOSE)
         request = close_request(name, position, min(quantity, abs(position.quantity)), instrument, collar)
         if request is None:
-            self._desk.alert(f"what is left of {symbol} is too small to close by an order", symbol)
-            holding.next_close_at = self._desk.clock.monotonic_ms() + _PAUSE_AFTER_LADDER_MS
-            return False
+            return self._wait(holding, f"what is left of {symbol} is too small to close by an order")
         self._desk.place(request, OrderRole.CLOSE, holding.entry)
         return True
 
     def on_refused(self, holding: Holding, order: Order, event: OrderRefused) -> None:
         """A protective or closing order was refused: corrected twice at most, then the position is closed (I11)."""
+        if event.code is None:
+            return  # it never left: the audit tries again
+        count = holding.refusals[order.role] = holding.refusals.get(order.role, 0) + 1
+        self._desk.alert(f"{order.role} of {order.symbol} was refused: {order.reason}", order.symbol)
         if event.code in WOULD_TRIGGER_CODES and order.role is not OrderRole.CLOSE:
             self.demand(holding, f"the price is past its {order.role} already")
-        elif event.code is not None:
-            count = holding.refusals[order.role] = holding.refusals.get(order.role, 0) + 1
-            self._desk.alert(f"{order.role} of {order.symbol} was refused: {order.reason}", order.symbol)
-            if order.role is OrderRole.STOP_LOSS and count > _STOP_REFUSALS:
-                self.demand(holding, "no stop loss could be placed")
+        elif order.role is OrderRole.STOP_LOSS and count > _STOP_REFUSALS and not self._is_stopped(holding):
+            self.demand(holding, "no stop loss could be placed")
+        if order.role is OrderRole.STOP_LOSS and (holding.close_reason is not None or count > _STOP_REFUSALS):
+            holding.next_stop_at = self._desk.clock.monotonic_ms() + _PAUSE_AFTER_LADDER_MS
+
+    def may_place(self, holding: Holding, role: OrderRole) -> bool:
+        """What is refused again and again is tried now and then, not at the speed of the network."""
+        if role is OrderRole.STOP_LOSS:
+            return self._desk.clock.monotonic_ms() >= holding.next_stop_at
+        return holding.close_reason is None
+
+    def settle_flat(self, holding: Holding) -> None:
+        """A position that is gone: its protection goes with it, and its result is told once its trades are here."""
+        in_slot = self._desk.books.orders_in(holding.slot)
+        for order in orphans(in_slot, self._desk.books.holdings):
+            self._desk.cancel(order)
+        if not holding.opened_at:
+            if not in_slot:
+                holding.reset()
+            return
+        self._desk.store.remove_position(*holding.slot)
+        exits = [order for order in in_slot if order.role is not OrderRole.ENTRY or order.lacks_fills]
+        patience = _MISSING_FILL_MS if exits else _LATE_FILL_MS  # the account's update may precede the last trade's
+        if self._desk.clock.now_ms() - holding.touched_at >= patience:
+            was_closing = holding.close_reason is not None
+            conclude_flat(self._desk, holding)
+            if was_closing:
+                self._remember()
+
+    def restore(self) -> None:
+        """Go on closing what the last run was asked to close."""
+        reasons = self._desk.store.get_state(_STATE) or {}
+        for holding in self._desk.books.open_holdings():
+            holding.close_reason = reasons.get(_name(holding))
+
+    def _remember(self) -> None:
+        holdings = self._desk.books.holdings.values()
+        self._desk.store.set_state(_STATE, {_name(each): each.close_reason for each in holdings if each.close_reason})
+
+    def _wait(self, holding: Holding, reason: str) -> bool:
+        self._desk.alert(reason, holding.position.symbol)
+        holding.next_close_at = self._desk.clock.monotonic_ms() + _PAUSE_AFTER_LADDER_MS
+        return False
+
+    def _is_stopped(self, holding: Holding) -> bool:
+        orders = self._desk.books.orders_in(holding.slot)
+        return any(order.role is OrderRole.STOP_LOSS and is_confirmed(order) for order in orders)
 
     def _is_under_way(self, holding: Holding) -> bool:
         if self._desk.clock.monotonic_ms() < holding.next_close_at:
             return True
         return any(order.role is OrderRole.CLOSE for order in self._desk.books.orders_in(holding.slot))
+
+
+def _name(holding: Holding) -> str:
+    return " ".join(holding.slot)

@@ -9,15 +9,17 @@ from src.core.books import Books
 from src.core.standing import Standing
 from src.database.repositories import Store
 from src.domain.clock import Clock
-from src.domain.enums import OrderRole
+from src.domain.enums import OrderRole, OrderStatus
 from src.domain.instrument import Instrument
 from src.domain.market import MarkPrice, Quote
-from src.domain.messages import CancelOrder, Command, SubmitOrder
+from src.domain.messages import CancelOrder, Command, FetchQuote, SubmitOrder
 from src.domain.orders import ClientOrderId, Order, OrderRequest, new_entry_token
 from src.domain.positions import AccountSummary
-from src.utils.config import Settings
+from src.utils.config import Settings, SymbolSettings
 
 log = logging.getLogger("hunter.trader")
+
+QUOTE_EVERY_MS = 1_000
 
 
 @dataclass(slots=True)
@@ -39,7 +41,12 @@ class Desk:
     account_as_of: int = 0
     outbox: list[Command] = field(default_factory=list)
     """Commands of the open transaction: they leave after its commit."""
+    unwanted: set[str] = field(default_factory=set)
+    """Entries that are to be cancelled as soon as the exchange shows them to stand."""
+    retired: dict[str, SymbolSettings] = field(default_factory=dict)
+    """Symbols that left the settings: what is held there is protected as before."""
     _numbers: dict[str, int] = field(default_factory=dict)
+    _quotes_asked_at: dict[str, int] = field(default_factory=dict)
 
     def send(self, command: Command) -> None:
         self.outbox.append(command)
@@ -57,6 +64,17 @@ class Desk:
         mark = self.marks.get(symbol)
         return None if mark is None else mark.price
 
+    def symbol_settings(self, symbol: str) -> SymbolSettings | None:
+        """How a position of the symbol is to be protected."""
+        return self.settings.symbols.get(symbol) or self.retired.get(symbol)
+
+    def ask_quote(self, symbol: str) -> None:
+        """Ask for the top of the book, once a second for a burst of liquidations."""
+        now_ms = self.clock.monotonic_ms()
+        if now_ms - self._quotes_asked_at.get(symbol, -QUOTE_EVERY_MS) >= QUOTE_EVERY_MS:
+            self._quotes_asked_at[symbol] = now_ms
+            self.send(FetchQuote(symbol))
+
     def new_entry_id(self) -> str:
         return str(ClientOrderId(new_entry_token(self.clock.now_ms(), self.draw), OrderRole.ENTRY))
 
@@ -66,8 +84,10 @@ class Desk:
         if entry is None:
             raise ValueError(f"{entry_id} is no entry of ours")
         number = self._numbers.get(entry.entry, 0) + 1
+        while self.store.load_order(name := str(ClientOrderId(entry.entry, role, number))) is not None:
+            number += 1  # given out by an earlier run
         self._numbers[entry.entry] = number
-        return str(ClientOrderId(entry.entry, role, number))
+        return name
 
     def note_id(self, client_order_id: str) -> None:
         """An id that exists already is not given out again."""
@@ -86,10 +106,12 @@ class Desk:
         return order
 
     def cancel(self, order: Order) -> None:
-        """Ask for the end of an order that is known to stand."""
-        if order.status.value.startswith("PENDING"):
+        """Ask for the end of an order; of an entry that is on its way as soon as it is known to stand."""
+        if order.role is OrderRole.ENTRY:
+            self.unwanted.add(order.client_order_id)
+        if order.status not in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
             return
-        order.advance(order.status.PENDING_CANCEL)
+        order.advance(OrderStatus.PENDING_CANCEL)
         order.unresolved_since = None
         self.store.update_order(order, "cancel")
         self.tell_order(order)

@@ -4,14 +4,14 @@ from collections.abc import Callable
 from decimal import Decimal
 
 from src.core.account_desk import AccountDesk
-from src.core.books import margin_of_entries
+from src.core.books import margin_of_entries, reserved_notional
 from src.core.desk import Desk
 from src.core.risk import review
 from src.core.situation import ApprovedPlan, Exposure, Situation
 from src.core.strategy import plan_entry, refusal_by_signal
 from src.core.vitals import Vitals
 from src.domain.decisions import Decision, Skip
-from src.domain.enums import OrderRole, Side, VolumeScope
+from src.domain.enums import Side, VolumeScope
 from src.domain.market import Liquidation, LiquidationWindow
 from src.utils.config import SymbolSettings
 
@@ -38,7 +38,7 @@ class EntryDesk:
         for (symbol, side), (decided_at, liquidation_id) in entries.items():
             self.last_entry_at[symbol, side] = max(decided_at, self.last_entry_at.get((symbol, side), 0))
             for acted in (side, side.opposite) if self._counts_both else (side.opposite,):
-                acted_upon[symbol, acted] = liquidation_id
+                acted_upon[symbol, acted] = max(liquidation_id, acted_upon.get((symbol, acted), 0))
         for row_id, liquidation in self._desk.store.recent_liquidations(self._desk.clock.now_ms() - window_ms):
             if row_id > acted_upon.get((liquidation.symbol, liquidation.side), 0):
                 self.count(liquidation)
@@ -70,15 +70,17 @@ class EntryDesk:
         """What is at risk or spoken for: orders count from the decision on, not from their answer."""
         books = self._desk.books
         holdings = books.holdings_of(symbol)
-        entries = books.open_orders(symbol, OrderRole.ENTRY)
+        entries = books.entries_at_work(symbol)
         total = self.total_margin()
         foreign = [order for order in books.foreign_orders.values() if order.symbol == symbol]
         return Exposure(
             symbol_margin=sum((each.margin for each in holdings), self._entry_margin(symbol)),
             total_margin=total,
             available_balance=self._account.available_balance(total),
-            symbol_notional=sum((each.position.quantity * each.position.entry_price for each in holdings), ZERO),
+            symbol_notional=sum((each.position.quantity * each.position.entry_price for each in holdings), ZERO)
+            + sum((order.request.side.sign * reserved_notional(order) for order in entries), ZERO),
             open_entries=len(entries),
+            stop_orders=max((books.stop_orders(each.slot) for each in holdings), default=0),
             foreign_orders=len(foreign) + sum(not each.is_ours for each in holdings),
             unresolved=sum(order.unresolved_since is not None for order in entries),
             has_request_budget=self._has_request_budget(),
@@ -86,7 +88,7 @@ class EntryDesk:
 
     def total_margin(self) -> Decimal:
         """Margin of all positions and of all entries that may still fill."""
-        entries = {order.symbol for order in self._desk.books.open_orders(role=OrderRole.ENTRY)}
+        entries = {order.symbol for order in self._desk.books.entries_at_work()}
         reserved = sum((self._entry_margin(symbol) for symbol in entries), ZERO)
         return sum((each.margin for each in self._desk.books.open_holdings()), reserved)
 
@@ -99,7 +101,7 @@ class EntryDesk:
 
     def _entry_margin(self, symbol: str) -> Decimal:
         settings = self._desk.settings.symbols.get(symbol)
-        orders = self._desk.books.open_orders(symbol, OrderRole.ENTRY)
+        orders = self._desk.books.entries_at_work(symbol)
         return margin_of_entries(orders, settings.leverage if settings else 1)
 
     def _situation(self, liquidation: Liquidation, settings: SymbolSettings) -> Situation:

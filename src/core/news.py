@@ -41,7 +41,14 @@ def tell_protection(desk: Desk, holding: Holding, state: Protection) -> None:
     desk.tell("protection", payload, position.symbol)
 
 
-def tell_closed(desk: Desk, holding: Holding) -> None:
+def conclude_flat(desk: Desk, holding: Holding) -> None:
+    """A position that is gone: its result is told once, and the slot is free for the next."""
+    if holding.opened_at and not holding.position.is_open:
+        _tell_closed(desk, holding)
+        holding.reset()
+
+
+def _tell_closed(desk: Desk, holding: Holding) -> None:
     symbol, position_side = holding.slot
     net = holding.realized_pnl - holding.commission
     log.info("closed %s %s, net %+.4f USDT", symbol, position_side, net)

@@ -22,6 +22,7 @@ class OperatorDesk:
         self._desk = desk
         self._closing = closing
         self._last_id = 0
+        self._called_off: set[str] = set()
         self._actions: dict[OperatorAction, Callable[[OperatorCommand], str]] = {
             OperatorAction.PAUSE: self._pause,
             OperatorAction.RESUME: self._resume,
@@ -34,12 +35,23 @@ class OperatorDesk:
     def restore(self) -> int:
         """Take up where the last run ended; the number of the last command that was carried out."""
         known = self._desk.store.get_state(_STATE) or {}
-        self._last_id = int(known.get("last_id", 0))
+        # Wishes are numbered by the clock: those older than a lost ledger are not carried out again.
+        self._last_id = int(known.get("last_id", self._desk.clock.now_ms()))
         if known.get("paused"):
             self._desk.standing.raise_obstacle(Obstacle.OPERATOR_PAUSE, "entries are paused by the operator")
         if known.get("halted"):
             self._desk.standing.raise_obstacle(Obstacle.OPERATOR_HALT, "halted by the operator")
         return self._last_id
+
+    def follow_up(self) -> None:
+        """A halt reaches entries that were on their way; what an entry filled after "close all" is closed as well."""
+        if self._desk.standing.has(Obstacle.OPERATOR_HALT) or self._desk.standing.has(Obstacle.STOPPING):
+            self.cancel_entries()
+        for holding in self._desk.books.open_holdings():
+            if holding.entry in self._called_off:
+                self._close(holding)
+        at_work = {order.client_order_id for order in self._desk.books.entries_at_work()}
+        self._called_off &= at_work | {holding.entry or "" for holding in self._desk.books.open_holdings()}
 
     def on_command(self, command: OperatorCommand) -> None:
         """Carry it out once; a command seen before changes nothing."""
@@ -78,6 +90,7 @@ class OperatorDesk:
 
     def _flatten(self, command: OperatorCommand) -> str:
         self._pause(command)
+        self._called_off |= {order.client_order_id for order in self._desk.books.entries_at_work()}
         cancelled = self.cancel_entries()
         ours = [holding for holding in self._desk.books.open_holdings() if holding.is_ours]
         for holding in ours:
@@ -100,7 +113,9 @@ class OperatorDesk:
             return f"the position of {command.symbol} is being closed"
         is_sent = self._closing.reduce(holding, abs(holding.position.quantity) * command.fraction)
         share = f"{command.fraction * 100:.0f} %"
-        return f"{share} of {command.symbol} is being closed" if is_sent else "nothing was sent: a close is under way"
+        if not is_sent:
+            return f"nothing was sent: a close of {command.symbol} is under way, or the share is too small"
+        return f"{share} of {command.symbol} is being closed"
 
     def _cancel_entry(self, command: OperatorCommand) -> str:
         order = self._desk.books.orders.get(command.client_order_id or "")
@@ -114,7 +129,7 @@ class OperatorDesk:
         self._closing.work(holding)
 
     def cancel_entries(self) -> int:
-        """Ask for the end of every entry that rests; how many there are."""
+        """Ask for the end of every entry that may still fill; how many there are."""
         entries = self._desk.books.open_orders(role=OrderRole.ENTRY)
         for order in entries:
             self._desk.cancel(order)

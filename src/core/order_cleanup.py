@@ -16,6 +16,7 @@ _MISFIRE_GRACE_SECONDS = 300
 
 AUDIT_SECONDS = 1
 RECONCILE_SECONDS = 30
+PRUNE_SECONDS = 600
 
 
 def plan_cleanup(
@@ -58,6 +59,7 @@ class OrderCleanup:
             Duty.AUDIT: AUDIT_SECONDS,
             Duty.CLEANUP: cleanup_seconds,
             Duty.RECONCILE: RECONCILE_SECONDS,
+            Duty.PRUNE: PRUNE_SECONDS,
         }
         for duty, seconds in intervals.items():
             self._scheduler.add_job(self._remind, "interval", seconds=seconds, args=[duty], id=duty.value)

@@ -1,9 +1,12 @@
 """What became of our orders: answers, stream events and fills, merged into the books and the database."""
 
 import logging
+from collections.abc import Iterable
+from typing import assert_never
 
 from src.core.books import Slot
 from src.core.desk import Desk
+from src.core.news import conclude_flat
 from src.domain.enums import OrderRole, OrderStatus, OrderType
 from src.domain.instrument import Price, Quantity
 from src.domain.messages import (
@@ -21,10 +24,14 @@ from src.domain.positions import Snapshot
 log = logging.getLogger("hunter.orders")
 
 _ASK_EVERY_MS = 2_000
+_VERDICT_MS = 5_000
 _ABSENT_AFTER_MS = 10_000
 _ABSENT_ANSWERS = 3
 _FILLS_OVERLAP_MS = 60_000
+_ACCEPTED = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 _FORCED_PREFIXES = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
+
+OrderNews = OrderUpdate | OrderUnresolved | CancelRefused | OrderNotFound | FillsFetched
 
 
 class OrderDesk:
@@ -40,15 +47,29 @@ class OrderDesk:
         if order is None:
             self._note_foreign(update)
             return self.on_fill(update.fill) if update.fill else None
-        before = order.status
+        before, filled_before = order.status, order.filled_quantity
         if order.apply(update):
             self._desk.store.update_order(order, source)
-            self._desk.tell_order(order)
-        if order.status is not before:
-            log.info("order %s %s %s %s", order.symbol, order.role, order.client_order_id, order.status)
+            if (order.status, order.filled_quantity) != (before, filled_before):
+                self._on_change(order, before)
         if update.fill is not None:
             self.on_fill(update.fill)
+        elif order.filled_quantity > filled_before:
+            self._ask_for_fills(order)
         return order.symbol, order.request.position_side
+
+    def _on_change(self, order: Order, before: OrderStatus) -> None:
+        self._desk.tell_order(order)
+        log.info("order %s %s %s %s", order.symbol, order.role, order.client_order_id, order.status)
+        holding = self._desk.books.holding((order.symbol, order.request.position_side))
+        if before is OrderStatus.PENDING_NEW and order.status in _ACCEPTED:
+            holding.refusals.pop(order.role, None)
+        if before is OrderStatus.REJECTED:
+            self._desk.alert(f"{order.role} {order.client_order_id} was given up, and stands after all", order.symbol)
+        if order.role is OrderRole.ENTRY and order.lacks_fills:
+            holding.entry = order.client_order_id  # what it filled is in the position, whoever tells of that first
+        if order.client_order_id in self._desk.unwanted:
+            self._desk.cancel(order)
 
     def on_fill(self, fill: Fill) -> Slot | None:
         """A trade: booked once, whoever told it and however often (I7)."""
@@ -59,12 +80,32 @@ class OrderDesk:
         if (order is not None and not order.book(fill)) or not desk.store.record_fill(fill):
             return None
         holding = desk.books.holding(slot)
-        if order is not None and order.role is OrderRole.ENTRY:
+        is_entry = order is not None and order.role is OrderRole.ENTRY
+        if order is not None and is_entry:
+            if fill.traded_at > holding.reported_at:
+                conclude_flat(desk, holding)
             holding.begin(fill.traded_at)
             holding.entry = order.client_order_id
-        holding.apply_fill(fill, desk.clock.now_ms())
+        holding.apply_fill(fill, desk.clock.now_ms(), only_reduces=not is_entry)
         self._tell_fill(fill, order)
         return slot
+
+    def on_news(self, event: OrderNews, snapshot: Snapshot | None) -> Iterable[Slot]:
+        """Whatever is told of orders; the slots it touched."""
+        match event:
+            case OrderUpdate():
+                slot = self.on_update(event)
+            case OrderUnresolved():
+                slot = self.on_unresolved(event)
+            case CancelRefused():
+                slot = self.on_cancel_refused(event)
+            case OrderNotFound():
+                slot = self.on_not_found(event, snapshot)
+            case FillsFetched():
+                return self.on_fills(event)
+            case _:
+                assert_never(event)
+        return () if slot is None else (slot,)
 
     def on_fills(self, event: FillsFetched) -> set[Slot]:
         touched = (self.on_fill(fill) for fill in event.fills)
@@ -95,12 +136,14 @@ class OrderDesk:
         self._ask(order)
         return order.symbol, order.request.position_side
 
-    def on_cancel_refused(self, event: CancelRefused) -> None:
+    def on_cancel_refused(self, event: CancelRefused) -> Slot | None:
         """Never taken for an end: what the order is now, only a query tells."""
         order = self._desk.books.orders.get(event.client_order_id)
-        if order is not None and order.is_open:
-            order.unresolved_since = order.unresolved_since or event.at
-            self._ask(order)
+        if order is None or not order.is_open:
+            return None
+        order.unresolved_since = order.unresolved_since or event.at
+        self._ask(order)
+        return order.symbol, order.request.position_side
 
     def on_not_found(self, event: OrderNotFound, snapshot: Snapshot | None) -> Slot | None:
         """-2013: believed only after three answers, ten seconds and a snapshot without the order (§4, ABSENT)."""
@@ -118,12 +161,12 @@ class OrderDesk:
         return order.symbol, order.request.position_side
 
     def ask_for_missing(self, now_ms: int) -> None:
-        """Ask again for every lost answer and every fill we have not seen."""
+        """Ask again for every lost answer and every fill we have not seen, and who has filled a position."""
         for order in self._desk.books.orders.values():
-            if order.is_open and order.unresolved_since is not None:
-                self._ask(order)
-            elif order.lacks_fills and self._may_ask(f"fills {order.symbol}", now_ms):
-                self.fetch_fills(order.symbol, order.created_at)
+            if order.is_open and (order.unresolved_since is not None or self._is_overdue(order, now_ms)):
+                self.doubt(order)
+            elif order.lacks_fills:
+                self._ask_for_fills(order)
 
     def fetch_fills(self, symbol: str, since_ms: int) -> None:
         """Ask for our trades since then, with some overlap: they are booked by trade id."""
@@ -133,6 +176,17 @@ class OrderDesk:
         """What we know of it may be outdated: ask."""
         order.unresolved_since = order.unresolved_since or self._desk.clock.now_ms()
         self._ask(order)
+
+    def _is_overdue(self, order: Order, now_ms: int) -> bool:
+        """No verdict where one is due: of an order that left long ago, or of an entry whose slot has filled."""
+        if order.status is OrderStatus.PENDING_NEW:
+            return now_ms - (order.sent_at or order.created_at) >= _VERDICT_MS
+        holding = self._desk.books.holding((order.symbol, order.request.position_side))
+        return order.role is OrderRole.ENTRY and holding.position.is_open and not holding.is_ours
+
+    def _ask_for_fills(self, order: Order) -> None:
+        if self._may_ask(f"fills {order.symbol}", self._desk.clock.now_ms()):
+            self.fetch_fills(order.symbol, order.created_at)
 
     def _ask(self, order: Order) -> None:
         if self._may_ask(order.client_order_id, self._desk.clock.now_ms()):

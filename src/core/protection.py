@@ -90,8 +90,8 @@ class _Standing:
     def of(cls, role: OrderRole, price: Price | None, orders: Sequence[Order], now_ms: int) -> "_Standing":
         ours = [order for order in orders if order.role is role and order.is_open]
         at_price = [order for order in ours if order.request.stop_price == price]
-        live = [order for order in at_price if _is_confirmed(order)]
-        confirmed = [order for order in ours if _is_confirmed(order)]
+        live = [order for order in at_price if is_confirmed(order)]
+        confirmed = [order for order in ours if is_confirmed(order)]
         # The old one goes only when its successor stands, or when none is wanted any more; of several at the
         # wanted price the oldest stays.
         surplus = [order for order in confirmed if order not in live] + live[1:] if live or price is None else []
@@ -104,7 +104,8 @@ class _Standing:
         )
 
 
-def _is_confirmed(order: Order) -> bool:
+def is_confirmed(order: Order) -> bool:
+    """The exchange has said that it stands."""
     return order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 

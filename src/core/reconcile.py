@@ -25,6 +25,8 @@ class Reconciliation:
     """Those of them that differ from what we held."""
     gone_foreign: tuple[int, ...]
     """Exchange ids of others' orders that are no longer open."""
+    is_early: bool
+    """A position differs, but our news of it are so young that the exchange is to be asked once more."""
 
 
 def reconcile(
@@ -37,17 +39,16 @@ def reconcile(
     shown = {update.client_order_id for update in snapshot.open_orders}
     shown_ids = {update.order_id for update in snapshot.open_orders}
     reports = tuple(report for report in snapshot.positions if _is_newer(report, holdings, snapshot))
+    different = [report for report in snapshot.positions if _differs(report, holdings)]
     return Reconciliation(
         updates=snapshot.open_orders,
         doubtful=tuple(order for order in orders if _is_doubtful(order, shown, snapshot)),
         reports=reports,
         corrections=tuple(
-            (holdings[slot], report)
-            for report in reports
-            if (slot := (report.symbol, report.position_side)) in holdings
-            and holdings[slot].position.quantity != report.quantity
+            (holdings[report.symbol, report.position_side], report) for report in reports if _differs(report, holdings)
         ),
         gone_foreign=tuple(order_id for order_id in foreign if order_id not in shown_ids),
+        is_early=any(report not in reports for report in different),
     )
 
 
@@ -57,5 +58,16 @@ def _is_doubtful(order: Order, shown: set[str], snapshot: Snapshot) -> bool:
 
 
 def _is_newer(report: PositionReport, holdings: dict[Slot, Holding], snapshot: Snapshot) -> bool:
+    """A difference must be older than the grace, and a report never older than a trade we know (a stale replica)."""
     holding = holdings.get((report.symbol, report.position_side))
-    return holding is None or holding.touched_at < snapshot.asked_at
+    if holding is None:
+        return True
+    if not _differs(report, holdings):
+        return holding.touched_at < snapshot.asked_at
+    is_outdated = 0 < report.updated_at < holding.filled_at
+    return not is_outdated and holding.touched_at + GRACE_MS <= snapshot.asked_at
+
+
+def _differs(report: PositionReport, holdings: dict[Slot, Holding]) -> bool:
+    holding = holdings.get((report.symbol, report.position_side))
+    return holding is not None and holding.position.quantity != report.quantity

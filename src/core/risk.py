@@ -31,11 +31,20 @@ def _open_orders(_: EntryPlan, situation: Situation, exposure: Exposure) -> Skip
     return Skip(Gate.OPEN_ORDERS, f"{exposure.open_entries} entries are open, {limit} are allowed", numbers)
 
 
+def _stop_orders(_: EntryPlan, situation: Situation, exposure: Exposure) -> Skip | None:
+    """A heap of stops is a sign that something replaces them without end; protection itself is never refused."""
+    limit = situation.settings.max_stop_orders_per_symbol
+    if exposure.stop_orders <= limit:
+        return None
+    numbers = {"stops": exposure.stop_orders, "limit": limit}
+    return Skip(Gate.OPEN_ORDERS, f"{exposure.stop_orders} stop losses stand already, {limit} are allowed", numbers)
+
+
 def _opposite_position(plan: EntryPlan, situation: Situation, exposure: Exposure) -> Skip | None:
-    """In one-way mode an entry against a position would close it, past its own protection."""
+    """In one-way mode an entry against a position, or against another entry, would close it past its protection."""
     if situation.settings.hedge_mode or exposure.symbol_notional * plan.side.sign >= 0:
         return None
-    return Skip(Gate.POSITION_CAP, "a position the other way is open, and one-way mode holds only one")
+    return Skip(Gate.POSITION_CAP, "a position or an entry the other way is open, and one-way mode holds only one")
 
 
 def _position_cap(plan: EntryPlan, situation: Situation, exposure: Exposure) -> Skip | None:
@@ -113,6 +122,7 @@ def _rate_budget(_plan: EntryPlan, _situation: Situation, exposure: Exposure) ->
 
 _RISK_GATES = (
     _open_orders,
+    _stop_orders,
     _opposite_position,
     _position_cap,
     _total_cap,

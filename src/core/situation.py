@@ -28,6 +28,8 @@ class Exposure:
     """Orders or positions of the symbol that are not ours."""
     unresolved: int = 0
     """Entries of the symbol whose answer was lost."""
+    stop_orders: int = 0
+    """Stop losses that stand for the symbol's position, others' included; of the slot that has most."""
     has_request_budget: bool = True
     """This minute's requests leave room for an entry beside what protection keeps."""
 

@@ -7,7 +7,7 @@ from decimal import Decimal
 from src.core.books import Holding
 from src.core.desk import Desk
 from src.core.entries import EntryDesk
-from src.core.protection import ProtectionPlan
+from src.core.protection import ProtectionPlan, is_confirmed
 from src.core.stream_watch import StreamWatch
 from src.core.vitals import Vitals
 from src.domain.enums import OrderRole
@@ -91,20 +91,18 @@ class StatusDesk:
         self._desk.store.save_position(record)
 
     def _standing_orders(self, holding: Holding) -> ProtectionPlan:
-        from_orders = {
-            order.role: order.request.stop_price
-            for order in self._desk.books.orders_in(holding.slot)
-            if order.role in (OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT) and order.order_id is not None
-        }
-        settings = self._desk.settings.symbols.get(holding.position.symbol)
-        stop = from_orders.get(OrderRole.STOP_LOSS)
-        is_wanted = settings is None or settings.stop_loss_enabled
-        missing = Protection.MISSING if is_wanted else Protection.DISABLED
-        return ProtectionPlan(
-            state=Protection.OK if stop is not None else missing,
-            stop_loss_price=stop,
-            take_profit_price=from_orders.get(OrderRole.TAKE_PROFIT),
-        )
+        orders = self._desk.books.orders_in(holding.slot)
+        standing = {order.role: order.request.stop_price for order in orders if is_confirmed(order)}
+        stop = standing.get(OrderRole.STOP_LOSS)
+        settings = self._desk.symbol_settings(holding.position.symbol)
+        if stop is not None:
+            state = Protection.OK
+        elif settings is not None and not settings.stop_loss_enabled:
+            state = Protection.DISABLED
+        else:
+            is_asked = any(order.role is OrderRole.STOP_LOSS for order in orders)
+            state = Protection.PENDING if is_asked else Protection.MISSING
+        return ProtectionPlan(state, stop_loss_price=stop, take_profit_price=standing.get(OrderRole.TAKE_PROFIT))
 
     def _exposure(self) -> dict[str, object]:
         holdings = self._desk.books.open_holdings()

@@ -5,6 +5,8 @@ from src.core.standing import Obstacle
 from src.domain.messages import Stream, StreamDown, StreamUp
 
 MARKET_SILENT_MS = 10_000
+_BACKLOG_LIMIT = 5_000
+MOST_CLOCK_OFFSET_MS = 1_000
 _OBSTACLES = {
     Stream.MARKET: (Obstacle.MARKET_STREAM, "market"),
     Stream.USER: (Obstacle.USER_STREAM, "private"),
@@ -18,6 +20,7 @@ class StreamWatch:
         self._desk = desk
         self.heard_at: dict[Stream, int] = {}
         self.states: dict[Stream, str] = dict.fromkeys(Stream, "connecting")
+        self._user_up_at = 0
 
     def start(self) -> None:
         for obstacle, name in _OBSTACLES.values():
@@ -28,14 +31,32 @@ class StreamWatch:
 
     def on_change(self, event: StreamUp | StreamDown) -> None:
         self.states[event.stream] = "up" if isinstance(event, StreamUp) else "down"
+        obstacle, name = _OBSTACLES[event.stream]
         if isinstance(event, StreamDown):
-            obstacle, name = _OBSTACLES[event.stream]
             self._desk.standing.raise_obstacle(obstacle, f"the {name} stream is down: {event.reason}")
+        elif event.stream is Stream.USER:
+            self._user_up_at = event.at
+            self._desk.standing.raise_obstacle(obstacle, "the private stream is new: the account is being read")
 
-    def caught_up(self) -> None:
-        """A snapshot has told what the private stream may have missed."""
-        if self.states[Stream.USER] == "up":
-            self._desk.standing.clear(Obstacle.USER_STREAM)
+    def caught_up(self, asked_at: int) -> bool:
+        """A snapshot has told what the private stream may have missed; False where it was asked for too early."""
+        if self.states[Stream.USER] != "up":
+            return True
+        if asked_at < self._user_up_at:
+            return False
+        self._desk.standing.clear(Obstacle.USER_STREAM)
+        return True
+
+    def check_clock(self, offset_ms: int) -> None:
+        """Signatures follow the exchange's clock; ages and windows follow ours, which must not lie far off (I25)."""
+        is_off = abs(offset_ms) > MOST_CLOCK_OFFSET_MS
+        reason = f"this computer's clock is {offset_ms} ms off the exchange's: set it by the network"
+        self._desk.standing.settle(Obstacle.CLOCK, reason if is_off else None)
+
+    def check_backlog(self, waiting: int) -> None:
+        """Liquidations that wait too long to be judged are no signal any more."""
+        is_late = waiting > _BACKLOG_LIMIT
+        self._desk.standing.settle(Obstacle.BACKLOG, f"{waiting} liquidations wait to be judged" if is_late else None)
 
     def check_market(self, now_ms: int) -> None:
         heard_at = self.heard_at.get(Stream.MARKET)

@@ -11,19 +11,21 @@ from src.core.closing import ClosingDesk
 from src.core.desk import Desk
 from src.core.entries import EntryDesk, decision_on
 from src.core.inbox import Inbox, TraderEvent
-from src.core.news import tell_closed, tell_liquidations, tell_protection
+from src.core.news import tell_liquidations, tell_protection
 from src.core.operator_desk import OperatorDesk
-from src.core.order_cleanup import orphans, plan_cleanup
+from src.core.order_cleanup import plan_cleanup
 from src.core.order_desk import OrderDesk
 from src.core.protection import plan_protection, protective_request
-from src.core.settings_changed import SettingsChanged
+from src.core.restore import load_books
+from src.core.settings_changed import SettingsChanged, in_force
 from src.core.situation import ApprovedPlan, Situation
 from src.core.standing import Obstacle
 from src.core.status import Identity, StatusDesk
 from src.core.stream_watch import StreamWatch
 from src.core.vitals import Vitals
-from src.domain.decisions import Decision, Skip
+from src.domain.decisions import Decision, Gate, Skip
 from src.domain.enums import OrderRole, OrderType
+from src.domain.instrument import Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import (
     AccountSet,
@@ -33,7 +35,6 @@ from src.domain.messages import (
     CommandFailed,
     Due,
     Duty,
-    FetchQuote,
     FillsFetched,
     FundingFetched,
     LeverageChanged,
@@ -43,23 +44,18 @@ from src.domain.messages import (
     OrderNotFound,
     OrderRefused,
     OrderUnresolved,
-    SetLeverage,
-    SetMarginType,
-    SetMultiAssetsMode,
-    SetPositionMode,
     SnapshotTaken,
     Stream,
     StreamDown,
     StreamUp,
 )
 from src.domain.orders import OrderRequest, OrderUpdate
+from src.utils.config import SymbolSettings
 
 log = logging.getLogger("hunter.trader")
 
 _FORGET_ORDERS_MS = 15 * 60_000
-_BACKLOG_LIMIT = 5_000
 _IDLE_SECONDS = 0.5
-_LATE_FILL_MS = 500
 
 
 class Trader:
@@ -74,24 +70,16 @@ class Trader:
         self._operator = OperatorDesk(desk, self._closing)
         self._watch = StreamWatch(desk)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
+        self._read_vitals = read_vitals
         self._backlog: Callable[[], int] = lambda: 0
         self.entries_gone = threading.Event()
         """Set once a stop was asked for and no entry can fill any more."""
 
     def restore(self) -> int:
         """Take up what the database holds; the number of the last operator command carried out is returned."""
-        desk = self._desk
-        with desk.store.transaction():
-            for order in desk.store.load_open_orders():
-                order.unresolved_since = order.unresolved_since or desk.clock.now_ms()
-                desk.note_id(order.client_order_id)
-                desk.books.add_order(order)
-            for record in desk.store.load_positions():
-                position = record.position
-                desk.books.holdings[position.symbol, position.position_side] = Holding(
-                    position, record.leverage, record.margin_type, opened_at=record.opened_at,
-                    entry=record.entry_client_order_id,
-                )  # fmt: skip
+        with self._desk.store.transaction():
+            load_books(self._desk)
+            self._closing.restore()
             self._entries.restore()
             last_command = self._operator.restore()
             self._watch.start()
@@ -112,9 +100,9 @@ class Trader:
         if not facts:
             return []
         with self._desk.store.transaction():
-            self._apply_liquidations([event for event in facts if isinstance(event, Liquidation)])
             for event in facts:
                 self._apply(event)
+            self._apply_liquidations([event for event in facts if isinstance(event, Liquidation)])
             self._status.tell_standing()
         if self._desk.standing.has(Obstacle.STOPPING) and not self._desk.books.open_orders(role=OrderRole.ENTRY):
             self.entries_gone.set()
@@ -128,8 +116,8 @@ class Trader:
             return None
         situation, verdict = self._entries.judge(liquidation, settings)
         if isinstance(verdict, Skip):
-            if verdict.gate is verdict.gate.FRESH_QUOTE:
-                self._desk.send(FetchQuote(liquidation.symbol))
+            if verdict.gate is Gate.FRESH_QUOTE:
+                self._desk.ask_quote(liquidation.symbol)
             return decision_on(situation, verdict)
         return decision_on(situation, None, self.place_order(verdict, situation))
 
@@ -156,40 +144,30 @@ class Trader:
         """Make what stands behind a position what should stand there; safe to call at any time, any number of times."""
         holding = self._desk.books.holding(slot)
         if not holding.position.is_open:
-            self._settle_flat(holding)
+            self._closing.settle_flat(holding)
             return
-        settings = self._desk.settings.symbols.get(holding.position.symbol)
+        settings = self._desk.symbol_settings(holding.position.symbol)
         instrument = self._desk.instruments.get(holding.position.symbol)
         if holding.entry is None or settings is None or instrument is None:
             self._status.save(holding)
-            return
-        orders = self._desk.books.orders_in(slot)
+        else:
+            self._protect(holding, holding.entry, settings, instrument)
+        self._closing.work(holding)
+
+    def _protect(self, holding: Holding, entry: str, settings: SymbolSettings, instrument: Instrument) -> None:
+        orders, now_ms = self._desk.books.orders_in(holding.slot), self._desk.clock.now_ms()
         take_refusals = holding.refusals.get(OrderRole.TAKE_PROFIT, 0)
-        now_ms = self._desk.clock.now_ms()
         plan = plan_protection(holding.position, orders, settings, instrument, now_ms, take_refusals)
-        for role, price in plan.submits:
-            name = self._desk.next_id(holding.entry, role)
-            request = protective_request(name, role, price, holding.position, settings)
-            self._desk.place(request, role, parent=holding.entry)
+        submits = [each for each in plan.submits if self._closing.may_place(holding, each[0])]
+        for role, price in submits:
+            name = self._desk.next_id(entry, role)
+            self._desk.place(protective_request(name, role, price, holding.position, settings), role, parent=entry)
             log.info("%s %s at %s", role, holding.position.symbol, price)
         for order in plan.cancels:
             self._desk.cancel(order)
         self._status.save(holding, plan)
-        if plan.submits or plan.cancels:
+        if submits or plan.cancels:
             tell_protection(self._desk, holding, plan.state)
-        self._closing.work(holding)
-
-    def _settle_flat(self, holding: Holding) -> None:
-        """A position that is gone: its protection goes with it, and its result is told once."""
-        for order in orphans(self._desk.books.orders_in(holding.slot), self._desk.books.holdings):
-            self._desk.cancel(order)
-        if not holding.opened_at:
-            return
-        self._desk.store.remove_position(*holding.slot)
-        if self._desk.clock.now_ms() - holding.touched_at < _LATE_FILL_MS:
-            return  # the account's update may precede the last fill's: the audit settles it
-        tell_closed(self._desk, holding)
-        holding.reset()
 
     def _apply_liquidations(self, liquidations: Sequence[Liquidation]) -> None:
         """Store them all, then judge each in order of arrival."""
@@ -208,34 +186,17 @@ class Trader:
     def _apply(self, event: TraderEvent) -> None:
         match event:
             case Quote() | MarkPrice() | Liquidation():
-                pass  # counted before, in one go
-            case OrderUpdate():
-                self._protect([self._orders.on_update(event)])
+                pass  # prices were noted before, liquidations are judged after all else
+            case OrderUpdate() | OrderUnresolved() | CancelRefused() | OrderNotFound() | FillsFetched():
+                self._look_after(self._orders.on_news(event, self._account.snapshot))
             case OrderRefused():
                 self._on_refused(event)
-            case OrderUnresolved():
-                self._protect([self._orders.on_unresolved(event)])
-            case CancelRefused():
-                self._orders.on_cancel_refused(event)
-            case OrderNotFound():
-                self._protect([self._orders.on_not_found(event, self._account.snapshot)])
-            case FillsFetched():
-                self._protect(self._orders.on_fills(event))
-            case AccountUpdate():
-                self._protect(self._account.on_update(event))
+            case AccountUpdate() | FundingFetched() | AccountSet() | LeverageChanged() | MarginCall():
+                self._look_after(self._account.on_news(event))
             case SnapshotTaken():
                 self._on_snapshot(event)
-            case FundingFetched():
-                self._account.on_funding(event)
-            case AccountSet():
-                self._account.on_set(event)
             case CommandFailed():
-                self._on_failed(event)
-            case LeverageChanged():
-                self._account.on_leverage(event)
-            case MarginCall():
-                names = ", ".join(symbol for symbol, _ in event.positions)
-                self._desk.alert(f"the exchange warns of liquidation: {names}")
+                self._account.on_failed(event)
             case StreamUp() | StreamDown():
                 self._on_stream(event)
             case Due():
@@ -247,10 +208,9 @@ class Trader:
             case _:
                 assert_never(event)
 
-    def _protect(self, slots: Iterable[Slot | None]) -> None:
+    def _look_after(self, slots: Iterable[Slot]) -> None:
         for slot in slots:
-            if slot is not None:
-                self.place_tp_sl_orders(slot)
+            self.place_tp_sl_orders(slot)
 
     def _note_price(self, event: TraderEvent) -> bool:
         """Prices are state, not history: kept in memory, written with the positions once a second."""
@@ -259,9 +219,9 @@ class Trader:
                 self._desk.quotes[event.symbol] = event
             case MarkPrice():
                 self._desk.marks[event.symbol] = event
+                self._watch.hear(Stream.MARKET, event.received_at)
             case _:
                 return False
-        self._watch.hear(Stream.MARKET, event.received_at)
         return True
 
     def _on_refused(self, event: OrderRefused) -> None:
@@ -276,15 +236,9 @@ class Trader:
             self.place_tp_sl_orders(holding.slot)  # one that never left is tried again by the audit
 
     def _on_snapshot(self, event: SnapshotTaken) -> None:
-        self._protect(self._account.on_snapshot(event))
-        self._watch.caught_up()
-
-    def _on_failed(self, event: CommandFailed) -> None:
-        match event.command:
-            case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
-                self._account.on_set_failed(event.command, event)
-            case _:
-                self._account.on_failed(event)
+        self._look_after(self._account.on_snapshot(event))
+        if not self._watch.caught_up(event.snapshot.asked_at):
+            self._account.ask("the private stream came up after the last question")
 
     def _on_stream(self, event: StreamUp | StreamDown) -> None:
         """A stream is trusted again only after what it missed has been read (I27)."""
@@ -301,6 +255,8 @@ class Trader:
                 self._clean_up()
             case Duty.RECONCILE:
                 self._account.ask("reconcile")
+            case Duty.PRUNE:
+                self._desk.store.prune_history()
             case Duty.STOP:
                 self._desk.standing.raise_obstacle(Obstacle.STOPPING, "the bot is stopping")
                 self._operator.cancel_entries()
@@ -309,15 +265,14 @@ class Trader:
 
     def _audit(self) -> None:
         """Once a second: every position protected, every doubt asked about, every obstacle up to date (I9)."""
-        now_ms, standing = self._desk.clock.now_ms(), self._desk.standing
-        for holding in list(self._desk.books.holdings.values()):
-            self.place_tp_sl_orders(holding.slot)
+        now_ms = self._desk.clock.now_ms()
+        self._look_after(list(self._desk.books.holdings))
+        self._operator.follow_up()
         self._orders.ask_for_missing(now_ms)
         self._account.check_age(now_ms)
         self._watch.check_market(now_ms)
-        backlog = self._backlog()
-        is_late = backlog > _BACKLOG_LIMIT
-        standing.settle(Obstacle.BACKLOG, f"{backlog} liquidations wait to be judged" if is_late else None)
+        self._watch.check_clock(self._read_vitals().clock_offset_ms)
+        self._watch.check_backlog(self._backlog())
         self._status.publish()
 
     def _clean_up(self) -> None:
@@ -327,12 +282,16 @@ class Trader:
             log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
             desk.cancel(order)
         desk.books.forget_ended(now_ms - _FORGET_ORDERS_MS)
+        desk.unwanted &= desk.books.orders.keys()
 
     def _on_settings(self, event: SettingsChanged) -> None:
-        """New settings are in force as a whole, from this event on."""
-        self._desk.settings = event.settings
+        """New settings are in force as a whole, from this event on, but for what needs a restart."""
+        running, self._desk.settings = self._desk.settings, in_force(event.settings, self._desk.settings)
+        self._desk.retired |= running.symbols
         self._entries.restore()
         self._account.ask("settings changed")
-        self._desk.tell("settings", {"message": "new settings are in force"})
+        is_whole = self._desk.settings.globals_ == event.settings.globals_
+        answer = "new settings are in force" + ("" if is_whole else ", some of them only after a restart")
+        self._desk.tell("settings", {"message": answer})
         if event.command_id is not None:
-            self._operator.conclude(event.command_id, OperatorAction.RELOAD_SETTINGS, "new settings are in force")
+            self._operator.conclude(event.command_id, OperatorAction.RELOAD_SETTINGS, answer)

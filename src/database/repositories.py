@@ -149,6 +149,15 @@ class Store:
         row = self._connection.execute(query).first()
         return None if row is None else with_fills(self._connection, order_from(row))
 
+    def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> tuple[Decimal, Decimal]:
+        """Realised profit and commission of a slot's trades from an instant on."""
+        row = FillRow
+        query = select(row.realized_pnl, row.commission).where(
+            row.symbol == symbol, row.position_side == position_side.value, row.traded_at >= since_ms
+        )
+        found = self._connection.execute(query).all()
+        return sum((each.realized_pnl for each in found), ZERO), sum((each.commission for each in found), ZERO)
+
     def last_trade_ids(self) -> dict[str, int]:
         """The newest trade booked, per symbol."""
         query = select(FillRow.symbol, func.max(FillRow.trade_id)).group_by(FillRow.symbol)

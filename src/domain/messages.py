@@ -229,6 +229,7 @@ class Duty(StrEnum):
     AUDIT = "audit"
     CLEANUP = "cleanup"
     RECONCILE = "reconcile"
+    PRUNE = "prune"
     STOP = "stop"
 
 

@@ -1,5 +1,5 @@
 from src.core.books import Holding
-from src.core.reconcile import reconcile
+from src.core.reconcile import GRACE_MS, reconcile
 from src.domain.enums import OrderStatus, PositionSide
 from tests.builders import NOW, a_position, a_report, a_snapshot, an_order, an_update
 
@@ -21,7 +21,7 @@ def test_an_order_shown_younger_or_ended_is_not_doubted() -> None:
 
 
 def test_a_position_we_know_less_of_is_taken_over() -> None:
-    holding = Holding(a_position("0.01"), touched_at=NOW - 1)
+    holding = Holding(a_position("0.01"), touched_at=NOW - GRACE_MS)
     report = a_report("0.02", 50_000)
     found = reconcile([], {SLOT: holding}, [], a_snapshot(positions=(report,)))
     assert found.reports == (report,)
@@ -32,6 +32,25 @@ def test_news_after_the_question_stand_above_the_snapshot() -> None:
     holding = Holding(a_position("0.01"), touched_at=NOW)
     found = reconcile([], {SLOT: holding}, [], a_snapshot(positions=(a_report(),)))
     assert (found.reports, found.corrections) == ((), ())
+
+
+def test_a_difference_younger_than_the_grace_is_looked_at_again() -> None:
+    holding = Holding(a_position("0.01"), touched_at=NOW - GRACE_MS + 1)
+    found = reconcile([], {SLOT: holding}, [], a_snapshot(positions=(a_report(),)))
+    assert (found.reports, found.corrections, found.is_early) == ((), (), True)
+
+
+def test_a_report_older_than_our_trade_is_never_taken_over() -> None:
+    holding = Holding(a_position("0.01"), touched_at=NOW - GRACE_MS, filled_at=NOW)
+    found = reconcile([], {SLOT: holding}, [], a_snapshot(positions=(a_report(updated_at=NOW - 1),)))
+    assert (found.reports, found.corrections, found.is_early) == ((), (), True)
+
+
+def test_an_equal_report_is_taken_over_for_what_else_it_tells() -> None:
+    holding = Holding(a_position("0.01"), touched_at=NOW - 1)
+    report = a_report("0.01", 50_000, leverage=20)
+    found = reconcile([], {SLOT: holding}, [], a_snapshot(positions=(report,)))
+    assert (found.reports, found.corrections, found.is_early) == ((report,), (), False)
 
 
 def test_an_unknown_flat_slot_is_no_correction() -> None:

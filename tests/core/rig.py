@@ -1,0 +1,279 @@
+"""A bot without threads: a real ledger, a real trader, a clock that moves when told, an exchange played by hand."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, text
+
+from src.core.desk import Desk
+from src.core.inbox import TraderEvent
+from src.core.status import Identity
+from src.core.trader import Trader
+from src.core.vitals import Vitals
+from src.database.db import open_reader, reading
+from src.database.ledger import open_ledger
+from src.database.repositories import Store
+from src.domain.clock import ManualClock
+from src.domain.enums import MarginType, OrderRole, OrderStatus, PositionSide
+from src.domain.messages import (
+    AccountUpdate,
+    CancelOrder,
+    Command,
+    Due,
+    Duty,
+    OrderRefused,
+    OrderUnresolved,
+    PositionChange,
+    SnapshotTaken,
+    Stream,
+    StreamUp,
+    SubmitOrder,
+)
+from src.domain.orders import ClientOrderId, Fill, Order, OrderRequest, OrderUpdate
+from src.domain.positions import Balance, Position, PositionReport, Snapshot
+from src.utils.config import Settings
+from tests.builders import (
+    NOW,
+    a_fill,
+    a_liquidation,
+    a_mark,
+    a_quote,
+    a_report,
+    a_snapshot,
+    an_instrument,
+    an_update,
+    some_settings,
+)
+
+D = Decimal
+LONG = ("BTCUSDT", PositionSide.LONG)
+C = TypeVar("C")
+
+
+class Rig:
+    """Feed it events, look at its commands, its books and its database."""
+
+    def __init__(self, path: Path, settings: Settings | None = None, clock: ManualClock | None = None) -> None:
+        self.path = path
+        self.clock = clock or ManualClock(NOW)
+        self.settings = settings or some_settings()
+        self.engine: Engine = open_ledger(path, NOW).engine
+        self.vitals = Vitals(weight_limit=2400)
+        self._draws = 0
+        self._orders_named = 1000
+        self.trade_id = 0
+        self.sent: list[Command] = []
+        """Every command, in the order it left."""
+        self.desk = self._new_desk()
+        self.trader = Trader(self.desk, Identity("1.0", 1, NOW, "sandbox", False), lambda: self.vitals)
+        self.last_command = self.trader.restore()
+
+    @property
+    def now(self) -> int:
+        return self.clock.now_ms()
+
+    # Events in, commands out
+
+    def feed(self, *events: TraderEvent) -> list[Command]:
+        """One batch; what leaves because of it."""
+        commands = self.trader.handle(events)
+        self.sent += commands
+        return commands
+
+    def connect(self, **snapshot: Any) -> "Rig":
+        """Streams up, prices known, the account read: entries may be made."""
+        self.feed(StreamUp(Stream.MARKET, self.now), StreamUp(Stream.USER, self.now))
+        self.prices()
+        self.snapshot(**snapshot)
+        self.audit()
+        return self
+
+    def prices(self, price: int = 50_000) -> None:
+        mark = a_mark(price, at=self.now, received_at=self.now)
+        quote = a_quote(D(price) - D("0.1"), D(price) + D("0.1"), at=self.now, received_at=self.now)
+        self.feed(mark, quote)
+
+    def snapshot(self, **changes: Any) -> list[Command]:
+        """The account is read, as it is at this moment."""
+        return self.feed(SnapshotTaken(self.a_snapshot(**changes), "test"))
+
+    def a_snapshot(self, **changes: Any) -> Snapshot:
+        if not self.settings.globals_.hedge_mode:
+            changes = {"positions": (a_report(position_side=PositionSide.BOTH),), "hedge_mode": False, **changes}
+        return replace(a_snapshot(asked_at=self.now, taken_at=self.now), **changes)
+
+    def audit(self) -> list[Command]:
+        return self.feed(Due(Duty.AUDIT, self.now))
+
+    def wait(self, span_ms: int) -> list[Command]:
+        """Time passes with fresh prices and an audit each second; what left meanwhile."""
+        commands: list[Command] = []
+        for step in [1000] * (span_ms // 1000) + [span_ms % 1000]:
+            self.clock.advance(step)
+            self.prices()
+            commands += self.audit()
+        return commands
+
+    def liquidate(self, notional: Decimal | int = 60_000, **changes: Any) -> list[Command]:
+        times = {"traded_at": self.now, "event_at": self.now, "received_at": self.now}
+        return self.feed(a_liquidation(notional, **{**times, **changes}))
+
+    # The exchange, played by hand
+
+    def enter(self) -> OrderRequest:
+        """A liquidation leads to an entry, which the exchange accepts."""
+        self.liquidate()
+        request = self.last(OrderRole.ENTRY)
+        self.accept(request)
+        return request
+
+    def open_position(self, price: int = 50_000) -> OrderRequest:
+        """An entry that filled whole: stop loss and take profit stand."""
+        entry = self.enter()
+        self.fill(entry, price=price)
+        self.accept(self.last(OrderRole.STOP_LOSS))
+        self.accept(self.last(OrderRole.TAKE_PROFIT))
+        return entry
+
+    def accept(self, request: OrderRequest) -> list[Command]:
+        return self.feed(self.told(request))
+
+    def refuse(self, request: OrderRequest, code: int | None = -1111) -> list[Command]:
+        return self.feed(OrderRefused(request.symbol, request.client_order_id, code, "refused", self.now))
+
+    def lose(self, request: OrderRequest) -> list[Command]:
+        """The answer to a submit is lost."""
+        return self.feed(OrderUnresolved(request.symbol, request.client_order_id, "503", self.now))
+
+    def ended(self, request: OrderRequest, status: OrderStatus = OrderStatus.CANCELED) -> list[Command]:
+        return self.feed(self.told(request, status=status, filled_quantity=self.filled(request)))
+
+    def told(self, request: OrderRequest, **changes: Any) -> OrderUpdate:
+        """The exchange's word on an order, at this moment."""
+        order = self.desk.books.orders.get(request.client_order_id)
+        order_id = order.order_id if order is not None and order.order_id else self._next_order_id()
+        return an_update(request, **{"order_id": order_id, "event_at": self.now, **changes})
+
+    def fill(
+        self, request: OrderRequest, quantity: object = None, price: object = None, pnl: object = 0
+    ) -> list[Command]:
+        """A trade, told as the exchange does: the account first, then the order."""
+        fill = self.a_fill(request, quantity, price, pnl)
+        return self.feed(self.account_after(fill), self.filled_by(request, fill))
+
+    def a_fill(self, request: OrderRequest, quantity: object = None, price: object = None, pnl: object = 0) -> Fill:
+        order = self.desk.books.orders[request.client_order_id]
+        held = abs(self.position(request.position_side).quantity)
+        whole = request.quantity - self.filled(request) if request.quantity else held
+        self.trade_id += 1
+        return a_fill(
+            request,
+            trade_id=self.trade_id,
+            order_id=order.order_id or self._next_order_id(),
+            quantity=whole if quantity is None else D(str(quantity)),
+            price=D(str(price)) if price else request.price or request.stop_price or D(50_000),
+            realized_pnl=D(str(pnl)),
+            traded_at=self.now,
+        )
+
+    def filled_by(self, request: OrderRequest, fill: Fill) -> OrderUpdate:
+        """ORDER_TRADE_UPDATE of a trade."""
+        filled = self.filled(request) + fill.quantity
+        is_whole = request.quantity is None or filled >= request.quantity
+        return self.told(
+            request,
+            order_id=fill.order_id,
+            status=OrderStatus.FILLED if is_whole else OrderStatus.PARTIALLY_FILLED,
+            filled_quantity=filled,
+            average_price=fill.price,
+            fill=fill,
+        )
+
+    def account_after(self, fill: Fill) -> AccountUpdate:
+        """ACCOUNT_UPDATE of a trade: the position as it is after it."""
+        position, _ = self.position(fill.position_side).after(fill.side, fill.quantity, fill.price)
+        return self.account_update(position)
+
+    def account_update(self, *positions: Position, reason: str = "ORDER", wallet: int = 1000) -> AccountUpdate:
+        changes = tuple(PositionChange(each, MarginType.ISOLATED, D(0)) for each in positions)
+        return AccountUpdate(reason, (Balance("USDT", D(wallet), D(wallet)),), changes, self.now)
+
+    def report(self, side: PositionSide = PositionSide.LONG, **changes: Any) -> PositionReport:
+        """A slot as the account would report it now."""
+        position = self.position(side)
+        return replace(
+            a_report(position.quantity, position.entry_price, position_side=side, updated_at=self.now), **changes
+        )
+
+    # What there is to see
+
+    def last(self, role: OrderRole) -> OrderRequest:
+        """The newest order of a role that left."""
+        return self.submitted(role)[-1]
+
+    def submitted(self, role: OrderRole | None = None) -> list[OrderRequest]:
+        requests = [command.request for command in self.of(SubmitOrder)]
+        return [request for request in requests if role in (None, role_of(request))]
+
+    def of(self, kind: type[C]) -> list[C]:
+        """Commands of a kind that left."""
+        return [command for command in self.sent if isinstance(command, kind)]
+
+    def cancelled(self) -> list[str]:
+        return [command.client_order_id for command in self.of(CancelOrder)]
+
+    def order(self, request: OrderRequest) -> Order:
+        return self.desk.books.orders[request.client_order_id]
+
+    def filled(self, request: OrderRequest) -> Decimal:
+        return self.order(request).filled_quantity
+
+    def position(self, side: PositionSide = PositionSide.LONG) -> Position:
+        return self.desk.books.holding(("BTCUSDT", side)).position
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        """What another process would read."""
+        reader = open_reader(self.path)
+        with reading(reader) as connection:
+            return list(connection.execute(text(query), values).mappings())
+
+    def journal(self, kind: str) -> list[Any]:
+        rows = self.rows("SELECT payload FROM journal WHERE kind = :kind ORDER BY id", kind=kind)
+        return [json.loads(row["payload"]) for row in rows]
+
+    def verdicts(self) -> list[str | None]:
+        """The gate that refused each liquidation; None for an entry."""
+        return [row["gate"] for row in self.rows("SELECT gate FROM decisions ORDER BY liquidation_id")]
+
+    # Its life
+
+    def restart(self) -> "Rig":
+        """The process dies, and another takes up its database."""
+        self.engine.dispose()
+        again = Rig(self.path, self.settings, self.clock)
+        again.trade_id, again._orders_named, again._draws = self.trade_id, self._orders_named + 100, self._draws + 7
+        return again
+
+    def close(self) -> None:
+        self.engine.dispose()
+
+    def _new_desk(self) -> Desk:
+        instruments = {name: an_instrument(symbol=name) for name in self.settings.symbols}
+        return Desk(self.settings, instruments, Store(self.engine, self.clock), self.clock, self._draw, False)
+
+    def _draw(self, below: int) -> int:
+        self._draws += 1
+        return self._draws % below
+
+    def _next_order_id(self) -> int:
+        self._orders_named += 1
+        return self._orders_named
+
+
+def role_of(request: OrderRequest) -> OrderRole:
+    parsed = ClientOrderId.parse(request.client_order_id)
+    assert parsed is not None
+    return parsed.role
