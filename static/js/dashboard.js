@@ -133,10 +133,15 @@ function mountPanels({ store, api, tell, commands, choice, resources }) {
         resources.refresh("journal");
       },
     }),
-    makeTabs(document.querySelector('[data-tabs="view"]'), { inAddress: true, onChoose: (id) => store.set("view", id) }),
+    makeTabs(document.querySelector('[data-tabs="view"]'), {
+      inAddress: true,
+      onChoose: (id) => store.set("view", id),
+    }),
     makeTabs(document.querySelector('[data-tabs="book"]')),
     ...["positions", "orders", "trades"].map((name) =>
-      store.subscribe(`fault:${name}`, (fault) => setText(byId("books-fault"), fault ? `${name}: ${fault.message}` : "")),
+      store.subscribe(`fault:${name}`, (fault) =>
+        setText(byId("books-fault"), fault ? `${name}: ${fault.message}` : ""),
+      ),
     ),
   );
 }

@@ -142,7 +142,7 @@ def test_no_position_is_explained_by_the_last_verdicts(scene: Scene, open_page: 
 
     empty = open_page().locator("#book-positions [data-slot=empty]")
 
-    expect(empty).to_contain_text("No position. The last 1 verdicts below say what was decided, and why.")
+    expect(empty).to_contain_text("No position. The last verdict below says what was decided, and why.")
     expect(empty).to_contain_text("the window holds 60,000 of 100,000 USDT")
 
 

@@ -89,7 +89,16 @@ function visibleCandles({ candles }, { count, back }) {
 function scaleFor(seen, { intervalMs, lines }, { count }, width, height) {
   const to = seen.at(-1).openAt + AIR_CANDLES * intervalMs;
   const from = to - (Math.min(count, Math.max(seen.length, FEWEST)) + AIR_CANDLES) * intervalMs;
-  return createScale({ from, to, ...priceRange(seen, lines.map((line) => line.price)), width, height });
+  return createScale({
+    from,
+    to,
+    ...priceRange(
+      seen,
+      lines.map((line) => line.price),
+    ),
+    width,
+    height,
+  });
 }
 
 const candleAt = (seen, intervalMs, at) =>
@@ -120,9 +129,14 @@ function followPointer(canvas, { onPoint, onDrag, onWheel }) {
     }),
     ...["pointerup", "pointercancel"].map((type) => listen(canvas, type, () => (grip = null))),
     listen(canvas, "pointerleave", () => onPoint(null)),
-    listen(canvas, "wheel", (event) => {
-      event.preventDefault();
-      onWheel(event.deltaY);
-    }, { passive: false }),
+    listen(
+      canvas,
+      "wheel",
+      (event) => {
+        event.preventDefault();
+        onWheel(event.deltaY);
+      },
+      { passive: false },
+    ),
   );
 }

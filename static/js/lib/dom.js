@@ -45,7 +45,8 @@ export const stamp = (name) => template(name).content.firstElementChild.cloneNod
 export function create(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
-    if (value !== null && value !== undefined && value !== false) element.setAttribute(name, value === true ? "" : value);
+    if (value !== null && value !== undefined && value !== false)
+      element.setAttribute(name, value === true ? "" : value);
   }
   for (const child of children) element.append(typeof child === "string" ? visible(child) : child);
   return element;

@@ -32,7 +32,10 @@ export function controlsFor(health, healthAgeMs, now) {
   const heartbeatAt = health.bot?.heartbeat_at;
   if (!heartbeatAt) return off("The bot has never run with this database: start it with launcher.py.", "warn");
   if (!health.bot.alive || now - heartbeatAt > SILENT_BOT_MS) {
-    return off(`The bot has been silent for ${seconds(now - heartbeatAt)}: figures are old, and nothing can be asked of it.`, "loss");
+    return off(
+      `The bot has been silent for ${seconds(now - heartbeatAt)}: figures are old, and nothing can be asked of it.`,
+      "loss",
+    );
   }
   return { enabled: true, reason: null, level: "info" };
 }

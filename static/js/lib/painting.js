@@ -46,7 +46,8 @@ function timeLabel(at, scale) {
   return scale.to - scale.from > 3 * DAY_MS ? date(at).slice(5) : clockTime(at).slice(0, 5);
 }
 
-const bodyWidth = ({ scale, intervalMs }) => Math.max(1, (scale.x(scale.from + intervalMs) - scale.x(scale.from)) * 0.66);
+const bodyWidth = ({ scale, intervalMs }) =>
+  Math.max(1, (scale.x(scale.from + intervalMs) - scale.x(scale.from)) * 0.66);
 
 const toneOf = (candle) => (candle.close >= candle.open ? "gain" : "loss");
 

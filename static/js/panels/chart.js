@@ -36,7 +36,10 @@ export function mount(panel, store, { onChoose }) {
       candles,
       intervalMs: INTERVALS[choice.interval],
       lines: linesOf(store.get("chart")?.positions ?? [], candles.at(-1)),
-      marks: [...liquidationMarks(store.get("chart")?.liquidations ?? []), ...fillMarks(store.get("chart")?.fills ?? [])],
+      marks: [
+        ...liquidationMarks(store.get("chart")?.liquidations ?? []),
+        ...fillMarks(store.get("chart")?.fills ?? []),
+      ],
     });
   };
 

@@ -2,7 +2,19 @@
 
 import { confirm } from "../lib/dialogs.js";
 import { fill, patchRows, setText, setTitle, setTone, show, slot, together } from "../lib/dom.js";
-import { arrow, clockTime, drawn, exact, money, percent, signed, signedPercent, size, span, tone } from "../lib/format.js";
+import {
+  arrow,
+  clockTime,
+  drawn,
+  exact,
+  money,
+  percent,
+  signed,
+  signedPercent,
+  size,
+  span,
+  tone,
+} from "../lib/format.js";
 import { isConfigured, paintChip, verdictOf } from "./verdicts.js";
 
 const STALE_MS = 15_000;
@@ -93,7 +105,10 @@ function paintActs(row, position, store, commands) {
   const key = `close:${position.symbol}:${position.side}`;
   const isPending = store.get("pending")?.has(key) ?? false;
   const isForeign = position.protection === "foreign";
-  for (const [name, fraction] of [["close", "1"], ["half", "0.5"]]) {
+  for (const [name, fraction] of [
+    ["close", "1"],
+    ["half", "0.5"],
+  ]) {
     const button = slot(row, name);
     button.disabled = !enabled || isPending || isForeign;
     button.onclick = () => close(key, position, fraction, commands);
@@ -128,11 +143,7 @@ async function close(key, position, fraction, commands) {
 /** Nothing is held: say why, with the last verdicts. */
 function paintEmpty(panel, store) {
   const rows = (store.get("liquidations") ?? []).filter(isConfigured).slice(0, LAST_VERDICTS);
-  fill(panel, {
-    why: rows.length
-      ? `The last ${rows.length} verdicts below say what was decided, and why.`
-      : "No liquidation of a configured symbol has been seen yet.",
-  });
+  fill(panel, { why: whyEmpty(rows.length) });
   patchRows(slot(panel, "verdicts"), rows, {
     templateName: "verdict-item",
     keyOf: (row) => row.id,
@@ -141,4 +152,10 @@ function paintEmpty(panel, store) {
       paintChip(slot(item, "chip"), row);
     },
   });
+}
+
+function whyEmpty(count) {
+  if (!count) return "No liquidation of a configured symbol has been seen yet.";
+  const which = count === 1 ? "The last verdict below says" : `The last ${count} verdicts below say`;
+  return `${which} what was decided, and why.`;
 }

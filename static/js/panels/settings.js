@@ -129,14 +129,24 @@ function paintList(view, { config, draft, symbol, faults, choose }) {
     entry.classList.toggle("is-changed", isChanged);
     entry.classList.toggle("has-fault", hasFault);
   };
-  mark(slot(view, "globals"), symbol === null, draft.touches(config, null), faults.some((fault) => fault.path.startsWith("globals")));
+  mark(
+    slot(view, "globals"),
+    symbol === null,
+    draft.touches(config, null),
+    faults.some((fault) => fault.path.startsWith("globals")),
+  );
   patchRows(slot(view, "symbols"), Object.entries(config.symbols), {
     templateName: "settings-entry-row",
     keyOf: ([name]) => name,
     paint: (entry, [name, settings]) => {
       fill(entry, { symbol: name, summary: `${settings.leverage}× ${settings.trade_value_usdt} USDT` });
       entry.onclick = () => choose(name);
-      mark(entry, name === symbol, draft.touches(config, name), faults.some((fault) => `${fault.path}.`.startsWith(`symbols.${name}.`)));
+      mark(
+        entry,
+        name === symbol,
+        draft.touches(config, name),
+        faults.some((fault) => `${fault.path}.`.startsWith(`symbols.${name}.`)),
+      );
     },
   });
 }
@@ -152,11 +162,20 @@ function paintDiff(view, { changes, faults, rows }) {
     templateName: "settings-change-row",
     keyOf: ({ path }) => path.join("."),
     paint: (row, { path, field, before, value }) => {
-      fill(row, { path: path.join("."), before: wordFor(before), after: wordFor(value), applies: `applies ${field.applies}` });
+      fill(row, {
+        path: path.join("."),
+        before: wordFor(before),
+        after: wordFor(value),
+        applies: `applies ${field.applies}`,
+      });
       setTone(slot(row, "applies"), field.applies === "now" ? "gain" : "warn");
     },
   });
-  for (const [path, row] of rows) row.classList.toggle("is-changed", changes.some((change) => change.path.join(".") === path));
+  for (const [path, row] of rows)
+    row.classList.toggle(
+      "is-changed",
+      changes.some((change) => change.path.join(".") === path),
+    );
 }
 
 const wordFor = (value) => (value === null || value === "" ? "not set" : String(value));

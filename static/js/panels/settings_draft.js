@@ -8,7 +8,8 @@ export function createDraft() {
   const saved = (config, path, field) => partOf(config, path)[path.at(-1)] ?? field.default;
   const key = (path) => path.join(".");
 
-  const valueOf = (config, path, field) => (edits.has(key(path)) ? edits.get(key(path)).value : saved(config, path, field));
+  const valueOf = (config, path, field) =>
+    edits.has(key(path)) ? edits.get(key(path)).value : saved(config, path, field);
 
   function edit(config, path, field, value) {
     if (isSame(value, saved(config, path, field))) edits.delete(key(path));
@@ -34,7 +35,8 @@ export function createDraft() {
     return { globals: merged.globals, symbols: merged.symbols };
   }
 
-  const touches = (config, symbol) => changes(config).some(({ path }) => (symbol ? path[1] === symbol && path.length === 3 : path[0] === "globals"));
+  const touches = (config, symbol) =>
+    changes(config).some(({ path }) => (symbol ? path[1] === symbol && path.length === 3 : path[0] === "globals"));
 
   return { valueOf, edit, changes, document, touches, discard: () => edits.clear() };
 }
@@ -43,5 +45,11 @@ export function createDraft() {
 function isSame(one, other) {
   const [left, right] = [one ?? "", other ?? ""];
   if (String(left) === String(right)) return true;
-  return left !== "" && right !== "" && typeof left !== "boolean" && typeof right !== "boolean" && Number(left) === Number(right);
+  return (
+    left !== "" &&
+    right !== "" &&
+    typeof left !== "boolean" &&
+    typeof right !== "boolean" &&
+    Number(left) === Number(right)
+  );
 }

@@ -42,7 +42,11 @@ function buildRow(field, path, value, onEdit) {
 
 function helpOf(field) {
   const range = rangeOf(field);
-  const parts = [field.description, range && `${words(range)}.`, field.isLocked ? "Changed in the file only." : field.applies === "now" ? "" : "Applies after a restart."];
+  const parts = [
+    field.description,
+    range && `${words(range)}.`,
+    field.isLocked ? "Changed in the file only." : field.applies === "now" ? "" : "Applies after a restart.",
+  ];
   return parts.filter(Boolean).join(" ");
 }
 
@@ -50,9 +54,12 @@ const unitOf = ({ unit }) => (unit ? [create("span", { class: "field-unit" }, un
 
 function controlFor(field, value, id) {
   const name = field.name;
-  if (field.kind === "flag") return create("input", { id, name, type: "checkbox", role: "switch", class: "switch", checked: value === true });
+  if (field.kind === "flag")
+    return create("input", { id, name, type: "checkbox", role: "switch", class: "switch", checked: value === true });
   if (field.kind === "choice") {
-    const options = field.choices.map((choice) => create("option", { value: choice, selected: choice === value }, choice));
+    const options = field.choices.map((choice) =>
+      create("option", { value: choice, selected: choice === value }, choice),
+    );
     return create("select", { id, name, class: "select" }, ...options);
   }
   const control = create("input", {

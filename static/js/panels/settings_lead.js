@@ -8,12 +8,15 @@ export function leadOf(settings, entry) {
   const notional = drawn(settings.trade_value_usdt) * leverage;
   const smallest = drawn(entry?.minNotional);
   const warnings = [
-    notional < smallest && `The exchange asks for at least ${exact(smallest)} USDT: each entry is raised to that where the caps allow, else skipped.`,
+    notional < smallest &&
+      `The exchange asks for at least ${exact(smallest)} USDT: each entry is raised to that where the caps allow, else skipped.`,
     settings.stop_loss_enabled === false && "Without a stop loss only the liquidation ends a losing position.",
-    drawn(settings.stop_loss_pct) * leverage >= 100 && "The stop loss lies beyond the liquidation price: no entry will be made.",
+    drawn(settings.stop_loss_pct) * leverage >= 100 &&
+      "The stop loss lies beyond the liquidation price: no entry will be made.",
   ].filter(Boolean);
-  const effects = `Each entry binds ${exact(settings.trade_value_usdt)} USDT of margin for ${money(notional)} USDT of position. `
-    + `The take profit is ${effect(settings.take_profit_pct, leverage)} of that margin, the stop loss ${effect(settings.stop_loss_pct, leverage)}.`;
+  const effects =
+    `Each entry binds ${exact(settings.trade_value_usdt)} USDT of margin for ${money(notional)} USDT of position. ` +
+    `The take profit is ${effect(settings.take_profit_pct, leverage)} of that margin, the stop loss ${effect(settings.stop_loss_pct, leverage)}.`;
   return { text: [effects, ...warnings].join(" "), isWarning: warnings.length > 0 };
 }
 

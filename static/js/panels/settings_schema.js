@@ -5,15 +5,31 @@ import { exact } from "../lib/format.js";
 const GROUPS = {
   globals: [
     ["Trading", ["simulate_only"]],
-    ["Signal", ["volume_window_sec", "use_usdt_volume", "volume_scope", "cooldown_sec", "max_event_age_ms", "max_price_deviation_pct"]],
+    [
+      "Signal",
+      [
+        "volume_window_sec",
+        "use_usdt_volume",
+        "volume_scope",
+        "cooldown_sec",
+        "max_event_age_ms",
+        "max_price_deviation_pct",
+      ],
+    ],
     ["Entries", ["time_in_force", "order_ttl_seconds", "stale_limit_order_minutes", "order_cleanup_interval_seconds"]],
-    ["Limits", ["max_total_exposure_usdt", "max_open_orders_per_symbol", "max_stop_orders_per_symbol", "rate_limit_buffer_pct"]],
+    [
+      "Limits",
+      ["max_total_exposure_usdt", "max_open_orders_per_symbol", "max_stop_orders_per_symbol", "rate_limit_buffer_pct"],
+    ],
     ["Account", ["hedge_mode", "multi_assets_mode", "set_leverage", "set_margin_type", "db_path"]],
   ],
   symbols: [
     ["Signal", ["volume_threshold", "volume_threshold_long", "volume_threshold_short", "trade_side"]],
     ["Size", ["trade_value_usdt", "leverage", "max_position_usdt", "margin_type", "price_offset_pct"]],
-    ["Protection", ["take_profit_enabled", "take_profit_pct", "stop_loss_enabled", "stop_loss_pct", "working_type", "price_protect"]],
+    [
+      "Protection",
+      ["take_profit_enabled", "take_profit_pct", "stop_loss_enabled", "stop_loss_pct", "working_type", "price_protect"],
+    ],
   ],
 };
 
@@ -22,7 +38,12 @@ const IN_THE_FILE_ONLY = "db_path";
 
 /** `part` is "globals" or "symbols"; a group is {title, fields}. What no group names goes to a last one. */
 export function groupsOf(schema, part) {
-  const fields = new Map(Object.entries(schema[part]).map(([name, field]) => [name, { ...field, name, isLocked: name === IN_THE_FILE_ONLY }]));
+  const fields = new Map(
+    Object.entries(schema[part]).map(([name, field]) => [
+      name,
+      { ...field, name, isLocked: name === IN_THE_FILE_ONLY },
+    ]),
+  );
   const groups = GROUPS[part].map(([title, names]) => ({ title, fields: names.flatMap((name) => take(fields, name)) }));
   return [...groups, { title: "More", fields: [...fields.values()] }].filter((group) => group.fields.length);
 }

@@ -26,12 +26,16 @@ function paintStats(sheet, { liquidations, trades, hourly_volume: hourly }) {
     "success-count": `${trades.successful_trades} of ${trades.total_trades}, 24 h`,
   });
   const byTime = [...hourly].sort((one, other) => one.hour - other.hour);
-  paintBars(sheet, "hourly", byTime.map((hour) => ({
-    value: drawn(hour.volume),
-    label: hourLabel(hour.hour),
-    title: `${hourLabel(hour.hour)}: ${money(hour.volume, 0)} USDT`,
-    tone: "accent",
-  })));
+  paintBars(
+    sheet,
+    "hourly",
+    byTime.map((hour) => ({
+      value: drawn(hour.volume),
+      label: hourLabel(hour.hour),
+      title: `${hourLabel(hour.hour)}: ${money(hour.volume, 0)} USDT`,
+      tone: "accent",
+    })),
+  );
 }
 
 const hourLabel = (hour) => {
@@ -49,12 +53,16 @@ function paintPnl(sheet, { totals, daily, exits, equity }) {
   });
   setSigned(slot(sheet, "net"), totals.net_pnl);
   paintEquity(sheet, equity);
-  paintBars(sheet, "daily", daily.map((day) => ({
-    value: drawn(day.net_pnl),
-    label: String(day.date).slice(5),
-    title: `${day.date}: ${signed(day.net_pnl)} USDT`,
-    tone: tone(day.net_pnl),
-  })));
+  paintBars(
+    sheet,
+    "daily",
+    daily.map((day) => ({
+      value: drawn(day.net_pnl),
+      label: String(day.date).slice(5),
+      title: `${day.date}: ${signed(day.net_pnl)} USDT`,
+      tone: tone(day.net_pnl),
+    })),
+  );
 }
 
 function paintEquity(sheet, equity) {
@@ -83,7 +91,7 @@ function paintSymbols(sheet, rows) {
       fill(element, {
         symbol: row.symbol,
         trades: row.trades,
-        "win-rate": percent(row.win_rate, 0),
+        "win-rate": row.trades ? percent(row.win_rate, 0) : "—",
         realized: signed(row.realized_pnl),
         fees: signed(row.commission),
         funding: signed(row.funding_fee),

@@ -10,7 +10,8 @@ const MODES = {
   TESTNET: "warn",
   LIVE: "loss",
 };
-const STATES = { ACTIVE: ["Running", "gain"], REDUCE_ONLY: ["Paused", "warn"], HALTED: ["Halted", "loss"] };
+/** How a trading state reads, and its tone. */
+export const STATES = { ACTIVE: ["Running", "gain"], REDUCE_ONLY: ["Paused", "warn"], HALTED: ["Halted", "loss"] };
 const OLD_MARKET_MS = 30_000;
 const BIG_OFFSET_MS = 1_000;
 
@@ -83,7 +84,10 @@ function paintActs(bar, store) {
   const pause = slot(bar, "pause");
   setText(pause, pending.has("entries") ? "Pending" : isHeld(health) ? "Resume entries" : "Pause entries");
   setText(slot(bar, "flatten"), pending.has("flatten") ? "Closing" : "Close all");
-  for (const [button, key] of [[pause, "entries"], [slot(bar, "flatten"), "flatten"]]) {
+  for (const [button, key] of [
+    [pause, "entries"],
+    [slot(bar, "flatten"), "flatten"],
+  ]) {
     button.disabled = !enabled || pending.has(key);
     button.classList.toggle("is-pending", pending.has(key));
     setTitle(button, reason);

@@ -4,7 +4,14 @@ import { closesOutside, factRow } from "../lib/dialogs.js";
 import { fill, listen, patchRows, setTone, slot } from "../lib/dom.js";
 import { clockTime, exact, signed, tone, words } from "../lib/format.js";
 
-const TONES = { liquidation: "warn", decision: "accent", order: "flat", fill: "gain", protection: "gain", position: "special" };
+const TONES = {
+  liquidation: "warn",
+  decision: "accent",
+  order: "flat",
+  fill: "gain",
+  protection: "gain",
+  position: "special",
+};
 
 /** Fetch and open the dialog of one trade. */
 export async function showTrade(api, tell, trade) {

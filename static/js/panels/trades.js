@@ -4,7 +4,13 @@ import { fill, patchRows, setText, setTone, show, slot } from "../lib/dom.js";
 import { clockTime, date, dateTime, drawn, exact, signed, tone, words } from "../lib/format.js";
 import { showTrade } from "./timeline.js";
 
-const STATUS_TONES = { FILLED: "gain", PARTIALLY_FILLED: "accent", SIMULATED: "special", REJECTED: "loss", PENDING_NEW: "warn" };
+const STATUS_TONES = {
+  FILLED: "gain",
+  PARTIALLY_FILLED: "accent",
+  SIMULATED: "special",
+  REJECTED: "loss",
+  PENDING_NEW: "warn",
+};
 
 export function mount(panel, store, { api, tell }) {
   return store.subscribe("trades", (trades) => {
@@ -31,7 +37,10 @@ function paintRow(row, trade, open) {
   });
   setTone(slot(row, "side"), trade.side === "BUY" ? "gain" : "loss");
   setTone(slot(row, "status"), STATUS_TONES[trade.status] ?? "flat");
-  for (const [name, value] of [["realized", trade.realized_pnl], ["net", trade.net_pnl]]) {
+  for (const [name, value] of [
+    ["realized", trade.realized_pnl],
+    ["net", trade.net_pnl],
+  ]) {
     setText(slot(row, name), signed(value, 4));
     setTone(slot(row, name), tone(value));
   }
