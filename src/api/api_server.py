@@ -28,7 +28,7 @@ try:
     from src.api.errors import ApiError, register_errors
     from src.api.ledger import LedgerJournal, LedgerReader
     from src.api.rendering import ExactJson
-    from src.api.routes import ALL
+    from src.api.routes import BLUEPRINTS
     from src.api.security import BODY_LIMIT, Guard, guard, load_token, own_hosts, require_loopback
     from src.api.settings_editor import SettingsEditor
     from src.api.sse import Streams
@@ -66,12 +66,13 @@ def create_app(environment: Environment, *, clock: Clock | None = None, market: 
     """
     app = Flask("hunter", template_folder=ROOT / "templates", static_folder=ROOT / "static")
     app.json = ExactJson(app)
+    app.url_map.merge_slashes = False  # a path that is not ours is unknown, never sent elsewhere
     built = _compose(environment, clock or SystemClock(), market)
     app.extensions[EXTENSION] = built
     register_errors(app)
     app.register_error_handler(SQLAlchemyError, _unreadable)
     guard(app, Guard(built.token, own_hosts(environment.host, environment.port)))
-    for blueprint in ALL:
+    for blueprint in BLUEPRINTS:
         app.register_blueprint(blueprint)
     return app
 

@@ -1,5 +1,6 @@
 """The bot's database as the dashboard sees it: read-only, and perhaps not there yet."""
 
+import sqlite3
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -65,9 +66,8 @@ class LedgerJournal:
             # Only a connection that stays open can see the number change.
             connection = self._connection or self._engine.connect()
             self._file, self._connection = file, connection
-            with connection.begin():
-                return file, data_version(connection)
-        except SQLAlchemyError:
+            return file, data_version(connection)
+        except (SQLAlchemyError, sqlite3.Error):
             self._close()
             return None
 

@@ -16,6 +16,9 @@ _PROTECTIVE = frozenset({OrderRole.TAKE_PROFIT, OrderRole.STOP_LOSS})
 def trade(row: OrderRow, fills: Iterable[BookedFill] = (), funding_fee: Decimal = ZERO) -> dict[str, Any]:
     """A row of ``/api/trades``: the order, what it traded and what came of it."""
     commission = -row.commission
+    # A fee taken in another asset is not ours to convert: it is shown, and left out of the sum.
+    is_counted = row.commission_asset is None or row.symbol.endswith(row.commission_asset)
+    net = row.realized_pnl + (commission if is_counted else ZERO) + funding_fee
     return {
         "id": row.id,
         "timestamp": row.created_at,
@@ -39,8 +42,8 @@ def trade(row: OrderRow, fills: Iterable[BookedFill] = (), funding_fee: Decimal 
         "filled_qty": row.filled_quantity,
         "avg_price": row.average_price,
         "funding_fee": funding_fee,
-        "total_pnl": row.realized_pnl + commission + funding_fee,
-        "net_pnl": row.realized_pnl + commission + funding_fee,
+        "total_pnl": net,
+        "net_pnl": net,
         "reason": row.reason,
         "updated_at": row.updated_at,
     }

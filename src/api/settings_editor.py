@@ -111,7 +111,7 @@ class SettingsEditor:
                 "changes": [] if before is None else list(differences(before, version.document)),
                 "settings": version.document,
             }
-            for version, before in zip(versions, older, strict=True)
+            for version, before in zip(versions, older, strict=False)
         ][:limit]
 
     def _change(self, change: Callable[[dict[str, Any]], None], message: str) -> Saved:
@@ -123,10 +123,11 @@ class SettingsEditor:
     def _save(self, settings: Settings, message: str) -> Saved:
         before, after = self._document_in_force(), plain_document(settings)
         changes = list(differences(before, after))
-        if before["globals"]:
+        was_sound = bool(before["globals"])
+        if was_sound:
             self._refuse_database(changes)
         save_settings(self._path, settings)
-        if not self._commands.settings_history(1):
+        if was_sound and not self._commands.settings_history(1):
             self._commands.keep_settings(before, "as it was before the first change")
         self._commands.keep_settings(after, message)
         command_id = self._commands.ask(OperatorAction.RELOAD_SETTINGS, secrets.token_urlsafe(16))

@@ -89,6 +89,11 @@ class Streams:
     def count(self) -> int:
         return len(self._open)
 
+    @property
+    def position(self) -> int:
+        """The newest entry that the pages were told of."""
+        return self._position
+
     def start(self) -> None:
         """Begin to follow, from the journal's newest entry on."""
         with suppress(SQLAlchemyError):  # a database that is being made has no journal yet
@@ -114,8 +119,8 @@ class Streams:
 
     def read(self, subscription: Subscription, is_gone: Callable[[], bool]) -> Iterator[str]:
         """The text of a stream, until its page is gone or we stop."""
-        yield from subscription.greeting
         sent_at = self._clock.monotonic_ms()
+        yield from subscription.greeting
         while not (self._stop.is_set() or is_gone()):
             try:
                 text = subscription.pending.get(timeout=TURN_SECONDS)

@@ -2,21 +2,7 @@
 
 from flask import Blueprint
 
-from src.api.routes.account import account
-from src.api.routes.config import config
-from src.api.routes.control import control
-from src.api.routes.health import health
-from src.api.routes.journal import journal
-from src.api.routes.liquidations import liquidations
-from src.api.routes.market import market
-from src.api.routes.orders import orders
-from src.api.routes.page import page
-from src.api.routes.pnl import pnl
-from src.api.routes.positions import positions
-from src.api.routes.stats import stats
-from src.api.routes.trades import trades
-
-ALL: tuple[Blueprint, ...] = (
+from src.api.routes import (
     account,
     config,
     control,
@@ -30,4 +16,20 @@ ALL: tuple[Blueprint, ...] = (
     positions,
     stats,
     trades,
+)
+
+BLUEPRINTS: tuple[Blueprint, ...] = (
+    account.blueprint,
+    config.blueprint,
+    control.blueprint,
+    health.blueprint,
+    journal.blueprint,
+    liquidations.blueprint,
+    market.blueprint,
+    orders.blueprint,
+    page.blueprint,
+    pnl.blueprint,
+    positions.blueprint,
+    stats.blueprint,
+    trades.blueprint,
 )

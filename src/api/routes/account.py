@@ -8,10 +8,10 @@ from src.api import position_shapes
 from src.api.bot_state import read_bot_state
 from src.api.dashboard import dashboard, reading
 
-account = Blueprint("account", __name__)
+blueprint = Blueprint("account", __name__)
 
 
-@account.get("/api/account")
+@blueprint.get("/api/account")
 def show_account() -> dict[str, Any]:
     """As the bot last knew it, with the moment (``as_of``)."""
     with reading() as connection:

@@ -13,10 +13,10 @@ from src.api.settings_editor import Saved, SymbolKnown, SymbolUnknown, plain_doc
 from src.database.queries.market import instruments
 from src.utils.config import SettingsError, settings_schema, starting_symbol
 
-config = Blueprint("config", __name__)
+blueprint = Blueprint("config", __name__)
 
 
-@config.get("/api/config")
+@blueprint.get("/api/config")
 def show_settings() -> dict[str, Any]:
     """``{globals, symbols}``: the values that were chosen; what is left out has its default."""
     try:
@@ -25,29 +25,29 @@ def show_settings() -> dict[str, Any]:
         raise invalid_settings(error, 503) from error
 
 
-@config.get("/api/config/defaults")
+@blueprint.get("/api/config/defaults")
 def show_defaults() -> dict[str, object]:
     """A complete symbol to start from."""
     return starting_symbol()
 
 
-@config.get("/api/config/schema")
+@blueprint.get("/api/config/schema")
 def show_schema() -> dict[str, Any]:
     return settings_schema()
 
 
-@config.get("/api/config/history")
+@blueprint.get("/api/config/history")
 def list_history() -> Response:
     return jsonify(dashboard().settings.history(parameters.limit(20)))
 
 
-@config.post("/api/config")
+@blueprint.post("/api/config")
 def save_settings() -> dict[str, Any]:
     """Put a whole ``{globals, symbols}`` in force."""
     return _answer(dashboard().settings.replace(parameters.body()), "The settings were saved")
 
 
-@config.post("/api/config/symbol")
+@blueprint.post("/api/config/symbol")
 def save_symbol() -> dict[str, Any]:
     symbol, chosen = _symbol_and_config()
     if chosen is None:
@@ -55,35 +55,35 @@ def save_symbol() -> dict[str, Any]:
     return _answer(dashboard().settings.change_symbol(symbol, chosen), f"{symbol} was saved")
 
 
-@config.post("/api/config/symbol/add")
+@blueprint.post("/api/config/symbol/add")
 def add_symbol() -> dict[str, Any]:
     symbol, chosen = _symbol_and_config()
     _require_listed(symbol)
     return _answer(dashboard().settings.add_symbol(symbol, chosen or {}), f"{symbol} was added")
 
 
-@config.post("/api/config/symbol/remove")
+@blueprint.post("/api/config/symbol/remove")
 def remove_symbol() -> dict[str, Any]:
     symbol, _ = _symbol_and_config()
     return _answer(dashboard().settings.remove_symbol(symbol), f"{symbol} was removed")
 
 
-@config.errorhandler(SettingsError)
+@blueprint.errorhandler(SettingsError)
 def refuse(error: SettingsError) -> Response:
     return invalid_settings(error, 400).response()
 
 
-@config.errorhandler(SymbolUnknown)
+@blueprint.errorhandler(SymbolUnknown)
 def refuse_unknown(error: SymbolUnknown) -> Response:
     return not_found(f"{error} is not in the settings.").response()
 
 
-@config.errorhandler(SymbolKnown)
+@blueprint.errorhandler(SymbolKnown)
 def refuse_known(error: SymbolKnown) -> Response:
     return ApiError(409, "symbol_known", f"{error} is in the settings already.").response()
 
 
-@config.errorhandler(OSError)
+@blueprint.errorhandler(OSError)
 def refuse_unwritable(error: OSError) -> Response:
     message = f"The settings file cannot be written: {error.strerror}."
     return ApiError(503, "settings_not_writable", message).response()

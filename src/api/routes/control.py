@@ -12,7 +12,7 @@ from src.database.queries import orders
 from src.domain.enums import OrderRole
 from src.domain.messages import OperatorAction
 
-control = Blueprint("control", __name__)
+blueprint = Blueprint("control", __name__)
 
 _WISHES = {
     OperatorAction.PAUSE: "the bot was asked to pause entries",
@@ -23,7 +23,7 @@ _WISHES = {
 }
 
 
-@control.post("/api/control")
+@blueprint.post("/api/control")
 def ask() -> tuple[dict[str, Any], int]:
     """``{action, nonce}``, with ``client_order_id`` where an entry is to be cancelled. One nonce is one wish."""
     document = parameters.body()

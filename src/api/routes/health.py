@@ -15,12 +15,12 @@ from src.database.queries.account import highest_equity
 from src.domain.enums import Network
 from src.utils.config import SettingsError
 
-health = Blueprint("health", __name__)
+blueprint = Blueprint("health", __name__)
 
 _DRAWDOWN_DAYS = 30
 
 
-@health.get("/api/health")
+@blueprint.get("/api/health")
 def show_health() -> dict[str, Any]:
     now_ms = dashboard().clock.now_ms()
     settings, is_paper = _settings()

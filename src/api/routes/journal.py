@@ -6,7 +6,7 @@ from src.api import parameters
 from src.api.dashboard import dashboard, reading
 from src.database.queries.journal import journal_after, latest_journal
 
-journal = Blueprint("journal", __name__)
+blueprint = Blueprint("journal", __name__)
 
 _LARGEST_ID = 2**63 - 1
 KINDS = (
@@ -24,11 +24,10 @@ KINDS = (
 )
 
 
-@journal.get("/api/journal")
+@blueprint.get("/api/journal")
 def list_entries() -> Response:
-    """Oldest first: what follows ``after``, or without it the newest; of one ``kind`` where it is named."""
-    kind = parameters.choice("kind", KINDS)
-    kinds = (kind,) if kind else ()
+    """Oldest first: what follows ``after``, or without it the newest; of some kinds where ``kind`` names them."""
+    kinds = parameters.choices("kind", KINDS)
     with reading() as connection:
         if "after" in request.args:
             entries = journal_after(connection, parameters.whole("after", 0, 0, _LARGEST_ID), parameters.limit(), kinds)
@@ -37,7 +36,7 @@ def list_entries() -> Response:
     return jsonify([entry.shape() for entry in entries])
 
 
-@journal.get("/api/stream")
+@blueprint.get("/api/stream")
 def follow() -> Response:
     """Server-sent events: ``hello``, what was missed since Last-Event-ID, then the journal as it grows."""
     streams = dashboard().streams

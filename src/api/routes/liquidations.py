@@ -6,17 +6,17 @@ from src.api import parameters
 from src.api.dashboard import dashboard, reading
 from src.database.queries import market
 
-liquidations = Blueprint("liquidations", __name__)
+blueprint = Blueprint("liquidations", __name__)
 
 
-@liquidations.get("/api/liquidations")
+@blueprint.get("/api/liquidations")
 def list_liquidations() -> Response:
     since = parameters.since(dashboard().clock.now_ms(), default_hours=24)
     with reading() as connection:
         return jsonify(market.liquidations(connection, since, parameters.limit(), parameters.symbol()))
 
 
-@liquidations.get("/api/decisions")
+@blueprint.get("/api/decisions")
 def list_decisions() -> Response:
     only_entries = parameters.flag("only_entries")
     with reading() as connection:

@@ -14,12 +14,12 @@ from src.database.queries.fills import BookedFill, fills
 from src.domain.instrument import Instrument
 from src.utils.config import SettingsError
 
-market = Blueprint("market", __name__)
+blueprint = Blueprint("market", __name__)
 
 _MOST_MARKERS = 500
 
 
-@market.get("/api/exchange/symbols")
+@blueprint.get("/api/exchange/symbols")
 def list_symbols() -> dict[str, Any]:
     """As the bot last read them; before its first start they are asked of the exchange."""
     with reading() as connection:
@@ -30,7 +30,7 @@ def list_symbols() -> dict[str, Any]:
     return {"symbols": symbols, "configured": _configured(), "total": len(symbols)}
 
 
-@market.get("/api/klines")
+@blueprint.get("/api/klines")
 def list_candles() -> Response:
     """Rows of open time, open, high, low, close and volume, oldest first."""
     interval = parameters.choice("interval", INTERVALS, default="1m") or ""
@@ -38,7 +38,7 @@ def list_candles() -> Response:
     return jsonify(dashboard().candles.candles(parameters.required_symbol(), interval, limit))
 
 
-@market.get("/api/chart")
+@blueprint.get("/api/chart")
 def show_chart() -> dict[str, Any]:
     """What to mark on the candles of a symbol: liquidations, our fills, and the lines of our positions."""
     symbol = parameters.required_symbol()

@@ -7,10 +7,10 @@ from src.api.bot_state import read_bot_state
 from src.api.dashboard import dashboard, reading
 from src.database.queries import orders as queries
 
-orders = Blueprint("orders", __name__)
+blueprint = Blueprint("orders", __name__)
 
 
-@orders.get("/api/orders")
+@blueprint.get("/api/orders")
 def list_open_orders() -> Response:
     with reading() as connection:
         ours = queries.open_orders(connection)

@@ -10,19 +10,19 @@ from src.api.bot_state import read_bot_state
 from src.api.dashboard import dashboard, reading
 from src.api.pnl_tracker import PnlTracker
 
-pnl = Blueprint("pnl", __name__)
+blueprint = Blueprint("pnl", __name__)
 
 _MOST_DAYS = 366 * 5
 
 
-@pnl.get("/api/pnl/stats")
+@blueprint.get("/api/pnl/stats")
 def show_results() -> dict[str, Any]:
     now_ms = dashboard().clock.now_ms()
     with reading() as connection:
         return _tracker(connection, now_ms).stats(_days(), now_ms)
 
 
-@pnl.get("/api/pnl/symbols")
+@blueprint.get("/api/pnl/symbols")
 def list_symbols() -> Response:
     now_ms = dashboard().clock.now_ms()
     with reading() as connection:

@@ -1,7 +1,7 @@
 """Open positions, one of them with its orders, and the wish to close it."""
 
 import secrets
-from decimal import Decimal, InvalidOperation
+from decimal import ROUND_DOWN, Decimal, InvalidOperation
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -15,16 +15,18 @@ from src.database.queries import account, orders
 from src.domain.messages import OperatorAction
 from src.domain.positions import Protection
 
-positions = Blueprint("positions", __name__)
+blueprint = Blueprint("positions", __name__)
+
+_SMALLEST_SHARE = Decimal("0.001")
 
 
-@positions.get("/api/positions")
+@blueprint.get("/api/positions")
 def list_positions() -> Response:
     with reading() as connection:
         return jsonify([position_shapes.position(row) for row in account.positions(connection)])
 
 
-@positions.get("/api/positions/<symbol>/<side>")
+@blueprint.get("/api/positions/<symbol>/<side>")
 def show_position(symbol: str, side: str) -> dict[str, Any]:
     """The position with the orders that belong to it."""
     with reading() as connection:
@@ -38,7 +40,7 @@ def show_position(symbol: str, side: str) -> dict[str, Any]:
     }
 
 
-@positions.post("/api/positions/<symbol>/<side>/close")
+@blueprint.post("/api/positions/<symbol>/<side>/close")
 def close_position(symbol: str, side: str) -> tuple[dict[str, Any], int]:
     """Ask the bot to close a ``fraction`` (default: all) of a position at the market price."""
     document = parameters.body()
@@ -70,11 +72,11 @@ def _find(connection: Connection, symbol: str, side: str) -> dict[str, Any]:
 
 
 def _fraction(value: Any) -> Decimal:
-    """More than nothing, at most all."""
+    """A share of the position, to a tenth of a percent."""
     try:
         fraction = Decimal(str(value))
     except InvalidOperation:
         fraction = Decimal(0)
-    if isinstance(value, bool) or not fraction.is_finite() or not 0 < fraction <= 1:
-        raise bad_parameter("fraction", "fraction must be a number above 0 and at most 1.")
-    return fraction
+    if isinstance(value, bool) or not fraction.is_finite() or not _SMALLEST_SHARE <= fraction <= 1:
+        raise bad_parameter("fraction", f"fraction must be a number from {_SMALLEST_SHARE} to 1.")
+    return fraction.quantize(_SMALLEST_SHARE, ROUND_DOWN).normalize()

@@ -9,13 +9,13 @@ from src.api import parameters
 from src.api.dashboard import dashboard, reading
 from src.database.queries import market, orders
 
-stats = Blueprint("stats", __name__)
+blueprint = Blueprint("stats", __name__)
 
 _NO_LIQUIDATION = (0, "0.00")
 _NO_ENTRY = {"trade_count": 0, "success_count": 0, "simulated_count": 0}
 
 
-@stats.get("/api/stats")
+@blueprint.get("/api/stats")
 def show_stats() -> dict[str, Any]:
     since = parameters.since(dashboard().clock.now_ms(), default_hours=24)
     with reading() as connection:

@@ -18,27 +18,27 @@ from src.database.queries import market, orders
 from src.database.queries.fills import BookedFill, BookedFunding, fills, fills_of, funding
 from src.database.queries.orders import OrderRow
 
-trades = Blueprint("trades", __name__)
+blueprint = Blueprint("trades", __name__)
 
 ZERO = Decimal(0)
 _MOST_IN_A_FILE = 100_000
 _A_WEEK_IN_HOURS = 168
 
 
-@trades.get("/api/trades")
+@blueprint.get("/api/trades")
 def list_trades() -> Response:
     """Newest first: the orders that traded; all of them with ``include_all``, or those of one ``status``."""
     with reading() as connection:
         return jsonify(_asked_for(connection, parameters.limit()))
 
 
-@trades.get("/api/trades.csv")
+@blueprint.get("/api/trades.csv")
 def export_trades() -> Response:
     with reading() as connection:
         return as_attachment("trades.csv", _asked_for(connection, _MOST_IN_A_FILE))
 
 
-@trades.get("/api/trades/<name>")
+@blueprint.get("/api/trades/<name>")
 def show_trade(name: str) -> dict[str, Any]:
     """By our row id, the client order id or the exchange's id."""
     with reading() as connection:

@@ -1,0 +1,98 @@
+"""The status bar's source: who lives, what is at stake, what today brought."""
+
+import pytest
+
+from src.domain.positions import AccountSummary
+from tests.api.rig import Rig, Trip
+from tests.builders import NOW, D
+
+MINUTE_MS = 60_000
+
+
+def test_before_the_bots_first_start_nothing_is_claimed(rig: Rig) -> None:
+    health = rig.json("/api/health")
+    assert (health["status"], health["database"], health["settings"]) == ("degraded", "missing", "healthy")
+    assert health["bot"]["alive"] is False and health["bot"]["heartbeat_at"] is None
+    assert health["trading_state"] is None and health["drawdown_pct"] is None
+    assert health["exposure"] == {"margin": None, "cap": None, "notional": None}
+
+
+def test_a_bot_that_beats_is_healthy(rig: Rig) -> None:
+    rig.beat()
+    rig.say("trading", state="ACTIVE", reason="")
+    rig.say("market_stream", state="up", last_event_at=NOW - 250)
+    rig.say("limits", weight_used=12, weight_limit=2400, blocked_until=0)
+    rig.say("clock", offset_ms=-3)
+    rig.say("exposure", margin=D("10.50"), notional=D(105), cap=D(500))
+    health = rig.json("/api/health")
+    assert (health["status"], health["mode"], health["network"]) == ("healthy", "SANDBOX", "sandbox")
+    assert (health["trading_state"], health["trading_state_reason"]) == ("ACTIVE", None)
+    assert health["market_stream"] == {"state": "up", "last_event_at": NOW - 250, "age_ms": 250}
+    assert health["user_stream"] == {"state": None, "last_event_at": None, "age_ms": None}
+    assert health["api_weight"] == {"used": 12, "limit": 2400, "blocked_until": None}
+    assert health["clock_offset_ms"] == -3
+    assert health["exposure"] == {"margin": "10.50", "cap": "500", "notional": "105"}
+    assert health["timestamp"] == NOW
+
+
+def test_a_heartbeat_older_than_15_seconds_is_none(rig: Rig) -> None:
+    rig.beat()
+    rig.clock.advance(15_000)
+    assert rig.json("/api/health")["bot"]["alive"] is True
+    rig.clock.advance(1)
+    health = rig.json("/api/health")
+    assert (health["status"], health["bot"]["alive"], health["bot"]["age_ms"]) == ("degraded", False, 15_001)
+
+
+@pytest.mark.parametrize(
+    ("bot", "mode"),
+    [
+        ({"network": "mainnet"}, "LIVE"),
+        ({"network": "testnet"}, "TESTNET"),
+        ({"network": "sandbox"}, "SANDBOX"),
+        ({"network": "mainnet", "is_simulated": True}, "PAPER"),
+    ],
+)
+def test_the_mode_is_what_the_bot_says(rig: Rig, bot: dict[str, object], mode: str) -> None:
+    rig.beat(**bot)
+    assert rig.json("/api/health")["mode"] == mode
+
+
+def test_pause_and_halt_of_the_operator_are_told(rig: Rig) -> None:
+    rig.say("operator", last_id=3, paused=True, halted=False)
+    assert rig.json("/api/health")["operator"] == {"paused": True, "halted": False}
+
+
+@pytest.mark.parametrize(("text", "word"), [("{", "faulty"), (None, "missing")])
+def test_a_settings_file_that_cannot_be_used_is_told(rig: Rig, text: str | None, word: str) -> None:
+    rig.settings_file.unlink() if text is None else rig.settings_file.write_text(text, encoding="utf-8")
+    health = rig.json("/api/health")
+    assert (health["settings"], health["status"], health["mode"]) == (word, "degraded", "PAPER")
+
+
+def test_today_adds_up_exactly(rig: Rig) -> None:
+    rig.beat()
+    rig.round_trip(Trip(realized_pnl=D("0.1"), commission=D("0.05")))
+    rig.round_trip(Trip(entry="yesterday00", opened_at=NOW - 2 * 86_400_000, closed_at=NOW - 86_400_000, number=2))
+    today = rig.json("/api/health")["today"]
+    assert today == {"realized_pnl": "0.1", "commission": "-0.10", "funding": "0", "net": "0.00"}
+
+
+def test_drawdown_is_measured_from_the_highest_equity(rig: Rig) -> None:
+    rig.beat()
+    store = rig.store
+    with store.transaction():
+        for minute, equity in enumerate(("1000", "1250", "1000")):
+            balance = D(equity)
+            summary = AccountSummary(balance, D(0), balance, balance, D(0), D(0))
+            store.save_account(summary, NOW - (3 - minute) * MINUTE_MS)
+    rig.say("account", margin_balance="1000", at=NOW)
+    assert rig.json("/api/health")["drawdown_pct"] == 20.0
+
+
+def test_a_damaged_database_is_an_error_not_an_empty_answer(rig: Rig) -> None:
+    (rig.home / "data").mkdir(exist_ok=True)
+    (rig.home / "data" / "bot.db").write_bytes(b"this is no database at all" * 100)
+    response = rig.get("/api/positions")
+    assert response.status_code == 503
+    assert response.json["error"]["code"] == "database_unreadable"

@@ -1,0 +1,110 @@
+"""The feed with its verdicts, and the statistics over it."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from src.domain.decisions import Decision, Gate
+from src.domain.enums import OrderStatus, Side
+from tests.api.rig import Rig, Trip
+from tests.builders import ENTRY_ID, NOW, D, a_liquidation, an_order
+
+HOUR_MS = 3_600_000
+
+
+def a_verdict(gate: Gate | None = Gate.THRESHOLD, **changes: Any) -> Decision:
+    values: dict[str, Any] = {
+        "symbol": "BTCUSDT",
+        "liquidation_side": Side.SELL,
+        "at": NOW + 1,
+        "gate": gate,
+        "reason": "12000 of 50000",
+        "numbers": {"room": D("1.50"), "count": 3, "none": None},
+        "window_volume": D("12000.5"),
+        "threshold": D(50_000),
+    }
+    return Decision(**{**values, **changes})
+
+
+def test_a_row_carries_its_verdict(rig: Rig) -> None:
+    rig.see(a_liquidation(60_000, quantity=D(2), filled_quantity=D("1.2")), a_verdict())
+    (row,) = rig.json("/api/liquidations")
+    assert (row["timestamp"], row["symbol"], row["side"]) == (NOW, "BTCUSDT", "SELL")
+    assert (D(row["qty"]), D(row["price"]), D(row["usdt_value"])) == (D("1.2"), D(50_000), D(60_000))
+    assert (row["gate"], row["reason"], row["client_order_id"]) == ("threshold", "12000 of 50000", None)
+    assert (row["window_volume"], row["threshold"]) == ("12000.5", "50000")
+    assert row["numbers"] == {"room": "1.50", "count": 3, "none": None}
+
+
+def test_a_symbol_that_is_not_configured_has_no_verdict(rig: Rig) -> None:
+    rig.see(a_liquidation(symbol="币安人生USDT"))
+    (row,) = rig.json("/api/liquidations?symbol=币安人生USDT")
+    assert row["gate"] is row["reason"] is row["numbers"] is row["threshold"] is None
+
+
+def test_the_limit_of_the_forced_order_stands_in_where_no_fill_is_known(rig: Rig) -> None:
+    rig.see(replace(a_liquidation(), price=D(100), average_price=D(0), filled_quantity=D(0), quantity=D(3)))
+    (row,) = rig.json("/api/liquidations")
+    assert (row["qty"], row["price"]) == ("3", "100")
+
+
+def test_newest_first_within_hours_and_limit(rig: Rig) -> None:
+    for hours in (30, 5, 1):
+        rig.see(a_liquidation(traded_at=NOW - hours * HOUR_MS))
+    assert [row["timestamp"] for row in rig.json("/api/liquidations")] == [NOW - HOUR_MS, NOW - 5 * HOUR_MS]
+    assert len(rig.json("/api/liquidations?hours=48")) == 3
+    assert len(rig.json("/api/liquidations?hours=48&limit=1")) == 1
+    assert len(rig.json("/api/liquidations?hours=48&limit=999999")) == 3
+
+
+@pytest.mark.parametrize(
+    "query", ["limit=0", "limit=-1", "limit=ten", "limit=1e3", "hours=0", "hours=٣", f"symbol={'A' * 41}", "limit="]
+)
+def test_a_parameter_that_makes_no_sense_is_named(rig: Rig, query: str) -> None:
+    response = rig.get(f"/api/liquidations?{query}")
+    assert response.status_code == 400
+    assert response.json["error"]["parameter"] == query.split("=")[0]
+
+
+def test_a_symbol_is_a_value_never_sql(rig: Rig) -> None:
+    rig.see(a_liquidation())
+    assert rig.json("/api/liquidations?symbol=' OR 1=1 --") == []
+
+
+def test_decisions_tell_the_liquidation_they_judged(rig: Rig) -> None:
+    rig.see(a_liquidation(), a_verdict())
+    rig.see(a_liquidation(traded_at=NOW + 5), a_verdict(None, at=NOW + 6, client_order_id=ENTRY_ID))
+    rig.see(a_liquidation(symbol="ETHUSDT"))
+    assert [row["is_entry"] for row in rig.json("/api/decisions")] == [True, False]
+    (entry,) = rig.json("/api/decisions?only_entries=true")
+    assert (entry["client_order_id"], entry["decided_at"], D(entry["usdt_value"])) == (ENTRY_ID, NOW + 6, D(60_000))
+    assert rig.json("/api/decisions?symbol=ETHUSDT") == []
+    assert rig.get("/api/decisions?only_entries=perhaps").status_code == 400
+
+
+def test_stats_count_liquidations_and_entries(rig: Rig) -> None:
+    rig.see(a_liquidation(60_000))
+    rig.see(a_liquidation(1_000, symbol="ETHUSDT", traded_at=NOW - HOUR_MS))
+    rig.round_trip(Trip(entry="another0entry"))
+    rig.record(an_order(status=OrderStatus.CANCELED))
+    stats = rig.json("/api/stats?hours=24")
+    assert stats["liquidations"] == {
+        "total_liquidations": 2,
+        "total_liquidation_volume": "61000.00",
+        "unique_symbols": 2,
+    }
+    assert stats["trades"] == {
+        "total_trades": 2,
+        "successful_trades": 1,
+        "simulated_trades": 0,
+        "symbols_traded": 1,
+        "success_rate": 50.0,
+    }
+    assert [row["symbol"] for row in stats["by_symbol"]] == ["BTCUSDT", "ETHUSDT"]
+    assert stats["by_symbol"][0]["trade_count"] == 2 and stats["by_symbol"][1]["liquidation_volume"] == "1000.00"
+    hour = NOW - NOW % HOUR_MS
+    assert [(row["hour"], row["volume"]) for row in stats["hourly_volume"]] == [
+        (hour, "60000.00"),
+        (hour - HOUR_MS, "1000.00"),
+    ]

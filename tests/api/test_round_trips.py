@@ -1,0 +1,107 @@
+"""From fills to round trips, to the last digit."""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from src.api.round_trips import MANUAL, round_trips
+from src.database.queries.fills import BookedFill, BookedFunding
+from src.domain.enums import Side
+from tests.builders import NOW, D
+
+OPEN = BookedFill(
+    symbol="BTCUSDT",
+    trade_id=1,
+    client_order_id="lh-a-e",
+    side="BUY",
+    position_side="LONG",
+    quantity=D(1),
+    price=D(100),
+    realized_pnl=D(0),
+    commission=D("0.04"),
+    commission_asset="USDT",
+    is_maker=True,
+    traded_at=NOW,
+    role="ENTRY",
+    parent=None,
+    is_simulated=False,
+)
+CLOSE = replace(
+    OPEN,
+    trade_id=2,
+    client_order_id="lh-a-t1",
+    side="SELL",
+    price=D(110),
+    realized_pnl=D(10),
+    commission=D("0.044"),
+    traded_at=NOW + 60,
+    role="TAKE_PROFIT",
+    parent="lh-a-e",
+)
+
+
+def a_payment(amount: str, at: int, symbol: str = "BTCUSDT") -> BookedFunding:
+    return BookedFunding(at, symbol, "USDT", Decimal(amount), at)
+
+
+def test_a_trip_runs_from_flat_to_flat() -> None:
+    (trip,) = round_trips([OPEN, CLOSE])
+    assert (trip.entry, trip.side, trip.exit) == ("lh-a-e", Side.BUY, "TAKE_PROFIT")
+    assert (trip.opened_at, trip.closed_at) == (NOW, NOW + 60)
+    assert (trip.realized_pnl, trip.commission, trip.net_pnl) == (D(10), D("-0.084"), D("9.916"))
+    assert trip.orders == {"lh-a-e", "lh-a-t1"}
+
+
+def test_an_open_position_is_a_trip_without_an_end() -> None:
+    (trip,) = round_trips([OPEN, replace(CLOSE, quantity=D("0.4"))])
+    assert (trip.closed_at, trip.rest) == (None, D("0.6"))
+
+
+def test_partial_fills_belong_to_one_trip() -> None:
+    half = replace(OPEN, quantity=D("0.5"))
+    (trip,) = round_trips([half, replace(half, trade_id=3, traded_at=NOW + 1), CLOSE])
+    assert (trip.quantity, trip.closed_quantity, trip.entry_value) == (D(1), D(1), D(100))
+
+
+def test_the_next_position_is_another_trip() -> None:
+    trips = round_trips([OPEN, CLOSE, replace(OPEN, client_order_id="lh-b-e", traded_at=NOW + 70)])
+    assert [trip.entry for trip in trips] == ["lh-a-e", "lh-b-e"]
+
+
+def test_long_and_short_of_hedge_mode_are_apart() -> None:
+    short = replace(OPEN, side="SELL", position_side="SHORT", client_order_id="lh-s-e")
+    trips = round_trips([OPEN, short, CLOSE])
+    assert [(trip.side, trip.closed_at) for trip in trips] == [(Side.BUY, NOW + 60), (Side.SELL, None)]
+
+
+def test_a_fill_that_flips_a_one_way_position_is_shared_and_nothing_is_lost() -> None:
+    one_way = replace(OPEN, position_side="BOTH")
+    flip = replace(
+        CLOSE, position_side="BOTH", quantity=D(3), commission=D("0.1"), client_order_id="lh-b-e", role="ENTRY"
+    )
+    first, second = round_trips([one_way, flip])
+    assert (first.closed_quantity, first.realized_pnl) == (D(1), D(10))
+    assert (second.side, second.quantity, second.realized_pnl) == (Side.SELL, D(2), D(0))
+    assert first.commission + second.commission == D("-0.14")
+
+
+def test_a_close_of_what_was_opened_before_our_records_is_a_trip_of_its_own() -> None:
+    (trip,) = round_trips([CLOSE])
+    assert (trip.closed_at, trip.realized_pnl) == (NOW + 60, D(10))
+
+
+def test_a_liquidation_by_the_exchange_ends_a_trip_from_outside() -> None:
+    (trip,) = round_trips([OPEN, replace(CLOSE, role=None, client_order_id="autoclose-1")])
+    assert trip.exit == MANUAL
+
+
+def test_a_fee_in_another_asset_is_not_converted() -> None:
+    (trip,) = round_trips([OPEN, replace(CLOSE, commission=D(7), commission_asset="ASTER")])
+    assert trip.commission == D("-0.04")
+
+
+def test_funding_goes_to_the_oldest_trip_that_was_open() -> None:
+    payments = [a_payment("-0.3", NOW + 10), a_payment("0.1", NOW + 20), a_payment("-9", NOW + 99)]
+    other = [a_payment("-5", NOW + 10, "ETHUSDT")]
+    (trip,) = round_trips([OPEN, CLOSE], [*payments, *other])
+    assert trip.funding_fee == D("-0.2")
+    assert trip.net_pnl == D("9.716")

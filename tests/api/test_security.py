@@ -1,0 +1,226 @@
+"""Only pages we served ourselves get in (SAFETY D2, D4, D5, D10, D15, D19, D22)."""
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from src.api.security import TOKEN_HEADER, load_token, own_hosts, require_loopback
+from src.domain.errors import ConfigError
+from tests.api.rig import ORIGIN, Rig
+
+EVERY_GET = (
+    "/",
+    "/api/account",
+    "/api/chart?symbol=BTCUSDT",
+    "/api/config",
+    "/api/config/defaults",
+    "/api/config/history",
+    "/api/config/schema",
+    "/api/decisions",
+    "/api/exchange/symbols",
+    "/api/health",
+    "/api/journal",
+    "/api/klines?symbol=BTCUSDT",
+    "/api/liquidations",
+    "/api/orders",
+    "/api/pnl/stats",
+    "/api/pnl/symbols",
+    "/api/positions",
+    "/api/stats",
+    "/api/trades",
+    "/api/trades.csv",
+    "/static/js/dashboard.js",
+)
+EVERY_POST = (
+    "/api/config",
+    "/api/config/symbol",
+    "/api/config/symbol/add",
+    "/api/config/symbol/remove",
+    "/api/control",
+    "/api/positions/BTCUSDT/LONG/close",
+)
+
+
+def test_every_route_is_in_these_lists(rig: Rig) -> None:
+    listed = {path.split("?")[0] for path in (*EVERY_GET, *EVERY_POST)}
+    elsewhere = {"/api/stream", "/static/<path:filename>", "/api/trades/<name>"}
+    patterns = {"/api/positions/<symbol>/<side>", "/api/positions/<symbol>/<side>/close"}
+    rules = {rule.rule for rule in rig.app.url_map.iter_rules()}
+    assert rules - listed == elsewhere | patterns
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil.test",
+        "evil.test:5000",
+        "127.0.0.1.evil.test:5000",
+        "localhost:1",
+        "localhost",
+        "127.0.0.1:5000:5000",
+        "0.0.0.0:5000",
+        "",
+        "127.0.0.1:5000, evil.test",
+        "user@127.0.0.1:5000",
+    ],
+)
+@pytest.mark.parametrize("path", ["/", "/api/health", "/static/js/dashboard.js", "/nothing", "/api/stream"])
+def test_a_foreign_host_is_turned_away_everywhere(rig: Rig, host: str, path: str) -> None:
+    response = rig.client.get(path, headers={"Host": host}, base_url=ORIGIN)
+    assert response.status_code == 421
+    assert response.json["error"]["code"] == "wrong_host"
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000", "[::1]:5000"])
+def test_the_names_of_this_machine_are_answered(rig: Rig, host: str) -> None:
+    assert rig.client.get("/api/health", headers={"Host": host}, base_url=ORIGIN).status_code == 200
+
+
+def test_port_80_needs_no_port_in_the_host() -> None:
+    assert "localhost" in own_hosts("127.0.0.1", 80)
+    assert "localhost" not in own_hosts("127.0.0.1", 5000)
+    assert "[::1]:5000" in own_hosts("::1", 5000)
+
+
+@pytest.mark.parametrize("path", EVERY_POST)
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"Origin": "http://evil.test"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://127.0.0.1:8000"}, 403),
+        ({"Origin": "https://127.0.0.1:5000"}, 403),
+        ({"Sec-Fetch-Site": "cross-site"}, 403),
+        ({"Sec-Fetch-Site": "same-site"}, 403),
+        ({TOKEN_HEADER: "wrong"}, 403),
+        ({TOKEN_HEADER: ""}, 403),
+        ({TOKEN_HEADER: "ü"}, 403),
+        ({"Content-Type": "text/plain"}, 415),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
+    ],
+)
+def test_a_change_needs_origin_type_and_token(rig: Rig, path: str, headers: dict[str, str], status: int) -> None:
+    own = {"Origin": ORIGIN, TOKEN_HEADER: rig.token, "Content-Type": "application/json"}
+    response = rig.client.post(path, data="{}", headers={**own, **headers}, base_url=ORIGIN)
+    assert response.status_code == status
+    assert set(response.json) == {"error"}
+
+
+def test_a_change_without_any_origin_is_refused_with_the_remedy(rig: Rig) -> None:
+    headers = {TOKEN_HEADER: rig.token}
+    response = rig.client.post("/api/control", json={}, headers=headers, base_url=ORIGIN)
+    assert response.status_code == 403
+    assert "Origin: http://127.0.0.1:5000" in response.json["error"]["message"]
+
+
+def test_a_browser_of_our_own_page_gets_in(rig: Rig) -> None:
+    headers = {TOKEN_HEADER: rig.token, "Sec-Fetch-Site": "same-origin"}
+    response = rig.client.post("/api/control", json={"action": "dance"}, headers=headers, base_url=ORIGIN)
+    assert response.json["error"]["code"] == "bad_parameter"
+
+
+def test_another_page_cannot_even_read(rig: Rig) -> None:
+    for site in ("cross-site", "same-site"):
+        response = rig.client.get("/api/stream", headers={"Sec-Fetch-Site": site}, base_url=ORIGIN)
+        assert response.status_code == 403
+
+
+def test_a_link_from_elsewhere_may_open_the_page(rig: Rig) -> None:
+    assert rig.client.get("/", headers={"Sec-Fetch-Site": "cross-site"}, base_url=ORIGIN).status_code == 200
+
+
+@pytest.mark.parametrize("path", EVERY_POST)
+def test_a_body_past_64_kb_is_refused(rig: Rig, path: str) -> None:
+    response = rig.post(path, {"action": "x" * 70_000})
+    assert response.status_code == 413
+    assert response.json["error"]["code"] == "too_large"
+
+
+@pytest.mark.parametrize("path", ["/", "/api/health", "/nothing", "/static/js/dashboard.js"])
+def test_every_answer_carries_the_headers(rig: Rig, path: str) -> None:
+    headers = rig.get(path).headers
+    policy = headers["Content-Security-Policy"]
+    assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert not [name for name in headers.keys() if name.startswith("Access-Control")]  # noqa: SIM118
+
+
+def test_options_tells_nothing(rig: Rig) -> None:
+    response = rig.client.options("/api/control", headers={"Origin": "http://evil.test"}, base_url=ORIGIN)
+    assert response.status_code == 405
+    assert "Access-Control-Allow-Origin" not in response.headers
+
+
+def test_no_get_changes_anything(rig: Rig) -> None:
+    rig.beat()
+    assert rig.token
+    before = fingerprints(rig.home)
+    for path in EVERY_GET:
+        assert rig.get(path).status_code == 200, path
+    assert fingerprints(rig.home) == before
+
+
+def fingerprints(home: Path) -> dict[str, str]:
+    """Every file that holds something; SQLite's shared memory holds only who is reading."""
+    files = (path for path in home.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/../src/api/security.py", "/static/..%2f..%2fsettings.json", "/static//etc/passwd"]
+)
+def test_no_path_leads_out_of_the_static_files(rig: Rig, path: str) -> None:
+    assert rig.get(path).status_code == 404
+
+
+def test_unknown_paths_and_methods_answer_in_the_one_shape(rig: Rig) -> None:
+    assert rig.get("/api/nothing").json["error"]["code"] == "not_found"
+    response = rig.post("/api/health", {})
+    assert (response.status_code, response.json["error"]["code"]) == (405, "method_not_allowed")
+    assert response.headers["Allow"] == "GET, HEAD"
+
+
+def test_a_failure_of_ours_tells_nothing_of_our_insides(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_connection: object, _now_ms: int) -> None:
+        raise ZeroDivisionError("/home/secret/path.py")
+
+    monkeypatch.setattr("src.api.routes.account.read_bot_state", fail)
+    response = rig.get("/api/account")
+    assert response.status_code == 500
+    assert response.json["error"]["code"] == "internal_error"
+    assert "secret" not in response.text
+
+
+def test_the_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
+    token = load_token(tmp_path / "data")
+    assert len(token) >= 32
+    assert load_token(tmp_path / "data") == token
+    if os.name != "nt":
+        assert (tmp_path / "data" / "dashboard.token").stat().st_mode & 0o777 == 0o600
+
+
+def test_a_broken_token_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "dashboard.token").write_text("short", encoding="utf-8")
+    with pytest.raises(ConfigError, match="delete it and start again"):
+        load_token(tmp_path)
+
+
+def test_a_token_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file where a folder should be", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot be"):
+        load_token(tmp_path / "data")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com", ""])
+def test_other_machines_are_never_let_in(host: str) -> None:
+    with pytest.raises(ConfigError, match="no password yet"):
+        require_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
+def test_this_machine_may_listen_to_itself(host: str) -> None:
+    require_loopback(host)
+    assert any(host.strip("[]") in own for own in own_hosts(host.strip("[]"), 5000))

@@ -1,0 +1,181 @@
+"""The trade list, one trade with its causes and ends, and the spreadsheet."""
+
+import csv
+import io
+
+import pytest
+
+from src.api.csv_export import as_attachment
+from src.domain.decisions import Decision
+from src.domain.enums import OrderRole, OrderStatus, Side
+from src.domain.positions import Income
+from tests.api.rig import Rig, Trip
+from tests.builders import ENTRY_ID, NOW, D, a_fill, a_liquidation, an_order
+
+TRIP = Trip()
+KEYS = [
+    "id",
+    "timestamp",
+    "symbol",
+    "order_id",
+    "side",
+    "qty",
+    "price",
+    "status",
+    "order_type",
+    "parent_order_id",
+    "exchange_trade_id",
+    "realized_pnl",
+    "commission",
+    "filled_qty",
+    "avg_price",
+    "funding_fee",
+    "total_pnl",
+    "net_pnl",
+]
+
+
+def fund(rig: Rig, amount: str, at: int) -> None:
+    store = rig.store
+    with store.transaction():
+        assert store.record_funding(Income(at, "BTCUSDT", "FUNDING_FEE", "USDT", D(amount), at))
+
+
+def test_rows_have_every_key_of_the_older_bot(rig: Rig) -> None:
+    rig.round_trip(TRIP)
+    fund(rig, "-0.3", TRIP.opened_at + 1)
+    leave, entry = rig.json("/api/trades")
+    assert set(KEYS) <= set(entry)
+    assert (entry["order_id"], entry["exchange_trade_id"], entry["parent_order_id"]) == ("10", "10", None)
+    assert (entry["commission"], entry["funding_fee"], entry["net_pnl"]) == ("-0.1", "-0.3", "-0.4")
+    assert (leave["realized_pnl"], leave["commission"], leave["net_pnl"]) == ("5", "-0.1", "4.9")
+    assert (leave["parent_order_id"], leave["role"]) == (TRIP.entry_id, "TAKE_PROFIT")
+
+
+def test_only_what_traded_is_listed_unless_all_is_asked_for(rig: Rig) -> None:
+    rig.record(an_order(status=OrderStatus.CANCELED), an_order(OrderRole.STOP_LOSS, 1))
+    assert rig.json("/api/trades") == []
+    assert len(rig.json("/api/trades?include_all=true")) == 2
+    assert [row["role"] for row in rig.json("/api/trades?status=CANCELED")] == ["ENTRY"]
+
+
+def test_filters_by_symbol_age_and_status(rig: Rig) -> None:
+    rig.round_trip(TRIP, simulated=True)
+    rig.round_trip(Trip(entry="old000000000", symbol="ETHUSDT", opened_at=NOW - 10 * 86_400_000, number=2))
+    assert {row["symbol"] for row in rig.json("/api/trades")} == {"BTCUSDT"}
+    assert len(rig.json("/api/trades?hours=1000&symbol=ETHUSDT")) == 2
+    assert {row["status"] for row in rig.json("/api/trades?status=SIMULATED")} == {"SIMULATED"}
+    assert len(rig.json("/api/trades?status=FILLED")) == 2
+    assert rig.get("/api/trades?status=SUCCESS").status_code == 400
+
+
+def test_several_fills_are_named_together(rig: Rig) -> None:
+    rig.record(an_order(order_id=1001, status=OrderStatus.FILLED, filled_quantity=D("0.01")))
+    rig.book(a_fill(trade_id=7, quantity=D("0.004")), a_fill(trade_id=8, quantity=D("0.006")))
+    (row,) = rig.json("/api/trades")
+    assert (row["exchange_trade_id"], row["commission"]) == ("7,8", "-0.2")
+
+
+def test_a_fee_in_another_asset_is_shown_and_not_added(rig: Rig) -> None:
+    rig.record(an_order(order_id=1001, status=OrderStatus.FILLED, filled_quantity=D("0.01")))
+    rig.book(a_fill(commission=D(7), commission_asset="ASTER"))
+    (row,) = rig.json("/api/trades")
+    assert (row["commission"], row["commission_asset"], row["net_pnl"]) == ("-7", "ASTER", "0")
+
+
+@pytest.mark.parametrize("name", ["1", TRIP.entry_id])
+def test_a_trade_is_found_by_its_names(rig: Rig, name: str) -> None:
+    rig.round_trip(TRIP)
+    assert rig.json(f"/api/trades/{name}")["client_order_id"] == TRIP.entry_id
+
+
+def test_a_trade_is_found_by_the_exchanges_number(rig: Rig) -> None:
+    rig.round_trip(TRIP)
+    assert rig.json("/api/trades/11")["client_order_id"] == TRIP.exit_id
+
+
+@pytest.mark.parametrize("name", ["99", "lh-none-e", "%00", "9" * 30, "<script>"])
+def test_a_trade_that_is_not_there(rig: Rig, name: str) -> None:
+    rig.round_trip(TRIP)
+    response = rig.get(f"/api/trades/{name}")
+    assert (response.status_code, response.json["error"]["code"]) == (404, "not_found")
+
+
+def test_an_entry_tells_all_that_came_of_it(rig: Rig) -> None:
+    decision = Decision(
+        symbol="BTCUSDT",
+        liquidation_side=Side.SELL,
+        at=TRIP.opened_at - 5,
+        gate=None,
+        reason="the window reached its threshold",
+        numbers={},
+        window_volume=D(60_000),
+        threshold=D(50_000),
+        client_order_id=TRIP.entry_id,
+    )
+    rig.see(a_liquidation(traded_at=TRIP.opened_at - 9), decision)
+    rig.clock.advance(-60_500)
+    rig.record(*TRIP.orders)
+    rig.book(*TRIP.fills)
+    fund(rig, "-0.5", TRIP.opened_at + 1)
+    found = rig.json(f"/api/trades/{TRIP.entry_id}")
+    pnl = found["pnl_breakdown"]
+    assert (pnl["realized_pnl"], pnl["commission"], pnl["funding_fee"], pnl["total_pnl"]) == (
+        "5",
+        "-0.2",
+        "-0.5",
+        "4.3",
+    )
+    assert sum(D(row["income"]) for row in pnl["details"]) == D("4.3")
+    assert {row["income_type"] for row in pnl["details"]} == {"REALIZED_PNL", "COMMISSION", "FUNDING_FEE"}
+    assert [row["client_order_id"] for row in found["related_trades"]] == [TRIP.exit_id]
+    assert [row["related_order_id"] for row in found["order_relationships"]] == [TRIP.exit_id]
+    assert found["decision"]["reason"] == "the window reached its threshold"
+    kinds = [event["kind"] for event in found["timeline"]]
+    assert kinds[0] == "liquidation" and "decision" in kinds and kinds[-1] == "fill"
+    assert found["timeline"][-1]["title"] == "Take profit filled"
+    assert found["timeline"][-1]["text"] == "SELL 0.01 at 50500, fee 0.1, realised 5"
+
+
+def test_a_take_profit_tells_its_own_part(rig: Rig) -> None:
+    rig.round_trip(TRIP)
+    found = rig.json(f"/api/trades/{TRIP.exit_id}")
+    assert (found["pnl_breakdown"]["total_pnl"], found["decision"]) == ("4.9", None)
+    assert [row["client_order_id"] for row in found["related_trades"]] == [TRIP.entry_id]
+
+
+def test_the_life_of_an_order_without_fills_is_told(rig: Rig) -> None:
+    rejected = an_order(status=OrderStatus.REJECTED, reason="margin is insufficient")
+    market = an_order(OrderRole.CLOSE, 3)
+    rig.record(rejected, market, an_order(OrderRole.STOP_LOSS, 1))
+    timeline = rig.json(f"/api/trades/{ENTRY_ID}")["timeline"]
+    assert [(event["kind"], event["title"], event["text"]) for event in timeline] == [
+        ("order", "Entry rejected", "BUY 0.01 at 50000: margin is insufficient"),
+        ("order", "Close new", "SELL 0.01 at market"),
+        ("protection", "Stop loss new", "SELL the whole position at 49000"),
+    ]
+
+
+def test_the_spreadsheet_holds_the_list(rig: Rig) -> None:
+    rig.round_trip(TRIP)
+    response = rig.get("/api/trades.csv")
+    assert response.headers["Content-Disposition"] == 'attachment; filename="trades.csv"'
+    assert response.mimetype == "text/csv"
+    rows = list(csv.DictReader(io.StringIO(response.data.decode("utf-8-sig"))))
+    assert [(row["client_order_id"], row["net_pnl"]) for row in rows] == [
+        (TRIP.exit_id, "4.9"),
+        (TRIP.entry_id, "-0.1"),
+    ]
+
+
+@pytest.mark.parametrize("symbol", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1"])
+def test_no_cell_is_a_formula(rig: Rig, symbol: str) -> None:
+    rig.record(an_order(request={"symbol": symbol}))
+    text = rig.get("/api/trades.csv?include_all=1").data.decode("utf-8-sig")
+    rows = list(csv.DictReader(io.StringIO(text, newline="")))
+    assert [row["symbol"] for row in rows] == [f"'{symbol}"]
+
+
+def test_an_empty_spreadsheet_is_empty(rig: Rig) -> None:
+    with rig.app.app_context():
+        assert as_attachment("x.csv", []).data == b"\xef\xbb\xbf"
