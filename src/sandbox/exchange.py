@@ -36,7 +36,7 @@ from src.sandbox.protection import ProtectionLog
 from src.sandbox.replay import Progress, ReplaySource
 from src.sandbox.script import Script
 from src.sandbox.source import Move, Print, Source, Step, StillSource
-from src.sandbox.stream_names import event_streams
+from src.sandbox.stream_names import ALL_LIQUIDATIONS, event_streams
 from src.sandbox.streams import StreamServer
 from src.sandbox.synthetic import QUIET, SyntheticSource, forced_order
 
@@ -63,6 +63,7 @@ class SandboxExchange:
         self.protection = ProtectionLog()
         self.funding_history: deque[MarkPrice] = deque(maxlen=_KEPT_FUNDING)
         self.source: Source = StillSource()
+        self._script: Script | None = None
         self._clock = clock
         self._streams = streams
         self._pause = threading.Event()
@@ -84,12 +85,18 @@ class SandboxExchange:
         self.engine.deposit("USDT", WALLET, at)
 
     def begin(self, script: Script) -> None:
-        """Let the market run from now on."""
+        """Let this script run from now on, or from its first listener on."""
         with self.lock:
-            at = self.now_ms()
-            for symbol, candles in script.make_history(at).items():
-                self.market[symbol].candles.prepend(candles)
-            self.source = script.make_source(at)
+            self._script = script
+
+    def _start_script(self, now: int) -> None:
+        script = self._script
+        if script is None or (script.awaits_listener and not self._streams.is_wanted(ALL_LIQUIDATIONS)):
+            return
+        self._script = None
+        for symbol, candles in script.make_history(now).items():
+            self.market[symbol].candles.prepend(candles)
+        self.source = script.make_source(now)
 
     def now_ms(self) -> int:
         """Exchange time: never earlier than anything that has happened."""
@@ -109,6 +116,7 @@ class SandboxExchange:
         """Perform what is due; tells when more will be, ms UTC."""
         with self.lock:
             now = self.now_ms()
+            self._start_script(now)
             for step in self.source.steps(now):
                 self._perform(step)
             self._end_replay(now)

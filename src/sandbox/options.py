@@ -49,7 +49,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
 def make_script(options: Options) -> Script:
     """The market the options ask for; raises ConfigError where a recording cannot be read."""
     if options.replay is not None:
-        return replay_script(options.replay, options.speed, options.klines)
+        return replay_script(options.replay, options.speed, options.klines, awaits_listener=True)
     return synthetic_script(options.seed)
 
 
@@ -63,7 +63,9 @@ def synthetic_script(seed: int = 1) -> Script:
     )
 
 
-def replay_script(file: Path, speed: Decimal = Decimal(1), klines: Path | None = None) -> Script:
+def replay_script(
+    file: Path, speed: Decimal = Decimal(1), klines: Path | None = None, *, awaits_listener: bool = False
+) -> Script:
     """The market of a recording; raises ConfigError where a file cannot be read."""
     recording = load_recording(file)
     candles = load_candles(klines, recording.symbols) if klines is not None else {}
@@ -73,6 +75,7 @@ def replay_script(file: Path, speed: Decimal = Decimal(1), klines: Path | None =
         listings,
         lambda at: ReplaySource(recording, paths, at, speed),
         lambda at: recorded_history(candles, recording.started_at, at),
+        awaits_listener,
     )
 
 

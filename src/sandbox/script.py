@@ -14,6 +14,8 @@ class Script:
 
     listings: Mapping[str, Listing] = field(default_factory=load_catalogue)
     make_source: Callable[[int], Source] = lambda _started_at: StillSource()
-    """Makes the source when the market starts, at an instant in ms UTC."""
+    """Makes the source when the script starts, at an instant in ms UTC."""
     make_history: Callable[[int], History] = lambda _started_at: {}
     """Makes the candles from before that instant."""
+    awaits_listener: bool = False
+    """Start only when somebody listens to all liquidations: of a recording, no row shall be missed."""

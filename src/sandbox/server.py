@@ -113,6 +113,7 @@ class SandboxServer:
         self._rest_thread = threading.Thread(target=self._rest.run, name="sandbox-rest", daemon=True)
         self._rest_thread.start()
         self.exchange.begin(self._script)
+        self.exchange.advance()
         self._pulse.start()
         if self._home is not None:
             write_key_file(self._home, self.exchange.keys, self.base_url, self.ws_url)
@@ -196,6 +197,8 @@ def _run(options: Options, script: Script) -> int:
     )
     with server:
         print(f"sandbox ready rest={server.base_url} ws={server.ws_url}", flush=True)
+        if script.awaits_listener:
+            print("replay starts with the first listener to liquidations", flush=True)
         _report(server.exchange, ended)
     return 1 if server.has_failed else 0
 

@@ -11,6 +11,8 @@ _KLINE = re.compile(r"^kline_(\w+)$")
 _FAST_MARK_MS, _SLOW_MARK_MS = 1000, 3000
 _DEPTH_MS, _KLINE_MS = 250, 250
 
+ALL_LIQUIDATIONS = "!forceOrder@arr"
+
 
 @dataclass(frozen=True, slots=True)
 class Depth:
@@ -60,5 +62,5 @@ def parse_periodic(name: str) -> Periodic | None:
 
 def event_streams(symbol: str, kind: str) -> tuple[str, str]:
     """The stream of one symbol and the one of all symbols that carry the same event."""
-    every = {"forceOrder": "!forceOrder@arr", "bookTicker": "!bookTicker", "aggTrade": "!aggTrade"}[kind]
+    every = {"forceOrder": ALL_LIQUIDATIONS, "bookTicker": "!bookTicker", "aggTrade": "!aggTrade"}[kind]
     return f"{symbol.lower()}@{kind}", every

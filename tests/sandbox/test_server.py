@@ -13,12 +13,15 @@ from pathlib import Path
 
 import pytest
 import requests
+from websockets.sync.client import connect
 
+from src.domain.clock import ManualClock
 from src.domain.errors import ConfigError
 from src.sandbox.options import replay_script
 from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client, Listener
 from tests.sandbox.test_recording import HEADER, written
+from tests.sandbox.test_streams import heard
 
 ROOT = Path(__file__).parents[2]
 
@@ -31,7 +34,7 @@ def recording(path: Path) -> Path:
 
 
 def test_a_recording_is_played_with_its_quotes_before_its_liquidations(tmp_path: Path) -> None:
-    script = replay_script(recording(tmp_path / "a.csv"), Decimal(20))
+    script = replay_script(recording(tmp_path / "a.csv"), Decimal(20), awaits_listener=True)
     with (
         SandboxServer(script=script) as server,
         Listener(server, "/stream?streams=!forceOrder@arr/!bookTicker") as stream,
@@ -50,9 +53,32 @@ def test_a_recording_is_played_with_its_quotes_before_its_liquidations(tmp_path:
     assert all(0 <= now - each["T"] < 5000 for each in seen)
 
 
+def test_a_recording_waits_for_its_first_listener(tmp_path: Path) -> None:
+    clock = ManualClock(1_700_000_000_000)
+    script = replay_script(recording(tmp_path / "a.csv"), Decimal(1000), awaits_listener=True)
+    with SandboxServer(script=script, clock=clock) as server:
+        clock.advance(60_000)
+        server.exchange.advance()
+        waiting = server.exchange.progress
+        with Listener(server, "/ws/!forceOrder@arr") as liquidations:
+            heard(server, "!forceOrder@arr")
+            server.exchange.advance()
+            clock.advance(60_000)
+            server.exchange.advance()
+            first = liquidations.until("forceOrder")
+
+    assert waiting is None
+    assert first["o"]["s"] == "AUSDT"
+
+
 def test_after_the_replay_the_market_lives_on(tmp_path: Path) -> None:
-    script = replay_script(recording(tmp_path / "a.csv"), Decimal(1000))
-    with SandboxServer(script=script) as server, Listener(server, "/ws/btcusdt@bookTicker") as stream:
+    script = replay_script(recording(tmp_path / "a.csv"), Decimal(1000), awaits_listener=True)
+    with (
+        SandboxServer(script=script) as server,
+        Listener(server, "/ws/btcusdt@bookTicker") as stream,
+        Listener(server, "/ws/!forceOrder@arr") as liquidations,
+    ):
+        liquidations.until("forceOrder")
         while server.exchange.progress is None or not server.exchange.progress.is_finished:
             stream.next()
         later = [stream.next()["b"] for _ in range(3)]
@@ -68,7 +94,9 @@ def test_recorded_candles_lead_the_price(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     file = written(tmp_path / "a.csv", "90000,BTCUSDT,SELL,,,1,,49000,,,")
-    with SandboxServer(script=replay_script(file, Decimal(1000), tmp_path)) as server:
+    script = replay_script(file, Decimal(1000), tmp_path, awaits_listener=True)
+    with SandboxServer(script=script) as server, Listener(server, "/ws/!forceOrder@arr") as liquidations:
+        liquidations.until("forceOrder")
         price = Client(server).public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["bidPrice"]
         candles = Client(server).public("/fapi/v1/klines", symbol="BTCUSDT", interval="1m").json()
 
@@ -138,9 +166,10 @@ def test_the_program_says_it_is_ready_plays_its_recording_and_ends_on_a_signal(t
     with program("--home", str(tmp_path), "--replay", str(file), "--speed", "100") as running:
         assert running.stdout is not None
         ready = running.stdout.readline()
-        line = running.stdout.readline()
-        while line.startswith("replay ") and "finished" not in line:
+        with connect(f"{ready.split('ws=')[1].strip()}/ws/!forceOrder@arr"):
             line = running.stdout.readline()
+            while line.startswith("replay ") and "finished" not in line:
+                line = running.stdout.readline()
         address = ready.split("rest=")[1].split()[0]
         served = requests.get(f"{address}/fapi/v1/ping", timeout=5).status_code
         running.send_signal(signal.SIGTERM)
