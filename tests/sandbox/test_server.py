@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from decimal import Decimal
@@ -149,9 +150,12 @@ def program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
         text=True,
         encoding="utf-8",
     )
+    deadline = threading.Timer(20, running.kill)  # so that nobody waits for ever for a line that does not come
+    deadline.start()
     try:
         yield running
     finally:
+        deadline.cancel()
         running.kill()
         running.wait(10)
         for pipe in (running.stdout, running.stderr):
