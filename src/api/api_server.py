@@ -147,6 +147,7 @@ def serve(app: Flask, environment: Environment, stop: threading.Event) -> int:
     streams.stop()
     server.task_dispatcher.shutdown(timeout=_STOP_SECONDS)
     server.close()
+    log.info("stopped")
     return 0
 
 
@@ -156,6 +157,7 @@ def start(home: str | None, stop: threading.Event) -> int:
     for name in ("API_KEY", "API_SECRET"):
         os.environ.pop(name, None)  # what this process does not hold, it cannot lose (SAFETY D25)
     set_up_logging("dashboard", environment.log_directory)
+    logging.getLogger("waitress").setLevel(logging.WARNING)  # else it tells of every page that is closed
     if not environment.database.exists():
         log.warning("there is no database yet: the bot has not run in this home")
     clock = SystemClock()

@@ -32,9 +32,11 @@ def test_what_follows_an_entry(rig: Rig) -> None:
     assert numbers(rig, "?after=5") == []
 
 
-def test_one_kind_only(rig: Rig) -> None:
+def test_some_kinds_only(rig: Rig) -> None:
     assert numbers(rig, "?kind=order") == [2, 4]
     assert numbers(rig, "?kind=alert&after=1") == [3, 5]
+    assert numbers(rig, "?kind=order,alert&limit=2") == [4, 5]
+    assert rig.get("/api/journal?kind=order,gossip").status_code == 400
     assert rig.get("/api/journal?kind=gossip").status_code == 400
 
 

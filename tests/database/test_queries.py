@@ -69,6 +69,8 @@ def test_fills_come_in_the_order_they_happened_with_their_orders_role(reader: Co
     assert [fill.trade_id for fill in fills.fills(reader, NOW + 2)] == [2, 3]
     assert fills.fills(reader, symbol="ETHUSDT") == []
     assert [fill.trade_id for fill in fills.fills_of(reader, [ENTRY_ID])] == [1, 2]
+    many = [ENTRY_ID, *(f"lh-none{number}-e" for number in range(40_000))]
+    assert [fill.trade_id for fill in fills.fills_of(reader, many)] == [1, 2]
     assert [payment.amount for payment in fills.funding(reader)] == [D("-0.25")]
 
 

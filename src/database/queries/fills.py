@@ -1,6 +1,6 @@
 """What was traded and paid: fills and funding, exact to the last digit."""
 
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 from sqlalchemy import Connection, Select, select
 
 from src.database.models import SIMULATED, FillRow, FundingRow, TradeRow
+
+_NAMES_IN_A_QUERY = 10_000  # SQLite takes 32,766 values in a statement
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,13 @@ def fills(connection: Connection, since_ms: int = 0, symbol: str | None = None) 
     return _read(connection, query)
 
 
-def fills_of(connection: Connection, client_order_ids: Collection[str]) -> list[BookedFill]:
+def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[BookedFill]:
     """The fills of some orders, in the order they happened."""
-    return _read(connection, _FILLS.where(FillRow.client_order_id.in_(client_order_ids)))
+    found: list[BookedFill] = []
+    for start in range(0, len(client_order_ids), _NAMES_IN_A_QUERY):
+        names = client_order_ids[start : start + _NAMES_IN_A_QUERY]
+        found += _read(connection, _FILLS.where(FillRow.client_order_id.in_(names)))
+    return sorted(found, key=lambda fill: (fill.traded_at, fill.symbol, fill.trade_id))
 
 
 def funding(connection: Connection, since_ms: int = 0) -> list[BookedFunding]:
