@@ -29,7 +29,7 @@ from src.domain.messages import (
     SnapshotTaken,
     TakeSnapshot,
 )
-from src.domain.positions import AccountSummary, PositionReport, Snapshot
+from src.domain.positions import AccountSummary, Position, PositionReport, Snapshot
 
 log = logging.getLogger("hunter.account")
 
@@ -195,6 +195,11 @@ class AccountDesk:
             self._orders.doubt(order)
         for holding, report in found.corrections:
             self._correct(report, holding.position.quantity, is_first=is_first)
+        for holding in found.vanished:
+            holding.position, holding.touched_at = Position(*holding.slot), now_ms
+            symbol, side = holding.slot
+            self._desk.alert(f"position of {symbol} {side} is gone: the account's position mode has changed", symbol)
+            touched.add(holding.slot)
         for report in found.reports:
             self._take_report(report, snapshot, now_ms)
             touched.add((report.symbol, report.position_side))

@@ -10,6 +10,7 @@ from src.core.standing import Standing
 from src.database.repositories import Store
 from src.domain.clock import Clock
 from src.domain.enums import OrderRole, OrderStatus
+from src.domain.errors import InvariantError
 from src.domain.instrument import Instrument
 from src.domain.market import MarkPrice, Quote
 from src.domain.messages import CancelOrder, Command, FetchQuote, SubmitOrder
@@ -82,7 +83,7 @@ class Desk:
         """The next id of an entry's protective or closing orders; never one that was used."""
         entry = ClientOrderId.parse(entry_id)
         if entry is None:
-            raise ValueError(f"{entry_id} is no entry of ours")
+            raise InvariantError(f"{entry_id} is no entry of ours")
         number = self._numbers.get(entry.entry, 0) + 1
         while self.store.load_order(name := str(ClientOrderId(entry.entry, role, number))) is not None:
             number += 1  # given out by an earlier run

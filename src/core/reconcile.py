@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from src.core.books import Holding, Slot
+from src.domain.enums import PositionSide
 from src.domain.orders import Order, OrderUpdate
 from src.domain.positions import PositionReport, Snapshot
 
@@ -23,6 +24,8 @@ class Reconciliation:
     """Positions to take over: every slot that no later news of ours has touched."""
     corrections: tuple[tuple[Holding, PositionReport], ...]
     """Those of them that differ from what we held."""
+    vanished: tuple[Holding, ...]
+    """Positions in slots that the account, in the other position mode now, cannot have."""
     gone_foreign: tuple[int, ...]
     """Exchange ids of others' orders that are no longer open."""
     is_early: bool
@@ -47,6 +50,7 @@ def reconcile(
         corrections=tuple(
             (holdings[report.symbol, report.position_side], report) for report in reports if _differs(report, holdings)
         ),
+        vanished=tuple(holding for holding in holdings.values() if _is_vanished(holding, snapshot)),
         gone_foreign=tuple(order_id for order_id in foreign if order_id not in shown_ids),
         is_early=any(report not in reports for report in different),
     )
@@ -66,6 +70,11 @@ def _is_newer(report: PositionReport, holdings: dict[Slot, Holding], snapshot: S
         return holding.touched_at < snapshot.asked_at
     is_outdated = 0 < report.updated_at < holding.filled_at
     return not is_outdated and holding.touched_at + GRACE_MS <= snapshot.asked_at
+
+
+def _is_vanished(holding: Holding, snapshot: Snapshot) -> bool:
+    is_possible = snapshot.hedge_mode is (holding.position.position_side is not PositionSide.BOTH)
+    return holding.position.is_open and not is_possible and holding.touched_at + GRACE_MS <= snapshot.asked_at
 
 
 def _differs(report: PositionReport, holdings: dict[Slot, Holding]) -> bool:

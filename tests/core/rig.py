@@ -24,6 +24,8 @@ from src.domain.messages import (
     Command,
     Due,
     Duty,
+    OperatorAction,
+    OperatorCommand,
     OrderRefused,
     OrderUnresolved,
     PositionChange,
@@ -62,7 +64,7 @@ class Rig:
         self.settings = settings or some_settings()
         self.engine: Engine = open_ledger(path, NOW).engine
         self.vitals = Vitals(weight_limit=2400)
-        self._draws = 0
+        self._draws = self._commands = 0
         self._orders_named = 1000
         self.trade_id = 0
         self.sent: list[Command] = []
@@ -143,6 +145,14 @@ class Rig:
 
     def refuse(self, request: OrderRequest, code: int | None = -1111) -> list[Command]:
         return self.feed(OrderRefused(request.symbol, request.client_order_id, code, "refused", self.now))
+
+    def command(self, action: OperatorAction, **details: Any) -> list[Command]:
+        """What a person asks for at the dashboard."""
+        self._commands += 1
+        return self.feed(OperatorCommand(NOW + self._commands, action, self.now, **details))
+
+    def close_position(self) -> list[Command]:
+        return self.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT")
 
     def lose(self, request: OrderRequest) -> list[Command]:
         """The answer to a submit is lost."""
@@ -254,7 +264,8 @@ class Rig:
         """The process dies, and another takes up its database."""
         self.engine.dispose()
         again = Rig(self.path, self.settings, self.clock)
-        again.trade_id, again._orders_named, again._draws = self.trade_id, self._orders_named + 100, self._draws + 7
+        again.trade_id, again._orders_named = self.trade_id, self._orders_named
+        again._draws, again._commands = self._draws, self._commands
         return again
 
     def close(self) -> None:

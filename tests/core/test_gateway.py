@@ -118,10 +118,12 @@ def worked(gateway: Gateway, exchange: Scripted, commands: Sequence[Command]) ->
     """What the exchange was asked once every lane has served what was queued."""
     gateway.submit(commands)
     done = threading.Event()
-    threads = [
-        threading.Thread(target=gateway.work, args=(lane, lambda: len(exchange.asked) == len(commands) and done.set()))
-        for lane in range(gateway.lanes)
-    ]
+
+    def beat() -> None:
+        if len(exchange.asked) == len(commands):
+            done.set()
+
+    threads = [threading.Thread(target=gateway.work, args=(lane, beat)) for lane in range(gateway.lanes)]
     for thread in threads:
         thread.start()
     assert done.wait(10)
