@@ -1,0 +1,52 @@
+import threading
+from collections.abc import Callable
+
+from src.core.worker import Worker
+from src.domain.clock import ManualClock
+
+DEADLINE_SECONDS = 5.0
+
+
+def test_a_worker_runs_until_its_body_returns() -> None:
+    clock, done = ManualClock(), threading.Event()
+    worker = Worker("streamer", lambda _: done.set(), clock)
+    worker.start()
+    assert worker.join(DEADLINE_SECONDS)
+    assert done.is_set()
+    assert (worker.is_alive, worker.failure) == (False, None)
+
+
+def test_an_exception_that_escapes_is_kept() -> None:
+    def body(_: Callable[[], None]) -> None:
+        raise RuntimeError("gone")
+
+    worker = Worker("trader", body, ManualClock())
+    worker.start()
+    assert worker.join(DEADLINE_SECONDS)
+    assert str(worker.failure) == "gone"
+
+
+def test_a_worker_that_gives_no_sign_of_life_is_seen() -> None:
+    clock, may_beat, has_beaten, may_end = ManualClock(), threading.Event(), threading.Event(), threading.Event()
+
+    def body(beat: Callable[[], None]) -> None:
+        may_beat.wait(DEADLINE_SECONDS)
+        beat()
+        has_beaten.set()
+        may_end.wait(DEADLINE_SECONDS)
+
+    worker = Worker("gateway-0", body, clock)
+    worker.start()
+    clock.advance(16_000)
+    assert worker.silent_ms == 16_000
+    assert worker.is_alive
+    assert not worker.join(0)
+    may_beat.set()
+    assert has_beaten.wait(DEADLINE_SECONDS)
+    assert worker.silent_ms == 0
+    may_end.set()
+    assert worker.join(DEADLINE_SECONDS)
+
+
+def test_a_worker_never_started_has_ended() -> None:
+    assert Worker("listen key", lambda _: None, ManualClock()).join(0)
