@@ -1,0 +1,36 @@
+"""Rooms of their own for processes."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.sandbox.script import Script
+from src.sandbox.server import SandboxServer
+from tests.system.rig import BotProcess
+
+Start = Callable[[Script, dict[str, Any]], tuple[SandboxServer, BotProcess]]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts a sandbox with a market and a bot on it; both are ended with the test."""
+    servers: list[SandboxServer] = []
+    bots: list[BotProcess] = []
+
+    def begin(script: Script, settings: dict[str, Any]) -> tuple[SandboxServer, BotProcess]:
+        server = SandboxServer(tmp_path, script)
+        server.start()
+        servers.append(server)
+        bot = BotProcess(tmp_path, settings)
+        bots.append(bot)
+        bot.start()
+        bot.wait_until_trading()
+        return server, bot
+
+    yield begin
+    for bot in bots:
+        bot.kill()
+    for server in servers:
+        server.stop()

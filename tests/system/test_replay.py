@@ -1,0 +1,82 @@
+"""Recorded liquidations through the real protocol: everything stored, everything decided, both books equal."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from src.sandbox.options import replay_script
+from src.sandbox.server import SandboxServer
+from tests.system.conftest import Start
+from tests.system.rig import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
+
+RECORDINGS = Path(__file__).parents[3] / "shared/data/liquidations"
+pytestmark = [pytest.mark.slow, pytest.mark.recovery]
+
+_HEADER = "ts_ms,symbol,side,order_type,tif,orig_qty,price,avg_price,status,last_qty,filled_qty"
+
+
+def a_recording(folder: Path) -> Path:
+    """Ten minutes: BTC falls and is forced to sell, turns, and a symbol in Chinese is liquidated too."""
+    rows = [_HEADER]
+    for step in range(120):
+        price = 60_000 - abs(60 - step) * 8 if step % 2 else 60_000 - step * 6
+        rows.append(f"{1_700_000_000_000 + step * 5_000},BTCUSDT,{'SELL' if step < 60 else 'BUY'},LIMIT,IOC,"
+                    f"0.4,{price * 0.99:.1f},{price:.1f},FILLED,0.4,0.4")  # fmt: skip
+        rows.append(
+            f"{1_700_000_000_500 + step * 5_000},币安人生USDT,BUY,LIMIT,IOC,900,0.31,0.3{step % 7},FILLED,900,900"
+        )
+    file = folder / "recording.csv"
+    file.write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return file
+
+
+def play_to_the_end(server: SandboxServer, bot: BotProcess, seconds: float) -> None:
+    wait_until(lambda: server.exchange.progress is not None, 20, "the replay's start")
+    progress = server.exchange.progress
+    assert progress is not None
+    wait_until(lambda: progress.is_finished, seconds, "the replay's end")
+    wait_until(lambda: bot.books().liquidations >= progress.pushed, 20, "the last liquidation stored")
+
+
+def assert_equal_books(server: SandboxServer, bot: BotProcess) -> None:
+    """To the last digit, once what is under way has arrived."""
+
+    def agree() -> bool:
+        books = bot.books()
+        return books.net == sandbox_net(server) and books.positions == sandbox_positions(server)
+
+    wait_until(agree, 45, f"{bot.books()} against {sandbox_net(server)} {sandbox_positions(server)}")
+    assert max(server.exchange.account.records.times_received().values(), default=1) == 1
+
+
+def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path) -> None:
+    script = replay_script(a_recording(tmp_path), speed=Decimal(15), awaits_listener=True)
+    server, bot = start(script, demo_settings())
+    play_to_the_end(server, bot, 120)
+    progress, books = server.exchange.progress, bot.books()
+    assert progress is not None
+    assert progress.played == progress.rows == 240
+    assert books.liquidations == progress.pushed == progress.rows - progress.suppressed
+    assert books.undecided == 0
+    assert bot.orders("ENTRY")
+    assert_equal_books(server, bot)
+    assert bot.stop() == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "speed"),
+    [("binance_usdm_all_2025-12-27", 150), ("binance_usdm_BTCUSDT_2024-12-04_05", 700)],
+)
+def test_real_recordings_are_played_completely(start: Start, name: str, speed: int) -> None:
+    file = RECORDINGS / f"{name}.csv.gz"
+    if not file.exists():
+        pytest.skip(f"the recording {file.name} lies beside the project, not in it")
+    server, bot = start(replay_script(file, speed=Decimal(speed), awaits_listener=True), demo_settings())
+    play_to_the_end(server, bot, 400)
+    progress, books = server.exchange.progress, bot.books()
+    assert progress is not None
+    assert progress.played == progress.rows
+    assert books.liquidations == progress.pushed == progress.rows - progress.suppressed
+    assert books.undecided == 0
+    assert_equal_books(server, bot)
