@@ -172,15 +172,10 @@ class AccountDesk:
         account = self._desk.account
         if account is None:
             return None
-        return account.wallet_balance + min(self._unrealized_pnl(), Decimal(0)) - bound_margin
-
-    def _unrealized_pnl(self) -> Decimal:
-        positions = [holding.position for holding in self._desk.books.open_holdings()]
-        marked = ((position, self._desk.mark_price(position.symbol)) for position in positions)
-        return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), Decimal(0))
+        return account.wallet_balance + min(self._desk.unrealized_pnl(), Decimal(0)) - bound_margin
 
     def _take_account(self, summary: AccountSummary, at: int) -> None:
-        self._desk.account, self._desk.account_as_of = summary, at
+        self._desk.account = summary
         self._desk.store.save_account(summary, at)
 
     def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> set[Slot]:

@@ -39,7 +39,6 @@ class Desk:
     quotes: dict[str, Quote] = field(default_factory=dict)
     marks: dict[str, MarkPrice] = field(default_factory=dict)
     account: AccountSummary | None = None
-    account_as_of: int = 0
     outbox: list[Command] = field(default_factory=list)
     """Commands of the open transaction: they leave after its commit."""
     unwanted: set[str] = field(default_factory=set)
@@ -75,6 +74,12 @@ class Desk:
         if now_ms - self._quotes_asked_at.get(symbol, -QUOTE_EVERY_MS) >= QUOTE_EVERY_MS:
             self._quotes_asked_at[symbol] = now_ms
             self.send(FetchQuote(symbol))
+
+    def unrealized_pnl(self) -> Decimal:
+        """Of all open positions at this moment's marks, in the quote asset."""
+        positions = [holding.position for holding in self.books.open_holdings()]
+        marked = ((position, self.mark_price(position.symbol)) for position in positions)
+        return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), Decimal(0))
 
     def new_entry_id(self) -> str:
         return str(ClientOrderId(new_entry_token(self.clock.now_ms(), self.draw), OrderRole.ENTRY))

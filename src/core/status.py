@@ -1,7 +1,7 @@
 """What the bot writes of itself, so that the dashboard can tell it: positions, exposure, connections, standing."""
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 
 from src.core.books import Holding
@@ -11,7 +11,7 @@ from src.core.protection import ProtectionPlan, is_confirmed
 from src.core.stream_watch import StreamWatch
 from src.core.vitals import Vitals
 from src.domain.enums import OrderRole
-from src.domain.positions import PositionRecord, Protection
+from src.domain.positions import AccountSummary, PositionRecord, Protection
 
 ZERO = Decimal(0)
 
@@ -57,7 +57,7 @@ class StatusDesk:
         store.set_state("exposure", self._exposure())
         store.set_state("foreign_orders", {"items": self._foreign_orders()})
         if self._desk.account is not None:
-            store.set_state("account", {**asdict(self._desk.account), "at": self._desk.account_as_of})
+            store.set_state("account", {**asdict(self._at_the_marks(self._desk.account)), "at": now_ms})
         for holding in self._desk.books.open_holdings():
             self.save(holding)
         self.tell_standing()
@@ -103,6 +103,17 @@ class StatusDesk:
             is_asked = any(order.role is OrderRole.STOP_LOSS for order in orders)
             state = Protection.PENDING if is_asked else Protection.MISSING
         return ProtectionPlan(state, stop_loss_price=stop, take_profit_price=standing.get(OrderRole.TAKE_PROFIT))
+
+    def _at_the_marks(self, account: AccountSummary) -> AccountSummary:
+        """The wallet as last told, and what open positions make of it now: a snapshot knows that only every 30 s."""
+        unrealized_pnl = self._desk.unrealized_pnl()
+        return replace(
+            account,
+            unrealized_pnl=unrealized_pnl,
+            margin_balance=account.wallet_balance + unrealized_pnl,
+            available_balance=account.wallet_balance + min(unrealized_pnl, ZERO) - self._entries.total_margin(),
+            initial_margin=sum((each.margin for each in self._desk.books.open_holdings()), ZERO),
+        )
 
     def _exposure(self) -> dict[str, object]:
         holdings = self._desk.books.open_holdings()

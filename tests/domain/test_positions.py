@@ -8,12 +8,13 @@ from src.domain.positions import Income, Position
 from tests.builders import NOW, a_position, a_report
 
 D = Decimal
+ZERO = D(0)
 EMPTY = Position("BTCUSDT", PositionSide.BOTH)
 
 
 def test_an_entry_opens_at_its_price() -> None:
     position, realized = EMPTY.after(Side.SELL, D(2), D(100))
-    assert (position.quantity, position.entry_price, realized) == (D(-2), D(100), 0)
+    assert (position.quantity, position.entry_price, realized) == (D(-2), D(100), ZERO)
     assert position.side is Side.SELL
     assert position.is_open
 
@@ -21,7 +22,7 @@ def test_an_entry_opens_at_its_price() -> None:
 def test_more_of_the_same_averages_the_entry() -> None:
     position, _ = EMPTY.after(Side.BUY, D(1), D(100))
     position, realized = position.after(Side.BUY, D(3), D(200))
-    assert (position.quantity, position.entry_price, realized) == (D(4), D(175), 0)
+    assert (position.quantity, position.entry_price, realized) == (D(4), D(175), ZERO)
 
 
 def test_a_part_closed_realises_its_part_and_keeps_the_entry() -> None:
@@ -31,7 +32,7 @@ def test_a_part_closed_realises_its_part_and_keeps_the_entry() -> None:
 
 def test_a_short_gains_when_the_price_falls() -> None:
     position, realized = a_position(-2, 100).after(Side.BUY, D(2), D(90))
-    assert (position.quantity, position.entry_price, realized) == (0, 0, D(20))
+    assert (position.quantity, position.entry_price, realized) == (ZERO, ZERO, D(20))
 
 
 def test_past_flat_the_rest_opens_at_the_price_of_the_trade() -> None:
