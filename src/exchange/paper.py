@@ -40,7 +40,6 @@ from src.exchange.port import Post
 PAPER_CAPITAL = Decimal(10_000)
 """USDT the paper account starts with."""
 
-_NO_SUCH_ORDER = -2013
 _ALREADY_SO = frozenset({-4046, -4059, -4171})
 
 
@@ -111,9 +110,7 @@ class PaperExchange:
     def _query(self, symbol: str, client_order_id: str, now_ms: int) -> OrderUpdate | OrderNotFound:
         try:
             return self._engine.order(symbol, client_order_id=client_order_id)
-        except Rejected as error:
-            if error.code != _NO_SUCH_ORDER:
-                raise
+        except Rejected:  # an engine refuses a query for one reason only
             return OrderNotFound(symbol, client_order_id, now_ms)
 
     def _set(self, command: AccountCommand, now_ms: int) -> AccountSet:
