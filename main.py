@@ -20,6 +20,7 @@ from src.core.inbox import Inbox
 from src.core.operator_inbox import OperatorInbox
 from src.core.order_cleanup import OrderCleanup
 from src.core.standing import Obstacle
+from src.core.start_up import InstrumentsQuest, claim_network
 from src.core.status import Identity
 from src.core.streamer import LiquidationStreamer
 from src.core.trader import Trader
@@ -30,7 +31,7 @@ from src.database.control import CommandReader
 from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, open_ledger
 from src.database.repositories import Store
 from src.domain.clock import Clock, SystemClock
-from src.domain.errors import ConfigError, ExchangeError, ProtocolError
+from src.domain.errors import ConfigError
 from src.domain.instrument import Instrument
 from src.domain.market import MarkPrice, Quote
 from src.domain.messages import Due, Duty, Event
@@ -52,7 +53,6 @@ log = logging.getLogger("hunter.main")
 EXIT_CONFIG, EXIT_LOCKED, EXIT_CRASH = 2, 3, 1
 STUCK_MS = 15_000
 _WEIGHT_LIMIT = 2400
-_LONGEST_RETRY_SECONDS = 30
 _STOP_ENTRIES_SECONDS = 1.5
 _JOIN_SECONDS = 1.0
 
@@ -86,12 +86,13 @@ class Bot:
     def run(self, moved_aside: str | None) -> int:
         """Until a stop is asked for (0) or a part has died (1)."""
         identity = self._identity()
-        with self._store.transaction():
-            was_clean = self._store.begin_run(VERSION, os.getpid())
-            self._claim_network(identity.network)
-        instruments = self._wait_for_instruments()
+        claim_network(self._store, identity.network, self._around.environment.database)
+        quest = InstrumentsQuest(AsterMarket(self._client), self._store, self._clock, identity)
+        instruments = quest.wait(self._around.stop)
         if instruments is None:
             return 0
+        with self._store.transaction():
+            was_clean = self._store.begin_run(VERSION, os.getpid())
         trader = self._compose(instruments, identity)
         if moved_aside:
             self._tell(f"the database was damaged and lies now at {moved_aside}; a new one was started")
@@ -180,40 +181,6 @@ class Bot:
             with self._store.transaction():
                 self._store.end_run()
             log.info("stopped")
-
-    def _wait_for_instruments(self) -> dict[str, Instrument] | None:
-        """The exchange's rules; nothing can be decided without them. None where a stop came first."""
-        market, wait = AsterMarket(self._client), 1.0
-        while not self._around.stop.is_set():
-            try:
-                instruments = market.instruments()
-            except (ExchangeError, ProtocolError) as error:
-                log.error("the exchange does not answer (%s): trying again in %.0f s", error, wait)
-                self._tell_waiting(f"the exchange does not answer: {error}")
-                self._around.stop.wait(wait)
-                wait = min(wait * 2, _LONGEST_RETRY_SECONDS)
-            else:
-                with self._store.transaction():
-                    self._store.save_instruments(list(instruments.values()))
-                return instruments
-        return None
-
-    def _tell_waiting(self, reason: str) -> None:
-        identity = self._identity()
-        with self._store.transaction():
-            heartbeat = {"heartbeat_at": self._clock.now_ms(), "started_at": identity.started_at}
-            self._store.set_state("bot", {**heartbeat, "pid": identity.pid, "version": VERSION})
-            self._store.set_state("trading", {"state": "REDUCE_ONLY", "reason": reason})
-
-    def _claim_network(self, network: str) -> None:
-        """A database belongs to one exchange for ever: address, keys and data are one unit (I36)."""
-        known = self._store.get_state("network")
-        if known is not None and known["name"] != network:
-            raise ConfigError(
-                f"the database {self._around.environment.database} holds the trades of {known['name']}, and this "
-                f"home is set to {network}: give each its own database (globals.db_path or DB_PATH)"
-            )
-        self._store.set_state("network", {"name": network})
 
     def _identity(self) -> Identity:
         is_simulated = self._around.settings.globals_.simulate_only
