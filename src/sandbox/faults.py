@@ -19,6 +19,10 @@ class FaultKind(StrEnum):
     """Answer 429 with ``Retry-After: value`` seconds, without executing."""
     BANNED = "banned"
     """Answer 418 likewise."""
+    GARBLED = "garbled"
+    """Execute, then answer what nobody can read: ``GARBLED_ANSWERS[value]``."""
+    REFUSED = "refused"
+    """Refuse with the code ``-value`` without executing."""
     BAD_TIMESTAMP = "bad_timestamp"
     """Refuse with -1021."""
     STOP_REFUSED = "stop_refused"
@@ -39,13 +43,26 @@ class FaultKind(StrEnum):
 
 FOREVER = 10**9
 
+GARBLED_ANSWERS = (
+    (403, "<html><body><h1>403 Forbidden</h1></body></html>"),
+    (502, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
+    (200, ""),
+    (200, '{"orderId": 12'),
+    (200, "[]"),
+    (200, "{}"),
+)
+"""What firewalls, proxies and broken back ends put in place of an answer: status and body."""
+
 
 @dataclass(slots=True)
 class Fault:
     kind: FaultKind
     times: int = 1
     path: str = ""
-    """Applies where the request's path, or the stream's name, contains this; a user stream is called ``user``."""
+    """Applies where the request's path, or the stream's name, contains this; a user stream is called ``user``.
+
+    The path of a request that names an order by client id is followed by a space and that id.
+    """
     method: str = ""
     value: int = 0
 

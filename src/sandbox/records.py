@@ -19,6 +19,11 @@ class Received:
 class Records:
     def __init__(self) -> None:
         self.received: list[Received] = []
+        self.arrived: Counter[str] = Counter()
+        """How often each client order id was on a request to place an order, even one a fault kept from us."""
+
+    def arrive(self, client_order_id: str) -> None:
+        self.arrived[client_order_id] += 1
 
     def receive(self, request: OrderRequest, at: int, code: int | None = None) -> None:
         self.received.append(Received(request, at, code))

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
+from urllib.parse import parse_qs
 from wsgiref.types import StartResponse, WSGIEnvironment
 
 from flask import Flask, Response, request
@@ -11,7 +12,7 @@ from flask import Flask, Response, request
 from src.domain.errors import AuthError, RateLimited, Rejected
 from src.exchange.wire import Refusal, render_refusal
 from src.sandbox.exchange import SandboxExchange
-from src.sandbox.faults import Fault, FaultKind
+from src.sandbox.faults import GARBLED_ANSWERS, Fault, FaultKind
 from src.sandbox.rest.account_routes import ACCOUNT_ROUTES
 from src.sandbox.rest.control import control_routes
 from src.sandbox.rest.market_routes import MARKET_ROUTES
@@ -63,11 +64,15 @@ def dropping(app: "WSGIApplication") -> "WSGIApplication":
 
 def _view(exchange: SandboxExchange, route: Route, path: str) -> Callable[[], Response]:
     def serve() -> Response:
-        delay = exchange.faults.take(FaultKind.DELAY, route.method, path)
+        client_order_id = _named_order()
+        subject = f"{path} {client_order_id}" if client_order_id else path
+        delay = exchange.faults.take(FaultKind.DELAY, route.method, subject)
         if delay:
             exchange.wait(delay.value)
         with exchange.lock:
-            response = _answer(exchange, route, path)
+            if route.method == "POST" and client_order_id:
+                exchange.account.records.arrive(client_order_id)
+            response = _answer(exchange, route, subject)
             response.headers["X-MBX-USED-WEIGHT-1M"] = str(exchange.limits.used_weight)
             if route.orders:
                 response.headers["X-MBX-ORDER-COUNT-1M"] = str(exchange.limits.orders)
@@ -76,13 +81,13 @@ def _view(exchange: SandboxExchange, route: Route, path: str) -> Callable[[], Re
     return serve
 
 
-def _answer(exchange: SandboxExchange, route: Route, path: str) -> Response:
+def _answer(exchange: SandboxExchange, route: Route, subject: str) -> Response:
     try:
-        _strike_before(exchange, route, path)
+        _strike_before(exchange, route, subject)
         parameters = Parameters.parse(request.query_string.decode(errors="replace"), _body())
         exchange.limits.spend(route.weigh(parameters), exchange.now_ms())
         _admit(exchange, route, parameters)
-        return _strike_after(exchange, route, path, _reply(route.action(exchange, parameters)))
+        return _strike_after(exchange, route, subject, _reply(route.action(exchange, parameters)))
     except _Struck as struck:
         return struck.response
     except RateLimited as limited:
@@ -103,6 +108,12 @@ def _admit(exchange: SandboxExchange, route: Route, parameters: Parameters) -> N
             raise Rejected(_TOO_MANY_ORDERS, f"Too many new orders; current limit is {limit} orders per MINUTE.")
 
 
+def _named_order() -> str:
+    """The client id of the one order a request is about; empty where it names none."""
+    told = parse_qs(f"{request.query_string.decode(errors='replace')}&{_body()}")
+    return next((told[name][0] for name in ("newClientOrderId", "origClientOrderId") if name in told), "")
+
+
 def _body() -> str:
     """Parameters may also come in the body (General Information on Endpoints); a JSON body holds none."""
     return "" if request.is_json else request.get_data().decode(errors="replace")
@@ -116,9 +127,9 @@ class _Struck(Exception):
         self.response = response
 
 
-def _strike_before(exchange: SandboxExchange, route: Route, path: str) -> None:
+def _strike_before(exchange: SandboxExchange, route: Route, subject: str) -> None:
     def struck(kind: FaultKind) -> Fault | None:
-        return exchange.faults.take(kind, route.method, path)
+        return exchange.faults.take(kind, route.method, subject)
 
     for kind in (FaultKind.RATE_LIMITED, FaultKind.BANNED):
         if fault := struck(kind):
@@ -128,12 +139,17 @@ def _strike_before(exchange: SandboxExchange, route: Route, path: str) -> None:
         raise _Struck(_reply(render_refusal(_LOST), 503))
     if struck(FaultKind.BAD_TIMESTAMP):
         raise AuthError(_BAD_TIMESTAMP, "Timestamp for this request is outside of the recvWindow.")
+    if fault := struck(FaultKind.REFUSED):
+        raise Rejected(-fault.value, "Refused by a fault.")
 
 
-def _strike_after(exchange: SandboxExchange, route: Route, path: str, response: Response) -> Response:
-    if exchange.faults.take(FaultKind.UNKNOWN_OUTCOME, route.method, path):
+def _strike_after(exchange: SandboxExchange, route: Route, subject: str, response: Response) -> Response:
+    if exchange.faults.take(FaultKind.UNKNOWN_OUTCOME, route.method, subject):
         return _reply(render_refusal(_LOST), 503)
-    if exchange.faults.take(FaultKind.DROPPED_REPLY, route.method, path):
+    if fault := exchange.faults.take(FaultKind.GARBLED, route.method, subject):
+        status, body = GARBLED_ANSWERS[fault.value]
+        return Response(body, status, content_type="text/html" if body.startswith("<") else "application/json")
+    if exchange.faults.take(FaultKind.DROPPED_REPLY, route.method, subject):
         request.environ[_DROPPED] = True
     return response
 

@@ -1,0 +1,33 @@
+"""A bot on a sandbox, ended with its test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.faults.rig import Rig
+
+MakeRig = Callable[..., Rig]
+
+
+@pytest.fixture
+def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
+    """Makes rigs with settings of their own; the bot is not started yet."""
+    rigs: list[Rig] = []
+
+    def make(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> Rig:
+        home = tmp_path / str(len(rigs))
+        home.mkdir()
+        rigs.append(Rig(home, global_changes, **symbol_changes))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.close()
+
+
+@pytest.fixture
+def rig(make_rig: MakeRig) -> Rig:
+    """A bot that trades in one-way mode, where an exit too many would flip the position."""
+    return make_rig().start()

@@ -1,0 +1,298 @@
+"""A whole bot in this process against a sandbox over real sockets; every claim is made on the sandbox's own books."""
+
+import json
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from main import Bot, Surroundings
+from src.database.db import open_reader, reading
+from src.database.ledger import open_ledger
+from src.domain.clock import SystemClock
+from src.domain.enums import Network, OrderRole, OrderType, PositionSide, Side, TimeInForce
+from src.domain.instrument import Price, Quantity
+from src.domain.orders import ClientOrderId, Fill, OrderRequest, OrderUpdate
+from src.sandbox.faults import Fault, FaultKind
+from src.sandbox.server import SandboxServer
+from src.utils.config import parse_settings
+from src.utils.environment import Credentials, Environment
+from tests.builders import settings_document
+
+D = Decimal
+SYMBOL = "BTCUSDT"
+ORDER = "/fapi/v1/order"
+BOOKED_WITHIN_SECONDS = 15
+_TRADING_WITHIN_SECONDS = 15
+_STOPPED_WITHIN_SECONDS = 10
+_LOOK_EVERY_SECONDS = 0.01
+
+
+def wait_until(claim: Callable[[], object], seconds: float, what: str = "") -> None:
+    """Look again and again until it holds; AssertionError where it does not in time."""
+    deadline = time.monotonic() + seconds
+    while not claim():
+        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
+        time.sleep(_LOOK_EVERY_SECONDS)
+
+
+def letter(role: OrderRole) -> str:
+    """What a fault's ``path`` must contain to strike orders of this role alone."""
+    return f"-{role.letter}"
+
+
+class Rig:
+    """One sandbox, one bot on it (several lives of one), and what both have written."""
+
+    def __init__(self, home: Path, global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> None:
+        document = settings_document(**symbol_changes)
+        document["globals"].update(
+            {"hedge_mode": False, "cooldown_sec": 0, "order_cleanup_interval_seconds": 1, **(global_changes or {})}
+        )
+        (home / "settings.json").write_text(json.dumps(document), encoding="utf-8")
+        self.home = home
+        self.settings = parse_settings(document)
+        self.server = SandboxServer()
+        self.server.start()
+        self.exchange = self.server.exchange
+        self.code: int | None = None
+        """How the bot's last life ended; None while it lives."""
+        self._stop = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._reader: Engine | None = None
+
+    # The bot's life
+
+    def start(self) -> "Rig":
+        """Start the bot and wait until it trades."""
+        self.launch()
+        wait_until(lambda: self.trading()[0] == "ACTIVE", _TRADING_WITHIN_SECONDS, "the bot trades")
+        return self
+
+    def launch(self, *, protect_only: bool = False) -> None:
+        """Start the bot, and wait for nothing."""
+        clock, self._stop, self.code = SystemClock(), threading.Event(), None
+        ledger = open_ledger(self._environment.database, clock.now_ms())
+        around = Surroundings(self._environment, self.settings, clock, self._stop, protect_only)
+        self.bot = Bot(around, ledger)
+        self._thread = threading.Thread(target=self._run, args=[self.bot, ledger.engine], name="bot", daemon=True)
+        self._thread.start()
+
+    def _run(self, bot: Bot, engine: Engine) -> None:
+        try:
+            self.code = bot.run(None)
+        finally:
+            engine.dispose()
+
+    def stop(self) -> int | None:
+        """Ask for a clean end; the exit code."""
+        self._stop.set()
+        if self._thread is not None:
+            self._thread.join(_STOPPED_WITHIN_SECONDS)
+            assert not self._thread.is_alive(), "the bot does not end"
+        return self.code
+
+    def close(self) -> None:
+        """End everything, whatever has happened."""
+        try:
+            self.stop()
+        finally:
+            self.server.stop()
+            if self._reader is not None:
+                self._reader.dispose()
+
+    @property
+    def _environment(self) -> Environment:
+        keys = Credentials(self.server.api_key, self.server.api_secret)
+        urls = self.server.base_url, self.server.ws_url
+        return Environment(self.home, Network.SANDBOX, *urls, "127.0.0.1", 0, keys, self.home / "bot.db")
+
+    # What goes wrong
+
+    def inject(self, kind: FaultKind, role: OrderRole | None = None, **details: Any) -> None:
+        """A fault at the sandbox's edge; with a role, on the placing of such orders alone."""
+        if role is not None:
+            details = {"path": letter(role), "method": "POST", **details}
+        self.exchange.inject(Fault(kind, **details))
+
+    # What the market does
+
+    def hunt(self) -> str:
+        """Longs are liquidated until an entry has reached the exchange; its client order id."""
+        before = set(self.arrived(OrderRole.ENTRY))
+        deadline = time.monotonic() + 5
+        while not (new := set(self.arrived(OrderRole.ENTRY)) - before):
+            assert time.monotonic() < deadline, f"no entry: {self.trading()} {self.verdicts()[-3:]}"
+            self.move(self.middle)
+            time.sleep(0.05)  # the quote shall be there before its liquidation
+            self.liquidate()
+            with suppress(AssertionError):
+                wait_until(lambda: set(self.arrived(OrderRole.ENTRY)) - before, 0.5)
+        return new.pop()
+
+    def liquidate(self) -> None:
+        self.exchange.liquidate(SYMBOL, Side.SELL, D("1.5"))
+
+    def move(self, price: Decimal) -> None:
+        """The book is around this price."""
+        self.exchange.move(SYMBOL, price)
+
+    def shift(self, pct: str) -> None:
+        """Book and mark are so many per cent higher."""
+        price = (self.middle * (1 + D(pct) / 100)).quantize(D(1))
+        self.exchange.set_mark(SYMBOL, price)
+        self.move(price)
+
+    @property
+    def middle(self) -> Decimal:
+        with self.exchange.lock:
+            return self.exchange.market[SYMBOL].quote.middle.quantize(D(1))
+
+    def fill(self) -> None:
+        """The market falls a little: resting entries fill."""
+        self.shift("-0.1")
+
+    def open_position(self) -> str:
+        """An entry that filled whole, its stop loss and its take profit at rest; the entry's id."""
+        entry = self.hunt()
+        self.fill()
+        self.wait_protected()
+        return entry
+
+    def wait_protected(self, seconds: float = 5) -> None:
+        wait_until(lambda: self.position and len(self.orders(OrderRole.STOP_LOSS)) == 1, seconds, "a stop loss")
+        wait_until(lambda: self.orders(OrderRole.TAKE_PROFIT), seconds, "a take profit")
+
+    # By hand, as on the exchange's web page
+
+    def by_hand(self, request: OrderRequest) -> OrderUpdate:
+        with self.exchange.lock:
+            return self.exchange.account.submit(request)
+
+    def cancel_by_hand(self, client_order_id: str) -> None:
+        with self.exchange.lock:
+            self.exchange.account.cancel(SYMBOL, None, client_order_id)
+
+    def request_of(self, client_order_id: str) -> OrderRequest:
+        """An entry as the bot asked for it, from its own journal: for an exchange that acts late."""
+        [row] = self.rows("SELECT * FROM trades WHERE client_order_id = :name", name=client_order_id)
+        return OrderRequest(
+            client_order_id=client_order_id,
+            symbol=row["symbol"],
+            side=Side(row["side"]),
+            position_side=PositionSide(row["position_side"]),
+            type=OrderType(row["order_type"]),
+            quantity=Quantity(D(row["quantity"])),
+            price=Price(D(row["price"])),
+            time_in_force=TimeInForce(row["time_in_force"]),
+        )
+
+    # The sandbox's books
+
+    def arrived(self, role: OrderRole | None = None) -> dict[str, int]:
+        """How often each order was asked for over the wire, whatever came of it."""
+        with self.exchange.lock:
+            told = dict(self.exchange.account.records.arrived)
+        return {name: times for name, times in told.items() if role in (None, _role(name))}
+
+    def orders(self, role: OrderRole | None = None) -> list[OrderUpdate]:
+        """Open orders of ours."""
+        with self.exchange.lock:
+            found = self.exchange.engine.open_orders(SYMBOL)
+        return [each for each in found if (own := _role(each.client_order_id)) is not None and role in (None, own)]
+
+    @property
+    def position(self) -> Decimal:
+        with self.exchange.lock:
+            return sum((each.quantity for each in self.exchange.account.open_positions()), D(0))
+
+    def longest_naked_ms(self) -> int:
+        """The longest a position has ever been without a stop that covers it."""
+        with self.exchange.lock:
+            return self.exchange.protection.longest_ms(self.exchange.now_ms())
+
+    def fills(self) -> list[Fill]:
+        with self.exchange.lock:
+            return self.exchange.engine.fills(SYMBOL)
+
+    def net(self) -> Decimal:
+        """What trading has done to the wallet."""
+        with self.exchange.lock:
+            incomes = self.exchange.engine.incomes()
+        return sum((income.amount for income in incomes if income.type != "TRANSFER"), D(0))
+
+    # The bot's books
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        """What another process would read."""
+        if self._reader is None:
+            self._reader = open_reader(self.home / "bot.db")
+        with reading(self._reader) as connection:
+            return list(connection.execute(text(query), values).mappings())
+
+    def state(self, key: str) -> dict[str, Any]:
+        found = self.rows("SELECT value FROM state WHERE key = :key", key=key)
+        value = found[0]["value"] if found else {}
+        return json.loads(value) if isinstance(value, str) else dict(value)
+
+    def trading(self) -> tuple[str, str]:
+        """Whether it may trade, and why not."""
+        told = self.state("trading")
+        return told.get("state", ""), told.get("reason") or ""
+
+    def status(self, client_order_id: str) -> str:
+        rows = self.rows("SELECT order_status FROM trades WHERE client_order_id = :name", name=client_order_id)
+        return str(rows[0]["order_status"]) if rows else ""
+
+    def alerts(self) -> list[str]:
+        rows = self.rows("SELECT payload FROM journal WHERE kind = 'alert' ORDER BY id")
+        return [json.loads(row["payload"])["message"] for row in rows]
+
+    def verdicts(self) -> list[str]:
+        return [row["reason"] for row in self.rows("SELECT reason FROM decisions ORDER BY liquidation_id")]
+
+    def booked_net(self) -> Decimal:
+        """Realised, less fees, plus funding, as the bot tells it."""
+        trades = self.rows("SELECT realized_pnl, commission FROM fills")
+        paid = self.rows("SELECT amount FROM funding")
+        profit = sum((D(row["realized_pnl"]) - D(row["commission"]) for row in trades), D(0))
+        return profit + sum((D(row["amount"]) for row in paid), D(0))
+
+    def booked_position(self) -> Decimal:
+        return sum((D(row["quantity"]) for row in self.rows("SELECT quantity FROM positions")), D(0))
+
+    # The claims that end every test
+
+    def check_books(self, naked_ms: int = 5_000, resent: int = 0) -> None:
+        """Sent once, never naked for longer, never flipped, and both ledgers equal.
+
+        ``resent``: orders that may have arrived twice, because the exchange refused their timestamp.
+        """
+        twice = {name: times for name, times in self.arrived().items() if times > 1}
+        assert len(twice) <= resent, twice
+        assert self.longest_naked_ms() <= naked_ms
+        assert not self._flips(), self.fills()
+        wait_until(lambda: self.booked_net() == self.net(), BOOKED_WITHIN_SECONDS, "equal ledgers")
+        wait_until(lambda: self.booked_position() == self.position, BOOKED_WITHIN_SECONDS, "equal positions")
+        assert self.code is None, "the bot has ended"
+
+    def _flips(self) -> list[Fill]:
+        """Fills that led from one side to the other."""
+        held: dict[PositionSide, Decimal] = {}
+        flips = []
+        for fill in self.fills():
+            before = held.get(fill.position_side, D(0))
+            after = held[fill.position_side] = before + fill.side.sign * fill.quantity
+            if before * after < 0:
+                flips.append(fill)
+        return flips
+
+
+def _role(client_order_id: str) -> OrderRole | None:
+    known = ClientOrderId.parse(client_order_id)
+    return None if known is None else known.role
