@@ -52,16 +52,20 @@ class AccountDesk:
         self.untradable: dict[str, str] = {}
         """Symbols the account is not set for, each with its reason."""
         self._is_asking = False
+        self._ask_next: str | None = None
+        """Why to ask once more when the snapshot that is on its way has come."""
         self._ask_again_at: int | None = None
         self._setting: set[AccountCommand] = set()
         self._set_at: int | None = None
         self._funding_since: int | None = None
 
-    def ask(self, reason: str) -> None:
-        """Ask for a snapshot, unless one is on its way."""
+    def ask(self, reason: str, *, anew: bool = False) -> None:
+        """Ask for a snapshot, unless one is on its way; ``anew`` where that one may know too little: then after it."""
         if not self._is_asking:
             self._is_asking = True
             self._desk.send(TakeSnapshot(reason))
+        elif anew:
+            self._ask_next = reason
 
     def on_snapshot(self, event: SnapshotTaken) -> set[Slot]:
         """Make our records agree with the exchange; the slots to look at are returned."""
@@ -75,6 +79,9 @@ class AccountDesk:
         self._desk.standing.clear(Obstacle.STALE_SNAPSHOT)
         if is_first:
             self._fetch_funding()
+        if self._ask_next is not None:
+            reason, self._ask_next = self._ask_next, None
+            self.ask(reason)
         return touched
 
     def on_failed(self, event: CommandFailed) -> None:
@@ -116,7 +123,7 @@ class AccountDesk:
         self._setting.discard(event.command)
         log.info("account set: %s", event.command)
         if not self._setting:
-            self.ask("account set")
+            self.ask("account set", anew=True)
 
     def _on_set_failed(self, command: AccountCommand, cause: str) -> None:
         """A mode, margin type or leverage the exchange refused: entries wait until it fits."""

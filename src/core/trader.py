@@ -231,7 +231,7 @@ class Trader:
         holding = self._desk.books.holding((order.symbol, order.request.position_side))
         self._closing.on_refused(holding, order, event)
         if order.role is OrderRole.CLOSE:
-            self._account.ask("a close was refused")
+            self._account.ask("a close was refused", anew=True)
         if event.code is not None:
             self.place_tp_sl_orders(holding.slot)  # one that never left is tried again by the audit
 

@@ -230,3 +230,16 @@ def test_new_settings_count_at_once_for_the_window_and_the_threshold(rig: Rig) -
     rig.liquidate(1)
     assert rig.verdicts() == [Gate.THRESHOLD, None]
     assert rig.journal("settings") == [{"message": "new settings are in force"}]
+
+
+def test_an_account_set_while_it_is_being_read_is_read_once_more(rig: Rig) -> None:
+    """What is on its way may show the account as it was before."""
+    rig.clock.advance(20_000)
+    differs = (a_report(leverage=20),)
+    rig.snapshot(positions=differs)
+    rig.feed(Due(Duty.RECONCILE, rig.now))
+    asked = len(rig.of(TakeSnapshot))
+    rig.feed(AccountSet(SetLeverage("BTCUSDT", 10), rig.now))
+    assert len(rig.of(TakeSnapshot)) == asked
+    rig.snapshot(positions=differs)
+    assert len(rig.of(TakeSnapshot)) == asked + 1
