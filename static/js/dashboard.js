@@ -111,7 +111,7 @@ function mountPanels({ store, api, tell, commands, choice, resources }) {
     status.mount(byId("status"), store, { banner: byId("banner"), commands }),
     account.mount(byId("account"), store),
     positions.mount(byId("book-positions"), store, { count: byId("count-positions"), commands }),
-    orders.mount(byId("book-orders"), store, { count: byId("count-orders") }),
+    orders.mount(byId("book-orders"), store, { count: byId("count-orders"), commands }),
     trades.mount(byId("book-trades"), store, { api, tell }),
     feed.mount(byId("feed"), store),
     chart.mount(byId("chart"), store, {

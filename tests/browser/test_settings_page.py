@@ -98,3 +98,39 @@ def test_a_symbol_that_is_there_already_is_refused_beside_the_field(open_page: C
     page.get_by_role("button", name="Add", exact=True).click()
 
     expect(page.locator("#settings [data-slot=add-fault]")).to_contain_text("BTCUSDT")
+
+
+def test_earlier_settings_are_put_in_force_again(scene: Scene, open_page: Callable[..., Page]) -> None:
+    page = open_symbol(open_page)
+    before = saved(scene)
+    page.locator(LEVERAGE).fill("7")
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#settings [data-slot=diff]")).to_be_hidden()
+    expect(page.locator("#settings .settings-entry", has_text="BTCUSDT")).to_contain_text("7×")
+
+    page.get_by_role("button", name="Earlier settings").click()
+    history = page.locator("#history")
+    expect(history).to_contain_text("symbols.BTCUSDT.leverage: 10 → 7")
+    expect(history.get_by_role("button", name="In force")).to_be_disabled()
+    history.get_by_role("button", name="Go back to this").click()
+    expect(page.locator("#confirm")).to_contain_text("7 → 10")
+    page.get_by_role("button", name="Go back", exact=True).click()
+
+    expect(page.locator(LEVERAGE)).to_have_value("10")
+    assert saved(scene) == before
+
+
+def test_saving_keeps_what_another_tab_changed(scene: Scene, open_page: Callable[..., Page]) -> None:
+    page = open_symbol(open_page)
+    page.locator(LEVERAGE).fill("7")
+    document = saved(scene)
+    document["symbols"]["BTCUSDT"]["trade_value_usdt"] = 6
+    scene.environment.settings_file.write_text(json.dumps(document), encoding="utf-8")
+
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#settings [data-slot=diff]")).to_be_hidden()
+
+    assert (
+        saved(scene)["symbols"]["BTCUSDT"] | {"leverage": 7, "trade_value_usdt": 6}
+        == saved(scene)["symbols"]["BTCUSDT"]
+    )

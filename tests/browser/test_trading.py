@@ -156,6 +156,36 @@ def test_open_orders_say_their_purpose(scene: Scene, open_page: Callable[..., Pa
     expect(page.locator("#book-orders [data-slot=purpose]")).to_have_text(["Stop loss", "Entry"])
 
 
+def test_entry_is_cancelled_after_a_question(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.order(OrderRole.ENTRY)
+    scene.bot.order(OrderRole.STOP_LOSS)
+    page = open_page()
+    page.get_by_role("tab", name="Open orders").click()
+    expect(page.locator("#book-orders tbody tr")).to_have_count(2)
+    cancel = page.locator("#book-orders").get_by_role("button", name="Cancel")
+    expect(cancel).to_have_count(1)  # a stop cannot be taken away by hand
+
+    cancel.click()
+    expect(page.get_by_role("dialog")).to_contain_text("Cancel the entry BTCUSDT BUY?")
+    with page.expect_response("**/api/control"):
+        page.get_by_role("button", name="Cancel the entry").click()
+
+    expect(page.locator("#book-orders [data-slot=cancel]:visible")).to_have_text("Pending")
+    assert asked(scene) == [(OperatorAction.CANCEL_ENTRY, "BTCUSDT")]
+
+
+def test_trades_are_saved_as_a_spreadsheet(scene: Scene, open_page: Callable[..., Page]) -> None:
+    scene.bot.fill()
+    page = open_page()
+    page.get_by_role("tab", name="Trades").click()
+
+    with page.expect_download() as download:
+        page.get_by_role("link", name="CSV").click()
+
+    assert download.value.suggested_filename == "trades.csv"
+    assert "BTCUSDT" in download.value.path().read_text(encoding="utf-8-sig")
+
+
 def test_trade_opens_its_timeline(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.see(gate=None)
     scene.bot.fill()

@@ -15,70 +15,53 @@ const AIR_CANDLES = 4;
  * lines {price, label, tone, dashed}, marks {at, price, shape, size, tone}. `redraw()` after a change of theme.
  */
 export function createCandleChart(canvas, { onHover = () => {} } = {}) {
-  let data = { candles: [], intervalMs: 60_000, lines: [], marks: [] };
-  let view = { count: 90, back: 0 };
-  let pointer = null;
-  let frame = null;
-
+  const data = { candles: [], intervalMs: 60_000, lines: [], marks: [] };
+  const chart = { canvas, onHover, data, view: { count: 90, back: 0 }, pointer: null, frame: null };
   const redraw = () => {
-    frame ??= requestAnimationFrame(() => {
-      frame = null;
-      draw();
+    chart.frame ??= requestAnimationFrame(() => {
+      chart.frame = null;
+      draw(chart);
     });
   };
-
-  function draw() {
-    const { clientWidth: width, clientHeight: height } = canvas;
-    if (!width || !height) return;
-    const ratio = window.devicePixelRatio || 1;
-    canvas.width = Math.round(width * ratio);
-    canvas.height = Math.round(height * ratio);
-    const context = canvas.getContext("2d");
-    context.scale(ratio, ratio);
-    const seen = visibleCandles(data, view);
-    if (!seen.length) return;
-    const scale = scaleFor(seen, data, view, width - RIGHT, height - BOTTOM);
-    paintChart(context, { ...data, seen, scale, pointer, palette: paletteOf(canvas) });
-    onHover(pointer ? candleAt(seen, data.intervalMs, scale.timeAt(pointer.x)) : null);
-  }
-
-  function move(candles) {
-    const most = Math.max(0, data.candles.length - FEWEST);
-    view = { ...view, back: Math.min(most, Math.max(0, view.back + candles)) };
+  const change = (news) => {
+    Object.assign(chart, news);
     redraw();
-  }
-
-  function zoom(factor) {
-    const most = Math.max(FEWEST, data.candles.length);
-    view = { ...view, count: Math.round(Math.min(most, Math.max(FEWEST, view.count * factor))) };
-    redraw();
-  }
-
+  };
   const watch = new ResizeObserver(redraw);
   watch.observe(canvas);
-  const undo = together(
-    () => watch.disconnect(),
-    followPointer(canvas, {
-      onPoint: (point) => {
-        pointer = point;
-        redraw();
-      },
-      onDrag: (pixels) => move((pixels / (canvas.clientWidth - RIGHT)) * view.count),
-      onWheel: (direction) => zoom(direction > 0 ? 1.15 : 1 / 1.15),
-    }),
-  );
+  const stopFollowing = followPointer(canvas, {
+    onPoint: (pointer) => change({ pointer }),
+    onDrag: (pixels) => change({ view: moved(chart, (pixels / (canvas.clientWidth - RIGHT)) * chart.view.count) }),
+    onWheel: (direction) => change({ view: zoomed(chart, direction > 0 ? 1.15 : 1 / 1.15) }),
+  });
+  const undo = together(() => watch.disconnect(), stopFollowing);
+  const latest = () => Object.assign(chart.view, { back: 0 });
+  return { show: (news) => change({ data: news }), latest, redraw, undo };
+}
 
-  return {
-    show: (news) => {
-      data = news;
-      redraw();
-    },
-    latest: () => {
-      view = { ...view, back: 0 };
-    },
-    redraw,
-    undo,
-  };
+function draw({ canvas, data, view, pointer, onHover }) {
+  const { clientWidth: width, clientHeight: height } = canvas;
+  if (!width || !height) return;
+  const ratio = window.devicePixelRatio || 1;
+  canvas.width = Math.round(width * ratio);
+  canvas.height = Math.round(height * ratio);
+  const context = canvas.getContext("2d");
+  context.scale(ratio, ratio);
+  const seen = visibleCandles(data, view);
+  if (!seen.length) return;
+  const scale = scaleFor(seen, data, view, width - RIGHT, height - BOTTOM);
+  paintChart(context, { ...data, seen, scale, pointer, palette: paletteOf(canvas) });
+  onHover(pointer ? candleAt(seen, data.intervalMs, scale.timeAt(pointer.x)) : null);
+}
+
+function moved({ data, view }, candles) {
+  const most = Math.max(0, data.candles.length - FEWEST);
+  return { ...view, back: Math.min(most, Math.max(0, view.back + candles)) };
+}
+
+function zoomed({ data, view }, factor) {
+  const most = Math.max(FEWEST, data.candles.length);
+  return { ...view, count: Math.round(Math.min(most, Math.max(FEWEST, view.count * factor))) };
 }
 
 function visibleCandles({ candles }, { count, back }) {

@@ -9,6 +9,7 @@ import {
   exact,
   money,
   percent,
+  roughPrice,
   signed,
   signedPercent,
   size,
@@ -68,7 +69,7 @@ function paintRow(row, position, store, commands) {
 function paintLiquidation(row, { liquidationPrice: price, liquidationDistancePct: distance }) {
   const hasPrice = drawn(price) > 0;
   fill(row, {
-    liquidation: hasPrice ? exact(price) : "none",
+    liquidation: hasPrice ? roughPrice(price) : "none",
     distance: hasPrice && distance !== null ? `${percent(distance, 1)} away` : "",
   });
   setTone(slot(row, "distance"), hasPrice && drawn(distance) < NEAR_LIQUIDATION_PCT ? "loss" : "flat");

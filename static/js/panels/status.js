@@ -60,9 +60,10 @@ function paintVitals(bar, store) {
   const weight = drawn(api_weight?.used) / drawn(api_weight?.limit);
   const page = store.get("stream") === "live";
   vital(bar, "market", marketAge === null ? "no event yet" : span(marketAge), marketAge > OLD_MARKET_MS);
-  vital(bar, "user", user_stream?.state ?? "—", !["up", "live", "off", undefined].includes(user_stream?.state));
-  vital(bar, "weight", `${exact(api_weight?.used)} / ${exact(api_weight?.limit)}`, weight > 0.7);
-  vital(bar, "clock", `${signed(clock_offset_ms, 0)} ms`, Math.abs(clock_offset_ms) > BIG_OFFSET_MS);
+  vital(bar, "user", user_stream?.state ?? "—", !["up", "live", "off"].includes(user_stream?.state ?? "off"));
+  const hasWeight = Number.isFinite(weight);
+  vital(bar, "weight", hasWeight ? `${exact(api_weight.used)} / ${exact(api_weight.limit)}` : "—", weight > 0.7);
+  vital(bar, "clock", clock_offset_ms === null ? "—" : `${signed(clock_offset_ms, 0)} ms`, Math.abs(clock_offset_ms) > BIG_OFFSET_MS);
   vital(bar, "bot", bot?.heartbeat_at ? span(ageAt(now, bot.heartbeat_at)) : "—", !store.get("controls")?.enabled);
   vital(bar, "page", page ? "live" : "polling", !page);
 }

@@ -20,6 +20,7 @@ export function mount(panel, store, { api, tell }) {
       paint: (row, trade) => paintRow(row, trade, () => showTrade(api, tell, trade)),
     });
     show(panel.querySelector("table"), trades.length > 0);
+    show(slot(panel, "export"), trades.length > 0);
     show(slot(panel, "empty"), trades.length === 0);
   });
 }

@@ -1,0 +1,30 @@
+// The parts of the settings: the whole bot and every symbol, with a mark where something is unsaved or wrong.
+
+import { create, fill, patchRows, slot } from "../lib/dom.js";
+
+/** Offer every symbol of the exchange where one is typed. */
+export function offerSymbols(symbols) {
+  const list = document.getElementById("known-symbols");
+  list.replaceChildren(...symbols.map(({ symbol }) => create("option", { value: symbol })));
+}
+
+/** `choose(symbol)` hears which one is wanted. */
+export function paintList(view, { config, draft, symbol, faults, choose }) {
+  const hasFault = (prefix) => faults.some((fault) => `${fault.path}.`.startsWith(prefix));
+  mark(slot(view, "globals"), symbol === null, draft.touches(config, null), hasFault("globals."));
+  patchRows(slot(view, "symbols"), Object.entries(config.symbols), {
+    templateName: "settings-entry-row",
+    keyOf: ([name]) => name,
+    paint: (entry, [name, settings]) => {
+      fill(entry, { symbol: name, summary: `${settings.leverage}× ${settings.trade_value_usdt} USDT` });
+      entry.onclick = () => choose(name);
+      mark(entry, name === symbol, draft.touches(config, name), hasFault(`symbols.${name}.`));
+    },
+  });
+}
+
+function mark(entry, isCurrent, isChanged, hasFault) {
+  entry.setAttribute("aria-current", String(isCurrent));
+  entry.classList.toggle("is-changed", isChanged);
+  entry.classList.toggle("has-fault", hasFault);
+}
