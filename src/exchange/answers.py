@@ -6,13 +6,22 @@ from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, Protocol
 from src.exchange.wire import Refusal, parse_refusal, read_json
 
 BAD_TIMESTAMP = -1021
+USED_NONCE = -4225
+"""V3: a nonce that came before, or is older than the last hundred (V3 Nonce Mechanism, Noop)."""
 NO_SUCH_ORDER = -2013
 SAME_MARGIN_TYPE = -4046
 SAME_POSITION_MODE = -4059
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
 """Execution status unknown; -1000 and -1001 say too little to be taken for a refusal."""
-_AUTH_CODES = frozenset({-1002, -1011, BAD_TIMESTAMP, -1022, -2014, -2015, -4056, -4057, -4087, -4088})
+_AUTH_CODES = frozenset({-1002, -1011, BAD_TIMESTAMP, -1022, -2014, -2015, -4056, -4057, -4087, -4088, USED_NONCE})
 """Key, permission, address, signature or clock. -4087 and -4088 forbid the account to open anything."""
+_REMEDIES = {
+    BAD_TIMESTAMP: "let this machine's clock follow a time server",
+    -1022: "API_SECRET or ASTER_SIGNER_PRIVATE_KEY does not belong to the key or wallet beside it: copy them again",
+    -2014: "API_KEY is not one of Aster: copy it again",
+    -2015: "the key or API wallet is unknown, ended, bound to another address or may not trade: look on Aster's site",
+    USED_NONCE: "another program signs with the same API wallet: give each its own",
+}
 _REFUSALS = frozenset({400, 401, 403, 418, 429})
 _THROTTLED = frozenset({418, 429})
 
@@ -65,4 +74,5 @@ def _refusal(body: bytes) -> Refusal | None:
 
 def _rejection(refusal: Refusal) -> Rejected:
     kind = AuthError if refusal.code in _AUTH_CODES else Rejected
-    return kind(refusal.code, refusal.message)
+    remedy = _REMEDIES.get(refusal.code)
+    return kind(refusal.code, f"{refusal.message.rstrip('.')}: {remedy}" if remedy else refusal.message)

@@ -197,7 +197,7 @@ def _expect_set(command: AccountCommand, answer: object) -> None:
 
 
 class AsterListenKeys:
-    """The port ``ListenKeys``: the API key alone opens it (User Data Streams)."""
+    """The port ``ListenKeys`` (User Data Streams): on V1 the API key alone opens it, on V3 a signature."""
 
     def __init__(self, client: AsterClient) -> None:
         self._client = client

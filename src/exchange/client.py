@@ -13,7 +13,7 @@ from src.exchange import answers, endpoints
 from src.exchange.endpoints import Access, Endpoint
 from src.exchange.limits import RateLimits
 from src.exchange.wire import parse_server_time
-from src.utils.auth import Call, Signer, make_authenticated_request, make_public_request
+from src.utils.auth import Call, Scheme, Signer, make_authenticated_request, make_public_request
 
 log = logging.getLogger("hunter.rest")
 
@@ -25,7 +25,7 @@ _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 class AsterClient:
     """Asks one endpoint at a time; safe from several threads, each with a connection of its own that is kept alive.
 
-    ``signer`` may be missing where only public facts are read.
+    ``signer`` decides between V1 and V3; it may be missing where only public facts are read.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class AsterClient:
         self._clock = clock
         self._limits = limits
         self._signer = signer
+        self._scheme = signer.scheme if signer else Scheme.V1
         self._session_factory = session_factory
         self._sessions = threading.local()
         self._offset_ms: int | None = None
@@ -84,17 +85,18 @@ class AsterClient:
     def ask(self, endpoint: Endpoint, parameters: Mapping[str, str] | None = None, *, essential: bool) -> object:
         """The payload of a good answer, or an error of ``src.domain.errors``.
 
-        A timestamp the exchange did not accept (-1021) is a refusal: the clocks are compared and the same request is
-        signed anew, once. Nothing else is ever repeated.
+        A timestamp or nonce outside the window (-1021) is a refusal: the clocks are compared and the same request is
+        signed anew, once. A used or expired nonce (-4225) is treated so for reads only, for it may be the answer to a
+        copy of a request that was executed. Nothing else is ever repeated.
         """
-        if endpoint.access is not Access.SIGNED:
+        if endpoint.access(self._scheme) is not Access.SIGNED:
             return self._ask_once(endpoint, parameters or {}, essential)
         if self._offset_ms is None:
             self.measure_offset()
         try:
             return self._ask_once(endpoint, parameters or {}, essential)
         except AuthError as error:
-            if error.code != answers.BAD_TIMESTAMP:
+            if not _is_a_matter_of_time(error.code, endpoint):
                 raise
         believed_ms, told_ms = self._offset_ms, self.measure_offset()
         log.warning("timestamp refused offset_ms=%s new_offset_ms=%s", believed_ms, told_ms)
@@ -103,7 +105,7 @@ class AsterClient:
     def _ask_once(self, endpoint: Endpoint, parameters: Mapping[str, str], essential: bool) -> object:
         asked_at = self._clock.monotonic_ms()
         self._limits.admit(endpoint.weight, essential=essential, orders=endpoint.orders)
-        response = self._send(endpoint, Call(endpoint.method, self._base_url + endpoint.path, parameters))
+        response = self._send(endpoint, Call(endpoint.method, self._base_url + endpoint.path(self._scheme), parameters))
         status, headers = response.status_code, response.headers
         self._limits.learn(headers)
         return answers.classify(
@@ -115,7 +117,8 @@ class AsterClient:
 
     def _send(self, endpoint: Endpoint, call: Call) -> requests.Response:
         try:
-            match endpoint.access:
+            access = endpoint.access(self._scheme)
+            match access:
                 case Access.PUBLIC:
                     return make_public_request(self._session(), call)
                 case Access.KEY:
@@ -123,7 +126,7 @@ class AsterClient:
                 case Access.SIGNED:
                     return make_authenticated_request(self._session(), call, self._known_signer(), self.now_ms)
                 case _:
-                    assert_never(endpoint.access)
+                    assert_never(access)
         except OutcomeUnknown as error:
             raise answers.lost(str(error), endpoint.repeatable) from error
 
@@ -139,3 +142,7 @@ class AsterClient:
             if self._base_url.startswith(_LOOPBACK):
                 session.trust_env = False  # a proxy of the environment does not lead to this machine
         return session
+
+
+def _is_a_matter_of_time(code: int, endpoint: Endpoint) -> bool:
+    return code == answers.BAD_TIMESTAMP or (code == answers.USED_NONCE and endpoint.repeatable)

@@ -1,9 +1,14 @@
-"""Every path of Aster's V1 interface the bot asks, with its weight and who may ask it: one table."""
+"""Every path the bot asks, on V1 and on V3, with its weight and who may ask it: one table.
+
+The two differ in three things, all told here: the paths, how requests are signed, and that a listen key, which on V1
+the API key alone opens, on V3 is signed for like everything else of an account (API authentication type).
+"""
 
 from dataclasses import dataclass
 from enum import Enum, auto
+from typing import assert_never
 
-from src.utils.auth import Method
+from src.utils.auth import Method, Scheme
 
 
 class Access(Enum):
@@ -16,53 +21,79 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
+    """One path in both versions, under the names of V1."""
+
     method: Method
-    path: str
+    v1_path: str
+    v3_path: str
     weight: int
-    access: Access = Access.SIGNED
+    v1_access: Access = Access.SIGNED
     repeatable: bool = True
     """Asking again changes nothing: a lost answer is no danger."""
     orders: int = 0
     """How many orders it counts against the account's order limit."""
 
+    def path(self, scheme: Scheme) -> str:
+        match scheme:
+            case Scheme.V1:
+                return self.v1_path
+            case Scheme.V3:
+                return self.v3_path
+            case _:
+                assert_never(scheme)
 
-def _read(path: str, weight: int) -> Endpoint:
-    return Endpoint("GET", path, weight)
+    def access(self, scheme: Scheme) -> Access:
+        if scheme is Scheme.V3 and self.v1_access is Access.KEY:
+            return Access.SIGNED
+        return self.v1_access
 
 
-def _public(path: str, weight: int) -> Endpoint:
-    return Endpoint("GET", path, weight, Access.PUBLIC)
+def _paths(name: str, v1: str = "v1", v3_name: str | None = None) -> tuple[str, str]:
+    """Of V1 and V3, which call nearly everything the same."""
+    return f"/fapi/{v1}/{name}", f"/fapi/v3/{v3_name or name}"
 
 
-def _change(path: str) -> Endpoint:
-    return Endpoint("POST", path, 1, repeatable=False)
+def _read(paths: tuple[str, str], weight: int) -> Endpoint:
+    return Endpoint("GET", *paths, weight)
 
 
-TIME = _public("/fapi/v1/time", 1)
-EXCHANGE_INFO = _public("/fapi/v1/exchangeInfo", 1)
-DEPTH = _public("/fapi/v1/depth", 2)
+def _public(paths: tuple[str, str], weight: int) -> Endpoint:
+    return Endpoint("GET", *paths, weight, Access.PUBLIC)
+
+
+def _change(paths: tuple[str, str], orders: int = 0, method: Method = "POST") -> Endpoint:
+    return Endpoint(method, *paths, 1, repeatable=False, orders=orders)
+
+
+def _listen_key(method: Method) -> Endpoint:
+    return Endpoint(method, *_paths("listenKey"), 1, Access.KEY)
+
+
+TIME = _public(_paths("time"), 1)
+EXCHANGE_INFO = _public(_paths("exchangeInfo"), 1)
+DEPTH = _public(_paths("depth"), 2)
 """With at most 50 levels."""
-KLINES = _public("/fapi/v1/klines", 10)
+KLINES = _public(_paths("klines"), 10)
 """With any number of candles."""
 
-NEW_ORDER = Endpoint("POST", "/fapi/v1/order", 1, repeatable=False, orders=1)
-CANCEL_ORDER = Endpoint("DELETE", "/fapi/v1/order", 1, repeatable=False)
-QUERY_ORDER = _read("/fapi/v1/order", 1)
-OPEN_ORDERS = _read("/fapi/v1/openOrders", 40)
+NEW_ORDER = _change(_paths("order"), orders=1)
+CANCEL_ORDER = _change(_paths("order"), method="DELETE")
+QUERY_ORDER = _read(_paths("order"), 1)
+OPEN_ORDERS = _read(_paths("openOrders"), 40)
 """Of all symbols."""
 
-POSITIONS = _read("/fapi/v2/positionRisk", 5)
-ACCOUNT = _read("/fapi/v4/account", 5)
-USER_TRADES = _read("/fapi/v1/userTrades", 5)
-INCOME = _read("/fapi/v1/income", 30)
+POSITIONS = _read(_paths("positionRisk", "v2"), 5)
+ACCOUNT = _read(_paths("account", "v4", "accountWithJoinMargin"), 5)
+USER_TRADES = _read(_paths("userTrades"), 5)
+INCOME = _read(_paths("income"), 30)
 
-POSITION_MODE = _read("/fapi/v1/positionSide/dual", 30)
-SET_POSITION_MODE = _change("/fapi/v1/positionSide/dual")
-MULTI_ASSETS_MODE = _read("/fapi/v1/multiAssetsMargin", 30)
-SET_MULTI_ASSETS_MODE = _change("/fapi/v1/multiAssetsMargin")
-SET_MARGIN_TYPE = _change("/fapi/v1/marginType")
-SET_LEVERAGE = _change("/fapi/v1/leverage")
+POSITION_MODE = _read(_paths("positionSide/dual"), 30)
+SET_POSITION_MODE = _change(_paths("positionSide/dual"))
+MULTI_ASSETS_MODE = _read(_paths("multiAssetsMargin"), 30)
+SET_MULTI_ASSETS_MODE = _change(_paths("multiAssetsMargin"))
+SET_MARGIN_TYPE = _change(_paths("marginType"))
+SET_LEVERAGE = _change(_paths("leverage"))
 
-CREATE_LISTEN_KEY = Endpoint("POST", "/fapi/v1/listenKey", 1, Access.KEY)
-EXTEND_LISTEN_KEY = Endpoint("PUT", "/fapi/v1/listenKey", 1, Access.KEY)
-CLOSE_LISTEN_KEY = Endpoint("DELETE", "/fapi/v1/listenKey", 1, Access.KEY)
+CREATE_LISTEN_KEY = _listen_key("POST")
+EXTEND_LISTEN_KEY = _listen_key("PUT")
+CLOSE_LISTEN_KEY = _listen_key("DELETE")

@@ -65,7 +65,7 @@ def test_a_refusal_with_a_code_is_definite(status: int) -> None:
     assert (error.code, error.reason) == (-2019, "the reason")
 
 
-@pytest.mark.parametrize("code", [-1002, -1021, -1022, -2014, -2015, -4087, -4088])
+@pytest.mark.parametrize("code", [-1002, -1021, -1022, -2014, -2015, -4087, -4088, -4225])
 def test_a_refused_key_is_told_apart(code: int) -> None:
     assert isinstance(failure(401, refusal(code), repeatable=False), AuthError)
 
@@ -111,3 +111,20 @@ def test_a_throttled_page_without_a_code_still_asks_for_silence() -> None:
         classify(429, b"<html>", repeatable=False, silence=silence)
 
     assert messages == [""]
+
+
+@pytest.mark.parametrize(
+    ("code", "remedy"),
+    [
+        (-1021, "clock follow a time server"),
+        (-1022, "copy them again"),
+        (-2015, "look on Aster's site"),
+        (-4225, "give each its own"),
+    ],
+)
+def test_a_refused_key_names_its_remedy(code: int, remedy: str) -> None:
+    error = failure(400, refusal(code), repeatable=False)
+
+    assert isinstance(error, AuthError)
+    assert error.reason.startswith("the reason: ")
+    assert remedy in error.reason
