@@ -44,7 +44,6 @@ from src.exchange.limits import RateLimits
 from src.exchange.paper import PaperExchange
 from src.exchange.port import Exchange
 from src.exchange.stream import Listener, StreamReader
-from src.utils.auth import HmacSigner
 from src.utils.config import Environment, Settings, find_home, load_environment, load_settings
 from src.utils.log import set_up_logging
 
@@ -77,7 +76,7 @@ class Bot:
         self._store = Store(ledger.engine, around.clock)
         self._limits = RateLimits(around.clock, reserve_pct=int(around.settings.globals_.rate_limit_buffer_pct))
         credentials = environment.credentials
-        signer = HmacSigner(credentials.api_key, credentials.api_secret) if credentials else None
+        signer = credentials.make_signer() if credentials else None
         self._client = AsterClient(environment.base_url, around.clock, self._limits, signer)
         self._inbox = Inbox()
         self._workers: list[Worker] = []
@@ -222,15 +221,15 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     """Read everything, take the lock, run. ConfigError where the bot cannot be started as it is set."""
     environment = load_environment(find_home(arguments.home))
     credentials = environment.credentials
-    hidden = (credentials.api_key, credentials.api_secret) if credentials else ()
+    hidden = credentials.secrets if credentials else ()
     set_up_logging("bot", environment.log_directory, secrets=hidden)
     settings = load_settings(environment.settings_file)
     for sentence in (*environment.warnings, *settings.obsolete):
         log.warning("%s", sentence)
     if not settings.globals_.simulate_only and credentials is None:
         raise ConfigError(
-            f"settings.json asks for real orders (simulate_only is false), but {environment.home / '.env'} holds no "
-            "API_KEY and API_SECRET: put them there, or set simulate_only to true"
+            f"settings.json asks for real orders (simulate_only is false), but {environment.home / '.env'} holds "
+            "neither an API key nor an API wallet: put one there (.env.example tells how), or set simulate_only to true"
         )
     clock = SystemClock()
     lock = LedgerLock(environment.database)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from src.utils.config import load_settings, parse_settings, settings_schema, starting_symbol
+from src.utils.credentials import CREDENTIAL_NAMES
 from src.utils.legacy_settings import OBSOLETE_GLOBALS, OBSOLETE_OF_SYMBOLS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -15,7 +16,10 @@ SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 SCHEMA = settings_schema()
 FIELDS = [(part, name) for part, fields in SCHEMA.items() for name in fields]
 OBSOLETE = {**OBSOLETE_GLOBALS, **OBSOLETE_OF_SYMBOLS}
-VARIABLES = ("API_KEY", "API_SECRET", "HOST", "PORT", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH")
+VARIABLES = (
+    *CREDENTIAL_NAMES,
+    *("HOST", "PORT", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH"),
+)
 
 
 def row(name: str, field: dict[str, Any]) -> str:

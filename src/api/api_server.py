@@ -40,6 +40,7 @@ try:
     from src.exchange.limits import RateLimits
     from src.exchange.port import MarketReader
     from src.utils.config import Environment, find_home, load_environment
+    from src.utils.credentials import CREDENTIAL_NAMES
     from src.utils.log import set_up_logging
 except ModuleNotFoundError as missing:
     if __name__ != "__main__" or (missing.name or "src").startswith("src"):
@@ -154,7 +155,7 @@ def serve(app: Flask, environment: Environment, stop: threading.Event) -> int:
 def start(home: str | None, stop: threading.Event) -> int:
     """Read the surroundings and serve. Raises ConfigError where the dashboard cannot be started as it is set."""
     environment = replace(load_environment(find_home(home)), credentials=None)
-    for name in ("API_KEY", "API_SECRET"):
+    for name in CREDENTIAL_NAMES:
         os.environ.pop(name, None)  # what this process does not hold, it cannot lose (SAFETY D25)
     set_up_logging("dashboard", environment.log_directory)
     logging.getLogger("waitress").setLevel(logging.WARNING)  # else it tells of every page that is closed

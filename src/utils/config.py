@@ -8,7 +8,8 @@ from typing import Annotated
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_core import PydanticCustomError
 
-from src.utils.environment import Credentials, Environment, find_home, load_environment
+from src.utils.credentials import Credentials, WalletCredentials
+from src.utils.environment import Environment, find_home, load_environment
 from src.utils.global_settings import GlobalSettings
 from src.utils.legacy_settings import with_obsolete_of, without_obsolete
 from src.utils.settings_faults import Fault, SettingsError, faults_in
@@ -25,6 +26,7 @@ __all__ = [
     "Settings",
     "SettingsError",
     "SymbolSettings",
+    "WalletCredentials",
     "find_home",
     "load_environment",
     "load_settings",

@@ -11,6 +11,7 @@ from dotenv.parser import parse_stream
 
 from src.domain.enums import Network
 from src.domain.errors import ConfigError
+from src.utils.credentials import CREDENTIAL_NAMES, Credentials, WalletCredentials, read_credentials
 from src.utils.global_settings import GlobalSettings
 from src.utils.networks import Hosts, choose_hosts
 from src.utils.settings_faults import SettingsError
@@ -19,23 +20,9 @@ from src.utils.settings_file import read_document
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
-_NAMES = ("API_KEY", "API_SECRET", "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL")
-_KEYS = ("API_KEY", "API_SECRET")
-_PLACEHOLDERS = frozenset({"your_api_key_here", "your_api_secret_here"})
-_MASKED = "***"
+_NAMES = (*CREDENTIAL_NAMES, "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL")
 
 Value = TypeVar("Value")
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """The two halves of an API key. Neither is ever shown."""
-
-    api_key: str
-    api_secret: str
-
-    def __repr__(self) -> str:
-        return f"Credentials(api_key={_MASKED}, api_secret={_MASKED})"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +35,8 @@ class Environment:
     ws_url: str
     host: str
     port: int
-    credentials: Credentials | None
-    """None without a key: then only paper trading is possible."""
+    credentials: Credentials | WalletCredentials | None
+    """None without a key or a wallet: then only paper trading is possible."""
     database: Path
     warnings: tuple[str, ...] = field(default=())
     """What a person should look at, though it does not stop us."""
@@ -89,7 +76,7 @@ def load_environment(home: Path, variables: Mapping[str, str] | None = None) -> 
     known = _known_variables(home / ".env", os.environ if variables is None else variables)
     faults: list[str] = []
     hosts = _tried(faults, lambda: choose_hosts(known.values))
-    credentials = _tried(faults, lambda: _credentials(known))
+    credentials = _tried(faults, lambda: read_credentials(known.values, known.from_process))
     port = _tried(faults, lambda: _port(known.values.get("PORT", str(DEFAULT_PORT))))
     host = _tried(faults, lambda: _host(known.values.get("HOST", DEFAULT_HOST)))
     if hosts is None or port is None or host is None or faults:
@@ -135,20 +122,6 @@ def _read_env_file(path: Path) -> dict[str, str]:
     if broken:
         raise ConfigError(*broken)
     return {b.key: b.value.strip() for b in bindings if b.key is not None and b.value is not None}
-
-
-def _credentials(known: _Variables) -> Credentials | None:
-    found = {name: known.values[name] for name in _KEYS if known.values.get(name, "") not in {"", *_PLACEHOLDERS}}
-    if not found:
-        return None
-    if missing := [name for name in _KEYS if name not in found]:
-        raise ConfigError(f"{missing[0]} is missing: set both API_KEY and API_SECRET, or neither to trade on paper.")
-    if len(known.from_process.intersection(_KEYS)) == 1:
-        raise ConfigError("API_KEY and API_SECRET come from different places: put both in .env, or both outside it.")
-    malformed = [name for name, text in found.items() if not (text.isascii() and text.isalnum())]
-    if malformed:
-        raise ConfigError(*(f"{name} holds signs that no key has: copy it again from Aster." for name in malformed))
-    return Credentials(found["API_KEY"], found["API_SECRET"])
 
 
 def _port(text: str) -> int:

@@ -9,7 +9,7 @@ _SHORTEST_SECRET = 6
 
 # Names as they stand in URLs, headers, JSON and Python's repr; what follows is masked whoever made it.
 _NAMED_SECRET = re.compile(
-    r"(?i)(signature|listen_?key|x-mbx-apikey|api_?key|api_?secret|secret_?key|authorization|(?:set-)?cookie|nonce"
+    r"(?i)(signature|listen_?key|x-mbx-apikey|api_?key|api_?secret|secret_?key|private_?key|authorization|(?:set-)?cookie|nonce"
     r"|x-hunter-token|password)"
     r"""((?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)(?:(?:bearer|basic)\s+)?([^\s&"',;})\\]+)"""
 )

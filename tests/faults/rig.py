@@ -12,16 +12,19 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from main import Bot, Surroundings
+from src.database.control import CommandDesk, open_control
 from src.database.db import open_reader, reading
 from src.database.ledger import open_ledger
 from src.domain.clock import SystemClock
 from src.domain.enums import Network, OrderRole, OrderType, PositionSide, Side, TimeInForce
 from src.domain.instrument import Price, Quantity
+from src.domain.messages import OperatorAction
 from src.domain.orders import ClientOrderId, Fill, OrderRequest, OrderUpdate
+from src.exchange.wire import render_event
+from src.sandbox.exchange import USER_STREAM
 from src.sandbox.faults import Fault, FaultKind
 from src.sandbox.server import SandboxServer
-from src.utils.config import parse_settings
-from src.utils.environment import Credentials, Environment
+from src.utils.config import Credentials, Environment, parse_settings
 from tests.builders import settings_document
 
 D = Decimal
@@ -168,11 +171,24 @@ class Rig:
         wait_until(lambda: self.position and len(self.orders(OrderRole.STOP_LOSS)) == 1, seconds, "a stop loss")
         wait_until(lambda: self.orders(OrderRole.TAKE_PROFIT), seconds, "a take profit")
 
+    def close_position(self) -> None:
+        """The operator's wish, left where the dashboard leaves it."""
+        control = open_control(self.home / "control.db")
+        now_ms = SystemClock().now_ms()
+        CommandDesk(control).ask(OperatorAction.CLOSE_POSITION, f"close {now_ms}", now_ms, symbol=SYMBOL)
+        control.dispose()
+
     # By hand, as on the exchange's web page
 
     def by_hand(self, request: OrderRequest) -> OrderUpdate:
         with self.exchange.lock:
             return self.exchange.account.submit(request)
+
+    def trade_by_hand(self, side: Side, quantity: str) -> None:
+        """A market order in one-way mode that knows nothing of the bot."""
+        name = f"web_{SystemClock().monotonic_ms()}"
+        size = Quantity(D(quantity))
+        self.by_hand(OrderRequest(name, SYMBOL, side, PositionSide.BOTH, OrderType.MARKET, quantity=size))
 
     def cancel_by_hand(self, client_order_id: str) -> None:
         with self.exchange.lock:
@@ -191,6 +207,13 @@ class Rig:
             price=Price(D(row["price"])),
             time_in_force=TimeInForce(row["time_in_force"]),
         )
+
+    def tell(self, update: OrderUpdate) -> None:
+        """Put an event on the private stream, whether it is true or not."""
+        with self.exchange.lock:
+            key = self.exchange.listen_key.active(self.exchange.now_ms())
+            assert key is not None
+            self.exchange._streams.publish([key], render_event(update), USER_STREAM)
 
     # The sandbox's books
 
@@ -221,10 +244,10 @@ class Rig:
             return self.exchange.engine.fills(SYMBOL)
 
     def net(self) -> Decimal:
-        """What trading has done to the wallet."""
+        """What trading this symbol has done to the wallet."""
         with self.exchange.lock:
             incomes = self.exchange.engine.incomes()
-        return sum((income.amount for income in incomes if income.type != "TRANSFER"), D(0))
+        return sum((income.amount for income in incomes if income.symbol == SYMBOL), D(0))
 
     # The bot's books
 

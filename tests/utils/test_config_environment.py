@@ -7,11 +7,17 @@ import pytest
 
 from src.domain.enums import Network
 from src.domain.errors import ConfigError
-from src.utils.config import Credentials, Environment, find_home, load_environment
+from src.utils.auth import Scheme
+from src.utils.config import Credentials, Environment, WalletCredentials, find_home, load_environment
 from src.utils.environment import PROJECT_ROOT
+from src.utils.log_redaction import redactor
 from src.utils.networks import is_local
 
 KEYS = {"API_KEY": "abc123abc123", "API_SECRET": "def456def456"}
+USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
+SIGNER = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
+PRIVATE_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
+WALLET = {"ASTER_USER_ADDRESS": USER, "ASTER_SIGNER_PRIVATE_KEY": PRIVATE_KEY}
 SANDBOX = {
     "ASTER_NETWORK": "sandbox",
     "ASTER_BASE_URL": "http://127.0.0.1:8001",
@@ -137,6 +143,69 @@ class TestCredentials:
         environment = load_environment(tmp_path, KEYS)
         for text in (repr(environment), str(environment), repr(environment.credentials), f"{environment.credentials}"):
             assert not any(half in text for half in KEYS.values())
+
+
+class TestWallet:
+    @pytest.mark.parametrize("more", [{}, {"ASTER_SIGNER_ADDRESS": SIGNER}, {"ASTER_SIGNER_ADDRESS": SIGNER.lower()}])
+    def test_a_wallet_is_read_and_its_address_follows_from_the_key(self, tmp_path: Path, more: dict[str, str]) -> None:
+        environment = load_environment(tmp_path, {**WALLET, **more})
+        assert environment.credentials == WalletCredentials(USER, SIGNER, PRIVATE_KEY)
+        assert environment.credentials.make_signer().scheme is Scheme.V3
+
+    def test_a_key_signs_by_the_older_scheme(self, tmp_path: Path) -> None:
+        credentials = load_environment(tmp_path, KEYS).credentials
+        assert credentials is not None
+        assert credentials.make_signer().scheme is Scheme.V1
+
+    @pytest.mark.parametrize("name", WALLET)
+    def test_half_a_wallet_is_refused(self, tmp_path: Path, name: str) -> None:
+        other = next(each for each in WALLET if each != name)
+        assert f"{other} is missing" in faults_of(tmp_path, {name: WALLET[name]})
+
+    def test_the_signers_address_alone_is_no_wallet(self, tmp_path: Path) -> None:
+        assert "ASTER_USER_ADDRESS is missing" in faults_of(tmp_path, {"ASTER_SIGNER_ADDRESS": SIGNER})
+
+    def test_halves_from_two_places_are_refused(self, tmp_path: Path) -> None:
+        write_env(tmp_path, f"ASTER_USER_ADDRESS={USER}\n")
+        assert "come from different places" in faults_of(tmp_path, {"ASTER_SIGNER_PRIVATE_KEY": PRIVATE_KEY})
+
+    def test_a_key_and_a_wallet_are_not_both_kept(self, tmp_path: Path) -> None:
+        faults = faults_of(tmp_path, {**KEYS, **WALLET})
+        assert "API_KEY and ASTER_USER_ADDRESS are both set: keep the API key (V1) or the API wallet (V3)" in faults
+
+    def test_the_key_of_the_login_wallet_is_refused(self, tmp_path: Path) -> None:
+        faults = faults_of(tmp_path, {**WALLET, "ASTER_USER_ADDRESS": SIGNER.lower()})
+        assert "is the key of your login wallet (ASTER_USER_ADDRESS) itself" in faults
+        assert "create an API wallet" in faults
+
+    def test_a_signers_address_of_another_wallet_is_refused(self, tmp_path: Path) -> None:
+        faults = faults_of(tmp_path, {**WALLET, "ASTER_SIGNER_ADDRESS": USER})
+        assert "ASTER_SIGNER_ADDRESS ends in 7C4e" in faults
+        assert "belongs to the wallet that ends in 1bb0" in faults
+
+    @pytest.mark.parametrize("name", ["ASTER_USER_ADDRESS", "ASTER_SIGNER_ADDRESS"])
+    @pytest.mark.parametrize("text", ["0x12", USER[2:], USER.replace("63DD", "63dD"), "me"])
+    def test_a_mistyped_address_is_refused(self, tmp_path: Path, name: str, text: str) -> None:
+        assert f"{name} is not an address" in faults_of(tmp_path, {**WALLET, name: text})
+
+    @pytest.mark.parametrize("text", ["0x12", PRIVATE_KEY[:-1], "0x" + "g" * 64, "0x" + "0" * 64])
+    def test_a_mistyped_key_is_refused_without_showing_it(self, tmp_path: Path, text: str) -> None:
+        faults = faults_of(tmp_path, {**WALLET, "ASTER_SIGNER_PRIVATE_KEY": text})
+        assert "ASTER_SIGNER_PRIVATE_KEY is not a private key" in faults
+        assert text not in faults
+
+    def test_of_a_wallet_only_the_ends_of_its_addresses_are_shown(self, tmp_path: Path) -> None:
+        environment = load_environment(tmp_path, WALLET)
+        for text in (repr(environment), str(environment), repr(environment.credentials), f"{environment.credentials}"):
+            assert "***7C4e" in text
+            assert not any(secret[2:] in text for secret in (USER, SIGNER, PRIVATE_KEY))
+
+    @pytest.mark.parametrize("spelling", [PRIVATE_KEY, PRIVATE_KEY[2:]])
+    def test_no_log_holds_the_key_in_either_spelling(self, tmp_path: Path, spelling: str) -> None:
+        credentials = load_environment(tmp_path, {**WALLET, "ASTER_SIGNER_PRIVATE_KEY": spelling}).credentials
+        assert credentials is not None
+        redact = redactor(credentials.secrets)
+        assert PRIVATE_KEY[2:] not in redact(f"{PRIVATE_KEY} {PRIVATE_KEY[2:]} a{PRIVATE_KEY[2:]}b")
 
 
 class TestHosts:
