@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from src.core.account_desk import AccountDesk
 from src.core.books import margin_of_entries, reserved_notional
@@ -10,12 +11,14 @@ from src.core.risk import review
 from src.core.situation import ApprovedPlan, Exposure, Situation
 from src.core.strategy import plan_entry, refusal_by_signal
 from src.core.vitals import Vitals
+from src.database.queries.results import entries_since
 from src.domain.decisions import Decision, Skip
 from src.domain.enums import Side, VolumeScope
 from src.domain.market import Liquidation, LiquidationWindow
 from src.utils.config import SymbolSettings
 
 ZERO = Decimal(0)
+_MINUTE_MS = 60_000
 
 
 class EntryDesk:
@@ -84,6 +87,7 @@ class EntryDesk:
             foreign_orders=len(foreign) + sum(not each.is_ours for each in holdings),
             unresolved=sum(order.unresolved_since is not None for order in entries),
             has_request_budget=self._has_request_budget(),
+            entries_last_minute=self._entries_last_minute(),
         )
 
     def total_margin(self) -> Decimal:
@@ -91,6 +95,13 @@ class EntryDesk:
         entries = {order.symbol for order in self._desk.books.entries_at_work()}
         reserved = sum((self._entry_margin(symbol) for symbol in entries), ZERO)
         return sum((each.margin for each in self._desk.books.open_holdings()), reserved)
+
+    def _entries_last_minute(self) -> int:
+        """Of all symbols; from the ledger, so that a restart forgets none and a burst counts its own."""
+        if self._desk.settings.globals_.max_entries_per_minute is None:
+            return 0
+        since_ms = self._desk.clock.now_ms() - _MINUTE_MS
+        return self._desk.store.read(partial(entries_since, since_ms=since_ms))
 
     def _has_request_budget(self) -> bool:
         vitals = self._read_vitals()

@@ -120,6 +120,15 @@ def _rate_budget(_plan: EntryPlan, _situation: Situation, exposure: Exposure) ->
     return Skip(Gate.RATE_BUDGET, "the request budget of this minute is kept for protection")
 
 
+def _entry_rate(_plan: EntryPlan, situation: Situation, exposure: Exposure) -> Skip | None:
+    limit = situation.settings.max_entries_per_minute
+    if limit is None or exposure.entries_last_minute < limit:
+        return None
+    made = exposure.entries_last_minute
+    reason = f"{made} entries were made in the last minute, {limit} are allowed"
+    return Skip(Gate.RATE_BUDGET, reason, {"made": made, "limit": limit})
+
+
 _RISK_GATES = (
     _open_orders,
     _stop_orders,
@@ -130,4 +139,5 @@ _RISK_GATES = (
     _min_notional,
     _stop_inside_liquidation,
     _rate_budget,
+    _entry_rate,
 )

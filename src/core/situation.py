@@ -32,6 +32,8 @@ class Exposure:
     """Stop losses that stand for the symbol's position, others' included; of the slot that has most."""
     has_request_budget: bool = True
     """This minute's requests leave room for an entry beside what protection keeps."""
+    entries_last_minute: int = 0
+    """Entries decided in the last minute, of all symbols; 0 where no limit is set."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,10 +1,10 @@
 """The write side of the ledger. The trader's thread owns it; every write stands in a transaction it has opened."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -42,6 +42,7 @@ ZERO = Decimal(0)
 _EQUITY_EVERY_MS = 60_000
 _HISTORY_KEPT_MS = 30 * 24 * 3_600_000  # market history and journal
 _FILLS_TOLD_MS = 7 * 24 * 3_600_000  # the exchange lists our trades of a week at a time (Account Trade List)
+Found = TypeVar("Found")
 _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 
 
@@ -65,6 +66,10 @@ class Store:
                 yield
             finally:
                 self._open = None
+
+    def read(self, query: Callable[[Connection], Found]) -> Found:
+        """What a query finds, writes of the open transaction included."""
+        return query(self._connection)
 
     # Market and decisions
 

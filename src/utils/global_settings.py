@@ -12,7 +12,7 @@ _MS_PER_MINUTE = 60 * _MS_PER_SECOND
 
 
 class GlobalSettings(SettingsPart):
-    """Signal, entries, limits and the account's modes. ``_usdt`` amounts are margin."""
+    """Signal, entries, limits and the account's modes. ``_usdt`` amounts are margin, but for the daily loss."""
 
     simulate_only: Flag = Field(
         True,
@@ -117,6 +117,46 @@ class GlobalSettings(SettingsPart):
         le=100_000_000,
         examples=[Decimal(200)],
         json_schema_extra=about("USDT"),
+    )
+    max_entries_per_minute: Whole | None = Field(
+        None,
+        title="Entries per minute",
+        description="The most entries of all symbols together within a minute. Left out: no limit.",
+        ge=1,
+        le=600,
+        json_schema_extra=about("entries"),
+    )
+    max_daily_loss_usdt: Amount | None = Field(
+        None,
+        title="Largest daily loss",
+        description="Entries are locked for the rest of the UTC day once this much was lost in it. Left out: no limit.",
+        gt=0,
+        le=100_000_000,
+        json_schema_extra=about("USDT"),
+    )
+    max_consecutive_stops: Whole | None = Field(
+        None,
+        title="Losses in a row",
+        description="Entries are locked after this many exits in a row that lost. Left out: no limit.",
+        ge=1,
+        le=100,
+        json_schema_extra=about("exits"),
+    )
+    max_drawdown_pct: Amount | None = Field(
+        None,
+        title="Largest drawdown",
+        description="Entries are locked once the account's equity is this far below its peak. Left out: no limit.",
+        gt=0,
+        lt=100,
+        json_schema_extra=about("%"),
+    )
+    lock_minutes: Whole = Field(
+        60,
+        title="Length of a lock",
+        description="How long a lock lasts at least; resume lifts it sooner.",
+        ge=1,
+        le=10_080,
+        json_schema_extra=about("min"),
     )
     rate_limit_buffer_pct: Amount = Field(
         Decimal(30),
