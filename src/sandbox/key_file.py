@@ -4,16 +4,17 @@ import os
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+from typing import assert_never
 
 from src.domain.errors import ConfigError
 from src.sandbox.keys import Keys
+from src.utils.auth import Scheme
 
 
-def write_key_file(home: Path, keys: Keys, base_url: str, ws_url: str) -> None:
+def write_key_file(home: Path, keys: Keys, scheme: Scheme, base_url: str, ws_url: str) -> None:
     """Write ``<home>/.env`` in one step, readable by its owner only. Raises ConfigError."""
     lines = {
-        "API_KEY": keys.api_key,
-        "API_SECRET": keys.api_secret,
+        **_credentials(keys, scheme),
         "ASTER_BASE_URL": base_url,
         "ASTER_WS_URL": ws_url,
         "ASTER_NETWORK": "sandbox",
@@ -32,3 +33,14 @@ def write_key_file(home: Path, keys: Keys, base_url: str, ws_url: str) -> None:
             raise
     except OSError as error:
         raise ConfigError(f"{home / '.env'} cannot be written: {error.strerror}") from error
+
+
+def _credentials(keys: Keys, scheme: Scheme) -> dict[str, str]:
+    match scheme:
+        case Scheme.V1:
+            return {"API_KEY": keys.api_key, "API_SECRET": keys.api_secret}
+        case Scheme.V3:
+            wallet = keys.wallet
+            return {"ASTER_USER_ADDRESS": wallet.user, "ASTER_SIGNER_PRIVATE_KEY": wallet.private_key}
+        case _:
+            assert_never(scheme)

@@ -12,6 +12,7 @@ from src.sandbox.recording import load_candles, load_recording
 from src.sandbox.replay import ReplaySource, listings_for, plan_paths
 from src.sandbox.script import Script
 from src.sandbox.synthetic import SyntheticSource
+from src.utils.auth import Scheme
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Options:
     klines: Path | None
     seed: int
     allow_faults: bool
+    scheme: Scheme
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -40,6 +42,7 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--klines", type=Path, metavar="DIR", help="recorded prices: SYMBOL.csv.gz")
     parser.add_argument("--seed", type=int, default=1, help="of the made-up market (default 1)")
     parser.add_argument("--allow-faults", action="store_true", help="let /sandbox/faults make it misbehave (tests)")
+    parser.add_argument("--scheme", type=Scheme, choices=list(Scheme), default=Scheme.V1, help="what .env signs with")
     options = parser.parse_args(arguments)
     if options.klines is not None and options.replay is None:
         parser.error("--klines needs --replay")

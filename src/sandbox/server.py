@@ -8,7 +8,6 @@ answer wait for a second thread.
 
 import errno
 import logging
-import secrets
 import signal
 import sys
 import threading
@@ -24,13 +23,14 @@ from src.domain.errors import ConfigError
 from src.sandbox.exchange import SandboxExchange
 from src.sandbox.faults import Faults
 from src.sandbox.key_file import write_key_file
-from src.sandbox.keys import Keys
+from src.sandbox.keys import Wallet, issue_keys
 from src.sandbox.options import Options, make_script, parse_options
 from src.sandbox.pulse import Pulse
 from src.sandbox.rest.app import create_app, dropping
 from src.sandbox.script import Script
 from src.sandbox.status import progress_line
 from src.sandbox.streams import StreamLimits, StreamServer
+from src.utils.auth import Scheme
 from src.utils.log import set_up_logging
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ _LOOK_EVERY_S = 0.25
 class SandboxServer:
     """A local exchange. Without a script its market stands still until a test moves it.
 
-    With a ``home``, the keys and addresses are written to ``<home>/.env`` once both ports answer.
+    With a ``home``, addresses and what ``scheme`` signs with are written to ``<home>/.env`` once both ports answer.
     """
 
     def __init__(
@@ -61,13 +61,14 @@ class SandboxServer:
         ws_port: int = 0,
         allow_faults: bool = True,
         stream_limits: StreamLimits | None = None,
+        scheme: Scheme = Scheme.V1,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
-        self._home = home
+        self._home, self._scheme = home, scheme
         self._script = script or Script()
         self._ports = (rest_port, ws_port)
         clock = clock or SystemClock()
-        keys = Keys(secrets.token_hex(32), secrets.token_hex(32))
+        keys = issue_keys()
         faults = Faults()
         self._streams = StreamServer(faults, stream_limits)
         self.exchange = SandboxExchange(self._script.listings, clock, keys, faults, self._streams)
@@ -88,6 +89,10 @@ class SandboxServer:
     @property
     def api_secret(self) -> str:
         return self.exchange.keys.api_secret
+
+    @property
+    def wallet(self) -> Wallet:
+        return self.exchange.keys.wallet
 
     @property
     def base_url(self) -> str:
@@ -116,7 +121,7 @@ class SandboxServer:
         self.exchange.advance()
         self._pulse.start()
         if self._home is not None:
-            write_key_file(self._home, self.exchange.keys, self.base_url, self.ws_url)
+            write_key_file(self._home, self.exchange.keys, self._scheme, self.base_url, self.ws_url)
 
     def stop(self) -> None:
         """End everything within two seconds."""
@@ -193,6 +198,7 @@ def _run(options: Options, script: Script) -> int:
         rest_port=options.rest_port,
         ws_port=options.ws_port,
         allow_faults=options.allow_faults,
+        scheme=options.scheme,
         on_failure=ended.set,
     )
     with server:

@@ -6,7 +6,7 @@ import ssl
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from enum import Enum, auto
+from enum import StrEnum
 from typing import Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
@@ -24,12 +24,12 @@ RECV_WINDOW_MS = 3000
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-class Scheme(Enum):
+class Scheme(StrEnum):
     """How requests are signed; Aster's paths follow from it."""
 
-    V1 = auto()
+    V1 = "v1"
     """An API key and its secret."""
-    V3 = auto()
+    V3 = "v3"
     """An API wallet that signs for the login wallet."""
 
 

@@ -1,4 +1,4 @@
-"""One contract, two exchanges: paper trading, and the live adapter on the sandbox over real sockets."""
+"""One contract, three exchanges: paper trading, and the live adapter on the sandbox over real sockets, V1 and V3."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -45,7 +45,7 @@ from src.exchange.paper import PAPER_CAPITAL, PaperExchange
 from src.exchange.port import Exchange
 from src.sandbox.catalogue import load_catalogue
 from src.sandbox.server import SandboxServer
-from src.utils.auth import HmacSigner
+from src.utils.auth import Eip712Signer, HmacSigner, Signer
 from tests.builders import a_request
 
 D = Decimal
@@ -98,7 +98,7 @@ def on_paper() -> OnPaper:
     return place
 
 
-@pytest.fixture(params=["paper", "wire"])
+@pytest.fixture(params=["paper", "V1", "V3"])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """In hedge mode, the book one tick wide around 50,000."""
     if request.param == "paper":
@@ -108,7 +108,9 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         return
     with SandboxServer() as server:
         clock = SystemClock()
-        signer = HmacSigner(server.api_key, server.api_secret)
+        signer: Signer = HmacSigner(server.api_key, server.api_secret)
+        if request.param == "V3":
+            signer = Eip712Signer(server.wallet.user, server.wallet.private_key)
         found = OnTheWire(AsterExchange(AsterClient(server.base_url, clock, RateLimits(clock), signer)), server)
         _open(found)
         yield found

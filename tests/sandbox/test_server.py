@@ -20,6 +20,8 @@ from src.domain.clock import ManualClock
 from src.domain.errors import ConfigError
 from src.sandbox.options import replay_script
 from src.sandbox.server import SandboxServer
+from src.utils.auth import Scheme
+from src.utils.config import WalletCredentials, load_environment
 from tests.sandbox.client import Client, Listener
 from tests.sandbox.test_recording import HEADER, written
 from tests.sandbox.test_streams import heard
@@ -118,6 +120,13 @@ def test_keys_and_addresses_are_written_for_the_owner_alone(tmp_path: Path) -> N
         "ASTER_NETWORK": "sandbox",
     }
     assert os.name == "nt" or stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_the_key_file_may_hold_the_wallet_instead(tmp_path: Path) -> None:
+    with SandboxServer(tmp_path, scheme=Scheme.V3) as server:
+        credentials = load_environment(tmp_path, {}).credentials
+
+    assert credentials == WalletCredentials(server.wallet.user, server.wallet.signer, server.wallet.private_key)
 
 
 @pytest.mark.parametrize("which", ["rest_port", "ws_port"])

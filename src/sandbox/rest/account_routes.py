@@ -232,7 +232,7 @@ def _route(
 
 def _key_route(method: str, action: Callable[[SandboxExchange, Parameters], object]) -> Route:
     """The document names no parameter, yet its own client sends the key along."""
-    return Route(method, ("/fapi/v1/listenKey",), action, Security.KEY, parameters=("listenKey",))
+    return Route(method, ("/fapi/v1/listenKey",), action, Security.USER_STREAM, parameters=("listenKey",))
 
 
 ACCOUNT_ROUTES = (

@@ -18,8 +18,9 @@ from src.sandbox.rest.control import control_routes
 from src.sandbox.rest.market_routes import MARKET_ROUTES
 from src.sandbox.rest.order_routes import ORDER_ROUTES
 from src.sandbox.rest.parameters import Parameters
-from src.sandbox.rest.routes import Route
+from src.sandbox.rest.routes import Route, is_v3
 from src.sandbox.rest.security import Request, authenticate
+from src.sandbox.rest.wallet_security import authenticate_wallet
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
@@ -41,7 +42,7 @@ def create_app(exchange: SandboxExchange, *, allow_faults: bool) -> Flask:
     """The app for one exchange; the routes that inject faults exist only where they are allowed."""
     app = Flask(__name__, static_folder=None)
     for route in ROUTES:
-        for path in route.paths:
+        for path in (*route.paths, *route.v3_paths):
             view = _view(exchange, route, path)
             app.add_url_rule(path, f"{route.method} {path}", view, methods=[route.method])
     app.register_blueprint(control_routes(exchange, allow_faults=allow_faults))
@@ -99,9 +100,11 @@ def _answer(exchange: SandboxExchange, route: Route, subject: str) -> Response:
 
 
 def _admit(exchange: SandboxExchange, route: Route, parameters: Parameters) -> None:
-    signed = Request(request.headers.get(_KEY_HEADER), request.query_string.decode(errors="replace"), _body())
-    authenticate(route.security, signed, parameters, exchange.keys, exchange.now_ms())
-    parameters.expect_only(route.known_parameters)
+    query = request.query_string.decode(errors="replace")
+    signed = Request(request.headers.get(_KEY_HEADER), query, _body(), route.method)
+    check = authenticate_wallet if is_v3(request.path) else authenticate
+    check(route.security, signed, parameters, exchange.keys, exchange.now_ms())
+    parameters.expect_only(route.known_parameters(request.path))
     for _ in range(route.orders):
         if not exchange.limits.spend_order(exchange.now_ms()):
             limit = exchange.limits.order_limit

@@ -150,7 +150,7 @@ MARKET_ROUTES = (
     _get("exchangeInfo", _exchange_info),
     Route("GET", ("/fapi/v1/depth",), _depth, weight=_depth_weight, parameters=("symbol", "limit")),
     _get("trades", _trades, "symbol", "limit"),
-    Route("GET", ("/fapi/v1/historicalTrades",), _trades, Security.KEY, 20, ("symbol", "limit", "fromId")),
+    Route("GET", ("/fapi/v1/historicalTrades",), _trades, Security.MARKET_DATA, 20, ("symbol", "limit", "fromId")),
     Route("GET", ("/fapi/v1/aggTrades",), _aggregate_trades, weight=20, parameters=("symbol", "fromId", *_PERIOD)),
     Route("GET", ("/fapi/v1/klines",), _klines, weight=_kline_weight, parameters=("symbol", "interval", *_PERIOD)),
     _get("premiumIndex", _each(lambda market, _at: render_premium_index(market.mark)), "symbol"),

@@ -1,6 +1,6 @@
 """A table of paths: which of them exist, what each costs, who may ask, and which parameters it knows.
 
-A later version of the protocol adds rows and another way to sign; the actions stay the same.
+Every row names the paths of V1; its twin on V3 has another way to sign and the same action.
 """
 
 from collections.abc import Callable
@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from src.sandbox.exchange import SandboxExchange
 from src.sandbox.rest.parameters import Parameters
 from src.sandbox.rest.security import SIGNED_PARAMETERS, Security
+from src.sandbox.rest.wallet_security import WALLET_PARAMETERS
 
 Action = Callable[[SandboxExchange, Parameters], object]
 """Answers a request; raises Rejected."""
 Weight = int | Callable[[Parameters], int]
+_V3 = "/fapi/v3/"
+_SIGNED_ON_V3 = (Security.USER_STREAM, Security.SIGNED)
+_ALSO_ON_V3 = {"account": ("accountWithJoinMargin",)}
+"""Names that V3 has given: the document's beside the one that clients still ask."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +32,22 @@ class Route:
     """How many orders a request counts as."""
 
     @property
-    def known_parameters(self) -> tuple[str, ...]:
+    def v3_paths(self) -> tuple[str, ...]:
+        """Of its twin; what V1 has in several versions is one there."""
+        names = dict.fromkeys(path.split("/", 3)[3] for path in self.paths)
+        return tuple(f"{_V3}{each}" for name in names for each in (name, *_ALSO_ON_V3.get(name, ())))
+
+    def known_parameters(self, path: str) -> tuple[str, ...]:
+        if is_v3(path):
+            return self.parameters + (WALLET_PARAMETERS if self.security in _SIGNED_ON_V3 else ())
         return self.parameters + (SIGNED_PARAMETERS if self.security is Security.SIGNED else ())
 
     def weigh(self, parameters: Parameters) -> int:
         return self.weight if isinstance(self.weight, int) else self.weight(parameters)
+
+
+def is_v3(path: str) -> bool:
+    return path.startswith(_V3)
 
 
 def by_symbol(with_symbol: int, without: int) -> Weight:

@@ -1,4 +1,4 @@
-"""Who may ask what: API key, timestamp and HMAC signature (Endpoint Security Type, Timing Security)."""
+"""Who may ask what on V1: API key, timestamp and HMAC signature (Endpoint Security Type, Timing Security)."""
 
 import hashlib
 import hmac
@@ -10,9 +10,9 @@ from src.sandbox.keys import Keys
 from src.sandbox.rest.parameters import INVALID, MANDATORY, Parameters
 
 _BAD_KEY_FORMAT = -2014
-_UNKNOWN_KEY = -2015
-_BAD_TIMESTAMP = -1021
-_BAD_SIGNATURE = -1022
+UNKNOWN_KEY = -2015
+BAD_TIMESTAMP = -1021
+BAD_SIGNATURE = -1022
 _USUAL_WINDOW_MS = 5_000
 _WIDEST_WINDOW_MS = 60_000
 _AHEAD_MS = 1_000
@@ -23,10 +23,12 @@ class Security(Enum):
     """What a route asks for."""
 
     NONE = auto()
-    KEY = auto()
-    """MARKET_DATA and USER_STREAM: the key alone."""
+    MARKET_DATA = auto()
+    """V1: the key alone; V3: nothing."""
+    USER_STREAM = auto()
+    """V1: the key alone; V3: a signature."""
     SIGNED = auto()
-    """TRADE and USER_DATA: key, timestamp and signature."""
+    """TRADE and USER_DATA: V1: key, timestamp and signature; V3: nonce and signature."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,7 @@ class Request:
     key: str | None
     query: str
     body: str
+    method: str = "POST"
 
 
 def authenticate(security: Security, request: Request, parameters: Parameters, keys: Keys, now_ms: int) -> None:
@@ -52,7 +55,7 @@ def _check_key(key: str | None, keys: Keys) -> None:
     if not key or not key.isalnum():
         raise AuthError(_BAD_KEY_FORMAT, "API-key format invalid.")
     if not hmac.compare_digest(key.encode(), keys.api_key.encode()):
-        raise AuthError(_UNKNOWN_KEY, "Invalid API-key, IP, or permissions for action.")
+        raise AuthError(UNKNOWN_KEY, "Invalid API-key, IP, or permissions for action.")
 
 
 def _check_time(parameters: Parameters, now_ms: int) -> None:
@@ -61,23 +64,23 @@ def _check_time(parameters: Parameters, now_ms: int) -> None:
     if window is not None and not 0 <= window <= _WIDEST_WINDOW_MS:
         raise Rejected(INVALID, "Data sent for parameter 'recvWindow' is not valid.")
     if timestamp >= now_ms + _AHEAD_MS:
-        raise AuthError(_BAD_TIMESTAMP, "Timestamp for this request was 1000ms ahead of the server's time.")
+        raise AuthError(BAD_TIMESTAMP, "Timestamp for this request was 1000ms ahead of the server's time.")
     if now_ms - timestamp > (_USUAL_WINDOW_MS if window is None else window):
-        raise AuthError(_BAD_TIMESTAMP, "Timestamp for this request is outside of the recvWindow.")
+        raise AuthError(BAD_TIMESTAMP, "Timestamp for this request is outside of the recvWindow.")
 
 
 def _check_signature(request: Request, parameters: Parameters, keys: Keys) -> None:
     if not parameters.optional("signature"):
         raise Rejected(MANDATORY, "Mandatory parameter 'signature' was not sent, was empty/null, or malformed.")
-    query, in_query = _without_signature(request.query)
-    body, in_body = _without_signature(request.body)
+    query, in_query = without_signature(request.query)
+    body, in_body = without_signature(request.body)
     expected = hmac.new(keys.api_secret.encode(), (query + body).encode(), hashlib.sha256).hexdigest()
     given = in_query or in_body or ""
     if not hmac.compare_digest(given.lower().encode(), expected.encode()):
-        raise AuthError(_BAD_SIGNATURE, "Signature for this request is not valid.")
+        raise AuthError(BAD_SIGNATURE, "Signature for this request is not valid.")
 
 
-def _without_signature(text: str) -> tuple[str, str | None]:
+def without_signature(text: str) -> tuple[str, str | None]:
     """The signed part and the signature, which must be the last parameter of query string or body."""
     signed, _, last = text.rpartition("&")
     name, _, value = last.partition("=")

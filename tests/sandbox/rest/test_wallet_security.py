@@ -1,0 +1,181 @@
+"""API wallets on V3: registration, nonces, signatures and where they travel, over a real socket.
+
+What is sent is signed by eth-account's own encoding of the documented message, not by the code under test.
+"""
+
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+import requests
+
+from src.sandbox.rest.app import ROUTES
+from src.sandbox.server import SandboxServer
+from src.utils.typed_data import load_library
+from tests.sandbox.client import code, done
+
+BALANCE = "/fapi/v3/balance"
+LEVERAGE = "/fapi/v3/leverage"
+OTHER_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
+OTHER_ADDRESS = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
+_DOMAIN = {
+    "name": "AsterSignTransaction",
+    "version": "1",
+    "chainId": 1666,
+    "verifyingContract": "0x0000000000000000000000000000000000000000",
+}
+
+
+class WalletClient:
+    """REST with V3 signatures."""
+
+    def __init__(self, server: SandboxServer) -> None:
+        self.server = server
+        self._last_nonce = 0
+
+    def nonce(self) -> int:
+        self._last_nonce = max(self._last_nonce + 1, self.server.exchange.now_ms() * 1000)
+        return self._last_nonce
+
+    def signed(self, key: str | None = None, **parameters: object) -> str:
+        wallet = self.server.wallet
+        payload = {"user": wallet.user, "signer": wallet.signer, "nonce": self.nonce()}
+        text = urlencode({name: value for name, value in {**payload, **parameters}.items() if value is not None})
+        library = load_library()
+        message = library.messages.encode_typed_data(
+            _DOMAIN, {"Message": [{"name": "msg", "type": "string"}]}, {"msg": text}
+        )
+        signature = library.Account.sign_message(message, key or wallet.private_key).signature
+        return f"{text}&signature=0x{bytes(signature).hex()}"
+
+    def send(self, method: str, path: str, *, query: str = "", body: str = "") -> requests.Response:
+        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
+        url = f"{self.server.base_url}{path}?{query}"
+        return requests.request(method, url, data=body or None, headers=headers, timeout=5)
+
+    def read(self, **parameters: Any) -> requests.Response:
+        return self.send("GET", BALANCE, query=self.signed(**parameters))
+
+
+@pytest.fixture
+def wallet(server: SandboxServer) -> WalletClient:
+    return WalletClient(server)
+
+
+def test_a_signed_request_is_answered(wallet: WalletClient) -> None:
+    assert done(wallet.read())[0]["asset"] == "USDT"
+
+
+def test_signatures_come_with_and_without_their_prefix(wallet: WalletClient) -> None:
+    assert done(wallet.send("GET", BALANCE, query=wallet.signed().replace("signature=0x", "signature=")))
+
+
+def test_addresses_are_known_in_any_case_and_the_user_may_be_left_out(wallet: WalletClient) -> None:
+    """The document's own example sends no user."""
+    assert done(wallet.read(signer=wallet.server.wallet.signer.lower(), user=None))
+
+
+@pytest.mark.parametrize("place", ["query", "body"])
+def test_a_change_travels_in_query_or_body(wallet: WalletClient, place: str) -> None:
+    signed = wallet.signed(symbol="ETHUSDT", leverage=7)
+    answer = wallet.send("POST", LEVERAGE, **({"query": signed} if place == "query" else {"body": signed}))
+    assert done(answer)["leverage"] == 7
+
+
+def test_parameters_in_two_places_are_not_what_was_signed(wallet: WalletClient) -> None:
+    body = wallet.signed(symbol="ETHUSDT")
+    assert code(wallet.send("POST", LEVERAGE, query="leverage=7", body=body)) == -1022
+
+
+def test_a_read_travels_in_the_query_only(wallet: WalletClient) -> None:
+    assert code(wallet.send("GET", BALANCE, body=wallet.signed())) == -1022
+
+
+@pytest.mark.parametrize("name", ["user", "signer"])
+def test_a_wallet_that_is_not_registered_is_refused(wallet: WalletClient, name: str) -> None:
+    response = wallet.read(**{name: OTHER_ADDRESS})
+    assert (response.status_code, code(response)) == (401, -2015)
+
+
+def test_another_wallets_signature_is_refused(wallet: WalletClient) -> None:
+    assert code(wallet.read(key=OTHER_KEY)) == -1022
+
+
+def test_what_was_changed_after_signing_is_refused(wallet: WalletClient) -> None:
+    assert code(wallet.send("GET", BALANCE, query=f"symbol=BTCUSDT&{wallet.signed()}")) == -1022
+
+
+@pytest.mark.parametrize(
+    ("cut", "put", "expected"),
+    [
+        ("signer", "sinner", -1102),
+        ("nonce", "once", -1102),
+        ("nonce=", "nonce=x", -1100),
+        ("signature=0x", "signature=", None),
+        ("signature=0x", "signature=zz", -1022),
+        ("signature=0x", "signature=0x00", -1022),
+        ("signature=", "ignature=", -1102),
+        ("user=", "user=&user=", -1101),
+    ],
+)
+def test_what_is_missing_or_wrong_is_named_by_its_code(
+    wallet: WalletClient, cut: str, put: str, expected: int | None
+) -> None:
+    response = wallet.send("GET", BALANCE, query=wallet.signed().replace(cut, put))
+    assert (None if response.ok else code(response)) == expected
+
+
+@pytest.mark.parametrize(("offset_s", "expected"), [(-11, -1021), (11, -1021), (-9, None), (9, None)])
+def test_a_nonce_must_lie_within_ten_seconds(wallet: WalletClient, offset_s: int, expected: int | None) -> None:
+    response = wallet.read(nonce=wallet.nonce() + offset_s * 1_000_000)
+    assert (None if response.ok else code(response)) == expected
+
+
+def test_a_nonce_is_spent_once(wallet: WalletClient) -> None:
+    nonce = wallet.nonce()
+    assert done(wallet.read(nonce=nonce))
+    assert code(wallet.read(nonce=nonce)) == -4225
+
+
+def test_a_refused_signature_spends_no_nonce(wallet: WalletClient) -> None:
+    nonce = wallet.nonce()
+    assert code(wallet.read(nonce=nonce, key=OTHER_KEY)) == -1022
+    assert done(wallet.read(nonce=nonce))
+
+
+def test_only_the_last_hundred_are_remembered(wallet: WalletClient) -> None:
+    """One that is older than all of them is refused, one between them is not (V3 Nonce Mechanism)."""
+    first = wallet.nonce()
+    for number in range(2, 202, 2):
+        assert wallet.server.wallet.nonces.spend(first + number)
+
+    assert code(wallet.read(nonce=first)) == -4225
+    assert code(wallet.read(nonce=first + 1)) == -4225
+    assert done(wallet.read(nonce=first + 3))
+    assert code(wallet.read(nonce=first + 2)) == -4225
+
+
+def test_the_listen_key_needs_a_signature(wallet: WalletClient) -> None:
+    path = "/fapi/v3/listenKey"
+    assert code(wallet.send("POST", path)) == -1102
+    assert len(done(wallet.send("POST", path, body=wallet.signed()))["listenKey"]) == 64
+    assert done(wallet.send("PUT", path, body=wallet.signed())) == {}
+    assert done(wallet.send("DELETE", path, body=wallet.signed())) == {}
+
+
+def test_market_data_is_open_to_all(wallet: WalletClient) -> None:
+    assert isinstance(done(wallet.send("GET", "/fapi/v3/historicalTrades", query="symbol=BTCUSDT")), list)
+    assert code(wallet.send("GET", "/fapi/v3/ping", query="symbol=BTCUSDT")) == -1104
+
+
+def test_a_key_opens_nothing_on_v3(wallet: WalletClient) -> None:
+    headers = {"X-MBX-APIKEY": wallet.server.api_key}
+    assert code(requests.get(f"{wallet.server.base_url}{BALANCE}", headers=headers, timeout=5)) == -1102
+
+
+def test_every_path_has_its_twin() -> None:
+    names = {(route.method, path.split("/", 3)[3]) for route in ROUTES for path in route.paths}
+    twins = [(route.method, path.removeprefix("/fapi/v3/")) for route in ROUTES for path in route.v3_paths]
+
+    assert len(twins) == len(set(twins))
+    assert set(twins) == names | {("GET", "accountWithJoinMargin")}
