@@ -146,11 +146,16 @@ class Streams:
                 yield render_entry(entry)
 
     def _follow(self) -> None:
+        fault = ""
         while not self._stop.wait(POLL_SECONDS):
             try:
                 self.turn()
+                fault = ""
             except SQLAlchemyError as error:
-                log.warning("the journal cannot be read: %s", error)
+                reason = str(getattr(error, "orig", error))
+                if reason != fault:  # once, not at every turn
+                    log.warning("the journal cannot be read: %s", reason)
+                fault = reason
                 self._stop.wait(TURN_SECONDS)
 
     def turn(self) -> None:

@@ -7,6 +7,8 @@ from src.database.queries.fills import BookedFill
 from src.database.queries.orders import OrderRow
 
 _TRADED = frozenset({"PARTIALLY_FILLED", "FILLED"})
+_BECAME = {"PENDING_NEW": "sent", "NEW": "accepted", "CANCELED": "cancelled"}
+_BEFORE_ITS_FILLS = frozenset({"PENDING_NEW", "NEW"})
 
 
 def timeline(
@@ -16,8 +18,9 @@ def timeline(
     fills: Iterable[BookedFill],
 ) -> list[dict[str, Any]]:
     """What happened, in order: ``at``, ``kind``, a ``title`` and a ``text`` for a person, and the order's name."""
-    roles = {row.client_order_id: row for row in orders}
-    events = [*_cause(decision), *_changes(roles, lives), *(_fill(roles, fill) for fill in fills)]
+    roles, booked = {row.client_order_id: row for row in orders}, list(fills)
+    changes = _changes(roles, lives, _first_fills(booked))
+    events = [*_cause(decision), *changes, *(_fill(roles, fill) for fill in booked)]
     return sorted(events, key=lambda event: int(event["at"]))
 
 
@@ -31,7 +34,16 @@ def _cause(decision: Mapping[str, Any] | None) -> Iterator[dict[str, Any]]:
     yield _event(decision["decided_at"], "decision", "Entry decided", f"{decision['reason']}; {sums}")
 
 
-def _changes(roles: Mapping[str, OrderRow], lives: Iterable[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
+def _first_fills(fills: Iterable[BookedFill]) -> dict[str, int]:
+    first: dict[str, int] = {}
+    for fill in fills:
+        first[fill.client_order_id] = min(fill.traded_at, first.get(fill.client_order_id, fill.traded_at))
+    return first
+
+
+def _changes(
+    roles: Mapping[str, OrderRow], lives: Iterable[Mapping[str, Any]], first_fills: Mapping[str, int]
+) -> Iterator[dict[str, Any]]:
     for change in lives:
         order = roles[change["client_order_id"]]
         if change["status"] in _TRADED:
@@ -39,8 +51,11 @@ def _changes(roles: Mapping[str, OrderRow], lives: Iterable[Mapping[str, Any]]) 
         terms = f"{order.side} {_terms(order)}"
         text = f"{terms}: {change['reason']}" if change["reason"] else terms
         kind = "protection" if order.role in ("STOP_LOSS", "TAKE_PROFIT") else "order"
-        title = f"{_words(order.role)} {_words(change['status']).lower()}"
-        yield {**_event(change["at"], kind, title, text), "order": order.client_order_id, "status": change["status"]}
+        status, at = change["status"], change["at"]
+        if status in _BEFORE_ITS_FILLS:  # told by our clock, the fills by the exchange's: an order is there before them
+            at = min(at, first_fills.get(order.client_order_id, at))
+        title = f"{_words(order.role)} {_BECAME.get(status, _words(status).lower())}"
+        yield {**_event(at, kind, title, text), "order": order.client_order_id, "status": status}
 
 
 def _fill(roles: Mapping[str, OrderRow], fill: BookedFill) -> dict[str, Any]:

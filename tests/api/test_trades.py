@@ -151,9 +151,17 @@ def test_the_life_of_an_order_without_fills_is_told(rig: Rig) -> None:
     timeline = rig.json(f"/api/trades/{ENTRY_ID}")["timeline"]
     assert [(event["kind"], event["title"], event["text"]) for event in timeline] == [
         ("order", "Entry rejected", "BUY 0.01 at 50000: margin is insufficient"),
-        ("order", "Close new", "SELL 0.01 at market"),
-        ("protection", "Stop loss new", "SELL the whole position at 49000"),
+        ("order", "Close accepted", "SELL 0.01 at market"),
+        ("protection", "Stop loss accepted", "SELL the whole position at 49000"),
     ]
+
+
+def test_an_order_is_accepted_before_it_fills(rig: Rig) -> None:
+    """Our clock tells when we heard of it, the exchange's when it filled: the story keeps its order."""
+    rig.record(an_order())
+    rig.book(a_fill(an_order().request, traded_at=NOW - 50))
+    titles = [event["title"] for event in rig.json(f"/api/trades/{ENTRY_ID}")["timeline"]]
+    assert titles == ["Entry accepted", "Entry filled"]
 
 
 def test_the_spreadsheet_holds_the_list(rig: Rig) -> None:

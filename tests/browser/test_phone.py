@@ -35,3 +35,19 @@ def test_a_position_can_be_closed_with_a_thumb(phone: Page, scene: Scene, open_p
     box = close.bounding_box()
     assert box is not None
     assert box["height"] >= 36
+
+
+def test_positions_stay_in_sight_when_the_bot_is_silent(
+    phone: Page, scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    scene.bot.hold()
+    scene.bot.beat(ago_ms=60_000)
+    open_page()
+    expect(phone.locator("#banner")).to_be_visible()
+
+    row = phone.locator("#book-positions tbody tr")
+    row.scroll_into_view_if_needed()
+    panel, box = phone.locator(".books").bounding_box(), row.bounding_box()
+
+    assert panel is not None and box is not None
+    assert panel["height"] > box["height"]

@@ -16,11 +16,21 @@ const GROUPS = {
         "max_price_deviation_pct",
       ],
     ],
-    ["Entries", ["time_in_force", "order_ttl_seconds", "stale_limit_order_minutes", "order_cleanup_interval_seconds"]],
+    [
+      "Entries",
+      [
+        "time_in_force",
+        "order_ttl_seconds",
+        "stale_limit_order_minutes",
+        "order_cleanup_interval_seconds",
+        "max_entries_per_minute",
+      ],
+    ],
     [
       "Limits",
       ["max_total_exposure_usdt", "max_open_orders_per_symbol", "max_stop_orders_per_symbol", "rate_limit_buffer_pct"],
     ],
+    ["Locks", ["max_daily_loss_usdt", "max_consecutive_stops", "max_drawdown_pct", "lock_minutes"]],
     ["Account", ["hedge_mode", "multi_assets_mode", "set_leverage", "set_margin_type", "db_path"]],
   ],
   symbols: [
