@@ -14,9 +14,11 @@ from random import Random
 from types import FrameType
 
 from src import VERSION
+from src.core.cli import fulfil, parse_arguments
 from src.core.desk import Desk
 from src.core.gateway import Gateway
 from src.core.inbox import Inbox
+from src.core.operator_files import OperatorFiles
 from src.core.operator_inbox import OperatorInbox
 from src.core.order_cleanup import OrderCleanup
 from src.core.standing import Obstacle
@@ -111,9 +113,10 @@ class Bot:
         trader = Trader(desk, identity, self._vitals)
         last_command = trader.restore()
         reader = CommandReader(around.environment.control_database)
-        operator = OperatorInbox(reader, around.environment.settings_file, around.settings, self._inbox.post)
+        files = OperatorFiles(around.environment.database)
+        operator = OperatorInbox(reader, files, around.environment.settings_file, around.settings, self._inbox.post)
         exchange = self._exchange(instruments)
-        gateway = Gateway(exchange, self._inbox.post, clock, self._is_halted)
+        gateway = Gateway(exchange, self._inbox.post, clock, lambda: files.is_halted)
         self._add_worker("trader", partial(trader.run, self._inbox, gateway.submit))
         for lane in range(gateway.lanes):
             self._add_worker(f"gateway-{lane}", partial(gateway.work, lane), gateway.stop)
@@ -194,9 +197,6 @@ class Bot:
             clock_offset_ms=self._client.offset_ms or 0,
         )
 
-    def _is_halted(self) -> bool:
-        return self._around.environment.database.with_name("HALT").exists()
-
     def _tell(self, message: str) -> None:
         log.warning("%s", message)
         with self._store.transaction():
@@ -246,16 +246,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 stopped, 1 died, 2 settings or .env, 3 another bot runs on this database."""
-    parser = argparse.ArgumentParser(
-        prog="main.py",
-        description="The liquidation hunting bot without its dashboard. launcher.py starts both and restarts them.",
-    )
-    parser.add_argument(
-        "--home", help="directory of .env, settings.json and the data (default: HUNTER_HOME, else here)"
-    )
-    parser.add_argument("--protect-only", action="store_true", help="protect and close positions, open none")
-    parser.add_argument("--version", action="version", version=VERSION)
-    arguments = parser.parse_args(argv)
+    arguments = parse_arguments(argv)
     stop = threading.Event()
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
@@ -265,6 +256,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), ask_to_stop)
     try:
+        if arguments.wish is not None:
+            return fulfil(arguments.wish, arguments.home, SystemClock())
         return start(arguments, stop)
     except ConfigError as error:
         for fault in error.faults:

@@ -41,6 +41,8 @@ class Desk:
     account: AccountSummary | None = None
     outbox: list[Command] = field(default_factory=list)
     """Commands of the open transaction: they leave after its commit."""
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+    """What may be done only once the open transaction is committed."""
     unwanted: set[str] = field(default_factory=set)
     """Entries that are to be cancelled as soon as the exchange shows them to stand."""
     retired: dict[str, SymbolSettings] = field(default_factory=dict)
@@ -50,6 +52,14 @@ class Desk:
 
     def send(self, command: Command) -> None:
         self.outbox.append(command)
+
+    def release(self) -> list[Command]:
+        """The transaction is committed: what waited for that is done, its commands may leave."""
+        waiting, self.after_commit = self.after_commit, []
+        for act in waiting:
+            act()
+        commands, self.outbox = self.outbox, []
+        return commands
 
     def tell(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
         """Append to the journal: the audit log, and the dashboard's news."""

@@ -4,11 +4,12 @@ import threading
 from collections import deque
 from itertools import islice
 
+from src.core.operator_files import FileRequest, HaltSeen
 from src.core.settings_changed import SettingsChanged
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import Event
 
-TraderEvent = Event | SettingsChanged
+TraderEvent = Event | SettingsChanged | HaltSeen | FileRequest
 
 _LIQUIDATIONS_PER_BATCH = 2000
 

@@ -1,11 +1,16 @@
-"""What the person asks for: pause, resume, halt, flatten, close. Each is answered in the journal by its number."""
+"""What the person asks for: pause, resume, halt, flatten, close. Each is answered in the journal; those of the
+dashboard by their number, those of the command line, which come as files, under number 0."""
 
 import logging
 from collections.abc import Callable
+from functools import partial
+from typing import assert_never
 
 from src.core.books import Holding
 from src.core.closing import ClosingDesk
 from src.core.desk import Desk
+from src.core.lock_desk import LockDesk
+from src.core.operator_files import FileRequest, HaltSeen, lift_halt, remove_request
 from src.core.standing import Obstacle
 from src.domain.enums import OrderRole
 from src.domain.messages import OperatorAction, OperatorCommand
@@ -13,16 +18,23 @@ from src.domain.messages import OperatorAction, OperatorCommand
 log = logging.getLogger("hunter.operator")
 
 _STATE = "operator"
+_BY_FILE = 0
+_REQUESTS_KNOWN = 20
+_NO_ENTRIES = (Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.LOCK, Obstacle.STOPPING)
 
 
 class OperatorDesk:
-    """Carries out operator commands once each, and remembers pause and halt across restarts."""
+    """Carries out operator commands once each, and remembers pause, halt and locks across restarts."""
 
     def __init__(self, desk: Desk, closing: ClosingDesk) -> None:
         self._desk = desk
         self._closing = closing
         self._last_id = 0
         self._called_off: set[str] = set()
+        self._locks = LockDesk(desk)
+        self._halt_file: HaltSeen | None = None
+        self._requests: list[str] = []
+        """Names of the newest requests that were carried out."""
         self._actions: dict[OperatorAction, Callable[[OperatorCommand], str]] = {
             OperatorAction.PAUSE: self._pause,
             OperatorAction.RESUME: self._resume,
@@ -37,15 +49,18 @@ class OperatorDesk:
         known = self._desk.store.get_state(_STATE) or {}
         # Wishes are numbered by the clock: those older than a lost ledger are not carried out again.
         self._last_id = int(known.get("last_id", self._desk.clock.now_ms()))
+        self._requests = list(known.get("requests", ()))
         if known.get("paused"):
             self._desk.standing.raise_obstacle(Obstacle.OPERATOR_PAUSE, "entries are paused by the operator")
         if known.get("halted"):
             self._desk.standing.raise_obstacle(Obstacle.OPERATOR_HALT, "halted by the operator")
+        self._locks.restore()
         return self._last_id
 
     def follow_up(self) -> None:
         """A halt reaches entries that were on their way; what an entry filled after "close all" is closed as well."""
-        if self._desk.standing.has(Obstacle.OPERATOR_HALT) or self._desk.standing.has(Obstacle.STOPPING):
+        self._locks.check()
+        if any(map(self._desk.standing.has, _NO_ENTRIES)):
             self.cancel_entries()
         for holding in self._desk.books.open_holdings():
             if holding.entry in self._called_off:
@@ -53,13 +68,43 @@ class OperatorDesk:
         at_work = {order.client_order_id for order in self._desk.books.entries_at_work()}
         self._called_off &= at_work | {holding.entry or "" for holding in self._desk.books.open_holdings()}
 
-    def on_command(self, command: OperatorCommand) -> None:
+    def _on_command(self, command: OperatorCommand) -> None:
         """Carry it out once; a command seen before changes nothing."""
         if command.id <= self._last_id:
             return
         action = self._actions.get(command.action)
         answer = action(command) if action else "the settings could not be read: the old ones stay in force"
         self.conclude(command.id, command.action, answer)
+
+    def on_wish(self, event: OperatorCommand | HaltSeen | FileRequest) -> None:
+        """What a person asks for, by the dashboard or by a file."""
+        match event:
+            case OperatorCommand():
+                self._on_command(event)
+            case HaltSeen():
+                self._on_halt_file(event)
+            case FileRequest():
+                self._on_request(event)
+            case _:
+                assert_never(event)
+
+    def _on_request(self, event: FileRequest) -> None:
+        if event.file.name not in self._requests:
+            self._requests = [*self._requests[1 - _REQUESTS_KNOWN :], event.file.name]
+            command = OperatorCommand(_BY_FILE, event.action, event.at)
+            self.conclude(_BY_FILE, event.action, self._actions[event.action](command))
+        self._desk.after_commit.append(partial(remove_request, event.file))
+
+    def _on_halt_file(self, event: HaltSeen) -> None:
+        self._halt_file, was_halted = event, self._desk.standing.has(Obstacle.HALT_FILE)
+        if event.since is None:
+            self._desk.standing.clear(Obstacle.HALT_FILE)
+            if was_halted:
+                self.conclude(_BY_FILE, OperatorAction.RESUME, "the file HALT is gone")
+        elif not was_halted:
+            self._desk.standing.raise_obstacle(Obstacle.HALT_FILE, "halted by the file HALT beside the database")
+            answer = f"the file HALT is there; {self.cancel_entries()} open entries are being cancelled"
+            self.conclude(_BY_FILE, OperatorAction.HALT, f"{answer}, positions stay protected")
 
     def conclude(self, command_id: int, action: OperatorAction, answer: str) -> None:
         """Write what was done, under the command's number."""
@@ -69,6 +114,7 @@ class OperatorDesk:
             "last_id": self._last_id,
             "paused": standing.has(Obstacle.OPERATOR_PAUSE),
             "halted": standing.has(Obstacle.OPERATOR_HALT),
+            "requests": self._requests,
         }
         self._desk.store.set_state(_STATE, state)
         log.warning("operator: %s: %s", action, answer)
@@ -78,11 +124,22 @@ class OperatorDesk:
         self._desk.standing.raise_obstacle(Obstacle.OPERATOR_PAUSE, "entries are paused by the operator")
         return "entries are paused; positions stay protected"
 
-    def _resume(self, _: OperatorCommand) -> str:
+    def _resume(self, command: OperatorCommand) -> str:
+        """One resume ends whatever a person or a limit began: pause, halt, a HALT file that is older, a lock."""
         self._desk.standing.clear(Obstacle.OPERATOR_PAUSE)
         self._desk.standing.clear(Obstacle.OPERATOR_HALT)
+        self._lift_halt_file(command.at)
+        lock = self._locks.lift()
+        lifted = "" if lock is None else f"; the lock is lifted: {lock}"
         reason = self._desk.standing.reason
-        return f"resumed, but entries still wait: {reason}" if reason else "entries are made again"
+        answer = f"resumed, but entries still wait: {reason}" if reason else "entries are made again"
+        return answer + lifted
+
+    def _lift_halt_file(self, asked_at: int) -> None:
+        seen = self._halt_file
+        if seen is not None and seen.since is not None and seen.since <= asked_at:
+            self._desk.standing.clear(Obstacle.HALT_FILE)
+            self._desk.after_commit.append(partial(lift_halt, seen.file, asked_at))
 
     def _halt(self, _: OperatorCommand) -> str:
         self._desk.standing.raise_obstacle(Obstacle.OPERATOR_HALT, "halted by the operator")

@@ -1,4 +1,4 @@
-"""Brings the operator's wishes from ``control.db`` to the trader, and new settings with them."""
+"""Brings the operator's wishes from ``control.db`` and from files to the trader, and new settings with them."""
 
 import logging
 import threading
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from src.core.inbox import TraderEvent
+from src.core.operator_files import HaltSeen, OperatorFiles
 from src.core.settings_changed import SettingsChanged
 from src.database.control import CommandReader
 from src.domain.errors import ConfigError
@@ -21,9 +22,18 @@ class OperatorInbox:
     """Polls for wishes newer than the last; ``settings`` are those in force, for whoever must know the symbols."""
 
     def __init__(
-        self, reader: CommandReader, settings_file: Path, settings: Settings, post: Callable[[TraderEvent], None]
+        self,
+        reader: CommandReader,
+        files: OperatorFiles,
+        settings_file: Path,
+        settings: Settings,
+        post: Callable[[TraderEvent], None],
     ) -> None:
         self._reader = reader
+        self._files = files
+        self._halt: HaltSeen | None = None
+        self._requested: set[str] = set()
+        self._fault = ""
         self._settings_file = settings_file
         self._post = post
         self._stopping = threading.Event()
@@ -38,12 +48,35 @@ class OperatorInbox:
         """Until a stop is asked for; ``last_id`` is the last wish that was carried out."""
         while not self._stopping.wait(_ASK_EVERY_SECONDS):
             beat()
+            self._look_at_files()
             for command in self._reader.after(last_id):
                 last_id = command.id
                 self._pass_on(command)
 
     def stop(self) -> None:
         self._stopping.set()
+
+    def _look_at_files(self) -> None:
+        """HALT where it has changed, each request once; the trader removes a request that is done."""
+        try:
+            halt, requests = self._files.look(), self._files.requests()
+        except OSError as error:
+            self._note(str(error))
+            return
+        self._note("")
+        if halt.since != (self._halt.since if self._halt else None):
+            self._post(halt)
+        self._halt = halt
+        for request in requests:
+            if request.file.name not in self._requested:
+                self._post(request)
+        self._requested = {request.file.name for request in requests}
+
+    def _note(self, fault: str) -> None:
+        """A fault is said once."""
+        if fault and fault != self._fault:
+            log.error("the files of the command line cannot be read: %s", fault)
+        self._fault = fault
 
     def _pass_on(self, command: OperatorCommand) -> None:
         if command.action is not OperatorAction.RELOAD_SETTINGS:

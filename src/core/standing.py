@@ -9,7 +9,9 @@ class Obstacle(StrEnum):
     """What can keep the bot from opening positions; protection, cancels and closes go on regardless."""
 
     OPERATOR_HALT = "operator_halt"
+    HALT_FILE = "halt_file"
     OPERATOR_PAUSE = "operator_pause"
+    LOCK = "lock"
     STARTING = "starting"
     PROTECT_ONLY = "protect_only"
     MARKET_STREAM = "market_stream"
@@ -19,6 +21,9 @@ class Obstacle(StrEnum):
     CLOCK = "clock"
     BACKLOG = "backlog"
     STOPPING = "stopping"
+
+
+_HALTS = frozenset({Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE})
 
 
 class Standing:
@@ -45,7 +50,7 @@ class Standing:
 
     @property
     def state(self) -> TradingState:
-        if Obstacle.OPERATOR_HALT in self._reasons:
+        if self._reasons.keys() & _HALTS:
             return TradingState.HALTED
         return TradingState.REDUCE_ONLY if self._reasons else TradingState.ACTIVE
 

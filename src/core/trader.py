@@ -13,6 +13,7 @@ from src.core.entries import EntryDesk, decision_on
 from src.core.inbox import Inbox, TraderEvent
 from src.core.news import tell_liquidations, tell_protection
 from src.core.operator_desk import OperatorDesk
+from src.core.operator_files import FileRequest, HaltSeen
 from src.core.order_cleanup import plan_cleanup
 from src.core.order_desk import OrderDesk
 from src.core.protection import plan_protection, protective_request
@@ -106,8 +107,7 @@ class Trader:
             self._status.tell_standing()
         if self._desk.standing.has(Obstacle.STOPPING) and not self._desk.books.open_orders(role=OrderRole.ENTRY):
             self.entries_gone.set()
-        commands, self._desk.outbox = self._desk.outbox, []
-        return commands
+        return self._desk.release()
 
     def evaluate_trade(self, liquidation: Liquidation) -> Decision | None:
         """The verdict on a liquidation, its entry placed where it passed; None for a symbol not configured."""
@@ -201,8 +201,8 @@ class Trader:
                 self._on_stream(event)
             case Due():
                 self._on_due(event)
-            case OperatorCommand():
-                self._operator.on_command(event)
+            case OperatorCommand() | HaltSeen() | FileRequest():
+                self._operator.on_wish(event)
             case SettingsChanged():
                 self._on_settings(event)
             case _:

@@ -4,11 +4,13 @@ import json
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import ANY
 
 import pytest
 from sqlalchemy import Engine
 
 from src.core.inbox import TraderEvent
+from src.core.operator_files import HaltSeen, OperatorFiles
 from src.core.operator_inbox import OperatorInbox
 from src.core.settings_changed import SettingsChanged
 from src.database.control import CommandDesk, CommandReader, open_control
@@ -33,18 +35,23 @@ class Listening:
         self.renewed = 0
         self._came = threading.Condition()
         reader = CommandReader(home / "control.db")
-        self.inbox = OperatorInbox(reader, home / "settings.json", some_settings(), self._post)
+        self.inbox = OperatorInbox(
+            reader, OperatorFiles(home / "bot.db"), home / "settings.json", some_settings(), self._post
+        )
         self.inbox.on_settings(self._renew)
         self._thread = threading.Thread(target=self.inbox.run, args=(last_id, lambda: None))
         self._thread.start()
 
     def wait_for(self, count: int) -> list[TraderEvent]:
-        with self._came:
-            assert self._came.wait_for(lambda: len(self.events) >= count, DEADLINE_SECONDS)
+        self.wait_until(count)
         self.inbox.stop()
         self._thread.join(DEADLINE_SECONDS)
         assert not self._thread.is_alive()
         return self.events
+
+    def wait_until(self, count: int) -> None:
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.events) >= count, DEADLINE_SECONDS)
 
     def _post(self, event: TraderEvent) -> None:
         with self._came:
@@ -86,3 +93,30 @@ def test_faulty_settings_leave_the_old_ones_in_force(tmp_path: Path, control: En
     assert (event.id, event.action) == (wish, OperatorAction.RELOAD_SETTINGS)
     assert listening.inbox.settings == some_settings()
     assert listening.renewed == 0
+
+
+def test_the_halt_file_and_requests_are_passed_on_once_each(tmp_path: Path) -> None:
+    files = OperatorFiles(tmp_path / "bot.db")
+    request = files.ask(OperatorAction.FLATTEN, NOW)
+    listening = Listening(tmp_path)
+    listening.wait_until(1)
+    files.halt()
+    listening.wait_until(2)
+    files.halt_file.unlink()
+    assert listening.wait_for(3) == [request, HaltSeen(files.halt_file, ANY), HaltSeen(files.halt_file, None)]
+
+
+def test_files_that_cannot_be_read_are_said_once_and_stop_nothing(
+    tmp_path: Path, control: Engine, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(_: OperatorFiles) -> HaltSeen:
+        raise PermissionError("no entry")
+
+    monkeypatch.setattr(OperatorFiles, "look", fail)
+    desk = CommandDesk(control)
+    desk.ask(OperatorAction.PAUSE, "a", NOW)
+    listening = Listening(tmp_path)
+    listening.wait_until(1)
+    desk.ask(OperatorAction.HALT, "b", NOW)
+    assert len(listening.wait_for(2)) == 2
+    assert caplog.text.count("cannot be read: no entry") == 1

@@ -1,0 +1,162 @@
+"""The command line: what it leaves for the bot, and what it tells of it."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from src.core.cli import Wish, fulfil, parse_arguments
+from src.core.operator_files import OperatorFiles
+from src.domain.clock import ManualClock
+from src.domain.enums import OrderRole
+from src.domain.messages import OperatorAction
+from tests.builders import NOW, settings_document
+from tests.core.rig import Rig
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    for name in ("DB_PATH", "API_KEY", "API_SECRET", "ASTER_NETWORK", "HUNTER_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    document = settings_document()
+    document["globals"]["db_path"] = "bot.db"
+    (tmp_path / "settings.json").write_text(json.dumps(document), encoding="utf-8")
+    return tmp_path
+
+
+@pytest.fixture
+def alive(home: Path) -> Iterator[Rig]:
+    """A bot that trades here."""
+    rig = Rig(home / "bot.db").connect()
+    yield rig
+    rig.close()
+
+
+def ask(wish: Wish, home: Path, now_ms: int = NOW) -> int:
+    return fulfil(wish, str(home), ManualClock(now_ms))
+
+
+def waiting(home: Path) -> list[OperatorAction]:
+    return [request.action for request in OperatorFiles(home / "bot.db").requests()]
+
+
+def written(home: Path) -> dict[str, float]:
+    """When each database file was last written."""
+    return {file.name: file.stat().st_mtime for file in home.glob("*.db*") if not file.name.endswith("-shm")}
+
+
+def test_one_wish_at_a_time() -> None:
+    assert parse_arguments([]).wish is None
+    assert parse_arguments(["--halt", "--home", "x"]).wish is Wish.HALT
+    for both in (["--halt", "--resume"], ["--status", "--protect-only"]):
+        with pytest.raises(SystemExit):
+            parse_arguments(both)
+
+
+def test_help_names_every_wish_and_the_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--help"])
+    told = capsys.readouterr().out
+    assert all(f"--{wish}" in told for wish in Wish)
+    assert "Exit codes" in told
+
+
+def test_halt_and_resume_with_no_bot_alive(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(Wish.HALT, home) == 0
+    assert (home / "HALT").exists()
+    assert "No bot is alive" in capsys.readouterr().out
+    assert ask(Wish.RESUME, home) == 0
+    assert not (home / "HALT").exists()
+    assert waiting(home) == [OperatorAction.RESUME]
+    ask(Wish.HALT, home)
+    assert waiting(home) == []
+
+
+def test_flatten_leaves_a_request(home: Path, alive: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    before = written(home)
+    assert ask(Wish.FLATTEN, home, alive.now) == 0
+    assert waiting(home) == [OperatorAction.FLATTEN]
+    assert "The bot does it within a second" in capsys.readouterr().out
+    assert written(home) == before
+
+
+def test_flatten_that_waits_says_how_it_is_withdrawn(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    ask(Wish.FLATTEN, home)
+    (request,) = OperatorFiles(home / "bot.db").requests()
+    assert f"unless you delete {request.file} before" in capsys.readouterr().out
+
+
+def test_what_cannot_be_written_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "commands").touch()  # a file where the directory belongs
+    assert ask(Wish.FLATTEN, home) == 2
+    assert "not possible" in capsys.readouterr().err
+
+
+def test_halt_works_beside_a_damaged_database(home: Path) -> None:
+    (home / "bot.db").write_bytes(b"no database at all" * 100)
+    assert ask(Wish.HALT, home) == 0
+    assert (home / "HALT").exists()
+
+
+def test_status_of_a_bot_that_trades(home: Path, alive: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    alive.open_position()
+    alive.audit()
+    before = written(home)
+    assert ask(Wish.STATUS, home, alive.now + 800) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "bot: alive (process 1, sandbox, REAL ORDERS, last heard of 0.8 s ago)",
+        "trading: ACTIVE",
+        "position: BTCUSDT LONG 0.010 at 50000, stop loss 49000.0, take profit 50500.0, mark 50000, protection ok",
+        "exposure: 50.00 of 500.00 USDT margin",
+        "today: -0.10 USDT net",
+    ]
+    assert written(home) == before
+
+
+def test_status_counts_todays_results_exactly(home: Path, alive: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    alive.open_position()
+    alive.clock.advance(10)
+    alive.fill(alive.last(OrderRole.STOP_LOSS), pnl="-10.13")
+    alive.audit()
+    ask(Wish.STATUS, home, alive.now)
+    assert "today: -10.33 USDT net" in capsys.readouterr().out
+
+
+def test_status_of_one_that_may_not_trade_has_its_reason(
+    home: Path, alive: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    alive.command(OperatorAction.PAUSE)
+    assert ask(Wish.STATUS, home, alive.now) == 1
+    assert "trading: REDUCE_ONLY, entries are paused by the operator" in capsys.readouterr().out
+    alive.command(OperatorAction.RESUME)
+    ask(Wish.HALT, home, alive.now)
+    assert ask(Wish.STATUS, home, alive.now) == 1
+    assert "HALT: the file is there" in capsys.readouterr().out
+
+
+def test_a_bot_that_is_silent_is_not_alive(home: Path, alive: Rig, capsys: pytest.CaptureFixture[str]) -> None:
+    assert ask(Wish.STATUS, home, alive.now + 15_001) == 1
+    assert "bot: NOT RUNNING" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, b"", b"no database at all" * 100])
+def test_status_without_a_database_that_can_be_read(
+    home: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (home / "bot.db").write_bytes(content)
+    assert ask(Wish.STATUS, home) == 1
+    told = capsys.readouterr().out
+    assert ("never run here" if content is None else "cannot be read") in told
+
+
+def test_status_before_the_first_heartbeat(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rig = Rig(home / "bot.db")
+    rig.engine.dispose()
+    with sqlite3.connect(home / "bot.db") as connection:
+        connection.execute("DELETE FROM state")
+    connection.close()
+    assert ask(Wish.STATUS, home) == 1
+    assert capsys.readouterr().out.splitlines() == ["bot: it has never run here", "today: +0.00 USDT net"]
