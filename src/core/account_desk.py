@@ -170,6 +170,8 @@ class AccountDesk:
         if self._ask_again_at is not None and now_ms >= self._ask_again_at:
             self._ask_again_at = None
             self.ask("a position differs")
+        if self._orders.lack_snapshot(now_ms, self.snapshot):
+            self.ask("an order is missing")
         if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
             reason = "the account has not been read for over a minute"
             self._desk.standing.raise_obstacle(Obstacle.STALE_SNAPSHOT, reason)
@@ -246,5 +248,9 @@ class AccountDesk:
                 self._desk.send(command)
 
     def _fetch_funding(self) -> None:
-        since = self._funding_since or self._desk.store.last_funding_at() or self._desk.clock.now_ms()
-        self._desk.send(FetchFunding(since))
+        """Since the last that is booked; before the first, since our oldest position or the first look."""
+        if self._funding_since is None:
+            opened = [each.opened_at for each in self._desk.books.open_holdings() if each.opened_at]
+            seen_at = self.snapshot.asked_at if self.snapshot is not None else self._desk.clock.now_ms()
+            self._funding_since = self._desk.store.last_funding_at() or min([*opened, seen_at])
+        self._desk.send(FetchFunding(self._funding_since))

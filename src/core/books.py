@@ -36,6 +36,8 @@ class Holding:
     """Why it must be closed, until it is flat."""
     refusals: dict[OrderRole, int] = field(default_factory=dict)
     """Definite refusals of protective and closing orders since the last that was accepted."""
+    removals: int = 0
+    """How often its protection was cancelled by somebody else."""
     next_close_at: int = 0
     """Monotonic time before which no further closing order is tried."""
     next_stop_at: int = 0
@@ -88,7 +90,7 @@ class Holding:
     def reset(self) -> None:
         """It is flat: what belonged to that position is history."""
         self.entry, self.close_reason, self.liquidation_price = None, None, None
-        self.opened_at = self.next_close_at = self.next_stop_at = 0
+        self.opened_at = self.removals = self.next_close_at = self.next_stop_at = 0
         self.refusals.clear()
 
 

@@ -4,11 +4,11 @@ import logging
 from collections.abc import Iterable
 from typing import assert_never
 
-from src.core.books import Slot
+from src.core.books import Holding, Slot
 from src.core.desk import Desk
 from src.core.news import conclude_flat
-from src.domain.enums import OrderRole, OrderStatus, OrderType
-from src.domain.instrument import Price, Quantity
+from src.core.recall import request_of
+from src.domain.enums import OrderRole, OrderStatus
 from src.domain.messages import (
     CancelRefused,
     FetchFills,
@@ -18,7 +18,7 @@ from src.domain.messages import (
     OrderUnresolved,
     QueryOrder,
 )
-from src.domain.orders import ClientOrderId, Fill, Order, OrderRequest, OrderUpdate
+from src.domain.orders import ClientOrderId, Fill, Order, OrderUpdate
 from src.domain.positions import Snapshot
 
 log = logging.getLogger("hunter.orders")
@@ -27,6 +27,7 @@ _ASK_EVERY_MS = 2_000
 _VERDICT_MS = 5_000
 _ABSENT_AFTER_MS = 10_000
 _ABSENT_ANSWERS = 3
+_MANY_REMOVALS = 3
 _FILLS_OVERLAP_MS = 60_000
 _ACCEPTED = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 _FORCED_PREFIXES = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
@@ -66,16 +67,26 @@ class OrderDesk:
             holding.refusals.pop(order.role, None)
         if before is OrderStatus.REJECTED:
             self._desk.alert(f"{order.role} {order.client_order_id} was given up, and stands after all", order.symbol)
+        if order.status is OrderStatus.CANCELED and before is not OrderStatus.PENDING_CANCEL:
+            self._note_removed(order, holding)
         if order.role is OrderRole.ENTRY and order.lacks_fills:
             holding.entry = order.client_order_id  # what it filled is in the position, whoever tells of that first
         if order.client_order_id in self._desk.unwanted:
             self._desk.cancel(order)
 
+    def _note_removed(self, order: Order, holding: Holding) -> None:
+        """Protection that somebody else took away is replaced at once; a person is told each time."""
+        if order.role is OrderRole.ENTRY or not holding.position.is_open:
+            return
+        holding.removals += 1
+        often = "" if holding.removals < _MANY_REMOVALS else f", {holding.removals} times by now: find out who does it"
+        self._desk.alert(f"{order.role} of {order.symbol} was cancelled, not by the bot: it is replaced{often}")
+
     def on_fill(self, fill: Fill) -> Slot | None:
         """A trade: booked once, whoever told it and however often (I7)."""
         desk, slot = self._desk, (fill.symbol, fill.position_side)
         order = desk.books.order_of(fill)
-        if order is None and not fill.client_order_id.startswith(_FORCED_PREFIXES):
+        if order is None and not _is_forced(fill) and not self._is_by_hand(fill):
             return None
         if (order is not None and not order.book(fill)) or not desk.store.record_fill(fill):
             return None
@@ -89,6 +100,18 @@ class OrderDesk:
         holding.apply_fill(fill, desk.clock.now_ms(), only_reduces=not is_entry)
         self._tell_fill(fill, order)
         return slot
+
+    def _is_by_hand(self, fill: Fill) -> bool:
+        """A trade of somebody else in a position of ours: its profit and its fee are that position's (I19).
+
+        While an order of ours has no number yet, a trade without a client id may be its own.
+        """
+        holding = self._desk.books.holding((fill.symbol, fill.position_side))
+        if not holding.is_ours or not 0 < holding.opened_at <= fill.traded_at:
+            return False
+        if fill.client_order_id:
+            return ClientOrderId.parse(fill.client_order_id) is None
+        return all(order.order_id is not None for order in self._desk.books.orders_in(holding.slot))
 
     def on_news(self, event: OrderNews, snapshot: Snapshot | None) -> Iterable[Slot]:
         """Whatever is told of orders; the slots it touched."""
@@ -160,6 +183,13 @@ class OrderDesk:
         self._desk.tell_order(order)
         return order.symbol, order.request.position_side
 
+    def lack_snapshot(self, now_ms: int, snapshot: Snapshot | None) -> bool:
+        """All that is left before an order counts as absent is a snapshot that does not show it."""
+        ripe = now_ms - _ABSENT_AFTER_MS
+        lost = [each for each in self._desk.books.orders.values() if each.is_open and each.not_found >= _ABSENT_ANSWERS]
+        since = [each.unresolved_since for each in lost if each.unresolved_since and each.unresolved_since <= ripe]
+        return any(snapshot is None or snapshot.asked_at <= each for each in since)
+
     def ask_for_missing(self, now_ms: int) -> None:
         """Ask again for every lost answer and every fill we have not seen, and who has filled a position."""
         for order in self._desk.books.orders.values():
@@ -215,7 +245,7 @@ class OrderDesk:
         order = self._desk.store.load_order(update.client_order_id)
         if order is None:
             parent = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
-            order = Order(_request_of(update), known.role, created_at=update.event_at, parent=parent)
+            order = Order(request_of(update), known.role, created_at=update.event_at, parent=parent)
             self._desk.store.record_order(order, simulated=self._desk.is_simulated)
             self._desk.alert(f"an order of ours was unknown here: {update.client_order_id}", update.symbol)
         self._desk.note_id(update.client_order_id)
@@ -231,7 +261,7 @@ class OrderDesk:
             self._desk.books.foreign_orders[update.order_id] = update
 
     def _tell_fill(self, fill: Fill, order: Order | None) -> None:
-        role = order.role if order is not None else "FORCED"
+        role = order.role if order is not None else "FORCED" if _is_forced(fill) else "BY HAND"
         log.info("fill %s %s %s %s at %s", fill.symbol, role, fill.side, fill.quantity, fill.price)
         payload = {
             "client_order_id": fill.client_order_id or (order.client_order_id if order else ""),
@@ -248,21 +278,5 @@ class OrderDesk:
         self._desk.tell("fill", payload, fill.symbol)
 
 
-def _request_of(update: OrderUpdate) -> OrderRequest:
-    """The order as it must have been asked for."""
-    is_conditional = update.original_type.is_conditional
-    return OrderRequest(
-        client_order_id=update.client_order_id,
-        symbol=update.symbol,
-        side=update.side,
-        position_side=update.position_side,
-        type=update.original_type,
-        quantity=None if update.close_position else Quantity(update.quantity),
-        price=Price(update.price) if update.original_type is OrderType.LIMIT else None,
-        stop_price=Price(update.stop_price) if is_conditional else None,
-        time_in_force=update.time_in_force if update.original_type is OrderType.LIMIT else None,
-        reduce_only=update.reduce_only,
-        close_position=update.close_position,
-        working_type=update.working_type if is_conditional else None,
-        price_protect=update.price_protect,
-    )
+def _is_forced(fill: Fill) -> bool:
+    return fill.client_order_id.startswith(_FORCED_PREFIXES)

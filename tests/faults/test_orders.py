@@ -1,28 +1,175 @@
 """Orders whose answers are lost, late or refused (F1-F8, F10-F14)."""
 
+import time
+
 import pytest
 
 from src.domain.enums import OrderRole
-from src.sandbox.faults import FaultKind
+from src.sandbox.faults import FOREVER, FaultKind
+from tests.faults.conftest import MakeRig
 from tests.faults.rig import Rig, wait_until
 
 pytestmark = pytest.mark.recovery
 
+ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
+
+
+def wait_flat(rig: Rig, seconds: float = 5) -> None:
+    wait_until(lambda: rig.fills() and not rig.position, seconds, "a flat position")
+
+
+def wait_swept(rig: Rig) -> None:
+    wait_until(lambda: not rig.orders(), 10, "no order is left")
+
 
 def test_f01_an_entry_that_was_executed_and_answered_503_is_found_and_protected(rig: Rig) -> None:
-    rig.inject(FaultKind.UNKNOWN_OUTCOME, OrderRole.ENTRY)
+    rig.inject(FaultKind.UNKNOWN_OUTCOME, ENTRY)
     entry = rig.hunt()
     rig.fill()
     rig.wait_protected()
     wait_until(lambda: rig.status(entry) == "FILLED", 5)
-    assert len(rig.arrived(OrderRole.ENTRY)) == 1
+    assert len(rig.arrived(ENTRY)) == 1
     rig.check_books()
 
 
 def test_f02_an_entry_whose_answer_never_came_is_found_and_protected(rig: Rig) -> None:
-    rig.inject(FaultKind.DROPPED_REPLY, OrderRole.ENTRY)
+    rig.inject(FaultKind.DROPPED_REPLY, ENTRY)
     entry = rig.hunt()
     rig.fill()
     rig.wait_protected()
     wait_until(lambda: rig.status(entry) == "FILLED", 10)
     rig.check_books()
+
+
+def test_f03_an_entry_that_never_came_to_be_is_given_up_and_its_symbol_freed(rig: Rig) -> None:
+    rig.inject(FaultKind.UNAVAILABLE, ENTRY)
+    entry, asked_at = rig.hunt(), time.monotonic()
+    rig.liquidate()
+    wait_until(lambda: rig.verdicts()[-1].startswith("an earlier entry's answer was lost"), 3)
+    wait_until(lambda: rig.status(entry) == "REJECTED", 30, "the entry is given up")
+    assert time.monotonic() - asked_at >= 10
+    assert len(rig.arrived(ENTRY)) == 1
+    rig.open_position()
+    rig.check_books()
+
+
+def test_f04_an_entry_that_executes_late_is_protected_while_it_is_asked_for(rig: Rig) -> None:
+    rig.inject(FaultKind.UNAVAILABLE, ENTRY)
+    entry = rig.hunt()
+    wait_until(lambda: rig.rows("SELECT 1 FROM trades WHERE unresolved_since IS NOT NULL"), 3)
+    rig.by_hand(rig.request_of(entry))
+    rig.fill()
+    rig.wait_protected()
+    rig.check_books()
+
+
+def test_f04_an_entry_that_executes_after_it_was_given_up_is_protected_and_told(rig: Rig) -> None:
+    rig.inject(FaultKind.UNAVAILABLE, ENTRY)
+    entry = rig.hunt()
+    wait_until(lambda: rig.status(entry) == "REJECTED", 30)
+    rig.by_hand(rig.request_of(entry))
+    rig.fill()
+    rig.wait_protected()
+    assert any("stands after all" in alert for alert in rig.alerts())
+    rig.check_books()
+
+
+def test_f05_a_stop_that_rests_though_its_answer_was_lost_stays_alone(rig: Rig) -> None:
+    rig.inject(FaultKind.UNKNOWN_OUTCOME, STOP)
+    rig.hunt()
+    rig.fill()
+    rig.wait_protected()
+    assert len(rig.arrived(STOP)) <= 2
+    rig.check_books()
+
+
+def test_f06_a_stop_that_never_came_to_rest_is_placed_again(rig: Rig) -> None:
+    rig.inject(FaultKind.UNAVAILABLE, STOP)
+    rig.hunt()
+    rig.fill()
+    rig.wait_protected()
+    assert len(rig.arrived(STOP)) == 2
+    rig.check_books()
+
+
+@pytest.mark.parametrize("kind", [FaultKind.UNKNOWN_OUTCOME, FaultKind.DROPPED_REPLY])
+def test_f07_a_close_that_was_executed_and_answered_503_is_not_repeated(rig: Rig, kind: FaultKind) -> None:
+    rig.open_position()
+    rig.inject(kind, CLOSE)
+    rig.close_position()
+    wait_flat(rig)
+    wait_swept(rig)
+    assert len(rig.arrived(CLOSE)) == 1
+    rig.check_books()
+
+
+@pytest.mark.parametrize("code", [2021, 4142])
+def test_f08_a_stop_that_would_fire_at_once_closes_at_once(rig: Rig, code: int) -> None:
+    rig.inject(FaultKind.REFUSED, STOP, value=code)
+    rig.hunt()
+    rig.fill()
+    wait_flat(rig)
+    wait_swept(rig)
+    rig.check_books(naked_ms=2_000)
+
+
+def test_f10_a_close_of_what_the_exchange_has_closed_is_believed_after_reading_the_position(rig: Rig) -> None:
+    rig.open_position()
+    time.sleep(5)  # news of the position older than the grace for what is still on its way
+    rig.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
+    rig.shift("-3")
+    wait_flat(rig)
+    rig.close_position()
+    wait_until(lambda: rig.arrived(CLOSE), 3)
+    wait_until(lambda: rig.booked_position() == 0, 5, "booked as closed")
+    wait_swept(rig)
+    rig.check_books()
+
+
+def test_f11_an_entry_without_margin_is_dropped_and_cools_down(make_rig: MakeRig) -> None:
+    rig = make_rig({"cooldown_sec": 30}).start()
+    rig.inject(FaultKind.REFUSED, ENTRY, value=2019)
+    entry = rig.hunt()
+    wait_until(lambda: rig.status(entry) == "REJECTED", 2)
+    rig.move(rig.middle)
+    rig.liquidate()
+    wait_until(lambda: "cooling down" in rig.verdicts()[-1], 3)
+    assert len(rig.arrived(ENTRY)) == 1
+    rig.check_books(naked_ms=0)
+
+
+def test_f11_a_stop_without_margin_is_tried_again(rig: Rig) -> None:
+    rig.inject(FaultKind.REFUSED, STOP, value=2019)
+    rig.hunt()
+    rig.fill()
+    rig.wait_protected()
+    assert all(order.close_position for order in rig.orders(STOP))
+    rig.check_books(naked_ms=2_000)
+
+
+@pytest.mark.parametrize("code", [4045, 2025])
+def test_f12_a_stop_too_many_is_tried_again(rig: Rig, code: int) -> None:
+    rig.inject(FaultKind.REFUSED, STOP, value=code)
+    rig.hunt()
+    rig.fill()
+    rig.wait_protected()
+    rig.check_books()
+
+
+def test_f12_where_no_stop_finds_room_the_position_is_closed(rig: Rig) -> None:
+    rig.inject(FaultKind.REFUSED, STOP, value=4045, times=FOREVER)
+    rig.hunt()
+    rig.fill()
+    wait_flat(rig)
+    wait_swept(rig)
+    rig.check_books()
+
+
+@pytest.mark.parametrize("role", [ENTRY, STOP])
+def test_f14_a_timestamp_out_of_the_window_is_signed_anew_once(rig: Rig, role: OrderRole) -> None:
+    rig.inject(FaultKind.BAD_TIMESTAMP, role)
+    rig.hunt()
+    rig.fill()
+    rig.wait_protected()
+    assert list(rig.arrived(role).values()) == [2]
+    rig.check_books(naked_ms=2_000, resent=1)

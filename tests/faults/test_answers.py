@@ -1,0 +1,62 @@
+"""Answers that silence us or that nobody can read (F16-F18)."""
+
+import pytest
+
+from src.domain.enums import OrderRole
+from src.sandbox.faults import FOREVER, GARBLED_ANSWERS, Fault, FaultKind
+from tests.faults.rig import Rig, wait_until
+
+pytestmark = pytest.mark.recovery
+
+ENTRY, STOP = OrderRole.ENTRY, OrderRole.STOP_LOSS
+ANSWERS = range(len(GARBLED_ANSWERS))
+
+
+@pytest.mark.parametrize("retry_after", [3, 0])
+def test_f16_after_429_only_protection_and_reading_go_on(rig: Rig, retry_after: int) -> None:
+    rig.hunt()
+    rig.inject(FaultKind.RATE_LIMITED, STOP, value=retry_after)
+    rig.fill()
+    rig.wait_protected()
+    for _ in range(3):
+        rig.move(rig.middle)
+        rig.liquidate()
+    wait_until(lambda: "kept for protection" in rig.verdicts()[-1], 2)
+    assert len(rig.arrived(ENTRY)) == 1
+    rig.check_books()
+
+
+def test_f17_during_a_ban_nothing_is_sent_and_the_stop_rests(rig: Rig) -> None:
+    rig.open_position()
+    ban = Fault(FaultKind.BANNED, times=FOREVER, value=4)
+    rig.exchange.inject(ban)
+    wait_until(lambda: ban.times < FOREVER, 35, "the ban is met")
+    rig.server.exchange.clear_faults()
+    met, weight = FOREVER - ban.times, rig.exchange.limits.used_weight
+    rig.shift("-3")
+    wait_until(lambda: not rig.position, 1, "the resting stop closes")
+    wait_until(lambda: rig.exchange.limits.used_weight != weight, 10, "it asks again")
+    assert met <= 5
+    wait_until(lambda: not rig.orders(), 10, "no order is left")
+    rig.check_books()
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_f18_an_entry_answered_by_nonsense_is_found_and_protected(rig: Rig, answer: int) -> None:
+    rig.inject(FaultKind.GARBLED, ENTRY, value=answer)
+    entry = rig.hunt()
+    rig.fill()
+    rig.wait_protected()
+    wait_until(lambda: rig.status(entry) == "FILLED", 5)
+    assert len(rig.arrived(ENTRY)) == 1
+    rig.check_books()
+
+
+@pytest.mark.parametrize("answer", ANSWERS)
+def test_f18_a_stop_answered_by_nonsense_protects_all_the_same(rig: Rig, answer: int) -> None:
+    rig.inject(FaultKind.GARBLED, STOP, value=answer)
+    rig.hunt()
+    rig.fill()
+    rig.wait_protected()
+    assert len(rig.arrived(STOP)) <= 2
+    rig.check_books()

@@ -1,0 +1,144 @@
+"""Positions that change as nobody asked them to (F27-F33, F35)."""
+
+import time
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
+from src.domain.instrument import Quantity
+from src.domain.orders import OrderRequest
+from src.sandbox.faults import FOREVER, FaultKind
+from tests.faults.rig import SYMBOL, Rig, wait_until
+
+pytestmark = pytest.mark.recovery
+
+D = Decimal
+ENTRY, STOP, TAKE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
+
+
+def part_filled(rig: Rig) -> str:
+    """An entry of which somebody has taken a part."""
+    entry = rig.hunt()
+    wait_until(lambda: rig.status(entry) == "NEW", 3)
+    price = rig.orders(ENTRY)[0].price
+    rig.exchange.trade(SYMBOL, Side.SELL, D("0.004"), price - 1)
+    assert 0 < rig.position == D("0.004")
+    return entry
+
+
+def test_f27_the_filled_part_of_a_cancelled_entry_is_protected(rig: Rig) -> None:
+    entry = part_filled(rig)
+    rig.cancel_by_hand(entry)
+    rig.wait_protected()
+    wait_until(lambda: rig.status(entry) == "CANCELED", 3)
+    assert rig.position == D("0.004")
+    rig.check_books()
+
+
+def test_f28_a_fill_told_after_the_cancel_is_booked_and_protected(rig: Rig) -> None:
+    entry = rig.hunt()
+    wait_until(lambda: rig.status(entry) == "NEW", 3)
+    [order] = rig.orders(ENTRY)
+    rig.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
+    with rig.exchange.lock:
+        rig.exchange.trade(SYMBOL, Side.SELL, D("0.004"), order.price - 1)
+        rig.cancel_by_hand(entry)
+        rig.exchange.clear_faults()
+        [fill] = rig.fills()
+    rig.tell(replace(order, status=OrderStatus.CANCELED, event_at=fill.traded_at))
+    wait_until(lambda: rig.status(entry) == "CANCELED", 3)
+    part = OrderStatus.PARTIALLY_FILLED
+    late = replace(order, status=part, filled_quantity=fill.quantity, average_price=fill.price, fill=fill)
+    rig.tell(replace(late, event_at=fill.traded_at))
+    rig.wait_protected()
+    rig.check_books()
+
+
+def test_f29_a_stop_that_fired_and_was_refused_leads_to_a_close(rig: Rig) -> None:
+    rig.open_position()
+    middle = rig.middle
+    with rig.exchange.lock:
+        rig.exchange.move(SYMBOL, middle * D("0.8"))  # beyond the bound of every market order
+        assert rig.position
+        assert not rig.orders(STOP)
+        rig.shift("20")
+    wait_until(lambda: not rig.position or rig.orders(STOP), 5, "closed, or stopped again")
+    rig.check_books()
+
+
+def test_f30_a_take_profit_left_by_a_stop_out_is_gone_before_the_next_entry(rig: Rig) -> None:
+    rig.open_position()
+    rig.shift("-3")
+    wait_until(lambda: not rig.position, 2)
+    rig.hunt()
+    assert not rig.orders(STOP) + rig.orders(TAKE)
+    rig.fill()
+    rig.wait_protected()
+    rig.check_books()
+
+
+def test_f31_a_take_profit_that_fills_in_part_leaves_the_stop(rig: Rig) -> None:
+    rig.open_position()
+    held, price = rig.position, (rig.middle * D("1.015")).quantize(D(1))
+    rig.inject(FaultKind.PARTIAL_FILL, path=SYMBOL, value=0)
+    with rig.exchange.lock:
+        rig.exchange.set_mark(SYMBOL, price / D("0.9801"))  # its bound lies just below the best bid
+        rig.move(price)
+        assert 0 < rig.position < held
+        assert rig.orders(STOP)
+    rig.exchange.clear_faults()
+    wait_until(lambda: not rig.position, 10, "the rest is taken too")
+    wait_until(lambda: not rig.orders(), 10, "no order is left")
+    rig.check_books(naked_ms=2_000)
+
+
+def test_f32_a_position_closed_by_hand_is_let_go(rig: Rig) -> None:
+    rig.open_position()
+    rig.trade_by_hand(Side.SELL, str(rig.position))
+    wait_until(lambda: not rig.orders(), 10, "no order is left")
+    rig.check_books()
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_f32_a_position_changed_by_hand_is_protected_as_it_is_now(rig: Rig, side: Side) -> None:
+    rig.open_position()
+    rig.shift("-0.5")
+    rig.trade_by_hand(side, "0.003")
+    time.sleep(1.5)
+    rig.wait_protected()
+    with rig.exchange.lock:
+        [held] = rig.exchange.account.open_positions()
+    [stop] = rig.orders(STOP)
+    assert abs(stop.stop_price - held.position.entry_price * D("0.98")) < 1
+    rig.check_books()
+
+
+def test_f33_a_stop_cancelled_by_hand_is_replaced_each_time_and_told(rig: Rig) -> None:
+    rig.open_position()
+    for _ in range(3):
+        rig.wait_protected()
+        rig.cancel_by_hand(rig.orders(STOP)[0].client_order_id)
+    rig.wait_protected()
+    told = [alert for alert in rig.alerts() if "not by the bot: it is replaced" in alert]
+    assert len(told) == 3
+    assert told[-1].endswith("3 times by now: find out who does it")
+    assert len(rig.arrived(STOP)) == 4
+    rig.check_books()
+
+
+def test_f35_funding_and_news_of_another_symbol_close_nothing(rig: Rig) -> None:
+    rig.open_position()
+    held = rig.position
+    rig.exchange.settle_funding(SYMBOL, D("0.0001"))
+    other = OrderRequest("web_1", "ETHUSDT", Side.BUY, PositionSide.BOTH, OrderType.MARKET, quantity=Quantity(D("0.1")))
+    rig.by_hand(other)
+    wait_until(lambda: rig.rows("SELECT 1 FROM funding"), 5, "funding is booked")
+    with rig.exchange.lock:
+        names = {each.symbol: each.quantity for each in rig.exchange.account.open_positions()}
+    assert names == {SYMBOL: held, "ETHUSDT": D("0.1")}
+    assert len(rig.orders(STOP)) == 1
+    by_hand = replace(other, client_order_id="web_2", side=Side.SELL, reduce_only=True)
+    rig.by_hand(by_hand)
+    rig.check_books()
