@@ -1,16 +1,21 @@
 """Rooms of their own for processes."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 
 from src.sandbox.script import Script
 from src.sandbox.server import SandboxServer
+from src.utils.auth import Scheme
 from tests.system.rig import BotProcess
 
-Start = Callable[[Script, dict[str, Any]], tuple[SandboxServer, BotProcess]]
+
+class Start(Protocol):
+    def __call__(
+        self, script: Script, settings: dict[str, Any], scheme: Scheme = Scheme.V1
+    ) -> tuple[SandboxServer, BotProcess]: ...
 
 
 @pytest.fixture
@@ -19,8 +24,8 @@ def start(tmp_path: Path) -> Iterator[Start]:
     servers: list[SandboxServer] = []
     bots: list[BotProcess] = []
 
-    def begin(script: Script, settings: dict[str, Any]) -> tuple[SandboxServer, BotProcess]:
-        server = SandboxServer(tmp_path, script)
+    def begin(script: Script, settings: dict[str, Any], scheme: Scheme = Scheme.V1) -> tuple[SandboxServer, BotProcess]:
+        server = SandboxServer(tmp_path, script, scheme=scheme)
         server.start()
         servers.append(server)
         bot = BotProcess(tmp_path, settings)

@@ -18,11 +18,12 @@ from sqlalchemy.exc import OperationalError
 from src.database.db import open_reader, reading
 from src.database.models import FillRow, FundingRow, LiquidationRow, PositionRow, StateRow, TradeRow
 from src.sandbox.server import SandboxServer
+from src.utils.credentials import CREDENTIAL_NAMES
 
 ROOT = Path(__file__).parents[2]
 TRADING_WITHIN_SECONDS = 30
 STOPPED_WITHIN_SECONDS = 5
-_OURS = ("API_KEY", "API_SECRET", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
+_OURS = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
 
 
 def wait_until(claim: Callable[[], bool], seconds: float, what: str) -> None:

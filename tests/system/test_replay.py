@@ -7,6 +7,7 @@ import pytest
 
 from src.sandbox.options import replay_script
 from src.sandbox.server import SandboxServer
+from src.utils.auth import Scheme
 from tests.system.conftest import Start
 from tests.system.rig import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
 
@@ -50,9 +51,10 @@ def assert_equal_books(server: SandboxServer, bot: BotProcess) -> None:
     assert max(server.exchange.account.records.times_received().values(), default=1) == 1
 
 
-def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("scheme", Scheme)
+def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path, scheme: Scheme) -> None:
     script = replay_script(a_recording(tmp_path), speed=Decimal(15), awaits_listener=True)
-    server, bot = start(script, demo_settings())
+    server, bot = start(script, demo_settings(), scheme)
     play_to_the_end(server, bot, 120)
     progress, books = server.exchange.progress, bot.books()
     assert progress is not None
