@@ -53,6 +53,7 @@ except ModuleNotFoundError as missing:
 log = logging.getLogger("hunter.dashboard")
 
 EXIT_CONFIG, EXIT_CRASH = 2, 1
+_OTHER_LAYOUT = ("no such table", "no such column")
 _THREADS = 48
 _CONNECTIONS = 500
 _IDLE_SECONDS = 20
@@ -94,8 +95,11 @@ def _compose(environment: Environment, clock: Clock, market: MarketReader | None
 
 
 def _unreadable(error: SQLAlchemyError) -> Any:
-    log.warning("a database cannot be read: %s", error)
-    return ApiError(503, "database_unreadable", "The database cannot be read at the moment.").response()
+    log.warning("a database cannot be read: %s", getattr(error, "orig", error))
+    message = "The database cannot be read at the moment."
+    if any(words in str(error) for words in _OTHER_LAYOUT):
+        message = "The database was made by another version of this program: update the program and start it again."
+    return ApiError(503, "database_unreadable", message).response()
 
 
 def streams_of(app: Flask) -> Streams:

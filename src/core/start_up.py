@@ -16,7 +16,8 @@ from src.exchange.port import MarketReader
 log = logging.getLogger("hunter.main")
 
 _FIRST_RETRY_SECONDS = 1.0
-_LONGEST_RETRY_SECONDS = 30.0
+_LONGEST_RETRY_SECONDS = 8.0
+"""Each try is a sign of life, and the dashboard takes a bot for dead after 15 s."""
 
 
 def claim_network(store: Store, network: str, database: Path) -> None:

@@ -83,7 +83,7 @@ class UserStream:
                 log.warning("the listen key has expired")
                 self._reconnect()
             case AccountModeChanged():
-                log.warning("the account's mode was changed elsewhere: it is read anew")
+                log.warning("the account's mode was changed: it is read anew")
                 self._reconnect()
             case event:
                 self._post(event)

@@ -1,5 +1,8 @@
 """The status bar's source: who lives, what is at stake, what today brought."""
 
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from src.domain.positions import AccountSummary
@@ -33,6 +36,13 @@ def test_a_bot_that_beats_is_healthy(rig: Rig) -> None:
     assert health["clock_offset_ms"] == -3
     assert health["exposure"] == {"margin": "10.50", "cap": "500", "notional": "105"}
     assert health["timestamp"] == NOW
+
+
+def test_a_bot_that_hears_no_market_is_not_healthy(rig: Rig) -> None:
+    rig.beat()
+    rig.say("market_stream", state="down", last_event_at=NOW - 250)
+    health = rig.json("/api/health")
+    assert (health["status"], health["bot"]["alive"]) == ("degraded", True)
 
 
 def test_a_heartbeat_older_than_15_seconds_is_none(rig: Rig) -> None:
@@ -96,3 +106,12 @@ def test_a_damaged_database_is_an_error_not_an_empty_answer(rig: Rig) -> None:
     response = rig.get("/api/positions")
     assert response.status_code == 503
     assert response.json["error"]["code"] == "database_unreadable"
+
+
+def test_a_database_of_another_version_is_named_as_that(rig: Rig) -> None:
+    (rig.home / "data").mkdir(exist_ok=True)
+    with closing(sqlite3.connect(rig.home / "data" / "bot.db")) as connection:
+        connection.execute("create table of_the_future (id integer)")
+    response = rig.get("/api/health")
+    assert response.status_code == 503
+    assert "made by another version of this program" in response.json["error"]["message"]

@@ -77,3 +77,15 @@ def test_the_log_lists_what_the_bot_said(scene: Scene, open_page: Callable[..., 
     page.get_by_role("button", name="Everything").click()
 
     expect(messages).to_have_count(2)
+
+
+def test_a_server_that_cannot_answer_says_why(scene: Scene, page: Page) -> None:
+    reason = "The database was made by another version of this program."
+    body = {"error": {"code": "database_unreadable", "message": reason}}
+    page.route("**/api/health", lambda route: route.fulfill(status=503, json=body))
+
+    page.goto(scene.url)
+
+    expect(page.locator("#banner")).to_have_text(reason)
+    expect(page.locator("#status [data-slot=state]")).to_have_text("Not known")
+    expect(page.locator("#status [data-slot=pause]")).to_be_disabled()

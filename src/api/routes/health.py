@@ -28,7 +28,8 @@ def show_health() -> dict[str, Any]:
         bot = read_bot_state(connection, now_ms)
         is_simulated = is_paper if bot.is_simulated is None else bot.is_simulated
         database = "healthy" if dashboard().ledger.exists else "missing"
-        is_healthy = bot.is_alive and database == settings == "healthy"
+        hears_market = bot.of("market_stream").get("state") == "up"  # without it nothing can be traded
+        is_healthy = bot.is_alive and hears_market and database == settings == "healthy"
         return {
             "status": "healthy" if is_healthy else "degraded",
             "database": database,

@@ -13,20 +13,23 @@ export function watchLiveness(store) {
     offsetMs = health.timestamp - Date.now();
     judge();
   });
+  store.subscribe("fault:health", judge);
 
   function judge() {
     const now = Date.now() + offsetMs;
     store.set("now", now);
-    store.set("controls", controlsFor(store.get("health"), store.ageOf("health"), now));
+    store.set("controls", controlsFor(store.get("health"), store.ageOf("health"), now, store.get("fault:health")));
   }
 
   const timer = setInterval(judge, 1000);
   return () => clearInterval(timer);
 }
 
-export function controlsFor(health, healthAgeMs, now) {
-  if (!health) return off(null, "info");
+/** @param fault why the last question for "health" failed, if it did. */
+export function controlsFor(health, healthAgeMs, now, fault = null) {
+  if (!health) return off(fault?.message ?? null, fault ? "loss" : "info");
   if (healthAgeMs > SILENT_SERVER_MS) {
+    if (fault?.status) return off(`${fault.message} What you see is old.`, "loss");
     return off(`The dashboard server has not answered for ${seconds(healthAgeMs)}. What you see is old.`, "loss");
   }
   const heartbeatAt = health.bot?.heartbeat_at;

@@ -19,7 +19,7 @@ const BIG_OFFSET_MS = 1_000;
 export function mount(bar, store, { banner, commands }) {
   const paint = () => {
     const health = store.get("health");
-    if (!health) return;
+    if (!health) return setText(slot(bar, "state"), store.get("controls")?.reason ? "Not known" : "Connecting");
     paintMode(bar, health);
     paintStanding(bar, store);
     paintVitals(bar, store);
