@@ -243,3 +243,10 @@ def test_an_account_set_while_it_is_being_read_is_read_once_more(rig: Rig) -> No
     assert len(rig.of(TakeSnapshot)) == asked
     rig.snapshot(positions=differs)
     assert len(rig.of(TakeSnapshot)) == asked + 1
+
+
+def test_funding_is_looked_for_from_the_first_look_at_the_account_on(rig: Rig) -> None:
+    since = rig.of(FetchFunding)[0].since_ms
+    rig.clock.advance(60_000)
+    rig.feed(rig.account_update(reason="FUNDING_FEE"))
+    assert rig.of(FetchFunding)[-1].since_ms == since

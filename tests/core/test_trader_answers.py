@@ -5,8 +5,18 @@ from decimal import Decimal
 from pathlib import Path
 
 from src.domain.decisions import Gate
-from src.domain.enums import OrderRole, OrderStatus
-from src.domain.messages import CancelOrder, CancelRefused, Due, Duty, OrderNotFound, OrderUnresolved, QueryOrder
+from src.domain.enums import OrderRole, OrderStatus, Side
+from src.domain.messages import (
+    CancelOrder,
+    CancelRefused,
+    Due,
+    Duty,
+    FillsFetched,
+    OrderNotFound,
+    OrderUnresolved,
+    QueryOrder,
+    TakeSnapshot,
+)
 from src.domain.orders import OrderRequest
 from tests.builders import a_position, a_request, an_update, some_settings
 from tests.core.rig import LONG, Rig
@@ -223,3 +233,33 @@ def test_an_order_forgotten_long_ago_is_found_in_the_database(rig: Rig) -> None:
     rig.feed(replace(late, filled_quantity=D(0)))
     assert rig.order(entry).status is OrderStatus.CANCELED
     assert len(rig.rows("SELECT * FROM trades")) == 1
+
+
+def test_an_order_that_is_missing_everywhere_has_the_account_read(path: Path) -> None:
+    rig, entry = a_lost_entry(path)
+    rig.snapshot()
+    rig.clock.advance(1)
+    asked = len(rig.of(TakeSnapshot))
+    for _ in range(3):
+        rig.wait(3000)
+        not_found(rig, entry)
+    assert len(rig.of(TakeSnapshot)) == asked
+    rig.wait(2000)
+    assert len(rig.of(TakeSnapshot)) == asked + 1
+
+
+def test_protection_that_somebody_else_cancelled_is_replaced_and_told(rig: Rig) -> None:
+    rig.open_position()
+    rig.ended(rig.last(STOP))
+    assert len(rig.submitted(STOP)) == 2
+    assert rig.journal("alert")[-1]["message"].endswith("was cancelled, not by the bot: it is replaced")
+
+
+def test_a_trade_by_hand_in_our_position_is_booked_with_it(rig: Rig) -> None:
+    entry = rig.open_position()
+    rig.clock.advance(1000)
+    theirs = replace(rig.a_fill(entry, "0.001"), client_order_id="", order_id=77, side=Side.SELL, realized_pnl=D(3))
+    for _ in range(2):
+        rig.feed(FillsFetched("BTCUSDT", (theirs,), rig.now))
+    assert rig.journal("fill")[-1]["role"] == "BY HAND"
+    assert [row["realized_pnl"] for row in rig.rows("SELECT realized_pnl FROM fills WHERE order_id = '77'")] == ["3"]

@@ -1,6 +1,7 @@
 """A whole bot in this process against a sandbox over real sockets; every claim is made on the sandbox's own books."""
 
 import json
+import logging
 import threading
 import time
 from collections.abc import Callable
@@ -26,6 +27,8 @@ from src.sandbox.faults import Fault, FaultKind
 from src.sandbox.server import SandboxServer
 from src.utils.config import Credentials, Environment, parse_settings
 from tests.builders import settings_document
+
+log = logging.getLogger("tests.faults")
 
 D = Decimal
 SYMBOL = "BTCUSDT"
@@ -298,6 +301,7 @@ class Rig:
         """
         twice = {name: times for name, times in self.arrived().items() if times > 1}
         assert len(twice) <= resent, twice
+        log.info("longest without a full stop: %s ms", self.longest_naked_ms())
         assert self.longest_naked_ms() <= naked_ms
         assert not self._flips(), self.fills()
         wait_until(lambda: self.booked_net() == self.net(), BOOKED_WITHIN_SECONDS, "equal ledgers")

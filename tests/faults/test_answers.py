@@ -60,3 +60,17 @@ def test_f18_a_stop_answered_by_nonsense_protects_all_the_same(rig: Rig, answer:
     rig.wait_protected()
     assert len(rig.arrived(STOP)) <= 2
     rig.check_books()
+
+
+@pytest.mark.parametrize("path", ["positionRisk", "openOrders"])
+def test_f18_a_reading_that_is_nonsense_is_never_taken_for_flat(rig: Rig, path: str) -> None:
+    rig.open_position()
+    held = rig.position
+    for answer in ANSWERS:
+        rig.inject(FaultKind.GARBLED, path=path, method="GET", value=answer)
+        rig.inject(FaultKind.STREAM_CUT, path="user")  # the account is read after it
+        wait_until(lambda: not rig.exchange.faults.waiting(), 8, "the account is read")
+    wait_until(lambda: rig.trading()[0] == "ACTIVE", 10, "it trades again")
+    assert rig.position == rig.booked_position() == held
+    assert len(rig.arrived(STOP)) == len(rig.orders(STOP)) == 1
+    rig.check_books()

@@ -165,6 +165,24 @@ def test_f12_where_no_stop_finds_room_the_position_is_closed(rig: Rig) -> None:
     rig.check_books()
 
 
+@pytest.mark.parametrize("code", [1111, 4014, 4023])
+def test_f13_a_stop_that_a_filter_refuses_once_is_tried_again(rig: Rig, code: int) -> None:
+    rig.inject(FaultKind.REFUSED, STOP, value=code)
+    rig.hunt()
+    rig.fill()
+    rig.wait_protected()
+    rig.check_books(naked_ms=3_000)
+
+
+def test_f13_where_no_stop_passes_the_filters_the_position_is_closed(rig: Rig) -> None:
+    rig.inject(FaultKind.REFUSED, STOP, value=4014, times=FOREVER)
+    rig.hunt()
+    rig.fill()
+    wait_flat(rig)
+    wait_swept(rig)
+    rig.check_books(naked_ms=3_000)
+
+
 @pytest.mark.parametrize("role", [ENTRY, STOP])
 def test_f14_a_timestamp_out_of_the_window_is_signed_anew_once(rig: Rig, role: OrderRole) -> None:
     rig.inject(FaultKind.BAD_TIMESTAMP, role)
