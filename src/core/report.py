@@ -11,7 +11,7 @@ from sqlalchemy import Connection, Row
 from src.core.locks import day_start
 from src.core.operator_files import OperatorFiles
 from src.database.db import open_reader, reading
-from src.database.queries.account import positions, state
+from src.database.queries.account import is_run_ended, positions, state
 from src.database.queries.results import net_since
 from src.domain.enums import TradingState
 
@@ -50,7 +50,8 @@ def _report(connection: Connection, now_ms: int) -> Report:
     known = state(connection)
     bot = known.get("bot", {})
     beat_at = bot.get("heartbeat_at")
-    is_alive = beat_at is not None and now_ms - beat_at <= _HEARTBEAT_LASTS_MS
+    is_heard = beat_at is not None and now_ms - beat_at <= _HEARTBEAT_LASTS_MS
+    is_alive = is_heard and not is_run_ended(connection)
     is_active = known.get("trading", {}).get("state") == TradingState.ACTIVE
     lines = (_bot(bot, now_ms, is_alive=is_alive), *_trading(known), *map(_position, positions(connection)))
     day = net_since(connection, day_start(now_ms), is_simulated=bool(bot.get("is_simulated", False)))

@@ -141,6 +141,16 @@ def test_a_bot_that_is_silent_is_not_alive(home: Path, alive: Rig, capsys: pytes
     assert "bot: NOT RUNNING" in capsys.readouterr().out
 
 
+def test_a_bot_that_was_stopped_is_not_alive_from_that_moment_on(home: Path, alive: Rig) -> None:
+    store = alive.desk.store
+    with store.transaction():
+        store.begin_run("1.0", 1)
+    assert ask(Wish.STATUS, home, alive.now) == 0
+    with store.transaction():
+        store.end_run()
+    assert ask(Wish.STATUS, home, alive.now) == 1
+
+
 @pytest.mark.parametrize("content", [None, b"", b"no database at all" * 100])
 def test_status_without_a_database_that_can_be_read(
     home: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]

@@ -4,12 +4,18 @@ from typing import Any
 
 from sqlalchemy import Connection, Float, Row, cast, func, select
 
-from src.database.models import EquityRow, PositionRow, StateRow
+from src.database.models import EquityRow, PositionRow, RunRow, StateRow
 
 
 def state(connection: Connection) -> dict[str, dict[str, Any]]:
     """Every subject the bot reports on, by its key."""
     return {row.key: row.value for row in connection.execute(select(StateRow.key, StateRow.value))}
+
+
+def is_run_ended(connection: Connection) -> bool:
+    """Whether the newest run of the bot ended by itself."""
+    newest = select(RunRow.ended_at).order_by(RunRow.id.desc()).limit(1)
+    return connection.scalar(newest) is not None
 
 
 def positions(connection: Connection) -> list[Row[Any]]:

@@ -1,0 +1,61 @@
+"""halt, status, flatten and resume by processes of their own, beside a bot that trades and without any dashboard."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from src.sandbox.catalogue import load_catalogue
+from src.sandbox.script import Script
+from src.sandbox.synthetic import SyntheticSource
+from tests.system.conftest import Start
+from tests.system.rig import ROOT, BotProcess, demo_settings, sandbox_positions, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.recovery]
+
+NOTICED_WITHIN_SECONDS = 2.0  # one is promised; the other is for a machine that is busy with tests
+FEWEST_LIQUIDATIONS = 10
+
+
+def a_busy_market() -> Script:
+    listings = load_catalogue()
+    return Script(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
+
+
+def ask(home: Path, wish: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "main.py", "--home", str(home), f"--{wish}"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=20, check=False)
+
+
+def trading_state(bot: BotProcess) -> str:
+    return str(bot.state("trading")["state"])
+
+
+def test_a_bot_obeys_the_command_line_alone(start: Start, tmp_path: Path) -> None:
+    server, bot = start(a_busy_market(), demo_settings({"cooldown_sec": 1}, volume_threshold=500))
+    wait_until(lambda: bool(sandbox_positions(server)), 60, "a first position")
+    assert ask(tmp_path, "status").returncode == 0
+
+    halted = ask(tmp_path, "halt")
+    said_at = time.monotonic()
+    assert halted.returncode == 0
+    wait_until(lambda: trading_state(bot) == "HALTED", 5, "the halt noticed")
+    assert time.monotonic() - said_at < NOTICED_WITHIN_SECONDS
+    entries, seen = len(bot.orders("ENTRY")), bot.books().liquidations
+    wait_until(lambda: bot.books().liquidations >= seen + FEWEST_LIQUIDATIONS, 60, "a market that goes on")
+    assert len(bot.orders("ENTRY")) == entries
+    status = ask(tmp_path, "status")
+    assert status.returncode == 1
+    assert "trading: HALTED, halted by the file HALT" in status.stdout
+
+    assert ask(tmp_path, "flatten").returncode == 0
+    wait_until(lambda: not sandbox_positions(server), 30, "everything closed")
+    wait_until(lambda: not any((tmp_path / "commands").iterdir()), 5, "the request removed")
+
+    assert ask(tmp_path, "resume").returncode == 0
+    wait_until(lambda: trading_state(bot) == "ACTIVE", 10, bot.output)
+    wait_until(lambda: len(bot.orders("ENTRY")) > entries, 60, "entries again")
+    assert bot.stop() == 0
+    assert "NOT RUNNING" in ask(tmp_path, "status").stdout
