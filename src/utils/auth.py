@@ -21,6 +21,8 @@ Timeout = tuple[float, float]
 """Seconds to connect, and seconds without a byte of the answer."""
 RECV_WINDOW_MS = 3000
 """How long a request may travel: short, so that one whose answer was lost cannot arrive late (Timing Security)."""
+_NONCE_WINDOW_US = 10_000_000
+"""How far a nonce may lie from the exchange's time (V3 Nonce Mechanism)."""
 _FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
@@ -94,9 +96,14 @@ class Eip712Signer:
         return f"{query}&signature=0x{bytes(signature).hex()}"
 
     def _next_nonce(self, timestamp_ms: int) -> int:
-        """The instant in microseconds, or the next one after the last: never the same, never smaller."""
+        """The instant in microseconds, or the next one after the last: never the same, never smaller.
+
+        But for a clock that was far ahead and was put right: what it signed was refused, and would be for as long.
+        """
+        now = timestamp_ms * 1000
         with self._lock:
-            self._last_nonce = max(timestamp_ms * 1000, self._last_nonce + 1)
+            was_far_ahead = self._last_nonce > now + _NONCE_WINDOW_US
+            self._last_nonce = now if was_far_ahead else max(now, self._last_nonce + 1)
             return self._last_nonce
 
 

@@ -1,12 +1,16 @@
 """V3 over a real connection: its paths, where parameters travel, its listen key, and refused nonces."""
 
+from collections.abc import Iterator
+
 import pytest
 
-from src.domain.clock import ManualClock
+from src.domain.clock import ManualClock, SystemClock
 from src.domain.errors import AuthError
 from src.exchange.aster import AsterExchange, AsterListenKeys
 from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
+from src.sandbox.faults import FOREVER, Fault, FaultKind
+from src.sandbox.server import SandboxServer
 from src.utils.auth import Eip712Signer
 from tests.exchange.builders import ACCEPTED, CANCEL, ENTRY_ID, QUERY, SUBMIT, accepted, failure_of, refused
 from tests.exchange.conftest import NOW_MS
@@ -93,3 +97,61 @@ def test_a_read_whose_nonce_was_used_is_asked_again(exchange: AsterExchange, ser
     assert exchange.execute(QUERY) == [ACCEPTED]
     first, second = server.asked_for(ORDER)
     assert int(first.parameters["nonce"]) < int(second.parameters["nonce"])
+
+
+class TestOnTheSandbox:
+    """What a person is told where the wallet, its nonce or the clock is wrong."""
+
+    @pytest.fixture
+    def sandbox(self) -> Iterator[SandboxServer]:
+        with SandboxServer() as running:
+            yield running
+
+    def told(self, sandbox: SandboxServer, user: str, private_key: str) -> str:
+        with pytest.raises(AuthError) as refusal:
+            on(sandbox, Eip712Signer(user, private_key)).snapshot("test")
+        return refusal.value.reason
+
+    def test_the_right_wallet_reads_the_account(self, sandbox: SandboxServer) -> None:
+        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
+        assert on(sandbox, signer).snapshot("test").account.wallet_balance > 0
+
+    def test_a_wrong_key(self, sandbox: SandboxServer) -> None:
+        assert "API wallet is unknown" in self.told(sandbox, sandbox.wallet.user, PRIVATE_KEY)
+
+    def test_a_wrong_user(self, sandbox: SandboxServer) -> None:
+        assert "API wallet is unknown" in self.told(sandbox, USER, sandbox.wallet.private_key)
+
+    def test_a_key_that_does_not_sign_for_its_address(self, sandbox: SandboxServer) -> None:
+        signer = Eip712Signer(sandbox.wallet.user, PRIVATE_KEY)
+        signer._payload["signer"] = sandbox.wallet.signer
+        with pytest.raises(AuthError, match="ASTER_SIGNER_PRIVATE_KEY does not belong to"):
+            on(sandbox, signer).snapshot("test")
+
+    def test_another_program_with_the_same_wallet(self, sandbox: SandboxServer) -> None:
+        """It is ahead with more than the hundred nonces that are remembered."""
+        ahead = (sandbox.exchange.now_ms() + 9_000) * 1000
+        assert all(sandbox.wallet.nonces.spend(ahead + number) for number in range(100))
+        reason = self.told(sandbox, sandbox.wallet.user, sandbox.wallet.private_key)
+        assert "another program signs with the same API wallet" in reason
+
+    def test_a_clock_that_is_eleven_seconds_off_is_allowed_for(self, sandbox: SandboxServer) -> None:
+        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
+        slow = ManualClock(sandbox.exchange.now_ms() - 11_000)
+        exchange = AsterExchange(AsterClient(sandbox.base_url, slow, RateLimits(slow), signer))
+        assert exchange.snapshot("test").account.wallet_balance > 0
+
+    def test_a_clock_that_was_an_hour_ahead_and_was_put_right(self, sandbox: SandboxServer) -> None:
+        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
+        signer.sign({}, sandbox.exchange.now_ms() + 3_600_000)
+        assert on(sandbox, signer).snapshot("test").account.wallet_balance > 0
+
+    def test_a_nonce_that_stays_outside_the_window(self, sandbox: SandboxServer) -> None:
+        sandbox.exchange.inject(Fault(FaultKind.BAD_TIMESTAMP, path="/fapi/v3/positionSide/dual", times=FOREVER))
+        reason = self.told(sandbox, sandbox.wallet.user, sandbox.wallet.private_key)
+        assert "let this machine's clock follow a time server" in reason
+
+
+def on(sandbox: SandboxServer, signer: Eip712Signer) -> AsterExchange:
+    clock = SystemClock()
+    return AsterExchange(AsterClient(sandbox.base_url, clock, RateLimits(clock), signer))

@@ -92,6 +92,12 @@ def test_nonces_rise_even_where_the_clock_goes_back(signer: Eip712Signer) -> Non
     assert (first, second, third) == (NOW_MS * 1000, NOW_MS * 1000 + 1, (NOW_MS + 1) * 1000)
 
 
+def test_a_clock_that_was_far_ahead_does_not_spoil_the_nonces_after_it(signer: Eip712Signer) -> None:
+    nonces = [nonce_of(signer.sign({}, at)) for at in (NOW_MS + 3_600_000, NOW_MS, NOW_MS)]
+
+    assert nonces[1:] == [NOW_MS * 1000, NOW_MS * 1000 + 1]
+
+
 def nonce_of(signed: str) -> int:
     return int(dict(parse_qsl(signed))["nonce"])
 
