@@ -24,6 +24,7 @@ class Obstacle(StrEnum):
 
 
 _HALTS = frozenset({Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE})
+_ENDED_BY_RESUME = _HALTS | {Obstacle.OPERATOR_PAUSE, Obstacle.LOCK}
 
 
 class Standing:
@@ -53,6 +54,11 @@ class Standing:
         if self._reasons.keys() & _HALTS:
             return TradingState.HALTED
         return TradingState.REDUCE_ONLY if self._reasons else TradingState.ACTIVE
+
+    @property
+    def awaits_resume(self) -> bool:
+        """Something stands that a person's resume would end."""
+        return bool(self._reasons.keys() & _ENDED_BY_RESUME)
 
     @property
     def reason(self) -> str:

@@ -69,7 +69,7 @@ class StatusDesk:
         if now != self._last_standing:
             self._last_standing = now
             payload = {"state": now[0], "reason": now[1]}
-            self._desk.store.set_state("trading", payload)
+            self._desk.store.set_state("trading", {**payload, "awaits_resume": standing.awaits_resume})
             self._desk.tell("state", payload)
 
     def save(self, holding: Holding, plan: ProtectionPlan | None = None) -> None:

@@ -73,6 +73,11 @@ def test_pause_and_halt_of_the_operator_are_told(rig: Rig) -> None:
     assert rig.json("/api/health")["operator"] == {"paused": True, "halted": False}
 
 
+def test_what_a_resume_would_end_is_told_as_halted(rig: Rig) -> None:
+    rig.say("trading", state="REDUCE_ONLY", reason="locked until 14:30 UTC", awaits_resume=True)
+    assert rig.json("/api/health")["operator"] == {"paused": False, "halted": True}
+
+
 @pytest.mark.parametrize(("text", "word"), [("{", "faulty"), (None, "missing")])
 def test_a_settings_file_that_cannot_be_used_is_told(rig: Rig, text: str | None, word: str) -> None:
     rig.settings_file.unlink() if text is None else rig.settings_file.write_text(text, encoding="utf-8")

@@ -1,3 +1,5 @@
+import pytest
+
 from src.core.standing import Obstacle, Standing
 from src.domain.enums import TradingState
 
@@ -18,6 +20,21 @@ def test_every_reason_is_told_and_the_last_one_gone_means_trading() -> None:
     standing.settle(Obstacle.USER_STREAM, None)
     standing.clear(Obstacle.OPERATOR_PAUSE)
     assert (standing.state, standing.reason) == (TradingState.ACTIVE, "")
+
+
+@pytest.mark.parametrize(
+    ("obstacle", "awaits"),
+    [
+        (Obstacle.OPERATOR_PAUSE, True),
+        (Obstacle.HALT_FILE, True),
+        (Obstacle.LOCK, True),
+        (Obstacle.CLOCK, False),
+    ],
+)
+def test_what_a_resume_would_end_is_known(obstacle: Obstacle, awaits: bool) -> None:
+    standing = Standing()
+    standing.raise_obstacle(obstacle, "because")
+    assert standing.awaits_resume is awaits
 
 
 def test_halted_stands_above_every_other_reason() -> None:

@@ -37,7 +37,7 @@ def test_the_halt_file_halts_and_its_absence_ends_that(rig: Rig, files: Operator
     halted(rig, files)
     assert rig.cancelled() == [entry.client_order_id]
     assert rig.rows("SELECT value FROM state WHERE key = 'trading'")[0]["value"] == (
-        '{"state": "HALTED", "reason": "halted by the file HALT beside the database"}'
+        '{"state": "HALTED", "reason": "halted by the file HALT beside the database", "awaits_resume": true}'
     )
     rig.feed(files.look())  # renewed: nothing is told twice
     assert last_answer(rig) == ("the file HALT is there; 1 open entries are being cancelled, positions stay protected")

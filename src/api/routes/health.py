@@ -53,14 +53,17 @@ def _settings() -> tuple[str, bool]:
 
 
 def _standing(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
-    speaks, trading = bot.of("bot"), bot.of("trading")
+    speaks, trading, operator = bot.of("bot"), bot.of("trading"), bot.of("operator")
+    is_paused = bool(operator.get("paused"))
+    is_halted = bool(operator.get("halted"))
+    is_held = bool(trading.get("awaits_resume")) and not is_paused  # the file HALT or a lock: resume ends them too
     network = Network(speaks.get("network", dashboard().environment.network))
     return {
         "network": network,
         "mode": mode_word(network, is_simulated=is_simulated),
         "trading_state": trading.get("state"),
         "trading_state_reason": trading.get("reason") or None,
-        "operator": {name: bool(bot.of("operator").get(name)) for name in ("paused", "halted")},
+        "operator": {"paused": is_paused, "halted": is_halted or is_held},
         "bot": {
             "alive": bot.is_alive,
             "heartbeat_at": speaks.get("heartbeat_at"),
