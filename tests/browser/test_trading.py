@@ -98,7 +98,7 @@ def test_close_all_must_be_held(scene: Scene, open_page: Callable[..., Page]) ->
     expect(page.locator(POSITION)).to_have_count(2)
     page.get_by_role("button", name="Close all").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Close all 1 positions?")
+    expect(dialog).to_contain_text("Close the one open position?")
     hold = dialog.get_by_role("button", name="Hold to close all")
 
     hold.click()

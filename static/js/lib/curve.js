@@ -29,9 +29,12 @@ export function drawCurve(svg, points, { wordsOf, timeOf }) {
 
 function timeLabels(from, to, width, timeOf) {
   const count = Math.max(2, Math.min(LABELS, Math.floor(width / 90)));
-  return Array.from({ length: count }, (_, index) => {
+  const labels = Array.from({ length: count }, (_, index) => {
     const share = index / (count - 1);
     const anchor = index === 0 ? "start" : index === count - 1 ? "end" : "middle";
-    return draw("text", { x: share * width, y: HEIGHT - 4, "text-anchor": anchor }, timeOf(from + share * (to - from)));
+    return { x: share * width, anchor, text: timeOf(from + share * (to - from)) };
   });
+  return labels
+    .filter(({ text }, index) => text !== labels[index - 1]?.text)
+    .map(({ x, anchor, text }) => draw("text", { x, y: HEIGHT - 4, "text-anchor": anchor }, text));
 }

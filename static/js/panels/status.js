@@ -101,12 +101,19 @@ function switchEntries(store, commands) {
   commands.send("entries", name, "/api/control", { action });
 }
 
+function closeAllTitle(count) {
+  if (count === 0) return "Pause, and cancel all open entries?";
+  return count === 1 ? "Close the one open position?" : `Close all ${count} positions?`;
+}
+
 async function flatten(store, commands) {
   const ours = (store.get("positions") ?? []).filter((position) => position.protection !== "foreign");
   const total = ours.reduce((sum, position) => sum + (drawn(position.unrealizedPnl) || 0), 0);
   const agreed = await confirm({
-    title: `Close all ${ours.length} positions?`,
-    lead: "Entries are paused, open entries are cancelled, and each of these is closed at the market price:",
+    title: closeAllTitle(ours.length),
+    lead: ours.length
+      ? "Entries are paused, open entries are cancelled, and this is closed at the market price:"
+      : "The bot holds no position.",
     facts: [
       ...ours.map((position) => [
         `${position.symbol} ${position.side} ${size(position.positionAmt)}`,
