@@ -18,7 +18,8 @@ from websockets.sync.client import connect
 
 from src.domain.clock import ManualClock
 from src.domain.errors import ConfigError
-from src.sandbox.options import replay_script
+from src.sandbox.keys import issue_keys
+from src.sandbox.options import parse_options, replay_script
 from src.sandbox.server import SandboxServer
 from src.utils.auth import Scheme
 from src.utils.config import WalletCredentials, load_environment
@@ -120,6 +121,16 @@ def test_keys_and_addresses_are_written_for_the_owner_alone(tmp_path: Path) -> N
         "ASTER_NETWORK": "sandbox",
     }
     assert os.name == "nt" or stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_what_it_has_issued_is_never_shown() -> None:
+    keys = issue_keys()
+    assert f"{keys} {keys.wallet}" == "Keys(***) Wallet(***)"
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [([], Scheme.V1), (["--scheme", "v3"], Scheme.V3)])
+def test_the_command_line_chooses_the_scheme(arguments: list[str], expected: Scheme) -> None:
+    assert parse_options(arguments).scheme is expected
 
 
 def test_the_key_file_may_hold_the_wallet_instead(tmp_path: Path) -> None:

@@ -200,6 +200,11 @@ class TestWallet:
             assert "***7C4e" in text
             assert not any(secret[2:] in text for secret in (USER, SIGNER, PRIVATE_KEY))
 
+    def test_no_log_holds_either_half_of_a_key(self, tmp_path: Path) -> None:
+        credentials = load_environment(tmp_path, KEYS).credentials
+        assert credentials is not None
+        assert set(credentials.secrets) == set(KEYS.values())
+
     @pytest.mark.parametrize("spelling", [PRIVATE_KEY, PRIVATE_KEY[2:]])
     def test_no_log_holds_the_key_in_either_spelling(self, tmp_path: Path, spelling: str) -> None:
         credentials = load_environment(tmp_path, {**WALLET, "ASTER_SIGNER_PRIVATE_KEY": spelling}).credentials
