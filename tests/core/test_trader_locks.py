@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 from src.core.risk import review
 from src.core.settings_changed import SettingsChanged
 from src.core.standing import Obstacle
+from src.database.queries.results import exits_after, net_since
 from src.domain.decisions import Gate, Skip
 from src.domain.enums import OrderRole, TradingState
 from src.domain.messages import OperatorAction
@@ -199,6 +201,17 @@ def test_a_lock_cancels_entries_and_leaves_protection(path: Path, rigs: list[Rig
     rig.audit()
     assert rig.cancelled() == [entry.client_order_id]
     assert len(rig.submitted(STOP)) == 2  # what is left of the position has its stop
+
+
+def test_results_of_paper_and_of_real_orders_never_mix(path: Path, rigs: list[Rig]) -> None:
+    rig = a_rig(path, rigs, max_consecutive_stops=5)
+    trade(rig, -10)
+    with rig.desk.store.transaction():
+        real, paper = (
+            rig.desk.store.read(partial(exits_after, fill=0, most=5, is_simulated=mode)) for mode in (False, True)
+        )
+        earned_on_paper = rig.desk.store.read(partial(net_since, since_ms=0, is_simulated=True))
+    assert (real, paper, earned_on_paper) == ([D(-10)], [], D(0))
 
 
 def test_only_so_many_entries_are_made_within_a_minute_even_in_a_burst(path: Path, rigs: list[Rig]) -> None:
