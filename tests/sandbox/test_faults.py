@@ -7,7 +7,7 @@ import requests
 from websockets.exceptions import ConnectionClosed
 
 from src.domain.enums import Side
-from src.sandbox.faults import Fault, FaultKind, Faults
+from src.sandbox.faults import GARBLED_ANSWERS, Fault, FaultKind, Faults
 from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client, Listener, code, done
 from tests.sandbox.test_streams import heard
@@ -45,6 +45,25 @@ def test_unavailable_executes_nothing(server: SandboxServer, client: Client) -> 
 
     assert client.signed("POST", ORDER, **MARKET).status_code == 503
     assert server.exchange.account.records.received == []
+
+
+def test_a_fault_may_strike_one_order_by_its_client_id(server: SandboxServer, client: Client) -> None:
+    inject(client, "refused", path="-s", method="POST", value=4045)
+    assert client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e").status_code == 200
+    refused = client.signed("POST", ORDER, **STOP, newClientOrderId="lh-a-s1")
+
+    assert (refused.status_code, code(refused)) == (400, -4045)
+    assert server.exchange.account.records.arrived == {"lh-a-e": 1, "lh-a-s1": 1}
+    assert server.exchange.account.records.times_received() == {"lh-a-e": 1}
+
+
+@pytest.mark.parametrize("answer", range(len(GARBLED_ANSWERS)))
+def test_nonsense_hides_an_order_that_was_executed(server: SandboxServer, client: Client, answer: int) -> None:
+    inject(client, "garbled", path="order", method="POST", value=answer)
+    response = client.signed("POST", ORDER, **MARKET)
+
+    assert (response.status_code, response.text) == GARBLED_ANSWERS[answer]
+    assert len(server.exchange.account.records.received) == 1
 
 
 @pytest.mark.parametrize(("kind", "status"), [("rate_limited", 429), ("banned", 418)])
