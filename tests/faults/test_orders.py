@@ -44,6 +44,9 @@ def test_f02_an_entry_whose_answer_never_came_is_found_and_protected(rig: Rig) -
 def test_f03_an_entry_that_never_came_to_be_is_given_up_and_its_symbol_freed(rig: Rig) -> None:
     rig.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry, asked_at = rig.hunt(), time.monotonic()
+    wait_until(lambda: rig.rows("SELECT 1 FROM trades WHERE unresolved_since IS NOT NULL"), 3)
+    rig.move(rig.middle)
+    time.sleep(0.05)  # the quote shall be there before its liquidation
     rig.liquidate()
     wait_until(lambda: rig.verdicts()[-1].startswith("an earlier entry's answer was lost"), 3)
     wait_until(lambda: rig.status(entry) == "REJECTED", 30, "the entry is given up")
