@@ -13,41 +13,44 @@ from functools import partial
 from random import Random
 from types import FrameType
 
-from src import VERSION
-from src.core.cli import fulfil, parse_arguments
-from src.core.desk import Desk
-from src.core.gateway import Gateway
-from src.core.inbox import Inbox
-from src.core.operator_files import OperatorFiles
-from src.core.operator_inbox import OperatorInbox
-from src.core.order_cleanup import OrderCleanup
-from src.core.standing import Obstacle
-from src.core.start_up import InstrumentsQuest, claim_network
-from src.core.status import Identity
-from src.core.streamer import LiquidationStreamer
-from src.core.trader import Trader
-from src.core.user_stream import UserStream
-from src.core.vitals import Vitals
-from src.core.worker import Worker
-from src.database.control import CommandReader
-from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, open_ledger
-from src.database.repositories import Store
-from src.domain.clock import Clock, SystemClock
-from src.domain.errors import ConfigError
-from src.domain.instrument import Instrument
-from src.domain.market import MarkPrice, Quote
-from src.domain.messages import Due, Duty, Event
-from src.engine.costs import Costs
-from src.engine.engine import Engine
-from src.exchange.aster import AsterExchange, AsterListenKeys, AsterMarket
-from src.exchange.client import AsterClient
-from src.exchange.connection import Timing
-from src.exchange.limits import RateLimits
-from src.exchange.paper import PaperExchange
-from src.exchange.port import Exchange
-from src.exchange.stream import Listener, StreamReader
-from src.utils.config import Environment, Settings, find_home, load_environment, load_settings
-from src.utils.log import set_up_logging
+from src.launch.packages import required_packages
+
+with required_packages(of_program=__name__ == "__main__"):
+    from src import VERSION
+    from src.core.cli import fulfil, parse_arguments
+    from src.core.desk import Desk
+    from src.core.gateway import Gateway
+    from src.core.inbox import Inbox
+    from src.core.operator_files import OperatorFiles
+    from src.core.operator_inbox import OperatorInbox
+    from src.core.order_cleanup import OrderCleanup
+    from src.core.standing import Obstacle
+    from src.core.start_up import InstrumentsQuest, claim_network
+    from src.core.status import Identity, mode_of
+    from src.core.streamer import LiquidationStreamer
+    from src.core.trader import Trader
+    from src.core.user_stream import UserStream
+    from src.core.vitals import Vitals
+    from src.core.worker import Worker
+    from src.database.control import CommandReader
+    from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, open_ledger
+    from src.database.repositories import Store
+    from src.domain.clock import Clock, SystemClock
+    from src.domain.errors import ConfigError
+    from src.domain.instrument import Instrument
+    from src.domain.market import MarkPrice, Quote
+    from src.domain.messages import Due, Duty, Event
+    from src.engine.costs import Costs
+    from src.engine.engine import Engine
+    from src.exchange.aster import AsterExchange, AsterListenKeys, AsterMarket
+    from src.exchange.client import AsterClient
+    from src.exchange.connection import Timing
+    from src.exchange.limits import RateLimits
+    from src.exchange.paper import PaperExchange
+    from src.exchange.port import Exchange
+    from src.exchange.stream import Listener, StreamReader
+    from src.utils.config import Environment, Settings, find_home, load_environment, load_settings
+    from src.utils.log import set_up_logging
 
 log = logging.getLogger("hunter.main")
 
@@ -237,7 +240,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     try:
         ledger = open_ledger(environment.database, clock.now_ms())
         around = Surroundings(environment, settings, clock, stop, arguments.protect_only)
-        mode = "paper trading" if settings.globals_.simulate_only else "REAL ORDERS"
+        mode = mode_of(environment.network, is_simulated=settings.globals_.simulate_only)
         log.info("bot %s on %s: %s, symbols %s", VERSION, environment.network, mode, ", ".join(settings.symbols))
         return Bot(around, ledger).run(str(ledger.moved_aside) if ledger.moved_aside else None)
     finally:

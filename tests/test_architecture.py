@@ -24,7 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 ALSO = {
     "exchange/paper.py": {"engine"},
-    "api/api_server.py": {"exchange"},  # composes the dashboard: the one place that knows which exchange it reads
+    # Composes the dashboard: the one place that knows which exchange it reads.
+    "api/api_server.py": {"exchange", "launch"},
 }
 STANDARD_LIBRARY_ONLY = ("domain", "launch")
 

@@ -17,7 +17,9 @@ ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)  # a script's own folder stands there, in which src cannot be found
 
-try:
+from src.launch.packages import required_packages  # noqa: E402 - found only once the line above has run
+
+with required_packages(of_program=__name__ == "__main__"):
     from flask import Flask
     from sqlalchemy.exc import SQLAlchemyError
     from waitress.server import create_server
@@ -42,13 +44,6 @@ try:
     from src.utils.config import Environment, find_home, load_environment
     from src.utils.credentials import CREDENTIAL_NAMES
     from src.utils.log import set_up_logging
-except ModuleNotFoundError as missing:
-    if __name__ != "__main__" or (missing.name or "src").startswith("src"):
-        raise
-    print(
-        f"The package {missing.name} is missing: start launcher.py once, it installs what is needed.", file=sys.stderr
-    )
-    sys.exit(2)
 
 log = logging.getLogger("hunter.dashboard")
 

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, Row
 
 from src.core.locks import day_start
 from src.core.operator_files import OperatorFiles
+from src.core.status import mode_of
 from src.database.db import open_reader, reading
 from src.database.queries.account import is_run_ended, positions, state
 from src.database.queries.results import net_since
-from src.domain.enums import TradingState
+from src.domain.enums import Network, TradingState
 
 _HEARTBEAT_LASTS_MS = 15_000
 """A bot that is silent for longer is restarted (I32)."""
@@ -62,7 +63,7 @@ def _bot(bot: Mapping[str, Any], now_ms: int, *, is_alive: bool) -> str:
     if not bot:
         return "bot: it has never run here"
     seconds = Decimal(max(0, now_ms - bot["heartbeat_at"])) / 1000
-    mode = "paper trading" if bot.get("is_simulated") else "REAL ORDERS"
+    mode = mode_of(bot.get("network", Network.MAINNET), is_simulated=bool(bot.get("is_simulated")))
     word = "alive" if is_alive else "NOT RUNNING; what follows is how it was"
     return f"bot: {word} (process {bot['pid']}, {bot['network']}, {mode}, last heard of {seconds:.1f} s ago)"
 

@@ -10,7 +10,7 @@ from src.core.entries import EntryDesk
 from src.core.protection import ProtectionPlan, is_confirmed
 from src.core.stream_watch import StreamWatch
 from src.core.vitals import Vitals
-from src.domain.enums import OrderRole
+from src.domain.enums import Network, OrderRole
 from src.domain.positions import AccountSummary, PositionRecord, Protection
 
 ZERO = Decimal(0)
@@ -25,6 +25,13 @@ class Identity:
     started_at: int
     network: str
     is_simulated: bool
+
+
+def mode_of(network: str, *, is_simulated: bool) -> str:
+    """What is at stake, in words: only the main network holds money."""
+    if is_simulated:
+        return "paper trading"
+    return "REAL ORDERS" if network == Network.MAINNET else "orders with play money"
 
 
 class StatusDesk:

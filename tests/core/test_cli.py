@@ -106,7 +106,7 @@ def test_status_of_a_bot_that_trades(home: Path, alive: Rig, capsys: pytest.Capt
     before = written(home)
     assert ask(Wish.STATUS, home, alive.now + 800) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "bot: alive (process 1, sandbox, REAL ORDERS, last heard of 0.8 s ago)",
+        "bot: alive (process 1, sandbox, orders with play money, last heard of 0.8 s ago)",
         "trading: ACTIVE",
         "position: BTCUSDT LONG 0.010 at 50000, stop loss 49000.0, take profit 50500.0, mark 50000, protection ok",
         "exposure: 50.00 of 500.00 USDT margin",
