@@ -27,6 +27,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.standing import Obstacle
     from src.core.start_up import InstrumentsQuest, claim_network
     from src.core.status import Identity, mode_of
+    from src.core.stream_ear import StreamEar
     from src.core.streamer import LiquidationStreamer
     from src.core.trader import Trader
     from src.core.user_stream import UserStream
@@ -144,12 +145,12 @@ class Bot:
             exchange.start()
         else:
             user = UserStream(ws_url, AsterListenKeys(self._client), self._inbox.post, clock)
-            private = _reader(user.url, user, clock, Timing(stale_after_ms=None))
+            private = _reader(user.url, user.ear, clock, Timing(stale_after_ms=None))
             user.on_expiry(private.renew)
             self._add_worker("user stream", private.run, private.stop)
             self._add_worker("listen key", user.keep_alive, user.stop)
         streamer = LiquidationStreamer(ws_url, lambda: operator.settings.symbols, post, clock)
-        market = _reader(streamer.url, streamer, clock, Timing())
+        market = _reader(streamer.url, streamer.ear, clock, Timing())
         operator.on_settings(market.renew)
         self._add_worker("streamer", market.run, market.stop)
 
@@ -206,11 +207,8 @@ class Bot:
             self._store.journal("alert", {"level": "warning", "message": message})
 
 
-def _reader(
-    address: Callable[[], str], listener: UserStream | LiquidationStreamer, clock: Clock, timing: Timing
-) -> StreamReader:
-    calls = Listener(listener.on_message, listener.on_up, listener.on_down)
-    return StreamReader(address, calls, clock, Random(), timing)
+def _reader(address: Callable[[], str], ear: StreamEar, clock: Clock, timing: Timing) -> StreamReader:
+    return StreamReader(address, Listener(ear.on_message, ear.on_up, ear.on_down), clock, Random(), timing)
 
 
 def _post_and_show(post: Callable[[Event], None], paper: PaperExchange, event: Event) -> None:

@@ -72,8 +72,5 @@ class OrderCleanup:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 
-    def set_cleanup_interval(self, seconds: int) -> None:
-        self._scheduler.reschedule_job(Duty.CLEANUP.value, trigger="interval", seconds=seconds)
-
     def _remind(self, duty: Duty) -> None:
         self._post(Due(duty, self._clock.now_ms()))

@@ -1,17 +1,14 @@
 """The market stream: every liquidation, all mark prices, and the quotes of the configured symbols."""
 
-import logging
 from collections.abc import Callable, Collection
 from urllib.parse import quote
 
+from src.core.stream_ear import StreamEar
 from src.domain.clock import Clock
-from src.domain.errors import ProtocolError
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import Stream, StreamDown, StreamUp
+from src.domain.messages import Stream
 from src.exchange.port import Post
-from src.exchange.wire import parse_event, unwrap
-
-log = logging.getLogger("hunter.streamer")
+from src.exchange.wire import parse_event
 
 _ALL_LIQUIDATIONS = "!forceOrder@arr"
 _ALL_MARK_PRICES = "!markPrice@arr@1s"
@@ -27,23 +24,13 @@ class LiquidationStreamer:
         self._symbols = symbols
         self._post = post
         self._clock = clock
-        self.not_understood = 0
-        """Frames that said something we do not know."""
+        self.ear = StreamEar(Stream.MARKET, self._process, post, clock)
 
     def url(self) -> str:
         """The combined stream of this moment's symbols."""
         tickers = [f"{symbol.lower()}@bookTicker" for symbol in sorted(self._symbols())]
         names = [_ALL_LIQUIDATIONS, _ALL_MARK_PRICES, *tickers][:_MAX_STREAMS]
         return f"{self._base_url}/stream?streams={quote('/'.join(names), safe='/!@')}"
-
-    def on_message(self, payload: object) -> None:
-        """One frame; of several events in it, one that is not understood does not take the others with it."""
-        for item in unwrap(payload):
-            try:
-                self._process(item)
-            except ProtocolError as error:
-                self.not_understood += 1
-                log.warning("not understood reason=%s payload=%.300s", error, error.payload)
 
     def process_liquidation(self, payload: object) -> Liquidation | None:
         """A ``forceOrder`` event, parsed and posted; None where the payload is something else."""
@@ -52,14 +39,6 @@ class LiquidationStreamer:
             return None
         self._post(event)
         return event
-
-    def on_up(self) -> None:
-        log.info("market stream connected")
-        self._post(StreamUp(Stream.MARKET, self._clock.now_ms()))
-
-    def on_down(self, reason: str) -> None:
-        log.warning("market stream down: %s", reason)
-        self._post(StreamDown(Stream.MARKET, reason, self._clock.now_ms()))
 
     def _process(self, payload: object) -> None:
         if isinstance(payload, dict) and payload.get("e") == "forceOrder":

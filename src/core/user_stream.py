@@ -4,12 +4,13 @@ import logging
 import threading
 from collections.abc import Callable
 
+from src.core.stream_ear import StreamEar
 from src.domain.clock import Clock
-from src.domain.errors import ExchangeError, ProtocolError
+from src.domain.errors import ExchangeError
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import Stream, StreamDown, StreamUp
+from src.domain.messages import Stream
 from src.exchange.port import ListenKeys, Post
-from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event, unwrap
+from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event
 
 log = logging.getLogger("hunter.user_stream")
 
@@ -27,8 +28,7 @@ class UserStream:
         self._clock = clock
         self._stopping = threading.Event()
         self._reconnect: Callable[[], None] = lambda: None
-        self.not_understood = 0
-        """Frames that said something we do not know."""
+        self.ear = StreamEar(Stream.USER, self._process, post, clock)
 
     def on_expiry(self, reconnect: Callable[[], None]) -> None:
         """What to call when the key has ended: the connection is silent from then on, without being cut."""
@@ -37,23 +37,6 @@ class UserStream:
     def url(self) -> str:
         """The stream of a key that lives; raises ExchangeError where none can be had now."""
         return f"{self._base_url}/ws/{self._keys.create()}"
-
-    def on_message(self, payload: object) -> None:
-        """One frame; what is not understood is counted and survived (I30)."""
-        for item in unwrap(payload):
-            try:
-                self._process(item)
-            except ProtocolError as error:
-                self.not_understood += 1
-                log.warning("not understood reason=%s payload=%.300s", error, error.payload)
-
-    def on_up(self) -> None:
-        log.info("private stream connected")
-        self._post(StreamUp(Stream.USER, self._clock.now_ms()))
-
-    def on_down(self, reason: str) -> None:
-        log.warning("private stream down: %s", reason)
-        self._post(StreamDown(Stream.USER, reason, self._clock.now_ms()))
 
     def keep_alive(self, beat: Callable[[], None]) -> None:
         """Extend the key every half hour until a stop is asked for; a key that cannot be extended is replaced."""

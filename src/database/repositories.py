@@ -163,11 +163,6 @@ class Store:
         found = self._connection.execute(query).all()
         return sum((each.realized_pnl for each in found), ZERO), sum((each.commission for each in found), ZERO)
 
-    def last_trade_ids(self) -> dict[str, int]:
-        """The newest trade booked, per symbol."""
-        query = select(FillRow.symbol, func.max(FillRow.trade_id)).group_by(FillRow.symbol)
-        return {row.symbol: row[1] for row in self._connection.execute(query)}
-
     # Account
 
     def record_funding(self, income: Income) -> bool:

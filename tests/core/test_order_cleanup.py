@@ -47,7 +47,6 @@ def test_the_scheduler_reminds_of_every_duty_and_stops() -> None:
     cleanup.start()
     try:
         assert audited.wait(10)
-        cleanup.set_cleanup_interval(60)
     finally:
         cleanup.stop()
     cleanup.stop()

@@ -45,30 +45,32 @@ def test_a_connection_asks_for_no_more_streams_than_it_may(events: list[Event]) 
 
 def test_a_liquidation_is_posted_as_it_happened(streamer: LiquidationStreamer, events: list[Event]) -> None:
     liquidation = a_liquidation()
-    streamer.on_message(on_the_wire(wrap("!forceOrder@arr", render_event(liquidation))))
+    streamer.ear.on_message(on_the_wire(wrap("!forceOrder@arr", render_event(liquidation))))
     assert events == [liquidation]
     assert streamer.process_liquidation(on_the_wire(render_event(a_quote()))) is None
 
 
 def test_quotes_and_marks_are_posted(streamer: LiquidationStreamer, events: list[Event]) -> None:
-    streamer.on_message(on_the_wire(wrap("btcusdt@bookTicker", render_event(a_quote()))))
-    streamer.on_message(on_the_wire(wrap("!markPrice@arr@1s", [render_event(a_mark()), render_event(a_mark(51_000))])))
+    streamer.ear.on_message(on_the_wire(wrap("btcusdt@bookTicker", render_event(a_quote()))))
+    streamer.ear.on_message(
+        on_the_wire(wrap("!markPrice@arr@1s", [render_event(a_mark()), render_event(a_mark(51_000))]))
+    )
     assert [type(event) for event in events] == [Quote, MarkPrice, MarkPrice]
 
 
 def test_what_is_not_understood_is_counted_and_takes_nothing_with_it(
     streamer: LiquidationStreamer, events: list[Event]
 ) -> None:
-    streamer.on_message(on_the_wire([{"e": "aNewEvent"}, render_event(a_liquidation())]))
-    streamer.on_message({"e": "forceOrder", "o": {"s": "BTCUSDT"}})
-    streamer.on_message({"result": None, "id": 1})
-    assert streamer.not_understood == 2
+    streamer.ear.on_message(on_the_wire([{"e": "aNewEvent"}, render_event(a_liquidation())]))
+    streamer.ear.on_message({"e": "forceOrder", "o": {"s": "BTCUSDT"}})
+    streamer.ear.on_message({"result": None, "id": 1})
+    assert streamer.ear.not_understood == 2
     assert [type(event) for event in events] == [Liquidation]
 
 
 def test_the_connection_is_told(streamer: LiquidationStreamer, events: list[Event]) -> None:
-    streamer.on_up()
-    streamer.on_down("closed")
+    streamer.ear.on_up()
+    streamer.ear.on_down("closed")
     assert events == [StreamUp(Stream.MARKET, NOW), StreamDown(Stream.MARKET, "closed", NOW)]
 
 
@@ -79,7 +81,7 @@ def test_real_aster_frames_are_read(streamer: LiquidationStreamer, events: list[
     rows = [json.loads(line) for line in recording.read_text(encoding="utf-8").splitlines() if line.strip()]
     frames = [json.loads(row["frame"]) for row in rows if '"forceOrder"' in row["frame"]]
     for frame in frames:
-        streamer.on_message(frame)
+        streamer.ear.on_message(frame)
     assert frames
     assert len(events) >= len(frames)
-    assert streamer.not_understood == 0
+    assert streamer.ear.not_understood == 0

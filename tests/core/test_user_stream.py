@@ -54,27 +54,27 @@ def test_the_stream_opens_with_a_key(stream: UserStream) -> None:
 
 
 def test_a_fill_is_posted(stream: UserStream, events: list[Event]) -> None:
-    stream.on_message(on_the_wire(a_filled_update()))
+    stream.ear.on_message(on_the_wire(a_filled_update()))
     assert events == [a_filled_update()]
 
 
 def test_an_ended_key_asks_for_a_new_connection(stream: UserStream, events: list[Event]) -> None:
     asked = threading.Event()
     stream.on_expiry(asked.set)
-    stream.on_message(on_the_wire(ListenKeyExpired(NOW)))
+    stream.ear.on_message(on_the_wire(ListenKeyExpired(NOW)))
     assert asked.is_set()
     assert events == []
 
 
 def test_what_is_not_understood_is_counted(stream: UserStream) -> None:
-    stream.on_message({"e": "SOMETHING_NEW"})
-    stream.on_message({"result": None, "id": 3})
-    assert stream.not_understood == 1
+    stream.ear.on_message({"e": "SOMETHING_NEW"})
+    stream.ear.on_message({"result": None, "id": 3})
+    assert stream.ear.not_understood == 1
 
 
 def test_the_connection_is_told(stream: UserStream, events: list[Event]) -> None:
-    stream.on_up()
-    stream.on_down("cut")
+    stream.ear.on_up()
+    stream.ear.on_down("cut")
     assert events == [StreamUp(Stream.USER, NOW), StreamDown(Stream.USER, "cut", NOW)]
 
 

@@ -11,7 +11,7 @@ from src.domain.clock import ManualClock
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
 from src.domain.errors import InvariantError
 from src.domain.orders import Order
-from tests.builders import ENTRY_ID, NOW, D, a_fill, a_filled_update, a_request, an_order, an_update
+from tests.builders import ENTRY_ID, NOW, D, a_fill, a_filled_update, an_order, an_update
 from tests.database.reading import rows
 
 DAY_MS = 86_400_000
@@ -168,13 +168,4 @@ def test_fees_in_two_assets_are_not_added_up(store: Store, engine: Engine) -> No
 def test_a_liquidation_by_the_exchange_is_booked_without_an_order(store: Store, engine: Engine) -> None:
     with store.transaction():
         assert store.record_fill(replace(a_fill(), client_order_id="autoclose-1"))
-        assert store.last_trade_ids() == {"BTCUSDT": 1}
     assert rows(engine, "SELECT client_order_id FROM fills") == [("autoclose-1",)]
-
-
-def test_the_newest_trade_of_each_symbol(store: Store) -> None:
-    with store.transaction():
-        for trade_id in (5, 3):
-            store.record_fill(a_fill(trade_id=trade_id))
-        store.record_fill(a_fill(a_request(symbol="ETHUSDT"), trade_id=4))
-        assert store.last_trade_ids() == {"BTCUSDT": 5, "ETHUSDT": 4}
