@@ -1,7 +1,7 @@
 """What trading costs, and the digits money is booked with."""
 
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 
 _BOOKED = Decimal("0.00000001")
 
@@ -9,9 +9,10 @@ _BOOKED = Decimal("0.00000001")
 def booked(amount: Decimal) -> Decimal:
     """An amount as it enters the books: eight digits, half to even, everywhere the same.
 
-    Only booked amounts are ever added to a wallet, so a wallet is the exact sum of its incomes.
+    Only booked amounts are ever added to a wallet, so a wallet is the exact sum of its incomes. The rounding is
+    named, because a library in the same thread may have changed the one of the decimal context.
     """
-    return amount.quantize(_BOOKED)
+    return amount.quantize(_BOOKED, ROUND_HALF_EVEN)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 from src.engine.costs import Costs, booked
 
@@ -12,6 +12,11 @@ def test_an_amount_is_booked_with_eight_digits_half_to_even() -> None:
         D("-1.00000002"),
         D("2.00000000"),
     ]
+
+
+def test_what_another_library_set_for_its_own_sums_does_not_change_the_books() -> None:
+    with localcontext(rounding=ROUND_HALF_UP):
+        assert booked(D("1.000000005")) == D("1.00000000")
 
 
 def test_a_maker_pays_less_than_a_taker_by_the_documented_rates() -> None:
