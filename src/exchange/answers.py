@@ -9,6 +9,7 @@ BAD_TIMESTAMP = -1021
 USED_NONCE = -4225
 """V3: a nonce that came before, or is older than the last hundred (V3 Nonce Mechanism, Noop)."""
 NO_SUCH_ORDER = -2013
+NO_SUCH_OPEN_ORDER = -2011
 SAME_MARGIN_TYPE = -4046
 SAME_POSITION_MODE = -4059
 _UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
@@ -52,6 +53,11 @@ def classify(status: int, body: bytes, *, repeatable: bool, silence: Silence) ->
 def lost(reason: str, repeatable: bool) -> ExchangeError:
     """The error for an answer that tells nothing."""
     return Unreachable(reason) if repeatable else OutcomeUnknown(reason)
+
+
+def remedy_for(code: int) -> str:
+    """What a person can do about a refusal, where we know it; ``_rejection`` has put it behind the reason."""
+    return _REMEDIES.get(code, "")
 
 
 def _is_good(status: int) -> bool:

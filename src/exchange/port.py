@@ -4,9 +4,11 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from src.domain.checks import Check
 from src.domain.instrument import Instrument
 from src.domain.messages import Command, Event, Outcome
 from src.domain.positions import Snapshot
+from src.utils.credentials import AnyCredentials
 
 Post = Callable[[Event], None]
 """Puts an event into the trader's inbox; safe from any thread."""
@@ -53,4 +55,12 @@ class MarketReader(Protocol):
         self, symbol: str, interval: str, limit: int
     ) -> list[tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]]:
         """Candles, oldest first: open time (ms), open, high, low, close, volume."""
+        ...
+
+
+class CredentialCheck(Protocol):
+    """What the exchange says to credentials that are not in use yet; nothing is changed there, nothing is kept."""
+
+    def check(self, credentials: AnyCredentials, *, hedge_mode: bool | None = None) -> Sequence[Check]:
+        """One line each, none of which repeats a secret; ``hedge_mode`` is what the settings want."""
         ...

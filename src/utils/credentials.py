@@ -58,7 +58,10 @@ class WalletCredentials:
         return Eip712Signer(self.user, self.private_key)
 
 
-def read_credentials(values: Mapping[str, str], from_process: Set[str]) -> Credentials | WalletCredentials | None:
+AnyCredentials = Credentials | WalletCredentials
+
+
+def read_credentials(values: Mapping[str, str], from_process: Set[str]) -> AnyCredentials | None:
     """The credentials that these variables hold, None without any; ``from_process`` names those not of ``.env``.
 
     Raises ConfigError for both kinds at once, for half of one, and for the key of the login wallet itself.

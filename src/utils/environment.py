@@ -11,7 +11,7 @@ from dotenv.parser import parse_stream
 
 from src.domain.enums import Network
 from src.domain.errors import ConfigError
-from src.utils.credentials import CREDENTIAL_NAMES, Credentials, WalletCredentials, read_credentials
+from src.utils.credentials import CREDENTIAL_NAMES, AnyCredentials, read_credentials
 from src.utils.global_settings import GlobalSettings
 from src.utils.networks import Hosts, choose_hosts
 from src.utils.settings_faults import SettingsError
@@ -35,7 +35,7 @@ class Environment:
     ws_url: str
     host: str
     port: int
-    credentials: Credentials | WalletCredentials | None
+    credentials: AnyCredentials | None
     """None without a key or a wallet: then only paper trading is possible."""
     database: Path
     warnings: tuple[str, ...] = field(default=())

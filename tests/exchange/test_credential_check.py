@@ -1,0 +1,146 @@
+"""Credentials held against a real sandbox: one line each, with the remedy, and nothing of the secret."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from src.domain.checks import Check, Verdict, is_passable
+from src.domain.clock import Clock, ManualClock, SystemClock
+from src.exchange.credential_check import ACCESS, BALANCE, CLOCK, MODE, TRADING, CredentialChecker
+from src.sandbox.faults import FOREVER, Fault, FaultKind
+from src.sandbox.server import SandboxServer
+from src.utils.auth import Scheme
+from src.utils.credentials import AnyCredentials, Credentials, WalletCredentials
+from tests.exchange.conftest import NOW_MS
+from tests.exchange.scripted import Answer, ScriptedServer
+
+OTHER_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
+NAMES = [CLOCK, ACCESS, BALANCE, TRADING, MODE]
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    with SandboxServer() as running:
+        yield running
+
+
+def credentials_of(sandbox: SandboxServer, scheme: Scheme) -> AnyCredentials:
+    if scheme is Scheme.V1:
+        return Credentials(sandbox.api_key, sandbox.api_secret)
+    wallet = sandbox.wallet
+    return WalletCredentials(wallet.user, wallet.signer, wallet.private_key)
+
+
+def examined(
+    sandbox: SandboxServer, credentials: AnyCredentials, clock: Clock | None = None, hedge_mode: bool | None = None
+) -> list[Check]:
+    checker = CredentialChecker(sandbox.base_url, clock or SystemClock())
+    return list(checker.check(credentials, hedge_mode=hedge_mode))
+
+
+def failed_in(checks: list[Check]) -> Check:
+    [failed] = [check for check in checks if check.verdict is Verdict.FAIL]
+    return failed
+
+
+@pytest.fixture(params=list(Scheme))
+def right(request: pytest.FixtureRequest, sandbox: SandboxServer) -> AnyCredentials:
+    return credentials_of(sandbox, request.param)
+
+
+def test_the_right_key_passes_every_line(sandbox: SandboxServer, right: AnyCredentials) -> None:
+    checks = examined(sandbox, right)
+    assert [check.name for check in checks] == NAMES
+    assert {check.verdict for check in checks} == {Verdict.OK}
+    assert is_passable(checks)
+    assert "USDT" in checks[2].sentence
+    assert all(check.line == f"ok    {check.name}: {check.sentence}" for check in checks)
+
+
+def test_a_position_mode_that_differs_is_a_warning(sandbox: SandboxServer, right: AnyCredentials) -> None:
+    is_hedge = "hedge" in examined(sandbox, right)[-1].sentence
+    mode = examined(sandbox, right, hedge_mode=not is_hedge)[-1]
+    assert mode.verdict is Verdict.WARN
+    assert "the bot changes it when it starts" in mode.line
+
+
+def test_a_wrong_secret_is_named_with_its_remedy_and_not_repeated(sandbox: SandboxServer) -> None:
+    wrong = Credentials(sandbox.api_key, "f" * 64)
+    failed = failed_in(examined(sandbox, wrong))
+    assert failed.name == ACCESS
+    assert "API_SECRET" in failed.remedy
+    assert sandbox.api_key not in failed.line and "f" * 64 not in failed.line
+
+
+def test_an_unknown_wallet_ends_the_examination(sandbox: SandboxServer) -> None:
+    right = credentials_of(sandbox, Scheme.V3)
+    assert isinstance(right, WalletCredentials)
+    checks = examined(sandbox, replace(right, private_key=OTHER_KEY))
+    assert [check.name for check in checks] == [CLOCK, ACCESS]
+    assert "unknown" in failed_in(checks).remedy
+
+
+def test_a_key_that_may_read_but_not_trade_fails(sandbox: SandboxServer, right: AnyCredentials) -> None:
+    sandbox.faults.inject(Fault(FaultKind.REFUSED, FOREVER, "/order", "DELETE", 2015))
+    checks = examined(sandbox, right)
+    assert failed_in(checks).name == TRADING
+    assert [check.name for check in checks] == NAMES  # the mode is told nevertheless
+    assert not is_passable(checks)
+
+
+def test_nothing_is_changed_at_the_exchange(sandbox: SandboxServer, right: AnyCredentials) -> None:
+    before = sandbox.exchange.engine.positions(), sandbox.exchange.engine.open_orders()
+    examined(sandbox, right)
+    assert (sandbox.exchange.engine.positions(), sandbox.exchange.engine.open_orders()) == before
+
+
+@pytest.mark.parametrize(
+    ("off_ms", "verdict"), [(0, Verdict.OK), (700, Verdict.WARN), (-700, Verdict.WARN), (60_000, Verdict.FAIL)]
+)
+def test_a_clock_that_is_off_is_said(sandbox: SandboxServer, off_ms: int, verdict: Verdict) -> None:
+    clock = ManualClock(SystemClock().now_ms() + off_ms)
+    told = examined(sandbox, credentials_of(sandbox, Scheme.V1), clock)[0]
+    assert (told.name, told.verdict) == (CLOCK, verdict)
+
+
+def test_an_empty_account_and_an_exchange_without_symbols_are_warnings(server: ScriptedServer) -> None:
+    totals = ("totalWalletBalance", "totalUnrealizedProfit", "totalMarginBalance", "availableBalance")
+    account = dict.fromkeys((*totals, "totalPositionInitialMargin", "totalMaintMargin"), "0")
+    server.script("GET", "/fapi/v4/account", Answer(account))
+    server.script("GET", "/fapi/v2/positionRisk", Answer([]))
+    server.script("GET", "/fapi/v1/positionSide/dual", Answer({"dualSidePosition": True}))
+    checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))
+    assert [check.verdict for check in checks] == [Verdict.OK, Verdict.OK, Verdict.WARN, Verdict.WARN, Verdict.OK]
+    assert "transfer USDT" in checks[2].remedy
+
+
+def test_an_exchange_that_does_not_answer_is_told_by_one_line() -> None:
+    checker = CredentialChecker("http://127.0.0.1:1", SystemClock())
+    [told] = checker.check(Credentials("key", "secret"))
+    assert (told.name, told.verdict) == (CLOCK, Verdict.FAIL)
+    assert "does not answer" in told.sentence
+
+
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        (Fault(FaultKind.GARBLED, FOREVER, "/account", "GET", 5), "not understood"),
+        (Fault(FaultKind.UNAVAILABLE, FOREVER, "/account", "GET"), "does not answer"),
+        (Fault(FaultKind.RATE_LIMITED, FOREVER, "/account", "GET", 30), "asks for a pause"),
+        (Fault(FaultKind.REFUSED, FOREVER, "/account", "GET", 1121), "refused"),
+    ],
+)
+def test_other_failures_are_told_in_words(sandbox: SandboxServer, fault: Fault, words: str) -> None:
+    sandbox.faults.inject(fault)
+    failed = failed_in(examined(sandbox, credentials_of(sandbox, Scheme.V1)))
+    assert (failed.name, words in failed.sentence, bool(failed.remedy)) == (ACCESS, True, True)
+
+
+def test_a_secret_that_the_exchange_echoes_is_masked(server: ScriptedServer) -> None:
+    refusal = {"code": -2015, "msg": "no such key canary-key with canary-secret " + "x" * 1000}
+    server.script("GET", "/fapi/v4/account", Answer(refusal, 401))
+    checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("canary-key", "canary-secret"))
+    sentence = failed_in(list(checks)).sentence
+    assert sentence.startswith("refused: no such key *** with *** x")
+    assert len(sentence) == 300
