@@ -12,7 +12,7 @@ MakeRig = Callable[..., Rig]
 
 
 @pytest.fixture
-def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
+def make_rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeRig]:
     """Makes rigs with settings of their own; the bot is not started yet."""
     rigs: list[Rig] = []
 
@@ -24,6 +24,7 @@ def make_rig(tmp_path: Path) -> Iterator[MakeRig]:
 
     yield make
     for rig in rigs:
+        request.node.user_properties.extend(rig.measured.items())  # told with the report of this test's end
         rig.close()
 
 

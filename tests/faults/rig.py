@@ -1,7 +1,6 @@
 """A whole bot in this process against a sandbox over real sockets; every claim is made on the sandbox's own books."""
 
 import json
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -27,8 +26,7 @@ from src.sandbox.faults import Fault, FaultKind
 from src.sandbox.server import SandboxServer
 from src.utils.config import Credentials, Environment, parse_settings
 from tests.builders import settings_document
-
-log = logging.getLogger("tests.faults")
+from tests.faults.table import NAKED
 
 D = Decimal
 SYMBOL = "BTCUSDT"
@@ -68,6 +66,8 @@ class Rig:
         self.exchange = self.server.exchange
         self.code: int | None = None
         """How the bot's last life ended; None while it lives."""
+        self.measured: dict[str, int] = {}
+        """What docs/faults.md shall tell of this test, ms."""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._reader: Engine | None = None
@@ -294,6 +294,12 @@ class Rig:
 
     # The claims that end every test
 
+    def measure(self, what: str, claim: Callable[[], object], seconds: float) -> None:
+        """Wait until it holds, as ever, and let docs/faults.md tell how long that took from now."""
+        since = time.monotonic()
+        wait_until(claim, seconds, what)
+        self.measured[what] = max(self.measured.get(what, 0), round((time.monotonic() - since) * 1000))
+
     def check_books(self, naked_ms: int = 5_000, resent: int = 0) -> None:
         """Sent once, never naked for longer, never flipped, and both ledgers equal.
 
@@ -301,8 +307,8 @@ class Rig:
         """
         twice = {name: times for name, times in self.arrived().items() if times > 1}
         assert len(twice) <= resent, twice
-        log.info("longest without a full stop: %s ms", self.longest_naked_ms())
-        assert self.longest_naked_ms() <= naked_ms
+        self.measured[NAKED] = self.longest_naked_ms()
+        assert self.measured[NAKED] <= naked_ms
         assert not self._flips(), self.fills()
         wait_until(lambda: self.booked_net() == self.net(), BOOKED_WITHIN_SECONDS, "equal ledgers")
         wait_until(lambda: self.booked_position() == self.position, BOOKED_WITHIN_SECONDS, "equal positions")

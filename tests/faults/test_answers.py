@@ -41,7 +41,7 @@ def test_f17_during_a_ban_nothing_is_sent_and_the_stop_rests(rig: Rig) -> None:
     time.sleep(3)
     assert ban.times == met, "it asked during the ban"
     rig.exchange.clear_faults()
-    wait_until(lambda: rig.booked_position() == 0, 10, "it has learnt what happened")
+    rig.measure("known after the ban", lambda: rig.booked_position() == 0, 10)
     wait_until(lambda: not rig.orders(), 10, "no order is left")
     rig.check_books()
 

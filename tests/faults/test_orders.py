@@ -49,7 +49,7 @@ def test_f03_an_entry_that_never_came_to_be_is_given_up_and_its_symbol_freed(rig
     time.sleep(0.05)  # the quote shall be there before its liquidation
     rig.liquidate()
     wait_until(lambda: rig.verdicts()[-1].startswith("an earlier entry's answer was lost"), 3)
-    wait_until(lambda: rig.status(entry) == "REJECTED", 30, "the entry is given up")
+    rig.measure("given up after", lambda: rig.status(entry) == "REJECTED", 30)
     assert time.monotonic() - asked_at >= 10
     assert len(rig.arrived(ENTRY)) == 1
     rig.open_position()
@@ -124,7 +124,7 @@ def test_f10_a_close_of_what_the_exchange_has_closed_is_believed_after_reading_t
     wait_flat(rig)
     rig.close_position()
     wait_until(lambda: rig.arrived(CLOSE), 3)
-    wait_until(lambda: rig.booked_position() == 0, 5, "booked as closed")
+    rig.measure("booked as closed", lambda: rig.booked_position() == 0, 5)
     wait_swept(rig)
     rig.check_books()
 

@@ -1,0 +1,78 @@
+"""Everything that can go wrong between a bot and its exchange, as this project counts it: F1 to F48."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class CataloguedFault:
+    number: int
+    breaks: str
+    must: str
+    """What must happen all the same."""
+    bound: str
+    """Within what time; empty where it is no question of time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """A claim that does not hold, or that no test can show: told, not hidden."""
+
+    number: int
+    what: str
+    reason: str
+
+
+_ROWS = (
+    ("an entry executes, the answer is 503", "found by its client id, protected, never sent again", "stop in 5 s"),
+    ("an entry executes, the connection breaks before the answer", "the same", "10 s"),
+    ("an entry answered by 503 never came to be", "given up only after three denials; symbol free again", "30 s"),
+    ("an entry executes long after its 503", "noticed, protected or closed, a person told", "5 s from the fill"),
+    ("a stop rests, its answer was -1007", "found; one stop too many at most, and that one removed", "5 s; 60 s"),
+    ("a stop answered by -1007 does not rest", "another one is placed", "5 s"),
+    ("a close executes, the answer is 503", "the position is read; no second close, nothing flips", "5 s"),
+    ("a stop is refused because it would fire at once", "the position is closed at once", "2 s"),
+    ("the market refuses a close three times", "market, limit, market again; stop stays; alarm", "rung 2 in 10 s"),
+    ("a close is refused, the books call the position open", "position read, closed in the books if gone", "5 s"),
+    ("no margin for an entry, or for a stop", "entry dropped, side cools down; stop tried again", "2 s"),
+    ("too many stops or orders at the exchange", "tried again, and closed where no stop finds room", "5 s"),
+    ("the filters of a symbol have changed", "tried again by the filters of now", "3 s"),
+    ("a timestamp out of the window", "clock compared, signed anew once, same order", "2 s"),
+    ("the machine's clock is wrong, then jumps an hour back", "entries halt; no lock ends early or lasts", "15 s"),
+    ("429, with and without a time to wait", "only protection and reading go on", "at once"),
+    ("418 for minutes, with a position open", "silence; the stop rests; read again afterwards", "10 s after it"),
+    ("HTML, nothing, half an answer or a list for an object", "nothing is believed, no account is flat", ""),
+    ("REST down, streams alive", "entries halt; the stop rests; the position is followed", "10 s"),
+    ("streams down, REST alive", "entries halt; the account is polled", "10 s"),
+    ("a stream stays open and says nothing", "called stale by its content, connected anew", "15 s"),
+    ("fills are lost in a gap of the stream", "found by reading, booked once", "30 s"),
+    ("events twice, in the wrong order, a minute late", "books as if in order", ""),
+    ("the listen key ends, or cannot be renewed", "a new key, a new stream, the account read", "10 s"),
+    ("the stream is cut after a day, or as an entry leaves", "the account is read first; entry protected", "10 s"),
+    ("200 liquidations a second for a minute", "no event of ours is lost or waits", "user event 1 s late"),
+    ("an entry fills in part and ends", "the part is protected, the books are exact", "5 s"),
+    ("a fill is told after the cancel", "books put right, position protected", "5 s"),
+    ("a stop fires and its order is refused", "the rest is closed, or stopped again", "5 s"),
+    ("stopped out, the take profit is left, a new entry follows", "what is left goes first", "10 s"),
+    ("a take profit fills in part in a thin book", "the stop covers the rest", "always"),
+    ("somebody closes or changes the position by hand", "taken over or left; the stop fits again", "30 s"),
+    ("somebody cancels the stop by hand", "replaced each time, told; from the third time an alarm", "5 s"),
+    ("liquidation, deleveraging, delisting", "booked as that; no order left; symbol locked", "10 s"),
+    ("funding without a position, news of another symbol", "nothing is closed", ""),
+    ("leverage, margin type or position mode changed outside", "entries halt on it; positions mapped anew", "30 s"),
+    ("a symbol stops trading", "no entries there; exits tried; a person told", "60 s"),
+    ("the key is revoked, or the account may only reduce", "entries halt, alarm, looking goes on", "5 s"),
+    ("positions are answered from an old copy", "not acted upon, nor believed against newer fills", ""),
+    ("open orders leave out a stop that rests", "one stop more at most; no close, no storm", ""),
+    ("two bots on one account", "the second refuses, or both halt entries and say so", "30 s"),
+    ("a thread raises, hangs, or the process is frozen", "noticed, started again, read before acting", "15 s"),
+    ("database locked, full, read-only or gone", "entries halt; stops and closes leave, noted elsewhere", "2 s"),
+    ("kill -9 of bot, dashboard, launcher, or power cut", "everything protected, or an alarm", "20 s"),
+    ("the dashboard is hammered, or hangs", "the bot is as fast as before", ""),
+    ("two requests share a nonce, the signer's clock goes back", "nonces only rise, none is refused", ""),
+    ("the price is past the stop before it rests", "closed, the loss booked as it was", "5 s"),
+    ("fifty signals within a second", "no cap is passed, no limit outrun", ""),
+)
+
+CATALOGUE = tuple(CataloguedFault(number, *row) for number, row in enumerate(_ROWS, start=1))
+KNOWN_GAPS: tuple[Gap, ...] = ()
+"""What could not be made true, each with its reason."""
