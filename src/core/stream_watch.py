@@ -1,8 +1,11 @@
 """Are our streams to be trusted? Judged by what they bring, not by their sockets (I26, I27)."""
 
+from collections.abc import Callable
+
 from src.core.desk import Desk
 from src.core.standing import Obstacle
 from src.domain.messages import Stream, StreamDown, StreamUp
+from src.domain.positions import Snapshot
 
 MARKET_SILENT_MS = 10_000
 _BACKLOG_LIMIT = 5_000
@@ -16,8 +19,9 @@ _OBSTACLES = {
 class StreamWatch:
     """Keeps entries back while a stream is down, silent, or has not been caught up with."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, ask: Callable[[str], None]) -> None:
         self._desk = desk
+        self._ask = ask
         self.heard_at: dict[Stream, int] = {}
         self.states: dict[Stream, str] = dict.fromkeys(Stream, "connecting")
         self._user_up_at = 0
@@ -30,6 +34,7 @@ class StreamWatch:
         self.heard_at[stream] = at
 
     def on_change(self, event: StreamUp | StreamDown) -> None:
+        """A stream is trusted again only after what it missed has been read (I27)."""
         self.states[event.stream] = "up" if isinstance(event, StreamUp) else "down"
         obstacle, name = _OBSTACLES[event.stream]
         if isinstance(event, StreamDown):
@@ -37,15 +42,17 @@ class StreamWatch:
         elif event.stream is Stream.USER:
             self._user_up_at = event.at
             self._desk.standing.raise_obstacle(obstacle, "the private stream is new: the account is being read")
+            self.hear(Stream.USER, event.at)
+            self._ask("user stream up")
 
-    def caught_up(self, asked_at: int) -> bool:
-        """A snapshot has told what the private stream may have missed; False where it was asked for too early."""
+    def on_snapshot(self, snapshot: Snapshot) -> None:
+        """It has told what the private stream may have missed, unless it was asked for too early."""
         if self.states[Stream.USER] != "up":
-            return True
-        if asked_at < self._user_up_at:
-            return False
-        self._desk.standing.clear(Obstacle.USER_STREAM)
-        return True
+            return
+        if snapshot.asked_at < self._user_up_at:
+            self._ask("the private stream came up after the last question")
+        else:
+            self._desk.standing.clear(Obstacle.USER_STREAM)
 
     def check_clock(self, offset_ms: int) -> None:
         """Signatures follow the exchange's clock; ages and windows follow ours, which must not lie far off (I25)."""

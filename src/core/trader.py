@@ -9,12 +9,12 @@ from src.core.account_desk import AccountDesk
 from src.core.books import Holding, Slot
 from src.core.closing import ClosingDesk
 from src.core.desk import Desk
+from src.core.duty_desk import DutyDesk
 from src.core.entries import EntryDesk, decision_on
 from src.core.inbox import Inbox, TraderEvent
 from src.core.news import tell_liquidations, tell_protection
 from src.core.operator_desk import OperatorDesk
 from src.core.operator_files import FileRequest, HaltSeen
-from src.core.order_cleanup import plan_cleanup
 from src.core.order_desk import OrderDesk
 from src.core.protection import plan_protection, protective_request
 from src.core.restore import load_books
@@ -55,7 +55,6 @@ from src.utils.config import SymbolSettings
 
 log = logging.getLogger("hunter.trader")
 
-_FORGET_ORDERS_MS = 15 * 60_000
 _IDLE_SECONDS = 0.5
 
 
@@ -69,10 +68,20 @@ class Trader:
         self._entries = EntryDesk(desk, self._account, read_vitals)
         self._closing = ClosingDesk(desk)
         self._operator = OperatorDesk(desk, self._closing)
-        self._watch = StreamWatch(desk)
+        self._watch = StreamWatch(desk, self._account.ask)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
-        self._read_vitals = read_vitals
         self._backlog: Callable[[], int] = lambda: 0
+        self._duties = DutyDesk(
+            desk=desk,
+            orders=self._orders,
+            account=self._account,
+            operator=self._operator,
+            watch=self._watch,
+            status=self._status,
+            read_vitals=read_vitals,
+            look_after=self._look_after,
+            count_backlog=lambda: self._backlog(),
+        )
         self.entries_gone = threading.Event()
         """Set once a stop was asked for and no entry can fill any more."""
 
@@ -198,9 +207,9 @@ class Trader:
             case CommandFailed():
                 self._account.on_failed(event)
             case StreamUp() | StreamDown():
-                self._on_stream(event)
+                self._watch.on_change(event)
             case Due():
-                self._on_due(event)
+                self._duties.on_due(event)
             case OperatorCommand() | HaltSeen() | FileRequest():
                 self._operator.on_wish(event)
             case SettingsChanged():
@@ -237,52 +246,7 @@ class Trader:
 
     def _on_snapshot(self, event: SnapshotTaken) -> None:
         self._look_after(self._account.on_snapshot(event))
-        if not self._watch.caught_up(event.snapshot.asked_at):
-            self._account.ask("the private stream came up after the last question")
-
-    def _on_stream(self, event: StreamUp | StreamDown) -> None:
-        """A stream is trusted again only after what it missed has been read (I27)."""
-        self._watch.on_change(event)
-        if isinstance(event, StreamUp) and event.stream is Stream.USER:
-            self._watch.hear(Stream.USER, event.at)
-            self._account.ask("user stream up")
-
-    def _on_due(self, event: Due) -> None:
-        match event.duty:
-            case Duty.AUDIT:
-                self._audit()
-            case Duty.CLEANUP:
-                self._clean_up()
-            case Duty.RECONCILE:
-                self._account.ask("reconcile")
-            case Duty.PRUNE:
-                self._desk.store.prune_history()
-            case Duty.STOP:
-                self._desk.standing.raise_obstacle(Obstacle.STOPPING, "the bot is stopping")
-                self._operator.cancel_entries()
-            case _:
-                assert_never(event.duty)
-
-    def _audit(self) -> None:
-        """Once a second: every position protected, every doubt asked about, every obstacle up to date (I9)."""
-        now_ms = self._desk.clock.now_ms()
-        self._look_after(list(self._desk.books.holdings))
-        self._operator.follow_up()
-        self._orders.ask_for_missing(now_ms)
-        self._account.check_age(now_ms)
-        self._watch.check_market(now_ms)
-        self._watch.check_clock(self._read_vitals().clock_offset_ms)
-        self._watch.check_backlog(self._backlog())
-        self._status.publish()
-
-    def _clean_up(self) -> None:
-        desk = self._desk
-        now_ms = desk.clock.now_ms()
-        for order in plan_cleanup(desk.books.orders.values(), desk.books.holdings, desk.settings.globals_, now_ms):
-            log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
-            desk.cancel(order)
-        desk.books.forget_ended(now_ms - _FORGET_ORDERS_MS)
-        desk.unwanted &= desk.books.orders.keys()
+        self._watch.on_snapshot(event.snapshot)
 
     def _on_settings(self, event: SettingsChanged) -> None:
         """New settings are in force as a whole, from this event on, but for what needs a restart."""

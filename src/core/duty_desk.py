@@ -1,0 +1,76 @@
+"""What the clock asks of the trader: the audit each second, the clean-up, the reconcile, and the end."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import assert_never
+
+from src.core.account_desk import AccountDesk
+from src.core.books import Slot
+from src.core.desk import Desk
+from src.core.operator_desk import OperatorDesk
+from src.core.order_cleanup import plan_cleanup
+from src.core.order_desk import OrderDesk
+from src.core.standing import Obstacle
+from src.core.status import StatusDesk
+from src.core.stream_watch import StreamWatch
+from src.core.vitals import Vitals
+from src.domain.messages import Due, Duty
+
+log = logging.getLogger("hunter.trader")
+
+_FORGET_ORDERS_MS = 15 * 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DutyDesk:
+    """Goes round the other desks when it is time."""
+
+    desk: Desk
+    orders: OrderDesk
+    account: AccountDesk
+    operator: OperatorDesk
+    watch: StreamWatch
+    status: StatusDesk
+    read_vitals: Callable[[], Vitals]
+    look_after: Callable[[Iterable[Slot]], None]
+    """Make what stands behind these positions what should stand there."""
+    count_backlog: Callable[[], int]
+    """How many liquidations wait."""
+
+    def on_due(self, event: Due) -> None:
+        match event.duty:
+            case Duty.AUDIT:
+                self._audit()
+            case Duty.CLEANUP:
+                self._clean_up()
+            case Duty.RECONCILE:
+                self.account.ask("reconcile")
+            case Duty.PRUNE:
+                self.desk.store.prune_history()
+            case Duty.STOP:
+                self.desk.standing.raise_obstacle(Obstacle.STOPPING, "the bot is stopping")
+                self.operator.cancel_entries()
+            case _:
+                assert_never(event.duty)
+
+    def _audit(self) -> None:
+        """Once a second: every position protected, every doubt asked about, every obstacle up to date (I9)."""
+        now_ms = self.desk.clock.now_ms()
+        self.look_after(list(self.desk.books.holdings))
+        self.operator.follow_up()
+        self.orders.ask_for_missing(now_ms)
+        self.account.check_age(now_ms)
+        self.watch.check_market(now_ms)
+        self.watch.check_clock(self.read_vitals().clock_offset_ms)
+        self.watch.check_backlog(self.count_backlog())
+        self.status.publish()
+
+    def _clean_up(self) -> None:
+        desk = self.desk
+        now_ms = desk.clock.now_ms()
+        for order in plan_cleanup(desk.books.orders.values(), desk.books.holdings, desk.settings.globals_, now_ms):
+            log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
+            desk.cancel(order)
+        desk.books.forget_ended(now_ms - _FORGET_ORDERS_MS)
+        desk.unwanted &= desk.books.orders.keys()
