@@ -19,7 +19,7 @@ function paintAccount(strip, account, count) {
   const equity = drawn(account.totalMarginBalance);
   fill(strip, {
     equity: money(account.totalMarginBalance),
-    wallet: Number.isFinite(equity) ? `wallet ${money(account.totalWalletBalance)} USDT` : "",
+    wallet: Number.isFinite(equity) ? `wallet ${money(account.totalWalletBalance)}` : "",
     available: money(account.availableBalance),
     "available-share": equity > 0 ? `${percent((drawn(account.availableBalance) / equity) * 100, 0)} of equity` : "",
     "open-count": count === 1 ? "1 position" : `${count} positions`,

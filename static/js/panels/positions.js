@@ -97,7 +97,7 @@ function paintProtection(row, { takeProfitPrice, stopLossPrice, protection }) {
 
 function paintAge(row, { opened_at: openedAt, as_of: asOf }, now) {
   const isStale = Boolean(asOf) && now - asOf > STALE_MS;
-  fill(row, { age: span(openedAt ? now - openedAt : null), "as-of": isStale ? `seen ${span(now - asOf)} ago` : "" });
+  fill(row, { age: span(openedAt ? now - openedAt : null), "as-of": isStale ? `, seen ${span(now - asOf)} ago` : "" });
   row.classList.toggle("is-stale", isStale);
 }
 
