@@ -36,7 +36,9 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.database.control import CommandReader
     from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, open_ledger
     from src.database.repositories import Store
+    from src.domain import crash_points
     from src.domain.clock import Clock, SystemClock
+    from src.domain.crash_points import Point
     from src.domain.errors import ConfigError
     from src.domain.instrument import Instrument
     from src.domain.market import MarkPrice, Quote
@@ -179,6 +181,7 @@ class Bot:
             log.info("stopping: open entries are cancelled, stop losses and take profits stay on the exchange")
             self._inbox.post(Due(Duty.STOP, self._clock.now_ms()))
             trader.entries_gone.wait(_STOP_ENTRIES_SECONDS)
+            crash_points.reached(Point.ENTRIES_CANCELLED)
         for close in self._closers:
             close()
         self._inbox.close()

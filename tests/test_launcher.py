@@ -120,7 +120,8 @@ def project(tmp_path: Path) -> Iterator[Project]:
     project = Project(tmp_path)
     shutil.copy(ROOT / "launcher.py", tmp_path)
     shutil.copytree(ROOT / "src" / "launch", tmp_path / "src" / "launch", ignore=shutil.ignore_patterns("__pycache__"))
-    for name in ("src/__init__.py", "src/domain/__init__.py", "src/domain/clock.py", "src/sandbox/__init__.py"):
+    domain = (f"src/domain/{name}.py" for name in ("__init__", "clock", "crash_points"))
+    for name in ("src/__init__.py", "src/sandbox/__init__.py", *domain):
         project.write(name, (ROOT / name).read_text(encoding="utf-8"))
     project.write("requirements.txt", "")
     project.write("main.py", BOT)

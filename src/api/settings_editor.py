@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from src.api.commands import Commands
+from src.domain import crash_points
+from src.domain.crash_points import Point
 from src.domain.messages import OperatorAction
 from src.utils.config import (
     Fault,
@@ -127,6 +129,7 @@ class SettingsEditor:
         if was_sound:
             self._refuse_database(changes)
         save_settings(self._path, settings)
+        crash_points.reached(Point.SETTINGS_SAVED)
         if was_sound and not self._commands.settings_history(1):
             self._commands.keep_settings(before, "as it was before the first change")
         self._commands.keep_settings(after, message)

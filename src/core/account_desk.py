@@ -13,6 +13,8 @@ from src.core.news import conclude_flat
 from src.core.order_desk import OrderDesk
 from src.core.reconcile import GRACE_MS, reconcile
 from src.core.standing import Obstacle
+from src.domain import crash_points
+from src.domain.crash_points import Point
 from src.domain.messages import (
     AccountCommand,
     AccountSet,
@@ -74,6 +76,7 @@ class AccountDesk:
         self.snapshot = snapshot = event.snapshot
         self._take_account(snapshot.account, snapshot.taken_at)
         touched = self._reconcile(snapshot, is_first=is_first)
+        crash_points.reached(Point.RECONCILED)
         self._set_up(snapshot)
         self._desk.standing.clear(Obstacle.STARTING)
         self._desk.standing.clear(Obstacle.STALE_SNAPSHOT)
@@ -82,6 +85,8 @@ class AccountDesk:
         if self._ask_next is not None:
             reason, self._ask_next = self._ask_next, None
             self.ask(reason)
+        if is_first:
+            crash_points.reached(Point.STARTED)
         return touched
 
     def on_failed(self, event: CommandFailed) -> None:

@@ -8,6 +8,8 @@ from src.core.desk import Desk
 from src.core.news import conclude_flat
 from src.core.order_cleanup import orphans
 from src.core.protection import WOULD_TRIGGER_CODES, close_request, collar_price, is_confirmed
+from src.domain import crash_points
+from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.messages import OrderRefused
 from src.domain.orders import Order
@@ -87,6 +89,7 @@ class ClosingDesk:
         """A position that is gone: its protection goes with it, and its result is told once its trades are here."""
         in_slot = self._desk.books.orders_in(holding.slot)
         for order in orphans(in_slot, self._desk.books.holdings):
+            crash_points.reached(Point.SWEEPING, order.role)
             self._desk.cancel(order)
         if not holding.opened_at:
             if not in_slot:

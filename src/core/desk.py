@@ -8,7 +8,9 @@ from decimal import Decimal
 from src.core.books import Books
 from src.core.standing import Standing
 from src.database.repositories import Store
+from src.domain import crash_points
 from src.domain.clock import Clock
+from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.errors import InvariantError
 from src.domain.instrument import Instrument
@@ -113,10 +115,12 @@ class Desk:
 
     def place(self, request: OrderRequest, role: OrderRole, parent: str | None, not_after: int | None = None) -> Order:
         """Record the intent, and let it leave after the commit (I1)."""
+        crash_points.reached(Point.ORDER_DECIDED, role)
         now_ms = self.clock.now_ms()
         order = Order(request, role, created_at=now_ms, parent=parent, sent_at=now_ms)
         self.books.add_order(order)
         self.store.record_order(order, simulated=self.is_simulated)
+        crash_points.reached(Point.ORDER_WRITTEN, role)
         self.tell_order(order)
         self.send(SubmitOrder(request, not_after))
         return order

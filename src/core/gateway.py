@@ -8,7 +8,9 @@ from itertools import count
 from queue import Empty, PriorityQueue
 from typing import assert_never
 
+from src.domain import crash_points
 from src.domain.clock import Clock
+from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.errors import ExchangeError, OutcomeUnknown, ProtocolError, Rejected
 from src.domain.messages import (
@@ -60,6 +62,7 @@ class Gateway:
     def submit(self, commands: Sequence[Command]) -> None:
         """Queue what the trader has committed."""
         for command in commands:
+            crash_points.reached(Point.ORDER_COMMITTED, _subject(command))
             self._lanes[_lane_of(command)].put((_priority(command), next(self._order), command))
 
     def work(self, lane: int, beat: Callable[[], None]) -> None:
@@ -70,7 +73,9 @@ class Gateway:
                 _, _, command = self._lanes[lane].get(timeout=_IDLE_SECONDS)
             except Empty:
                 continue
-            for event in self.execute(command):
+            events = self.execute(command)
+            crash_points.reached(Point.ANSWERED, _subject(command))
+            for event in events:
                 self._post(event)
 
     def stop(self) -> None:
@@ -82,6 +87,7 @@ class Gateway:
         refusal = self._refusal(command)
         if refusal is not None:
             return [refusal]
+        crash_points.reached(Point.SENDING, _subject(command))
         try:
             return self._exchange.execute(command)
         except (ExchangeError, ProtocolError) as error:
@@ -128,6 +134,18 @@ def _refused(command: SubmitOrder, code: int | None, reason: str, at: int) -> Or
 def _is_entry(command: SubmitOrder) -> bool:
     known = ClientOrderId.parse(command.request.client_order_id)
     return known is not None and known.role is OrderRole.ENTRY
+
+
+def _subject(command: Command) -> str:
+    """What a command deals with: the role of an order to place or to cancel, else what kind it is of."""
+    match command:
+        case SubmitOrder(request):
+            known, verb = ClientOrderId.parse(request.client_order_id), ""
+        case CancelOrder(_, client_order_id):
+            known, verb = ClientOrderId.parse(client_order_id), "cancel "
+        case _:
+            return type(command).__name__
+    return verb + (known.role if known else "")
 
 
 def _lane_of(command: Command) -> int:

@@ -9,6 +9,8 @@ import secrets
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.domain import crash_points
+from src.domain.crash_points import Point
 from src.domain.messages import OperatorAction
 
 log = logging.getLogger("hunter.operator")
@@ -58,6 +60,7 @@ class OperatorFiles:
         """Make HALT, or renew it; a resume that still waits is withdrawn: the later word counts."""
         self.halt_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.halt_file.touch(mode=0o600)
+        crash_points.reached(Point.HALT_WRITTEN)
         for request in self.requests():
             if request.action is OperatorAction.RESUME:
                 request.file.unlink(missing_ok=True)

@@ -8,6 +8,8 @@ from src.core.books import Holding, Slot
 from src.core.desk import Desk
 from src.core.news import conclude_flat
 from src.core.recall import request_of
+from src.domain import crash_points
+from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.messages import (
     CancelRefused,
@@ -90,6 +92,8 @@ class OrderDesk:
             return None
         if (order is not None and not order.book(fill)) or not desk.store.record_fill(fill):
             return None
+        role = order.role if order is not None else ""
+        crash_points.reached(Point.FILL_READ, role)
         holding = desk.books.holding(slot)
         is_entry = order is not None and order.role is OrderRole.ENTRY
         if order is not None and is_entry:
@@ -99,6 +103,7 @@ class OrderDesk:
             holding.entry = order.client_order_id
         holding.apply_fill(fill, desk.clock.now_ms(), only_reduces=not is_entry)
         self._tell_fill(fill, order)
+        crash_points.reached(Point.FILL_BOOKED, role)
         return slot
 
     def _is_by_hand(self, fill: Fill) -> bool:

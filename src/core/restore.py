@@ -2,6 +2,8 @@
 
 from src.core.books import Holding
 from src.core.desk import Desk
+from src.domain import crash_points
+from src.domain.crash_points import Point
 
 
 def load_books(desk: Desk) -> None:
@@ -22,3 +24,4 @@ def load_books(desk: Desk) -> None:
             record.opened_at,
         )
         holding.realized_pnl, holding.commission = desk.store.result_since(*slot, record.opened_at)
+    crash_points.reached(Point.BOOKS_LOADED)

@@ -3,7 +3,9 @@
 import logging
 from collections.abc import Callable
 
+from src.domain import crash_points
 from src.domain.clock import Clock
+from src.domain.crash_points import Point
 from src.domain.errors import ProtocolError
 from src.domain.messages import Stream, StreamDown, StreamUp
 from src.exchange.port import Post
@@ -35,6 +37,7 @@ class StreamEar:
                 log.warning("not understood reason=%s payload=%.300s", error, error.payload)
 
     def on_up(self) -> None:
+        crash_points.reached(Point.STREAM_UP, _NAMES[self._stream])
         log.info("%s stream connected", _NAMES[self._stream])
         self._post(StreamUp(self._stream, self._clock.now_ms()))
 

@@ -13,6 +13,8 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, se
 from sqlalchemy.pool import NullPool, QueuePool
 
 from src.database.models import LiquidationRow
+from src.domain import crash_points
+from src.domain.crash_points import Point
 from src.domain.enums import Side
 from src.domain.errors import ConfigError
 from src.domain.market import Liquidation
@@ -86,6 +88,7 @@ def checkpoint(engine: Engine) -> bool:
     with closing(engine.raw_connection()) as raw:
         driver: Any = raw.driver_connection
         driver.execute("PRAGMA busy_timeout=0")
+        crash_points.reached(Point.CHECKPOINT)
         try:
             return bool(driver.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0] == 0)
         finally:
@@ -96,6 +99,7 @@ def backup(path: Path, target: Path) -> None:
     """Copy a database as of one moment, its write-ahead log included (S9); for the owner alone, as the original."""
     make_private(target)
     with closing(sqlite3.connect(_read_only(path), uri=True)) as source, closing(sqlite3.connect(target)) as copy:
+        crash_points.reached(Point.BACKUP)
         source.backup(copy)
 
 

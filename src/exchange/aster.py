@@ -4,6 +4,8 @@ import logging
 from collections.abc import Mapping, Sequence
 from typing import assert_never
 
+from src.domain import crash_points
+from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
 from src.domain.instrument import Instrument
@@ -81,6 +83,7 @@ class AsterExchange:
         hedge_mode = wire.parse_position_mode(self._read(endpoints.POSITION_MODE))
         multi_assets_mode = wire.parse_multi_assets_mode(self._read(endpoints.MULTI_ASSETS_MODE))
         positions = wire.read_list(self._read(endpoints.POSITIONS))
+        crash_points.reached(Point.SNAPSHOT_HALF_READ)
         open_orders = wire.read_list(self._read(endpoints.OPEN_ORDERS))
         account = self._read(endpoints.ACCOUNT)
         log.debug("snapshot read reason=%s positions=%s orders=%s", reason, len(positions), len(open_orders))

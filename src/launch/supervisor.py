@@ -5,7 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.domain import crash_points
 from src.domain.clock import SystemClock
+from src.domain.crash_points import Point
 from src.launch.console import Console
 from src.launch.process import Child
 from src.launch.programs import Program
@@ -131,6 +133,7 @@ class Supervisor:
         now_ms = self._clock.monotonic_ms()
         restart = post.crashes.note(post.started_ms, now_ms)
         post.due_ms = now_ms + restart.delay_ms
+        crash_points.reached(Point.DEATH_NOTICED, post.program.label)
         label = post.program.label
         self._console.say(f"The {label} {_ending(code)}: starting it again in {restart.delay_ms / 1000:g} s.")
         if restart.is_loop and post.program.loop_arguments and not post.is_loop:
