@@ -1,14 +1,12 @@
 """Where a bot finds this sandbox: its keys and addresses, as a ``.env`` of a demo home."""
 
-import os
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import assert_never
 
 from src.domain.errors import ConfigError
 from src.sandbox.keys import Keys
 from src.utils.auth import Scheme
+from src.utils.whole_files import replace_text
 
 
 def write_key_file(home: Path, keys: Keys, scheme: Scheme, base_url: str, ws_url: str) -> None:
@@ -22,15 +20,7 @@ def write_key_file(home: Path, keys: Keys, scheme: Scheme, base_url: str, ws_url
     text = "".join(f"{name}={value}\n" for name, value in lines.items())
     try:
         home.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=home, prefix=".env.")  # made with mode 0600
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            Path(name).replace(home / ".env")
-        except OSError:
-            with suppress(OSError):
-                Path(name).unlink()
-            raise
+        replace_text(home / ".env", text, 0o600)
     except OSError as error:
         raise ConfigError(f"{home / '.env'} cannot be written: {error.strerror}") from error
 

@@ -3,15 +3,13 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import TypeVar
-
-from dotenv.parser import parse_stream
 
 from src.domain.enums import Network
 from src.domain.errors import ConfigError
 from src.utils.credentials import CREDENTIAL_NAMES, AnyCredentials, read_credentials
+from src.utils.env_file import read_env_file
 from src.utils.global_settings import GlobalSettings
 from src.utils.networks import Hosts, choose_hosts
 from src.utils.settings_faults import SettingsError
@@ -38,6 +36,8 @@ class Environment:
     credentials: AnyCredentials | None
     """None without a key or a wallet: then only paper trading is possible."""
     database: Path
+    keys_outside: frozenset[str] = frozenset()
+    """The names of those credentials that come from the process's variables: no change of ``.env`` replaces them."""
     warnings: tuple[str, ...] = field(default=())
     """What a person should look at, though it does not stop us."""
 
@@ -89,7 +89,8 @@ def load_environment(home: Path, variables: Mapping[str, str] | None = None) -> 
         host=host,
         port=port,
         credentials=credentials,
-        database=home / (known.values.get("DB_PATH") or _database_in_settings(home)),
+        database=home / (known.values.get("DB_PATH") or _database_of(hosts.network, home)),
+        keys_outside=known.from_process & frozenset(CREDENTIAL_NAMES),
         warnings=(*_warnings_about_file(home / ".env"), *_warnings_about(hosts)),
     )
 
@@ -104,24 +105,8 @@ def _tried(faults: list[str], read: Callable[[], Value]) -> Value | None:
 
 def _known_variables(path: Path, process: Mapping[str, str]) -> _Variables:
     ours = {name: process[name].strip() for name in _NAMES if process.get(name, "").strip()}
-    file = {name: text for name, text in _read_env_file(path).items() if name in _NAMES and text}
+    file = {name: text for name, text in read_env_file(path).items() if name in _NAMES and text}
     return _Variables({**file, **ours}, frozenset(ours))
-
-
-def _read_env_file(path: Path) -> dict[str, str]:
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        return {}
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text: save it in that encoding.") from error
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): check what it is and its permissions.") from error
-    bindings = list(parse_stream(StringIO(text)))
-    broken = [f"{path}, line {b.original.line}: this is not NAME=value; correct it." for b in bindings if b.error]
-    if broken:
-        raise ConfigError(*broken)
-    return {b.key: b.value.strip() for b in bindings if b.key is not None and b.value is not None}
 
 
 def _port(text: str) -> int:
@@ -134,6 +119,12 @@ def _host(text: str) -> str:
     if all(sign.isascii() and (sign.isalnum() or sign in ".:-_") for sign in text):
         return text
     raise ConfigError(f'HOST must be a name or an address of this machine like 127.0.0.1, not "{text[:60]}".')
+
+
+def _database_of(network: Network, home: Path) -> Path:
+    """The testnet has a folder of its own beside the main network's: neither ever writes into the other's records."""
+    database = Path(_database_in_settings(home))
+    return database.parent / "testnet" / database.name if network is Network.TESTNET else database
 
 
 def _database_in_settings(home: Path) -> str:

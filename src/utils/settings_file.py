@@ -1,14 +1,13 @@
 """settings.json on disk: read strictly, written whole or not at all."""
 
 import json
-import os
-import tempfile
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
 
 from src.utils.settings_faults import Fault, SettingsError
+from src.utils.whole_files import replace_text
 
 _LARGEST_FILE = 1_000_000
 
@@ -38,18 +37,7 @@ def render_document(document: object) -> str:
 def write_document(path: Path, document: object) -> None:
     """Replace the file in one step: whoever reads it sees the old one or the new one, also after a power cut."""
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    temporary = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(render_document(document))
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(mode)
-        temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    replace_text(path, render_document(document), mode)
 
 
 def _read_text(path: Path) -> str:

@@ -316,3 +316,15 @@ class TestHome:
     def test_a_missing_one_is_refused(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="does not exist: create it"):
             find_home(tmp_path / "nowhere")
+
+
+def test_the_testnet_has_a_folder_of_its_own_unless_one_is_named(tmp_path: Path) -> None:
+    assert load_environment(tmp_path, {"ASTER_NETWORK": "testnet"}).database == tmp_path / "data" / "testnet" / "bot.db"
+    named = load_environment(tmp_path, {"ASTER_NETWORK": "testnet", "DB_PATH": "mine/bot.db"})
+    assert named.database == tmp_path / "mine" / "bot.db"
+
+
+def test_credentials_from_outside_the_file_are_known_by_name(tmp_path: Path) -> None:
+    write_env(tmp_path, "HOST=localhost\n")
+    assert load_environment(tmp_path, {**KEYS, "PORT": "5000"}).keys_outside == {"API_KEY", "API_SECRET"}
+    assert load_environment(tmp_path, {}).keys_outside == frozenset()
