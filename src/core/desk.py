@@ -50,7 +50,7 @@ class Desk:
     retired: dict[str, SymbolSettings] = field(default_factory=dict)
     """Symbols that left the settings: what is held there is protected as before."""
     _numbers: dict[str, int] = field(default_factory=dict)
-    _quotes_asked_at: dict[str, int] = field(default_factory=dict)
+    _asked_at: dict[str, int] = field(default_factory=dict)
 
     def send(self, command: Command) -> None:
         self.outbox.append(command)
@@ -82,10 +82,16 @@ class Desk:
 
     def ask_quote(self, symbol: str) -> None:
         """Ask for the top of the book, once a second for a burst of liquidations."""
-        now_ms = self.clock.monotonic_ms()
-        if now_ms - self._quotes_asked_at.get(symbol, -QUOTE_EVERY_MS) >= QUOTE_EVERY_MS:
-            self._quotes_asked_at[symbol] = now_ms
+        if self.may_ask(f"quote {symbol}", QUOTE_EVERY_MS):
             self.send(FetchQuote(symbol))
+
+    def may_ask(self, question: str, every_ms: int) -> bool:
+        """Not again within this time; a true answer counts as having asked."""
+        now_ms = self.clock.monotonic_ms()
+        if now_ms - self._asked_at.get(question, -every_ms) < every_ms:
+            return False
+        self._asked_at[question] = now_ms
+        return True
 
     def unrealized_pnl(self) -> Decimal:
         """Of all open positions at this moment's marks, in the quote asset."""

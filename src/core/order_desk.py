@@ -6,33 +6,27 @@ from typing import assert_never
 
 from src.core.books import Holding, Slot
 from src.core.desk import Desk
-from src.core.news import conclude_flat
+from src.core.fill_desk import ASK_EVERY_MS, FillDesk
 from src.core.recall import request_of
-from src.domain import crash_points
-from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.messages import (
     CancelRefused,
-    FetchFills,
     FillsFetched,
     OrderNotFound,
     OrderRefused,
     OrderUnresolved,
     QueryOrder,
 )
-from src.domain.orders import ClientOrderId, Fill, Order, OrderUpdate
+from src.domain.orders import ClientOrderId, Order, OrderUpdate
 from src.domain.positions import Snapshot
 
 log = logging.getLogger("hunter.orders")
 
-_ASK_EVERY_MS = 2_000
 _VERDICT_MS = 5_000
 _ABSENT_AFTER_MS = 10_000
 _ABSENT_ANSWERS = 3
 _MANY_REMOVALS = 3
-_FILLS_OVERLAP_MS = 60_000
 _ACCEPTED = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
-_FORCED_PREFIXES = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 
 OrderNews = OrderUpdate | OrderUnresolved | CancelRefused | OrderNotFound | FillsFetched
 
@@ -42,23 +36,23 @@ class OrderDesk:
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._asked_at: dict[str, int] = {}
+        self.fills = FillDesk(desk)
 
     def on_update(self, update: OrderUpdate, source: str = "exchange") -> Slot | None:
         """An order as the stream, an answer or a query tells it."""
         order = self._desk.books.orders.get(update.client_order_id) or self._recall(update)
         if order is None:
             self._note_foreign(update)
-            return self.on_fill(update.fill) if update.fill else None
+            return self.fills.on_fill(update.fill) if update.fill else None
         before, filled_before = order.status, order.filled_quantity
         if order.apply(update):
             self._desk.store.update_order(order, source)
             if (order.status, order.filled_quantity) != (before, filled_before):
                 self._on_change(order, before)
         if update.fill is not None:
-            self.on_fill(update.fill)
+            self.fills.on_fill(update.fill)
         elif order.filled_quantity > filled_before:
-            self._ask_for_fills(order)
+            self.fills.ask_for(order)
         return order.symbol, order.request.position_side
 
     def _on_change(self, order: Order, before: OrderStatus) -> None:
@@ -84,40 +78,6 @@ class OrderDesk:
         often = "" if holding.removals < _MANY_REMOVALS else f", {holding.removals} times by now: find out who does it"
         self._desk.alert(f"{order.role} of {order.symbol} was cancelled, not by the bot: it is replaced{often}")
 
-    def on_fill(self, fill: Fill) -> Slot | None:
-        """A trade: booked once, whoever told it and however often (I7)."""
-        desk, slot = self._desk, (fill.symbol, fill.position_side)
-        order = desk.books.order_of(fill)
-        if order is None and not _is_forced(fill) and not self._is_by_hand(fill):
-            return None
-        if (order is not None and not order.book(fill)) or not desk.store.record_fill(fill):
-            return None
-        role = order.role if order is not None else ""
-        crash_points.reached(Point.FILL_READ, role)
-        holding = desk.books.holding(slot)
-        is_entry = order is not None and order.role is OrderRole.ENTRY
-        if order is not None and is_entry:
-            if fill.traded_at > holding.reported_at:
-                conclude_flat(desk, holding)
-            holding.begin(fill.traded_at)
-            holding.entry = order.client_order_id
-        holding.apply_fill(fill, desk.clock.now_ms(), only_reduces=not is_entry)
-        self._tell_fill(fill, order)
-        crash_points.reached(Point.FILL_BOOKED, role)
-        return slot
-
-    def _is_by_hand(self, fill: Fill) -> bool:
-        """A trade of somebody else in a position of ours: its profit and its fee are that position's (I19).
-
-        While an order of ours has no number yet, a trade without a client id may be its own.
-        """
-        holding = self._desk.books.holding((fill.symbol, fill.position_side))
-        if not holding.is_ours or not 0 < holding.opened_at <= fill.traded_at:
-            return False
-        if fill.client_order_id:
-            return ClientOrderId.parse(fill.client_order_id) is None
-        return all(order.order_id is not None for order in self._desk.books.orders_in(holding.slot))
-
     def on_news(self, event: OrderNews, snapshot: Snapshot | None) -> Iterable[Slot]:
         """Whatever is told of orders; the slots it touched."""
         match event:
@@ -130,14 +90,10 @@ class OrderDesk:
             case OrderNotFound():
                 slot = self.on_not_found(event, snapshot)
             case FillsFetched():
-                return self.on_fills(event)
+                return self.fills.on_fills(event)
             case _:
                 assert_never(event)
         return () if slot is None else (slot,)
-
-    def on_fills(self, event: FillsFetched) -> set[Slot]:
-        touched = (self.on_fill(fill) for fill in event.fills)
-        return {slot for slot in touched if slot is not None}
 
     def on_refused(self, event: OrderRefused) -> Order | None:
         """A submit that did not happen and will not."""
@@ -201,11 +157,7 @@ class OrderDesk:
             if order.is_open and (order.unresolved_since is not None or self._is_overdue(order, now_ms)):
                 self.doubt(order)
             elif order.lacks_fills:
-                self._ask_for_fills(order)
-
-    def fetch_fills(self, symbol: str, since_ms: int) -> None:
-        """Ask for our trades since then, with some overlap: they are booked by trade id."""
-        self._desk.send(FetchFills(symbol, since_ms - _FILLS_OVERLAP_MS))
+                self.fills.ask_for(order)
 
     def doubt(self, order: Order) -> None:
         """What we know of it may be outdated: ask."""
@@ -219,19 +171,9 @@ class OrderDesk:
         holding = self._desk.books.holding((order.symbol, order.request.position_side))
         return order.role is OrderRole.ENTRY and holding.position.is_open and not holding.is_ours
 
-    def _ask_for_fills(self, order: Order) -> None:
-        if self._may_ask(f"fills {order.symbol}", self._desk.clock.now_ms()):
-            self.fetch_fills(order.symbol, order.created_at)
-
     def _ask(self, order: Order) -> None:
-        if self._may_ask(order.client_order_id, self._desk.clock.now_ms()):
+        if self._desk.may_ask(order.client_order_id, ASK_EVERY_MS):
             self._desk.send(QueryOrder(order.symbol, order.client_order_id))
-
-    def _may_ask(self, key: str, now_ms: int) -> bool:
-        if now_ms - self._asked_at.get(key, -_ASK_EVERY_MS) < _ASK_EVERY_MS:
-            return False
-        self._asked_at[key] = now_ms
-        return True
 
     @staticmethod
     def _is_absent(order: Order, now_ms: int, snapshot: Snapshot | None) -> bool:
@@ -264,24 +206,3 @@ class OrderDesk:
             self._desk.books.foreign_orders.pop(update.order_id, None)
         else:
             self._desk.books.foreign_orders[update.order_id] = update
-
-    def _tell_fill(self, fill: Fill, order: Order | None) -> None:
-        role = order.role if order is not None else "FORCED" if _is_forced(fill) else "BY HAND"
-        log.info("fill %s %s %s %s at %s", fill.symbol, role, fill.side, fill.quantity, fill.price)
-        payload = {
-            "client_order_id": fill.client_order_id or (order.client_order_id if order else ""),
-            "role": role,
-            "side": fill.side,
-            "position_side": fill.position_side,
-            "quantity": fill.quantity,
-            "price": fill.price,
-            "realized_pnl": fill.realized_pnl,
-            "commission": fill.commission,
-            "trade_id": fill.trade_id,
-            "traded_at": fill.traded_at,
-        }
-        self._desk.tell("fill", payload, fill.symbol)
-
-
-def _is_forced(fill: Fill) -> bool:
-    return fill.client_order_id.startswith(_FORCED_PREFIXES)
