@@ -146,15 +146,16 @@ class Streams:
                 yield render_entry(entry)
 
     def _follow(self) -> None:
-        fault = ""
+        fault = told = ""
         while not self._stop.wait(POLL_SECONDS):
             try:
                 self.turn()
-                fault = ""
+                fault = told = ""
             except SQLAlchemyError as error:
                 reason = str(getattr(error, "orig", error))
-                if reason != fault:  # once, not at every turn
+                if reason == fault != told:  # once, and only where it lasts: one that is being made has no journal yet
                     log.warning("the journal cannot be read: %s", reason)
+                    told = reason
                 fault = reason
                 self._stop.wait(TURN_SECONDS)
 

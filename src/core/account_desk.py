@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
-from src.core.account_setup import plan_account_setup, untradable_symbols
+from src.core.account_setup import in_words, plan_account_setup, untradable_symbols
 from src.core.books import Slot
 from src.core.desk import Desk
 from src.core.news import conclude_flat
@@ -126,7 +126,7 @@ class AccountDesk:
     def on_set(self, event: AccountSet) -> None:
         """The last of them done, the account is read back."""
         self._setting.discard(event.command)
-        log.info("account set: %s", event.command)
+        log.info("account set: %s", in_words(event.command))
         if not self._setting:
             self.ask("account set", anew=True)
 

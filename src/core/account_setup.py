@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import assert_never
 
 from src.domain.enums import MarginType
 from src.domain.messages import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
@@ -82,6 +83,21 @@ def _misfit(report: PositionReport, settings: Settings) -> str | None:
     if report.margin_type is not wanted.margin_type:
         return f"the exchange has {report.margin_type} margin, the settings want {wanted.margin_type}"
     return None
+
+
+def in_words(command: AccountCommand) -> str:
+    """What a command sets, for the log."""
+    match command:
+        case SetPositionMode(hedge_mode):
+            return f"{_mode(hedge_mode)} mode"
+        case SetMultiAssetsMode(multi_assets_mode):
+            return f"multi-assets mode {'on' if multi_assets_mode else 'off'}"
+        case SetMarginType(symbol, margin_type):
+            return f"{symbol} {margin_type} margin"
+        case SetLeverage(symbol, leverage):
+            return f"{symbol} leverage {leverage}x"
+        case _:
+            assert_never(command)
 
 
 def _mode(hedge_mode: bool) -> str:

@@ -1,6 +1,7 @@
 """The event stream over a real socket: nothing lost, nothing shared out, nobody held up (SAFETY D14)."""
 
 import socket
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -150,6 +151,22 @@ def test_a_database_that_appears_later_is_followed(rig: Rig) -> None:
         assert page.next()["id"] == 0
         rig.tell("state")
         assert page.next()["kind"] == "state"
+
+
+def test_a_journal_that_stays_unreadable_is_said_once(
+    rig: Rig, streams: Streams, caplog: pytest.LogCaptureFixture
+) -> None:
+    database = rig.home / "data" / "bot.db"
+    database.parent.mkdir(exist_ok=True)
+    with sqlite3.connect(database) as connection:
+        connection.execute("CREATE TABLE something (id)")
+    connection.close()
+    streams.start()
+    try:
+        assert eventually(lambda: "the journal cannot be read: no such table: journal" in caplog.messages)
+    finally:
+        streams.stop()
+    assert len(caplog.messages) == 1
 
 
 # Below the socket: one object, one thread, no waiting.

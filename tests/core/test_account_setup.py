@@ -1,4 +1,4 @@
-from src.core.account_setup import plan_account_setup, untradable_symbols
+from src.core.account_setup import in_words, plan_account_setup, untradable_symbols
 from src.domain.enums import MarginType, PositionSide
 from src.domain.messages import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from tests.builders import a_report, a_snapshot, an_update, some_settings
@@ -21,6 +21,21 @@ def test_only_what_differs_is_set() -> None:
         SetMarginType("BTCUSDT", MarginType.ISOLATED),
         SetLeverage("BTCUSDT", 10),
     )
+
+
+def test_the_log_says_in_words_what_was_set() -> None:
+    commands = (
+        SetPositionMode(True),
+        SetMultiAssetsMode(False),
+        SetMarginType("BTCUSDT", MarginType.ISOLATED),
+        SetLeverage("BTCUSDT", 10),
+    )
+    assert [in_words(each) for each in commands] == [
+        "hedge mode",
+        "multi-assets mode off",
+        "BTCUSDT ISOLATED margin",
+        "BTCUSDT leverage 10x",
+    ]
 
 
 def test_a_mode_that_cannot_change_now_is_said_in_one_sentence() -> None:
