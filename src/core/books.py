@@ -35,9 +35,16 @@ class Holding:
     close_reason: str | None = None
     """Why it must be closed, until it is flat."""
     refusals: dict[OrderRole, int] = field(default_factory=dict)
-    """Definite refusals of protective and closing orders since the last that was accepted."""
+    """Definite refusals of protective orders since the last that was accepted, and closing orders in a row that were
+    refused or expired without a fill."""
     removals: int = 0
     """How often its protection was cancelled by somebody else."""
+    fired_at: int = 0
+    """Monotonic time at which a stop of it was first seen to have fired; 0 while none has."""
+    is_stop_spent: bool = False
+    """That stop has ended, and a part of the position is still there."""
+    is_alarmed: bool = False
+    """A person was told that it cannot be closed."""
     next_close_at: int = 0
     """Monotonic time before which no further closing order is tried."""
     next_stop_at: int = 0
@@ -90,7 +97,8 @@ class Holding:
     def reset(self) -> None:
         """It is flat: what belonged to that position is history."""
         self.entry, self.close_reason, self.liquidation_price = None, None, None
-        self.opened_at = self.removals = self.next_close_at = self.next_stop_at = 0
+        self.opened_at = self.removals = self.next_close_at = self.next_stop_at = self.fired_at = 0
+        self.is_stop_spent = self.is_alarmed = False
         self.refusals.clear()
 
 

@@ -18,6 +18,7 @@ log = logging.getLogger("hunter.protection")
 
 _LADDER = 5
 _STOP_REFUSALS = 2
+_FIRED_MS = 5_000
 _PAUSE_MS = 1_000
 _PAUSE_AFTER_LADDER_MS = 30_000
 _LATE_FILL_MS = 500
@@ -41,12 +42,34 @@ class ClosingDesk:
 
     def work(self, holding: Holding) -> None:
         """The next step toward flat, where one is due."""
+        self._heed_fired(holding)
         if holding.close_reason is None or not holding.position.is_open:
             return
         if self.reduce(holding, abs(holding.position.quantity)):
-            refusals = holding.refusals.get(OrderRole.CLOSE, 0)
-            pause = _PAUSE_MS if refusals < _LADDER else _PAUSE_AFTER_LADDER_MS
+            is_exhausted = holding.refusals.get(OrderRole.CLOSE, 0) >= _LADDER
+            pause = _PAUSE_AFTER_LADDER_MS if is_exhausted else _PAUSE_MS
             holding.next_close_at = self._desk.clock.monotonic_ms() + pause
+            if is_exhausted and not holding.is_alarmed:
+                self._sound_alarm(holding)
+
+    def _heed_fired(self, holding: Holding) -> None:
+        """A stop that fired and has not closed the position within five seconds, or has ended, does not protect."""
+        if not holding.fired_at or not holding.position.is_open or holding.close_reason is not None:
+            return
+        if holding.is_stop_spent or self._desk.clock.monotonic_ms() - holding.fired_at >= _FIRED_MS:
+            self._desk.alert(f"the stop loss of {holding.position.symbol} fired and left a part: it is being closed")
+            self.demand(holding, "its stop loss fired and did not close it")
+
+    def _sound_alarm(self, holding: Holding) -> None:
+        """The ladder is at its end; it is climbed again every half minute, and the stop stays (I12)."""
+        holding.is_alarmed = True
+        symbol = holding.position.symbol
+        rests = "its stop loss rests" if self._is_stopped(holding) else "it has no stop loss"
+        self._desk.alarm(
+            f"{symbol} cannot be closed: {_LADDER} orders in a row were refused or expired, and {rests}. "
+            "Close it on the exchange's site; the bot goes on trying",
+            symbol,
+        )
 
     def reduce(self, holding: Holding, quantity: Decimal) -> bool:
         """Send one closing order, unless one is under way; False where none was sent."""

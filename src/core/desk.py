@@ -72,6 +72,11 @@ class Desk:
         log.warning("%s", message)
         self.tell("alert", {"level": "warning", "message": message}, symbol)
 
+    def alarm(self, message: str, symbol: str | None = None) -> None:
+        """Something only a person can put right."""
+        log.error("%s", message)
+        self.tell("alert", {"level": "error", "message": message}, symbol)
+
     def mark_price(self, symbol: str) -> Decimal | None:
         mark = self.marks.get(symbol)
         return None if mark is None else mark.price

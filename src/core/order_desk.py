@@ -47,6 +47,7 @@ class OrderDesk:
         before, filled_before = order.status, order.filled_quantity
         if order.apply(update):
             self._desk.store.update_order(order, source)
+            self._note_fired(order, update)
             if (order.status, order.filled_quantity) != (before, filled_before):
                 self._on_change(order, before)
         if update.fill is not None:
@@ -59,8 +60,7 @@ class OrderDesk:
         self._desk.tell_order(order)
         log.info("order %s %s %s %s", order.symbol, order.role, order.client_order_id, order.status)
         holding = self._desk.books.holding((order.symbol, order.request.position_side))
-        if before is OrderStatus.PENDING_NEW and order.status in _ACCEPTED:
-            holding.refusals.pop(order.role, None)
+        self._count(order, before, holding)
         if before is OrderStatus.REJECTED:
             self._desk.alert(f"{order.role} {order.client_order_id} was given up, and stands after all", order.symbol)
         if order.status is OrderStatus.CANCELED and before is not OrderStatus.PENDING_CANCEL:
@@ -69,6 +69,25 @@ class OrderDesk:
             holding.entry = order.client_order_id  # what it filled is in the position, whoever tells of that first
         if order.client_order_id in self._desk.unwanted:
             self._desk.cancel(order)
+
+    def _count(self, order: Order, before: OrderStatus, holding: Holding) -> None:
+        """A protective order has done its part once it stands, a closing one only once it fills (I12)."""
+        if order.role is not OrderRole.CLOSE:
+            if before is OrderStatus.PENDING_NEW and order.status in _ACCEPTED:
+                holding.refusals.pop(order.role, None)
+        elif order.filled_quantity:
+            holding.refusals.pop(order.role, None)
+        elif order.status is OrderStatus.EXPIRED:
+            holding.refusals[order.role] = holding.refusals.get(order.role, 0) + 1
+            self._desk.alert(f"{order.role} of {order.symbol} expired without a fill", order.symbol)
+
+    def _note_fired(self, order: Order, update: OrderUpdate) -> None:
+        """A stop whose price was reached is a market order from then on, and may fail as one (§4, TRIGGERED)."""
+        holding = self._desk.books.holding((order.symbol, order.request.position_side))
+        has_fired = order.role is OrderRole.STOP_LOSS and update.type is not update.original_type
+        if has_fired and holding.position.is_open and order.status is not OrderStatus.FILLED:
+            holding.fired_at = holding.fired_at or self._desk.clock.monotonic_ms()
+            holding.is_stop_spent = order.status.is_terminal
 
     def _note_removed(self, order: Order, holding: Holding) -> None:
         """Protection that somebody else took away is replaced at once; a person is told each time."""

@@ -22,7 +22,7 @@ from src.engine.floor import EngineEvent, Floor
 from src.engine.liquidation import Liquidator
 from src.engine.live_orders import LiveOrder
 from src.engine.margin import DEFAULT_BRACKETS, Brackets, max_leverage
-from src.engine.matching import Levels
+from src.engine.matching import Levels, up_to
 
 BracketSource = Mapping[str, Brackets] | Callable[[str], Brackets] | None
 
@@ -93,14 +93,19 @@ class Engine:
         return self._floor.drain()
 
     # Orders.
-    def submit(self, request: OrderRequest, at: int) -> list[EngineEvent]:
-        """Place an order (New Order); the first event is its acceptance. ``Rejected`` with the documented code."""
+    def submit(self, request: OrderRequest, at: int, *, most: Decimal | None = None) -> list[EngineEvent]:
+        """Place an order (New Order); the first event is its acceptance. ``Rejected`` with the documented code.
+
+        ``most``: what it may take of the book at once, whatever stands there; for a sandbox that is to misbehave.
+        """
         floor = self._floor
         check_request(floor, request)
         order = floor.orders.create(request, at)
         check_position(floor, order)
         check_trigger(floor, order)
         parts = [] if order.type.is_conditional else self._executor.plan(order)
+        if most is not None:
+            parts = up_to(parts, most)
         check_margin(floor, order, parts)
         floor.orders.add(order)
         floor.events.append(order.told())

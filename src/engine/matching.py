@@ -5,7 +5,7 @@ quantity. Past the last known level a market order pays a ladder of made-up leve
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from src.domain.enums import Side, WorkingType
@@ -169,6 +169,17 @@ def known_parts(levels: Iterable[Level], quantity: Decimal) -> list[Part]:
             parts.append(Part(level.price, taken, level))
             quantity -= taken
     return parts
+
+
+def up_to(parts: Iterable[Part], quantity: Decimal) -> list[Part]:
+    """The first of these parts, as many as make a quantity."""
+    kept: list[Part] = []
+    for part in parts:
+        taken = min(part.quantity, quantity)
+        if taken > 0:
+            kept.append(replace(part, quantity=taken))
+            quantity -= taken
+    return kept
 
 
 def market_parts(book: Book, side: Side, quantity: Decimal, bound: Decimal | None, slippage: Decimal) -> list[Part]:

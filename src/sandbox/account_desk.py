@@ -77,8 +77,25 @@ class AccountDesk:
     def _place(self, request: OrderRequest, at: int) -> list[EngineEvent]:
         if request.type.is_conditional and self._faults.take(FaultKind.STOP_REFUSED, "POST", request.symbol):
             raise Rejected(-2021, "Order would immediately trigger.")
+        if self._has_closing_order(request) and self._faults.take(FaultKind.ONE_CLOSING_STOP, "POST", request.symbol):
+            raise Rejected(-4130, "An open stop or take profit order with closePosition in the direction is existing.")
         self._tell(self.engine.on_depth(request.symbol, *self._market[request.symbol].depth(_DEPTH_LEVELS), at))
-        return self.engine.submit(request, at)
+        return self.engine.submit(request, at, most=self._most(request))
+
+    def _has_closing_order(self, request: OrderRequest) -> bool:
+        """Another closePosition order of its type waits in its slot and direction."""
+        kind = request.type, request.side, request.position_side
+        return request.close_position and any(
+            order.close_position and (order.type, order.side, order.position_side) == kind
+            for order in self.engine.open_orders(request.symbol)
+        )
+
+    def _most(self, request: OrderRequest) -> Decimal | None:
+        """How much of it a fault lets fill; None where nothing holds it back."""
+        fault = self._faults.take(FaultKind.EXPIRED, "POST", request.client_order_id)
+        if fault is None or request.quantity is None:
+            return None
+        return self._market[request.symbol].instrument.quantity(request.quantity * fault.value / 100)
 
     def cancel(self, symbol: str, order_id: int | None, client_order_id: str | None) -> OrderUpdate:
         events = self.engine.cancel(symbol, self._now_ms(), order_id=order_id, client_order_id=client_order_id)

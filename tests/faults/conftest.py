@@ -29,6 +29,10 @@ def make_rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeRig
 
 
 @pytest.fixture
-def rig(make_rig: MakeRig) -> Rig:
-    """A bot that trades in one-way mode, where an exit too many would flip the position."""
-    return make_rig().start()
+def rig(make_rig: MakeRig, request: pytest.FixtureRequest) -> Rig:
+    """A bot that trades; in one-way mode, where an exit too many would flip the position, unless asked otherwise."""
+    return make_rig({"hedge_mode": getattr(request, "param", False)}).start()
+
+
+in_both_modes = pytest.mark.parametrize("rig", [False, True], indirect=True, ids=["one_way", "hedge"])
+"""Run the test in each position mode."""

@@ -187,11 +187,16 @@ class Rig:
         with self.exchange.lock:
             return self.exchange.account.submit(request)
 
-    def trade_by_hand(self, side: Side, quantity: str) -> None:
-        """A market order in one-way mode that knows nothing of the bot."""
-        name = f"web_{SystemClock().monotonic_ms()}"
+    def trade_by_hand(self, side: Side, quantity: str, name: str = "") -> None:
+        """A market order that knows nothing of the bot, in the slot of longs."""
+        name = name or f"web_{SystemClock().monotonic_ms()}"
         size = Quantity(D(quantity))
-        self.by_hand(OrderRequest(name, SYMBOL, side, PositionSide.BOTH, OrderType.MARKET, quantity=size))
+        self.by_hand(OrderRequest(name, SYMBOL, side, self.slot_side, OrderType.MARKET, quantity=size))
+
+    @property
+    def slot_side(self) -> PositionSide:
+        """The slot in which the bot holds what it buys."""
+        return PositionSide.LONG if self.exchange.engine.hedge_mode else PositionSide.BOTH
 
     def cancel_by_hand(self, client_order_id: str) -> None:
         with self.exchange.lock:

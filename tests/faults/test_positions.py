@@ -1,4 +1,4 @@
-"""Positions that change as nobody asked them to (F27-F33, F35)."""
+"""Positions that change as nobody asked them to (F27, F28, F30-F33, F35)."""
 
 import time
 from dataclasses import replace
@@ -53,18 +53,6 @@ def test_f28_a_fill_told_after_the_cancel_is_booked_and_protected(rig: Rig) -> N
     late = replace(order, status=part, filled_quantity=fill.quantity, average_price=fill.price, fill=fill)
     rig.tell(replace(late, event_at=fill.traded_at))
     rig.wait_protected()
-    rig.check_books()
-
-
-def test_f29_a_stop_that_fired_and_was_refused_leads_to_a_close(rig: Rig) -> None:
-    rig.open_position()
-    middle = rig.middle
-    with rig.exchange.lock:
-        rig.exchange.move(SYMBOL, middle * D("0.8"))  # beyond the bound of every market order
-        assert rig.position
-        assert not rig.orders(STOP)
-        rig.shift("20")
-    wait_until(lambda: not rig.position or rig.orders(STOP), 5, "closed, or stopped again")
     rig.check_books()
 
 

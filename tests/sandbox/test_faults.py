@@ -94,6 +94,25 @@ def test_a_stop_can_be_refused(client: Client) -> None:
     assert done(client.signed("POST", ORDER, **STOP))["status"] == "NEW"
 
 
+def test_only_one_closing_stop_may_stand_in_a_direction(client: Client) -> None:
+    inject(client, "one_closing_stop", path="BTCUSDT", times=2)
+    assert client.signed("POST", ORDER, **STOP).status_code == 200
+
+    second = client.signed("POST", ORDER, **STOP)
+    assert (second.status_code, code(second)) == (400, -4130)
+    sized = {name: value for name, value in STOP.items() if name != "closePosition"}
+    assert client.signed("POST", ORDER, **sized, quantity="0.01").status_code == 200
+    assert client.signed("POST", ORDER, **STOP | {"type": "TAKE_PROFIT_MARKET", "stopPrice": "190000"}).ok
+
+
+def test_an_order_can_expire_with_a_part_filled(server: SandboxServer, client: Client) -> None:
+    inject(client, "expired", path="lh-a", value=40)
+    order = done(client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e", newOrderRespType="RESULT"))
+
+    assert (order["status"], order["executedQty"]) == ("EXPIRED", "0.004")
+    assert [each.quantity for each in server.exchange.account.open_positions()] == [Decimal("0.004")]
+
+
 def test_a_thin_book_fills_in_parts(server: SandboxServer, client: Client) -> None:
     inject(client, "partial_fill", path="BTCUSDT", value=1)
     ask = client.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["askPrice"]
