@@ -24,8 +24,9 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.operator_files import OperatorFiles
     from src.core.operator_inbox import OperatorInbox
     from src.core.order_cleanup import OrderCleanup
+    from src.core.restart import EXIT_RESTART, SUPERVISED, RestartWish
     from src.core.standing import Obstacle
-    from src.core.start_up import InstrumentsQuest, claim_network
+    from src.core.start_up import InstrumentsQuest, SetUpQuest, claim_network
     from src.core.status import Identity, mode_of
     from src.core.stream_ear import StreamEar
     from src.core.streamer import LiquidationStreamer
@@ -73,6 +74,9 @@ class Surroundings:
     clock: Clock
     stop: threading.Event
     protect_only: bool
+    began_at: int = 0
+    """Before anything was read: what is saved later asks for a new process."""
+    is_supervised: bool = False
 
 
 class Bot:
@@ -89,13 +93,20 @@ class Bot:
         self._inbox = Inbox()
         self._workers: list[Worker] = []
         self._closers: list[Callable[[], None]] = []
+        self._restart = RestartWish(around.began_at, is_supervised=around.is_supervised)
+        self._commands = CommandReader(environment.control_database)
 
     def run(self, moved_aside: str | None) -> int:
-        """Until a stop is asked for (0) or a part has died (1)."""
+        """Until a stop is asked for (0), a part has died (1), or a new process is wanted (4)."""
         identity = self._identity()
+        if self._around.environment.credentials is None and not identity.is_simulated:
+            return SetUpQuest(self._store, self._clock, identity, self._restart, self._commands).wait(self._around.stop)
         claim_network(self._store, identity.network, self._around.environment.database)
-        quest = InstrumentsQuest(AsterMarket(self._client), self._store, self._clock, identity)
+        is_called_off = partial(self._restart.look, self._commands)
+        quest = InstrumentsQuest(AsterMarket(self._client), self._store, self._clock, identity, is_called_off)
         instruments = quest.wait(self._around.stop)
+        if is_called_off():
+            return EXIT_RESTART
         if instruments is None:
             return 0
         with self._store.transaction():
@@ -113,14 +124,16 @@ class Bot:
 
     def _compose(self, instruments: dict[str, Instrument], identity: Identity) -> Trader:
         around, clock = self._around, self._clock
-        desk = Desk(around.settings, instruments, self._store, clock, secrets.randbelow, identity.is_simulated)
+        draw = secrets.randbelow
+        desk = Desk(around.settings, instruments, self._store, clock, draw, identity.is_simulated, self._restart)
         if around.protect_only:
             desk.standing.raise_obstacle(Obstacle.PROTECT_ONLY, "protect-only mode: the bot crashed again and again")
         trader = Trader(desk, identity, self._vitals)
         last_command = trader.restore()
-        reader = CommandReader(around.environment.control_database)
         files = OperatorFiles(around.environment.database)
-        operator = OperatorInbox(reader, files, around.environment.settings_file, around.settings, self._inbox.post)
+        operator = OperatorInbox(
+            self._commands, files, around.environment.settings_file, around.settings, self._inbox.post
+        )
         exchange = self._exchange(instruments)
         gateway = Gateway(exchange, self._inbox.post, clock, lambda: files.is_halted)
         self._add_worker("trader", partial(trader.run, self._inbox, gateway.submit))
@@ -166,6 +179,9 @@ class Bot:
     def _watch(self) -> int:
         """Wait for a stop; a thread that has died or shows no sign of life ends the process (I32)."""
         while not self._around.stop.wait(0.5):
+            if self._restart.is_asked:
+                log.warning("the bot ends to be started anew, as was asked")
+                return EXIT_RESTART
             for worker in self._workers:
                 if not worker.is_alive:
                     log.critical("the bot ends because its %s has died; the launcher starts it anew", worker.name)
@@ -177,7 +193,8 @@ class Bot:
 
     def _shut_down(self, trader: Trader, code: int) -> None:
         """Entries are cancelled, protection stays where it rests (I15)."""
-        if code == 0:
+        is_wanted = code in (0, EXIT_RESTART)
+        if is_wanted:
             log.info("stopping: open entries are cancelled, stop losses and take profits stay on the exchange")
             self._inbox.post(Due(Duty.STOP, self._clock.now_ms()))
             trader.entries_gone.wait(_STOP_ENTRIES_SECONDS)
@@ -186,7 +203,7 @@ class Bot:
             close()
         self._inbox.close()
         running = [worker.name for worker in self._workers if not worker.join(_JOIN_SECONDS)]
-        if code == 0 and not running:
+        if is_wanted and not running:
             with self._store.transaction():
                 self._store.end_run()
             log.info("stopped")
@@ -194,7 +211,10 @@ class Bot:
     def _identity(self) -> Identity:
         is_simulated = self._around.settings.globals_.simulate_only
         network = self._around.environment.network.value
-        return Identity(VERSION, os.getpid(), self._clock.now_ms(), network, is_simulated)
+        credentials = self._around.environment.credentials
+        account = credentials.label if credentials and not is_simulated else ""
+        supervised = self._around.is_supervised
+        return Identity(VERSION, os.getpid(), self._clock.now_ms(), network, is_simulated, account, supervised)
 
     def _vitals(self) -> Vitals:
         return Vitals(
@@ -223,6 +243,8 @@ def _post_and_show(post: Callable[[Event], None], paper: PaperExchange, event: E
 
 def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     """Read everything, take the lock, run. ConfigError where the bot cannot be started as it is set."""
+    clock = SystemClock()
+    began_at, is_supervised = clock.now_ms(), SUPERVISED in os.environ
     environment = load_environment(find_home(arguments.home))
     credentials = environment.credentials
     hidden = credentials.secrets if credentials else ()
@@ -230,17 +252,18 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     settings = load_settings(environment.settings_file)
     for sentence in (*environment.warnings, *settings.obsolete):
         log.warning("%s", sentence)
-    if not settings.globals_.simulate_only and credentials is None:
+    if not settings.globals_.simulate_only and credentials is None and not is_supervised:
         raise ConfigError(
             f"settings.json asks for real orders (simulate_only is false), but {environment.home / '.env'} holds "
-            "neither an API key nor an API wallet: put one there (.env.example tells how), or set simulate_only to true"
+            "neither an API key nor an API wallet: run python main.py --setup, or set simulate_only to true"
         )
-    clock = SystemClock()
     lock = LedgerLock(environment.database)
     lock.acquire()
     try:
         ledger = open_ledger(environment.database, clock.now_ms())
-        around = Surroundings(environment, settings, clock, stop, arguments.protect_only)
+        around = Surroundings(
+            environment, settings, clock, stop, arguments.protect_only, began_at, is_supervised=is_supervised
+        )
         mode = mode_of(environment.network, is_simulated=settings.globals_.simulate_only)
         log.info("bot %s on %s: %s, symbols %s", VERSION, environment.network, mode, ", ".join(settings.symbols))
         return Bot(around, ledger).run(str(ledger.moved_aside) if ledger.moved_aside else None)
@@ -249,7 +272,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 stopped, 1 died, 2 settings or .env, 3 another bot runs on this database."""
+    """The exit code: 0 stopped, 1 died, 2 settings or .env, 3 another bot runs on this database, 4 start anew."""
     arguments = parse_arguments(argv)
     stop = threading.Event()
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from src.core.books import Books
+from src.core.restart import RestartWish
 from src.core.standing import Standing
 from src.database.repositories import Store
 from src.domain import crash_points
@@ -36,6 +37,7 @@ class Desk:
     draw: Callable[[int], int]
     """``draw(n)`` gives 0 … n-1: the random part of client order ids."""
     is_simulated: bool
+    restart: RestartWish = field(default_factory=lambda: RestartWish(0, is_supervised=False))
     books: Books = field(default_factory=Books)
     standing: Standing = field(default_factory=Standing)
     quotes: dict[str, Quote] = field(default_factory=dict)

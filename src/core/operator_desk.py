@@ -42,6 +42,7 @@ class OperatorDesk:
             OperatorAction.FLATTEN: self._flatten,
             OperatorAction.CLOSE_POSITION: self._close_position,
             OperatorAction.CANCEL_ENTRY: self._cancel_entry,
+            OperatorAction.RESTART: self._restart,
         }
 
     def restore(self) -> int:
@@ -180,6 +181,10 @@ class OperatorDesk:
             return "no such open entry"
         self._desk.cancel(order)
         return f"the entry of {order.symbol} is being cancelled"
+
+    def _restart(self, command: OperatorCommand) -> str:
+        self._desk.after_commit.append(partial(self._desk.restart.take, command.at))
+        return self._desk.restart.answer(command.at)
 
     def _close(self, holding: Holding) -> None:
         self._closing.demand(holding, "the operator asked for it")

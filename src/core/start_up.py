@@ -2,13 +2,15 @@
 
 import logging
 import threading
-from dataclasses import asdict, dataclass
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-from src.core.status import Identity
+from src.core.restart import EXIT_RESTART, RestartWish
+from src.core.status import Identity, tell_waiting
+from src.database.control import CommandReader
 from src.database.repositories import Store
 from src.domain.clock import Clock
-from src.domain.enums import TradingState
 from src.domain.errors import ConfigError, ExchangeError, ProtocolError
 from src.domain.instrument import Instrument
 from src.exchange.port import MarketReader
@@ -18,6 +20,11 @@ log = logging.getLogger("hunter.main")
 _FIRST_RETRY_SECONDS = 1.0
 _LONGEST_RETRY_SECONDS = 8.0
 """Each try is a sign of life, and the dashboard takes a bot for dead after 15 s."""
+_LOOK_EVERY_SECONDS = 0.5
+_WAITING = (
+    "waiting for the set-up: settings.json asks for real orders, and there is no API key and no API wallet yet. "
+    "Open Set-up on the dashboard"
+)
 
 
 def claim_network(store: Store, network: str, database: Path) -> None:
@@ -40,16 +47,19 @@ class InstrumentsQuest:
     store: Store
     clock: Clock
     identity: Identity
+    is_called_off: Callable[[], bool] = lambda: False
 
     def wait(self, stop: threading.Event) -> dict[str, Instrument] | None:
-        """The instruments by symbol; None where a stop came first."""
+        """The instruments by symbol; None where a stop, or the wish to start anew, came first."""
         pause = _FIRST_RETRY_SECONDS
         while not stop.is_set():
             try:
                 instruments = self.market.instruments()
             except (ExchangeError, ProtocolError) as error:
                 log.error("the exchange does not answer (%s): trying again in %.0f s", error, pause)
-                self._tell(f"the exchange does not answer: {error}")
+                tell_waiting(self.store, self.identity, self.clock.now_ms(), f"the exchange does not answer: {error}")
+                if self.is_called_off():
+                    return None
                 stop.wait(pause)
                 pause = min(pause * 2, _LONGEST_RETRY_SECONDS)
             else:
@@ -58,8 +68,22 @@ class InstrumentsQuest:
                 return instruments
         return None
 
-    def _tell(self, reason: str) -> None:
-        """The dashboard sees a bot that lives and why it waits."""
-        with self.store.transaction():
-            self.store.set_state("bot", {**asdict(self.identity), "heartbeat_at": self.clock.now_ms()})
-            self.store.set_state("trading", {"state": TradingState.REDUCE_ONLY, "reason": reason})
+
+@dataclass(frozen=True, slots=True)
+class SetUpQuest:
+    """A bot that lacks its key stays, and tells why, until the set-up has saved one: then it is started anew."""
+
+    store: Store
+    clock: Clock
+    identity: Identity
+    wish: RestartWish
+    reader: CommandReader
+
+    def wait(self, stop: threading.Event) -> int:
+        """The exit code."""
+        log.warning("%s", _WAITING)
+        while not stop.wait(_LOOK_EVERY_SECONDS):
+            tell_waiting(self.store, self.identity, self.clock.now_ms(), _WAITING)
+            if self.wish.look(self.reader):
+                return EXIT_RESTART
+        return 0

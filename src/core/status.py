@@ -10,7 +10,8 @@ from src.core.entries import EntryDesk
 from src.core.protection import ProtectionPlan, is_confirmed
 from src.core.stream_watch import StreamWatch
 from src.core.vitals import Vitals
-from src.domain.enums import Network, OrderRole
+from src.database.repositories import Store
+from src.domain.enums import Network, OrderRole, TradingState
 from src.domain.positions import AccountSummary, PositionRecord, Protection
 
 ZERO = Decimal(0)
@@ -25,6 +26,17 @@ class Identity:
     started_at: int
     network: str
     is_simulated: bool
+    account: str = ""
+    """Whose money it is, in what may be shown: an address, or the end of a key."""
+    is_supervised: bool = False
+    """A launcher would start it anew."""
+
+
+def tell_waiting(store: Store, identity: Identity, now_ms: int, reason: str) -> None:
+    """A bot that lives, makes no entry, and says why: before there is a trader to say it."""
+    with store.transaction():
+        store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms})
+        store.set_state("trading", {"state": TradingState.REDUCE_ONLY, "reason": reason})
 
 
 def mode_of(network: str, *, is_simulated: bool) -> str:

@@ -247,6 +247,8 @@ class OperatorAction(StrEnum):
     CLOSE_POSITION = "close_position"
     CANCEL_ENTRY = "cancel_entry"
     RELOAD_SETTINGS = "reload_settings"
+    RESTART = "restart"
+    """End this process; the launcher starts a new one at once."""
 
 
 @dataclass(frozen=True, slots=True)

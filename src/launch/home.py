@@ -14,6 +14,8 @@ _OF_ONE_SANDBOX = (
     ".env",
     *(f"{database}{part}" for database in ("bot.db", "control.db") for part in ("", "-wal", "-shm")),
 )
+SUPERVISED = "HUNTER_SUPERVISED"
+"""Tells a child that it is started anew where it asks for that."""
 EXPLICIT = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
 
 
@@ -104,7 +106,13 @@ def prepare_demo(home: Path, settings: Path) -> None:
 
 def child_environment(environment: Mapping[str, str], address: Address, *, is_coloured: bool) -> dict[str, str]:
     """What every child gets: unbuffered UTF-8 output, our terminal's colours, and the address we checked."""
-    ours = {"PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1", "HOST": address.host, "PORT": str(address.port)}
+    ours = {
+        "PYTHONUNBUFFERED": "1",
+        "PYTHONUTF8": "1",
+        SUPERVISED: "1",
+        "HOST": address.host,
+        "PORT": str(address.port),
+    }
     return {**environment, **ours, **({"FORCE_COLOR": "1"} if is_coloured else {})}
 
 

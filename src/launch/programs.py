@@ -6,7 +6,7 @@ from pathlib import Path
 
 from src.launch.options import Options
 
-STOPPED, WRONG_SETTINGS, ALREADY_RUNNING = 0, 2, 3
+STOPPED, WRONG_SETTINGS, ALREADY_RUNNING, START_ANEW = 0, 2, 3, 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +19,8 @@ class Program:
     environment: dict[str, str]
     final_codes: frozenset[int] = frozenset()
     """Exit codes after which it is not started again and everything ends with that code."""
+    anew_codes: frozenset[int] = frozenset()
+    """Exit codes by which it asks for a new process at once: a person wanted that, it is no crash."""
     is_foundation: bool = False
     """Others stand on it: it stops last, and they stop when it ends."""
     loop_arguments: tuple[str, ...] = ()
@@ -34,6 +36,7 @@ def bot(home: Path, environment: dict[str, str]) -> Program:
         ("main.py", "--home", str(home)),
         environment,
         final_codes=frozenset({STOPPED, WRONG_SETTINGS, ALREADY_RUNNING}),
+        anew_codes=frozenset({START_ANEW}),
         loop_arguments=("--protect-only",),
     )
 

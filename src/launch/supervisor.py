@@ -126,6 +126,9 @@ class Supervisor:
                 f"The {program.label} {_ending(event.code)}, nothing works without it: stopping the others."
             )
             self._finish = Finish(1)
+        elif event.code in program.anew_codes:
+            self._console.say(f"The {program.label} is started anew, as was asked.")
+            post.crashes, post.is_loop, post.due_ms = Crashes(), False, self._clock.monotonic_ms()
         else:
             self._plan_restart(post, event.code)
 

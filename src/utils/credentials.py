@@ -33,6 +33,11 @@ class Credentials:
         """What no log may hold."""
         return (self.api_key, self.api_secret)
 
+    @property
+    def label(self) -> str:
+        """Whose account it is, as it may be shown: the key's last four signs."""
+        return f"API key …{self.api_key[-4:]}"
+
     def make_signer(self) -> Signer:
         return HmacSigner(self.api_key, self.api_secret)
 
@@ -53,6 +58,11 @@ class WalletCredentials:
     def secrets(self) -> tuple[str, ...]:
         """What no log may hold."""
         return (self.private_key, self.private_key.removeprefix("0x"))
+
+    @property
+    def label(self) -> str:
+        """Whose account it is: the login wallet's address, which is public."""
+        return self.user
 
     def make_signer(self) -> Signer:
         return Eip712Signer(self.user, self.private_key)

@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 
+from src.core.restart import RestartWish
 from src.core.settings_changed import SettingsChanged
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, TradingState
@@ -191,3 +192,10 @@ def test_a_foreign_report_is_not_closed_by_number(rig: Rig) -> None:
     rig.snapshot(positions=(a_report("0.1", 50_000),))
     rig.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.5"))
     assert rig.submitted() == []
+
+
+def test_a_restart_is_asked_for_once_it_is_written_down(rig: Rig) -> None:
+    rig.desk.restart = RestartWish(NOW - 1, is_supervised=True)
+    rig.command(OperatorAction.RESTART)
+    assert rig.desk.restart.is_asked
+    assert answers(rig) == ["the bot ends and is started anew at once; positions stay protected"]

@@ -125,6 +125,7 @@ def test_children_speak_utf8_at_once_and_know_the_address() -> None:
         "PATH": "/bin",
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
+        "HUNTER_SUPERVISED": "1",
         "HOST": "127.0.0.1",
         "PORT": "5001",
     }

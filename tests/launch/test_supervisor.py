@@ -178,3 +178,16 @@ def test_a_deaf_program_is_killed_within_five_seconds(stage: Stage) -> None:
     assert time.monotonic() - began < 5
     assert stage.said("The bot did not stop in time: ending it.")
     assert stage.children() == []
+
+
+def test_a_program_that_asks_to_be_started_anew_is_at_once_and_it_is_no_crash(stage: Stage) -> None:
+    again = (
+        "import sys\nfrom pathlib import Path\nnote = Path(sys.argv[1]) / 'starts'\n"
+        "starts = len(note.read_text()) if note.exists() else 0\nnote.write_text('x' * (starts + 1))\n"
+        f"if starts < {restarts.LOOP_CRASHES + 2}:\n    raise SystemExit(4)\n{RUNS}{WAITS}"
+    )
+    stage.start(stage.program("bot", again, anew_codes=frozenset({4}), loop_arguments=("--protect-only",)))
+    wait_for(lambda: stage.out.getvalue().count("is started anew") == restarts.LOOP_CRASHES + 2)
+    assert not stage.said("only protects")
+    stage.stop()
+    assert stage.code() == 0

@@ -1,0 +1,44 @@
+"""Starting anew because a person asked for it: a new key or mode is read by a new process."""
+
+import threading
+
+from src.database.control import CommandReader
+from src.domain.messages import OperatorAction
+
+EXIT_RESTART = 4
+"""The exit code that asks the launcher for a new process at once."""
+SUPERVISED = "HUNTER_SUPERVISED"
+"""The variable by which a process knows that a launcher would start it anew."""
+
+
+class RestartWish:
+    """Whether one was asked for since this process began. Safe from any thread."""
+
+    def __init__(self, began_at: int, *, is_supervised: bool) -> None:
+        self._began_at = began_at
+        self._is_supervised = is_supervised
+        self._asked = threading.Event()
+
+    @property
+    def is_asked(self) -> bool:
+        return self._asked.is_set()
+
+    def answer(self, asked_at: int) -> str:
+        """What comes of a wish; one from before this process began has come true already."""
+        if asked_at <= self._began_at:
+            return "the bot has been started anew since then"
+        if self._is_supervised:
+            return "the bot ends and is started anew at once; positions stay protected"
+        return "no launcher runs that would start the bot anew, so it goes on as it is: stop it, and start it again"
+
+    def take(self, asked_at: int) -> None:
+        """Once the answer is committed. Without a launcher a bot that ended would be gone."""
+        if self._is_supervised and asked_at > self._began_at:
+            self._asked.set()
+
+    def look(self, reader: CommandReader) -> bool:
+        """Read the wishes directly, where no trader answers them yet."""
+        for command in reader.after(self._began_at):
+            if command.action is OperatorAction.RESTART:
+                self.take(command.at)
+        return self.is_asked
