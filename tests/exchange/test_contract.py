@@ -45,8 +45,9 @@ from src.exchange.paper import PAPER_CAPITAL, PaperExchange
 from src.exchange.port import Exchange
 from src.sandbox.catalogue import load_catalogue
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Eip712Signer, HmacSigner, Signer
+from src.utils.auth import Scheme
 from tests.builders import a_request
+from tests.sandbox.credentials import credentials_of
 
 D = Decimal
 SYMBOL = "BTCUSDT"
@@ -98,7 +99,7 @@ def on_paper() -> OnPaper:
     return place
 
 
-@pytest.fixture(params=["paper", "V1", "V3"])
+@pytest.fixture(params=["paper", *Scheme])
 def place(request: pytest.FixtureRequest) -> Iterator[Place]:
     """In hedge mode, the book one tick wide around 50,000."""
     if request.param == "paper":
@@ -108,9 +109,7 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         return
     with SandboxServer() as server:
         clock = SystemClock()
-        signer: Signer = HmacSigner(server.api_key, server.api_secret)
-        if request.param == "V3":
-            signer = Eip712Signer(server.wallet.user, server.wallet.private_key)
+        signer = credentials_of(server, request.param).make_signer()
         found = OnTheWire(AsterExchange(AsterClient(server.base_url, clock, RateLimits(clock), signer)), server)
         _open(found)
         yield found

@@ -6,20 +6,27 @@ from typing import Any
 
 import pytest
 
+from src.utils.auth import Scheme
 from tests.faults.rig import Rig
 
 MakeRig = Callable[..., Rig]
 
 
+@pytest.fixture(params=Scheme)
+def scheme(request: pytest.FixtureRequest) -> Scheme:
+    """Whatever goes wrong, it does so for those who sign by API key and for those who sign by API wallet."""
+    return Scheme(request.param)
+
+
 @pytest.fixture
-def make_rig(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[MakeRig]:
+def make_rig(tmp_path: Path, request: pytest.FixtureRequest, scheme: Scheme) -> Iterator[MakeRig]:
     """Makes rigs with settings of their own; the bot is not started yet."""
     rigs: list[Rig] = []
 
     def make(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> Rig:
         home = tmp_path / str(len(rigs))
         home.mkdir()
-        rigs.append(Rig(home, global_changes, **symbol_changes))
+        rigs.append(Rig(home, scheme, global_changes, **symbol_changes))
         return rigs[-1]
 
     yield make

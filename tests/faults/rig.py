@@ -24,13 +24,14 @@ from src.exchange.wire import render_event
 from src.sandbox.exchange import USER_STREAM
 from src.sandbox.faults import Fault, FaultKind
 from src.sandbox.server import SandboxServer
-from src.utils.config import Credentials, Environment, parse_settings
+from src.utils.auth import Scheme
+from src.utils.config import Environment, parse_settings
 from tests.builders import settings_document
 from tests.faults.table import NAKED
+from tests.sandbox.credentials import credentials_of
 
 D = Decimal
 SYMBOL = "BTCUSDT"
-ORDER = "/fapi/v1/order"
 BOOKED_WITHIN_SECONDS = 15
 _TRADING_WITHIN_SECONDS = 15
 _STOPPED_WITHIN_SECONDS = 10
@@ -53,13 +54,15 @@ def letter(role: OrderRole) -> str:
 class Rig:
     """One sandbox, one bot on it (several lives of one), and what both have written."""
 
-    def __init__(self, home: Path, global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> None:
+    def __init__(
+        self, home: Path, scheme: Scheme, global_changes: dict[str, Any] | None = None, **symbol_changes: Any
+    ) -> None:
         document = settings_document(**symbol_changes)
         document["globals"].update(
             {"hedge_mode": False, "cooldown_sec": 0, "order_cleanup_interval_seconds": 1, **(global_changes or {})}
         )
         (home / "settings.json").write_text(json.dumps(document), encoding="utf-8")
-        self.home = home
+        self.home, self._scheme = home, scheme
         self.settings = parse_settings(document)
         self.server = SandboxServer()
         self.server.start()
@@ -114,7 +117,7 @@ class Rig:
 
     @property
     def _environment(self) -> Environment:
-        keys = Credentials(self.server.api_key, self.server.api_secret)
+        keys = credentials_of(self.server, self._scheme)
         urls = self.server.base_url, self.server.ws_url
         return Environment(self.home, Network.SANDBOX, *urls, "127.0.0.1", 0, keys, self.home / "bot.db")
 

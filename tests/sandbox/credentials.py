@@ -1,0 +1,18 @@
+"""What opens the sandbox's account, as a bot holds it."""
+
+from typing import assert_never
+
+from src.sandbox.server import SandboxServer
+from src.utils.auth import Scheme
+from src.utils.credentials import AnyCredentials, Credentials, WalletCredentials
+
+
+def credentials_of(server: SandboxServer, scheme: Scheme) -> AnyCredentials:
+    match scheme:
+        case Scheme.V1:
+            return Credentials(server.api_key, server.api_secret)
+        case Scheme.V3:
+            wallet = server.wallet
+            return WalletCredentials(wallet.user, wallet.signer, wallet.private_key)
+        case _:
+            assert_never(scheme)
