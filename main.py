@@ -85,7 +85,7 @@ class Bot:
     def __init__(self, around: Surroundings, ledger: OpenLedger) -> None:
         environment, self._clock = around.environment, around.clock
         self._around = around
-        self._store = Store(ledger.engine, around.clock)
+        self._store = Store(ledger.engine, around.clock, is_simulated=around.settings.globals_.simulate_only)
         self._limits = RateLimits(around.clock, reserve_pct=int(around.settings.globals_.rate_limit_buffer_pct))
         credentials = environment.credentials
         signer = credentials.make_signer() if credentials else None

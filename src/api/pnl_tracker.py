@@ -103,8 +103,7 @@ class PnlTracker:
         self._is_simulated = is_simulated
 
     def period(self, since_ms: int) -> Period:
-        every_fill = [fill for fill in fills(self._connection) if fill.is_simulated == self._is_simulated]
-        every_payment = funding(self._connection)
+        every_fill, every_payment = self._booked(0)
         trips = round_trips(every_fill, every_payment)
         return Period(
             since_ms,
@@ -116,14 +115,20 @@ class PnlTracker:
     def today(self, now_ms: int) -> dict[str, Decimal]:
         """Since midnight UTC. Only what is booked since then is read: this answers every poll of the page."""
         since_ms = now_ms - now_ms % DAY_MS
-        booked = [fill for fill in fills(self._connection, since_ms) if fill.is_simulated == self._is_simulated]
-        total = Period(since_ms, booked, funding(self._connection, since_ms), ()).total()
+        total = Period(since_ms, *self._booked(since_ms), ()).total()
         return {
             "realized_pnl": total.realized_pnl,
             "commission": total.commission,
             "funding": total.funding_fee,
             "net": total.net_pnl,
         }
+
+    def _booked(self, since_ms: int) -> tuple[list[BookedFill], list[BookedFunding]]:
+        every_fill, every_payment = fills(self._connection, since_ms), funding(self._connection, since_ms)
+        return (
+            [fill for fill in every_fill if fill.is_simulated == self._is_simulated],
+            [payment for payment in every_payment if payment.is_simulated == self._is_simulated],
+        )
 
     def stats(self, days: int, now_ms: int) -> dict[str, Any]:
         """The last ``days`` days, today included, in UTC."""

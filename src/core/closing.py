@@ -23,7 +23,6 @@ _PAUSE_MS = 1_000
 _PAUSE_AFTER_LADDER_MS = 30_000
 _LATE_FILL_MS = 500
 _MISSING_FILL_MS = 15_000
-_STATE = "closing"
 
 
 class ClosingDesk:
@@ -129,13 +128,19 @@ class ClosingDesk:
 
     def restore(self) -> None:
         """Go on closing what the last run was asked to close."""
-        reasons = self._desk.store.get_state(_STATE) or {}
+        reasons = self._desk.store.get_state(self._key) or {}
         for holding in self._desk.books.open_holdings():
             holding.close_reason = reasons.get(_name(holding))
 
     def _remember(self) -> None:
         holdings = self._desk.books.holdings.values()
-        self._desk.store.set_state(_STATE, {_name(each): each.close_reason for each in holdings if each.close_reason})
+        reasons = {_name(each): each.close_reason for each in holdings if each.close_reason}
+        self._desk.store.set_state(self._key, reasons)
+
+    @property
+    def _key(self) -> str:
+        """What is to be closed on paper closes nothing real."""
+        return "closing_paper" if self._desk.is_simulated else "closing"
 
     def _wait(self, holding: Holding, reason: str) -> bool:
         self._desk.alert(reason, holding.position.symbol)

@@ -11,12 +11,12 @@ from src.database.models import FillRow, TradeRow
 from src.domain.orders import Fill, Order
 
 
-def add_fill(connection: Connection, fill: Fill, now_ms: int) -> bool:
+def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: bool) -> bool:
     """Store a trade and add it to its order's sums; False where it is known already (I7)."""
     trade = _trade_of(connection, fill)
     # A trade list names the order by number alone (Account Trade List): the row says whose it is.
     owner = fill.client_order_id if trade is None else trade.client_order_id
-    values = asdict(fill) | {"order_id": str(fill.order_id), "client_order_id": owner}
+    values = asdict(fill) | {"order_id": str(fill.order_id), "client_order_id": owner, "is_simulated": is_simulated}
     statement = upsert(FillRow).values(values).on_conflict_do_nothing().returning(FillRow.id)
     if connection.scalar(statement) is None:
         return False

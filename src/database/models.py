@@ -11,7 +11,10 @@ from src.database.columns import TYPES, new_metadata
 from src.domain.enums import OrderStatus
 
 SIMULATED = "SIMULATED"
-"""The status a trade shows in simulation: nothing of it ever reached an exchange."""
+"""The status a trade shows in simulation: nothing of it ever reached an exchange.
+
+What is not an order says the same by ``is_simulated``, so that paper and real share a file and nothing else.
+"""
 
 
 class Ledger(DeclarativeBase):
@@ -162,7 +165,7 @@ class FillRow(Ledger):
 
     __tablename__ = "fills"
     __table_args__ = (
-        UniqueConstraint("symbol", "trade_id"),
+        UniqueConstraint("symbol", "trade_id", "is_simulated"),
         Index(None, "client_order_id"),
         Index(None, "traded_at"),
     )
@@ -181,6 +184,7 @@ class FillRow(Ledger):
     commission_asset: Mapped[str]
     is_maker: Mapped[bool]
     traded_at: Mapped[int]
+    is_simulated: Mapped[bool]
 
 
 class FundingRow(Ledger):
@@ -194,6 +198,7 @@ class FundingRow(Ledger):
     asset: Mapped[str]
     amount: Mapped[Decimal]
     at: Mapped[int]
+    is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
 class PositionRow(Ledger):
@@ -216,6 +221,7 @@ class PositionRow(Ledger):
     opened_at: Mapped[int]
     updated_at: Mapped[int]
     entry_client_order_id: Mapped[str | None]
+    is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
 class JournalRow(Ledger):
@@ -253,6 +259,7 @@ class EquityRow(Ledger):
     available_balance: Mapped[Decimal]
     initial_margin: Mapped[Decimal]
     maintenance_margin: Mapped[Decimal]
+    is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
 class InstrumentRow(Ledger):

@@ -13,6 +13,7 @@ from sqlalchemy.orm import DeclarativeBase
 from src.database.db import insert_liquidation, liquidation_values
 from src.database.fill_rows import add_fill, with_fills
 from src.database.models import (
+    SIMULATED,
     DecisionRow,
     EquityRow,
     FillRow,
@@ -47,11 +48,15 @@ _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 
 
 class Store:
-    """What must survive. One thread, one connection, one transaction at a time."""
+    """What must survive. One thread, one connection, one transaction at a time.
 
-    def __init__(self, engine: Engine, clock: Clock) -> None:
+    It reads and writes the account of one mode: a real bot knows nothing of paper positions, nor the reverse.
+    """
+
+    def __init__(self, engine: Engine, clock: Clock, *, is_simulated: bool = False) -> None:
         self._engine = engine
         self._clock = clock
+        self._is_simulated = is_simulated
         self._open: Connection | None = None
         self._last_equity_at = 0
 
@@ -139,13 +144,14 @@ class Store:
 
     def record_fill(self, fill: Fill) -> bool:
         """Count a trade once; False where it is known already (I7)."""
-        return add_fill(self._connection, fill, self._clock.now_ms())
+        return add_fill(self._connection, fill, self._clock.now_ms(), is_simulated=self._is_simulated)
 
     def load_open_orders(self) -> list[Order]:
         """Orders that may still fill, or whose fills of the last days are not all here."""
         row = TradeRow
         is_recent = (row.filled_quantity != ZERO) & (row.updated_at > self._clock.now_ms() - _FILLS_TOLD_MS)
-        query = select(row.__table__).where(row.order_status.in_(_OPEN) | is_recent).order_by(row.id)
+        is_of_mode = (row.status == SIMULATED) if self._is_simulated else (row.status != SIMULATED)
+        query = select(row.__table__).where(is_of_mode, row.order_status.in_(_OPEN) | is_recent).order_by(row.id)
         orders = [with_fills(self._connection, order_from(each)) for each in self._connection.execute(query)]
         return [order for order in orders if order.is_open or order.lacks_fills]
 
@@ -158,7 +164,10 @@ class Store:
         """Realised profit and commission of a slot's trades from an instant on."""
         row = FillRow
         query = select(row.realized_pnl, row.commission).where(
-            row.symbol == symbol, row.position_side == position_side.value, row.traded_at >= since_ms
+            row.symbol == symbol,
+            row.position_side == position_side.value,
+            row.traded_at >= since_ms,
+            row.is_simulated == self._is_simulated,
         )
         found = self._connection.execute(query).all()
         return sum((each.realized_pnl for each in found), ZERO), sum((each.commission for each in found), ZERO)
@@ -167,28 +176,31 @@ class Store:
 
     def record_funding(self, income: Income) -> bool:
         """Count a funding payment once; False where it is known already."""
-        values = {name: value for name, value in asdict(income).items() if name != "type"}
+        values = {name: value for name, value in asdict(income).items() if name != "type"} | self._mark
         statement = upsert(FundingRow).values(values).on_conflict_do_nothing().returning(FundingRow.transaction_id)
         return self._connection.scalar(statement) is not None
 
     def last_funding_at(self) -> int | None:
-        return self._connection.scalar(select(func.max(FundingRow.at)))
+        row = FundingRow
+        return self._connection.scalar(select(func.max(row.at)).where(row.is_simulated == self._is_simulated))
 
     def save_position(self, record: PositionRecord) -> None:
-        self._replace(PositionRow, position_values(record))
+        self._replace(PositionRow, position_values(record) | self._mark)
 
     def remove_position(self, symbol: str, position_side: PositionSide) -> None:
         row = PositionRow
-        self._connection.execute(delete(row).where(row.symbol == symbol, row.position_side == position_side.value))
+        slot = (row.symbol == symbol, row.position_side == position_side.value)
+        self._connection.execute(delete(row).where(*slot, row.is_simulated == self._is_simulated))
 
     def load_positions(self) -> list[PositionRecord]:
-        return [position_from(row) for row in self._connection.execute(select(PositionRow.__table__))]
+        query = select(PositionRow.__table__).where(PositionRow.is_simulated == self._is_simulated)
+        return [position_from(row) for row in self._connection.execute(query)]
 
     def save_account(self, summary: AccountSummary, at: int) -> None:
         """A point of the equity curve, at most one a minute."""
         if at - self._last_equity_at >= _EQUITY_EVERY_MS:
             self._last_equity_at = at
-            self._replace(EquityRow, {"at": at, **asdict(summary)})
+            self._replace(EquityRow, {"at": at, **asdict(summary)} | self._mark)
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
         """The exchange's list, replaced as a whole."""
@@ -229,6 +241,10 @@ class Store:
     def prune_history(self) -> int:
         """Delete a bounded part of what is older than is kept; how many rows. Costs nothing where all is young."""
         return self.prune(self._clock.now_ms() - _HISTORY_KEPT_MS)
+
+    @property
+    def _mark(self) -> dict[str, Any]:
+        return {"is_simulated": self._is_simulated}
 
     @property
     def _connection(self) -> Connection:

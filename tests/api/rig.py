@@ -101,10 +101,13 @@ class Rig:
 
     @property
     def store(self) -> Store:
-        """The bot's side; the database is made at first use."""
+        """The side of a bot with real orders; the database is made at first use."""
+        return self._store(is_simulated=False)
+
+    def _store(self, *, is_simulated: bool) -> Store:
         if self._engine is None:
             self._engine = open_ledger(self.home / "data" / "bot.db", NOW).engine
-        return Store(self._engine, self.clock)
+        return Store(self._engine, self.clock, is_simulated=is_simulated)
 
     def close(self) -> None:
         if self._engine is not None:
@@ -167,8 +170,8 @@ class Rig:
             for order in orders:
                 store.record_order(order, simulated=simulated)
 
-    def book(self, *fills: Fill) -> None:
-        store = self.store
+    def book(self, *fills: Fill, simulated: bool = False) -> None:
+        store = self._store(is_simulated=simulated)
         with store.transaction():
             for fill in fills:
                 assert store.record_fill(fill)
@@ -176,7 +179,7 @@ class Rig:
     def round_trip(self, trip: "Trip", *, simulated: bool = False) -> None:
         """An entry that filled, and the order that closed it."""
         self.record(*trip.orders, simulated=simulated)
-        self.book(*trip.fills)
+        self.book(*trip.fills, simulated=simulated)
 
 
 _FIVE, _TENTH = D(5), D("0.1")

@@ -70,12 +70,16 @@ class Rig:
         self.sent: list[Command] = []
         """Every command, in the order it left."""
         self.desk = self._new_desk()
-        self.trader = Trader(self.desk, Identity("1.0", 1, NOW, "sandbox", False), lambda: self.vitals)
+        self.trader = Trader(self.desk, Identity("1.0", 1, NOW, "sandbox", self.is_simulated), lambda: self.vitals)
         self.last_command = self.trader.restore()
 
     @property
     def now(self) -> int:
         return self.clock.now_ms()
+
+    @property
+    def is_simulated(self) -> bool:
+        return self.settings.globals_.simulate_only
 
     # Events in, commands out
 
@@ -260,10 +264,10 @@ class Rig:
 
     # Its life
 
-    def restart(self) -> "Rig":
+    def restart(self, settings: Settings | None = None) -> "Rig":
         """The process dies, and another takes up its database."""
         self.engine.dispose()
-        again = Rig(self.path, self.settings, self.clock)
+        again = Rig(self.path, settings or self.settings, self.clock)
         again.trade_id, again._orders_named = self.trade_id, self._orders_named
         again._draws, again._commands = self._draws, self._commands
         return again
@@ -273,7 +277,8 @@ class Rig:
 
     def _new_desk(self) -> Desk:
         instruments = {name: an_instrument(symbol=name) for name in self.settings.symbols}
-        return Desk(self.settings, instruments, Store(self.engine, self.clock), self.clock, self._draw, False)
+        store = Store(self.engine, self.clock, is_simulated=self.is_simulated)
+        return Desk(self.settings, instruments, store, self.clock, self._draw, self.is_simulated)
 
     def _draw(self, below: int) -> int:
         self._draws += 1

@@ -4,9 +4,11 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+import pytest
+
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
-from src.domain.messages import FetchFills, FillsFetched, OperatorAction, QueryOrder
+from src.domain.messages import Due, Duty, FetchFills, FillsFetched, OperatorAction, QueryOrder
 from tests.builders import a_position, a_report, some_settings
 from tests.core.rig import LONG, Rig
 
@@ -155,3 +157,24 @@ def test_a_fill_whose_trade_was_never_seen_is_fetched_after_a_restart(rig: Rig) 
     again.audit()
     assert again.of(FetchFills) != []
     assert again.of(QueryOrder) == []
+
+
+@pytest.mark.parametrize("began_on_paper", [True, False])
+def test_a_switch_between_paper_and_real_believes_in_nothing_of_the_other(path: Path, began_on_paper: bool) -> None:
+    rig = Rig(path, some_settings({"simulate_only": began_on_paper})).connect()
+    rig.open_position()
+    rig.command(OperatorAction.FLATTEN)
+    assert rig.desk.books.holdings[LONG].close_reason
+    other = rig.restart(some_settings({"simulate_only": not began_on_paper})).connect()
+    other.wait(20_000)
+    assert (other.desk.books.orders, other.of(QueryOrder), other.submitted()) == ({}, [], [])
+    assert not other.position().is_open
+    other.feed(Due(Duty.RECONCILE, other.now))
+    other.snapshot(positions=(a_report("0.010", 50_000),))
+    other.wait(5_000)
+    assert other.submitted(CLOSE) == []  # what was to be closed there is not closed here
+    back = other.restart(rig.settings)
+    holding = back.desk.books.holdings[LONG]
+    assert holding.position == a_position("0.010", "50000.0")
+    assert holding.close_reason
+    assert {order.role for order in back.desk.books.open_orders()} == {STOP, TAKE, CLOSE}

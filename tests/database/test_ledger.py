@@ -21,8 +21,8 @@ NEXT_MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0002"
-down_revision = "0001"
+revision = "9998"
+down_revision = "{head}"
 branch_labels = None
 depends_on = None
 
@@ -33,6 +33,12 @@ def upgrade():
 """
 
 
+def next_one(then: str = "") -> str:
+    """A migration that follows all that are there."""
+    newest = max(each.name for each in (ledger._MIGRATIONS / "versions").glob("0*.py"))
+    return NEXT_MIGRATION.format(head=newest[:4], then=then)
+
+
 @pytest.fixture
 def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The migrations, copied to where a second one can be added."""
@@ -41,7 +47,7 @@ def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
     copy = tmp_path / "migrations"
     shutil.copytree(ledger._MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(ledger, "_MIGRATIONS", copy)
-    yield copy / "versions" / "0002_notes.py"
+    yield copy / "versions" / "9998_notes.py"
 
 
 def count_of_runs(path: Path) -> int:
@@ -164,9 +170,9 @@ def test_a_database_held_by_another_program_is_not_moved_aside(path: Path) -> No
 
 def test_a_migration_keeps_a_copy_of_what_was_before(path: Path, next_migration: Path) -> None:
     open_with_a_run(path)
-    next_migration.write_text(NEXT_MIGRATION.format(then=""), encoding="utf-8")
+    next_migration.write_text(next_one(), encoding="utf-8")
     open_ledger(path, NOW).engine.dispose()
-    before = path.with_name("bot.db.before-0002")
+    before = path.with_name("bot.db.before-9998")
     assert "notes" in tables_of(path)
     assert "notes" not in tables_of(before)
     assert (count_of_runs(path), count_of_runs(before)) == (1, 1)
@@ -174,11 +180,11 @@ def test_a_migration_keeps_a_copy_of_what_was_before(path: Path, next_migration:
 
 def test_a_migration_that_breaks_off_leaves_the_old_database(path: Path, next_migration: Path) -> None:
     open_with_a_run(path)
-    next_migration.write_text(NEXT_MIGRATION.format(then="raise KeyboardInterrupt"), encoding="utf-8")
+    next_migration.write_text(next_one("raise KeyboardInterrupt"), encoding="utf-8")
     with pytest.raises(KeyboardInterrupt):
         open_ledger(path, NOW)
     assert "notes" not in tables_of(path)
-    next_migration.write_text(NEXT_MIGRATION.format(then=""), encoding="utf-8")
+    next_migration.write_text(next_one(), encoding="utf-8")
     open_ledger(path, NOW).engine.dispose()
     assert "notes" in tables_of(path)
     assert count_of_runs(path) == 1

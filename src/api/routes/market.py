@@ -45,10 +45,12 @@ def show_chart() -> dict[str, Any]:
     since = parameters.since(dashboard().clock.now_ms(), default_hours=24)
     with reading() as connection:
         held = [position_shapes.position(row) for row in account.positions(connection) if row.symbol == symbol]
+        is_on_paper = account.is_on_paper(connection)
+        traded = [fill for fill in fills(connection, since, symbol) if fill.is_simulated == is_on_paper]
         return {
             "symbol": symbol,
             "liquidations": queries.liquidations(connection, since, _MOST_MARKERS, symbol),
-            "fills": [_marker(fill) for fill in fills(connection, since, symbol)[-_MOST_MARKERS:]],
+            "fills": [_marker(fill) for fill in traded[-_MOST_MARKERS:]],
             "positions": held,
         }
 

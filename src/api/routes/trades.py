@@ -82,7 +82,16 @@ def _funding_by_entry(connection: Connection, rows: Iterable[OrderRow]) -> dict[
 
 
 def _trips(connection: Connection, symbol: str, payments: Sequence[BookedFunding]) -> list[RoundTrip]:
-    return round_trips(fills(connection, symbol=symbol), [each for each in payments if each.symbol == symbol])
+    """Those on paper and the real ones, neither mixed into the other."""
+    booked = fills(connection, symbol=symbol)
+    return [
+        trip
+        for mode in (False, True)
+        for trip in round_trips(
+            [fill for fill in booked if fill.is_simulated == mode],
+            [each for each in payments if each.symbol == symbol and each.is_simulated == mode],
+        )
+    ]
 
 
 def _details(connection: Connection, row: OrderRow) -> dict[str, Any]:

@@ -18,24 +18,34 @@ def is_run_ended(connection: Connection) -> bool:
     return connection.scalar(newest) is not None
 
 
+def is_on_paper(connection: Connection) -> bool:
+    """The mode the bot runs in, or ran in last: whose account is to be shown."""
+    bot: dict[str, Any] = connection.scalar(select(StateRow.value).where(StateRow.key == "bot")) or {}
+    return bool(bot.get("is_simulated"))
+
+
 def positions(connection: Connection) -> list[Row[Any]]:
-    """Open positions, the longest held first."""
-    query = select(*PositionRow.__table__.columns).order_by(PositionRow.opened_at, PositionRow.symbol)
-    return list(connection.execute(query))
+    """Open positions of the mode the bot runs in, the longest held first."""
+    row = PositionRow
+    query = select(*row.__table__.columns).where(row.is_simulated == is_on_paper(connection))
+    return list(connection.execute(query.order_by(row.opened_at, row.symbol)))
 
 
 def equity(connection: Connection, since_ms: int, most: int) -> list[Row[Any]]:
     """The account's history, oldest first, thinned to about ``most`` points; the newest one is always among them."""
     row = EquityRow
-    count, last = connection.execute(select(func.count(), func.max(row.at)).where(row.at >= since_ms)).one()
+    chosen = (row.at >= since_ms) & (row.is_simulated == is_on_paper(connection))
+    count, last = connection.execute(select(func.count(), func.max(row.at)).where(chosen)).one()
     step = max(1, -(-count // most))
     rank = func.row_number().over(order_by=row.at).label("rank")
-    ranked = select(*row.__table__.columns, rank).where(row.at >= since_ms).subquery()
+    ranked = select(*row.__table__.columns, rank).where(chosen).subquery()
     query = select(ranked).where((ranked.c.rank % step == 0) | (ranked.c.at == last)).order_by(ranked.c.at)
     return list(connection.execute(query))
 
 
 def highest_equity(connection: Connection, since_ms: int) -> float | None:
     """The highest margin balance since an instant: what a drawdown is measured from."""
-    query = select(func.max(cast(EquityRow.margin_balance, Float))).where(EquityRow.at >= since_ms)
-    return connection.execute(query).scalar()
+    row = EquityRow
+    query = select(func.max(cast(row.margin_balance, Float)))
+    chosen = query.where(row.at >= since_ms, row.is_simulated == is_on_paper(connection))
+    return connection.execute(chosen).scalar()

@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, select
 
-from src.database.models import SIMULATED, FillRow, FundingRow, TradeRow
+from src.database.models import FillRow, FundingRow, TradeRow
 
 _NAMES_IN_A_QUERY = 10_000  # SQLite takes 32,766 values in a statement
 
@@ -44,6 +44,7 @@ class BookedFunding:
     asset: str
     amount: Decimal
     at: int
+    is_simulated: bool = False
 
 
 def fills(connection: Connection, since_ms: int = 0, symbol: str | None = None) -> list[BookedFill]:
@@ -66,7 +67,7 @@ def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[Bo
 def funding(connection: Connection, since_ms: int = 0) -> list[BookedFunding]:
     """Funding in the order it happened."""
     row = FundingRow
-    columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.at)
+    columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.at, row.is_simulated)
     query = select(*columns).where(row.at >= since_ms).order_by(row.at, row.transaction_id)
     return [BookedFunding(*found) for found in connection.execute(query)]
 
@@ -87,7 +88,7 @@ _FILLS = (
         FillRow.traded_at,
         TradeRow.role,
         TradeRow.parent_order_id,
-        TradeRow.status,
+        FillRow.is_simulated,
     )
     .outerjoin(TradeRow, TradeRow.client_order_id == FillRow.client_order_id)
     .order_by(FillRow.traded_at, FillRow.symbol, FillRow.trade_id)
@@ -111,7 +112,7 @@ def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Booke
             traded_at=row.traded_at,
             role=row.role,
             parent=row.parent_order_id,
-            is_simulated=row.status == SIMULATED,
+            is_simulated=row.is_simulated,
         )
         for row in connection.execute(query)
     ]

@@ -3,9 +3,10 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import Connection, Float, Row, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Float, Row, cast, func, or_, select
 
 from src.database.models import SIMULATED, OrderRelationshipRow, OrderStatusRow, TradeRow
+from src.database.queries.account import is_on_paper
 from src.domain.enums import OrderStatus
 
 STATUSES: tuple[str, ...] = (*(status.value for status in OrderStatus), SIMULATED)
@@ -46,8 +47,9 @@ def find_order(connection: Connection, name: str) -> OrderRow | None:
 
 
 def open_orders(connection: Connection) -> list[OrderRow]:
-    """Orders of ours that may still fill, newest first."""
-    return list(connection.execute(_ALL.where(TradeRow.order_status.in_(OPEN_STATUSES)).order_by(TradeRow.id.desc())))
+    """Orders of ours that may still fill, newest first; of the mode the bot runs in."""
+    query = _ALL.where(TradeRow.order_status.in_(OPEN_STATUSES), _is_of_mode(connection))
+    return list(connection.execute(query.order_by(TradeRow.id.desc())))
 
 
 def family(connection: Connection, entry: str) -> list[OrderRow]:
@@ -64,11 +66,16 @@ def orders_by_id(connection: Connection, client_order_ids: Iterable[str]) -> dic
 def orders_of_position(connection: Connection, symbol: str, position_side: str, since_ms: int) -> list[OrderRow]:
     """Orders of one position slot since it was opened or before, while they may still fill; newest first."""
     query = _ALL.where(
+        _is_of_mode(connection),
         TradeRow.symbol == symbol,
         TradeRow.position_side == position_side,
         or_(TradeRow.created_at >= since_ms, TradeRow.order_status.in_(OPEN_STATUSES)),
     )
     return list(connection.execute(query.order_by(TradeRow.id.desc()).limit(200)))
+
+
+def _is_of_mode(connection: Connection) -> ColumnElement[bool]:
+    return TradeRow.status == SIMULATED if is_on_paper(connection) else TradeRow.status != SIMULATED
 
 
 def relationships(connection: Connection, entry: str) -> list[dict[str, Any]]:

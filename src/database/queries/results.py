@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, func, or_, select
 
-from src.database.models import SIMULATED, FillRow, TradeRow
+from src.database.models import FillRow, TradeRow
 from src.database.queries.fills import BookedFill, fills, funding
 from src.domain.enums import OrderRole
 
@@ -13,25 +13,24 @@ ZERO = Decimal(0)
 
 
 def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> Decimal:
-    """Realised profit less fees of one mode's fills, and funding. A fee in another asset is left out."""
+    """Realised profit less fees of one mode's fills, and its funding. A fee in another asset is left out."""
     booked = (fill for fill in fills(connection, since_ms) if fill.is_simulated == is_simulated)
-    paid = sum((payment.amount for payment in funding(connection, since_ms)), ZERO)
-    return sum((fill.realized_pnl - _fee(fill) for fill in booked), paid)
+    payments = (each.amount for each in funding(connection, since_ms) if each.is_simulated == is_simulated)
+    return sum((fill.realized_pnl - _fee(fill) for fill in booked), sum(payments, ZERO))
 
 
 def exits_after(connection: Connection, fill: int, most: int, *, is_simulated: bool) -> list[Decimal]:
     """Realised results of the newest exits booked after a fill, newest first; forced orders are exits too."""
     query = (
-        select(FillRow.client_order_id, FillRow.realized_pnl, TradeRow.status)
+        select(FillRow.client_order_id, FillRow.realized_pnl)
         .outerjoin(TradeRow, TradeRow.client_order_id == FillRow.client_order_id)
-        .where(FillRow.id > fill, or_(TradeRow.role.is_(None), TradeRow.role != OrderRole.ENTRY.value))
+        .where(FillRow.id > fill, FillRow.is_simulated == is_simulated)
+        .where(or_(TradeRow.role.is_(None), TradeRow.role != OrderRole.ENTRY.value))
         .order_by(FillRow.traded_at.desc(), FillRow.id.desc())
     )
     exits: defaultdict[str, Decimal] = defaultdict(Decimal)
     with connection.execute(query) as found:
         for row in found:
-            if (row.status == SIMULATED) != is_simulated:
-                continue
             if len(exits) == most and row.client_order_id not in exits:
                 break
             exits[row.client_order_id] += row.realized_pnl
