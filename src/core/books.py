@@ -39,6 +39,9 @@ class Holding:
     refused or expired without a fill."""
     removals: int = 0
     """How often its protection was cancelled by somebody else."""
+    sized_until: dict[OrderRole, int] = field(default_factory=dict)
+    """Roles for which the exchange had no room for an order that closes all, and the monotonic time until which none is
+    tried."""
     fired_at: int = 0
     """Monotonic time at which a stop of it was first seen to have fired; 0 while none has."""
     is_stop_spent: bool = False
@@ -62,6 +65,10 @@ class Holding:
     def margin(self) -> Decimal:
         """Initial margin at the entry price, in the quote asset."""
         return abs(self.position.quantity) * self.position.entry_price / self.leverage
+
+    def sized_roles(self, now_ms: int) -> frozenset[OrderRole]:
+        """Roles that get an order of the position's size now; ``now_ms`` is monotonic."""
+        return frozenset(role for role, until in self.sized_until.items() if now_ms < until)
 
     def begin(self, at: int) -> None:
         """The slot is filled anew, where it was empty."""
@@ -100,6 +107,7 @@ class Holding:
         self.opened_at = self.removals = self.next_close_at = self.next_stop_at = self.fired_at = 0
         self.is_stop_spent = self.is_alarmed = False
         self.refusals.clear()
+        self.sized_until.clear()
 
 
 class Books:

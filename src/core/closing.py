@@ -7,7 +7,13 @@ from src.core.books import Holding
 from src.core.desk import Desk
 from src.core.news import conclude_flat
 from src.core.order_cleanup import orphans
-from src.core.protection import WOULD_TRIGGER_CODES, close_request, collar_price, is_confirmed
+from src.core.protection import (
+    ONE_CLOSING_STOP_CODE,
+    WOULD_TRIGGER_CODES,
+    close_request,
+    collar_price,
+    is_confirmed,
+)
 from src.domain import crash_points
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
@@ -19,6 +25,7 @@ log = logging.getLogger("hunter.protection")
 _LADDER = 5
 _STOP_REFUSALS = 2
 _FIRED_MS = 5_000
+_SIZED_MS = 10_000
 _PAUSE_MS = 1_000
 _PAUSE_AFTER_LADDER_MS = 30_000
 _LATE_FILL_MS = 500
@@ -92,6 +99,10 @@ class ClosingDesk:
         """A protective or closing order was refused: corrected twice at most, then the position is closed (I11)."""
         if event.code is None:
             return  # it never left: the audit tries again
+        if event.code == ONE_CLOSING_STOP_CODE and order.request.close_position:
+            # The one that stands keeps its place until an order of the position's size stands beside it (I10).
+            holding.sized_until[order.role] = self._desk.clock.monotonic_ms() + _SIZED_MS
+            return
         count = holding.refusals[order.role] = holding.refusals.get(order.role, 0) + 1
         self._desk.alert(f"{order.role} of {order.symbol} was refused: {order.reason}", order.symbol)
         if event.code in WOULD_TRIGGER_CODES and order.role is not OrderRole.CLOSE:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
-from src.domain.instrument import Instrument, Price
+from src.domain.instrument import Instrument, Price, Quantity
 from src.domain.orders import Order, OrderRequest
 from src.domain.positions import Position, Protection
 from src.utils.config import SymbolSettings
@@ -15,8 +15,30 @@ LOST_ANSWER_COVERS_MS = 3_000
 
 TAKE_PROFIT_REFUSALS = 2
 WOULD_TRIGGER_CODES = frozenset({-2021, -4142})
+ONE_CLOSING_STOP_CODE = -4130
+"""A closePosition order of this type waits in this direction already: a rule of Binance that Aster may share (I10)."""
 _PER_CENT = Decimal(100)
 _ROLE_TYPES = {OrderRole.STOP_LOSS: OrderType.STOP_MARKET, OrderRole.TAKE_PROFIT: OrderType.TAKE_PROFIT_MARKET}
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """By what a position is to be protected."""
+
+    settings: SymbolSettings
+    instrument: Instrument
+    now_ms: int
+    take_profit_refusals: int = 0
+    sized: frozenset[OrderRole] = frozenset()
+    """Roles that get an order of the position's size for a while: the exchange has no room for one that closes all."""
+
+    def quantity(self, role: OrderRole, position: Position) -> Quantity | None:
+        """How much such an order must say to close; None for one that closes whatever is there."""
+        size = self.size(position)
+        return size if role in self.sized and size else None
+
+    def size(self, position: Position) -> Quantity:
+        return self.instrument.market_quantity(abs(position.quantity))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +69,15 @@ def protection_prices(
     }
 
 
-def plan_protection(
-    position: Position,
-    orders: Sequence[Order],
-    settings: SymbolSettings,
-    instrument: Instrument,
-    now_ms: int,
-    take_profit_refusals: int = 0,
-) -> ProtectionPlan:
+def plan_protection(position: Position, orders: Sequence[Order], terms: Terms) -> ProtectionPlan:
     """Compare what stands in the slot with what should; the take profit waits until the stop stands."""
-    wanted = protection_prices(position, settings, instrument)
+    wanted = protection_prices(position, terms.settings, terms.instrument)
     stop, take = wanted[OrderRole.STOP_LOSS], wanted[OrderRole.TAKE_PROFIT]
-    stops = _Standing.of(OrderRole.STOP_LOSS, stop, orders, now_ms)
-    takes = _Standing.of(OrderRole.TAKE_PROFIT, take, orders, now_ms)
+    stops = _Standing.of(_Wish(OrderRole.STOP_LOSS, stop, position, terms), orders)
+    takes = _Standing.of(_Wish(OrderRole.TAKE_PROFIT, take, position, terms), orders)
     submits = [] if stops.is_asked or stop is None else [(OrderRole.STOP_LOSS, stop)]
     is_stopped = stop is None or stops.is_live
-    may_take = is_stopped and take_profit_refusals <= TAKE_PROFIT_REFUSALS
+    may_take = is_stopped and terms.take_profit_refusals <= TAKE_PROFIT_REFUSALS
     if take is not None and not takes.is_asked and may_take:
         submits.append((OrderRole.TAKE_PROFIT, take))
     return ProtectionPlan(
@@ -75,29 +90,51 @@ def plan_protection(
 
 
 @dataclass(frozen=True, slots=True)
+class _Wish:
+    """One protective order as it should be."""
+
+    role: OrderRole
+    price: Price | None
+    position: Position
+    terms: Terms
+
+    def is_met_by(self, order: Order) -> bool:
+        """At the price, and for the whole position as it is now."""
+        request = order.request
+        is_whole = request.close_position or request.quantity == self.terms.size(self.position)
+        return request.stop_price == self.price and is_whole
+
+    @property
+    def accepts_sized(self) -> bool:
+        """Else an order of the position's size holds the place only until one stands that closes all."""
+        return self.terms.quantity(self.role, self.position) is not None
+
+
+@dataclass(frozen=True, slots=True)
 class _Standing:
-    """The orders of one role in a slot, held against the one price that is wanted."""
+    """The orders of one role in a slot, held against the one that is wanted."""
 
     is_asked: bool
-    """One at the wanted price lives, or is on its way."""
+    """One as it is wanted lives, or is on its way."""
     is_live: bool
-    """One at the wanted price has been confirmed."""
+    """One that serves has been confirmed."""
     live_price: Price | None
     """The trigger of any that has been confirmed, wanted or not."""
     obsolete: tuple[Order, ...]
 
     @classmethod
-    def of(cls, role: OrderRole, price: Price | None, orders: Sequence[Order], now_ms: int) -> "_Standing":
-        ours = [order for order in orders if order.role is role and order.is_open]
-        at_price = [order for order in ours if order.request.stop_price == price]
-        live = [order for order in at_price if is_confirmed(order)]
+    def of(cls, wish: _Wish, orders: Sequence[Order]) -> "_Standing":
+        ours = [order for order in orders if order.role is wish.role and order.is_open]
+        serving = [order for order in ours if wish.is_met_by(order)]
         confirmed = [order for order in ours if is_confirmed(order)]
-        # The old one goes only when its successor stands, or when none is wanted any more; of several at the
-        # wanted price the oldest stays.
-        surplus = [order for order in confirmed if order not in live] + live[1:] if live or price is None else []
+        # One that closes all is kept before one of a size, else the oldest.
+        live = sorted(filter(is_confirmed, serving), key=lambda order: not order.request.close_position)
+        wanted = [order for order in serving if order.request.close_position or wish.accepts_sized]
+        # The old one goes only when its successor stands, or when none is wanted any more.
+        surplus = [order for order in confirmed if order not in live[:1]] if live or wish.price is None else []
         prices = [order.request.stop_price for order in (*live, *confirmed)]
         return cls(
-            is_asked=bool(live) or any(_is_on_its_way(order, now_ms) for order in at_price),
+            is_asked=any(is_confirmed(order) or _is_on_its_way(order, wish.terms.now_ms) for order in wanted),
             is_live=bool(live),
             live_price=prices[0] if prices else None,
             obsolete=tuple(surplus),
@@ -124,19 +161,25 @@ def _state(stop: Price | None, stops: _Standing) -> Protection:
 
 
 def protective_request(
-    client_order_id: str, role: OrderRole, price: Price, position: Position, settings: SymbolSettings
+    client_order_id: str, role: OrderRole, price: Price, position: Position, terms: Terms
 ) -> OrderRequest:
-    """A closePosition order: it covers the whole slot, whatever its size becomes (New Order, closePosition)."""
+    """A closePosition order: it covers the whole slot, whatever its size becomes (New Order, closePosition).
+
+    Where there is no room for one, an order of the position's size that can only reduce.
+    """
+    quantity = terms.quantity(role, position)
     return OrderRequest(
         client_order_id=client_order_id,
         symbol=position.symbol,
         side=position.side.opposite,
         position_side=position.position_side,
         type=_ROLE_TYPES[role],
+        quantity=quantity,
         stop_price=price,
-        close_position=True,
-        working_type=settings.working_type,
-        price_protect=settings.price_protect,
+        reduce_only=quantity is not None and position.position_side is PositionSide.BOTH,
+        close_position=quantity is None,
+        working_type=terms.settings.working_type,
+        price_protect=terms.settings.price_protect,
     )
 
 

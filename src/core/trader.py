@@ -16,7 +16,7 @@ from src.core.news import tell_liquidations, tell_protection
 from src.core.operator_desk import OperatorDesk
 from src.core.operator_files import FileRequest, HaltSeen
 from src.core.order_desk import OrderDesk
-from src.core.protection import plan_protection, protective_request
+from src.core.protection import Terms, plan_protection, protective_request
 from src.core.restore import load_books
 from src.core.settings_changed import SettingsChanged, in_force
 from src.core.situation import ApprovedPlan, Situation
@@ -166,11 +166,13 @@ class Trader:
     def _protect(self, holding: Holding, entry: str, settings: SymbolSettings, instrument: Instrument) -> None:
         orders, now_ms = self._desk.books.orders_in(holding.slot), self._desk.clock.now_ms()
         take_refusals = holding.refusals.get(OrderRole.TAKE_PROFIT, 0)
-        plan = plan_protection(holding.position, orders, settings, instrument, now_ms, take_refusals)
+        sized = holding.sized_roles(self._desk.clock.monotonic_ms())
+        terms = Terms(settings, instrument, now_ms, take_refusals, sized)
+        plan = plan_protection(holding.position, orders, terms)
         submits = [each for each in plan.submits if self._closing.may_place(holding, each[0])]
         for role, price in submits:
             name = self._desk.next_id(entry, role)
-            self._desk.place(protective_request(name, role, price, holding.position, settings), role, parent=entry)
+            self._desk.place(protective_request(name, role, price, holding.position, terms), role, parent=entry)
             log.info("%s %s at %s", role, holding.position.symbol, price)
         for order in plan.cancels:
             self._desk.cancel(order)

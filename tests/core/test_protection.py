@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from src.core.protection import (
     LOST_ANSWER_COVERS_MS,
     ProtectionPlan,
+    Terms,
     close_request,
     collar_price,
     plan_protection,
@@ -15,18 +16,22 @@ from src.core.protection import (
     protective_request,
 )
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
-from src.domain.instrument import Price
+from src.domain.instrument import Price, Quantity
 from src.domain.orders import Order
-from src.domain.positions import Protection
+from src.domain.positions import Position, Protection
 from tests.builders import NOW, a_position, an_instrument, an_order, some_settings
 
 D = Decimal
 STOP, TAKE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
 
 
-def plan(*orders: Order, now_ms: int = NOW, refusals: int = 0, **symbol_changes: Any) -> ProtectionPlan:
+def some_terms(now_ms: int = NOW, refusals: int = 0, sized: tuple[OrderRole, ...] = (), **symbol_changes: Any) -> Terms:
     settings = some_settings(**symbol_changes).symbols["BTCUSDT"]
-    return plan_protection(a_position(), orders, settings, an_instrument(), now_ms, refusals)
+    return Terms(settings, an_instrument(), now_ms, refusals, frozenset(sized))
+
+
+def plan(*orders: Order, position: Position | None = None, **terms: Any) -> ProtectionPlan:
+    return plan_protection(position or a_position(), orders, some_terms(**terms))
 
 
 def test_the_stop_comes_first_and_alone() -> None:
@@ -93,9 +98,43 @@ def test_a_short_is_protected_the_other_way_round() -> None:
     assert prices == {STOP: D(51_000), TAKE: D(49_500)}
 
 
+def sized(number: int, quantity: str = "0.010", **changes: Any) -> Order:
+    """A stop of so much, at the wanted price."""
+    return an_order(STOP, number, request={"close_position": False, "quantity": Quantity(D(quantity))}, **changes)
+
+
+def test_where_only_one_may_close_all_the_new_stop_is_one_of_the_positions_size() -> None:
+    old = an_order(STOP, number=1, request={"stop_price": Price(D(48_000))})
+    assert plan(old, sized=(STOP,)).submits == ((STOP, D(49_000)),)
+    assert plan(old, sized(2, status=OrderStatus.PENDING_NEW), sized=(STOP,)).submits == ()
+    stands = plan(old, sized(2), sized=(STOP,))
+    assert (stands.cancels, stands.state) == ((old,), Protection.OK)
+    assert stands.submits == ((TAKE, D(50_500)),)
+
+
+def test_a_stop_of_a_size_holds_the_place_until_one_that_closes_all_stands() -> None:
+    holds = sized(2)
+    assert plan(holds, an_order(TAKE)).submits == ((STOP, D(49_000)),)
+    assert plan(holds, an_order(STOP, 3, status=OrderStatus.PENDING_NEW), an_order(TAKE)).cancels == ()
+    found = plan(holds, an_order(STOP, 3), an_order(TAKE))
+    assert (found.submits, found.cancels) == ((), (holds,))
+
+
+@pytest.mark.parametrize("quantity", ["0.009", "0.011"])
+def test_a_stop_of_another_size_than_the_position_has_does_not_serve(quantity: str) -> None:
+    found = plan(sized(2, quantity), an_order(TAKE), sized=(STOP,))
+    assert (found.submits, found.cancels) == (((STOP, D(49_000)),), ())
+
+
+@pytest.mark.parametrize(("side", "reduces"), [(PositionSide.BOTH, True), (PositionSide.LONG, False)])
+def test_a_stop_of_a_size_can_only_reduce(side: PositionSide, reduces: bool) -> None:
+    position = a_position("0.0105", side=side)
+    request = protective_request("lh-abcdef-s1", STOP, Price(D(49_000)), position, some_terms(sized=(STOP,)))
+    assert (request.quantity, request.close_position, request.reduce_only) == (D("0.010"), False, reduces)
+
+
 def test_protection_closes_whatever_is_there() -> None:
-    settings = some_settings().symbols["BTCUSDT"]
-    request = protective_request("lh-abcdef-s1", STOP, Price(D(49_000)), a_position(), settings)
+    request = protective_request("lh-abcdef-s1", STOP, Price(D(49_000)), a_position(), some_terms())
     assert (request.type, request.side, request.close_position) == (OrderType.STOP_MARKET, Side.SELL, True)
     assert request.quantity is None
     assert not request.reduce_only

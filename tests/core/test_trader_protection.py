@@ -69,13 +69,47 @@ def test_a_new_average_moves_the_stop_new_before_old(path: Path) -> None:
 def test_a_refused_successor_leaves_the_old_stop_and_the_position(path: Path) -> None:
     rig = two_entries(path)
     for _ in range(3):
-        rig.refuse(rig.last(STOP), -4130)
+        rig.refuse(rig.last(STOP), -4045)
     assert rig.submitted(CLOSE) == []
     assert rig.cancelled() == []
     rig.wait(29_000)
     assert len(rig.submitted(STOP)) == 4
     rig.wait(2_000)
     assert len(rig.submitted(STOP)) == 5
+
+
+def test_where_only_one_stop_may_close_all_one_of_the_positions_size_bridges_the_change(path: Path) -> None:
+    rig = two_entries(path)
+    old, refused = rig.submitted(STOP)
+    rig.refuse(refused, -4130)
+    bridge = rig.last(STOP)
+    assert (bridge.quantity, bridge.close_position, bridge.stop_price) == (D("0.020"), False, D("48510.0"))
+    assert rig.cancelled() == []
+    rig.accept(bridge)
+    assert rig.cancelled() == [old.client_order_id]
+    rig.accept(rig.last(TAKE))
+    rig.ended(old)
+    rig.wait(9_000)
+    assert rig.last(STOP) == bridge
+    rig.wait(2_000)
+    whole = rig.last(STOP)
+    assert (whole.close_position, whole.stop_price) == (True, D("48510.0"))
+    rig.accept(whole)
+    assert rig.cancelled()[-1] == bridge.client_order_id
+    assert rig.submitted(CLOSE) == []
+
+
+def test_a_stop_the_exchange_proves_to_stand_by_refusing_a_second_needs_no_close(rig: Rig) -> None:
+    rig.fill(rig.enter())
+    first = rig.last(STOP)
+    rig.lose(first)
+    rig.wait(3100)
+    rig.refuse(rig.last(STOP), -4130)
+    rig.accept(rig.last(STOP))
+    rig.accept(first)
+    assert rig.cancelled() == [rig.last(STOP).client_order_id]
+    assert len(rig.submitted(STOP)) == 3
+    assert rig.submitted(CLOSE) == []
 
 
 def test_a_stop_refused_three_times_closes_the_position(rig: Rig) -> None:
