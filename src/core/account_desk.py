@@ -14,9 +14,9 @@ from src.core.order_desk import OrderDesk
 from src.core.reconcile import GRACE_MS, reconcile
 from src.core.standing import Obstacle
 from src.domain import crash_points
+from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.crash_points import Point
 from src.domain.messages import (
-    AccountCommand,
     AccountSet,
     AccountUpdate,
     CommandFailed,
@@ -24,10 +24,6 @@ from src.domain.messages import (
     FundingFetched,
     LeverageChanged,
     MarginCall,
-    SetLeverage,
-    SetMarginType,
-    SetMultiAssetsMode,
-    SetPositionMode,
     SnapshotTaken,
     TakeSnapshot,
 )

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
+from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.enums import MarginType
-from src.domain.messages import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.positions import PositionReport, Snapshot
 from src.utils.config import Settings
 

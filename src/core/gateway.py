@@ -9,6 +9,7 @@ from queue import Empty, PriorityQueue
 from typing import assert_never
 
 from src.domain import crash_points
+from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import Clock
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
@@ -25,10 +26,6 @@ from src.domain.messages import (
     OrderRefused,
     OrderUnresolved,
     QueryOrder,
-    SetLeverage,
-    SetMarginType,
-    SetMultiAssetsMode,
-    SetPositionMode,
     SubmitOrder,
     TakeSnapshot,
 )

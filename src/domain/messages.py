@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from src.domain.account_commands import AccountCommand
 from src.domain.enums import MarginType, PositionSide
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
@@ -60,29 +61,6 @@ class FetchQuote:
     symbol: str
 
 
-@dataclass(frozen=True, slots=True)
-class SetPositionMode:
-    hedge_mode: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SetMultiAssetsMode:
-    multi_assets_mode: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SetMarginType:
-    symbol: str
-    margin_type: MarginType
-
-
-@dataclass(frozen=True, slots=True)
-class SetLeverage:
-    symbol: str
-    leverage: int
-
-
-AccountCommand = SetPositionMode | SetMultiAssetsMode | SetMarginType | SetLeverage
 OrderCommand = SubmitOrder | CancelOrder | QueryOrder
 Command = OrderCommand | FetchFills | FetchFunding | TakeSnapshot | FetchQuote | AccountCommand
 

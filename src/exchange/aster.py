@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from src.domain import crash_points
+from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
 from src.domain.instrument import Instrument
 from src.domain.messages import (
-    AccountCommand,
     AccountSet,
     CancelOrder,
     Command,
@@ -22,10 +22,6 @@ from src.domain.messages import (
     OrderNotFound,
     Outcome,
     QueryOrder,
-    SetLeverage,
-    SetMarginType,
-    SetMultiAssetsMode,
-    SetPositionMode,
     SnapshotTaken,
     SubmitOrder,
     TakeSnapshot,

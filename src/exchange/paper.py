@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from decimal import Decimal
 from typing import assert_never
 
+from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import Clock
 from src.domain.errors import Rejected
 from src.domain.market import MarkPrice, Quote
 from src.domain.messages import (
-    AccountCommand,
     AccountSet,
     CancelOrder,
     Command,
@@ -21,10 +21,6 @@ from src.domain.messages import (
     OrderNotFound,
     Outcome,
     QueryOrder,
-    SetLeverage,
-    SetMarginType,
-    SetMultiAssetsMode,
-    SetPositionMode,
     SnapshotTaken,
     Stream,
     StreamUp,

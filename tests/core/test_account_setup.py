@@ -1,6 +1,6 @@
 from src.core.account_setup import in_words, plan_account_setup, untradable_symbols
+from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.enums import MarginType, PositionSide
-from src.domain.messages import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from tests.builders import a_report, a_snapshot, an_update, some_settings
 
 

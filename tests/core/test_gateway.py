@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from src.core.gateway import Gateway, failure_of
+from src.domain.account_commands import SetLeverage, SetMarginType, SetPositionMode
 from src.domain.clock import ManualClock
 from src.domain.enums import MarginType, OrderRole
 from src.domain.errors import ExchangeError, OutcomeUnknown, ProtocolError, RateLimited, Rejected, Unreachable
@@ -19,9 +20,6 @@ from src.domain.messages import (
     OrderUnresolved,
     Outcome,
     QueryOrder,
-    SetLeverage,
-    SetMarginType,
-    SetPositionMode,
     SubmitOrder,
     TakeSnapshot,
 )

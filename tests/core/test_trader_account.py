@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from src.core.settings_changed import SettingsChanged
+from src.domain.account_commands import SetLeverage, SetMarginType, SetPositionMode
 from src.domain.decisions import Gate
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, PositionSide
 from src.domain.messages import (
@@ -17,9 +18,6 @@ from src.domain.messages import (
     FetchFills,
     FetchFunding,
     FetchQuote,
-    SetLeverage,
-    SetMarginType,
-    SetPositionMode,
     SnapshotTaken,
     TakeSnapshot,
 )

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import ManualClock
 from src.domain.enums import MarginType
 from src.domain.errors import (
@@ -13,16 +14,7 @@ from src.domain.errors import (
     Rejected,
     Unreachable,
 )
-from src.domain.messages import (
-    AccountSet,
-    Command,
-    OrderNotFound,
-    SetLeverage,
-    SetMarginType,
-    SetMultiAssetsMode,
-    SetPositionMode,
-    SubmitOrder,
-)
+from src.domain.messages import AccountSet, Command, OrderNotFound, SubmitOrder
 from src.exchange import wire
 from src.exchange.aster import AsterExchange, AsterListenKeys, AsterMarket
 from src.exchange.client import AsterClient

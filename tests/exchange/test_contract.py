@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import pytest
 
+from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import SystemClock
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from src.domain.errors import Rejected
@@ -24,10 +25,6 @@ from src.domain.messages import (
     FundingFetched,
     OrderNotFound,
     QueryOrder,
-    SetLeverage,
-    SetMarginType,
-    SetMultiAssetsMode,
-    SetPositionMode,
     SnapshotTaken,
     Stream,
     StreamUp,
