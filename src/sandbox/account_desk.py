@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
+from enum import StrEnum
 
 from src.domain.enums import MarginType, PositionSide
 from src.domain.errors import InvariantError, Rejected
@@ -22,6 +23,14 @@ _FORGOTTEN_MS = 7 * 24 * 60 * 60 * 1000
 _TRADE_INCOMES = ("REALIZED_PNL", "COMMISSION")
 
 Tell = Callable[[Iterable[EngineEvent]], None]
+
+
+class SelfTradePrevention(StrEnum):
+    """Which of two orders of one account yields when they meet (Change STP Mode)."""
+
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +60,7 @@ class AccountDesk:
         self.records = Records()
         self.margin_changes: list[MarginChange] = []
         self.costs = Costs()
+        self.self_trade_prevention = SelfTradePrevention.EXPIRE_TAKER
         self._market = market
         self._faults = faults
         self._now_ms = now_ms

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from src.exchange.wire import Body, render_mark_price_event
 from src.sandbox.market import Market
-from src.sandbox.market_wire import render_candle_event, render_depth_event
-from src.sandbox.stream_names import Depth, Kline, Mark, Periodic, parse_periodic
+from src.sandbox.market_wire import render_candle_event, render_day_event, render_depth_event
+from src.sandbox.stream_names import Day, Depth, Kline, Mark, Periodic, parse_periodic
 from src.sandbox.streams import StreamServer
 
 BEAT_MS = 100
@@ -19,6 +19,7 @@ class Broadcast:
         self._streams = streams
         self._shown_at: dict[str, int] = {}
         self._last_trades: dict[str, int] = {}
+        self._days: dict[str, dict[str, Body]] = {}
 
     def beat(self, now_ms: int) -> None:
         """Publish what is due; asked for every ``BEAT_MS``."""
@@ -37,6 +38,10 @@ class Broadcast:
                 yield render_mark_price_event(self._market[symbol].mark)
             case Depth(symbol=symbol, levels=levels) if symbol in self._market:
                 yield render_depth_event(self._market[symbol], levels, now_ms)
+            case Day(symbol=None):
+                yield from self._changed_days(stream, now_ms)
+            case Day(symbol=str(symbol)) if symbol in self._market:
+                yield render_day_event(self._market[symbol], now_ms, is_mini=stream.is_mini)
             case Kline(symbol=symbol) if symbol in self._market:
                 yield from self._candle(stream, now_ms)
 
@@ -46,3 +51,19 @@ class Broadcast:
         if candle is not None and candle.last_trade_id != self._last_trades.get(stream.name):
             self._last_trades[stream.name] = candle.last_trade_id
             yield render_candle_event(stream.symbol, stream.interval, candle, now_ms)
+
+    def _changed_days(self, stream: Day, now_ms: int) -> Iterator[list[Body]]:
+        """Only what has changed since this stream was shown last, the passing of time apart."""
+        shown = self._days.setdefault(stream.name, {})
+        days = {
+            symbol: render_day_event(each, now_ms, is_mini=stream.is_mini)
+            for symbol, each in self._market.symbols.items()
+        }
+        changed = [symbol for symbol, day in days.items() if _timeless(day) != _timeless(shown.get(symbol, {}))]
+        shown.update(days)
+        if changed:
+            yield [days[symbol] for symbol in changed]
+
+
+def _timeless(day: Body) -> Body:
+    return {name: value for name, value in day.items() if name not in ("E", "O", "C")}

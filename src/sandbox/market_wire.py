@@ -126,3 +126,34 @@ def render_day(market: SymbolMarket, at: int) -> Body:
         "lastId": day.last_trade_id,
         "count": day.trades,
     }
+
+
+_DAY_NAMES = {
+    "s": "symbol",
+    "c": "lastPrice",
+    "o": "openPrice",
+    "h": "highPrice",
+    "l": "lowPrice",
+    "v": "volume",
+    "q": "quoteVolume",
+}
+_MORE_DAY_NAMES = {
+    "p": "priceChange",
+    "P": "priceChangePercent",
+    "w": "weightedAvgPrice",
+    "Q": "lastQty",
+    "O": "openTime",
+    "C": "closeTime",
+    "F": "firstId",
+    "L": "lastId",
+    "n": "count",
+}
+"""What streams call the fields of ``ticker/24hr``."""
+
+
+def render_day_event(market: SymbolMarket, at: int, *, is_mini: bool) -> Body:
+    """``<symbol>@ticker`` and ``<symbol>@miniTicker`` (Individual Symbol Ticker Streams)."""
+    day = render_day(market, at)
+    names = _DAY_NAMES if is_mini else {**_DAY_NAMES, **_MORE_DAY_NAMES}
+    kind = "24hrMiniTicker" if is_mini else "24hrTicker"
+    return {"e": kind, "E": at, **{short: day[long] for short, long in names.items()}}

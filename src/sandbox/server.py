@@ -23,7 +23,7 @@ from src.domain.errors import ConfigError
 from src.sandbox.exchange import SandboxExchange
 from src.sandbox.faults import Faults
 from src.sandbox.key_file import write_key_file
-from src.sandbox.keys import Wallet, issue_keys
+from src.sandbox.keys import Keys, Wallet, issue_keys
 from src.sandbox.options import Options, make_script, parse_options
 from src.sandbox.pulse import Pulse
 from src.sandbox.rest.app import create_app, dropping
@@ -61,6 +61,7 @@ class SandboxServer:
         ws_port: int = 0,
         allow_faults: bool = True,
         stream_limits: StreamLimits | None = None,
+        keys: Keys | None = None,
         scheme: Scheme = Scheme.V1,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
@@ -68,10 +69,9 @@ class SandboxServer:
         self._script = script or Script()
         self._ports = (rest_port, ws_port)
         clock = clock or SystemClock()
-        keys = issue_keys()
         faults = Faults()
         self._streams = StreamServer(faults, stream_limits)
-        self.exchange = SandboxExchange(self._script.listings, clock, keys, faults, self._streams)
+        self.exchange = SandboxExchange(self._script.listings, clock, keys or issue_keys(), faults, self._streams)
         self._app = dropping(create_app(self.exchange, allow_faults=allow_faults))
         self._pulse = Pulse(self.exchange, self._fail)
         self._on_failure = on_failure

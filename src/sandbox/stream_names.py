@@ -7,9 +7,10 @@ from src.sandbox.candles import INTERVALS_MS
 
 _DEPTH = re.compile(r"^depth(5|10|20)(?:@(100|250|500)ms)?$")
 _MARK = re.compile(r"^markPrice(?:@(1s))?$")
+_DAY = re.compile(r"^(ticker|miniTicker)$")
 _KLINE = re.compile(r"^kline_(\w+)$")
 _FAST_MARK_MS, _SLOW_MARK_MS = 1000, 3000
-_DEPTH_MS, _KLINE_MS = 250, 250
+_DEPTH_MS, _KLINE_MS, _DAY_MS, _ALL_DAYS_MS = 250, 250, 500, 1000
 
 ALL_LIQUIDATIONS = "!forceOrder@arr"
 
@@ -43,19 +44,33 @@ class Kline:
     every_ms: int = _KLINE_MS
 
 
-Periodic = Depth | Mark | Kline
+@dataclass(frozen=True, slots=True)
+class Day:
+    """The last 24 hours; of all symbols that have changed where ``symbol`` is None."""
+
+    name: str
+    symbol: str | None
+    is_mini: bool
+    every_ms: int
+
+
+Periodic = Depth | Mark | Kline | Day
 
 
 def parse_periodic(name: str) -> Periodic | None:
     """What a periodic stream shows and how often; None for streams driven by events, and for unknown names."""
     if name.startswith("!markPrice@arr"):
         return Mark(name, None, _FAST_MARK_MS if name.endswith("@1s") else _SLOW_MARK_MS)
+    if name in ("!ticker@arr", "!miniTicker@arr"):
+        return Day(name, None, name == "!miniTicker@arr", _ALL_DAYS_MS)
     lower, _, kind = name.partition("@")
     symbol = lower.upper()
     if match := _DEPTH.match(kind):
         return Depth(name, symbol, int(match[1]), int(match[2] or _DEPTH_MS))
     if match := _MARK.match(kind):
         return Mark(name, symbol, _FAST_MARK_MS if match[1] else _SLOW_MARK_MS)
+    if match := _DAY.match(kind):
+        return Day(name, symbol, match[1] == "miniTicker", _DAY_MS)
     match = _KLINE.match(kind)
     return Kline(name, symbol, match[1]) if match and match[1] in INTERVALS_MS else None
 

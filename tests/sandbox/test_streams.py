@@ -55,6 +55,8 @@ def test_a_combined_stream_wraps_its_events(server: SandboxServer) -> None:
         ("btcusdt@depth20@100ms", "depthUpdate"),
         ("btcusdt@markPrice", "markPriceUpdate"),
         ("btcusdt@markPrice@1s", "markPriceUpdate"),
+        ("btcusdt@ticker", "24hrTicker"),
+        ("btcusdt@miniTicker", "24hrMiniTicker"),
     ],
 )
 def test_periodic_streams_come_by_themselves(server: SandboxServer, name: str, kind: str) -> None:
@@ -69,6 +71,17 @@ def test_the_depth_stream_has_as_many_levels_as_its_name_says(server: SandboxSer
         event = listener.next()
 
     assert (len(event["b"]), len(event["a"])) == (10, 10)
+
+
+@pytest.mark.parametrize(("name", "fields"), [("!ticker@arr", 18), ("!miniTicker@arr", 9)])
+def test_all_tickers_come_once_and_then_those_that_have_changed(server: SandboxServer, name: str, fields: int) -> None:
+    with Listener(server, f"/ws/{name}") as listener:
+        everything = listener.next()
+        server.exchange.trade("ETHUSDT", Side.BUY, Decimal(2), Decimal(3_000))
+        [changed] = listener.next()
+
+    assert (len(everything), len(changed)) == (12, fields)
+    assert (changed["s"], changed["c"], changed["v"]) == ("ETHUSDT", "3000", "2")
 
 
 def test_all_mark_prices_come_in_one_array(server: SandboxServer) -> None:

@@ -20,12 +20,14 @@ from src.sandbox.rest.order_routes import ORDER_ROUTES
 from src.sandbox.rest.parameters import Parameters
 from src.sandbox.rest.routes import Route, is_v3
 from src.sandbox.rest.security import Request, authenticate
+from src.sandbox.rest.spot_routes import SPOT_ROUTES
+from src.sandbox.rest.wallet_routes import WALLET_ROUTES
 from src.sandbox.rest.wallet_security import authenticate_wallet
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIApplication
 
-ROUTES = (*MARKET_ROUTES, *ORDER_ROUTES, *ACCOUNT_ROUTES)
+ROUTES = (*MARKET_ROUTES, *ORDER_ROUTES, *ACCOUNT_ROUTES, *WALLET_ROUTES, *SPOT_ROUTES)
 _DROPPED = "sandbox.dropped_reply"
 _KEY_HEADER = "X-MBX-APIKEY"
 _TOO_MANY_REQUESTS = -1003
@@ -42,7 +44,7 @@ def create_app(exchange: SandboxExchange, *, allow_faults: bool) -> Flask:
     """The app for one exchange; the routes that inject faults exist only where they are allowed."""
     app = Flask(__name__, static_folder=None)
     for route in ROUTES:
-        for path in (*route.paths, *route.v3_paths):
+        for path in route.all_paths:
             view = _view(exchange, route, path)
             app.add_url_rule(path, f"{route.method} {path}", view, methods=[route.method])
     app.register_blueprint(control_routes(exchange, allow_faults=allow_faults))

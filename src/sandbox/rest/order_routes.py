@@ -106,11 +106,16 @@ def _cancel_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Bod
         raise Rejected(MANDATORY, reason)
     if len(numbers) > _MOST_CANCELLED or len(names) > _MOST_CANCELLED:
         raise Rejected(-4032, "Exceed maximum cancel order size.")
-    if not all(type(each) is int for each in numbers) or not all(isinstance(each, str) for each in names):
+    if not all(map(_is_number, numbers)) or not all(isinstance(each, str) for each in names):
         raise Rejected(INVALID, "Data sent for parameter 'orderIdList' is not valid.")
-    asked = [(symbol, cast(int, number), None) for number in numbers]
+    asked = [(symbol, int(cast(str, number)), None) for number in numbers]
     named = [(symbol, None, cast(str, name)) for name in names]
     return [_refusal_or(_cancel_one, exchange, each) for each in asked or named]
+
+
+def _is_number(value: object) -> bool:
+    """A number, or its digits as a text, which is how some clients hold it."""
+    return type(value) is int or (isinstance(value, str) and value.isascii() and value.isdecimal())
 
 
 def _cancel_one(exchange: SandboxExchange, asked: tuple[str, int | None, str | None]) -> Body:

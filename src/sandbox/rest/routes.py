@@ -1,6 +1,7 @@
 """A table of paths: which of them exist, what each costs, who may ask, and which parameters it knows.
 
-Every row names the paths of V1; its twin on V3 has another way to sign and the same action.
+A row names the paths of V1; its twin on V3 has another way to sign and the same action. What V3 alone has is named
+by its path there.
 """
 
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from src.sandbox.rest.wallet_security import WALLET_PARAMETERS
 Action = Callable[[SandboxExchange, Parameters], object]
 """Answers a request; raises Rejected."""
 Weight = int | Callable[[Parameters], int]
-_V3 = "/fapi/v3/"
+_V3 = "v3"
 _SIGNED_ON_V3 = (Security.USER_STREAM, Security.SIGNED)
 _ALSO_ON_V3 = {"account": ("accountWithJoinMargin",)}
 """Names that V3 has given: the document's beside the one that clients still ask."""
@@ -34,8 +35,11 @@ class Route:
     @property
     def v3_paths(self) -> tuple[str, ...]:
         """Of its twin; what V1 has in several versions is one there."""
-        names = dict.fromkeys(path.split("/", 3)[3] for path in self.paths)
-        return tuple(f"{_V3}{each}" for name in names for each in (name, *_ALSO_ON_V3.get(name, ())))
+        return tuple(dict.fromkeys(twin for path in self.paths for twin in _twins(path)))
+
+    @property
+    def all_paths(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((*self.paths, *self.v3_paths)))
 
     def known_parameters(self, path: str) -> tuple[str, ...]:
         if is_v3(path):
@@ -47,7 +51,12 @@ class Route:
 
 
 def is_v3(path: str) -> bool:
-    return path.startswith(_V3)
+    return path.split("/")[2] == _V3
+
+
+def _twins(path: str) -> list[str]:
+    _, host, _, name = path.split("/", 3)
+    return [f"/{host}/{_V3}/{each}" for each in (name, *_ALSO_ON_V3.get(name, ()))]
 
 
 def by_symbol(with_symbol: int, without: int) -> Weight:

@@ -106,3 +106,9 @@ def test_the_day_is_summed_up(client: Client, server: SandboxServer) -> None:
 
     assert (day["priceChange"], day["priceChangePercent"], day["count"]) == ("1000", "1.000", 2)
     assert Decimal(day["weightedAvgPrice"]) == 100_500
+
+
+def test_the_spot_host_lists_nothing(client: Client) -> None:
+    for version in ("v1", "v3"):
+        answer = done(client.public(f"/api/{version}/exchangeInfo"))
+        assert (answer["symbols"], [each["asset"] for each in answer["assets"]]) == ([], ["USDT"])

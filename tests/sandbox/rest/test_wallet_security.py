@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from src.sandbox.rest.app import ROUTES
+from src.sandbox.rest.routes import is_v3
 from src.sandbox.server import SandboxServer
 from src.utils.typed_data import load_library
 from tests.sandbox.client import code, done
@@ -18,6 +19,12 @@ BALANCE = "/fapi/v3/balance"
 LEVERAGE = "/fapi/v3/leverage"
 OTHER_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
 OTHER_ADDRESS = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
+ONLY_V3 = {
+    ("POST", "fapi", "noop"),
+    ("GET", "fapi", "stpMode"),
+    ("POST", "fapi", "stpMode"),
+    ("GET", "fapi", "builder"),
+}
 _DOMAIN = {
     "name": "AsterSignTransaction",
     "version": "1",
@@ -174,8 +181,42 @@ def test_a_key_opens_nothing_on_v3(wallet: WalletClient) -> None:
 
 
 def test_every_path_has_its_twin() -> None:
-    names = {(route.method, path.split("/", 3)[3]) for route in ROUTES for path in route.paths}
-    twins = [(route.method, path.removeprefix("/fapi/v3/")) for route in ROUTES for path in route.v3_paths]
+    v1 = {_named(route.method, path) for route in ROUTES for path in route.paths if not is_v3(path)}
+    v3 = [_named(route.method, path) for route in ROUTES for path in route.v3_paths]
 
-    assert len(twins) == len(set(twins))
-    assert set(twins) == names | {("GET", "accountWithJoinMargin")}
+    assert len(v3) == len(set(v3))
+    assert set(v3) - v1 == {("GET", "fapi", "accountWithJoinMargin"), *ONLY_V3}
+    assert v1 - set(v3) == set()
+
+
+def _named(method: str, path: str) -> tuple[str, str, str]:
+    _, host, _, name = path.split("/", 3)
+    return method, host, name
+
+
+def test_what_v3_alone_has_is_unknown_to_v1(wallet: WalletClient) -> None:
+    """Never an order modified by a client that signs as V1 does, which knows no such thing."""
+    for method, host, name in ONLY_V3:
+        response = wallet.send(method, f"/{host}/v1/{name}")
+        assert (response.status_code in (404, 405), code(response)) == (True, -1020)
+
+
+def test_a_noop_takes_the_nonce_of_a_request_that_is_still_under_way(wallet: WalletClient) -> None:
+    nonce = wallet.nonce()
+
+    assert done(wallet.send("POST", "/fapi/v3/noop", body=wallet.signed(nonce=nonce)))["code"] == 200
+    late = wallet.signed(nonce=nonce, symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
+    assert code(wallet.send("POST", "/fapi/v3/order", body=late)) == -4225
+
+
+def test_the_mode_of_self_trade_prevention_is_remembered(wallet: WalletClient) -> None:
+    path = "/fapi/v3/stpMode"
+
+    assert done(wallet.send("GET", path, query=wallet.signed())) == {"stpMode": "EXPIRE_TAKER"}
+    assert done(wallet.send("POST", path, body=wallet.signed(stpMode="EXPIRE_BOTH")))["msg"] == "success"
+    assert done(wallet.send("GET", path, query=wallet.signed())) == {"stpMode": "EXPIRE_BOTH"}
+    assert code(wallet.send("POST", path, body=wallet.signed(stpMode="EXPIRE_NOBODY"))) == -1130
+
+
+def test_no_builder_is_approved(wallet: WalletClient) -> None:
+    assert done(wallet.send("GET", "/fapi/v3/builder", query=wallet.signed())) == []
