@@ -25,10 +25,14 @@ class Client:
     session: requests.Session = field(default_factory=requests.Session)
 
     def public(self, path: str, **parameters: object) -> requests.Response:
-        return self.session.get(f"{self.server.base_url}{path}", params=_texts(parameters), timeout=5)
+        return self.session.get(f"{self.server.base_url}{path}", params=texts(parameters), timeout=5)
+
+    def market_data(self, path: str, **parameters: object) -> requests.Response:
+        """With the key alone (MARKET_DATA)."""
+        return self.raw("GET", path, urlencode(texts(parameters)))
 
     def signed(self, method: str, path: str, **parameters: object) -> requests.Response:
-        query = urlencode({**_texts(parameters), "timestamp": self.timestamp()})
+        query = urlencode({**texts(parameters), "timestamp": self.timestamp()})
         return self.raw(method, path, f"{query}&signature={self.signature(query)}")
 
     def raw(self, method: str, path: str, query: str, body: str = "", key: str | None = None) -> requests.Response:
@@ -79,7 +83,7 @@ def code(response: requests.Response) -> int:
     return int(response.json()["code"])
 
 
-def _texts(parameters: dict[str, object]) -> dict[str, str]:
+def texts(parameters: dict[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in parameters.items() if value is not None}
 
 

@@ -8,7 +8,7 @@ import pytest
 from src.domain.clock import ManualClock
 from src.domain.enums import Side
 from src.sandbox.server import SandboxServer
-from tests.sandbox.client import Client, code, done
+from tests.sandbox.client import Client
 
 ORDER = "/fapi/v1/order"
 LIMIT = {"type": "LIMIT", "timeInForce": "GTC", "price": "91000", "quantity": "0.01"}
@@ -227,10 +227,3 @@ def test_a_sell_through_the_bid_fills_a_buyer_who_waits(server: SandboxServer, c
     server.exchange.trade("BTCUSDT", Side.SELL, Decimal(1), bid - 1)
 
     assert client.get(ORDER, symbol="BTCUSDT", orderId=placed["orderId"])["status"] == "FILLED"
-
-
-def test_orders_in_the_body_are_read_like_those_in_the_query(client: Client) -> None:
-    body = f"symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01&timestamp={client.timestamp()}"
-
-    assert done(client.raw("POST", ORDER, "", f"{body}&signature={client.signature(body)}"))["status"] == "NEW"
-    assert code(client.raw("POST", ORDER, "", body)) == -1102

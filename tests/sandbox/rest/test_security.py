@@ -1,4 +1,4 @@
-"""Keys, timestamps and signatures over a real socket."""
+"""Keys, timestamps and signatures on V1, over a real socket."""
 
 import hashlib
 import hmac
@@ -12,6 +12,12 @@ from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client, code, done
 
 BALANCE = "/fapi/v2/balance"
+
+
+@pytest.fixture
+def client(server: SandboxServer) -> Client:
+    """Of V1 alone."""
+    return Client(server)
 
 
 def test_the_documented_vector_is_accepted_in_query_body_and_mixed() -> None:
@@ -106,3 +112,12 @@ def test_an_unknown_path_is_answered_in_the_shape_of_an_error(client: Client) ->
     response = client.public("/fapi/v1/nowhere")
 
     assert (response.status_code, code(response)) == (404, -1020)
+
+
+def test_orders_in_the_body_are_read_like_those_in_the_query(client: Client) -> None:
+    body = f"symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01&timestamp={client.timestamp()}"
+
+    assert (
+        done(client.raw("POST", "/fapi/v1/order", "", f"{body}&signature={client.signature(body)}"))["status"] == "NEW"
+    )
+    assert code(client.raw("POST", "/fapi/v1/order", "", body)) == -1102

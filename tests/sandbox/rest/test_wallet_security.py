@@ -1,10 +1,6 @@
-"""API wallets on V3: registration, nonces, signatures and where they travel, over a real socket.
-
-What is sent is signed by eth-account's own encoding of the documented message, not by the code under test.
-"""
+"""API wallets on V3: registration, nonces, signatures and where they travel, over a real socket."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 import pytest
 import requests
@@ -12,8 +8,8 @@ import requests
 from src.sandbox.rest.app import ROUTES
 from src.sandbox.rest.routes import is_v3
 from src.sandbox.server import SandboxServer
-from src.utils.typed_data import load_library
 from tests.sandbox.client import code, done
+from tests.sandbox.wallet_client import WalletClient
 
 BALANCE = "/fapi/v3/balance"
 LEVERAGE = "/fapi/v3/leverage"
@@ -25,91 +21,59 @@ ONLY_V3 = {
     ("POST", "fapi", "stpMode"),
     ("GET", "fapi", "builder"),
 }
-_DOMAIN = {
-    "name": "AsterSignTransaction",
-    "version": "1",
-    "chainId": 1666,
-    "verifyingContract": "0x0000000000000000000000000000000000000000",
-}
 
 
-class WalletClient:
-    """REST with V3 signatures."""
-
-    def __init__(self, server: SandboxServer) -> None:
-        self.server = server
-        self._last_nonce = 0
-
-    def nonce(self) -> int:
-        self._last_nonce = max(self._last_nonce + 1, self.server.exchange.now_ms() * 1000)
-        return self._last_nonce
-
-    def signed(self, key: str | None = None, **parameters: object) -> str:
-        wallet = self.server.wallet
-        payload = {"user": wallet.user, "signer": wallet.signer, "nonce": self.nonce()}
-        text = urlencode({name: value for name, value in {**payload, **parameters}.items() if value is not None})
-        library = load_library()
-        message = library.messages.encode_typed_data(
-            _DOMAIN, {"Message": [{"name": "msg", "type": "string"}]}, {"msg": text}
-        )
-        signature = library.Account.sign_message(message, key or wallet.private_key).signature
-        return f"{text}&signature=0x{bytes(signature).hex()}"
-
-    def send(self, method: str, path: str, *, query: str = "", body: str = "") -> requests.Response:
-        headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
-        url = f"{self.server.base_url}{path}?{query}"
-        return requests.request(method, url, data=body or None, headers=headers, timeout=5)
-
+class Wallet(WalletClient):
     def read(self, **parameters: Any) -> requests.Response:
-        return self.send("GET", BALANCE, query=self.signed(**parameters))
+        return self.send("GET", BALANCE, query=self.text(**parameters))
 
 
 @pytest.fixture
-def wallet(server: SandboxServer) -> WalletClient:
-    return WalletClient(server)
+def wallet(server: SandboxServer) -> Wallet:
+    return Wallet(server)
 
 
-def test_a_signed_request_is_answered(wallet: WalletClient) -> None:
+def test_a_signed_request_is_answered(wallet: Wallet) -> None:
     assert done(wallet.read())[0]["asset"] == "USDT"
 
 
-def test_signatures_come_with_and_without_their_prefix(wallet: WalletClient) -> None:
-    assert done(wallet.send("GET", BALANCE, query=wallet.signed().replace("signature=0x", "signature=")))
+def test_signatures_come_with_and_without_their_prefix(wallet: Wallet) -> None:
+    assert done(wallet.send("GET", BALANCE, query=wallet.text().replace("signature=0x", "signature=")))
 
 
-def test_addresses_are_known_in_any_case_and_the_user_may_be_left_out(wallet: WalletClient) -> None:
+def test_addresses_are_known_in_any_case_and_the_user_may_be_left_out(wallet: Wallet) -> None:
     """The document's own example sends no user."""
     assert done(wallet.read(signer=wallet.server.wallet.signer.lower(), user=None))
 
 
 @pytest.mark.parametrize("place", ["query", "body"])
-def test_a_change_travels_in_query_or_body(wallet: WalletClient, place: str) -> None:
-    signed = wallet.signed(symbol="ETHUSDT", leverage=7)
+def test_a_change_travels_in_query_or_body(wallet: Wallet, place: str) -> None:
+    signed = wallet.text(symbol="ETHUSDT", leverage=7)
     answer = wallet.send("POST", LEVERAGE, **({"query": signed} if place == "query" else {"body": signed}))
     assert done(answer)["leverage"] == 7
 
 
-def test_parameters_in_two_places_are_not_what_was_signed(wallet: WalletClient) -> None:
-    body = wallet.signed(symbol="ETHUSDT")
+def test_parameters_in_two_places_are_not_what_was_signed(wallet: Wallet) -> None:
+    body = wallet.text(symbol="ETHUSDT")
     assert code(wallet.send("POST", LEVERAGE, query="leverage=7", body=body)) == -1022
 
 
-def test_a_read_travels_in_the_query_only(wallet: WalletClient) -> None:
-    assert code(wallet.send("GET", BALANCE, body=wallet.signed())) == -1022
+def test_a_read_travels_in_the_query_only(wallet: Wallet) -> None:
+    assert code(wallet.send("GET", BALANCE, body=wallet.text())) == -1022
 
 
 @pytest.mark.parametrize("name", ["user", "signer"])
-def test_a_wallet_that_is_not_registered_is_refused(wallet: WalletClient, name: str) -> None:
+def test_a_wallet_that_is_not_registered_is_refused(wallet: Wallet, name: str) -> None:
     response = wallet.read(**{name: OTHER_ADDRESS})
     assert (response.status_code, code(response)) == (401, -2015)
 
 
-def test_another_wallets_signature_is_refused(wallet: WalletClient) -> None:
+def test_another_wallets_signature_is_refused(wallet: Wallet) -> None:
     assert code(wallet.read(key=OTHER_KEY)) == -1022
 
 
-def test_what_was_changed_after_signing_is_refused(wallet: WalletClient) -> None:
-    assert code(wallet.send("GET", BALANCE, query=f"symbol=BTCUSDT&{wallet.signed()}")) == -1022
+def test_what_was_changed_after_signing_is_refused(wallet: Wallet) -> None:
+    assert code(wallet.send("GET", BALANCE, query=f"symbol=BTCUSDT&{wallet.text()}")) == -1022
 
 
 @pytest.mark.parametrize(
@@ -126,31 +90,31 @@ def test_what_was_changed_after_signing_is_refused(wallet: WalletClient) -> None
     ],
 )
 def test_what_is_missing_or_wrong_is_named_by_its_code(
-    wallet: WalletClient, cut: str, put: str, expected: int | None
+    wallet: Wallet, cut: str, put: str, expected: int | None
 ) -> None:
-    response = wallet.send("GET", BALANCE, query=wallet.signed().replace(cut, put))
+    response = wallet.send("GET", BALANCE, query=wallet.text().replace(cut, put))
     assert (None if response.ok else code(response)) == expected
 
 
 @pytest.mark.parametrize(("offset_s", "expected"), [(-11, -1021), (11, -1021), (-9, None), (9, None)])
-def test_a_nonce_must_lie_within_ten_seconds(wallet: WalletClient, offset_s: int, expected: int | None) -> None:
+def test_a_nonce_must_lie_within_ten_seconds(wallet: Wallet, offset_s: int, expected: int | None) -> None:
     response = wallet.read(nonce=wallet.nonce() + offset_s * 1_000_000)
     assert (None if response.ok else code(response)) == expected
 
 
-def test_a_nonce_is_spent_once(wallet: WalletClient) -> None:
+def test_a_nonce_is_spent_once(wallet: Wallet) -> None:
     nonce = wallet.nonce()
     assert done(wallet.read(nonce=nonce))
     assert code(wallet.read(nonce=nonce)) == -4225
 
 
-def test_a_refused_signature_spends_no_nonce(wallet: WalletClient) -> None:
+def test_a_refused_signature_spends_no_nonce(wallet: Wallet) -> None:
     nonce = wallet.nonce()
     assert code(wallet.read(nonce=nonce, key=OTHER_KEY)) == -1022
     assert done(wallet.read(nonce=nonce))
 
 
-def test_only_the_last_hundred_are_remembered(wallet: WalletClient) -> None:
+def test_only_the_last_hundred_are_remembered(wallet: Wallet) -> None:
     """One that is older than all of them is refused, one between them is not (V3 Nonce Mechanism)."""
     first = wallet.nonce()
     for number in range(2, 202, 2):
@@ -162,20 +126,20 @@ def test_only_the_last_hundred_are_remembered(wallet: WalletClient) -> None:
     assert code(wallet.read(nonce=first + 2)) == -4225
 
 
-def test_the_listen_key_needs_a_signature(wallet: WalletClient) -> None:
+def test_the_listen_key_needs_a_signature(wallet: Wallet) -> None:
     path = "/fapi/v3/listenKey"
     assert code(wallet.send("POST", path)) == -1102
-    assert len(done(wallet.send("POST", path, body=wallet.signed()))["listenKey"]) == 64
-    assert done(wallet.send("PUT", path, body=wallet.signed())) == {}
-    assert done(wallet.send("DELETE", path, body=wallet.signed())) == {}
+    assert len(done(wallet.send("POST", path, body=wallet.text()))["listenKey"]) == 64
+    assert done(wallet.send("PUT", path, body=wallet.text())) == {}
+    assert done(wallet.send("DELETE", path, body=wallet.text())) == {}
 
 
-def test_market_data_is_open_to_all(wallet: WalletClient) -> None:
+def test_market_data_is_open_to_all(wallet: Wallet) -> None:
     assert isinstance(done(wallet.send("GET", "/fapi/v3/historicalTrades", query="symbol=BTCUSDT")), list)
     assert code(wallet.send("GET", "/fapi/v3/ping", query="symbol=BTCUSDT")) == -1104
 
 
-def test_a_key_opens_nothing_on_v3(wallet: WalletClient) -> None:
+def test_a_key_opens_nothing_on_v3(wallet: Wallet) -> None:
     headers = {"X-MBX-APIKEY": wallet.server.api_key}
     assert code(requests.get(f"{wallet.server.base_url}{BALANCE}", headers=headers, timeout=5)) == -1102
 
@@ -194,29 +158,29 @@ def _named(method: str, path: str) -> tuple[str, str, str]:
     return method, host, name
 
 
-def test_what_v3_alone_has_is_unknown_to_v1(wallet: WalletClient) -> None:
+def test_what_v3_alone_has_is_unknown_to_v1(wallet: Wallet) -> None:
     """Never an order modified by a client that signs as V1 does, which knows no such thing."""
     for method, host, name in ONLY_V3:
         response = wallet.send(method, f"/{host}/v1/{name}")
         assert (response.status_code in (404, 405), code(response)) == (True, -1020)
 
 
-def test_a_noop_takes_the_nonce_of_a_request_that_is_still_under_way(wallet: WalletClient) -> None:
+def test_a_noop_takes_the_nonce_of_a_request_that_is_still_under_way(wallet: Wallet) -> None:
     nonce = wallet.nonce()
 
-    assert done(wallet.send("POST", "/fapi/v3/noop", body=wallet.signed(nonce=nonce)))["code"] == 200
-    late = wallet.signed(nonce=nonce, symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
+    assert done(wallet.send("POST", "/fapi/v3/noop", body=wallet.text(nonce=nonce)))["code"] == 200
+    late = wallet.text(nonce=nonce, symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
     assert code(wallet.send("POST", "/fapi/v3/order", body=late)) == -4225
 
 
-def test_the_mode_of_self_trade_prevention_is_remembered(wallet: WalletClient) -> None:
+def test_the_mode_of_self_trade_prevention_is_remembered(wallet: Wallet) -> None:
     path = "/fapi/v3/stpMode"
 
-    assert done(wallet.send("GET", path, query=wallet.signed())) == {"stpMode": "EXPIRE_TAKER"}
-    assert done(wallet.send("POST", path, body=wallet.signed(stpMode="EXPIRE_BOTH")))["msg"] == "success"
-    assert done(wallet.send("GET", path, query=wallet.signed())) == {"stpMode": "EXPIRE_BOTH"}
-    assert code(wallet.send("POST", path, body=wallet.signed(stpMode="EXPIRE_NOBODY"))) == -1130
+    assert done(wallet.send("GET", path, query=wallet.text())) == {"stpMode": "EXPIRE_TAKER"}
+    assert done(wallet.send("POST", path, body=wallet.text(stpMode="EXPIRE_BOTH")))["msg"] == "success"
+    assert done(wallet.send("GET", path, query=wallet.text())) == {"stpMode": "EXPIRE_BOTH"}
+    assert code(wallet.send("POST", path, body=wallet.text(stpMode="EXPIRE_NOBODY"))) == -1130
 
 
-def test_no_builder_is_approved(wallet: WalletClient) -> None:
-    assert done(wallet.send("GET", "/fapi/v3/builder", query=wallet.signed())) == []
+def test_no_builder_is_approved(wallet: Wallet) -> None:
+    assert done(wallet.send("GET", "/fapi/v3/builder", query=wallet.text())) == []
