@@ -1,4 +1,5 @@
 from collections.abc import Iterator
+from typing import assert_never
 
 import pytest
 
@@ -6,12 +7,15 @@ from src.domain.clock import ManualClock
 from src.exchange.aster import AsterExchange
 from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
-from src.utils.auth import HmacSigner
+from src.utils.auth import Eip712Signer, HmacSigner, Scheme, Signer
 from tests.exchange.scripted import Answer, ScriptedServer
 
 NOW_MS = 1_700_000_000_000
 API_KEY = "the-public-key"
 API_SECRET = "the-secret-canary"
+USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
+PRIVATE_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
+"""The document's own example (V3, Example of POST order)."""
 
 
 @pytest.fixture
@@ -19,9 +23,26 @@ def clock() -> ManualClock:
     return ManualClock(NOW_MS)
 
 
+def a_signer(scheme: Scheme) -> Signer:
+    """A new one each time: what it signs first is always the same."""
+    match scheme:
+        case Scheme.V1:
+            return HmacSigner(API_KEY, API_SECRET)
+        case Scheme.V3:
+            return Eip712Signer(USER, PRIVATE_KEY)
+        case _:
+            assert_never(scheme)
+
+
 @pytest.fixture
-def server() -> Iterator[ScriptedServer]:
-    with ScriptedServer().running() as server:
+def scheme() -> Scheme:
+    """V1, but where a module asks for both."""
+    return Scheme.V1
+
+
+@pytest.fixture
+def server(scheme: Scheme) -> Iterator[ScriptedServer]:
+    with ScriptedServer(scheme).running() as server:
         server.script("GET", "/fapi/v1/time", Answer({"serverTime": NOW_MS + 250}))
         yield server
 
@@ -32,8 +53,8 @@ def limits(clock: ManualClock) -> RateLimits:
 
 
 @pytest.fixture
-def client(server: ScriptedServer, clock: ManualClock, limits: RateLimits) -> AsterClient:
-    return AsterClient(server.url, clock, limits, HmacSigner(API_KEY, API_SECRET))
+def client(scheme: Scheme, server: ScriptedServer, clock: ManualClock, limits: RateLimits) -> AsterClient:
+    return AsterClient(server.url, clock, limits, a_signer(scheme))
 
 
 @pytest.fixture

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qsl, urlsplit
 
+from src.utils.auth import Scheme
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
@@ -41,10 +43,17 @@ class Reset:
     """The connection is torn down after the request was read."""
 
 
-class ScriptedServer:
-    """Answers each (method, path) with its script, the last line of it for ever; 404 without one."""
+_NAMES_ON_V3 = {"account": "accountWithJoinMargin"}
 
-    def __init__(self) -> None:
+
+class ScriptedServer:
+    """Answers each (method, path) with its script, the last line of it for ever; 404 without one.
+
+    One that speaks V3 is told of V1's paths too, and means their twins.
+    """
+
+    def __init__(self, scheme: Scheme = Scheme.V1) -> None:
+        self._scheme = scheme
         self.asked: list[Asked] = []
         self._scripts: dict[tuple[str, str], list[Answer | Reset]] = defaultdict(list)
         self._lock = threading.Lock()
@@ -53,10 +62,16 @@ class ScriptedServer:
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
     def script(self, method: str, path: str, *answers: Answer | Reset) -> None:
-        self._scripts[method, path] = list(answers)
+        self._scripts[method, self._path(path)] = list(answers)
 
     def asked_for(self, path: str) -> list[Asked]:
-        return [each for each in self.asked if each.path == path]
+        return [each for each in self.asked if each.path == self._path(path)]
+
+    def _path(self, path: str) -> str:
+        if self._scheme is Scheme.V1:
+            return path
+        _, host, _, name = path.split("/", 3)
+        return f"/{host}/v3/{_NAMES_ON_V3.get(name, name)}"
 
     @contextmanager
     def running(self) -> Iterator["ScriptedServer"]:

@@ -11,27 +11,19 @@ from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Eip712Signer
+from src.utils.auth import Eip712Signer, Scheme
 from tests.exchange.builders import ACCEPTED, CANCEL, ENTRY_ID, QUERY, SUBMIT, accepted, failure_of, refused
-from tests.exchange.conftest import NOW_MS
+from tests.exchange.conftest import NOW_MS, PRIVATE_KEY, USER
 from tests.exchange.scripted import Answer, ScriptedServer
 
 ORDER = "/fapi/v3/order"
 TIME = "/fapi/v3/time"
 LISTEN_KEY = "/fapi/v3/listenKey"
-USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
-PRIVATE_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
 
 
 @pytest.fixture
-def client(server: ScriptedServer, clock: ManualClock, limits: RateLimits) -> AsterClient:
-    server.script("GET", TIME, Answer({"serverTime": NOW_MS + 250}))
-    return AsterClient(server.url, clock, limits, Eip712Signer(USER, PRIVATE_KEY))
-
-
-@pytest.fixture
-def exchange(client: AsterClient) -> AsterExchange:
-    return AsterExchange(client)
+def scheme() -> Scheme:
+    return Scheme.V3
 
 
 def test_a_request_carries_wallets_and_the_exchanges_time(exchange: AsterExchange, server: ScriptedServer) -> None:

@@ -26,6 +26,7 @@ from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.exchange import wire
 from src.exchange.aster import AsterExchange
 from src.exchange.limits import RateLimits
+from src.utils.auth import Scheme
 from tests.exchange.builders import ACCEPTED, failure_of, refused
 from tests.exchange.conftest import NOW_MS
 from tests.exchange.scripted import Answer, Reset, ScriptedServer
@@ -43,6 +44,11 @@ SNAPSHOT_BODIES = {
     "/fapi/v1/openOrders": [wire.render_order(ACCEPTED)],
     "/fapi/v4/account": wire.render_account(SUMMARY, [USDT], [REPORT]),
 }
+
+
+@pytest.fixture(params=Scheme)
+def scheme(request: pytest.FixtureRequest) -> Scheme:
+    return Scheme(request.param)
 
 
 @pytest.fixture
