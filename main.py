@@ -1,6 +1,7 @@
 """The bot, headless: composes its parts, starts its threads, and ends when one of them dies or a stop is asked for."""
 
 import argparse
+import getpass
 import logging
 import os
 import secrets
@@ -17,7 +18,7 @@ from src.launch.packages import required_packages
 
 with required_packages(of_program=__name__ == "__main__"):
     from src import VERSION
-    from src.core.cli import fulfil, parse_arguments
+    from src.core.cli import Wish, fulfil, parse_arguments
     from src.core.desk import Desk
     from src.core.gateway import Gateway
     from src.core.inbox import Inbox
@@ -25,6 +26,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.operator_inbox import OperatorInbox
     from src.core.order_cleanup import OrderCleanup
     from src.core.restart import EXIT_RESTART, SUPERVISED, RestartWish
+    from src.core.set_up import Terminal, set_up
     from src.core.standing import Obstacle
     from src.core.start_up import InstrumentsQuest, SetUpQuest, claim_network
     from src.core.status import Identity, mode_of
@@ -49,6 +51,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.exchange.aster import AsterExchange, AsterListenKeys, AsterMarket
     from src.exchange.client import AsterClient
     from src.exchange.connection import Timing
+    from src.exchange.credential_check import CredentialChecker
     from src.exchange.limits import RateLimits
     from src.exchange.paper import PaperExchange
     from src.exchange.port import Exchange
@@ -271,9 +274,8 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
         lock.release()
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 stopped, 1 died, 2 settings or .env, 3 another bot runs on this database, 4 start anew."""
-    arguments = parse_arguments(argv)
+def _stop_on_signals() -> threading.Event:
+    """Ctrl-C and a service manager's stop set it."""
     stop = threading.Event()
 
     def ask_to_stop(_signal: int, _frame: FrameType | None) -> None:
@@ -282,10 +284,30 @@ def main(argv: Sequence[str] | None = None) -> int:
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), ask_to_stop)
+    return stop
+
+
+def ask_for_set_up(home: str | None) -> int:
+    """The questions of ``--setup``, and what the exchange says to the answers."""
+    environment = load_environment(find_home(home))
+    checker = CredentialChecker(environment.base_url, SystemClock())
+    terminal = Terminal(input, getpass.getpass, print)
     try:
+        return set_up(environment, terminal, lambda found, hedge_mode: checker.check(found, hedge_mode=hedge_mode))
+    except (EOFError, KeyboardInterrupt):
+        print("\nNothing was saved.")
+        return 1
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """The exit code: 0 stopped, 1 died, 2 settings or .env, 3 another bot runs on this database, 4 start anew."""
+    arguments = parse_arguments(argv)
+    try:
+        if arguments.wish is Wish.SETUP:
+            return ask_for_set_up(arguments.home)
         if arguments.wish is not None:
             return fulfil(arguments.wish, arguments.home, SystemClock())
-        return start(arguments, stop)
+        return start(arguments, _stop_on_signals())
     except ConfigError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)

@@ -18,7 +18,7 @@ FIELDS = [(part, name) for part, fields in SCHEMA.items() for name in fields]
 OBSOLETE = {**OBSOLETE_GLOBALS, **OBSOLETE_OF_SYMBOLS}
 VARIABLES = (
     *CREDENTIAL_NAMES,
-    *("HOST", "PORT", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH"),
+    *("HOST", "PORT", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_SETUP"),
 )
 
 

@@ -32,6 +32,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.api.rendering import ExactJson
     from src.api.routes import BLUEPRINTS
     from src.api.security import BODY_LIMIT, Guard, guard, load_token, own_hosts, require_loopback
+    from src.api.set_up import SetUp
     from src.api.settings_editor import SettingsEditor
     from src.api.sse import Streams
     from src.database.control import open_control
@@ -39,8 +40,9 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.domain.errors import ConfigError
     from src.exchange.aster import AsterMarket
     from src.exchange.client import AsterClient
+    from src.exchange.credential_check import CredentialChecker
     from src.exchange.limits import RateLimits
-    from src.exchange.port import MarketReader
+    from src.exchange.port import CredentialCheck, MarketReader
     from src.utils.config import Environment, find_home, load_environment
     from src.utils.credentials import CREDENTIAL_NAMES
     from src.utils.log import set_up_logging
@@ -56,15 +58,22 @@ _STOP_SECONDS = 1.0
 _LARGEST_UNSENT = 1024 * 1024
 
 
-def create_app(environment: Environment, *, clock: Clock | None = None, market: MarketReader | None = None) -> Flask:
-    """The page and its API over one home. ``market`` answers for candles and symbols, None refuses them.
+def create_app(
+    environment: Environment,
+    *,
+    clock: Clock | None = None,
+    market: MarketReader | None = None,
+    checker: CredentialCheck | None = None,
+) -> Flask:
+    """The page and its API over one home. ``market`` answers for candles and symbols, ``checker`` tests what is typed
+    in the set-up; without them that is refused.
 
     Opens ``control.db`` and the token's file; the bot's database may be missing. Raises ConfigError.
     """
     app = Flask("hunter", template_folder=ROOT / "templates", static_folder=ROOT / "static")
     app.json = ExactJson(app)
     app.url_map.merge_slashes = False  # a path that is not ours is unknown, never sent elsewhere
-    built = _compose(environment, clock or SystemClock(), market)
+    built = _compose(environment, clock or SystemClock(), market, checker)
     app.extensions[EXTENSION] = built
     register_errors(app)
     app.register_error_handler(SQLAlchemyError, _unreadable)
@@ -74,17 +83,21 @@ def create_app(environment: Environment, *, clock: Clock | None = None, market: 
     return app
 
 
-def _compose(environment: Environment, clock: Clock, market: MarketReader | None) -> Dashboard:
+def _compose(
+    environment: Environment, clock: Clock, market: MarketReader | None, checker: CredentialCheck | None
+) -> Dashboard:
     commands = Commands(open_control(environment.control_database), clock)
     ledger = LedgerReader(environment.database)
+    settings = SettingsEditor(environment.settings_file, commands)
     return Dashboard(
         environment=environment,
         clock=clock,
         ledger=ledger,
         commands=commands,
-        settings=SettingsEditor(environment.settings_file, commands),
+        settings=settings,
         candles=Candles(market, clock),
         streams=Streams(LedgerJournal(environment.database, ledger), clock),
+        set_up=SetUp(environment, settings, commands, checker, threading.Lock()),
         token=load_token(environment.control_database.parent),
     )
 
@@ -161,8 +174,10 @@ def start(home: str | None, stop: threading.Event) -> int:
     if not environment.database.exists():
         log.warning("there is no database yet: the bot has not run in this home")
     clock = SystemClock()
-    market = AsterMarket(AsterClient(environment.base_url, clock, RateLimits(clock)))
-    return serve(create_app(environment, clock=clock, market=market), environment, stop)
+    limits = RateLimits(clock)
+    market = AsterMarket(AsterClient(environment.base_url, clock, limits))
+    checker = CredentialChecker(environment.base_url, clock, limits)
+    return serve(create_app(environment, clock=clock, market=market, checker=checker), environment, stop)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

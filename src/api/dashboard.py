@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from src.api.candles import Candles
 from src.api.commands import Commands
 from src.api.ledger import LedgerReader
+from src.api.set_up import SetUp
 from src.api.settings_editor import SettingsEditor
 from src.api.sse import Streams
 from src.domain.clock import Clock
@@ -29,6 +30,7 @@ class Dashboard:
     settings: SettingsEditor
     candles: Candles
     streams: Streams
+    set_up: SetUp
     token: str
 
 

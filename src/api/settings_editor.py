@@ -16,6 +16,7 @@ from src.utils.config import (
     Fault,
     Settings,
     SettingsError,
+    in_mode,
     load_settings,
     parse_settings,
     save_settings,
@@ -70,6 +71,13 @@ class SettingsEditor:
         """Put a whole document in force."""
         with self._lock:
             return self._save(parse_settings(document), "the settings were saved")
+
+    def choose_mode(self, *, is_simulated: bool) -> None:
+        """Paper or real orders, from the next start on; nothing is written where it is so already."""
+        with self._lock:
+            settings = self.current()
+            if settings.globals_.simulate_only is not is_simulated:
+                self._save(in_mode(settings, is_simulated=is_simulated), "the set-up chose the mode")
 
     def change_symbol(self, symbol: str, config: Mapping[str, Any]) -> Saved:
         """Put a symbol's whole configuration in force. Raises `SymbolUnknown`."""

@@ -29,6 +29,7 @@ class Wish(StrEnum):
     RESUME = "resume"
     FLATTEN = "flatten"
     STATUS = "status"
+    SETUP = "setup"
 
 
 _MEANINGS = {
@@ -36,6 +37,7 @@ _MEANINGS = {
     Wish.RESUME: "end a halt, a pause and a lock, wherever they came from",
     Wish.FLATTEN: "pause entries, cancel open ones and close the bot's positions at the market",
     Wish.STATUS: "print how the bot and its positions are",
+    Wish.SETUP: "choose paper or real orders, test a key or wallet and save it; what you type is not shown",
 }
 
 

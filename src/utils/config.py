@@ -28,6 +28,7 @@ __all__ = [
     "SymbolSettings",
     "WalletCredentials",
     "find_home",
+    "in_mode",
     "load_environment",
     "load_settings",
     "parse_settings",
@@ -78,6 +79,12 @@ def parse_settings(document: object, source: str = "settings.json") -> Settings:
 def load_settings(path: Path) -> Settings:
     """Read and check a settings file. Raises `SettingsError`, a ConfigError, with every fault at once."""
     return parse_settings(read_document(path), path.name)
+
+
+def in_mode(settings: Settings, *, is_simulated: bool) -> Settings:
+    """The same settings for paper, or for real orders."""
+    document = settings_document(settings)
+    return parse_settings({**document, "globals": {**document["globals"], "simulate_only": is_simulated}})
 
 
 def settings_document(settings: Settings) -> dict[str, dict[str, object]]:

@@ -1,7 +1,7 @@
 """The dashboard over a real home: settings.json, a database written by the Store, and a client of its own page."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
@@ -22,7 +22,7 @@ from src.domain.instrument import Instrument
 from src.domain.market import Liquidation
 from src.domain.orders import ClientOrderId, Fill, Order
 from src.domain.positions import PositionRecord
-from src.exchange.port import MarketReader
+from src.exchange.port import CredentialCheck, MarketReader
 from src.utils.config import Environment, load_environment
 from tests.builders import NOW, D, a_fill, a_request, an_instrument, an_order, settings_document
 
@@ -68,16 +68,19 @@ class Rig:
     home: Path
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
     market: MarketReader | None = None
+    checker: CredentialCheck | None = None
     port: int = PORT
+    outside: Mapping[str, str] = field(default_factory=dict)
     _engine: Engine | None = None
     _app: Flask | None = None
 
     def __post_init__(self) -> None:
         self.write_settings(settings_document())
+        self.write_env("HUNTER_SETUP=paper\n")  # the first run's question has been answered
 
     @property
     def environment(self) -> Environment:
-        return load_environment(self.home, {"PORT": str(self.port)})
+        return load_environment(self.home, {"PORT": str(self.port), **self.outside})
 
     @property
     def settings_file(self) -> Path:
@@ -86,7 +89,7 @@ class Rig:
     @property
     def app(self) -> Flask:
         if self._app is None:
-            self._app = create_app(self.environment, clock=self.clock, market=self.market)
+            self._app = create_app(self.environment, clock=self.clock, market=self.market, checker=self.checker)
         return self._app
 
     @property
@@ -113,6 +116,11 @@ class Rig:
         if self._engine is not None:
             self._engine.dispose()
             self._engine = None
+
+    def write_env(self, text: str) -> None:
+        file = self.home / ".env"
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
 
     def write_settings(self, document: object) -> None:
         self.settings_file.write_text(json.dumps(document), encoding="utf-8")

@@ -28,9 +28,11 @@ EVERY_GET = (
     "/api/pnl/stats",
     "/api/pnl/symbols",
     "/api/positions",
+    "/api/setup",
     "/api/stats",
     "/api/trades",
     "/api/trades.csv",
+    "/setup",
     "/static/js/dashboard.js",
 )
 EVERY_POST = (
@@ -40,6 +42,9 @@ EVERY_POST = (
     "/api/config/symbol/remove",
     "/api/control",
     "/api/positions/BTCUSDT/LONG/close",
+    "/api/setup/paper",
+    "/api/setup/save",
+    "/api/setup/test",
 )
 
 

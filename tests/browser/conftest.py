@@ -8,13 +8,14 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
+from flask import Flask
 from playwright.sync_api import ConsoleMessage, Page, expect
 
 from src.api.api_server import create_app, serve
@@ -97,20 +98,28 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     """A bot that beats, with BTCUSDT configured and nothing held."""
     document = settings_document()
     (tmp_path / "settings.json").write_text(json.dumps(document), encoding="utf-8")
-    port = _free_port()
+    (tmp_path / ".env").write_text("HUNTER_SETUP=paper\n", encoding="utf-8")  # no first run
+    port = free_port()
     environment = load_environment(tmp_path, {"PORT": str(port), "ASTER_NETWORK": "sandbox", **SANDBOX_HOSTS})
     bot = ScriptedBot(environment.database)
     bot.beat()
     clock = SystemClock()
     app = create_app(environment, clock=clock, market=QuietMarket(clock))
+    with answering(app, environment):
+        yield Scene(f"http://127.0.0.1:{port}", environment, bot)
+    bot.close()
+
+
+@contextmanager
+def answering(app: Flask, environment: Environment) -> Iterator[None]:
+    """The dashboard on its real port."""
     stop = threading.Event()
     server = threading.Thread(target=serve, args=(app, environment, stop), name="dashboard")
     server.start()
-    _wait_for(port, server)
-    yield Scene(f"http://127.0.0.1:{port}", environment, bot)
+    _wait_for(environment.port, server)
+    yield
     stop.set()
     server.join(timeout=10)
-    bot.close()
 
 
 def _wait_for(port: int, server: threading.Thread) -> None:
@@ -121,7 +130,7 @@ def _wait_for(port: int, server: threading.Thread) -> None:
     pytest.fail("the dashboard did not start")
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.create_server(("127.0.0.1", 0)) as door:
         return int(door.getsockname()[1])
 

@@ -29,12 +29,12 @@ class ScriptedBot:
     def close(self) -> None:
         self._engine.dispose()
 
-    def beat(self, *, ago_ms: int = 0, state: str = "ACTIVE", reason: str = "") -> None:
+    def beat(self, *, ago_ms: int = 0, state: str = "ACTIVE", reason: str = "", **more: object) -> None:
         """A heartbeat with everything the bot says of itself each second."""
         at = self.clock.now_ms() - ago_ms
         identity = {"version": "0.1.0", "pid": 1, "started_at": at - 60_000, "network": "sandbox"}
         with self.store.transaction():
-            self.store.set_state("bot", {**identity, "is_simulated": False, "heartbeat_at": at})
+            self.store.set_state("bot", {**identity, "is_simulated": False, "heartbeat_at": at, **more})
             self.store.set_state("limits", {"weight_used": 118, "weight_limit": 2400, "orders_used": 3})
             self.store.set_state("clock", {"offset_ms": 3})
             self.store.set_state("market_stream", {"state": "up", "last_event_at": at})

@@ -14,6 +14,7 @@ from src.api.routes import (
     page,
     pnl,
     positions,
+    set_up,
     stats,
     trades,
 )
@@ -30,6 +31,7 @@ BLUEPRINTS: tuple[Blueprint, ...] = (
     page.blueprint,
     pnl.blueprint,
     positions.blueprint,
+    set_up.blueprint,
     stats.blueprint,
     trades.blueprint,
 )

@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, Float, Row, cast, func, select
 
 from src.database.models import EquityRow, PositionRow, RunRow, StateRow
+from src.domain.positions import Protection
 
 
 def state(connection: Connection) -> dict[str, dict[str, Any]]:
@@ -29,6 +30,13 @@ def positions(connection: Connection) -> list[Row[Any]]:
     row = PositionRow
     query = select(*row.__table__.columns).where(row.is_simulated == is_on_paper(connection))
     return list(connection.execute(query.order_by(row.opened_at, row.symbol)))
+
+
+def held_for_real(connection: Connection) -> list[str]:
+    """Symbols of the bot's own open positions that are not paper: what must not be left without it."""
+    row = PositionRow
+    query = select(row.symbol).where(row.protection != Protection.FOREIGN, row.is_simulated.is_(False)).distinct()
+    return [] if is_on_paper(connection) else sorted(connection.scalars(query))
 
 
 def equity(connection: Connection, since_ms: int, most: int) -> list[Row[Any]]:

@@ -14,8 +14,10 @@ export class ApiError extends Error {
 export function createApi(token, send = window.fetch.bind(window)) {
   const get = (path) => ask(send, path, { headers: { Accept: "application/json" } });
 
-  const post = (path, body) =>
+  /** `patienceMs` for what takes the server longer than an answer out of its database. */
+  const post = (path, body, patienceMs = PATIENCE_MS) =>
     ask(send, path, {
+      patienceMs,
       method: "POST",
       headers: { Accept: "application/json", "Content-Type": "application/json", "X-Hunter-Token": token },
       body: JSON.stringify(body),
@@ -31,9 +33,9 @@ async function ask(send, path, options) {
   return body;
 }
 
-async function reach(send, path, options) {
+async function reach(send, path, { patienceMs = PATIENCE_MS, ...options }) {
   try {
-    return await send(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(PATIENCE_MS) });
+    return await send(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(patienceMs) });
   } catch (error) {
     throw new ApiError("The dashboard server does not answer.", { code: error.name });
   }

@@ -1,0 +1,113 @@
+// The key: one of two kinds, typed into fields that no page fills again, tested, and saved once the test has passed.
+
+import { fill, listen, patchRows, setText, setTone, show, slot } from "../lib/dom.js";
+
+const TONES = { ok: "gain", warn: "warn", fail: "loss" };
+const PATIENCE_MS = 60_000; // a test asks the exchange five times
+
+/** @param onSaved hears the answer to the save. `open()` shows the card. */
+export function mountKey(card, api, { stored }, onSaved) {
+  const form = slot(card, "form");
+  let tested = ""; // what has passed: anything typed afterwards has not
+  paintStored(card, stored);
+  if (stored.kind) choose(card, stored.kind);
+  for (const button of card.querySelectorAll("[data-kind]")) listen(button, "click", () => choose(card, button.dataset.kind));
+  listen(form, "input", () => forget());
+  for (const button of card.querySelectorAll("[data-kind]")) listen(button, "click", () => forget());
+  listen(form, "submit", (event) => {
+    event.preventDefault();
+    test();
+  });
+  listen(slot(card, "save"), "click", save);
+
+  function forget() {
+    tested = "";
+    slot(card, "save").disabled = true;
+    setText(slot(card, "key-fault"), "");
+    paintChecks(card, []);
+  }
+
+  async function test() {
+    forget();
+    const body = typed(card);
+    await during(slot(card, "test"), async () => {
+      const { passed, checks } = await api.post("/api/setup/test", body, PATIENCE_MS);
+      paintChecks(card, checks);
+      tested = passed ? JSON.stringify(body) : "";
+    });
+    slot(card, "save").disabled = !tested;
+  }
+
+  async function save() {
+    const body = typed(card);
+    if (JSON.stringify(body) !== tested) return forget();
+    await during(slot(card, "save"), async () => {
+      const answer = await api.post("/api/setup/save", body);
+      form.reset();
+      forget();
+      onSaved(answer);
+    });
+  }
+
+  /** While `act` runs its button shows it; what goes wrong is said below the fields. */
+  async function during(button, act) {
+    button.disabled = true;
+    button.classList.add("is-pending");
+    try {
+      await act();
+    } catch (error) {
+      setText(slot(card, "key-fault"), error.message);
+    }
+    button.classList.remove("is-pending");
+    button.disabled = false;
+  }
+
+  return {
+    open() {
+      show(card, true);
+      document.querySelector('[data-slot="live"]').setAttribute("aria-expanded", "true");
+      card.scrollIntoView({ block: "start", behavior: "smooth" });
+      form.querySelector("fieldset:not([hidden]) input").focus({ preventScroll: true });
+    },
+  };
+}
+
+function choose(card, kind) {
+  for (const button of card.querySelectorAll("[data-kind]"))
+    button.setAttribute("aria-pressed", String(button.dataset.kind === kind));
+  for (const fields of card.querySelectorAll("[data-fields]")) {
+    show(fields, fields.dataset.fields === kind);
+    fields.disabled = fields.dataset.fields !== kind;
+  }
+}
+
+function typed(card) {
+  const fields = card.querySelector("[data-fields]:not([hidden])");
+  const values = [...fields.querySelectorAll("input")].map((input) => [input.name, input.value.trim()]);
+  return { kind: fields.dataset.fields, ...Object.fromEntries(values) };
+}
+
+function paintStored(card, { kind, ending, user, fault, outside }) {
+  const sentence = outside.length
+    ? `${outside.join(" and ")} are set outside .env: remove them there before you save a key here.`
+    : fault
+      ? `What is in .env cannot be used: ${fault}`
+      : kind === "api_key"
+        ? `An API key ending in ${ending} is set. A new one takes its place.`
+        : kind === "api_wallet"
+          ? `An API wallet ending in ${ending} is set, for ${user}. A new one takes its place.`
+          : "";
+  setText(slot(card, "stored"), sentence);
+  show(slot(card, "stored"), Boolean(sentence));
+}
+
+function paintChecks(card, checks) {
+  patchRows(slot(card, "checks"), checks, {
+    templateName: "check-row",
+    keyOf: ({ name }) => name,
+    paint: (row, { name, verdict, sentence, remedy }) => {
+      fill(row, { name, verdict, sentence, remedy });
+      setTone(slot(row, "verdict"), TONES[verdict] ?? "warn");
+    },
+  });
+}

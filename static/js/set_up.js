@@ -1,0 +1,68 @@
+// The set-up page: paper or live, a key that is tested before it is saved, and a bot that comes up with it.
+
+import { createApi } from "./lib/api.js";
+import { fill, listen, setText, setTone, show, slot } from "./lib/dom.js";
+import { createStore } from "./lib/store.js";
+import { applyTheme } from "./lib/theme.js";
+import { mountKey } from "./panels/set_up_key.js";
+import { awaitBot } from "./panels/set_up_start.js";
+
+const api = createApi(document.querySelector('meta[name="hunter-token"]').content);
+const page = document.getElementById("set-up");
+
+const TONES = { LIVE: "loss", TESTNET: "warn", SANDBOX: "special" };
+const STAKES = {
+  LIVE: "Trades with your money, and you can lose all of it.",
+  TESTNET: "Real orders on Aster’s testnet, with play money.",
+  SANDBOX: "Real orders on the sandbox, with play money.",
+};
+
+async function start() {
+  applyTheme(createStore());
+  let known;
+  try {
+    known = await api.get("/api/setup");
+  } catch (error) {
+    return say("choice-fault", error.message);
+  }
+  paint(known);
+  const key = mountKey(slot(page, "key"), api, known, (answer) => finish(answer, known));
+  listen(slot(page, "live"), "click", () => key.open());
+  listen(slot(page, "paper"), "click", () => choosePaper(known));
+}
+
+function paint({ first_run: isFirst, live_word: word, stored, bot }) {
+  show(slot(page, "back"), !isFirst);
+  fill(page, { now: nowSentence(isFirst, stored, bot, word), "live-word": word, stake: STAKES[word] ?? "" });
+  setTone(slot(page, "live-word"), TONES[word] ?? "warn");
+}
+
+function nowSentence(isFirst, stored, bot, word) {
+  if (isFirst) return "Welcome. Two ways to begin; you can change your mind here at any time.";
+  const mode = bot.simulated === null ? "has not run yet" : bot.simulated ? "trades on paper" : `is set to ${word}`;
+  const silent = bot.alive || bot.simulated === null ? "" : ", and does not run now";
+  return `The bot ${mode}${silent}. ${stored.kind ? "A key is set." : "No key is set."}`;
+}
+
+async function choosePaper(known) {
+  const button = slot(page, "paper");
+  button.disabled = true;
+  say("choice-fault", "");
+  try {
+    finish(await api.post("/api/setup/paper", {}), known);
+  } catch (error) {
+    say("choice-fault", error.message);
+    button.disabled = false;
+  }
+}
+
+/** Everything is written: nothing is left to choose, and the bot starts anew. */
+function finish(answer, known) {
+  show(slot(page, "choice"), false);
+  show(slot(page, "key"), false);
+  awaitBot(slot(page, "start"), api, answer, known);
+}
+
+const say = (name, text) => setText(slot(page, name), text);
+
+start();
