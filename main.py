@@ -38,7 +38,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.worker import Worker
     from src.database.control import CommandReader
     from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, open_ledger
-    from src.database.repositories import Store
+    from src.database.repositories import PAPER_ACCOUNT, Store
     from src.domain import crash_points
     from src.domain.clock import Clock, SystemClock
     from src.domain.crash_points import Point
@@ -152,7 +152,7 @@ class Bot:
 
     def _exchange(self, instruments: dict[str, Instrument]) -> Exchange:
         if self._around.settings.globals_.simulate_only:
-            return PaperExchange(Engine(instruments, Costs()), self._inbox.post, self._clock)
+            return PaperExchange(Engine(instruments, Costs()), self._inbox.post_all, self._clock)
         return AsterExchange(self._client)
 
     def _add_streams(self, exchange: Exchange, operator: OperatorInbox) -> None:
@@ -160,7 +160,9 @@ class Bot:
         post: Callable[[Event], None] = self._inbox.post
         if isinstance(exchange, PaperExchange):
             post = partial(_post_and_show, self._inbox.post, exchange)
-            exchange.start()
+            with self._store.transaction():
+                kept = self._store.get_state(PAPER_ACCOUNT)
+            exchange.start(kept)
         else:
             user = UserStream(ws_url, AsterListenKeys(self._client), self._inbox.post, clock)
             private = _reader(user.url, user.ear, clock, Timing(stale_after_ms=None))

@@ -24,6 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }
 ALSO = {
     "exchange/paper.py": {"engine"},
+    "exchange/paper_memory.py": {"engine"},
     # Composes the dashboard: the one place that knows which exchange it reads.
     "api/api_server.py": {"exchange", "launch"},
 }

@@ -13,6 +13,7 @@ from src.core.news import conclude_flat
 from src.core.order_desk import OrderDesk
 from src.core.reconcile import GRACE_MS, reconcile
 from src.core.standing import Obstacle
+from src.database.repositories import PAPER_ACCOUNT
 from src.domain import crash_points
 from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.crash_points import Point
@@ -24,6 +25,7 @@ from src.domain.messages import (
     FundingFetched,
     LeverageChanged,
     MarginCall,
+    PaperKept,
     SnapshotTaken,
     TakeSnapshot,
 )
@@ -37,7 +39,7 @@ _ASK_AGAIN_MS = 5_000
 _QUOTE_ASSET = "USDT"
 _FUNDING_REASON = "FUNDING_FEE"
 
-AccountNews = AccountUpdate | FundingFetched | AccountSet | LeverageChanged | MarginCall
+AccountNews = AccountUpdate | FundingFetched | AccountSet | LeverageChanged | MarginCall | PaperKept
 
 
 class AccountDesk:
@@ -115,6 +117,8 @@ class AccountDesk:
             case MarginCall():
                 names = ", ".join(symbol for symbol, _ in event.positions)
                 self._desk.alert(f"the exchange warns of liquidation: {names}")
+            case PaperKept():
+                self._desk.store.set_state(PAPER_ACCOUNT, event.document)
             case _:
                 assert_never(event)
         return ()

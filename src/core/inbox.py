@@ -2,6 +2,7 @@
 
 import threading
 from collections import deque
+from collections.abc import Sequence
 from itertools import islice
 
 from src.core.operator_files import FileRequest, HaltSeen
@@ -29,15 +30,23 @@ class Inbox:
         self._is_closed = False
 
     def post(self, event: TraderEvent) -> None:
+        self.post_all((event,))
+
+    def post_all(self, events: Sequence[TraderEvent]) -> None:
+        """Events that belong together: they are handed out, and so committed, in one batch."""
         with self._arrived:
-            match event:
-                case Quote() | MarkPrice():
-                    self._quotes[type(event), event.symbol] = event
-                case Liquidation():
-                    self._liquidations.append(event)
-                case _:
-                    self._urgent.append(event)
+            for event in events:
+                self._put(event)
             self._arrived.notify()
+
+    def _put(self, event: TraderEvent) -> None:
+        match event:
+            case Quote() | MarkPrice():
+                self._quotes[type(event), event.symbol] = event
+            case Liquidation():
+                self._liquidations.append(event)
+            case _:
+                self._urgent.append(event)
 
     def drain(self, wait_seconds: float) -> list[TraderEvent]:
         """What has arrived: quotes first, then urgent events, then liquidations, each in order of arrival."""

@@ -45,6 +45,7 @@ from src.domain.messages import (
     OrderNotFound,
     OrderRefused,
     OrderUnresolved,
+    PaperKept,
     SnapshotTaken,
     Stream,
     StreamDown,
@@ -202,7 +203,7 @@ class Trader:
                 self._look_after(self._orders.on_news(event, self._account.snapshot))
             case OrderRefused():
                 self._on_refused(event)
-            case AccountUpdate() | FundingFetched() | AccountSet() | LeverageChanged() | MarginCall():
+            case AccountUpdate() | FundingFetched() | AccountSet() | LeverageChanged() | MarginCall() | PaperKept():
                 self._look_after(self._account.on_news(event))
             case SnapshotTaken():
                 self._on_snapshot(event)

@@ -44,6 +44,8 @@ _EQUITY_EVERY_MS = 60_000
 _HISTORY_KEPT_MS = 30 * 24 * 3_600_000  # market history and journal
 _FILLS_TOLD_MS = 7 * 24 * 3_600_000  # the exchange lists our trades of a week at a time (Account Trade List)
 Found = TypeVar("Found")
+PAPER_ACCOUNT = "paper_account"
+"""The state row that holds what the paper exchange must not forget."""
 _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 
 

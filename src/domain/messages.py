@@ -1,8 +1,10 @@
 """Everything that crosses a queue: events are facts, commands are wishes. All are frozen."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Any
 
 from src.domain.account_commands import AccountCommand
 from src.domain.enums import MarginType, PositionSide
@@ -181,6 +183,14 @@ class MarginCall:
     event_at: int
 
 
+# Events: paper trading.
+@dataclass(frozen=True, slots=True)
+class PaperKept:
+    """The paper account after the events that came with it, to be kept with what they change: it has no other home."""
+
+    document: Mapping[str, Any]
+
+
 # Events: the state of our connections.
 class Stream(StrEnum):
     MARKET = "market"
@@ -257,4 +267,4 @@ Outcome = (
     | Quote
 )
 StreamEvent = Liquidation | Quote | MarkPrice | OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
-Event = Outcome | StreamEvent | StreamUp | StreamDown | Due | OperatorCommand
+Event = Outcome | StreamEvent | PaperKept | StreamUp | StreamDown | Due | OperatorCommand

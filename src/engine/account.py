@@ -13,7 +13,7 @@ from decimal import Decimal
 from src.domain.enums import MarginType, PositionSide, Side
 from src.domain.messages import AccountUpdate, PositionChange
 from src.domain.positions import Balance, Income, Position
-from src.engine.costs import booked
+from src.engine.costs import booked, next_number
 
 ZERO = Decimal(0)
 _DEFAULT_LEVERAGE = 20
@@ -62,6 +62,7 @@ class Account:
     multi_assets_mode: bool = False
     wallets: dict[str, Decimal] = field(default_factory=dict)
     incomes: list[Income] = field(default_factory=list)
+    last_income_id: int = 0
     _terms: dict[str, Terms] = field(default_factory=dict)
     _open: dict[Slot, Holding] = field(default_factory=dict)
     _known: dict[Slot, Holding] = field(default_factory=dict)
@@ -116,11 +117,17 @@ class Account:
         """Change a wallet by an amount that is on the booked grid; an amount of zero leaves no trace."""
         if amount:
             self.wallets[asset] = self.wallets.get(asset, ZERO) + amount
-            self.incomes.append(Income(len(self.incomes) + 1, symbol, kind, asset, amount, at))
+            self.last_income_id = next_number(self.last_income_id, at)
+            self.incomes.append(Income(self.last_income_id, symbol, kind, asset, amount, at))
 
     def occupy(self, slot: Slot, asset: str) -> Holding:
         """What is held in a slot, to trade in; flat where nothing ever was."""
         return self._known.setdefault(slot, Holding(Position(*slot), asset))
+
+    def take_up(self, holding: Holding) -> None:
+        """Hold what an account before this one held."""
+        slot = holding.position.symbol, holding.position.position_side
+        self._open[slot] = self._known[slot] = holding
 
     def trade(self, holding: Holding, side: Side, deal: Deal) -> Decimal:
         """Change a position by a deal and book what it realised, which is returned. The fee is not booked here."""

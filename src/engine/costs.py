@@ -1,4 +1,4 @@
-"""What trading costs, and the digits money is booked with."""
+"""What trading costs, the digits money is booked with, and the numbers of what is booked."""
 
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
@@ -13,6 +13,11 @@ def booked(amount: Decimal) -> Decimal:
     named, because a library in the same thread may have changed the one of the decimal context.
     """
     return amount.quantize(_BOOKED, ROUND_HALF_EVEN)
+
+
+def next_number(last: int, at: int) -> int:
+    """Rising with time, so that an engine started later never repeats a number of one before it."""
+    return max(last + 1, at * 1000)
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from src.engine.liquidation import Liquidator
 from src.engine.live_orders import LiveOrder
 from src.engine.margin import DEFAULT_BRACKETS, Brackets, max_leverage
 from src.engine.matching import Levels, up_to
+from src.engine.memory import AccountMemory, memory_of, recall
 
 BracketSource = Mapping[str, Brackets] | Callable[[str], Brackets] | None
 
@@ -70,7 +71,7 @@ class Engine:
         Stops come first: between two marks the price passed theirs before it came to the liquidation price.
         """
         book = self._floor.book(mark.symbol)
-        before, is_due = book.mark, funding.is_due(book, mark)
+        before, is_due = book.newest_mark, funding.is_due(book, mark)
         if is_due and before is not None:
             funding.settle(self._floor, mark.symbol, before.funding_rate, before.next_funding_at)
         book.mark = mark
@@ -160,6 +161,15 @@ class Engine:
         """Move margin to an isolated position (kind 1) or back (2): -4049, -4050, -4051, -4054, -4055."""
         terms.change_position_margin(self._floor, (symbol, position_side), amount, kind, at)
         return self._floor.drain()
+
+    # What outlives it.
+    def memory(self) -> AccountMemory:
+        """The account, to be taken up by an engine that starts later."""
+        return memory_of(self._floor)
+
+    def recall(self, memory: AccountMemory) -> None:
+        """Go on with the account of an engine before this one; the market judges it at the first prices that come."""
+        recall(self._floor, memory)
 
     # What can be asked.
     @property

@@ -13,7 +13,7 @@ ZERO = Decimal(0)
 
 def is_due(book: Book, mark: MarkPrice) -> bool:
     """The funding instant that the mark before this one announced has come, and was not settled."""
-    before = book.mark
+    before = book.newest_mark
     return before is not None and book.funded_at < before.next_funding_at <= mark.at
 
 

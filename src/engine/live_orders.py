@@ -7,6 +7,7 @@ from decimal import Decimal
 from src.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.errors import Rejected
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
+from src.engine.costs import next_number
 
 ZERO = Decimal(0)
 FORCED_PREFIX = "autoclose-"
@@ -124,19 +125,19 @@ class OrderRegister:
         self._all: dict[str, dict[int, LiveOrder]] = {}
         self._open: dict[str, dict[int, LiveOrder]] = {}
         self._named: dict[tuple[str, str], LiveOrder] = {}
-        self._last_id = 0
-        self._last_trade_id = 0
+        self.last_id = 0
+        self.last_trade_id = 0
 
     def create(self, request: OrderRequest, at: int) -> LiveOrder:
         """An order with its number, not yet in the register. One sent without an id is given one."""
-        self._last_id = _next_number(self._last_id, at)
-        name = request.client_order_id or f"auto_{self._last_id}"
+        self.last_id = next_number(self.last_id, at)
+        name = request.client_order_id or f"auto_{self.last_id}"
         quantity = request.quantity or ZERO
-        return LiveOrder(self._last_id, replace(request, client_order_id=name), request.type, quantity, at, at)
+        return LiveOrder(self.last_id, replace(request, client_order_id=name), request.type, quantity, at, at)
 
     def next_trade_id(self, at: int) -> int:
-        self._last_trade_id = _next_number(self._last_trade_id, at)
-        return self._last_trade_id
+        self.last_trade_id = next_number(self.last_trade_id, at)
+        return self.last_trade_id
 
     def add(self, order: LiveOrder) -> None:
         self._all.setdefault(order.symbol, {})[order.order_id] = order
@@ -181,8 +182,3 @@ class OrderRegister:
 
     def all_in(self, symbol: str) -> Iterable[LiveOrder]:
         return self._all.get(symbol, {}).values()
-
-
-def _next_number(last: int, at: int) -> int:
-    """Rising with time, so that an engine started later never repeats a number of one before it."""
-    return max(last + 1, at * 1000)

@@ -107,13 +107,15 @@ def _renewed(level: Level | None, price: Decimal, quantity: Decimal) -> Level:
 class Book:
     """One symbol's market as it was last told."""
 
-    __slots__ = ("asks", "bids", "contract_price", "funded_at", "instrument", "mark")
+    __slots__ = ("asks", "bids", "contract_price", "funded_at", "instrument", "mark", "remembered")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument
         self.bids = BookSide(Side.BUY)
         self.asks = BookSide(Side.SELL)
         self.mark: MarkPrice | None = None
+        self.remembered: MarkPrice | None = None
+        """The mark of an account before this one: for what nobody has told yet."""
         self.funded_at = 0
         """The funding instant that was last settled."""
         self.contract_price: Decimal | None = None
@@ -152,7 +154,13 @@ class Book:
     @property
     def mark_price(self) -> Decimal | None:
         """The mark; until one was told, the contract price."""
-        return self.mark.price if self.mark else self.contract_price
+        if self.mark is not None:
+            return self.mark.price
+        return self.remembered.price if self.contract_price is None and self.remembered else self.contract_price
+
+    @property
+    def newest_mark(self) -> MarkPrice | None:
+        return self.mark or self.remembered
 
     def working_price(self, working_type: WorkingType) -> Decimal | None:
         return self.mark_price if working_type is WorkingType.MARK_PRICE else self.contract_price

@@ -1,9 +1,14 @@
-"""Paper trading: the engine behind the port, moved by the live market. Nothing of it reaches an exchange."""
+"""Paper trading: the engine behind the port, moved by the live market. Nothing of it reaches an exchange.
+
+It has no memory but the ledger. Whatever changes the account is told together with the account as it is then, and
+committed in one transaction; what was not committed when the process died has never happened. The next process takes
+up that account, and the first quote of each symbol judges what the market did meanwhile.
+"""
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
-from typing import assert_never
+from typing import Any, assert_never
 
 from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import Clock
@@ -11,8 +16,10 @@ from src.domain.errors import Rejected
 from src.domain.market import MarkPrice, Quote
 from src.domain.messages import (
     AccountSet,
+    AccountUpdate,
     CancelOrder,
     Command,
+    Event,
     FetchFills,
     FetchFunding,
     FetchQuote,
@@ -20,6 +27,7 @@ from src.domain.messages import (
     FundingFetched,
     OrderNotFound,
     Outcome,
+    PaperKept,
     QueryOrder,
     SnapshotTaken,
     Stream,
@@ -31,41 +39,62 @@ from src.domain.orders import OrderUpdate
 from src.domain.positions import Snapshot
 from src.engine.engine import Engine
 from src.engine.floor import EngineEvent
-from src.exchange.port import Post
+from src.exchange.paper_memory import parse_memory, render_memory
+
+Tell = Callable[[Sequence[Event]], None]
+"""Puts events into the trader's inbox that are to be committed together; safe from any thread."""
 
 PAPER_CAPITAL = Decimal(10_000)
 """USDT the paper account starts with."""
 
+_FUNDING = "FUNDING_FEE"
 _ALREADY_SO = frozenset({-4046, -4059, -4171})
 
 
 class PaperExchange:
-    """The port ``Exchange`` over an engine. What the private stream would tell is posted as it happens."""
+    """The port ``Exchange`` over an engine. What the private stream would tell is told as it happens."""
 
-    def __init__(self, engine: Engine, post: Post, clock: Clock) -> None:
+    def __init__(self, engine: Engine, tell: Tell, clock: Clock) -> None:
         self._engine = engine
-        self._post = post
+        self._tell_together = tell
         self._clock = clock
         self._lock = threading.Lock()  # the market stream moves the engine while the lanes ask it
         self._quotes: dict[str, Quote] = {}
+        self._early_marks: dict[str, MarkPrice] = {}
 
-    def start(self) -> None:
-        """Open the account; its private stream cannot fail."""
+    def start(self, kept: Mapping[str, Any] | None = None) -> None:
+        """Go on with the account that was kept, or open one; its private stream cannot fail."""
+        now_ms = self._clock.now_ms()
         with self._lock:
-            self._engine.deposit("USDT", PAPER_CAPITAL, self._clock.now_ms())
-        self._post(StreamUp(Stream.USER, self._clock.now_ms()))
+            if kept is None:
+                self._engine.deposit("USDT", PAPER_CAPITAL, now_ms)
+            else:
+                self._engine.recall(parse_memory(kept))
+            self._tell_together([StreamUp(Stream.USER, now_ms), self._kept()])
 
     def observe(self, price: Quote | MarkPrice) -> None:
-        """Let the market move; what it does to the account is posted."""
+        """Let the market move; what it does to the account is told."""
         with self._lock:
-            match price:
-                case Quote():
-                    self._quotes[price.symbol] = price
-                    self._tell(self._engine.on_quote(price))
-                case MarkPrice():
-                    self._tell(self._engine.on_mark(price))
-                case _:
-                    assert_never(price)
+            events = self._moved_by(price)
+            if events:
+                self._tell(events)
+
+    def _moved_by(self, price: Quote | MarkPrice) -> list[EngineEvent]:
+        """A symbol's marks wait for its first quote: a stop that was passed while no bot ran fires at the market,
+        before anything is liquidated."""
+        match price:
+            case Quote():
+                self._quotes[price.symbol] = price
+                early = self._early_marks.pop(price.symbol, None)
+                events = self._engine.on_quote(price)
+                return events + self._engine.on_mark(early) if early else events
+            case MarkPrice():
+                if price.symbol in self._quotes:
+                    return self._engine.on_mark(price)
+                self._early_marks[price.symbol] = price
+                return []
+            case _:
+                assert_never(price)
 
     def execute(self, command: Command) -> Sequence[Outcome]:
         """Do it at once; ``Rejected`` with the documented code where the exchange would refuse."""
@@ -110,6 +139,7 @@ class PaperExchange:
             return OrderNotFound(symbol, client_order_id, now_ms)
 
     def _set(self, command: AccountCommand, now_ms: int) -> AccountSet:
+        events: list[EngineEvent] = []
         try:
             match command:
                 case SetPositionMode(hedge_mode):
@@ -117,14 +147,16 @@ class PaperExchange:
                 case SetMultiAssetsMode(multi_assets_mode):
                     self._engine.set_multi_assets(multi_assets_mode)
                 case SetMarginType(symbol, margin_type):
-                    self._tell(self._engine.set_margin_type(symbol, margin_type, now_ms))
+                    events = self._engine.set_margin_type(symbol, margin_type, now_ms)
                 case SetLeverage(symbol, leverage):
-                    self._tell(self._engine.set_leverage(symbol, leverage, now_ms))
+                    events = self._engine.set_leverage(symbol, leverage, now_ms)
                 case _:
                     assert_never(command)
         except Rejected as error:
             if error.code not in _ALREADY_SO:
                 raise
+        else:
+            self._tell(events)
         return AccountSet(command, now_ms)
 
     def _snapshot(self, now_ms: int) -> Snapshot:
@@ -140,5 +172,11 @@ class PaperExchange:
         )
 
     def _tell(self, events: Sequence[EngineEvent]) -> None:
-        for event in events:
-            self._post(event)
+        """What happened, the funding among it as the history of incomes would tell it, and the account after it."""
+        instants = {event.event_at for event in events if isinstance(event, AccountUpdate) and event.reason == _FUNDING}
+        paid = tuple(each for each in self._engine.incomes() if each.at in instants) if instants else ()
+        funding = [FundingFetched(paid, self._clock.now_ms())] if paid else []
+        self._tell_together([*events, *funding, self._kept()])
+
+    def _kept(self) -> PaperKept:
+        return PaperKept(render_memory(self._engine.memory()))

@@ -1,6 +1,6 @@
 import threading
 
-from src.core.inbox import Inbox
+from src.core.inbox import Inbox, TraderEvent
 from src.domain.enums import Side
 from src.domain.messages import Due, Duty
 from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_update
@@ -44,3 +44,13 @@ def test_a_closed_inbox_is_emptied_before_it_ends() -> None:
     assert len(inbox.drain(10)) == 1
     assert inbox.is_closed
     assert inbox.drain(10) == []
+
+
+def test_what_belongs_together_is_handed_out_together() -> None:
+    inbox, batches = Inbox(), []
+    together: list[TraderEvent] = [an_update(), Due(Duty.AUDIT, NOW)]
+    reader = threading.Thread(target=lambda: batches.append(inbox.drain(10)))
+    reader.start()
+    inbox.post_all(together)
+    reader.join(5)
+    assert batches == [together]

@@ -1,5 +1,6 @@
 """The account as the exchange tells it: taken over, never guessed, and what is not ours left alone."""
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -18,6 +19,7 @@ from src.domain.messages import (
     FetchFills,
     FetchFunding,
     FetchQuote,
+    PaperKept,
     SnapshotTaken,
     TakeSnapshot,
 )
@@ -248,3 +250,10 @@ def test_funding_is_looked_for_from_the_first_look_at_the_account_on(rig: Rig) -
     rig.clock.advance(60_000)
     rig.feed(rig.account_update(reason="FUNDING_FEE"))
     assert rig.of(FetchFunding)[-1].since_ms == since
+
+
+def test_the_paper_account_is_kept_with_what_changed_it(rig: Rig) -> None:
+    rig.liquidate()
+    rig.feed(rig.told(rig.last(OrderRole.ENTRY)), PaperKept({"wallets": {"USDT": "9999.5"}}))
+    [row] = rig.rows("SELECT value FROM state WHERE key = 'paper_account'")
+    assert json.loads(row["value"]) == {"wallets": {"USDT": "9999.5"}}

@@ -91,7 +91,7 @@ class OnTheWire:
 def on_paper() -> OnPaper:
     posted: list[Event] = []
     instruments = {symbol: listing.instrument for symbol, listing in load_catalogue().items()}
-    place = OnPaper(PaperExchange(Engine(instruments, Costs()), posted.append, SystemClock()), posted)
+    place = OnPaper(PaperExchange(Engine(instruments, Costs()), posted.extend, SystemClock()), posted)
     place.exchange.start()
     return place
 

@@ -1,0 +1,138 @@
+"""The paper exchange over restarts: it tells what must be kept, and takes it up."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from src.domain.account_commands import SetLeverage, SetPositionMode
+from src.domain.clock import ManualClock
+from src.domain.enums import OrderRole, PositionSide
+from src.domain.market import MarkPrice, Quote
+from src.domain.messages import (
+    Event,
+    FundingFetched,
+    PaperKept,
+    QueryOrder,
+    StreamUp,
+    SubmitOrder,
+)
+from src.domain.orders import OrderRequest, OrderUpdate
+from src.domain.positions import Snapshot
+from src.engine.costs import Costs
+from src.engine.engine import Engine
+from src.exchange.paper import PaperExchange
+from tests.builders import NOW, D, a_mark, a_quote, a_request, an_instrument
+
+
+@dataclass
+class Paper:
+    """A paper exchange in hedge mode; a restart knows what was told last, as the ledger would."""
+
+    clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
+    told: list[Sequence[Event]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.begin(None)
+        self.exchange.execute(SetPositionMode(True))
+        self.market(50_000)
+
+    def begin(self, kept: Any) -> None:
+        instruments = {"BTCUSDT": an_instrument()}
+        self.exchange = PaperExchange(Engine(instruments, Costs()), self.told.append, self.clock)
+        self.exchange.start(kept)
+
+    def restart(self) -> "Paper":
+        self.begin(json.loads(json.dumps(self.kept)))
+        return self
+
+    @property
+    def kept(self) -> Any:
+        last = self.told[-1][-1]
+        assert isinstance(last, PaperKept)
+        return last.document
+
+    def market(self, price: int, *, is_mark_first: bool = False, **mark: Any) -> None:
+        self.clock.advance(1_000)
+        now = self.clock.now_ms()
+        quote: Quote | MarkPrice = a_quote(price, D(price) + D("0.1"), at=now, received_at=now)
+        marked = a_mark(price, at=now, received_at=now, **mark)
+        for each in [marked, quote] if is_mark_first else [quote, marked]:
+            self.exchange.observe(each)
+
+    def submit(self, role: OrderRole = OrderRole.ENTRY, number: int = 0, **changes: Any) -> OrderRequest:
+        request = a_request(role, number, **changes)
+        self.exchange.execute(SubmitOrder(request))
+        return request
+
+    @property
+    def snapshot(self) -> Snapshot:
+        return self.exchange.snapshot("test")
+
+    @property
+    def held(self) -> Decimal:
+        return next(each.quantity for each in self.snapshot.positions if each.position_side is PositionSide.LONG)
+
+
+def a_protected_position() -> Paper:
+    paper = Paper()
+    paper.submit(price=D(50_001))
+    paper.submit(OrderRole.STOP_LOSS, 1)
+    paper.submit(OrderRole.TAKE_PROFIT, 2)
+    return paper
+
+
+def test_the_account_is_told_with_every_change_of_it_and_after_it() -> None:
+    paper = a_protected_position()
+    paper.exchange.execute(SetLeverage("BTCUSDT", 7))
+    for breath in paper.told:
+        assert [isinstance(event, PaperKept) for event in breath] == [*[False] * (len(breath) - 1), True]
+    quiet = len(paper.told)
+    paper.market(50_010)
+    paper.exchange.execute(SetPositionMode(True))
+    assert len(paper.told) == quiet
+
+
+def test_a_restart_shows_the_same_account_to_the_last_digit() -> None:
+    paper = a_protected_position()
+    before = paper.snapshot
+    after = paper.restart().snapshot
+    assert (after.positions, after.open_orders) == (before.positions, before.open_orders)
+    assert (after.account, after.balances, after.hedge_mode) == (before.account, before.balances, True)
+    assert before.account.wallet_balance != 10_000
+    first = paper.told[-1][0]
+    assert isinstance(first, StreamUp)
+
+
+def test_orders_are_still_found_by_the_names_they_were_sent_with() -> None:
+    paper = a_protected_position()
+    [found] = paper.restart().exchange.execute(QueryOrder("BTCUSDT", a_request(OrderRole.STOP_LOSS, 1).client_order_id))
+    assert isinstance(found, OrderUpdate)
+    assert (found.stop_price, found.close_position) == (D(49_000), True)
+
+
+def test_a_passed_stop_fires_before_the_liquidation_that_was_passed_too() -> None:
+    paper = Paper()
+    paper.exchange.execute(SetLeverage("BTCUSDT", 20))
+    paper.submit(price=D(50_001), quantity=D("3"))
+    paper.submit(OrderRole.STOP_LOSS, 1)
+    paper.restart().market(47_000, is_mark_first=True)
+    fills = [event.fill for breath in paper.told for event in breath if isinstance(event, OrderUpdate) and event.fill]
+    assert {fill.client_order_id for fill in fills[1:]} == {a_request(OrderRole.STOP_LOSS, 1).client_order_id}
+    assert paper.held == 0
+
+
+def test_funding_is_told_as_income_with_the_account_that_paid_it() -> None:
+    paper = a_protected_position()
+    due = paper.clock.now_ms() + 1_500
+    paper.market(50_000, funding_rate=D("0.001"), next_funding_at=due)
+    paper.market(50_000, funding_rate=D("0.001"), next_funding_at=due + 3_600_000)
+    breath = paper.told[-1]
+    paid = [event.incomes for event in breath if isinstance(event, FundingFetched)]
+    assert [[income.amount for income in incomes] for incomes in paid] == [[D("-0.5")]]
+
+
+def test_a_fresh_account_begins_with_its_capital() -> None:
+    paper = Paper()
+    assert paper.restart().snapshot.account.wallet_balance == 10_000
