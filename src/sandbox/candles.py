@@ -99,6 +99,10 @@ class Candles:
             self._minutes.append(_flat(open_at, trade.price))
         self._minutes[-1] = self._minutes[-1].after(trade)
 
+    def sample(self, price: Decimal, at: int) -> None:
+        """Note a price that nobody traded at: it counts, and adds no volume."""
+        self.add(MarketTrade(0, price, Decimal(0), Side.BUY, at))
+
     def prepend(self, history: Iterable[Candle]) -> None:
         """Put older one-minute candles, oldest first, before what is there."""
         older = [candle for candle in history if not self._minutes or candle.open_at < self._minutes[0].open_at]

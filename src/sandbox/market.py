@@ -12,9 +12,9 @@ from src.sandbox.catalogue import Listing
 Levels = list[tuple[Decimal, Decimal]]
 """Price and quantity, best first."""
 
-_FUNDING_INTERVAL_MS = 8 * 60 * 60 * 1000
-_INTEREST_RATE = Decimal("0.0001")
-_FUNDING_CAP = Decimal("0.0075")
+FUNDING_INTERVAL_MS = 8 * 60 * 60 * 1000
+INTEREST_RATE = Decimal("0.0001")
+FUNDING_CAP = Decimal("0.0075")
 _MARK_MEMORY = Decimal("0.85")
 _KEPT_TRADES = 1_000
 _GAP = Decimal("0.00008")
@@ -28,6 +28,8 @@ class SymbolMarket:
         self.listing = listing
         self.instrument = listing.instrument
         self.candles = Candles()
+        self.mark_candles = Candles()
+        self.index_candles = Candles()
         self.trades: deque[MarketTrade] = deque(maxlen=_KEPT_TRADES)
         self.update_id = 0
         self.thinness = Decimal(1)
@@ -37,7 +39,7 @@ class SymbolMarket:
         self._trade_count = 0
         self.quote = self.move(listing.start_price, at)
         self.last_price = self.quote.middle
-        self.mark = self._remark(self.quote.middle, at)
+        self.mark = self.set_mark(self.quote.middle, at)
 
     def move(self, middle: Decimal, at: int) -> Quote:
         """Put the book around a price."""
@@ -67,12 +69,13 @@ class SymbolMarket:
     def remark(self, at: int) -> MarkPrice:
         """Let the mark follow the middle of the book, smoothed; asked for once a second."""
         smoothed = self.mark.price * _MARK_MEMORY + self.quote.middle * (1 - _MARK_MEMORY)
-        self.mark = self._remark(smoothed, at)
-        return self.mark
+        return self.set_mark(smoothed, at)
 
     def set_mark(self, price: Decimal, at: int) -> MarkPrice:
         """Put the mark exactly there."""
         self.mark = self._remark(price, at)
+        self.mark_candles.sample(self.mark.price, at)
+        self.index_candles.sample(self.mark.index_price, at)
         return self.mark
 
     def depth(self, levels: int) -> tuple[Levels, Levels]:
@@ -94,13 +97,13 @@ class SymbolMarket:
     def _remark(self, price: Decimal, at: int) -> MarkPrice:
         fine = self.instrument.tick / 1000
         premium = (self.quote.middle - price) / price
-        rate = min(max(_INTEREST_RATE + premium, -_FUNDING_CAP), _FUNDING_CAP)
+        rate = min(max(INTEREST_RATE + premium, -FUNDING_CAP), FUNDING_CAP)
         return MarkPrice(
             symbol=self.instrument.symbol,
             price=price.quantize(fine),
             index_price=((price + self.quote.middle) / 2).quantize(fine),
             funding_rate=rate.quantize(Decimal("0.00000001")),
-            next_funding_at=at - at % _FUNDING_INTERVAL_MS + _FUNDING_INTERVAL_MS,
+            next_funding_at=at - at % FUNDING_INTERVAL_MS + FUNDING_INTERVAL_MS,
             at=at,
             received_at=at,
         )

@@ -11,9 +11,9 @@ from src.exchange.wire import (
     render_exchange_info,
     render_premium_index,
 )
-from src.sandbox.candles import INTERVALS_MS
+from src.sandbox.candles import INTERVALS_MS, Candles
 from src.sandbox.exchange import SandboxExchange
-from src.sandbox.market import SymbolMarket
+from src.sandbox.market import FUNDING_CAP, FUNDING_INTERVAL_MS, INTEREST_RATE, SymbolMarket
 from src.sandbox.market_wire import (
     render_aggregate,
     render_candle,
@@ -80,19 +80,29 @@ def _aggregate_trades(exchange: SandboxExchange, parameters: Parameters) -> list
     return [render_aggregate(trade) for trade in (trades[:limit] if is_anchored else trades[-limit:])]
 
 
-def _klines(exchange: SandboxExchange, parameters: Parameters) -> list[list[object]]:
-    market = _market(exchange, parameters)
+def _klines(
+    candles: Callable[[SymbolMarket], Candles], name: str = "symbol"
+) -> Callable[[SandboxExchange, Parameters], object]:
+    """Rows of these candles; ``name`` is what the parameter is called that names the symbol."""
+
+    def answer(exchange: SandboxExchange, parameters: Parameters) -> list[list[object]]:
+        return _rows(candles(exchange.market[read_symbol(parameters, exchange.market.symbols, name)]), parameters)
+
+    return answer
+
+
+def _rows(candles: Candles, parameters: Parameters) -> list[list[object]]:
     interval = parameters.text("interval")
     if interval not in INTERVALS_MS:
         raise Rejected(-1120, "Invalid interval.")
     since, until = _period(parameters)
     limit = parameters.limit(usual=500, most=1500)
-    candles = [
+    found = [
         candle
-        for candle in market.candles.of(interval)
+        for candle in candles.of(interval)
         if since <= candle.open_at <= (until if until is not None else candle.open_at)
     ]
-    return [render_candle(candle) for candle in (candles[:limit] if since else candles[-limit:])]
+    return [render_candle(candle) for candle in (found[:limit] if since else found[-limit:])]
 
 
 def _kline_weight(parameters: Parameters) -> int:
@@ -111,6 +121,23 @@ def _funding_rates(exchange: SandboxExchange, parameters: Parameters) -> list[Bo
         if symbol in (None, mark.symbol) and since <= mark.at <= (until if until is not None else mark.at)
     ]
     return rates[:limit] if since else rates[-limit:]
+
+
+def _funding_terms(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+    """The same for all: every eight hours, within the same bounds (Get Funding Rate Config)."""
+    symbol = read_optional_symbol(parameters, exchange.market.symbols)
+    return [
+        {
+            "symbol": each,
+            "interestRate": number(INTEREST_RATE),
+            "time": exchange.now_ms(),
+            "fundingIntervalHours": FUNDING_INTERVAL_MS // _HOUR_MS,
+            "fundingFeeCap": float(FUNDING_CAP),
+            "fundingFeeFloor": float(-FUNDING_CAP),
+        }
+        for each in exchange.market.symbols
+        if symbol in (None, each)
+    ]
 
 
 def _each(render: Callable[[SymbolMarket, int], Body]) -> Callable[[SandboxExchange, Parameters], object]:
@@ -143,6 +170,11 @@ def _get(name: str, action: Callable[[SandboxExchange, Parameters], object], *pa
     return Route("GET", (f"/fapi/v1/{name}",), action, parameters=parameters)
 
 
+def _candles(name: str, action: Callable[[SandboxExchange, Parameters], object], symbol: str) -> Route:
+    parameters = (symbol, "interval", *_PERIOD)
+    return Route("GET", (f"/fapi/v1/{name}",), action, weight=_kline_weight, parameters=parameters)
+
+
 _PERIOD = ("startTime", "endTime", "limit")
 MARKET_ROUTES = (
     _get("ping", _ping),
@@ -152,8 +184,11 @@ MARKET_ROUTES = (
     _get("trades", _trades, "symbol", "limit"),
     Route("GET", ("/fapi/v1/historicalTrades",), _trades, Security.MARKET_DATA, 20, ("symbol", "limit", "fromId")),
     Route("GET", ("/fapi/v1/aggTrades",), _aggregate_trades, weight=20, parameters=("symbol", "fromId", *_PERIOD)),
-    Route("GET", ("/fapi/v1/klines",), _klines, weight=_kline_weight, parameters=("symbol", "interval", *_PERIOD)),
+    _candles("klines", _klines(lambda market: market.candles), "symbol"),
+    _candles("markPriceKlines", _klines(lambda market: market.mark_candles), "symbol"),
+    _candles("indexPriceKlines", _klines(lambda market: market.index_candles, "pair"), "pair"),
     _get("premiumIndex", _each(lambda market, _at: render_premium_index(market.mark)), "symbol"),
+    _get("fundingInfo", _funding_terms, "symbol"),
     _get("fundingRate", _funding_rates, "symbol", *_PERIOD),
     Route("GET", ("/fapi/v1/ticker/24hr",), _each(render_day), weight=by_symbol(1, 40), parameters=("symbol",)),
     Route(

@@ -89,8 +89,8 @@ def read_new_order(parameters: Parameters, symbols: Iterable[str], hedge_mode: b
     )
 
 
-def read_symbol(parameters: Parameters, symbols: Iterable[str]) -> str:
-    symbol = parameters.text("symbol")
+def read_symbol(parameters: Parameters, symbols: Iterable[str], name: str = "symbol") -> str:
+    symbol = parameters.text(name)
     if symbol not in symbols:
         raise rejected(_BAD_SYMBOL)
     return symbol

@@ -60,10 +60,15 @@ class TestMarket:
         assert (trade["side"], trade["amount"]) == ("buy", 0.5)
         assert candle[4:] == [trade["price"], 0.5]
 
+    @pytest.mark.parametrize("price", ["mark", "index"])
+    def test_candles_of_the_mark_and_the_index(self, client: Any, price: str) -> None:
+        assert client.fetch_ohlcv(SYMBOL, "1m", params={"price": price})[-1][5] == 0
+
     def test_funding(self, client: Any) -> None:
         assert client.fetch_funding_rate(SYMBOL)["fundingRate"] == 0.0001
         assert len(client.fetch_funding_rates()) == 12
         assert client.fetch_funding_rate_history(SYMBOL) == []
+        assert client.fetch_funding_intervals()[SYMBOL]["interval"] == "8h"
 
 
 class TestAccount:

@@ -112,3 +112,22 @@ def test_the_spot_host_lists_nothing(client: Client) -> None:
     answer = done(client.public("/api/v1/exchangeInfo"))
 
     assert (answer["symbols"], [each["asset"] for each in answer["assets"]]) == ([], ["USDT"])
+
+
+@pytest.mark.parametrize(("name", "symbol"), [("markPriceKlines", "symbol"), ("indexPriceKlines", "pair")])
+def test_candles_of_prices_that_nobody_traded_at(client: Client, server: SandboxServer, name: str, symbol: str) -> None:
+    server.exchange.set_mark("ETHUSDT", Decimal(3_000))
+    rows = done(client.public(f"{V1}/{name}", **{symbol: "ETHUSDT"}, interval="1m"))
+    lowest = min(Decimal(row[3]) for row in rows)
+
+    assert {(Decimal(row[5]), Decimal(row[7])) for row in rows} == {(0, 0)}
+    assert sum(row[8] for row in rows) >= 2
+    assert (lowest == 3_000) == (name == "markPriceKlines")
+    assert code(client.public(f"{V1}/{name}", interval="1m")) == -1102
+
+
+def test_the_terms_of_funding(client: Client) -> None:
+    [terms] = done(client.public(f"{V1}/fundingInfo", symbol="ETHUSDT"))
+
+    assert (terms["fundingIntervalHours"], terms["interestRate"], terms["fundingFeeCap"]) == (8, "0.0001", 0.0075)
+    assert len(done(client.public(f"{V1}/fundingInfo"))) == 12
