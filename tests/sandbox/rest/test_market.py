@@ -120,7 +120,7 @@ def test_candles_of_prices_that_nobody_traded_at(client: Client, server: Sandbox
     rows = done(client.public(f"{V1}/{name}", **{symbol: "ETHUSDT"}, interval="1m"))
     lowest = min(Decimal(row[3]) for row in rows)
 
-    assert {(Decimal(row[5]), Decimal(row[7])) for row in rows} == {(0, 0)}
+    assert sum(Decimal(row[5]) + Decimal(row[7]) for row in rows) == 0
     assert sum(row[8] for row in rows) >= 2
     assert (lowest == 3_000) == (name == "markPriceKlines")
     assert code(client.public(f"{V1}/{name}", interval="1m")) == -1102
