@@ -152,7 +152,8 @@ class Bot:
 
     def _exchange(self, instruments: dict[str, Instrument]) -> Exchange:
         if self._around.settings.globals_.simulate_only:
-            return PaperExchange(Engine(instruments, Costs()), self._inbox.post_all, self._clock)
+            read_rules = AsterMarket(self._client).instruments
+            return PaperExchange(Engine(instruments, Costs()), self._inbox.post_all, self._clock, read_rules)
         return AsterExchange(self._client)
 
     def _add_streams(self, exchange: Exchange, operator: OperatorInbox) -> None:

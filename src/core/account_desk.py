@@ -22,6 +22,7 @@ from src.domain.messages import (
     AccountUpdate,
     CommandFailed,
     FetchFunding,
+    FetchOrders,
     FundingFetched,
     LeverageChanged,
     MarginCall,
@@ -231,7 +232,9 @@ class AccountDesk:
     def _correct(self, report: PositionReport, believed: Decimal, *, is_first: bool) -> None:
         """A difference is repaired toward the exchange, its trades are fetched, and a person is told."""
         since = self._desk.clock.now_ms() - SNAPSHOT_FRESH_MS if not is_first else report.updated_at
-        self._orders.fills.fetch(report.symbol, min(since, report.updated_at or since))
+        since = min(since, report.updated_at or since)
+        self._desk.send(FetchOrders(report.symbol, since - SNAPSHOT_FRESH_MS))  # was it forced?
+        self._orders.fills.fetch(report.symbol, since)
         self._desk.alert(
             f"position of {report.symbol} {report.position_side} corrected from {believed} to {report.quantity}, "
             "as the exchange reports it",

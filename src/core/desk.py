@@ -51,6 +51,8 @@ class Desk:
     """Entries that are to be cancelled as soon as the exchange shows them to stand."""
     retired: dict[str, SymbolSettings] = field(default_factory=dict)
     """Symbols that left the settings: what is held there is protected as before."""
+    locked: dict[str, str] = field(default_factory=dict)
+    """Symbols that are kept from entries until a person resumes, each with its reason."""
     _numbers: dict[str, int] = field(default_factory=dict)
     _asked_at: dict[str, int] = field(default_factory=dict)
 

@@ -130,6 +130,7 @@ class EntryDesk:
             quote=desk.quotes.get(symbol),
             mark=desk.marks.get(symbol),
             account_misfit=self._account.untradable.get(symbol),
+            symbol_lock=desk.locked.get(symbol),
         )
 
     def _window_volume(self, liquidation: Liquidation) -> Decimal:

@@ -4,6 +4,7 @@ import logging
 
 from src.core.books import Slot
 from src.core.desk import Desk
+from src.core.forced import ForcedDesk, deed_of
 from src.core.news import conclude_flat
 from src.domain import crash_points
 from src.domain.crash_points import Point
@@ -15,17 +16,18 @@ log = logging.getLogger("hunter.orders")
 
 ASK_EVERY_MS = 2_000
 _OVERLAP_MS = 60_000
-_FORCED_PREFIXES = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
 
 
 class FillDesk:
     """Books trades. Each method that does returns the slots it touched."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, forced: ForcedDesk) -> None:
         self._desk = desk
+        self._forced = forced
 
     def on_fill(self, fill: Fill) -> Slot | None:
         """A trade: booked once, whoever told it and however often (I7)."""
+        fill = self._forced.named(fill)
         desk, slot = self._desk, (fill.symbol, fill.position_side)
         order = desk.books.order_of(fill)
         if order is None and not _is_forced(fill) and not self._is_by_hand(fill):
@@ -90,4 +92,4 @@ class FillDesk:
 
 
 def _is_forced(fill: Fill) -> bool:
-    return fill.client_order_id.startswith(_FORCED_PREFIXES)
+    return deed_of(fill.client_order_id) is not None

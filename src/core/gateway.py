@@ -13,8 +13,9 @@ from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAsse
 from src.domain.clock import Clock
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
-from src.domain.errors import ExchangeError, OutcomeUnknown, ProtocolError, Rejected
+from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, ProtocolError, Rejected
 from src.domain.messages import (
+    AccessRefused,
     CancelOrder,
     CancelRefused,
     Command,
@@ -22,10 +23,13 @@ from src.domain.messages import (
     Event,
     FetchFills,
     FetchFunding,
+    FetchInstruments,
+    FetchOrders,
     FetchQuote,
     OrderRefused,
     OrderUnresolved,
     QueryOrder,
+    ReadCommand,
     SubmitOrder,
     TakeSnapshot,
 )
@@ -89,7 +93,7 @@ class Gateway:
             return self._exchange.execute(command)
         except (ExchangeError, ProtocolError) as error:
             log.warning("%s failed: %s", type(command).__name__, error)
-            return [failure_of(command, error, self._clock.now_ms())]
+            return failures_of(command, error, self._clock.now_ms())
 
     def _refusal(self, command: Command) -> OrderRefused | None:
         """An entry whose time has passed, or that the kill file forbids, does not leave (I24)."""
@@ -101,6 +105,15 @@ class Gateway:
         if self._is_halted():
             return _refused(command, None, "the halt file forbids entries", now_ms)
         return None
+
+
+def failures_of(command: Command, error: ExchangeError | ProtocolError, at: int) -> list[Event]:
+    """What became of the command, and, where we were not let in at all, that."""
+    failure = failure_of(command, error, at)
+    if not isinstance(error, AuthError):
+        return [failure]
+    is_read = isinstance(command, ReadCommand | QueryOrder)
+    return [failure, AccessRefused(error.code, error.reason, not is_read, at)]
 
 
 def failure_of(command: Command, error: ExchangeError | ProtocolError, at: int) -> Event:
@@ -151,7 +164,9 @@ def _lane_of(command: Command) -> int:
             return _symbol_lane(request.symbol)
         case CancelOrder(symbol) | QueryOrder(symbol) | SetMarginType(symbol) | SetLeverage(symbol):
             return _symbol_lane(symbol)
-        case FetchFills() | FetchFunding() | FetchQuote() | TakeSnapshot() | SetPositionMode() | SetMultiAssetsMode():
+        case FetchFills() | FetchOrders() | FetchInstruments() | FetchFunding() | FetchQuote() | TakeSnapshot():
+            return _LANES
+        case SetPositionMode() | SetMultiAssetsMode():
             return _LANES
         case _:
             assert_never(command)

@@ -12,6 +12,7 @@ from src.core.desk import Desk
 from src.core.lock_desk import LockDesk
 from src.core.operator_files import FileRequest, HaltSeen, lift_halt, remove_request
 from src.core.standing import Obstacle
+from src.core.symbol_locks import SymbolLockDesk
 from src.domain.enums import OrderRole
 from src.domain.messages import OperatorAction, OperatorCommand
 
@@ -26,8 +27,9 @@ _NO_ENTRIES = (Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.LOCK, Obstac
 class OperatorDesk:
     """Carries out operator commands once each, and remembers pause, halt and locks across restarts."""
 
-    def __init__(self, desk: Desk, closing: ClosingDesk) -> None:
+    def __init__(self, desk: Desk, closing: ClosingDesk, symbol_locks: SymbolLockDesk) -> None:
         self._desk = desk
+        self._symbol_locks = symbol_locks
         self._closing = closing
         self._last_id = 0
         self._called_off: set[str] = set()
@@ -56,6 +58,7 @@ class OperatorDesk:
         if known.get("halted"):
             self._desk.standing.raise_obstacle(Obstacle.OPERATOR_HALT, "halted by the operator")
         self._locks.restore()
+        self._symbol_locks.restore()
         return self._last_id
 
     def follow_up(self) -> None:
@@ -132,6 +135,8 @@ class OperatorDesk:
         self._lift_halt_file(command.at)
         lock = self._locks.lift()
         lifted = "" if lock is None else f"; the lock is lifted: {lock}"
+        symbols = self._symbol_locks.lift()
+        lifted += f"; entries are allowed again in {', '.join(symbols)}" if symbols else ""
         reason = self._desk.standing.reason
         answer = f"resumed, but entries still wait: {reason}" if reason else "entries are made again"
         return answer + lifted

@@ -4,16 +4,20 @@ import logging
 from collections.abc import Iterable
 from typing import assert_never
 
+from src.core.absence import AbsenceDesk
 from src.core.books import Holding, Slot
 from src.core.desk import Desk
 from src.core.fill_desk import ASK_EVERY_MS, FillDesk
+from src.core.forced import ForcedDesk, deed_of
 from src.core.recall import request_of
+from src.core.symbol_locks import SymbolLockDesk
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.messages import (
     CancelRefused,
     FillsFetched,
     OrderNotFound,
     OrderRefused,
+    OrdersFetched,
     OrderUnresolved,
     QueryOrder,
 )
@@ -23,25 +27,26 @@ from src.domain.positions import Snapshot
 log = logging.getLogger("hunter.orders")
 
 _VERDICT_MS = 5_000
-_ABSENT_AFTER_MS = 10_000
-_ABSENT_ANSWERS = 3
 _MANY_REMOVALS = 3
 _ACCEPTED = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
 
-OrderNews = OrderUpdate | OrderUnresolved | CancelRefused | OrderNotFound | FillsFetched
+OrderNews = OrderUpdate | OrderUnresolved | CancelRefused | OrderNotFound | FillsFetched | OrdersFetched
 
 
 class OrderDesk:
     """Merges what is told of orders. Each method returns the slot it touched, None where nothing changed."""
 
-    def __init__(self, desk: Desk) -> None:
+    def __init__(self, desk: Desk, locks: SymbolLockDesk) -> None:
         self._desk = desk
-        self.fills = FillDesk(desk)
+        self._forced = ForcedDesk(desk, locks)
+        self._absence = AbsenceDesk(desk)
+        self.fills = FillDesk(desk, self._forced)
 
     def on_update(self, update: OrderUpdate, source: str = "exchange") -> Slot | None:
         """An order as the stream, an answer or a query tells it."""
         order = self._desk.books.orders.get(update.client_order_id) or self._recall(update)
         if order is None:
+            self._forced.note(update)
             self._note_foreign(update)
             return self.fills.on_fill(update.fill) if update.fill else None
         before, filled_before = order.status, order.filled_quantity
@@ -62,12 +67,19 @@ class OrderDesk:
         holding = self._desk.books.holding((order.symbol, order.request.position_side))
         self._count(order, before, holding)
         if before is OrderStatus.REJECTED:
-            self._desk.alert(f"{order.role} {order.client_order_id} was given up, and stands after all", order.symbol)
+            self._note_late(order)
         if order.status is OrderStatus.CANCELED and before is not OrderStatus.PENDING_CANCEL:
             self._note_removed(order, holding)
         if order.role is OrderRole.ENTRY and order.lacks_fills:
             holding.entry = order.client_order_id  # what it filled is in the position, whoever tells of that first
         if order.client_order_id in self._desk.unwanted:
+            self._desk.cancel(order)
+
+    def _note_late(self, order: Order) -> None:
+        """Given up, and seen after all: what rests of an entry has lost its reason, what filled is protected."""
+        name = f"{order.role} {order.client_order_id}"
+        self._desk.alert(f"late order: {name} was given up, and stands after all ({order.status})", order.symbol)
+        if order.role is OrderRole.ENTRY:
             self._desk.cancel(order)
 
     def _count(self, order: Order, before: OrderStatus, holding: Holding) -> None:
@@ -109,10 +121,21 @@ class OrderDesk:
             case OrderNotFound():
                 slot = self.on_not_found(event, snapshot)
             case FillsFetched():
+                self._absence.note(event)
                 return self.fills.on_fills(event)
+            case OrdersFetched():
+                return self.on_orders(event)
             case _:
                 assert_never(event)
         return () if slot is None else (slot,)
+
+    def on_orders(self, event: OrdersFetched) -> set[Slot]:
+        """All orders of a symbol: those we wait for, and whatever is open or was forced upon us."""
+        self._absence.note(event)
+        known = self._desk.books.orders
+        news = [each for each in event.orders if each.client_order_id in known or not _is_history(each)]
+        touched = {self.on_update(update, "all orders") for update in news}
+        return {slot for slot in touched if slot is not None}
 
     def on_refused(self, event: OrderRefused) -> Order | None:
         """A submit that did not happen and will not."""
@@ -149,13 +172,13 @@ class OrderDesk:
         return order.symbol, order.request.position_side
 
     def on_not_found(self, event: OrderNotFound, snapshot: Snapshot | None) -> Slot | None:
-        """-2013: believed only after three answers, ten seconds and a snapshot without the order (§4, ABSENT)."""
+        """-2013: believed only when nothing else shows the order either (§4, ABSENT)."""
         order = self._desk.books.orders.get(event.client_order_id)
         if order is None or not order.is_open:
             return None
         order.unresolved_since = order.unresolved_since or event.at
         order.not_found += 1
-        if not self._is_absent(order, event.at, snapshot):
+        if not self._absence.is_proven(order, event.at, snapshot):
             return None
         order.advance(OrderStatus.REJECTED if order.status is OrderStatus.PENDING_NEW else OrderStatus.CANCELED)
         order.reason = "the exchange knows no such order"
@@ -165,10 +188,7 @@ class OrderDesk:
 
     def lack_snapshot(self, now_ms: int, snapshot: Snapshot | None) -> bool:
         """All that is left before an order counts as absent is a snapshot that does not show it."""
-        ripe = now_ms - _ABSENT_AFTER_MS
-        lost = [each for each in self._desk.books.orders.values() if each.is_open and each.not_found >= _ABSENT_ANSWERS]
-        since = [each.unresolved_since for each in lost if each.unresolved_since and each.unresolved_since <= ripe]
-        return any(snapshot is None or snapshot.asked_at <= each for each in since)
+        return self._absence.lacks_snapshot(now_ms, snapshot)
 
     def ask_for_missing(self, now_ms: int) -> None:
         """Ask again for every lost answer and every fill we have not seen, and who has filled a position."""
@@ -177,6 +197,9 @@ class OrderDesk:
                 self.doubt(order)
             elif order.lacks_fills:
                 self.fills.ask_for(order)
+            elif order.status is OrderStatus.REJECTED and self._may_have_filled(order):
+                self._ask(order)
+        self._absence.ask(now_ms)
 
     def doubt(self, order: Order) -> None:
         """What we know of it may be outdated: ask."""
@@ -187,21 +210,16 @@ class OrderDesk:
         """No verdict where one is due: of an order that left long ago, or of an entry whose slot has filled."""
         if order.status is OrderStatus.PENDING_NEW:
             return now_ms - (order.sent_at or order.created_at) >= _VERDICT_MS
+        return self._may_have_filled(order)
+
+    def _may_have_filled(self, order: Order) -> bool:
+        """A position stands in an entry's slot, and nobody knows whose it is."""
         holding = self._desk.books.holding((order.symbol, order.request.position_side))
         return order.role is OrderRole.ENTRY and holding.position.is_open and not holding.is_ours
 
     def _ask(self, order: Order) -> None:
         if self._desk.may_ask(order.client_order_id, ASK_EVERY_MS):
             self._desk.send(QueryOrder(order.symbol, order.client_order_id))
-
-    @staticmethod
-    def _is_absent(order: Order, now_ms: int, snapshot: Snapshot | None) -> bool:
-        since = order.unresolved_since or now_ms
-        if order.not_found < _ABSENT_ANSWERS or now_ms - since < _ABSENT_AFTER_MS:
-            return False
-        if snapshot is None or snapshot.asked_at <= since:
-            return False
-        return all(update.client_order_id != order.client_order_id for update in snapshot.open_orders)
 
     def _recall(self, update: OrderUpdate) -> Order | None:
         """An order of ours the books have let go, or the database has lost: taken up again."""
@@ -225,3 +243,8 @@ class OrderDesk:
             self._desk.books.foreign_orders.pop(update.order_id, None)
         else:
             self._desk.books.foreign_orders[update.order_id] = update
+
+
+def _is_history(update: OrderUpdate) -> bool:
+    """It has ended, and was no order that the exchange forced upon us."""
+    return update.status.is_terminal and deed_of(update.client_order_id) is None

@@ -54,6 +54,8 @@ class Situation:
     mark: MarkPrice | None
     account_misfit: str | None = None
     """Why the account is not set for this symbol as the settings count on."""
+    symbol_lock: str | None = None
+    """Why no entry is made in this symbol until a person resumes."""
 
     @property
     def entry_side(self) -> Side:

@@ -62,7 +62,7 @@ class StatusDesk:
         self._watch = watch
         self._identity = identity
         self._read_vitals = read_vitals
-        self._last_standing: tuple[str, str] | None = None
+        self._last_standing: tuple[str, str, bool] | None = None
 
     def publish(self) -> None:
         """One heartbeat: every state row, and every open position at its mark."""
@@ -84,11 +84,12 @@ class StatusDesk:
     def tell_standing(self) -> None:
         """The trading state and its reason; the journal hears of changes only."""
         standing = self._desk.standing
-        now = standing.state.value, standing.reason
+        awaits_resume = standing.awaits_resume or bool(self._desk.locked)
+        now = standing.state.value, standing.reason, awaits_resume
         if now != self._last_standing:
             self._last_standing = now
             payload = {"state": now[0], "reason": now[1]}
-            self._desk.store.set_state("trading", {**payload, "awaits_resume": standing.awaits_resume})
+            self._desk.store.set_state("trading", {**payload, "awaits_resume": awaits_resume})
             self._desk.tell("state", payload)
 
     def save(self, holding: Holding, plan: ProtectionPlan | None = None) -> None:

@@ -92,6 +92,11 @@ def _configured(situation: Situation) -> Skip | None:
     return None if misfit is None else Skip(Gate.CONFIGURED, misfit)
 
 
+def _symbol_lock(situation: Situation) -> Skip | None:
+    lock = situation.symbol_lock
+    return None if lock is None else Skip(Gate.TRADING_STATE, f"{lock}; resume lifts this lock")
+
+
 def _trading_state(situation: Situation) -> Skip | None:
     if situation.trading_state is TradingState.ACTIVE:
         return None
@@ -150,6 +155,7 @@ def _price_deviation(situation: Situation) -> Skip | None:
 _SIGNAL_GATES = (
     _configured,
     _trading_state,
+    _symbol_lock,
     _fresh_event,
     _trade_side,
     _threshold,

@@ -23,12 +23,14 @@ from src.core.situation import ApprovedPlan, Situation
 from src.core.standing import Obstacle
 from src.core.status import Identity, StatusDesk
 from src.core.stream_watch import StreamWatch
+from src.core.symbol_locks import SymbolLockDesk
 from src.core.vitals import Vitals
 from src.domain.decisions import Decision, Gate, Skip
 from src.domain.enums import OrderRole, OrderType
 from src.domain.instrument import Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import (
+    AccessRefused,
     AccountSet,
     AccountUpdate,
     CancelRefused,
@@ -38,12 +40,14 @@ from src.domain.messages import (
     Duty,
     FillsFetched,
     FundingFetched,
+    InstrumentsFetched,
     LeverageChanged,
     MarginCall,
     OperatorAction,
     OperatorCommand,
     OrderNotFound,
     OrderRefused,
+    OrdersFetched,
     OrderUnresolved,
     PaperKept,
     SnapshotTaken,
@@ -64,11 +68,12 @@ class Trader:
 
     def __init__(self, desk: Desk, identity: Identity, read_vitals: Callable[[], Vitals]) -> None:
         self._desk = desk
-        self._orders = OrderDesk(desk)
+        symbol_locks = SymbolLockDesk(desk)
+        self._orders = OrderDesk(desk, symbol_locks)
         self._account = AccountDesk(desk, self._orders)
         self._entries = EntryDesk(desk, self._account, read_vitals)
         self._closing = ClosingDesk(desk)
-        self._operator = OperatorDesk(desk, self._closing)
+        self._operator = OperatorDesk(desk, self._closing, symbol_locks)
         self._watch = StreamWatch(desk, self._account.ask)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
         self._backlog: Callable[[], int] = lambda: 0
@@ -199,8 +204,12 @@ class Trader:
         match event:
             case Quote() | MarkPrice() | Liquidation():
                 pass  # prices were noted before, liquidations are judged after all else
-            case OrderUpdate() | OrderUnresolved() | CancelRefused() | OrderNotFound() | FillsFetched():
+            case OrderUpdate() | OrderUnresolved() | CancelRefused() | OrderNotFound():
                 self._look_after(self._orders.on_news(event, self._account.snapshot))
+            case FillsFetched() | OrdersFetched():
+                self._look_after(self._orders.on_news(event, self._account.snapshot))
+            case InstrumentsFetched() | AccessRefused():
+                pass
             case OrderRefused():
                 self._on_refused(event)
             case AccountUpdate() | FundingFetched() | AccountSet() | LeverageChanged() | MarginCall() | PaperKept():

@@ -8,6 +8,7 @@ from typing import Any
 
 from src.domain.account_commands import AccountCommand
 from src.domain.enums import MarginType, PositionSide
+from src.domain.instrument import Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import Balance, Income, Position, Snapshot
@@ -45,6 +46,19 @@ class FetchFills:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchOrders:
+    """Every order of a symbol since an instant, ended ones too (All Orders)."""
+
+    symbol: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class FetchInstruments:
+    """What may be traded and on which grid (Exchange Information)."""
+
+
+@dataclass(frozen=True, slots=True)
 class FetchFunding:
     """What funding the account paid or received since an instant (Get Income History, FUNDING_FEE)."""
 
@@ -64,7 +78,8 @@ class FetchQuote:
 
 
 OrderCommand = SubmitOrder | CancelOrder | QueryOrder
-Command = OrderCommand | FetchFills | FetchFunding | TakeSnapshot | FetchQuote | AccountCommand
+ReadCommand = FetchFills | FetchOrders | FetchInstruments | FetchFunding | TakeSnapshot | FetchQuote
+Command = OrderCommand | ReadCommand | AccountCommand
 
 
 # Events: what the exchange did, or did not, make of a command.
@@ -114,6 +129,21 @@ class FillsFetched:
     symbol: str
     fills: tuple[Fill, ...]
     at: int
+    since_ms: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OrdersFetched:
+    symbol: str
+    orders: tuple[OrderUpdate, ...]
+    since_ms: int
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentsFetched:
+    instruments: tuple[Instrument, ...]
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +173,16 @@ class CommandFailed:
     command: Command
     code: int | None
     reason: str
+    at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccessRefused:
+    """Key, permission, signature, nonce or clock was refused: trading halts. ``of_write``: not to a mere question."""
+
+    code: int
+    reason: str
+    of_write: bool
     at: int
 
 
@@ -253,18 +293,8 @@ class OperatorCommand:
     client_order_id: str | None = None
 
 
-Outcome = (
-    OrderUpdate
-    | OrderRefused
-    | OrderUnresolved
-    | CancelRefused
-    | OrderNotFound
-    | FillsFetched
-    | FundingFetched
-    | SnapshotTaken
-    | AccountSet
-    | CommandFailed
-    | Quote
-)
+OrderOutcome = OrderUpdate | OrderRefused | OrderUnresolved | CancelRefused | OrderNotFound
+ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | FundingFetched | SnapshotTaken | Quote
+Outcome = OrderOutcome | ReadOutcome | AccountSet | CommandFailed
 StreamEvent = Liquidation | Quote | MarkPrice | OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
-Event = Outcome | StreamEvent | PaperKept | StreamUp | StreamDown | Due | OperatorCommand
+Event = Outcome | AccessRefused | StreamEvent | PaperKept | StreamUp | StreamDown | Due | OperatorCommand

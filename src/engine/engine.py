@@ -29,7 +29,7 @@ BracketSource = Mapping[str, Brackets] | Callable[[str], Brackets] | None
 
 
 class Engine:
-    """The account's one entry. ``instruments`` is read as it stands: symbols may be added to it later."""
+    """The account's one entry."""
 
     def __init__(
         self,
@@ -41,9 +41,14 @@ class Engine:
     ) -> None:
         find = _finder(brackets)
         account = Account(hedge_mode, lambda symbol: max_leverage(find(symbol)))
-        self._floor = Floor(instruments, costs, find, account)
+        self._floor = Floor(dict(instruments), costs, find, account)
         self._executor = Executor(self._floor)
         self._liquidator = Liquidator(self._floor, self._executor)
+
+    def set_instrument(self, instrument: Instrument) -> None:
+        """A symbol that is new, or has new rules; open orders keep what they were accepted with."""
+        self._floor.instruments[instrument.symbol] = instrument
+        self._floor.book(instrument.symbol).instrument = instrument
 
     # The market.
     def on_quote(self, quote: Quote) -> list[EngineEvent]:

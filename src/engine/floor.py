@@ -1,6 +1,6 @@
 """The trading floor of one account: everything the parts of an engine share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -21,7 +21,7 @@ EngineEvent = OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
 class Floor:
     """State, and the events that wait to be handed out."""
 
-    instruments: Mapping[str, Instrument]
+    instruments: dict[str, Instrument]
     costs: Costs
     brackets: Callable[[str], Brackets]
     account: Account

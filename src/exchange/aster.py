@@ -16,10 +16,14 @@ from src.domain.messages import (
     Command,
     FetchFills,
     FetchFunding,
+    FetchInstruments,
+    FetchOrders,
     FetchQuote,
     FillsFetched,
     FundingFetched,
+    InstrumentsFetched,
     OrderNotFound,
+    OrdersFetched,
     Outcome,
     QueryOrder,
     SnapshotTaken,
@@ -59,7 +63,13 @@ class AsterExchange:
                 return [self._query(command)]
             case FetchFills():
                 fills = histories.fetch_fills(self._client, command)
-                return [FillsFetched(command.symbol, fills, self._now_ms())]
+                return [FillsFetched(command.symbol, fills, self._now_ms(), command.since_ms)]
+            case FetchOrders():
+                orders = histories.fetch_orders(self._client, command)
+                return [OrdersFetched(command.symbol, orders, command.since_ms, self._now_ms())]
+            case FetchInstruments():
+                instruments = AsterMarket(self._client).instruments()
+                return [InstrumentsFetched(tuple(instruments.values()), self._now_ms())]
             case FetchFunding():
                 return [FundingFetched(histories.fetch_funding(self._client, command), self._now_ms())]
             case TakeSnapshot():

@@ -82,6 +82,8 @@ QUERY_ORDER = _read(_paths("order"), 1)
 OPEN_ORDERS = _read(_paths("openOrders"), 40)
 """Of all symbols."""
 
+ALL_ORDERS = _read(_paths("allOrders"), 5)
+
 POSITIONS = _read(_paths("positionRisk", "v2"), 5)
 ACCOUNT = _read(_paths("account", "v4", "accountWithJoinMargin"), 5)
 USER_TRADES = _read(_paths("userTrades"), 5)

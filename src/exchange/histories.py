@@ -1,13 +1,13 @@
-"""Lists that come in pages: our trades and the funding paid, each read to its end."""
+"""Lists that come in pages: our trades, our orders and the funding paid, each read to its end."""
 
 import logging
 
-from src.domain.messages import FetchFills, FetchFunding
-from src.domain.orders import Fill
+from src.domain.messages import FetchFills, FetchFunding, FetchOrders
+from src.domain.orders import Fill, OrderUpdate
 from src.domain.positions import Income
 from src.exchange import endpoints
 from src.exchange.client import AsterClient
-from src.exchange.wire import parse_fill, parse_income, read_list
+from src.exchange.wire import parse_fill, parse_income, parse_order, read_list
 
 log = logging.getLogger("hunter.rest")
 
@@ -27,6 +27,19 @@ def fetch_fills(client: AsterClient, command: FetchFills) -> tuple[Fill, ...]:
         if len(page) < _PAGE:
             return tuple(fills[trade_id] for trade_id in sorted(fills))
         parameters = {**_window(command.symbol), "fromId": str(max(fills) + 1)}
+
+
+def fetch_orders(client: AsterClient, command: FetchOrders) -> tuple[OrderUpdate, ...]:
+    """The orders, oldest first, ended ones too (All Orders); those that ended unfilled over a week ago are not told."""
+    orders: dict[int, OrderUpdate] = {}
+    since_ms = max(command.since_ms, client.now_ms() - _REACH_MS)
+    parameters = {**_window(command.symbol), "startTime": str(since_ms)}
+    while True:
+        page = [parse_order(each) for each in read_list(client.ask(endpoints.ALL_ORDERS, parameters, essential=True))]
+        orders.update((order.order_id, order) for order in page)
+        if len(page) < _PAGE:
+            return tuple(orders[number] for number in sorted(orders))
+        parameters = {**_window(command.symbol), "orderId": str(max(orders) + 1)}
 
 
 def _first_page(client: AsterClient, command: FetchFills) -> dict[str, str]:

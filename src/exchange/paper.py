@@ -13,6 +13,7 @@ from typing import Any, assert_never
 from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import Clock
 from src.domain.errors import Rejected
+from src.domain.instrument import Instrument
 from src.domain.market import MarkPrice, Quote
 from src.domain.messages import (
     AccountSet,
@@ -22,10 +23,15 @@ from src.domain.messages import (
     Event,
     FetchFills,
     FetchFunding,
+    FetchInstruments,
+    FetchOrders,
     FetchQuote,
     FillsFetched,
     FundingFetched,
+    InstrumentsFetched,
+    OrderCommand,
     OrderNotFound,
+    OrdersFetched,
     Outcome,
     PaperKept,
     QueryOrder,
@@ -47,6 +53,11 @@ Tell = Callable[[Sequence[Event]], None]
 PAPER_CAPITAL = Decimal(10_000)
 """USDT the paper account starts with."""
 
+ReadRules = Callable[[], Mapping[str, Instrument]]
+"""Asks the real exchange what may be traded."""
+PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchFunding | TakeSnapshot | FetchQuote
+"""What the paper account answers by itself."""
+
 _FUNDING = "FUNDING_FEE"
 _ALREADY_SO = frozenset({-4046, -4059, -4171})
 
@@ -54,9 +65,10 @@ _ALREADY_SO = frozenset({-4046, -4059, -4171})
 class PaperExchange:
     """The port ``Exchange`` over an engine. What the private stream would tell is told as it happens."""
 
-    def __init__(self, engine: Engine, tell: Tell, clock: Clock) -> None:
+    def __init__(self, engine: Engine, tell: Tell, clock: Clock, read_rules: ReadRules) -> None:
         self._engine = engine
         self._tell_together = tell
+        self._read_rules = read_rules
         self._clock = clock
         self._lock = threading.Lock()  # the market stream moves the engine while the lanes ask it
         self._quotes: dict[str, Quote] = {}
@@ -98,6 +110,8 @@ class PaperExchange:
 
     def execute(self, command: Command) -> Sequence[Outcome]:
         """Do it at once; ``Rejected`` with the documented code where the exchange would refuse."""
+        if isinstance(command, FetchInstruments):
+            return [self._take_rules()]  # the one question that goes out: without the lock
         with self._lock:
             return self._execute(command, self._clock.now_ms())
 
@@ -106,7 +120,14 @@ class PaperExchange:
         with self._lock:
             return self._snapshot(self._clock.now_ms())
 
-    def _execute(self, command: Command, now_ms: int) -> Sequence[Outcome]:
+    def _take_rules(self) -> InstrumentsFetched:
+        instruments = tuple(self._read_rules().values())
+        with self._lock:
+            for instrument in instruments:
+                self._engine.set_instrument(instrument)
+        return InstrumentsFetched(instruments, self._clock.now_ms())
+
+    def _execute(self, command: PaperCommand, now_ms: int) -> Sequence[Outcome]:
         engine = self._engine
         match command:
             case SubmitOrder(request):
@@ -119,7 +140,10 @@ class PaperExchange:
                 return [self._query(symbol, client_order_id, now_ms)]
             case FetchFills(symbol, since_ms):
                 fills = tuple(fill for fill in engine.fills(symbol) if fill.traded_at >= since_ms)
-                return [FillsFetched(symbol, fills, now_ms)]
+                return [FillsFetched(symbol, fills, now_ms, since_ms)]
+            case FetchOrders(symbol, since_ms):
+                orders = tuple(order for order in engine.all_orders(symbol) if order.event_at >= since_ms)
+                return [OrdersFetched(symbol, orders, since_ms, now_ms)]
             case FetchFunding(since_ms):
                 paid = tuple(each for each in engine.incomes() if each.is_funding and each.at >= since_ms)
                 return [FundingFetched(paid, now_ms)]

@@ -1,7 +1,7 @@
 """What a client may do with the account: orders, terms, and what it may ask of them."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
@@ -145,6 +145,13 @@ class AccountDesk:
     def _is_forgotten(self, order: OrderUpdate) -> bool:
         is_old = self.created_at(order) + _FORGOTTEN_MS < self._now_ms()
         return is_old and order.status.is_terminal and order.filled_quantity == 0
+
+    # Rules.
+    def change_rules(self, symbol: str, **changes: object) -> None:
+        """New trading rules of a symbol, its status among them, as an exchange may set them at any time."""
+        market = self._market[symbol]
+        market.instrument = replace(market.instrument, **changes)  # type: ignore[arg-type]
+        self.engine.set_instrument(market.instrument)
 
     # Terms.
     def set_position_mode(self, hedge_mode: bool) -> None:

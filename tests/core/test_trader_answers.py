@@ -12,29 +12,17 @@ from src.domain.messages import (
     Due,
     Duty,
     FillsFetched,
-    OrderNotFound,
     OrderUnresolved,
     QueryOrder,
     TakeSnapshot,
 )
 from src.domain.orders import OrderRequest
-from tests.builders import a_position, a_request, an_update, some_settings
+from tests.builders import a_position, a_request, an_update
 from tests.core.rig import LONG, Rig
+from tests.core.test_absence import a_lost_entry, denied, lists, not_found
 
 D = Decimal
 ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
-
-
-def not_found(rig: Rig, request: OrderRequest) -> None:
-    rig.feed(OrderNotFound(request.symbol, request.client_order_id, rig.now))
-
-
-def a_lost_entry(path: Path) -> tuple[Rig, OrderRequest]:
-    rig = Rig(path, some_settings({"cooldown_sec": 0})).connect()
-    rig.liquidate()
-    entry = rig.last(ENTRY)
-    rig.lose(entry)
-    return rig, entry
 
 
 def test_a_lost_answer_keeps_the_entry_pending_and_asks(path: Path) -> None:
@@ -58,22 +46,6 @@ def test_a_lost_entry_that_stands_is_taken_up(path: Path) -> None:
     assert rig.verdicts() == [None, None]
 
 
-def test_a_lost_entry_is_absent_only_after_three_answers_ten_seconds_and_a_snapshot(path: Path) -> None:
-    rig, entry = a_lost_entry(path)
-    for _ in range(5):
-        rig.wait(2000)
-        not_found(rig, entry)
-    assert rig.order(entry).status is OrderStatus.PENDING_NEW
-    rig.snapshot()
-    assert rig.order(entry).status is OrderStatus.PENDING_NEW
-    not_found(rig, entry)
-    assert rig.order(entry).status is OrderStatus.REJECTED
-    row = rig.rows("SELECT status, reason FROM trades")[0]
-    assert tuple(row.values()) == ("REJECTED", "the exchange knows no such order")
-    rig.liquidate()
-    assert rig.verdicts() == [None, None]
-
-
 def test_a_snapshot_that_shows_it_keeps_it_alive(path: Path) -> None:
     rig, entry = a_lost_entry(path)
     rig.wait(11_000)
@@ -84,19 +56,6 @@ def test_a_snapshot_that_shows_it_keeps_it_alive(path: Path) -> None:
     rig.snapshot(open_orders=(shown,))
     not_found(rig, entry)
     assert rig.order(entry).status is OrderStatus.NEW
-
-
-def test_an_entry_given_up_that_fills_late_is_protected(path: Path) -> None:
-    rig, entry = a_lost_entry(path)
-    for _ in range(5):
-        rig.wait(2000)
-        not_found(rig, entry)
-    rig.snapshot()
-    not_found(rig, entry)
-    rig.clock.advance(10)
-    rig.fill(entry)
-    assert rig.last(STOP).stop_price == D("49000.0")
-    assert any("was given up, and stands after all" in each["message"] for each in rig.journal("alert"))
 
 
 def test_a_lost_close_is_not_repeated_until_it_is_known_absent(rig: Rig) -> None:
@@ -110,6 +69,7 @@ def test_a_lost_close_is_not_repeated_until_it_is_known_absent(rig: Rig) -> None
         not_found(rig, close)
     assert rig.submitted(CLOSE) == [close]
     rig.snapshot(positions=(rig.report(),), open_orders=shown)
+    lists(rig)
     not_found(rig, close)
     assert len(rig.submitted(CLOSE)) == 2
     assert rig.cancelled() == []
@@ -162,9 +122,9 @@ def test_a_cancelled_order_nobody_knows_has_ended(rig: Rig) -> None:
     rig.feed(CancelRefused("BTCUSDT", entry.client_order_id, -2011, "unknown order", rig.now))
     rig.clock.advance(1)
     rig.snapshot()
-    for _ in range(6):
-        rig.wait(2000)
-        not_found(rig, entry)
+    denied(rig, entry)
+    lists(rig)
+    not_found(rig, entry)
     assert rig.order(entry).status is OrderStatus.CANCELED
 
 

@@ -15,10 +15,14 @@ from src.domain.messages import (
     Event,
     FetchFills,
     FetchFunding,
+    FetchInstruments,
+    FetchOrders,
     FetchQuote,
     FillsFetched,
     FundingFetched,
+    InstrumentsFetched,
     OrderNotFound,
+    OrdersFetched,
     PositionChange,
     QueryOrder,
     SnapshotTaken,
@@ -27,7 +31,7 @@ from src.domain.messages import (
 )
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import Balance, Position
-from tests.builders import a_fill, a_quote, a_report, a_snapshot, an_update
+from tests.builders import a_fill, a_quote, a_report, a_snapshot, an_instrument, an_update
 from tests.core.rig import role_of
 
 D = Decimal
@@ -80,7 +84,12 @@ class TinyExchange:
                 return [OrderNotFound(symbol, name, now) if found is None else self.told(found)]
             case FetchFills(symbol, since):
                 fills = tuple(replace(each, client_order_id="") for each in self.trades if each.traded_at >= since)
-                return [FillsFetched(symbol, fills, now)]
+                return [FillsFetched(symbol, fills, now, since)]
+            case FetchOrders(symbol, since):
+                orders = tuple(self.told(each) for each in self.orders.values() if each.at >= since)
+                return [OrdersFetched(symbol, orders, since, now)]
+            case FetchInstruments():
+                return [InstrumentsFetched((an_instrument(),), now)]
             case FetchFunding():
                 return [FundingFetched((), now)]
             case FetchQuote():

@@ -115,10 +115,9 @@ def test_in_hedge_mode_close_position_must_be_on_the_closing_side() -> None:
 
 
 def test_a_symbol_that_is_not_trading_lets_nothing_be_opened() -> None:
-    instruments = {BTC: an_instrument()}
-    rig = Rig(instruments=instruments)
+    rig = Rig()
     rig.buy("0.1")
-    instruments[BTC] = an_instrument(status="SETTLING")
+    rig.engine.set_instrument(an_instrument(status="SETTLING"))
 
     assert refused(rig) == -4140
     assert rig.sell("0.1", reduce_only=True).status is OrderStatus.FILLED

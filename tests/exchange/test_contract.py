@@ -91,7 +91,8 @@ class OnTheWire:
 def on_paper() -> OnPaper:
     posted: list[Event] = []
     instruments = {symbol: listing.instrument for symbol, listing in load_catalogue().items()}
-    place = OnPaper(PaperExchange(Engine(instruments, Costs()), posted.extend, SystemClock()), posted)
+    paper = PaperExchange(Engine(instruments, Costs()), posted.extend, SystemClock(), lambda: instruments)
+    place = OnPaper(paper, posted)
     place.exchange.start()
     return place
 

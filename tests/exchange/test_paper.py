@@ -40,7 +40,7 @@ class Paper:
 
     def begin(self, kept: Any) -> None:
         instruments = {"BTCUSDT": an_instrument()}
-        self.exchange = PaperExchange(Engine(instruments, Costs()), self.told.append, self.clock)
+        self.exchange = PaperExchange(Engine(instruments, Costs()), self.told.append, self.clock, lambda: instruments)
         self.exchange.start(kept)
 
     def restart(self) -> "Paper":

@@ -116,7 +116,7 @@ class TestHistories:
 
         outcomes = exchange.execute(FetchFills("BTCUSDT", NOW_MS - 1000))
 
-        assert outcomes == [FillsFetched("BTCUSDT", (fill(7),), NOW_MS)]
+        assert outcomes == [FillsFetched("BTCUSDT", (fill(7),), NOW_MS, NOW_MS - 1000)]
         asked = server.asked_for(self.TRADES)[0].parameters
         assert asked["startTime"] == str(NOW_MS - 1000)
         assert "fromId" not in asked

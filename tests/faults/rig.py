@@ -178,10 +178,16 @@ class Rig:
         wait_until(lambda: self.orders(OrderRole.TAKE_PROFIT), seconds, "a take profit")
 
     def close_position(self) -> None:
+        self.wish(OperatorAction.CLOSE_POSITION, symbol=SYMBOL)
+
+    def resume(self) -> None:
+        self.wish(OperatorAction.RESUME)
+
+    def wish(self, action: OperatorAction, **details: Any) -> None:
         """The operator's wish, left where the dashboard leaves it."""
         control = open_control(self.home / "control.db")
         now_ms = SystemClock().now_ms()
-        CommandDesk(control).ask(OperatorAction.CLOSE_POSITION, f"close {now_ms}", now_ms, symbol=SYMBOL)
+        CommandDesk(control).ask(action, f"{action} {now_ms}", now_ms, **details)
         control.dispose()
 
     # By hand, as on the exchange's web page

@@ -6,7 +6,7 @@ import pytest
 
 from src.domain.enums import OrderRole
 from src.sandbox.faults import FOREVER, FaultKind
-from tests.faults.conftest import MakeRig
+from tests.faults.conftest import MakeRig, in_both_modes
 from tests.faults.rig import Rig, wait_until
 
 pytestmark = pytest.mark.recovery
@@ -22,6 +22,7 @@ def wait_swept(rig: Rig) -> None:
     wait_until(lambda: not rig.orders(), 10, "no order is left")
 
 
+@in_both_modes
 def test_f01_an_entry_that_was_executed_and_answered_503_is_found_and_protected(rig: Rig) -> None:
     rig.inject(FaultKind.UNKNOWN_OUTCOME, ENTRY)
     entry = rig.hunt()
@@ -56,6 +57,7 @@ def test_f03_an_entry_that_never_came_to_be_is_given_up_and_its_symbol_freed(rig
     rig.check_books()
 
 
+@in_both_modes
 def test_f04_an_entry_that_executes_late_is_protected_while_it_is_asked_for(rig: Rig) -> None:
     rig.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry = rig.hunt()
@@ -70,10 +72,37 @@ def test_f04_an_entry_that_executes_after_it_was_given_up_is_protected_and_told(
     rig.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry = rig.hunt()
     wait_until(lambda: rig.status(entry) == "REJECTED", 30)
-    rig.by_hand(rig.request_of(entry))
-    rig.fill()
+    with rig.exchange.lock:
+        rig.by_hand(rig.request_of(entry))
+        rig.fill()
     rig.wait_protected()
-    assert any("stands after all" in alert for alert in rig.alerts())
+    assert any("late order" in alert for alert in rig.alerts())
+    rig.check_books()
+
+
+def test_f04_an_entry_that_rests_after_it_was_given_up_is_cancelled_and_told(rig: Rig) -> None:
+    rig.inject(FaultKind.UNAVAILABLE, ENTRY)
+    entry = rig.hunt()
+    wait_until(lambda: rig.status(entry) == "REJECTED", 30)
+    rig.by_hand(rig.request_of(entry))
+    wait_until(lambda: not rig.orders(ENTRY), 3, "it is cancelled")
+    assert any("late order" in alert for alert in rig.alerts())
+    wait_until(lambda: rig.status(entry) == "CANCELED", 3)
+    rig.check_books(naked_ms=0)
+
+
+def test_f04_an_entry_that_fills_unheard_after_it_was_given_up_is_found_and_protected(rig: Rig) -> None:
+    rig.inject(FaultKind.UNAVAILABLE, ENTRY)
+    entry = rig.hunt()
+    wait_until(lambda: rig.status(entry) == "REJECTED", 30)
+    with rig.exchange.lock:
+        rig.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
+        rig.by_hand(rig.request_of(entry))
+        rig.fill()
+        rig.exchange.clear_faults()
+    rig.inject(FaultKind.STREAM_CUT, path="user")  # the account is read after it
+    rig.wait_protected()
+    assert rig.status(entry) == "FILLED"
     rig.check_books()
 
 
@@ -86,6 +115,7 @@ def test_f05_a_stop_that_rests_though_its_answer_was_lost_stays_alone(rig: Rig) 
     rig.check_books()
 
 
+@in_both_modes
 def test_f06_a_stop_that_never_came_to_rest_is_placed_again(rig: Rig) -> None:
     rig.inject(FaultKind.UNAVAILABLE, STOP)
     rig.hunt()
@@ -106,6 +136,7 @@ def test_f07_a_close_that_was_executed_and_answered_503_is_not_repeated(rig: Rig
     rig.check_books()
 
 
+@in_both_modes
 @pytest.mark.parametrize("code", [2021, 4142])
 def test_f08_a_stop_that_would_fire_at_once_closes_at_once(rig: Rig, code: int) -> None:
     rig.inject(FaultKind.REFUSED, STOP, value=code)

@@ -1,4 +1,4 @@
-"""Positions that change as nobody asked them to (F27, F28, F30-F33, F35)."""
+"""Positions that change as nobody asked them to (F27, F28, F30-F35)."""
 
 import time
 from dataclasses import replace
@@ -10,6 +10,7 @@ from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Si
 from src.domain.instrument import Quantity
 from src.domain.orders import OrderRequest
 from src.sandbox.faults import FOREVER, FaultKind
+from tests.faults.conftest import in_both_modes
 from tests.faults.rig import SYMBOL, Rig, wait_until
 
 pytestmark = pytest.mark.recovery
@@ -28,6 +29,7 @@ def part_filled(rig: Rig) -> str:
     return entry
 
 
+@in_both_modes
 def test_f27_the_filled_part_of_a_cancelled_entry_is_protected(rig: Rig) -> None:
     entry = part_filled(rig)
     rig.cancel_by_hand(entry)
@@ -56,6 +58,7 @@ def test_f28_a_fill_told_after_the_cancel_is_booked_and_protected(rig: Rig) -> N
     rig.check_books()
 
 
+@in_both_modes
 def test_f30_a_take_profit_left_by_a_stop_out_is_gone_before_the_next_entry(rig: Rig) -> None:
     rig.open_position()
     rig.shift("-3")
@@ -103,6 +106,7 @@ def test_f32_a_position_changed_by_hand_is_protected_as_it_is_now(rig: Rig, side
     rig.check_books()
 
 
+@in_both_modes
 def test_f33_a_stop_cancelled_by_hand_is_replaced_each_time_and_told(rig: Rig) -> None:
     rig.open_position()
     for _ in range(3):
@@ -114,6 +118,60 @@ def test_f33_a_stop_cancelled_by_hand_is_replaced_each_time_and_told(rig: Rig) -
     assert told[-1].endswith("3 times by now: find out who does it")
     assert len(rig.arrived(STOP)) == 4
     rig.check_books()
+
+
+def locked(rig: Rig) -> bool:
+    """A signal leads to no entry, for the lock's sake."""
+    rig.move(rig.middle)
+    rig.liquidate()
+    return "resume lifts this lock" in rig.verdicts()[-1]
+
+
+def check_forced(rig: Rig, deed: str) -> None:
+    wait_until(lambda: not rig.orders(), 10, "no order is left")
+    wait_until(lambda: any(deed in alert for alert in rig.alerts()), 5, "a person is told")
+    booked_as = "SELECT 1 FROM journal WHERE kind = 'fill' AND payload LIKE '%FORCED%'"
+    wait_until(lambda: rig.rows(booked_as), 5, "it is booked as such")
+    wait_until(lambda: locked(rig), 5, "the symbol is locked")
+    assert len(rig.arrived(ENTRY)) == 1
+    rig.check_books(naked_ms=2_000)
+
+
+@in_both_modes
+def test_f34_a_liquidation_is_booked_swept_and_locks_the_symbol_until_a_person_resumes(rig: Rig) -> None:
+    rig.open_position()
+    rig.exchange.set_mark(SYMBOL, rig.middle * D("0.88"))  # the mark alone: no stop fires at it
+    assert not rig.position
+    check_forced(rig, "was liquidated by the exchange")
+    rig.stop()
+    rig.start()
+    wait_until(lambda: locked(rig), 5, "a restart forgets no lock")
+    rig.resume()
+    wait_until(lambda: not rig.state("symbol_locks")["locked"], 5, "resume lifts it")
+    rig.shift("0")
+    rig.open_position()
+    rig.check_books(naked_ms=2_000)
+
+
+@in_both_modes
+def test_f34_a_liquidation_nobody_heard_of_is_found_and_booked_as_such(rig: Rig) -> None:
+    rig.open_position()
+    with rig.exchange.lock:
+        rig.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
+        rig.exchange.set_mark(SYMBOL, rig.middle * D("0.88"))
+        rig.exchange.clear_faults()
+    rig.inject(FaultKind.STREAM_CUT, path="user")  # the account is read after it
+    check_forced(rig, "was liquidated by the exchange")
+
+
+@pytest.mark.parametrize(
+    ("name", "deed"),
+    [("adl_autoclose", "auto-deleveraging"), ("settlement_autoclose-7", "settled by the exchange")],
+)
+def test_f34_a_position_the_exchange_takes_is_booked_swept_and_locks_the_symbol(rig: Rig, name: str, deed: str) -> None:
+    rig.open_position()
+    rig.trade_by_hand(Side.SELL, str(rig.position), name)
+    check_forced(rig, deed)
 
 
 def test_f35_funding_and_news_of_another_symbol_close_nothing(rig: Rig) -> None:

@@ -13,7 +13,7 @@ _ZERO = Decimal(0)
 
 
 class Execution(StrEnum):
-    """What happened to the order. CALCULATED is a liquidation; only TRADE carries a trade of the book."""
+    """What happened to the order. CALCULATED is a liquidation, which may carry its trade as TRADE does."""
 
     NEW = "NEW"
     CANCELED = "CANCELED"
@@ -52,11 +52,13 @@ def parse_order_event(event: Fields) -> OrderUpdate:
 
 
 def _fill(order: Fields) -> Fill | None:
-    if order.word("x", Execution) is not Execution.TRADE or not order.decimal("l"):
+    execution, trade_id = order.word("x", Execution), order.integer("t")
+    is_trade = execution is Execution.TRADE or (execution is Execution.CALCULATED and trade_id > 0)
+    if not is_trade or not order.decimal("l"):
         return None
     return Fill(
         symbol=order.text("s"),
-        trade_id=order.integer("t"),
+        trade_id=trade_id,
         order_id=order.integer("i"),
         client_order_id=order.text("c"),
         side=order.word("S", Side),

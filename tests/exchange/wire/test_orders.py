@@ -47,9 +47,16 @@ def test_a_fill_without_commission() -> None:
     assert (fill.commission, fill.commission_asset) == (Decimal(0), "")
 
 
-@pytest.mark.parametrize("execution", ["NEW", "CANCELED", "EXPIRED", "CALCULATED"])
+@pytest.mark.parametrize("execution", ["NEW", "CANCELED", "EXPIRED"])
 def test_only_a_trade_carries_a_fill(execution: str) -> None:
     assert order_event(x=execution).fill is None
+
+
+def test_a_liquidation_carries_a_fill_where_it_names_its_trade() -> None:
+    assert order_event(x="CALCULATED", t=0).fill is None
+    told = order_event(x="CALCULATED", t=78).fill
+    assert told is not None
+    assert told.trade_id == 78
 
 
 @pytest.mark.parametrize("status", ["NEW_INSURANCE", "NEW_ADL"])
