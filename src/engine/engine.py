@@ -16,6 +16,7 @@ from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.engine import equity, funding, terms
 from src.engine.account import Account
 from src.engine.admission import check_margin, check_position, check_request, check_trigger
+from src.engine.amendment import Amendment, amend
 from src.engine.costs import Costs, booked
 from src.engine.execution import Executor
 from src.engine.floor import EngineEvent, Floor
@@ -127,6 +128,14 @@ class Engine:
         if not order.is_open:
             raise Rejected(-2011, f"the order is {order.status}")
         self._executor.cancel(order, at)
+        return self._floor.drain()
+
+    def amend(
+        self, symbol: str, wish: Amendment, at: int, *, order_id: int | None = None, client_order_id: str | None = None
+    ) -> list[EngineEvent]:
+        """Give a resting limit order another price and quantity (Modify Order); -2013 where there is none."""
+        order = self._floor.orders.find(symbol, order_id, client_order_id, code=-2013)
+        amend(self._floor, self._executor, order, wish, at)
         return self._floor.drain()
 
     # The account.

@@ -1,6 +1,7 @@
 """Orders as the exchange keeps them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal
 
@@ -143,6 +144,16 @@ class OrderRegister:
         self._all.setdefault(order.symbol, {})[order.order_id] = order
         self._open.setdefault(order.symbol, {})[order.order_id] = order
         self._named[order.symbol, order.request.client_order_id] = order
+
+    @contextmanager
+    def without(self, order: LiveOrder) -> Iterator[None]:
+        """As if this open order were not there."""
+        orders = self._open[order.symbol]
+        self._open[order.symbol] = {number: each for number, each in orders.items() if each is not order}
+        try:
+            yield
+        finally:
+            self._open[order.symbol] = orders
 
     def drop_ended(self, order: LiveOrder) -> None:
         """Take an order that is not open any more out of the open ones."""

@@ -1,6 +1,6 @@
 """What a client may do with the account: orders, terms, and what it may ask of them."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
@@ -9,6 +9,7 @@ from src.domain.enums import MarginType, PositionSide
 from src.domain.errors import InvariantError, Rejected
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
+from src.engine.amendment import Amendment
 from src.engine.costs import Costs
 from src.engine.engine import Engine
 from src.engine.floor import EngineEvent
@@ -79,18 +80,18 @@ class AccountDesk:
             raise
         self.records.receive(request, at)
         self._tell(events)
-        accepted = events[0]
-        if not isinstance(accepted, OrderUpdate):
-            raise InvariantError("an order was placed and its acceptance was not told first")
-        return accepted
+        return _accepted(events)
 
     def _place(self, request: OrderRequest, at: int) -> list[EngineEvent]:
         if request.type.is_conditional and self._faults.take(FaultKind.STOP_REFUSED, "POST", request.symbol):
             raise Rejected(-2021, "Order would immediately trigger.")
         if self._has_closing_order(request) and self._faults.take(FaultKind.ONE_CLOSING_STOP, "POST", request.symbol):
             raise Rejected(-4130, "An open stop or take profit order with closePosition in the direction is existing.")
-        self._tell(self.engine.on_depth(request.symbol, *self._market[request.symbol].depth(_DEPTH_LEVELS), at))
+        self._show_depth(request.symbol, at)
         return self.engine.submit(request, at, most=self._most(request))
+
+    def _show_depth(self, symbol: str, at: int) -> None:
+        self._tell(self.engine.on_depth(symbol, *self._market[symbol].depth(_DEPTH_LEVELS), at))
 
     def _has_closing_order(self, request: OrderRequest) -> bool:
         """Another closePosition order of its type waits in its slot and direction."""
@@ -111,6 +112,14 @@ class AccountDesk:
         events = self.engine.cancel(symbol, self._now_ms(), order_id=order_id, client_order_id=client_order_id)
         self._tell(events)
         return self.engine.order(symbol, order_id=order_id, client_order_id=client_order_id)
+
+    def amend(self, symbol: str, order_id: int | None, client_order_id: str | None, wish: Amendment) -> OrderUpdate:
+        """Another price and quantity for a resting limit order; gives it as it was accepted."""
+        at = self._now_ms()
+        self._show_depth(symbol, at)
+        events = self.engine.amend(symbol, wish, at, order_id=order_id, client_order_id=client_order_id)
+        self._tell(events)
+        return _accepted(events)
 
     def cancel_all(self, symbol: str) -> None:
         """Every open order of a symbol, stops too (Cancel All Open Orders)."""
@@ -202,3 +211,10 @@ class AccountDesk:
         return next(
             (fill for fill, *amount in amounts if fill.traded_at == income.at and income.amount in amount), None
         )
+
+
+def _accepted(events: Sequence[EngineEvent]) -> OrderUpdate:
+    accepted = events[0]
+    if not isinstance(accepted, OrderUpdate):
+        raise InvariantError("an order was taken and that was not told first")
+    return accepted

@@ -6,7 +6,9 @@ from decimal import Decimal
 from typing import TypeVar, cast
 
 from src.domain.errors import Rejected
+from src.domain.instrument import Price, Quantity
 from src.domain.orders import OrderUpdate
+from src.engine.amendment import Amendment
 from src.exchange.wire import Body, Refusal, render_order, render_refusal
 from src.sandbox.exchange import SandboxExchange
 from src.sandbox.rest.order_parameters import (
@@ -97,6 +99,13 @@ def _cancel(exchange: SandboxExchange, parameters: Parameters) -> Body:
     return _shown(exchange, exchange.account.cancel(symbol, *read_order_ids(parameters)))
 
 
+def _amend(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    """Both price and quantity must be sent; a number wins over a name (Modify Order)."""
+    symbol = read_symbol(parameters, exchange.market.symbols)
+    wish = Amendment(Price(parameters.decimal("price")), Quantity(parameters.decimal("quantity")))
+    return _shown(exchange, exchange.account.amend(symbol, *read_order_ids(parameters), wish))
+
+
 def _cancel_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     symbol = read_symbol(parameters, exchange.market.symbols)
     numbers = _list(parameters, "orderIdList") if "orderIdList" in parameters else []
@@ -167,6 +176,7 @@ ORDER_ROUTES = (
     Route("POST", ("/fapi/v1/batchOrders",), _place_batch, Security.SIGNED, 5, ("batchOrders",), orders=1),
     _route("GET", "order", _query, *_IDS),
     _route("DELETE", "order", _cancel, *_IDS),
+    Route("PUT", ("/fapi/v3/order",), _amend, Security.SIGNED, parameters=(*_IDS, "quantity", "price")),
     _route("DELETE", "batchOrders", _cancel_batch, "symbol", "orderIdList", "origClientOrderIdList"),
     _route("DELETE", "allOpenOrders", _cancel_all, "symbol"),
     _route("GET", "openOrder", _query_open, *_IDS),

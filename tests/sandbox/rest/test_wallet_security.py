@@ -16,6 +16,7 @@ LEVERAGE = "/fapi/v3/leverage"
 OTHER_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
 OTHER_ADDRESS = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
 ONLY_V3 = {
+    ("PUT", "fapi", "order"),
     ("POST", "fapi", "noop"),
     ("GET", "fapi", "stpMode"),
     ("POST", "fapi", "stpMode"),

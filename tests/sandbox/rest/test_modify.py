@@ -1,0 +1,49 @@
+"""Modify Order, which V3 alone has."""
+
+import pytest
+
+from src.domain.enums import Side
+from src.sandbox.server import SandboxServer
+from tests.builders import D
+from tests.sandbox.client import code, done
+from tests.sandbox.wallet_client import WalletClient
+
+ORDER = "/fapi/v3/order"
+LIMIT = {"type": "LIMIT", "timeInForce": "GTC", "price": "91000", "newClientOrderId": "by-hand"}
+
+
+@pytest.fixture
+def client(server: SandboxServer) -> WalletClient:
+    return WalletClient(server)
+
+
+def test_a_resting_order_is_moved_and_stays_itself(client: WalletClient, server: SandboxServer) -> None:
+    placed = client.order(**LIMIT)
+    wish = {"symbol": "BTCUSDT", "origClientOrderId": "by-hand", "price": "90000", "quantity": "0.02"}
+    answer = done(client.signed("PUT", ORDER, **wish))
+
+    assert (answer["orderId"], answer["price"], answer["origQty"]) == (placed["orderId"], "90000", "0.02")
+    server.exchange.trade("BTCUSDT", Side.SELL, D(1), D(90_500))
+    assert [each["price"] for each in client.get("/fapi/v1/openOrders", symbol="BTCUSDT")] == ["90000"]
+    server.exchange.trade("BTCUSDT", Side.SELL, D(1), D(89_999))
+    assert client.get(ORDER, symbol="BTCUSDT", orderId=placed["orderId"])["executedQty"] == "0.02"
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"price": None}, -1102),
+        ({"quantity": None}, -1102),
+        ({"orderId": None}, -1102),
+        ({"orderId": "7"}, -2013),
+        ({"price": "90000.05"}, -1111),
+        ({"quantity": "90"}, -2019),
+    ],
+)
+def test_a_refused_wish_leaves_the_order(client: WalletClient, changes: dict[str, str | None], expected: int) -> None:
+    number = client.order(**LIMIT)["orderId"]
+    wish = {"symbol": "BTCUSDT", "orderId": number, "price": "90000", "quantity": "0.02", **changes}
+
+    assert code(client.signed("PUT", ORDER, **wish)) == expected
+    [order] = client.get("/fapi/v1/openOrders", symbol="BTCUSDT")
+    assert (order["price"], order["origQty"]) == ("91000", "0.01")
