@@ -150,7 +150,7 @@ class AccountDesk:
             slot = change.position.symbol, change.position.position_side
             holding = self._desk.books.holding(slot)
             if change.position.is_open and update.event_at >= holding.reported_at:
-                conclude_flat(self._desk, holding)
+                conclude_flat(self._desk, holding, update.event_at)
                 holding.begin(update.event_at)
             holding.apply_report(change.position, update.event_at, now_ms)
             holding.margin_type = change.margin_type
@@ -223,8 +223,9 @@ class AccountDesk:
         is_news = holding.position.quantity != report.quantity
         known_at = report.updated_at or (snapshot.asked_at if is_news else 0)
         if report.quantity:
-            conclude_flat(self._desk, holding)
-            holding.begin(report.updated_at or snapshot.asked_at)
+            since = report.updated_at or snapshot.asked_at
+            conclude_flat(self._desk, holding, since)
+            holding.begin(since)
         reported_at = max(known_at, holding.reported_at, holding.filled_at)
         holding.apply_report(report.position, reported_at, now_ms if is_news else holding.touched_at)
         holding.describe(report)

@@ -39,8 +39,8 @@ class FillDesk:
         holding = desk.books.holding(slot)
         is_entry = order is not None and order.role is OrderRole.ENTRY
         if order is not None and is_entry:
-            if fill.traded_at > holding.reported_at:
-                conclude_flat(desk, holding)
+            if fill.traded_at >= holding.reported_at:  # at one instant the account may go flat and fill anew
+                conclude_flat(desk, holding, fill.traded_at)
             holding.begin(fill.traded_at)
             holding.entry = order.client_order_id
         holding.apply_fill(fill, desk.clock.now_ms(), only_reduces=not is_entry)

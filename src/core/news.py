@@ -41,9 +41,14 @@ def tell_protection(desk: Desk, holding: Holding, state: Protection) -> None:
     desk.tell("protection", payload, position.symbol)
 
 
-def conclude_flat(desk: Desk, holding: Holding) -> None:
-    """A position that is gone: its result is told once, and the slot is free for the next."""
-    if holding.opened_at and not holding.position.is_open:
+def conclude_flat(desk: Desk, holding: Holding, next_at: int | None = None) -> None:
+    """A position that is gone: its result is told once, and the slot is free for the next.
+
+    ``next_at``: since when the slot is filled anew. What was opened no earlier is that next position itself, of which
+    one trade is known already.
+    """
+    is_the_next = next_at is not None and holding.opened_at >= next_at
+    if holding.opened_at and not holding.position.is_open and not is_the_next:
         _tell_closed(desk, holding)
         holding.reset()
 

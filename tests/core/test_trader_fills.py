@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from src.domain.messages import (
 )
 from src.domain.orders import OrderRequest
 from src.domain.positions import Income
-from tests.builders import NOW, a_fill, a_position, an_update
+from tests.builders import NOW, a_fill, a_position, an_update, some_settings
 from tests.core.rig import LONG, Rig
 
 D = Decimal
@@ -119,6 +120,24 @@ def test_a_new_position_before_the_old_one_was_told_has_its_own_result(rig: Rig)
     rig.fill(rig.last(ENTRY))
     assert [each["net"] for each in rig.journal("position")] == ["-10.2"]
     assert rig.desk.books.holdings[LONG].commission == D("0.1")
+
+
+@pytest.mark.parametrize("is_order_first", [True, False])
+def test_a_position_of_the_instant_in_which_the_last_one_closed_is_ours(path: Path, is_order_first: bool) -> None:
+    """Found by the model: one millisecond held the end of a position and the first fill of the next."""
+    rig = Rig(path, some_settings({"cooldown_sec": 0})).connect()
+    rig.open_position()
+    rig.wait(1000)
+    stop, entry = rig.last(STOP), rig.enter()
+    closed = rig.a_fill(stop, price=49_000, pnl=-10)
+    rig.feed(rig.filled_by(stop, closed), rig.account_after(closed))
+    opened = rig.a_fill(entry, price=49_000)
+    account, update = rig.account_after(opened), rig.filled_by(entry, opened)
+    rig.feed(*((update, account) if is_order_first else (account, update)))
+    assert rig.position() == a_position("0.010", "49000")
+    assert rig.last(STOP).client_order_id.startswith(entry.client_order_id.removesuffix("e"))
+    assert [each["net"] for each in rig.journal("position")] == ["-10.2"]
+    rig.close()
 
 
 def test_missing_fills_are_fetched_and_booked_once(rig: Rig) -> None:
