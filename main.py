@@ -39,6 +39,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.database.control import CommandReader
     from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, open_ledger
     from src.database.repositories import PAPER_ACCOUNT, Store
+    from src.doctor.examination import examine, report
     from src.domain import crash_points
     from src.domain.clock import Clock, SystemClock
     from src.domain.crash_points import Point
@@ -56,6 +57,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.exchange.paper import PaperExchange
     from src.exchange.port import Exchange
     from src.exchange.stream import Listener, StreamReader
+    from src.launch.console import utf8_output
     from src.utils.config import Environment, Settings, find_home, load_environment, load_settings
     from src.utils.log import set_up_logging
 
@@ -306,6 +308,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The exit code: 0 stopped, 1 died, 2 settings or .env, 3 another bot runs on this database, 4 start anew."""
     arguments = parse_arguments(argv)
     try:
+        if arguments.wish is Wish.CHECK:
+            return report(examine(find_home(arguments.home), SystemClock()), utf8_output())
         if arguments.wish is Wish.SETUP:
             return ask_for_set_up(arguments.home)
         if arguments.wish is not None:

@@ -18,6 +18,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "database": {"domain"},
     "exchange": {"domain", "utils"},
     "core": {"domain", "utils", "database", "exchange.port", "exchange.wire", "exchange.stream"},
+    "doctor": {"domain", "utils", "database", "exchange", "core", "launch"},
     "sandbox": {"domain", "engine", "exchange.wire", "utils"},
     "api": {"domain", "utils", "database", "exchange.port"},
     "backtest": {"domain", "engine", "core", "exchange.paper", "database.queries"},

@@ -17,9 +17,10 @@ from src.domain.messages import OperatorAction
 from src.utils.config import find_home, load_environment
 
 _EPILOG = """\
---halt, --resume, --flatten and --status start no bot. They reach the one of this home by files beside its
-database, with or without a dashboard, and never write a database themselves. Exit codes of --status: 0 the
-bot is alive and may make entries, 1 it is not. Of the others: 0 done, 2 not possible, with the reason."""
+--halt, --resume, --flatten, --status and --check start no bot. They reach the one of this home by files beside its
+database, with or without a dashboard, and never write a database themselves. Exit codes of --status: 0 the bot is
+alive and may make entries, 1 it is not; of --check: 0 it can trade as its settings say, 1 it cannot. Of the others:
+0 done, 2 not possible, with the reason."""
 
 
 class Wish(StrEnum):
@@ -30,6 +31,7 @@ class Wish(StrEnum):
     FLATTEN = "flatten"
     STATUS = "status"
     SETUP = "setup"
+    CHECK = "check"
 
 
 _MEANINGS = {
@@ -37,6 +39,7 @@ _MEANINGS = {
     Wish.RESUME: "end a halt, a pause and a lock, wherever they came from",
     Wish.FLATTEN: "pause entries, cancel open ones and close the bot's positions at the market",
     Wish.STATUS: "print how the bot and its positions are",
+    Wish.CHECK: "look at everything the bot needs, line by line, with what to do where something is wrong",
     Wish.SETUP: "choose paper or real orders, test a key or wallet and save it; what you type is not shown",
 }
 

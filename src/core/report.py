@@ -47,12 +47,17 @@ def read_report(database: Path, now_ms: int) -> Report:
     return Report((*report.lines, *halt_line), report.is_alive, report.is_trading and not is_halted)
 
 
+def is_bot_alive(connection: Connection, now_ms: int) -> bool:
+    """It was heard of lately, and has not said that it ends."""
+    beat_at = state(connection).get("bot", {}).get("heartbeat_at")
+    is_heard = beat_at is not None and now_ms - beat_at <= _HEARTBEAT_LASTS_MS
+    return is_heard and not is_run_ended(connection)
+
+
 def _report(connection: Connection, now_ms: int) -> Report:
     known = state(connection)
     bot = known.get("bot", {})
-    beat_at = bot.get("heartbeat_at")
-    is_heard = beat_at is not None and now_ms - beat_at <= _HEARTBEAT_LASTS_MS
-    is_alive = is_heard and not is_run_ended(connection)
+    is_alive = is_bot_alive(connection, now_ms)
     is_active = known.get("trading", {}).get("state") == TradingState.ACTIVE
     lines = (_bot(bot, now_ms, is_alive=is_alive), *_trading(known), *map(_position, positions(connection)))
     day = net_since(connection, day_start(now_ms), is_simulated=bool(bot.get("is_simulated", False)))

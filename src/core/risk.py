@@ -95,16 +95,21 @@ def _cap_refusals(
         yield Skip(Gate.MARGIN, f"{plan.margin:.2f} USDT margin needed, {told} available", numbers)
 
 
-def _stop_inside_liquidation(plan: EntryPlan, situation: Situation, _: Exposure) -> Skip | None:
-    """A stop beyond the liquidation price never fires.
+def widest_stop_pct(leverage: int) -> Decimal:
+    """A stop must be nearer than this, in percent of the price, to lie inside the liquidation price.
 
     The maintenance margin of a bracket is at most half the initial margin at its highest leverage (Notional and
     Leverage Brackets), so an isolated position lives at least half its initial margin's distance.
     """
+    return _PER_CENT / (2 * leverage)
+
+
+def _stop_inside_liquidation(plan: EntryPlan, situation: Situation, _: Exposure) -> Skip | None:
+    """A stop beyond the liquidation price never fires."""
     settings = situation.symbol_settings
     if not settings.stop_loss_enabled:
         return None
-    distance_pct = _PER_CENT / (2 * plan.leverage)
+    distance_pct = widest_stop_pct(plan.leverage)
     if settings.stop_loss_pct < distance_pct:
         return None
     reason = (

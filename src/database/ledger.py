@@ -12,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import Engine, inspect
+from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import OperationalError
 
 from src.database.db import backup, make_private, move_aside, open_writer, quick_check
@@ -41,7 +41,8 @@ class OpenLedger:
 
 def open_ledger(path: Path, now_ms: int) -> OpenLedger:
     """Check, migrate and open the bot's database; ConfigError where it cannot be used as it is."""
-    _warn_of_synchronising(path)
+    if is_synchronised(path):
+        log.warning("the database %s lies in a synchronised folder, which can damage it: keep it elsewhere", path)
     fault = quick_check(path)
     moved = None
     if fault is not None:
@@ -60,21 +61,39 @@ def open_ledger(path: Path, now_ms: int) -> OpenLedger:
     return OpenLedger(engine, moved)
 
 
-def _warn_of_synchronising(path: Path) -> None:
+def is_synchronised(path: Path) -> bool:
+    """Whether a program that copies files elsewhere watches over the folder."""
     folders = " ".join(path.absolute().parent.parts).lower()
-    if any(name in folders for name in _SYNCHRONISED):
-        log.warning("the database %s lies in a synchronised folder, which can damage it: keep it elsewhere", path)
+    return any(name in folders for name in _SYNCHRONISED)
+
+
+def newest_revision() -> str:
+    """The version of the tables that this program writes."""
+    return str(_scripts().get_current_head())
+
+
+def revision_of(connection: Connection) -> str | None:
+    """The version of the tables that are there; None where they are not ours."""
+    return MigrationContext.configure(connection).get_current_revision()
+
+
+def _scripts() -> ScriptDirectory:
+    return ScriptDirectory.from_config(_configuration())
+
+
+def _configuration() -> Config:
+    config = Config()
+    config.set_main_option("script_location", _MIGRATIONS.as_posix().replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    return config
 
 
 def _migrate(engine: Engine, path: Path) -> None:
     """Bring the tables up to date, each step in a transaction of its own; a copy is kept before the first (S10)."""
-    config = Config()
-    config.set_main_option("script_location", _MIGRATIONS.as_posix().replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    scripts = ScriptDirectory.from_config(config)
-    head = scripts.get_current_head()
+    config, scripts = _configuration(), _scripts()
+    head = newest_revision()
     with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
+        found = revision_of(connection)
         tables = inspect(connection).get_table_names()
         connection.rollback()
         if found == head:

@@ -61,20 +61,12 @@ class _Examination:
             try:
                 yield from step()
             except (ExchangeError, ProtocolError) as error:
-                yield _told(name, error)
+                yield explain(name, error)
                 if name in (CLOCK, ACCESS):
                     return
 
     def _clock(self) -> Iterator[Check]:
-        offset_ms = self._client.measure_offset()
-        side = "ahead of" if offset_ms < 0 else "behind"
-        sentence = f"this computer is {abs(offset_ms)} ms {side} the exchange"
-        if abs(offset_ms) > MOST_CLOCK_OFFSET_MS:
-            yield failed(CLOCK, f"{sentence}, too far to make entries", _SET_THE_CLOCK)
-        elif abs(offset_ms) > _NOTABLE_CLOCK_OFFSET_MS:
-            yield warned(CLOCK, sentence, _SET_THE_CLOCK)
-        else:
-            yield passed(CLOCK, sentence)
+        yield judge_clock(self._client.measure_offset())
 
     def _account(self) -> Iterator[Check]:
         account = wire.parse_account(self._read(endpoints.ACCOUNT))
@@ -113,6 +105,17 @@ class _Examination:
         return self._client.ask(endpoint, essential=False)
 
 
+def judge_clock(offset_ms: int) -> Check:
+    """``offset_ms`` is the exchange's clock minus ours."""
+    side = "ahead of" if offset_ms < 0 else "behind"
+    sentence = f"this computer is {abs(offset_ms)} ms {side} the exchange"
+    if abs(offset_ms) > MOST_CLOCK_OFFSET_MS:
+        return failed(CLOCK, f"{sentence}, too far to make entries", _SET_THE_CLOCK)
+    if abs(offset_ms) > _NOTABLE_CLOCK_OFFSET_MS:
+        return warned(CLOCK, sentence, _SET_THE_CLOCK)
+    return passed(CLOCK, sentence)
+
+
 def _balance(account: AccountSummary) -> Check:
     if account.margin_balance <= 0:
         return warned(BALANCE, "there is nothing in the futures account", "transfer USDT to it on Aster's site")
@@ -124,7 +127,7 @@ def _money(amount: Decimal) -> str:
     return f"{amount:,.2f}"
 
 
-def _told(name: str, error: ExchangeError | ProtocolError) -> Check:
+def explain(name: str, error: ExchangeError | ProtocolError) -> Check:
     """What a failure means for the person who pasted the key."""
     match error:
         case Rejected():

@@ -86,6 +86,7 @@ ALL_ORDERS = _read(_paths("allOrders"), 5)
 
 POSITIONS = _read(_paths("positionRisk", "v2"), 5)
 ACCOUNT = _read(_paths("account", "v4", "accountWithJoinMargin"), 5)
+LEVERAGE_BRACKETS = _read(_paths("leverageBracket"), 1)
 USER_TRADES = _read(_paths("userTrades"), 5)
 INCOME = _read(_paths("income"), 30)
 

@@ -73,26 +73,35 @@ def find_home(chosen: str | os.PathLike[str] | None = None) -> Path:
 
 def load_environment(home: Path, variables: Mapping[str, str] | None = None) -> Environment:
     """Read ``.env`` in ``home`` and the process's variables, which win. Raises ConfigError with every fault."""
-    known = _known_variables(home / ".env", os.environ if variables is None else variables)
+    environment, faults = examine_environment(home, variables)
+    if faults:
+        raise ConfigError(*faults)
+    return environment
+
+
+def examine_environment(home: Path, variables: Mapping[str, str] | None = None) -> tuple[Environment, tuple[str, ...]]:
+    """The same, for whoever must go on: what is sound of it, and every fault; without hosts no network is asked."""
+    process = os.environ if variables is None else variables
     faults: list[str] = []
+    known = _tried(faults, lambda: _known_variables(home / ".env", process)) or _known_variables(None, process)
     hosts = _tried(faults, lambda: choose_hosts(known.values))
     credentials = _tried(faults, lambda: read_credentials(known.values, known.from_process))
     port = _tried(faults, lambda: _port(known.values.get("PORT", str(DEFAULT_PORT))))
     host = _tried(faults, lambda: _host(known.values.get("HOST", DEFAULT_HOST)))
-    if hosts is None or port is None or host is None or faults:
-        raise ConfigError(*faults)
-    return Environment(
+    sure = hosts or Hosts(Network.MAINNET, "", "")
+    environment = Environment(
         home=home,
-        network=hosts.network,
-        base_url=hosts.base_url,
-        ws_url=hosts.ws_url,
-        host=host,
-        port=port,
+        network=sure.network,
+        base_url=sure.base_url,
+        ws_url=sure.ws_url,
+        host=host or DEFAULT_HOST,
+        port=port or DEFAULT_PORT,
         credentials=credentials,
-        database=home / (known.values.get("DB_PATH") or _database_of(hosts.network, home)),
+        database=home / (known.values.get("DB_PATH") or _database_of(sure.network, home)),
         keys_outside=known.from_process & frozenset(CREDENTIAL_NAMES),
-        warnings=(*_warnings_about_file(home / ".env"), *_warnings_about(hosts)),
+        warnings=(*_warnings_about_file(home / ".env"), *_warnings_about(sure)),
     )
+    return environment, tuple(faults)
 
 
 def _tried(faults: list[str], read: Callable[[], Value]) -> Value | None:
@@ -103,9 +112,10 @@ def _tried(faults: list[str], read: Callable[[], Value]) -> Value | None:
         return None
 
 
-def _known_variables(path: Path, process: Mapping[str, str]) -> _Variables:
+def _known_variables(path: Path | None, process: Mapping[str, str]) -> _Variables:
     ours = {name: process[name].strip() for name in _NAMES if process.get(name, "").strip()}
-    file = {name: text for name, text in read_env_file(path).items() if name in _NAMES and text}
+    found = read_env_file(path) if path else {}
+    file = {name: text for name, text in found.items() if name in _NAMES and text}
     return _Variables({**file, **ours}, frozenset(ours))
 
 

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
-from src.exchange.wire.fields import Body, Fields, number
+from src.exchange.wire.fields import Body, Fields, number, read_list
 from src.exchange.wire.words import MARGIN_TYPES
 
 _ZERO = Decimal(0)
@@ -52,6 +52,16 @@ def render_position(report: PositionReport, max_notional: Decimal = _ZERO) -> Bo
 def render_margin_type(margin_type: MarginType) -> str:
     """The word of positions; orders of the account use the upper-case ones (Change Margin Type)."""
     return "isolated" if margin_type is MarginType.ISOLATED else "cross"
+
+
+def parse_brackets(payload: object) -> dict[str, tuple[tuple[int, Decimal], ...]]:
+    """Per symbol, the highest leverage of each step and the position value it reaches to (Leverage Brackets)."""
+    tables = map(Fields, read_list(payload))
+    return {table.text("symbol"): tuple(map(_bracket, table.parts("brackets"))) for table in tables}
+
+
+def _bracket(step: Fields) -> tuple[int, Decimal]:
+    return step.integer("initialLeverage"), step.decimal("notionalCap")
 
 
 def parse_balance(payload: object) -> Balance:

@@ -1,0 +1,112 @@
+"""The bot's database and the bot that may be running on it: read, never written."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from src.core.operator_files import OperatorFiles
+from src.core.report import is_bot_alive
+from src.database.db import open_reader, quick_check, reading
+from src.database.ledger import is_synchronised, newest_revision, revision_of
+from src.database.queries.account import is_run_ended, state
+from src.domain.checks import Check, failed, passed, warned
+from src.domain.enums import Network
+from src.domain.errors import ConfigError
+from src.domain.messages import OperatorAction
+
+_DATABASE, _BOT, _SQLITE = "database", "bot", "sqlite"
+_OTHER_DATABASE = "give each its own database (globals.db_path or DB_PATH)"
+_SOUND_SQLITE = (3, 51, 3)
+_RESUME = "python main.py --resume ends it"
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerFindings:
+    checks: tuple[Check, ...]
+    is_bot_alive: bool = False
+
+
+def check_sqlite() -> Check:
+    """Older ones can damage a file that two programs write (sqlite.org/wal.html#walresetbug); here only one does."""
+    found = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info >= _SOUND_SQLITE:
+        return passed(_SQLITE, found)
+    return passed(_SQLITE, f"{found}; its known fault needs two writers of one file, and here each file has one")
+
+
+def read_ledger(database: Path, network: Network, now_ms: int) -> LedgerFindings:
+    """Everything that can be said of it; a damaged file says nothing of a bot."""
+    before = (*_place(database), *_halt(database))
+    if not database.exists():
+        return LedgerFindings((*before, passed(_DATABASE, f"{database} is made at the first start")))
+    try:
+        fault = quick_check(database)
+        if fault is not None:
+            remedy = "the bot moves it aside, begins a new one and reads positions from the exchange; keep the old file"
+            return LedgerFindings((*before, failed(_DATABASE, f"{database} is damaged ({fault})", remedy)))
+        with reading(open_reader(database)) as connection:
+            found = tuple(_contents(connection, database, network, now_ms))
+            return LedgerFindings((*before, *found), is_bot_alive(connection, now_ms))
+    except (ConfigError, SQLAlchemyError) as error:
+        reason = getattr(error, "orig", None) or error
+        remedy = "see whether another program holds it, and who may read it"
+        return LedgerFindings((*before, failed(_DATABASE, f"{database} cannot be read: {reason}", remedy)))
+
+
+def _place(database: Path) -> Iterator[Check]:
+    if is_synchronised(database):
+        remedy = "keep it elsewhere (globals.db_path or DB_PATH)"
+        yield warned(_DATABASE, f"{database} lies in a synchronised folder, which can damage it", remedy)
+    directory = next(each for each in database.parents if each.exists())
+    if not os.access(directory, os.W_OK):
+        yield failed(_DATABASE, f"nothing can be written in {directory}", "give this user the right to write there")
+    if os.name != "nt" and database.exists() and database.stat().st_mode & 0o077:
+        yield warned(_DATABASE, f"other users of this machine can read {database}", f"chmod 600 {database}")
+
+
+def _halt(database: Path) -> Iterator[Check]:
+    files = OperatorFiles(database)
+    if files.is_halted:
+        yield failed(_BOT, f"the file {files.halt_file} forbids entries", _RESUME)
+    if any(request.action is OperatorAction.FLATTEN for request in files.requests()):
+        remedy = f"delete it from {database.with_name('commands')} if that is not wanted any more"
+        yield warned(_BOT, "a request to close all positions waits for the bot", remedy)
+
+
+def _contents(connection: Connection, database: Path, network: Network, now_ms: int) -> Iterator[Check]:
+    revision = revision_of(connection)
+    if revision is None:
+        yield failed(_DATABASE, f"{database} belongs to another program", _OTHER_DATABASE)
+        return
+    newest = newest_revision()
+    if revision > newest:
+        yield failed(_DATABASE, f"{database} was written by a newer version of this program", "update the program")
+        return
+    known = state(connection)
+    owner = known.get("network", {}).get("name", network)
+    if owner != network:
+        sentence = f"{database} holds the trades of {owner}, and this home is set to {network}"
+        yield failed(_DATABASE, sentence, _OTHER_DATABASE)
+    else:
+        upgrade = "" if revision == newest else "; it is brought up to date at the next start, a copy is kept"
+        yield passed(_DATABASE, f"{database} is sound, of version {revision}{upgrade}")
+    yield from _bot(connection, known, now_ms)
+
+
+def _bot(connection: Connection, known: Mapping[str, Mapping[str, Any]], now_ms: int) -> Iterator[Check]:
+    bot, trading = known.get("bot", {}), known.get("trading", {})
+    if is_bot_alive(connection, now_ms):
+        yield passed(_BOT, f"one is running (process {bot.get('pid')}): {trading.get('state')}")
+        if trading.get("awaits_resume"):
+            yield failed(_BOT, f"it makes no entries: {trading.get('reason')}", _RESUME)
+    elif bot and not is_run_ended(connection):
+        remedy = "nothing to do: at the next start everything is checked against the exchange"
+        yield warned(_BOT, "the last one did not end by itself", remedy)
+    else:
+        yield passed(_BOT, "none is running")

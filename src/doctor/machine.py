@@ -1,0 +1,99 @@
+"""What the bot stands on: Python, packages, disk, and the port of the dashboard."""
+
+import re
+import shutil
+import sys
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+from src.domain.checks import Check, failed, passed, warned
+from src.launch.environment import OLDEST_PYTHON
+from src.launch.errors import LaunchError
+from src.launch.home import Address, require_free
+
+_INSTALL = "start launcher.py once, it installs what is needed"
+_CLAUSE = re.compile(r"(~=|>=|<=|==|<|>)\s*([0-9][0-9.]*)")
+_NEEDED_BYTES, _COMFORTABLE_BYTES = 100 * 1024**2, 1024**3
+_BYTES_PER_MB = 1024**2
+
+Version = tuple[int, ...]
+
+
+def check_python() -> Check:
+    """The interpreter that runs this."""
+    found = ".".join(map(str, sys.version_info[:3]))
+    if sys.version_info[:2] >= OLDEST_PYTHON:
+        return passed("python", found)
+    oldest = ".".join(map(str, OLDEST_PYTHON))
+    return failed("python", f"{found} is too old", f"install Python {oldest} or newer")
+
+
+def check_packages(requirements: Path) -> Iterator[Check]:
+    """Every package that is missing or of another version than is asked for; one line where there is none."""
+    lines = requirements.read_text(encoding="utf-8").splitlines()
+    asked = [line.split(";")[0].strip() for line in lines if line[:1].isalnum()]
+    faults = [fault for line in asked if (fault := _fault_of(line)) is not None]
+    for fault in faults:
+        yield failed("packages", fault, _INSTALL)
+    if not faults:
+        yield passed("packages", f"all {len(asked)} are installed")
+
+
+def _fault_of(line: str) -> str | None:
+    name = re.split(r"[~<>=! \[]", line, maxsplit=1)[0]
+    try:
+        found = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return f"{name} is missing"
+    clauses = _CLAUSE.findall(line)
+    return None if all(_fits(_version(found), *clause) for clause in clauses) else f"{name} {found} does not fit {line}"
+
+
+def _fits(found: Version, relation: str, text: str) -> bool:
+    wanted = _version(text)
+    length = max(len(found), len(wanted))
+    here, there = (each + (0,) * (length - len(each)) for each in (found, wanted))
+    match relation:
+        case ">=":
+            return here >= there
+        case "<=":
+            return here <= there
+        case "<":
+            return here < there
+        case ">":
+            return here > there
+        case "==":
+            return here == there
+        case _:  # ~= : at least this, of the same series
+            return here >= there and found[: len(wanted) - 1] == wanted[:-1]
+
+
+def _version(text: str) -> Version:
+    digits = re.match(r"[0-9.]*", text)
+    return tuple(int(part) for part in (digits.group() if digits else "").split(".") if part)
+
+
+def check_disk(directory: Path) -> Check:
+    """Room for the database and the logs."""
+    existing = next(each for each in (directory, *directory.parents) if each.exists())
+    free = shutil.disk_usage(existing).free
+    sentence = f"{free / _BYTES_PER_MB:,.0f} MB are free for {directory}"
+    if free < _NEEDED_BYTES:
+        return failed("disk", f"{sentence}, too little to go on recording", "make room on that disk")
+    if free < _COMFORTABLE_BYTES:
+        return warned("disk", sentence, "make room: the records of a month may need that much")
+    return passed("disk", sentence)
+
+
+def check_port(host: str, port: int, *, is_bot_alive: bool) -> Check:
+    """Whether the dashboard can listen; trading does not depend on it."""
+    address = Address(host, port)
+    try:
+        require_free(address)
+    except LaunchError as error:
+        if is_bot_alive:
+            return passed("dashboard", f"something listens at {address.url}, beside the bot that runs")
+        sentence, _, remedy = str(error).rstrip(".").partition(": ")
+        return warned("dashboard", sentence, remedy or "choose another HOST or PORT in .env")
+    return passed("dashboard", f"{address.url} is free")

@@ -1,0 +1,145 @@
+"""The exchange's part, against a real sandbox: what it says, and that nothing which could trade is ever sent."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.doctor.exchange import ExchangeExamination, judge_account
+from src.domain.checks import Check, Verdict
+from src.domain.clock import Clock, ManualClock, SystemClock
+from src.domain.enums import Network, PositionSide
+from src.sandbox.server import SandboxServer
+from src.utils.auth import Scheme
+from src.utils.config import Environment, Settings
+from src.utils.credentials import AnyCredentials, Credentials
+from tests.builders import D, a_report, a_snapshot, an_instrument, an_update, some_settings
+from tests.sandbox.credentials import credentials_of
+
+OK, WARN, FAIL = Verdict
+FITTING: dict[str, Any] = {"leverage": 10, "margin_type": "CROSSED"}
+
+
+@pytest.fixture
+def sandbox() -> Iterator[SandboxServer]:
+    with SandboxServer() as running:
+        yield running
+
+
+@pytest.fixture(params=Scheme)
+def environment(request: pytest.FixtureRequest, sandbox: SandboxServer, tmp_path: Path) -> Environment:
+    urls = sandbox.base_url, sandbox.ws_url
+    keys = credentials_of(sandbox, request.param)
+    return Environment(tmp_path, Network.SANDBOX, *urls, "127.0.0.1", 0, keys, tmp_path / "bot.db")
+
+
+def examined(environment: Environment, settings: Settings | None, clock: Clock | None = None) -> list[Check]:
+    return list(ExchangeExamination(environment, settings, clock or SystemClock()).lines())
+
+
+def of(checks: list[Check], verdict: Verdict) -> list[str]:
+    return [check.line for check in checks if check.verdict is verdict]
+
+
+def real(**changes: Any) -> Settings:
+    return some_settings({"simulate_only": False, "hedge_mode": False}, **{**FITTING, **changes})
+
+
+def test_everything_is_examined_and_nothing_is_placed_or_set(sandbox: SandboxServer, environment: Environment) -> None:
+    before = sandbox.exchange.engine.memory()
+    checks = examined(environment, real())
+    assert [check.name for check in checks] == [
+        *["network", "clock", "stream", "access", "balance", "right to trade", "position mode"],
+        *["BTCUSDT", "account"],
+    ]
+    assert of(checks, FAIL) == []
+    assert "leverage 10x" in of(checks, WARN)[0]
+    assert sandbox.exchange.engine.memory() == before
+    assert sandbox.exchange.account.records.received == []
+
+
+def test_an_account_that_is_set_as_wanted_needs_nothing(environment: Environment) -> None:
+    checks = examined(environment, real(leverage=20, stop_loss_pct=1))
+    assert of(checks, WARN) == of(checks, FAIL) == []
+    assert checks[-1].sentence == "it is set as the settings want"
+
+
+def test_a_key_that_is_refused_stops_real_orders_and_not_paper(environment: Environment) -> None:
+    wrong = replace(environment, credentials=_spoilt(environment))
+    assert len(of(examined(wrong, real()), FAIL)) == 1
+    on_paper = examined(wrong, some_settings({"simulate_only": True}))
+    assert of(on_paper, FAIL) == []
+    assert len([check for check in on_paper if check.name == "access" and check.verdict is WARN]) == 1
+    assert on_paper[-1].name == "BTCUSDT"  # and its rules were looked at all the same
+
+
+def _spoilt(environment: Environment) -> AnyCredentials:
+    if isinstance(environment.credentials, Credentials):
+        return replace(environment.credentials, api_secret="a" * 64)
+    assert environment.credentials is not None
+    return replace(environment.credentials, private_key="0x" + "7" * 64)
+
+
+def test_a_clock_that_is_off_is_told_in_one_line(environment: Environment) -> None:
+    wrong = ManualClock(SystemClock().now_ms() - 4_000)
+    clocks = [check for check in examined(environment, None, wrong) if check.name == "clock"]
+    assert [check.verdict for check in clocks] == [FAIL]
+    assert "let this computer set its clock" in clocks[0].remedy
+
+
+def test_without_a_key_the_public_part_is_examined(environment: Environment) -> None:
+    checks = examined(replace(environment, credentials=None), some_settings({"simulate_only": True}))
+    assert [check.name for check in checks] == ["network", "clock", "stream", "BTCUSDT"]
+    assert of(checks, FAIL) == []
+
+
+def test_without_a_network_it_fails_plainly_and_at_once(environment: Environment) -> None:
+    offline = replace(environment, base_url="http://127.0.0.1:1")
+    [check] = examined(offline, real())
+    assert (check.name, check.verdict) == ("network", FAIL)
+    assert "does not answer" in check.sentence and "online" in check.remedy
+
+
+def test_prices_come_by_another_way_which_is_tried_too(environment: Environment) -> None:
+    checks = examined(replace(environment, ws_url="ws://127.0.0.1:1"), None)
+    assert [check.name for check in checks if check.verdict is FAIL] == ["stream"]
+
+
+def test_a_faulty_env_leaves_nothing_to_ask(environment: Environment) -> None:
+    [check] = examined(replace(environment, base_url="", ws_url=""), None)
+    assert (check.verdict, check.remedy) == (WARN, "correct .env first")
+
+
+def test_a_symbol_that_is_not_listed_is_told(environment: Environment) -> None:
+    settings = some_settings({"simulate_only": True})
+    odd = Settings.model_validate(
+        {"globals": settings.globals_, "symbols": {"NOSUCHUSDT": settings.symbols["BTCUSDT"]}}
+    )
+    assert "does not list it" in of(examined(environment, odd), FAIL)[0]
+
+
+def test_a_contradiction_between_account_and_settings_is_a_fault() -> None:
+    held = a_report("0.01", 50_000, position_side=PositionSide.LONG)
+    found = list(judge_account(real(), a_snapshot(positions=(held,), hedge_mode=True)))
+    [fault] = of(found, FAIL)
+    assert "hedge mode" in fault and "close them" in fault
+
+
+def test_an_account_too_small_for_one_entry_is_a_fault() -> None:
+    snapshot = a_snapshot()
+    poor = replace(snapshot, account=replace(snapshot.account, available_balance=D("12.5")))
+    [fault] = of(list(judge_account(real(), poor)), FAIL)
+    assert "12.50 USDT are available, one entry takes 50" in fault
+
+
+def test_what_others_hold_is_told_and_what_the_bot_holds_is_not() -> None:
+    held = a_report("0.01", 50_000)
+    others = list(judge_account(real(), a_snapshot(positions=(held,))))
+    ours = list(judge_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(),))))
+    by_hand = an_update(client_order_id="web_1")
+    assert ["leaves such alone" in "".join(of(found, WARN)) for found in (others, ours)] == [True, False]
+    both = list(judge_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(), by_hand))))
+    assert "leaves such alone" in "".join(of(both, WARN))
+    assert an_instrument().symbol == held.symbol

@@ -1,0 +1,71 @@
+"""What the bot stands on."""
+
+import socket
+from collections import namedtuple
+from pathlib import Path
+
+import pytest
+
+from src.doctor import machine
+from src.domain.checks import Verdict
+from src.utils.environment import PROJECT_ROOT
+
+Usage = namedtuple("Usage", "total used free")
+OK, WARN, FAIL = Verdict
+
+
+def test_this_python_and_its_packages_are_what_is_asked_for() -> None:
+    assert machine.check_python().verdict is OK
+    assert [check.verdict for check in machine.check_packages(PROJECT_ROOT / "requirements.txt")] == [OK]
+
+
+def test_an_old_python_is_named_with_the_one_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 9, 2, "final", 0))
+    check = machine.check_python()
+    assert (check.verdict, check.sentence, check.remedy) == (
+        FAIL,
+        "3.9.2 is too old",
+        "install Python 3.11 or newer",
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "verdict"),
+    [
+        ("pytest", OK),
+        ("pytest>=1", OK),
+        ("pytest>=1,<99", OK),
+        ("pytest>1.0.0", OK),
+        ("pytest<=99", OK),
+        ("pytest<2", FAIL),
+        ("pytest~=1.0", FAIL),
+        ("pytest==1.0", FAIL),
+        ("no-such-package-anywhere~=1.0", FAIL),
+    ],
+)
+def test_a_package_must_be_there_and_fit(line: str, verdict: Verdict, tmp_path: Path) -> None:
+    requirements = tmp_path / "requirements.txt"
+    requirements.write_text(f"# a comment\n{line}\n", encoding="utf-8")
+    [check] = machine.check_packages(requirements)
+    assert check.verdict is verdict
+    assert (line.split("~")[0] in check.sentence) or verdict is OK or line.startswith("pytest")
+
+
+@pytest.mark.parametrize(("free_mb", "verdict"), [(50, FAIL), (500, WARN), (5_000, OK)])
+def test_a_disk_that_fills_up_is_told_in_time(
+    free_mb: int, verdict: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(1, 1, free_mb * 1024**2))
+    check = machine.check_disk(tmp_path / "not" / "there" / "yet")
+    assert check.verdict is verdict
+    assert f"{free_mb:,} MB are free" in check.sentence
+
+
+def test_a_port_that_another_program_uses_is_told_with_another_one() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        busy = machine.check_port("127.0.0.1", port, is_bot_alive=False)
+        ours = machine.check_port("127.0.0.1", port, is_bot_alive=True)
+    assert (busy.verdict, ours.verdict) == (WARN, OK)
+    assert "is busy" in busy.sentence and "PORT=" in busy.remedy
+    assert machine.check_port("127.0.0.1", port, is_bot_alive=False).verdict is OK
