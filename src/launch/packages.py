@@ -1,18 +1,23 @@
-"""One sentence where a package is missing, instead of a traceback."""
+"""One sentence where a package is missing or Python is too old, instead of a traceback."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 MISSING_PACKAGE = 2
+_OLDEST_PYTHON = (3, 11)
 
 
 @contextmanager
 def required_packages(*, of_program: bool) -> Iterator[None]:
-    """Around a program's imports: ends it with exit code 2 where one cannot be found.
+    """Around a program's imports: ends it with exit code 2 where one cannot be found, or not be understood.
 
     Modules of our own that are missing are our fault, and told in full; so is everything while tests import it.
     """
+    if of_program and sys.version_info[:2] < _OLDEST_PYTHON:
+        found, oldest = (".".join(map(str, each)) for each in (sys.version_info[:3], _OLDEST_PYTHON))
+        print(f"This is Python {found}: install Python {oldest} or newer and start again.", file=sys.stderr)
+        sys.exit(MISSING_PACKAGE)
     try:
         yield
     except ModuleNotFoundError as missing:

@@ -24,3 +24,13 @@ def test_nothing_missing_is_nothing_said(capsys: pytest.CaptureFixture[str]) -> 
     with required_packages(of_program=True):
         pass
     assert capsys.readouterr().err == ""
+
+
+def test_an_old_python_is_named_before_anything_fails_on_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 9, 2, "final", 0))
+    with pytest.raises(SystemExit) as ended, required_packages(of_program=True):
+        raise AssertionError("nothing is imported")
+    assert ended.value.code == MISSING_PACKAGE
+    assert "This is Python 3.9.2: install Python 3.11 or newer" in capsys.readouterr().err
