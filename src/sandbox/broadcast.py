@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from src.exchange.wire import Body, render_mark_price_event
+from src.sandbox.book_changes import BookChanges
 from src.sandbox.market import Market
 from src.sandbox.market_wire import render_candle_event, render_day_event, render_depth_event
 from src.sandbox.stream_names import Day, Depth, Kline, Mark, Periodic, parse_periodic
@@ -19,6 +20,7 @@ class Broadcast:
         self._streams = streams
         self._shown_at: dict[str, int] = {}
         self._last_trades: dict[str, int] = {}
+        self._books: dict[str, BookChanges] = {}
         self._days: dict[str, dict[str, Body]] = {}
 
     def beat(self, now_ms: int) -> None:
@@ -36,7 +38,9 @@ class Broadcast:
                 yield [render_mark_price_event(each.mark) for each in self._market.symbols.values()]
             case Mark(symbol=str(symbol)) if symbol in self._market:
                 yield render_mark_price_event(self._market[symbol].mark)
-            case Depth(symbol=symbol, levels=levels) if symbol in self._market:
+            case Depth(symbol=symbol, levels=None) if symbol in self._market:
+                yield from self._book_changes(stream, now_ms)
+            case Depth(symbol=symbol, levels=int(levels)) if symbol in self._market:
                 yield render_depth_event(self._market[symbol], levels, now_ms)
             case Day(symbol=None):
                 yield from self._changed_days(stream, now_ms)
@@ -44,6 +48,14 @@ class Broadcast:
                 yield render_day_event(self._market[symbol], now_ms, is_mini=stream.is_mini)
             case Kline(symbol=symbol) if symbol in self._market:
                 yield from self._candle(stream, now_ms)
+
+    def _book_changes(self, stream: Depth, now_ms: int) -> Iterator[Body]:
+        """Nothing at first: what a listener asks for by REST from then on, the next event continues."""
+        changes = self._books.get(stream.name)
+        if changes is None:
+            self._books[stream.name] = BookChanges(self._market[stream.symbol])
+        elif (event := changes.since_last(now_ms)) is not None:
+            yield event
 
     def _candle(self, stream: Kline, now_ms: int) -> Iterator[Body]:
         """The current candle, if a trade has changed it (updates come "if existing")."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from src.sandbox.candles import INTERVALS_MS
 
-_DEPTH = re.compile(r"^depth(5|10|20)(?:@(100|250|500)ms)?$")
+_DEPTH = re.compile(r"^depth(5|10|20)?(?:@(100|250|500)ms)?$")
 _MARK = re.compile(r"^markPrice(?:@(1s))?$")
 _DAY = re.compile(r"^(ticker|miniTicker)$")
 _KLINE = re.compile(r"^kline_(\w+)$")
@@ -17,11 +17,11 @@ ALL_LIQUIDATIONS = "!forceOrder@arr"
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """The best levels of a book."""
+    """The best levels of a book; what has changed in all of it where ``levels`` is None."""
 
     name: str
     symbol: str
-    levels: int
+    levels: int | None
     every_ms: int
 
 
@@ -66,7 +66,7 @@ def parse_periodic(name: str) -> Periodic | None:
     lower, _, kind = name.partition("@")
     symbol = lower.upper()
     if match := _DEPTH.match(kind):
-        return Depth(name, symbol, int(match[1]), int(match[2] or _DEPTH_MS))
+        return Depth(name, symbol, int(match[1]) if match[1] else None, int(match[2] or _DEPTH_MS))
     if match := _MARK.match(kind):
         return Mark(name, symbol, _FAST_MARK_MS if match[1] else _SLOW_MARK_MS)
     if match := _DAY.match(kind):

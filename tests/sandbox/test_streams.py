@@ -2,7 +2,8 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
@@ -82,6 +83,45 @@ def test_all_tickers_come_once_and_then_those_that_have_changed(server: SandboxS
 
     assert (len(everything), len(changed)) == (12, fields)
     assert (changed["s"], changed["c"], changed["v"]) == ("ETHUSDT", "3000", "2")
+
+
+def test_a_book_kept_by_its_changes_is_the_book(server: SandboxServer, client: Client) -> None:
+    """How to manage a local order book correctly."""
+
+    def asked() -> Answer:
+        return client.public("/fapi/v1/depth", symbol="BTCUSDT", limit=1000).json()
+
+    def moved(price: int) -> None:
+        server.exchange.move("BTCUSDT", Decimal(price))
+
+    with Listener(server, "/ws/btcusdt@depth@100ms") as listener:
+        heard(server, "btcusdt@depth@100ms")
+        moved(91_300)
+        while (event := _changed(listener, moved))["u"] < (snapshot := asked())["lastUpdateId"]:
+            pass
+        assert event["U"] <= snapshot["lastUpdateId"] <= event["u"]
+        book = {side: dict(snapshot[side]) for side in ("bids", "asks")}
+        for price in (91_310, 91_100, 91_305):
+            moved(price)
+            last, event = event["u"], listener.next()
+            assert event["pu"] == last
+            for side, changes in (("bids", event["b"]), ("asks", event["a"])):
+                book[side] = _with(book[side], changes)
+
+    assert book == {side: dict(asked()[side]) for side in ("bids", "asks")}
+
+
+def _changed(listener: Listener, move: Callable[[int], None]) -> Answer:
+    """The next event, after a move of the market where none comes by itself."""
+    for price in range(91_300, 91_400):
+        move(price)
+        with suppress(TimeoutError):
+            return listener.next(0.5)
+    raise AssertionError("no event")
+
+
+def _with(side: dict[str, str], changes: list[list[str]]) -> dict[str, str]:
+    return {price: quantity for price, quantity in {**side, **dict(changes)}.items() if Decimal(quantity)}
 
 
 def test_all_mark_prices_come_in_one_array(server: SandboxServer) -> None:
