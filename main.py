@@ -37,7 +37,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.vitals import Vitals
     from src.core.worker import Worker
     from src.database.control import CommandReader
-    from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, open_ledger
+    from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, Unavailable, open_ledger
     from src.database.repositories import PAPER_ACCOUNT, Store
     from src.doctor.examination import examine, report
     from src.domain import crash_points
@@ -318,7 +318,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)
-        return EXIT_LOCKED if isinstance(error, AlreadyRunning) else EXIT_CONFIG
+        return _exit_code(error)
+
+
+def _exit_code(error: ConfigError) -> int:
+    """A database that only cannot be used at this moment is tried again by the launcher."""
+    match error:
+        case AlreadyRunning():
+            return EXIT_LOCKED
+        case Unavailable():
+            return EXIT_CRASH
+        case _:
+            return EXIT_CONFIG
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import assert_never
 from src.core.account_desk import AccountDesk
 from src.core.books import Slot
 from src.core.desk import Desk
+from src.core.emergency import EmergencyDesk
 from src.core.operator_desk import OperatorDesk
 from src.core.order_cleanup import plan_cleanup
 from src.core.order_desk import OrderDesk
@@ -32,6 +33,7 @@ class DutyDesk:
     operator: OperatorDesk
     watch: StreamWatch
     status: StatusDesk
+    emergency: EmergencyDesk
     read_vitals: Callable[[], Vitals]
     look_after: Callable[[Iterable[Slot]], None]
     """Make what stands behind these positions what should stand there."""
@@ -64,6 +66,7 @@ class DutyDesk:
         self.watch.check_market(now_ms)
         self.watch.check_clock(self.read_vitals().clock_offset_ms)
         self.watch.check_backlog(self.count_backlog())
+        self.emergency.check_pace()
         self.status.publish()
 
     def _clean_up(self) -> None:

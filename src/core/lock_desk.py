@@ -45,7 +45,12 @@ class LockDesk:
             self._take(lock_from(known["lock"]))
 
     def check(self) -> None:
-        """Once a second: end what has run out, begin what the results call for."""
+        """Once a second: end what has run out, begin what the results call for.
+
+        Not while the ledger cannot be written: it lacks the newest results, and no entry is made anyhow.
+        """
+        if self._desk.store.fault is not None:
+            return
         before = self._lock, self._peak
         self._follow_clock()
         self._note_peak()

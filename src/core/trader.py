@@ -10,6 +10,7 @@ from src.core.books import Holding, Slot
 from src.core.closing import ClosingDesk
 from src.core.desk import Desk
 from src.core.duty_desk import DutyDesk
+from src.core.emergency import EmergencyDesk
 from src.core.entries import EntryDesk, decision_on
 from src.core.inbox import Inbox, TraderEvent
 from src.core.news import tell_liquidations, tell_protection
@@ -68,6 +69,7 @@ class Trader:
 
     def __init__(self, desk: Desk, identity: Identity, read_vitals: Callable[[], Vitals]) -> None:
         self._desk = desk
+        self._emergency = EmergencyDesk(desk)
         symbol_locks = SymbolLockDesk(desk)
         self._orders = OrderDesk(desk, symbol_locks)
         self._account = AccountDesk(desk, self._orders)
@@ -84,6 +86,7 @@ class Trader:
             operator=self._operator,
             watch=self._watch,
             status=self._status,
+            emergency=self._emergency,
             read_vitals=read_vitals,
             look_after=self._look_after,
             count_backlog=lambda: self._backlog(),
@@ -94,12 +97,14 @@ class Trader:
     def restore(self) -> int:
         """Take up what the database holds; the number of the last operator command carried out is returned."""
         with self._desk.store.transaction():
+            self._emergency.restore()
             load_books(self._desk)
             self._closing.restore()
             self._entries.restore()
             last_command = self._operator.restore()
             self._watch.start()
             self._status.publish()
+        self._emergency.prepare()
         return last_command
 
     def run(self, inbox: Inbox, submit: Callable[[Sequence[Command]], None], beat: Callable[[], None]) -> None:
@@ -111,18 +116,19 @@ class Trader:
             submit(self.handle(inbox.drain(_IDLE_SECONDS)))
 
     def handle(self, events: Sequence[TraderEvent]) -> list[Command]:
-        """Apply a batch in one transaction; its commands may leave because it is committed."""
+        """Apply a batch in one transaction; its commands may leave because it is committed, or vouched for (F43)."""
         facts = [event for event in events if not self._note_price(event)]
         if not facts:
             return []
         with self._desk.store.transaction():
+            self._emergency.look()
             for event in facts:
                 self._apply(event)
             self._apply_liquidations([event for event in facts if isinstance(event, Liquidation)])
             self._status.tell_standing()
         if self._desk.standing.has(Obstacle.STOPPING) and not self._desk.books.open_orders(role=OrderRole.ENTRY):
             self.entries_gone.set()
-        return self._desk.release()
+        return self._emergency.release()
 
     def evaluate_trade(self, liquidation: Liquidation) -> Decision | None:
         """The verdict on a liquidation, its entry placed where it passed; None for a symbol not configured."""

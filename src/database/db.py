@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
@@ -120,14 +120,44 @@ def quick_check(path: Path) -> str | None:
     return None if found == "ok" else found
 
 
-def move_aside(path: Path, now_ms: int) -> Path:
+def move_aside(path: Path, now_ms: int, why: str = "corrupt") -> Path:
     """Rename a database and its companions, so that nothing of it is lost; the new name is returned (S8)."""
-    target = path.with_name(f"{path.name}.corrupt-{now_ms}")
+    target = path.with_name(f"{path.name}.{why}-{now_ms}")
     for suffix in ("-wal", "-shm", ""):  # the file last: a log left behind would be played into the new one
         companion = path.with_name(path.name + suffix)
         if companion.exists():
             companion.rename(target.with_name(target.name + suffix))
     return target
+
+
+def rewrite(engine: Engine, path: Path, now_ms: int) -> None:
+    """Bring back a file that was deleted or replaced, from what its open connection still holds.
+
+    What lies in its place is moved aside. The connection is closed before the file takes its place: a log left behind
+    would be played into it.
+    """
+    rescued = path.with_name(f"{path.name}.rescued")
+    rescued.unlink(missing_ok=True)
+    make_private(rescued)
+    with closing(engine.raw_connection()) as raw, closing(sqlite3.connect(rescued)) as copy:
+        driver: Any = raw.driver_connection
+        driver.backup(copy)
+    engine.dispose()
+    move_aside(path, now_ms, "replaced")
+    rescued.replace(path)
+
+
+def wait_at_most(connection: Connection, span_ms: int) -> None:
+    """How long this connection waits where another holds the database."""
+    driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin a transaction of its own
+    driver.execute(f"PRAGMA busy_timeout={span_ms}")
+
+
+def roll_back(connection: Connection) -> None:
+    """End what is open: after a commit that failed SQLite may still be in it, and SQLAlchemy would not know."""
+    driver: Any = connection.connection.driver_connection
+    with suppress(sqlite3.OperationalError):  # where the disk was full it has rolled back by itself
+        driver.rollback()
 
 
 def make_private(path: Path) -> None:
@@ -140,10 +170,10 @@ def make_private(path: Path) -> None:
         raise ConfigError(f"the database {path} cannot be written: {error.strerror or error}") from error
 
 
-def insert_liquidation(connection: Connection, liquidation: Liquidation) -> int:
-    """Store one liquidation; its row id."""
-    statement = insert(LiquidationRow).values(liquidation_values(liquidation)).returning(LiquidationRow.id)
-    return connection.execute(statement).scalar_one()
+def insert_liquidation(connection: Connection, liquidation: Liquidation, row_id: int | None = None) -> int:
+    """Store one liquidation; its row id, which may be given."""
+    values = liquidation_values(liquidation) | ({} if row_id is None else {"id": row_id})
+    return connection.execute(insert(LiquidationRow).values(values).returning(LiquidationRow.id)).scalar_one()
 
 
 def get_volume_in_window(

@@ -8,7 +8,10 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from src.database.models import FillRow, TradeRow
+from src.domain.enums import PositionSide
 from src.domain.orders import Fill, Order
+
+ZERO = Decimal(0)
 
 
 def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: bool) -> bool:
@@ -24,6 +27,28 @@ def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: b
         changes = _sums(trade, fill) | {"updated_at": now_ms}
         connection.execute(update(TradeRow).where(TradeRow.id == trade.id).values(changes))
     return True
+
+
+def has_fill(connection: Connection, fill: Fill, *, is_simulated: bool) -> bool:
+    """The trade is stored."""
+    is_same = (FillRow.symbol == fill.symbol) & (FillRow.trade_id == fill.trade_id)
+    query = select(FillRow.id).where(is_same, FillRow.is_simulated == is_simulated)
+    return connection.scalar(query) is not None
+
+
+def result_since(
+    connection: Connection, symbol: str, position_side: PositionSide, since_ms: int, *, is_simulated: bool
+) -> tuple[Decimal, Decimal]:
+    """Realised profit and commission of a slot's trades from an instant on."""
+    row = FillRow
+    query = select(row.realized_pnl, row.commission).where(
+        row.symbol == symbol,
+        row.position_side == position_side.value,
+        row.traded_at >= since_ms,
+        row.is_simulated == is_simulated,
+    )
+    found = connection.execute(query).all()
+    return sum((each.realized_pnl for each in found), ZERO), sum((each.commission for each in found), ZERO)
 
 
 def with_fills(connection: Connection, order: Order) -> Order:

@@ -15,7 +15,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, Engine, inspect
 from sqlalchemy.exc import OperationalError
 
-from src.database.db import backup, make_private, move_aside, open_writer, quick_check
+from src.database.db import backup, make_private, move_aside, open_reader, open_writer, quick_check, reading
+from src.database.pen import may_pass
 from src.domain.errors import ConfigError
 
 log = logging.getLogger("hunter.database")
@@ -28,6 +29,10 @@ _SYNCHRONISED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud",
 
 class AlreadyRunning(ConfigError):
     """Another bot holds this database."""
+
+
+class Unavailable(ConfigError):
+    """The database cannot be used now, by no fault of the settings: the next start may find it well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,8 @@ def open_ledger(path: Path, now_ms: int) -> OpenLedger:
         raise
     except OperationalError as error:
         engine.dispose()
-        raise ConfigError(f"the database {path} cannot be written: {error.orig}") from error
+        kind = Unavailable if may_pass(error) else ConfigError
+        raise kind(f"the database {path} cannot be written: {error.orig}") from error
     return OpenLedger(engine, moved)
 
 
@@ -92,12 +98,10 @@ def _migrate(engine: Engine, path: Path) -> None:
     """Bring the tables up to date, each step in a transaction of its own; a copy is kept before the first (S10)."""
     config, scripts = _configuration(), _scripts()
     head = newest_revision()
+    found, tables = _contents(path)
+    if found == head:
+        return  # without writing: another program may hold it, and a bot that starts again protects all the same (F43)
     with engine.connect() as connection:
-        found = revision_of(connection)
-        tables = inspect(connection).get_table_names()
-        connection.rollback()
-        if found == head:
-            return
         if found is not None:
             _refuse_newer(found, scripts, path)
             backup(path, path.with_name(f"{path.name}.before-{head}"))
@@ -107,6 +111,13 @@ def _migrate(engine: Engine, path: Path) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+
+
+def _contents(path: Path) -> tuple[str | None, list[str]]:
+    """The schema's version, and the names of the tables."""
+    reader = open_reader(path)
+    with reading(reader) as connection:
+        return revision_of(connection), inspect(connection).get_table_names()
 
 
 def _refuse_newer(found: str, scripts: ScriptDirectory, path: Path) -> None:

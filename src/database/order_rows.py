@@ -3,7 +3,10 @@
 from decimal import Decimal
 from typing import Any
 
-from src.database.models import SIMULATED
+from sqlalchemy import Connection, insert, select, update
+
+from src.database.fill_rows import with_fills
+from src.database.models import SIMULATED, OrderRelationshipRow, OrderStatusRow, TradeRow
 from src.domain.enums import (
     OrderRole,
     OrderStatus,
@@ -14,6 +17,52 @@ from src.domain.enums import (
     WorkingType,
 )
 from src.domain.orders import Order, OrderRequest
+
+_OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
+
+
+def add_order(connection: Connection, order: Order, source: str, now_ms: int, *, simulated: bool) -> None:
+    """A new order, whose it is, and the first line of its life."""
+    connection.execute(insert(TradeRow).values(new_trade(order, simulated=simulated)))
+    if order.parent is not None:
+        values = {
+            "related_order_id": order.client_order_id,
+            "main_order_id": order.parent,
+            "symbol": order.symbol,
+            "position_side": order.request.position_side.value,
+            "role": order.role.value,
+            "created_at": order.created_at,
+        }
+        connection.execute(insert(OrderRelationshipRow).values(values))
+    _add_status(connection, order, source, now_ms)
+
+
+def change_order(connection: Connection, order: Order, source: str, now_ms: int) -> None:
+    """What is known of it now; its life gains a line where status or fills changed."""
+    own = TradeRow.client_order_id == order.client_order_id
+    before = connection.execute(
+        select(TradeRow.status, TradeRow.order_status, TradeRow.filled_quantity).where(own)
+    ).one()
+    changes = trade_changes(order, before.status, now_ms)
+    connection.execute(update(TradeRow).where(own).values(changes))
+    if (before.order_status, before.filled_quantity) != (order.status.value, order.filled_quantity):
+        _add_status(connection, order, source, now_ms)
+
+
+def open_orders(connection: Connection, filled_since_ms: int, *, is_simulated: bool) -> list[Order]:
+    """Orders of one mode that may still fill, or whose recent fills are not all here."""
+    row = TradeRow
+    is_recent = (row.filled_quantity != Decimal(0)) & (row.updated_at > filled_since_ms)
+    is_of_mode = (row.status == SIMULATED) if is_simulated else (row.status != SIMULATED)
+    query = select(row.__table__).where(is_of_mode, row.order_status.in_(_OPEN) | is_recent).order_by(row.id)
+    orders = [with_fills(connection, order_from(each)) for each in connection.execute(query).all()]
+    return [order for order in orders if order.is_open or order.lacks_fills]
+
+
+def find_order(connection: Connection, client_order_id: str) -> Order | None:
+    query = select(TradeRow.__table__).where(TradeRow.client_order_id == client_order_id)
+    row = connection.execute(query).first()
+    return None if row is None else with_fills(connection, order_from(row))
 
 
 def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
@@ -90,3 +139,16 @@ def order_from(row: Any) -> Order:
         reason=row.reason,
         unresolved_since=row.unresolved_since,
     )
+
+
+def _add_status(connection: Connection, order: Order, source: str, now_ms: int) -> None:
+    values = {
+        "client_order_id": order.client_order_id,
+        "symbol": order.symbol,
+        "status": order.status.value,
+        "filled_quantity": order.filled_quantity,
+        "at": now_ms,
+        "source": source,
+        "reason": order.reason,
+    }
+    connection.execute(insert(OrderStatusRow).values(values))

@@ -188,3 +188,27 @@ def test_a_migration_that_breaks_off_leaves_the_old_database(path: Path, next_mi
     open_ledger(path, NOW).engine.dispose()
     assert "notes" in tables_of(path)
     assert count_of_runs(path) == 1
+
+
+def test_a_database_held_by_another_program_is_opened_all_the_same(path: Path) -> None:
+    """A bot that starts again must protect, and needs nothing written for that (F43)."""
+    open_with_a_run(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store = Store(open_ledger(path, NOW).engine, ManualClock(NOW))
+        with store.transaction():
+            assert store.load_open_orders() == []
+        assert store.fault == "another program holds it"
+        other.execute("ROLLBACK")
+
+
+def test_a_new_database_that_is_held_by_another_program_is_to_be_tried_again(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.database.db.BUSY_TIMEOUT_MS", 0)
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ledger.Unavailable, match="cannot be written"):
+            open_ledger(path, NOW)

@@ -25,7 +25,7 @@ def make_rig(tmp_path: Path, request: pytest.FixtureRequest, scheme: Scheme) -> 
 
     def make(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> Rig:
         home = tmp_path / str(len(rigs))
-        home.mkdir()
+        home.mkdir(exist_ok=True)
         rigs.append(Rig(home, scheme, global_changes, **symbol_changes))
         return rigs[-1]
 

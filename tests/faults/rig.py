@@ -88,7 +88,7 @@ class Rig:
         clock, self._stop, self.code = SystemClock(), threading.Event(), None
         ledger = open_ledger(self._environment.database, clock.now_ms())
         around = Surroundings(self._environment, self.settings, clock, self._stop, protect_only)
-        self.bot = Bot(around, ledger)
+        self.bot, self.engine = Bot(around, ledger), ledger.engine
         self._thread = threading.Thread(target=self._run, args=[self.bot, ledger.engine], name="bot", daemon=True)
         self._thread.start()
 
