@@ -8,14 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from alembic import command
-from alembic.config import Config
-from alembic.runtime.migration import MigrationContext
-from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, Engine, inspect
+from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import OperationalError
 
-from src.database.db import backup, make_private, move_aside, open_reader, open_writer, quick_check, reading
+from src.database.db import make_private, move_aside, open_reader, open_writer, quick_check, reading
 from src.database.pen import may_pass
 from src.domain.errors import ConfigError
 
@@ -56,7 +52,7 @@ def open_ledger(path: Path, now_ms: int) -> OpenLedger:
     make_private(path)
     engine = open_writer(path)
     try:
-        _migrate(engine, path)
+        _bring_up_to_date(engine, path)
     except ConfigError:
         engine.dispose()
         raise
@@ -73,59 +69,28 @@ def is_synchronised(path: Path) -> bool:
     return any(name in folders for name in _SYNCHRONISED)
 
 
+def _bring_up_to_date(engine: Engine, path: Path) -> None:
+    """Where all is up to date nothing is written: another program may hold the file, and a bot that starts again
+    protects all the same (F43)."""
+    with reading(open_reader(path)) as connection:
+        found = revision_of(connection)
+    if found != newest_revision():
+        from src.database.upgrade import migrate
+
+        migrate(engine, path, _MIGRATIONS)
+
+
 def newest_revision() -> str:
-    """The version of the tables that this program writes."""
-    return str(_scripts().get_current_head())
+    """The version of the tables that this program writes: the migrations' files begin with their numbers."""
+    return max(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def revision_of(connection: Connection) -> str | None:
     """The version of the tables that are there; None where they are not ours."""
-    return MigrationContext.configure(connection).get_current_revision()
-
-
-def _scripts() -> ScriptDirectory:
-    return ScriptDirectory.from_config(_configuration())
-
-
-def _configuration() -> Config:
-    config = Config()
-    config.set_main_option("script_location", _MIGRATIONS.as_posix().replace("%", "%%"))
-    config.set_main_option("path_separator", "os")
-    return config
-
-
-def _migrate(engine: Engine, path: Path) -> None:
-    """Bring the tables up to date, each step in a transaction of its own; a copy is kept before the first (S10)."""
-    config, scripts = _configuration(), _scripts()
-    head = newest_revision()
-    found, tables = _contents(path)
-    if found == head:
-        return  # without writing: another program may hold it, and a bot that starts again protects all the same (F43)
-    with engine.connect() as connection:
-        if found is not None:
-            _refuse_newer(found, scripts, path)
-            backup(path, path.with_name(f"{path.name}.before-{head}"))
-        elif tables:
-            raise ConfigError(
-                f"the database {path} belongs to another program: choose another file for this one (globals.db_path)"
-            )
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-
-
-def _contents(path: Path) -> tuple[str | None, list[str]]:
-    """The schema's version, and the names of the tables."""
-    reader = open_reader(path)
-    with reading(reader) as connection:
-        return revision_of(connection), inspect(connection).get_table_names()
-
-
-def _refuse_newer(found: str, scripts: ScriptDirectory, path: Path) -> None:
-    if found not in {script.revision for script in scripts.walk_revisions()}:
-        raise ConfigError(
-            f"the database {path} was written by a newer version of this program: update the program, or start it "
-            "with another database (globals.db_path)"
-        )
+    if connection.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")) is None:
+        return None
+    found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
+    return found
 
 
 class LedgerLock:

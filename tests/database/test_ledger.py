@@ -1,4 +1,6 @@
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -6,17 +8,19 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
 from src.database import ledger
 from src.database.db import quick_check
-from src.database.ledger import open_ledger
+from src.database.ledger import newest_revision, open_ledger
 from src.database.models import Ledger
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from src.domain.errors import ConfigError
 from tests.builders import NOW
 
+ROOT = Path(__file__).parents[2]
 NEXT_MIGRATION = """
 import sqlalchemy as sa
 from alembic import op
@@ -74,6 +78,21 @@ def test_a_fresh_database_has_every_table(path: Path) -> None:
     opened.engine.dispose()
     assert opened.moved_aside is None
     assert tables_of(path) >= set(Ledger.metadata.tables)
+
+
+def test_the_newest_migration_is_the_last_by_its_name() -> None:
+    scripts = ScriptDirectory(str(ledger._MIGRATIONS))
+    assert newest_revision() == scripts.get_current_head()
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_alembic(path: Path) -> None:
+    open_with_a_run(path)
+    script = (
+        "import sys; from pathlib import Path; from src.database.ledger import open_ledger\n"
+        "open_ledger(Path(sys.argv[1]), 1).engine.dispose(); print('alembic' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script, str(path)], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.strip() == "False", run.stderr
 
 
 def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:

@@ -1,0 +1,42 @@
+"""Brings an older ledger's tables up to date. Loaded where there is work: Alembic is a tenth of a start (I33)."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect
+
+from src.database.db import backup
+from src.domain.errors import ConfigError
+
+
+def migrate(engine: Engine, path: Path, migrations: Path) -> None:
+    """Each step in a transaction of its own; a copy is kept before the first (S10)."""
+    config = Config()
+    config.set_main_option("script_location", migrations.as_posix().replace("%", "%%"))
+    config.set_main_option("path_separator", "os")
+    scripts = ScriptDirectory.from_config(config)
+    head = scripts.get_current_head()
+    with engine.connect() as connection:
+        found = MigrationContext.configure(connection).get_current_revision()
+        tables = inspect(connection).get_table_names()
+        connection.rollback()
+        if found is not None:
+            _refuse_newer(found, scripts, path)
+            backup(path, path.with_name(f"{path.name}.before-{head}"))
+        elif tables:
+            raise ConfigError(
+                f"the database {path} belongs to another program: choose another file for this one (globals.db_path)"
+            )
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _refuse_newer(found: str, scripts: ScriptDirectory, path: Path) -> None:
+    if found not in {script.revision for script in scripts.walk_revisions()}:
+        raise ConfigError(
+            f"the database {path} was written by a newer version of this program: update the program, or start it "
+            "with another database (globals.db_path)"
+        )
