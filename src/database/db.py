@@ -97,10 +97,14 @@ def checkpoint(engine: Engine) -> bool:
 
 def backup(path: Path, target: Path) -> None:
     """Copy a database as of one moment, its write-ahead log included (S9); for the owner alone, as the original."""
-    make_private(target)
-    with closing(sqlite3.connect(_read_only(path), uri=True)) as source, closing(sqlite3.connect(target)) as copy:
+    unfinished = target.with_name(f"{target.name}.unfinished")
+    for left in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+        left.unlink(missing_ok=True)  # by a copying that was cut short
+    make_private(unfinished)
+    with closing(sqlite3.connect(_read_only(path), uri=True)) as source, closing(sqlite3.connect(unfinished)) as copy:
         crash_points.reached(Point.BACKUP)
         source.backup(copy)
+    unfinished.replace(target)
 
 
 def quick_check(path: Path) -> str | None:

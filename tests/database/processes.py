@@ -1,5 +1,7 @@
 """Other processes for the database tests: real ones, told what to do by a script, heard line by line."""
 
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -18,21 +20,31 @@ print("held", flush=True)
 sys.stdin.read()
 """
 
-JOURNAL_FOR_EVER = """
+WRITERS = """
 import os, sys
 from pathlib import Path
 from src.database.ledger import open_ledger
 from src.database.repositories import Store
 from src.domain.clock import SystemClock
-clock = SystemClock()
-store = Store(open_ledger(Path(sys.argv[1]), clock.now_ms()).engine, clock)
-number = int(sys.argv[2])
-while True:
-    with store.transaction():
-        store.journal("row", {"number": number})
-        store.journal("twin", {"number": number})
-    print(number, flush=True)
-    number += 1
+
+def write(path, number):
+    clock = SystemClock()
+    store = Store(open_ledger(Path(path), clock.now_ms()).engine, clock)
+    while True:
+        with store.transaction():
+            store.journal("row", {"number": number})
+            store.journal("twin", {"number": number})
+        os.write(1, b"%d\\n" % number)  # whole or not at all
+        number += 1
+
+for line in sys.stdin:
+    path, number = line.rstrip().rsplit(" ", 1)
+    child = os.fork() if hasattr(os, "fork") else 0
+    if not child:
+        print("writer", os.getpid(), flush=True)
+        write(path, int(number))
+    os.waitpid(child, 0)
+    print("dead", flush=True)
 """
 
 HOLD_A_TRANSACTION = """
@@ -64,3 +76,14 @@ def heard(process: subprocess.Popen[str]) -> str:
     if process.stdout is None:
         raise ValueError("the process has no output to listen to")
     return process.stdout.readline().rstrip()
+
+
+def tell(process: subprocess.Popen[str], line: str) -> None:
+    if process.stdin is None:
+        raise ValueError("the process has no input to write to")
+    process.stdin.write(f"{line}\n")
+    process.stdin.flush()
+
+
+def end(pid: int) -> None:
+    os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows both are an end without a farewell

@@ -24,7 +24,7 @@ from src.database.models import JournalRow, Ledger
 from src.database.repositories import Store
 from src.domain.errors import ConfigError
 from tests.builders import NOW, a_liquidation
-from tests.database.processes import HOLD_A_TRANSACTION, JOURNAL_FOR_EVER, heard, python
+from tests.database.processes import HOLD_A_TRANSACTION, WRITERS, end, heard, python, tell
 
 
 def pragma(engine: Engine, name: str) -> object:
@@ -76,11 +76,14 @@ def test_a_reader_reads_after_a_clean_end_too(path: Path, engine: Engine, store:
 
 
 def test_a_reader_sees_what_was_committed_before_a_kill(path: Path) -> None:
-    with python(JOURNAL_FOR_EVER, path, 0) as writer:
-        while heard(writer) != "20":
+    with python(WRITERS) as writers:
+        tell(writers, f"{path} 0")
+        writer = int(heard(writers).removeprefix("writer "))
+        while heard(writers) != "20":
             pass
-        writer.kill()
-        writer.wait(timeout=10)
+        end(writer)
+        while heard(writers) not in ("dead", ""):
+            pass
     assert journal_length(path) >= 2 * 21
 
 
