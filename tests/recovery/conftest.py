@@ -1,0 +1,33 @@
+"""A stage for processes that die, cleared with its test."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.recovery.rig import Stage
+
+MakeStage = Callable[..., Stage]
+
+
+@pytest.fixture
+def make_stage(tmp_path: Path) -> Iterator[MakeStage]:
+    """Makes stages with settings of their own; nothing is started yet."""
+    stages: list[Stage] = []
+
+    def make(**changes: Any) -> Stage:
+        home = tmp_path / str(len(stages))
+        home.mkdir()
+        stages.append(Stage(home, **changes))
+        return stages[-1]
+
+    yield make
+    for stage in stages:
+        stage.close()
+
+
+@pytest.fixture(params=[False, True], ids=["bot", "all"])
+def stage(request: pytest.FixtureRequest, make_stage: MakeStage) -> Stage:
+    """The bot alone is killed, or launcher, bot and dashboard together."""
+    return make_stage(whole=request.param)

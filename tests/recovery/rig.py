@@ -1,0 +1,222 @@
+"""Real processes on a sandbox that are ended by force at a named line, and what must hold when they start again."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import psutil
+from sqlalchemy.exc import OperationalError
+
+from src.domain.crash_points import Point
+from src.domain.enums import OrderRole, OrderStatus, Side
+from src.sandbox.key_file import write_key_file
+from src.utils.auth import Scheme
+from src.utils.credentials import CREDENTIAL_NAMES
+from tests.faults.rig import SYMBOL, D, Rig, wait_until
+
+ROOT = Path(__file__).parents[2]
+ARMED = Path(__file__).parent / "armed"
+PROTECTED_WITHIN_MS = 20_000  # I33
+_OURS = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
+_UP_WITHIN_SECONDS = 60
+_DEAD_WITHIN_SECONDS = 30
+_AGREED_WITHIN_SECONDS = 45
+_ENDED = tuple(status.value for status in OrderStatus if status.is_terminal)
+_numbers = count()
+
+
+@dataclass(frozen=True, slots=True)
+class Crash:
+    """A line at which a process is to end, the n-th time it comes there."""
+
+    point: Point | str
+    subject: str = ""
+    """Any where it is empty."""
+    passing: int = 1
+    after_ms: float | None = None
+    """Not at the line, but so long after it."""
+    number: int = field(default_factory=_numbers.__next__)
+
+    def __str__(self) -> str:
+        return "-".join(filter(None, (self.point, self.subject, "" if self.passing == 1 else str(self.passing))))
+
+
+REQUEST_WRITTEN = "request written"
+"""No line of ours: between the last byte of a request and the first of its answer (see ``armed``)."""
+
+
+class Stage(Rig):
+    """One sandbox, and the lives of a bot on it: ``main.py`` alone, or with launcher and dashboard around it."""
+
+    def __init__(self, home: Path, *, whole: bool = False, **changes: Any) -> None:
+        ours = {"cooldown_sec": 3_600, "db_path": "bot.db", **changes.pop("globals", {})}
+        super().__init__(home, Scheme.V1, ours, **changes)
+        write_key_file(home, self.server.exchange.keys, Scheme.V1, self.server.base_url, self.server.ws_url)
+        self.whole = whole
+        self.process: subprocess.Popen[bytes] | None = None
+        self.port = _a_free_port()
+        self._family: list[psutil.Process] = []
+
+    # Lives
+
+    def launch(self, *, protect_only: bool = False) -> None:
+        arguments = ["--protect-only"] if protect_only else []
+        program = ["launcher.py", "--no-install"] if self.whole else ["main.py", "--home", str(self.home)]
+        self.process = self._spawn(*program, *arguments)
+
+    def _spawn(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """One of the project's programs, with the trap in it and in all it starts."""
+        kept = {name: value for name, value in os.environ.items() if name not in _OURS}
+        ours = {
+            "HUNTER_HOME": str(self.home),
+            "HUNTER_CRASH": str(self.home / "crash"),
+            "PYTHONPATH": str(ARMED),
+            "PORT": str(self.port),
+            "NO_COLOR": "1",
+        }
+        with (self.home / "said.txt").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, *arguments], cwd=ROOT, env=kept | ours, stdout=output, stderr=output
+            )
+
+    def call(self, *arguments: str) -> int:
+        """Run a program to its end; the exit code."""
+        return self._spawn(*arguments).wait(_UP_WITHIN_SECONDS)
+
+    def start(self) -> "Stage":
+        """Start, and wait until this life of the bot trades."""
+        self.launch()
+        self.wait_trading()
+        return self
+
+    def wait_trading(self) -> None:
+        self._await(self._trades, _UP_WITHIN_SECONDS, "the bot trades")
+        self._family = self._processes() if self.whole else []
+
+    def _await(self, claim: Callable[[], bool], seconds: float, what: str) -> None:
+        try:
+            wait_until(claim, seconds, what)
+        except AssertionError as error:
+            raise AssertionError(f"{error}: {self.said[-3_000:]}") from error
+
+    @property
+    def is_alive(self) -> bool:
+        """This life of the bot has told of itself."""
+        with suppress(OperationalError):  # before its tables are made
+            return self.state("bot").get("pid") in [each.pid for each in self._processes()]
+        return False
+
+    def _trades(self) -> bool:
+        return self.is_alive and self.trading()[0] == "ACTIVE"
+
+    def _processes(self) -> list[psutil.Process]:
+        """The one we started and all it has started."""
+        if self.process is None or self.process.poll() is not None:
+            return []
+        with suppress(psutil.NoSuchProcess):
+            root = psutil.Process(self.process.pid)
+            return [root, *root.children(recursive=True)]
+        return []
+
+    @property
+    def said(self) -> str:
+        file = self.home / "said.txt"
+        return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
+
+    # Deaths
+
+    def arm(self, crash: Crash, *, with_launcher: bool = True) -> None:
+        """The next process that comes to this line ends there; with a launcher around it, that ends too."""
+        (self.home / "struck").unlink(missing_ok=True)
+        order = asdict(crash) | {"point": str(crash.point), "launcher": self.whole and with_launcher}
+        waiting = self.home / "crash.new"
+        waiting.write_text(json.dumps(order), encoding="utf-8")
+        waiting.rename(self.home / "crash")
+
+    @property
+    def has_struck(self) -> bool:
+        return (self.home / "struck").exists()
+
+    def wait_dead(self) -> None:
+        """Until the trap has struck and nobody is left."""
+        self.wait_struck()
+        assert self.process is not None
+        self.process.wait(_DEAD_WITHIN_SECONDS)
+        self._end_family()
+
+    def wait_struck(self) -> None:
+        self._await(lambda: self.has_struck, _DEAD_WITHIN_SECONDS, "the line is come to")
+
+    def _end_family(self) -> None:
+        for each in self._family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(self._family, timeout=5)
+        self._family = []
+
+    def kill(self) -> None:
+        """End everything at any instant."""
+        family = self._processes()
+        for each in family:
+            with suppress(psutil.NoSuchProcess):
+                each.kill()
+        psutil.wait_procs(family, timeout=5)
+        if self.process is not None:
+            self.process.wait(5)
+        self._end_family()
+
+    def ask_to_stop(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGTERM)
+
+    def close(self) -> None:
+        self.kill()
+        self.server.stop()
+
+    # What happens meanwhile
+
+    def provoke(self) -> None:
+        """Longs are liquidated until the trap strikes."""
+        for _ in range(100):
+            self.move(self.middle)
+            self.liquidate()
+            with suppress(AssertionError):
+                wait_until(lambda: self.has_struck, 0.3)
+                return
+        raise AssertionError(f"never came there: {self.verdicts()[-3:]} {self.said[-3_000:]}")
+
+    def fill_in_part(self, quantity: str) -> None:
+        """Somebody sells a little at the price of the entry that rests."""
+        [entry] = self.orders(OrderRole.ENTRY)
+        self.exchange.trade(SYMBOL, Side.SELL, D(quantity), entry.price)
+
+    # What must hold
+
+    def check_recovered(self, *, entries: int = 1) -> None:
+        """After a restart: protected in time, sent once, no entry doubled, every book equal to the last digit."""
+        wait_until(self._is_protected, 30, "every position is protected")
+        assert len(self.arrived(OrderRole.ENTRY)) <= entries, self.arrived()
+        wait_until(self._has_same_orders, _AGREED_WITHIN_SECONDS, "the same open orders")
+        self.check_books(naked_ms=PROTECTED_WITHIN_MS)
+
+    def _is_protected(self) -> bool:
+        return not self.position or len(self.orders(OrderRole.STOP_LOSS)) == 1
+
+    def _has_same_orders(self) -> bool:
+        ended = ", ".join(f"'{status}'" for status in _ENDED)
+        rows = self.rows(f"SELECT client_order_id FROM trades WHERE order_status NOT IN ({ended})")
+        return {row["client_order_id"] for row in rows} == {each.client_order_id for each in self.orders()}
+
+
+def _a_free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])

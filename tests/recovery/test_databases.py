@@ -1,0 +1,144 @@
+"""The process ends while SQLite folds its log, changes its tables or copies a file (C19, C20, C24)."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from random import Random
+
+import pytest
+from alembic import command
+from alembic.config import Config
+
+from src.database import ledger
+from src.database.db import backup, open_writer, quick_check
+from src.database.ledger import open_ledger
+from src.domain.crash_points import Point
+from tests.builders import NOW
+from tests.recovery.conftest import MakeStage
+from tests.recovery.rig import Crash, Stage
+
+pytestmark = [pytest.mark.slow, pytest.mark.recovery]
+
+FOLDS_FOR_EVER = """
+import sys
+from pathlib import Path
+from src.database.db import checkpoint
+from src.database.ledger import open_ledger
+from src.database.repositories import Store
+from src.domain.clock import SystemClock
+clock, number = SystemClock(), int(sys.argv[2])
+engine = open_ledger(Path(sys.argv[1]), clock.now_ms()).engine
+store = Store(engine, clock, is_simulated=False)
+while True:
+    for _ in range(50):
+        with store.transaction():
+            store.journal("row", {"number": number, "ballast": "x" * 3_000})
+        print(number, flush=True)
+        number += 1
+    checkpoint(engine)
+"""
+CHECKPOINTS = 20
+_LONGEST_FOLD_MS = 6.0
+
+
+def test_c19_nothing_is_lost_by_a_death_while_the_log_is_folded(make_stage: MakeStage) -> None:
+    stage, draw, following = make_stage(), Random(19), 0
+    path = stage.home / "other.db"
+    for _ in range(CHECKPOINTS):
+        stage.arm(Crash(Point.CHECKPOINT, after_ms=draw.uniform(0, _LONGEST_FOLD_MS)))
+        said = stage.home / "said.txt"
+        said.unlink(missing_ok=True)
+        stage.call("-c", FOLDS_FOR_EVER, str(path), str(following))
+        acknowledged = int(said.read_text(encoding="utf-8").split()[-1])
+        assert quick_check(path) is None
+        found = numbers(path)
+        assert found == list(range(len(found)))
+        assert acknowledged <= found[-1] <= acknowledged + 1  # one more may be committed and not be said
+        following = len(found)
+
+
+def test_c20_tables_are_the_old_or_the_new_ones(make_stage: MakeStage) -> None:
+    """A bot that was updated is killed as it brings its tables up to date, then started again."""
+    stage = an_older_home(make_stage)
+    stage.arm(Crash(Point.MIGRATION))
+    stage.launch()
+    stage.wait_dead()
+    assert quick_check(stage.home / "bot.db") is None
+    assert revision(stage.home / "bot.db") == "0001"
+    stage.start()
+    assert revision(stage.home / "bot.db") == newest()
+    stage.open_position()
+    stage.check_recovered()
+
+
+@pytest.mark.parametrize("passing", [1, 2])
+def test_c20_the_first_tables_are_all_there_or_none(make_stage: MakeStage, passing: int) -> None:
+    stage = make_stage()
+    stage.arm(Crash(Point.MIGRATION, passing=passing))
+    stage.launch()
+    stage.wait_dead()
+    assert revision(stage.home / "bot.db") == (None if passing == 1 else "0001")
+    stage.start()
+    stage.open_position()
+    stage.check_recovered()
+
+
+@pytest.mark.parametrize("after_ms", [None, 0.3, 1, 3], ids=str)
+def test_c24_a_copy_that_was_cut_short_is_made_anew(make_stage: MakeStage, after_ms: float | None) -> None:
+    stage = an_older_home(make_stage)
+    stage.arm(Crash(Point.BACKUP, after_ms=after_ms))
+    stage.launch()
+    stage.wait_dead()
+    assert quick_check(stage.home / "bot.db") is None
+    stage.start()
+    [copy] = stage.home.glob("bot.db.before-*")
+    assert quick_check(copy) is None
+    stage.open_position()
+    stage.check_recovered()
+
+
+def an_older_home(make_stage: MakeStage) -> Stage:
+    """What an earlier version has left: its first tables, with rows in them."""
+    stage = make_stage()
+    engine = open_writer(stage.home / "bot.db")
+    config = Config()
+    config.set_main_option("script_location", str(ledger._MIGRATIONS))
+    config.set_main_option("path_separator", "os")
+    with engine.connect() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "0001")
+    with engine.begin() as connection:
+        for number in range(2_000):
+            row = ("INSERT INTO journal (at, kind, payload) VALUES (?, 'row', ?)", (NOW, f'{{"number": {number}}}'))
+            connection.exec_driver_sql(*row)
+    engine.dispose()
+    return stage
+
+
+def test_a_copy_is_whole_though_its_making_was_cut_short_before(tmp_path: Path) -> None:
+    engine = open_ledger(tmp_path / "bot.db", NOW).engine
+    engine.dispose()
+    target, part = tmp_path / "copy.db", (tmp_path / "bot.db").read_bytes()[:5_000]
+    for left in (target, tmp_path / "copy.db.unfinished", tmp_path / "copy.db.unfinished-journal"):
+        left.write_bytes(part)
+    backup(tmp_path / "bot.db", target)
+    assert quick_check(target) is None
+    assert sorted(each.name for each in tmp_path.glob("copy.db*")) == ["copy.db"]
+
+
+def numbers(path: Path) -> list[int]:
+    with closing(sqlite3.connect(path)) as connection:
+        rows = connection.execute("SELECT json_extract(payload, '$.number') FROM journal ORDER BY id")
+        return [number for (number,) in rows]
+
+
+def revision(path: Path) -> str | None:
+    with closing(sqlite3.connect(path)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'").fetchone():
+            return None
+        found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
+        return str(found[0]) if found else None
+
+
+def newest() -> str:
+    return max(each.name[:4] for each in (ledger._MIGRATIONS / "versions").glob("0*.py"))
