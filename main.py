@@ -145,7 +145,7 @@ class Bot:
         for lane in range(gateway.lanes):
             self._add_worker(f"gateway-{lane}", partial(gateway.work, lane), gateway.stop)
         self._add_worker("operator", partial(operator.run, last_command), operator.stop)
-        self._add_streams(exchange, operator)
+        self._add_streams(exchange, operator, desk)
         seconds = around.settings.globals_.order_cleanup_interval_seconds
         cleanup = OrderCleanup(self._inbox.post, clock, seconds)
         self._closers.append(cleanup.stop)
@@ -158,7 +158,7 @@ class Bot:
             return PaperExchange(Engine(instruments, Costs()), self._inbox.post_all, self._clock, read_rules)
         return AsterExchange(self._client)
 
-    def _add_streams(self, exchange: Exchange, operator: OperatorInbox) -> None:
+    def _add_streams(self, exchange: Exchange, operator: OperatorInbox, desk: Desk) -> None:
         ws_url, clock = self._around.environment.ws_url, self._clock
         post: Callable[[Event], None] = self._inbox.post
         if isinstance(exchange, PaperExchange):
@@ -172,7 +172,8 @@ class Bot:
             user.on_expiry(private.renew)
             self._add_worker("user stream", private.run, private.stop)
             self._add_worker("listen key", user.keep_alive, user.stop)
-        streamer = LiquidationStreamer(ws_url, lambda: operator.settings.symbols, post, clock)
+        held = frozenset(desk.retired)
+        streamer = LiquidationStreamer(ws_url, lambda: operator.symbols | held, post, clock)
         market = _reader(streamer.url, streamer.ear, clock, Timing())
         operator.on_settings(market.renew)
         self._add_worker("streamer", market.run, market.stop)

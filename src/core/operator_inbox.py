@@ -39,6 +39,8 @@ class OperatorInbox:
         self._stopping = threading.Event()
         self._on_settings: Callable[[], None] = lambda: None
         self.settings = settings
+        self.symbols = frozenset(settings.symbols)
+        """Every symbol that was in force since the start: what is held of one that left needs its prices still."""
 
     def on_settings(self, call: Callable[[], None]) -> None:
         """What to call after new settings were handed on."""
@@ -88,5 +90,6 @@ class OperatorInbox:
             log.error("settings not taken over, the old ones stay in force: %s", error)
             self._post(command)  # the trader answers that nothing was changed
             return
+        self.symbols |= self.settings.symbols.keys()
         self._post(SettingsChanged(self.settings, command.id))
         self._on_settings()

@@ -19,6 +19,7 @@ from src.core.operator_files import FileRequest, HaltSeen
 from src.core.order_desk import OrderDesk
 from src.core.protection import Terms, plan_protection, protective_request
 from src.core.restore import load_books
+from src.core.retired import recall_retired, retire
 from src.core.settings_changed import SettingsChanged, in_force
 from src.core.situation import ApprovedPlan, Situation
 from src.core.standing import Obstacle
@@ -99,6 +100,7 @@ class Trader:
         with self._desk.store.transaction():
             self._emergency.restore()
             load_books(self._desk)
+            recall_retired(self._desk)
             self._closing.restore()
             self._entries.restore()
             last_command = self._operator.restore()
@@ -269,7 +271,7 @@ class Trader:
     def _on_settings(self, event: SettingsChanged) -> None:
         """New settings are in force as a whole, from this event on, but for what needs a restart."""
         running, self._desk.settings = self._desk.settings, in_force(event.settings, self._desk.settings)
-        self._desk.retired |= running.symbols
+        retire(self._desk, running)
         self._entries.restore()
         self._account.ask("settings changed")
         is_whole = self._desk.settings.globals_ == event.settings.globals_

@@ -84,6 +84,18 @@ def test_new_settings_are_read_checked_and_handed_on(tmp_path: Path, control: En
     assert listening.renewed == 1
 
 
+def test_a_symbol_that_leaves_the_settings_stays_among_those_whose_prices_are_wanted(
+    tmp_path: Path, control: Engine
+) -> None:
+    document = settings_document()
+    document["symbols"]["ETHUSDT"] = document["symbols"].pop("BTCUSDT")
+    (tmp_path / "settings.json").write_text(json.dumps(document), encoding="utf-8")
+    CommandDesk(control).ask(OperatorAction.RELOAD_SETTINGS, "a", NOW)
+    listening = Listening(tmp_path)
+    listening.wait_for(1)
+    assert listening.inbox.symbols == {"BTCUSDT", "ETHUSDT"}
+
+
 def test_faulty_settings_leave_the_old_ones_in_force(tmp_path: Path, control: Engine) -> None:
     (tmp_path / "settings.json").write_text("{", encoding="utf-8")
     wish = CommandDesk(control).ask(OperatorAction.RELOAD_SETTINGS, "a", NOW)

@@ -149,6 +149,35 @@ def test_a_symbol_that_left_the_settings_meanwhile_can_still_be_closed(path: Pat
     assert len(again.submitted(CLOSE)) == 2
 
 
+def test_a_symbol_that_left_the_settings_meanwhile_is_protected_as_it_was_set_last(path: Path) -> None:
+    rig = Rig(path, some_settings(stop_loss_pct=3)).connect()
+    rig.open_position()
+    rig.settings = some_settings().model_copy(update={"symbols": {}})
+    instruments = rig.desk.instruments
+    again = rig.restart()
+    again.desk.instruments = instruments
+    again.ended(rig.last(STOP))
+    again.ended(rig.last(TAKE))
+    assert again.last(STOP).stop_price == rig.last(STOP).stop_price == D("48500.0")
+    assert set(again.restart().desk.retired) == {"BTCUSDT"}
+
+
+def test_a_symbol_of_which_nothing_is_held_is_forgotten_with_its_settings(path: Path) -> None:
+    rig = Rig(path).connect()
+    rig.settings = some_settings().model_copy(update={"symbols": {}})
+    assert rig.restart().desk.retired == {}
+
+
+def test_a_position_whose_settings_nobody_knows_is_told_to_a_person(path: Path) -> None:
+    rig = Rig(path).connect()
+    rig.open_position()
+    rig.settings = some_settings().model_copy(update={"symbols": {}})
+    with rig.desk.store.transaction():
+        rig.desk.store.set_state("symbol_settings", {})
+    alarms = [each["message"] for each in rig.restart().journal("alert")]
+    assert "its symbol is not in the settings" in alarms[-1]
+
+
 def test_a_fill_whose_trade_was_never_seen_is_fetched_after_a_restart(rig: Rig) -> None:
     entry = rig.enter()
     rig.clock.advance(10)
