@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 from random import Random
 from types import FrameType
+from typing import NoReturn
 
 from src.launch.packages import required_packages
 
@@ -28,6 +29,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.restart import EXIT_RESTART, SUPERVISED, RestartWish
     from src.core.set_up import Terminal, set_up
     from src.core.standing import Obstacle
+    from src.core.standstill import Turns
     from src.core.start_up import InstrumentsQuest, SetUpQuest, claim_network
     from src.core.status import Identity, mode_of
     from src.core.stream_ear import StreamEar
@@ -35,7 +37,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.trader import Trader
     from src.core.user_stream import UserStream
     from src.core.vitals import Vitals
-    from src.core.worker import Worker
+    from src.core.worker import Watched, Worker, beat_here
     from src.database.control import CommandReader
     from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, Unavailable, open_ledger
     from src.database.repositories import PAPER_ACCOUNT, Store
@@ -94,9 +96,10 @@ class Bot:
         self._limits = RateLimits(around.clock, reserve_pct=int(around.settings.globals_.rate_limit_buffer_pct))
         credentials = environment.credentials
         signer = credentials.make_signer() if credentials else None
-        self._client = AsterClient(environment.base_url, around.clock, self._limits, signer)
+        self._client = AsterClient(environment.base_url, around.clock, self._limits, signer, beat=beat_here)
         self._inbox = Inbox()
         self._workers: list[Worker] = []
+        self._watched: list[Watched] = []
         self._closers: list[Callable[[], None]] = []
         self._restart = RestartWish(around.began_at, is_supervised=around.is_supervised)
         self._commands = CommandReader(environment.control_database)
@@ -149,6 +152,7 @@ class Bot:
         seconds = around.settings.globals_.order_cleanup_interval_seconds
         cleanup = OrderCleanup(self._inbox.post, clock, seconds)
         self._closers.append(cleanup.stop)
+        self._watched = [*self._workers, cleanup]
         cleanup.start()
         return trader
 
@@ -187,16 +191,20 @@ class Bot:
 
     def _watch(self) -> int:
         """Wait for a stop; a thread that has died or shows no sign of life ends the process (I32)."""
+        turns = Turns(self._clock)
         while not self._around.stop.wait(0.5):
+            if turns.stood_still() is not None:  # so did the threads: they have just as long to show that they live
+                for each in self._watched:
+                    each.beat()
             if self._restart.is_asked:
                 log.warning("the bot ends to be started anew, as was asked")
                 return EXIT_RESTART
-            for worker in self._workers:
-                if not worker.is_alive:
-                    log.critical("the bot ends because its %s has died; the launcher starts it anew", worker.name)
+            for each in self._watched:
+                if not each.is_alive:
+                    log.critical("the bot ends because its %s has died; the launcher starts it anew", each.name)
                     return EXIT_CRASH
-                if worker.silent_ms > STUCK_MS:
-                    log.critical("the bot ends because its %s is stuck; the launcher starts it anew", worker.name)
+                if each.silent_ms > STUCK_MS:
+                    log.critical("the bot ends because its %s is stuck; the launcher starts it anew", each.name)
                     return EXIT_CRASH
         return 0
 
@@ -208,14 +216,20 @@ class Bot:
             self._inbox.post(Due(Duty.STOP, self._clock.now_ms()))
             trader.entries_gone.wait(_STOP_ENTRIES_SECONDS)
             crash_points.reached(Point.ENTRIES_CANCELLED)
-        for close in self._closers:
-            close()
-        self._inbox.close()
-        running = [worker.name for worker in self._workers if not worker.join(_JOIN_SECONDS)]
+        closing = threading.Thread(target=self._close, name="closing", daemon=True)
+        closing.start()
+        closing.join(_JOIN_SECONDS)  # a lock that a stuck thread holds must not hold the end up
+        patience = _JOIN_SECONDS if is_wanted else 0.1
+        running = [worker.name for worker in self._workers if not worker.join(patience)]
         if is_wanted and not running:
             with self._store.transaction():
                 self._store.end_run()
             log.info("stopped")
+
+    def _close(self) -> None:
+        for close in self._closers:
+            close()
+        self._inbox.close()
 
     def _identity(self) -> Identity:
         is_simulated = self._around.settings.globals_.simulate_only
@@ -333,5 +347,15 @@ def _exit_code(error: ConfigError) -> int:
             return EXIT_CONFIG
 
 
+def end(code: int) -> NoReturn:
+    """Leave; after a crash whatever hangs: Python would wait for the scheduler's threads for ever."""
+    if code == EXIT_CRASH:
+        last_words = threading.Thread(target=logging.shutdown, daemon=True)
+        last_words.start()
+        last_words.join(_JOIN_SECONDS)
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    end(main())

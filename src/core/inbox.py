@@ -7,10 +7,11 @@ from itertools import islice
 
 from src.core.operator_files import FileRequest, HaltSeen
 from src.core.settings_changed import SettingsChanged
+from src.core.standstill import StoodStill
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import Event
 
-TraderEvent = Event | SettingsChanged | HaltSeen | FileRequest
+TraderEvent = Event | SettingsChanged | HaltSeen | FileRequest | StoodStill
 
 _LIQUIDATIONS_PER_BATCH = 2000
 

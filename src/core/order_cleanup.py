@@ -46,11 +46,14 @@ def _is_orphan(order: Order, holdings: dict[Slot, Holding]) -> bool:
 
 
 class OrderCleanup:
-    """APScheduler jobs that post what is due; the deciding is the trader's."""
+    """APScheduler jobs that post what is due; the deciding is the trader's. It is watched like a worker."""
+
+    name = "scheduler"
 
     def __init__(self, post: Callable[[Due], None], clock: Clock, cleanup_seconds: int) -> None:
         self._post = post
         self._clock = clock
+        self._beaten_at = clock.monotonic_ms()
         self._scheduler = BackgroundScheduler(
             timezone="UTC",
             job_defaults={"misfire_grace_time": _MISFIRE_GRACE_SECONDS, "coalesce": True, "max_instances": 1},
@@ -65,7 +68,20 @@ class OrderCleanup:
             self._scheduler.add_job(self._remind, "interval", seconds=seconds, args=[duty], id=duty.value)
 
     def start(self) -> None:
+        self.beat()
         self._scheduler.start()
+
+    @property
+    def is_alive(self) -> bool:
+        return bool(self._scheduler.running)
+
+    @property
+    def silent_ms(self) -> int:
+        """How long ago it last reminded of the audit, which is due each second (I32)."""
+        return self._clock.monotonic_ms() - self._beaten_at
+
+    def beat(self) -> None:
+        self._beaten_at = self._clock.monotonic_ms()
 
     def stop(self) -> None:
         """No further reminder; one on its way is harmless."""
@@ -74,3 +90,4 @@ class OrderCleanup:
 
     def _remind(self, duty: Duty) -> None:
         self._post(Due(duty, self._clock.now_ms()))
+        self.beat()

@@ -15,6 +15,7 @@ class Obstacle(StrEnum):
     LEDGER = "ledger"
     STARTING = "starting"
     PROTECT_ONLY = "protect_only"
+    STANDSTILL = "standstill"
     MARKET_STREAM = "market_stream"
     USER_STREAM = "user_stream"
     STALE_SNAPSHOT = "stale_snapshot"

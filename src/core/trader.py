@@ -23,6 +23,7 @@ from src.core.retired import recall_retired, retire
 from src.core.settings_changed import SettingsChanged, in_force
 from src.core.situation import ApprovedPlan, Situation
 from src.core.standing import Obstacle
+from src.core.standstill import StandstillDesk, StoodStill, Turns
 from src.core.status import Identity, StatusDesk
 from src.core.stream_watch import StreamWatch
 from src.core.symbol_locks import SymbolLockDesk
@@ -78,6 +79,7 @@ class Trader:
         self._closing = ClosingDesk(desk)
         self._operator = OperatorDesk(desk, self._closing, symbol_locks)
         self._watch = StreamWatch(desk, self._account.ask)
+        self._standstill = StandstillDesk(desk, self._account.ask)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
         self._backlog: Callable[[], int] = lambda: 0
         self._duties = DutyDesk(
@@ -113,9 +115,14 @@ class Trader:
         """Until a stop is asked for: drain, handle, commit, let the commands leave."""
         self._backlog = lambda: inbox.backlog
         submit(self.handle([Due(Duty.RECONCILE, self._desk.clock.now_ms())]))
+        turns = Turns(self._desk.clock)
         while not inbox.is_closed:
             beat()
-            submit(self.handle(inbox.drain(_IDLE_SECONDS)))
+            events = inbox.drain(_IDLE_SECONDS)
+            stood_still = turns.stood_still()
+            if stood_still is not None:
+                submit(self.handle([stood_still]))  # before anything that waited meanwhile
+            submit(self.handle(events))
 
     def handle(self, events: Sequence[TraderEvent]) -> list[Command]:
         """Apply a batch in one transaction; its commands may leave because it is committed, or vouched for (F43)."""
@@ -234,6 +241,8 @@ class Trader:
                 self._operator.on_wish(event)
             case SettingsChanged():
                 self._on_settings(event)
+            case StoodStill():
+                self._standstill.on_woken(event)
             case _:
                 assert_never(event)
 
@@ -267,6 +276,7 @@ class Trader:
     def _on_snapshot(self, event: SnapshotTaken) -> None:
         self._look_after(self._account.on_snapshot(event))
         self._watch.on_snapshot(event.snapshot)
+        self._standstill.on_snapshot(event.snapshot)
 
     def _on_settings(self, event: SettingsChanged) -> None:
         """New settings are in force as a whole, from this event on, but for what needs a restart."""

@@ -3,10 +3,35 @@
 import logging
 import threading
 from collections.abc import Callable
+from typing import Protocol
 
 from src.domain.clock import Clock
 
 log = logging.getLogger(__name__)
+
+_current = threading.local()
+
+
+class Watched(Protocol):
+    """Whatever must go on for the bot to go on."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def is_alive(self) -> bool: ...
+
+    @property
+    def silent_ms(self) -> int: ...
+
+    def beat(self) -> None: ...
+
+
+def beat_here() -> None:
+    """A sign of life of whichever worker this thread is: each question of a long conversation is one."""
+    worker: Worker | None = getattr(_current, "worker", None)
+    if worker is not None:
+        worker.beat()
 
 
 class Worker:
@@ -46,6 +71,7 @@ class Worker:
         return self._clock.monotonic_ms() - self._beaten_at
 
     def _run(self) -> None:
+        _current.worker = self
         try:
             self._body(self.beat)
         except BaseException as error:  # the worker's top: the process dies of it, loudly

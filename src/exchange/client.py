@@ -25,7 +25,8 @@ _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 class AsterClient:
     """Asks one endpoint at a time; safe from several threads, each with a connection of its own that is kept alive.
 
-    ``signer`` decides between V1 and V3; it may be missing where only public facts are read.
+    ``signer`` decides between V1 and V3; it may be missing where only public facts are read. ``beat`` is called before
+    every question: some commands are several, and a slow exchange is no stuck thread.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class AsterClient:
         limits: RateLimits,
         signer: Signer | None = None,
         session_factory: SessionFactory = requests.Session,
+        beat: Callable[[], None] = lambda: None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._clock = clock
@@ -42,6 +44,7 @@ class AsterClient:
         self._signer = signer
         self._scheme = signer.scheme if signer else Scheme.V1
         self._session_factory = session_factory
+        self._beat = beat
         self._sessions = threading.local()
         self._offset_ms: int | None = None
         self._measured_at = 0
@@ -103,6 +106,7 @@ class AsterClient:
         return self._ask_once(endpoint, parameters or {}, essential)
 
     def _ask_once(self, endpoint: Endpoint, parameters: Mapping[str, str], essential: bool) -> object:
+        self._beat()
         asked_at = self._clock.monotonic_ms()
         self._limits.admit(endpoint.weight, essential=essential, orders=endpoint.orders)
         response = self._send(endpoint, Call(endpoint.method, self._base_url + endpoint.path(self._scheme), parameters))
