@@ -1,9 +1,11 @@
 """What an answer says about the world: accepted, refused, or perhaps (HTTP Return Codes, Error Codes)."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, ProtocolError, Rejected, Unreachable
 from src.exchange.wire import Refusal, parse_refusal, read_json
+from src.utils.log_redaction import redactor
 
 BAD_TIMESTAMP = -1021
 USED_NONCE = -4225
@@ -25,6 +27,7 @@ _REMEDIES = {
 }
 _REFUSALS = frozenset({400, 401, 403, 418, 429})
 _THROTTLED = frozenset({418, 429})
+_redact = redactor(())
 
 Silence = Callable[[str], ExchangeError]
 """The error for a 429 or 418 with this message."""
@@ -72,10 +75,12 @@ def _payload(status: int, body: bytes, repeatable: bool) -> object:
 
 
 def _refusal(body: bytes) -> Refusal | None:
+    """What is refused may be quoted in the refusal: a key that comes back is not passed on to ledger, page or log."""
     try:
-        return parse_refusal(read_json(body))
+        refusal = parse_refusal(read_json(body))
     except ProtocolError:
         return None
+    return replace(refusal, message=_redact(refusal.message))
 
 
 def _rejection(refusal: Refusal) -> Rejected:

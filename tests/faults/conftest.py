@@ -1,15 +1,18 @@
 """A bot on a sandbox, ended with its test."""
 
+import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from src.utils.auth import Scheme
 from tests.faults.rig import Rig
+from tests.sandbox.credentials import canaries_of
 
 MakeRig = Callable[..., Rig]
+_PHASES: tuple[Literal["setup", "call"], ...] = ("setup", "call")
 
 
 @pytest.fixture(params=Scheme)
@@ -19,9 +22,15 @@ def scheme(request: pytest.FixtureRequest) -> Scheme:
 
 
 @pytest.fixture
-def make_rig(tmp_path: Path, request: pytest.FixtureRequest, scheme: Scheme) -> Iterator[MakeRig]:
-    """Makes rigs with settings of their own; the bot is not started yet."""
+def make_rig(
+    tmp_path: Path, request: pytest.FixtureRequest, scheme: Scheme, caplog: pytest.LogCaptureFixture
+) -> Iterator[MakeRig]:
+    """Makes rigs with settings of their own; the bot is not started yet.
+
+    Whatever went wrong, at the end no secret stands in any file or in any line of the log, masked by nobody.
+    """
     rigs: list[Rig] = []
+    caplog.set_level(logging.INFO)
 
     def make(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> Rig:
         home = tmp_path / str(len(rigs))
@@ -33,6 +42,11 @@ def make_rig(tmp_path: Path, request: pytest.FixtureRequest, scheme: Scheme) -> 
     for rig in rigs:
         request.node.user_properties.extend(rig.measured.items())  # told with the report of this test's end
         rig.close()
+    told = [logging.Formatter().format(record) for phase in _PHASES for record in caplog.get_records(phase)]
+    for rig in rigs:
+        canaries = canaries_of(rig.server)
+        assert canaries.files_under(rig.home) == set()
+        assert [line for line in told if canaries.are_in(line)] == []
 
 
 @pytest.fixture

@@ -1,0 +1,125 @@
+"""However a signed request fails, nobody learns a secret from it: not from the error, its traceback, or the log."""
+
+import logging
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import requests
+
+from src.domain.clock import ManualClock
+from src.domain.errors import ExchangeError, HunterError
+from src.exchange import endpoints
+from src.exchange.client import AsterClient
+from src.exchange.limits import RateLimits
+from src.utils.auth import Call, Eip712Signer, HmacSigner, Method, Signer, make_authenticated_request
+from tests.canaries import Canaries
+from tests.exchange.conftest import NOW_MS
+from tests.exchange.scripted import Answer, Reset, ScriptedServer
+
+API_KEY = "4be1c09d77a35f2286d0e9b1c3a57f6840d2b9e8f1a6c5d3704e8b2f9a1c6d35"
+API_SECRET = "c7d20f4a91be6835de0b7a42f8c1539e6a0d4f7b2c8e1953a6f0d7b4e2c81a96"
+PRIVATE_KEY = "0x8a1f6c3d90e2b7546f8d1c0a3e5b79240d6f8e1b3c5a70926e4d8f1b0c3a5e79"
+USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
+CANARIES = Canaries(API_KEY, API_SECRET, PRIVATE_KEY)
+PATH = "/fapi/v1/order"
+METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "DELETE")
+
+Address = Callable[[], str]
+
+
+def closed_port() -> str:
+    with socket.socket() as unused:
+        unused.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{unused.getsockname()[1]}"
+
+
+@pytest.fixture(params=["v1", "v3"])
+def signer(request: pytest.FixtureRequest) -> Signer:
+    return HmacSigner(API_KEY, API_SECRET) if request.param == "v1" else Eip712Signer(USER, PRIVATE_KEY)
+
+
+@pytest.fixture
+def server() -> Iterator[ScriptedServer]:
+    with ScriptedServer().running() as server:
+        yield server
+
+
+def told_by(call: Call, signer: Signer, caplog: pytest.LogCaptureFixture) -> str:
+    """Everything a failed request leaves behind: the error, how it came about, and each line that was logged."""
+    caplog.set_level(logging.DEBUG)
+    session = requests.Session()
+    session.trust_env = False
+    with pytest.raises(HunterError) as caught:
+        make_authenticated_request(session, call, signer, lambda: NOW_MS)
+    chained: list[BaseException] = [caught.value]
+    while (cause := chained[-1].__cause__ or chained[-1].__context__) is not None:
+        chained.append(cause)
+    shown = [f"{each!r} {each} {vars(each)}" for each in chained]
+    return "".join([*shown, *traceback.format_exception(caught.value), caplog.text, f"{signer!r} {call!r}"])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("host", [closed_port, lambda: "http://no-such-host.invalid", lambda: "http://"])
+def test_a_request_that_never_left_tells_no_secret(
+    signer: Signer, caplog: pytest.LogCaptureFixture, host: Address, method: Method
+) -> None:
+    told = told_by(Call(method, host() + PATH, {"symbol": "BTCUSDT"}), signer, caplog)
+    assert f"{method} {PATH}" in told
+    assert not CANARIES.are_in(told)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_connection_that_breaks_tells_no_secret(
+    signer: Signer, caplog: pytest.LogCaptureFixture, server: ScriptedServer, method: Method
+) -> None:
+    server.script(method, PATH, Reset())
+    told = told_by(Call(method, server.url + PATH, {"symbol": "BTCUSDT"}), signer, caplog)
+    assert not CANARIES.are_in(told)
+    assert server.asked
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_an_answer_that_never_comes_tells_no_secret(
+    signer: Signer, caplog: pytest.LogCaptureFixture, method: Method
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        url = f"http://127.0.0.1:{mute.getsockname()[1]}{PATH}"
+        told = told_by(Call(method, url, timeout=(1.0, 0.05)), signer, caplog)
+    assert not CANARIES.are_in(told)
+
+
+def test_a_door_that_is_not_encrypted_as_it_should_be_tells_no_secret(
+    signer: Signer, caplog: pytest.LogCaptureFixture, server: ScriptedServer
+) -> None:
+    told = told_by(Call("POST", server.url.replace("http:", "https:") + PATH), signer, caplog)
+    assert "SSL" in told
+    assert not CANARIES.are_in(told)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 418, 429])
+def test_a_refusal_that_quotes_the_key_is_not_passed_on(
+    caplog: pytest.LogCaptureFixture, server: ScriptedServer, status: int
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    answer = Answer({"code": -2015, "msg": f"Invalid API-key {API_KEY}, or signature={API_SECRET}"}, status)
+    server.script("GET", "/fapi/v1/time", Answer({"serverTime": NOW_MS}))
+    server.script("POST", PATH, answer)
+    client = a_client(server.url)
+    with pytest.raises(ExchangeError) as caught:
+        client.ask(endpoints.NEW_ORDER, {"symbol": "BTCUSDT"}, essential=True)
+    told = "".join([*traceback.format_exception(caught.value), str(vars_of(caught.value)), caplog.text])
+    assert "Invalid API-key ***" in told or status in (418, 429)
+    assert not CANARIES.are_in(told)
+
+
+def a_client(url: str) -> AsterClient:
+    clock = ManualClock(NOW_MS)
+    return AsterClient(url, clock, RateLimits(clock), HmacSigner(API_KEY, API_SECRET))
+
+
+def vars_of(error: BaseException) -> dict[str, Any]:
+    return {**vars(error), "arguments": error.args, "text": str(error)}
