@@ -1,12 +1,12 @@
 """The account as the exchange tells it: snapshots, balances, positions, funding, modes."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
-from src.core.account_setup import in_words, plan_account_setup, untradable_symbols
+from src.core.account_setup import in_words, leverage_misfit, plan_account_setup, untradable_symbols
 from src.core.books import Slot
 from src.core.desk import Desk
 from src.core.news import conclude_flat
@@ -26,6 +26,7 @@ from src.domain.messages import (
     FundingFetched,
     LeverageChanged,
     MarginCall,
+    OrderRefused,
     PaperKept,
     SnapshotTaken,
     TakeSnapshot,
@@ -39,6 +40,8 @@ _SET_EVERY_MS = 10_000
 _ASK_AGAIN_MS = 5_000
 _QUOTE_ASSET = "USDT"
 _FUNDING_REASON = "FUNDING_FEE"
+_MARGIN_TYPE_REASON = "MARGIN_TYPE_CHANGE"
+_MODE_CODES = frozenset({-4061, -4062})
 
 AccountNews = AccountUpdate | FundingFetched | AccountSet | LeverageChanged | MarginCall | PaperKept
 
@@ -53,6 +56,8 @@ class AccountDesk:
         self.untradable: dict[str, str] = {}
         """Symbols the account is not set for, each with its reason."""
         self._is_asking = False
+        self._failure = ""
+        """Why the account could not be read, as a person was last told."""
         self._ask_next: str | None = None
         """Why to ask once more when the snapshot that is on its way has come."""
         self._ask_again_at: int | None = None
@@ -70,7 +75,7 @@ class AccountDesk:
 
     def on_snapshot(self, event: SnapshotTaken) -> set[Slot]:
         """Make our records agree with the exchange; the slots to look at are returned."""
-        self._is_asking = False
+        self._is_asking, self._failure = False, ""
         is_first = self.snapshot is None
         self.snapshot = snapshot = event.snapshot
         self._take_account(snapshot.account, snapshot.taken_at)
@@ -95,7 +100,9 @@ class AccountDesk:
             case TakeSnapshot():
                 self._is_asking = False
                 self._ask_again_at = self._desk.clock.now_ms() + _ASK_AGAIN_MS
-                self._desk.alert(f"the account could not be read: {event.reason}")
+                if event.reason != self._failure:
+                    self._failure = event.reason
+                    self._desk.alert(f"the account could not be read: {event.reason}")
                 if self.snapshot is None:
                     reason = f"starting: the account could not be read: {event.reason}"
                     self._desk.standing.raise_obstacle(Obstacle.STARTING, reason)
@@ -157,9 +164,21 @@ class AccountDesk:
             touched.add(slot)
         if update.reason == _FUNDING_REASON:
             self._fetch_funding()
+        if update.reason == _MARGIN_TYPE_REASON and not self._setting:
+            self.ask("a margin type was changed", anew=True)
         return touched
 
+    def on_refused(self, event: OrderRefused) -> None:
+        """An order that does not fit the position mode: somebody has changed it."""
+        if event.code in _MODE_CODES:
+            self.ask("the position mode differs", anew=True)
+
     def on_leverage(self, event: LeverageChanged) -> None:
+        """Another leverage than the settings count on keeps entries back until the account is set again (F36)."""
+        wanted = self._desk.settings.symbols.get(event.symbol)
+        if wanted is not None and wanted.leverage != event.leverage:
+            self.untradable[event.symbol] = leverage_misfit(event.leverage, wanted)
+            self.ask("the leverage was changed", anew=True)
         for (symbol, _), holding in self._desk.books.holdings.items():
             if symbol == event.symbol:
                 holding.leverage = event.leverage
@@ -249,12 +268,19 @@ class AccountDesk:
             self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, "; ".join(setup.contradictions))
         elif not setup.commands:
             self._desk.standing.clear(Obstacle.ACCOUNT)
-        elif self._set_at is None or snapshot.taken_at - self._set_at >= _SET_EVERY_MS:
-            self._set_at = snapshot.taken_at
-            self._setting = set(setup.commands)
-            self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, "the account is being set as the settings want")
-            for command in setup.commands:
-                self._desk.send(command)
+        else:
+            self._make_fit(setup.commands, snapshot.taken_at)
+
+    def _make_fit(self, commands: Sequence[AccountCommand], now_ms: int) -> None:
+        """Ask for what differs, but not again and again at the speed of the network."""
+        self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, "the account is being set as the settings want")
+        if self._set_at is not None and now_ms - self._set_at < _SET_EVERY_MS:
+            self._ask_again_at = self._set_at + _SET_EVERY_MS
+            return
+        self._set_at = now_ms
+        self._setting = set(commands)
+        for command in commands:
+            self._desk.send(command)
 
     def _fetch_funding(self) -> None:
         """Since the last that is booked; before the first, since our oldest position or the first look."""

@@ -7,7 +7,7 @@ from typing import assert_never
 from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.enums import MarginType
 from src.domain.positions import PositionReport, Snapshot
-from src.utils.config import Settings
+from src.utils.config import Settings, SymbolSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,7 @@ def untradable_symbols(settings: Settings, snapshot: Snapshot) -> dict[str, str]
 def _misfit(report: PositionReport, settings: Settings) -> str | None:
     wanted = settings.symbols[report.symbol]
     if report.leverage != wanted.leverage:
-        return f"the exchange has leverage {report.leverage}, the settings want {wanted.leverage}"
+        return leverage_misfit(report.leverage, wanted)
     if report.margin_type is not wanted.margin_type:
         return f"the exchange has {report.margin_type} margin, the settings want {wanted.margin_type}"
     return None
@@ -98,6 +98,10 @@ def in_words(command: AccountCommand) -> str:
             return f"{symbol} leverage {leverage}x"
         case _:
             assert_never(command)
+
+
+def leverage_misfit(leverage: int, wanted: SymbolSettings) -> str:
+    return f"the exchange has leverage {leverage}, the settings want {wanted.leverage}"
 
 
 def _mode(hedge_mode: bool) -> str:

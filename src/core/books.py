@@ -48,6 +48,8 @@ class Holding:
     """That stop has ended, and a part of the position is still there."""
     is_alarmed: bool = False
     """A person was told that it cannot be closed."""
+    awaits_rules_until: int = 0
+    """Monotonic time until which no protective order is placed: the exchange's rules are being read."""
     next_close_at: int = 0
     """Monotonic time before which no further closing order is tried."""
     next_stop_at: int = 0
@@ -104,7 +106,8 @@ class Holding:
     def reset(self) -> None:
         """It is flat: what belonged to that position is history."""
         self.entry, self.close_reason, self.liquidation_price = None, None, None
-        self.opened_at = self.removals = self.next_close_at = self.next_stop_at = self.fired_at = 0
+        self.opened_at = self.removals = self.next_close_at = self.next_stop_at = 0
+        self.fired_at = self.awaits_rules_until = 0
         self.is_stop_spent = self.is_alarmed = False
         self.refusals.clear()
         self.sized_until.clear()

@@ -114,8 +114,11 @@ class ClosingDesk:
 
     def may_place(self, holding: Holding, role: OrderRole) -> bool:
         """What is refused again and again is tried now and then, not at the speed of the network."""
+        now_ms = self._desk.clock.monotonic_ms()
+        if now_ms < holding.awaits_rules_until:
+            return False
         if role is OrderRole.STOP_LOSS:
-            return self._desk.clock.monotonic_ms() >= holding.next_stop_at
+            return now_ms >= holding.next_stop_at
         return holding.close_reason is None
 
     def settle_flat(self, holding: Holding) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import assert_never
 
+from src.core.access_watch import AccessWatch
 from src.core.account_desk import AccountDesk
 from src.core.books import Slot
 from src.core.desk import Desk
@@ -12,6 +13,7 @@ from src.core.emergency import EmergencyDesk
 from src.core.operator_desk import OperatorDesk
 from src.core.order_cleanup import plan_cleanup
 from src.core.order_desk import OrderDesk
+from src.core.rules_desk import RulesDesk
 from src.core.standing import Obstacle
 from src.core.status import StatusDesk
 from src.core.stream_watch import StreamWatch
@@ -31,6 +33,8 @@ class DutyDesk:
     orders: OrderDesk
     account: AccountDesk
     operator: OperatorDesk
+    rules: RulesDesk
+    access: AccessWatch
     watch: StreamWatch
     status: StatusDesk
     emergency: EmergencyDesk
@@ -48,6 +52,8 @@ class DutyDesk:
                 self._clean_up()
             case Duty.RECONCILE:
                 self.account.ask("reconcile")
+            case Duty.RULES:
+                self.rules.ask()
             case Duty.PRUNE:
                 self.desk.store.prune_history()
             case Duty.STOP:
@@ -61,6 +67,8 @@ class DutyDesk:
         now_ms = self.desk.clock.now_ms()
         self.look_after(list(self.desk.books.holdings))
         self.operator.follow_up()
+        self.rules.check()
+        self.access.check()
         self.orders.ask_for_missing(now_ms)
         self.account.check_age(now_ms)
         self.watch.check_market(now_ms)

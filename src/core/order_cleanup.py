@@ -16,6 +16,8 @@ _MISFIRE_GRACE_SECONDS = 300
 
 AUDIT_SECONDS = 1
 RECONCILE_SECONDS = 30
+RULES_SECONDS = 45
+"""A symbol that leaves trading is noticed within the minute (F37)."""
 PRUNE_SECONDS = 600
 
 
@@ -62,6 +64,7 @@ class OrderCleanup:
             Duty.AUDIT: AUDIT_SECONDS,
             Duty.CLEANUP: cleanup_seconds,
             Duty.RECONCILE: RECONCILE_SECONDS,
+            Duty.RULES: RULES_SECONDS,
             Duty.PRUNE: PRUNE_SECONDS,
         }
         for duty, seconds in intervals.items():

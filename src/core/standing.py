@@ -19,14 +19,15 @@ class Obstacle(StrEnum):
     MARKET_STREAM = "market_stream"
     USER_STREAM = "user_stream"
     STALE_SNAPSHOT = "stale_snapshot"
+    ACCESS = "access"
     ACCOUNT = "account"
     CLOCK = "clock"
     BACKLOG = "backlog"
     STOPPING = "stopping"
 
 
-_HALTS = frozenset({Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE})
-_ENDED_BY_RESUME = _HALTS | {Obstacle.OPERATOR_PAUSE, Obstacle.LOCK}
+_HALTS = frozenset({Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.ACCESS})
+_ENDED_BY_RESUME = frozenset({Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.OPERATOR_PAUSE, Obstacle.LOCK})
 
 
 class Standing:

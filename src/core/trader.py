@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
+from src.core.access_watch import AccessWatch
 from src.core.account_desk import AccountDesk
 from src.core.books import Holding, Slot
 from src.core.closing import ClosingDesk
@@ -20,6 +21,7 @@ from src.core.order_desk import OrderDesk
 from src.core.protection import Terms, plan_protection, protective_request
 from src.core.restore import load_books
 from src.core.retired import recall_retired, retire
+from src.core.rules_desk import RulesDesk
 from src.core.settings_changed import SettingsChanged, in_force
 from src.core.situation import ApprovedPlan, Situation
 from src.core.standing import Obstacle
@@ -77,6 +79,8 @@ class Trader:
         self._account = AccountDesk(desk, self._orders)
         self._entries = EntryDesk(desk, self._account, read_vitals)
         self._closing = ClosingDesk(desk)
+        self._rules = RulesDesk(desk, self._closing)
+        self._access = AccessWatch(desk)
         self._operator = OperatorDesk(desk, self._closing, symbol_locks)
         self._watch = StreamWatch(desk, self._account.ask)
         self._standstill = StandstillDesk(desk, self._account.ask)
@@ -87,6 +91,8 @@ class Trader:
             orders=self._orders,
             account=self._account,
             operator=self._operator,
+            rules=self._rules,
+            access=self._access,
             watch=self._watch,
             status=self._status,
             emergency=self._emergency,
@@ -223,8 +229,11 @@ class Trader:
                 self._look_after(self._orders.on_news(event, self._account.snapshot))
             case FillsFetched() | OrdersFetched():
                 self._look_after(self._orders.on_news(event, self._account.snapshot))
-            case InstrumentsFetched() | AccessRefused():
-                pass
+            case InstrumentsFetched():
+                self._look_after(self._rules.on_fetched(event))
+            case AccessRefused():
+                if self._access.on_refused(event):
+                    self._account.ask("access was refused")
             case OrderRefused():
                 self._on_refused(event)
             case AccountUpdate() | FundingFetched() | AccountSet() | LeverageChanged() | MarginCall() | PaperKept():
@@ -232,6 +241,7 @@ class Trader:
             case SnapshotTaken():
                 self._on_snapshot(event)
             case CommandFailed():
+                self._rules.on_failed(event)
                 self._account.on_failed(event)
             case StreamUp() | StreamDown():
                 self._watch.on_change(event)
@@ -264,7 +274,11 @@ class Trader:
 
     def _on_refused(self, event: OrderRefused) -> None:
         order = self._orders.on_refused(event)
-        if order is None or order.role is OrderRole.ENTRY:
+        if order is None:
+            return
+        self._rules.on_refused(order, event)
+        self._account.on_refused(event)
+        if order.role is OrderRole.ENTRY:
             return
         holding = self._desk.books.holding((order.symbol, order.request.position_side))
         self._closing.on_refused(holding, order, event)
@@ -274,6 +288,7 @@ class Trader:
             self.place_tp_sl_orders(holding.slot)  # one that never left is tried again by the audit
 
     def _on_snapshot(self, event: SnapshotTaken) -> None:
+        self._access.on_answered()
         self._look_after(self._account.on_snapshot(event))
         self._watch.on_snapshot(event.snapshot)
         self._standstill.on_snapshot(event.snapshot)

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from src.core.stream_ear import StreamEar
 from src.domain.clock import Clock
-from src.domain.errors import ExchangeError
+from src.domain.errors import AuthError, ExchangeError
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import Stream
+from src.domain.messages import AccessRefused, Stream
 from src.exchange.port import ListenKeys, Post
 from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event
 
@@ -36,7 +36,12 @@ class UserStream:
 
     def url(self) -> str:
         """The stream of a key that lives; raises ExchangeError where none can be had now."""
-        return f"{self._base_url}/ws/{self._keys.create()}"
+        try:
+            key = self._keys.create()
+        except AuthError as error:
+            self._post(AccessRefused(error.code, error.reason, False, self._clock.now_ms()))
+            raise
+        return f"{self._base_url}/ws/{key}"
 
     def keep_alive(self, beat: Callable[[], None]) -> None:
         """Extend the key every half hour until a stop is asked for; a key that cannot be extended is replaced."""

@@ -205,7 +205,7 @@ class AccountUpdate:
     positions: tuple[PositionChange, ...]
     event_at: int
     balance_change: Decimal = Decimal(0)
-    """Balance change except by trading (``bc``); funding for reason FUNDING_FEE."""
+    """Except by trading (``bc``); funding for reason FUNDING_FEE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,13 +250,13 @@ class StreamDown:
     at: int
 
 
-# Events: time and the operator.
 class Duty(StrEnum):
     """What a scheduler job reminds the trader of."""
 
     AUDIT = "audit"
     CLEANUP = "cleanup"
     RECONCILE = "reconcile"
+    RULES = "rules"
     PRUNE = "prune"
     STOP = "stop"
 

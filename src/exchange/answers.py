@@ -23,8 +23,11 @@ _REMEDIES = {
     -1022: "API_SECRET or ASTER_SIGNER_PRIVATE_KEY does not belong to the key or wallet beside it: copy them again",
     -2014: "API_KEY is not one of Aster: copy it again",
     -2015: "the key or API wallet is unknown, ended, bound to another address or may not trade: look on Aster's site",
+    -4087: "the exchange lets this account only reduce positions: ask Aster why, or wait until it lifts that",
+    -4088: "the exchange lets this account place no orders now: ask Aster why, or wait until it lifts that",
     USED_NONCE: "another program signs with the same API wallet: give each its own",
 }
+_REMEDY = "see on Aster's site whether the key or API wallet may trade"
 _REFUSALS = frozenset({400, 401, 403, 418, 429})
 _THROTTLED = frozenset({418, 429})
 _redact = redactor(())
@@ -85,5 +88,5 @@ def _refusal(body: bytes) -> Refusal | None:
 
 def _rejection(refusal: Refusal) -> Rejected:
     kind = AuthError if refusal.code in _AUTH_CODES else Rejected
-    remedy = _REMEDIES.get(refusal.code)
+    remedy = _REMEDIES.get(refusal.code, _REMEDY if kind is AuthError else None)
     return kind(refusal.code, f"{refusal.message.rstrip('.')}: {remedy}" if remedy else refusal.message)

@@ -119,6 +119,9 @@ def test_a_throttled_page_without_a_code_still_asks_for_silence() -> None:
         (-1021, "clock follow a time server"),
         (-1022, "copy them again"),
         (-2015, "look on Aster's site"),
+        (-4056, "see on Aster's site"),
+        (-4087, "only reduce positions"),
+        (-4088, "no orders now"),
         (-4225, "give each its own"),
     ],
 )

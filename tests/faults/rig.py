@@ -18,7 +18,7 @@ from src.database.ledger import open_ledger
 from src.domain.clock import SystemClock
 from src.domain.enums import Network, OrderRole, OrderType, PositionSide, Side, TimeInForce
 from src.domain.instrument import Price, Quantity
-from src.domain.messages import OperatorAction
+from src.domain.messages import Due, Duty, OperatorAction
 from src.domain.orders import ClientOrderId, Fill, OrderRequest, OrderUpdate
 from src.exchange.wire import render_event
 from src.sandbox.exchange import USER_STREAM
@@ -189,6 +189,10 @@ class Rig:
         now_ms = SystemClock().now_ms()
         CommandDesk(control).ask(action, f"{action} {now_ms}", now_ms, **details)
         control.dispose()
+
+    def remind(self, duty: Duty) -> None:
+        """Let a duty be due now that would be only later."""
+        self.bot._inbox.post(Due(duty, SystemClock().now_ms()))
 
     # By hand, as on the exchange's web page
 

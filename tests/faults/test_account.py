@@ -1,0 +1,147 @@
+"""The exchange's rules, the account's terms and our access to it change while the bot runs (F13, F36-F38)."""
+
+from decimal import Decimal
+
+import pytest
+
+from src.domain.enums import MarginType, OrderRole
+from src.domain.messages import Duty
+from src.sandbox.faults import FOREVER, FaultKind
+from tests.faults.conftest import MakeRig, in_both_modes
+from tests.faults.rig import SYMBOL, Rig, wait_until
+
+pytestmark = pytest.mark.recovery
+
+D = Decimal
+ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
+
+
+def change_rules(rig: Rig, **changes: object) -> None:
+    with rig.exchange.lock:
+        rig.exchange.account.change_rules(SYMBOL, **changes)
+
+
+def verdict(rig: Rig) -> str:
+    """What a liquidation of now leads to."""
+    before = len(rig.verdicts())
+    rig.move(rig.middle)
+    rig.liquidate()
+    wait_until(lambda: len(rig.verdicts()) > before, 3, "a verdict")
+    return rig.verdicts()[-1]
+
+
+def alarms(rig: Rig, words: str) -> list[str]:
+    return [alert for alert in rig.alerts() if words in alert]
+
+
+def read_account(rig: Rig) -> None:
+    """The private stream is new, and the account is read after it."""
+    rig.inject(FaultKind.STREAM_CUT, path="user")
+
+
+@in_both_modes
+def test_f13_a_stop_off_a_new_grid_is_placed_anew_by_the_rules_of_now(rig: Rig) -> None:
+    rig.hunt()
+    change_rules(rig, tick=D(10), min_price=D(10), price_precision=0)
+    rig.fill()
+    rig.wait_protected()
+    with rig.exchange.lock:
+        codes = [each.code for each in rig.exchange.account.records.received if "-s" in each.request.client_order_id]
+    assert codes[0] in (-1111, -4014)
+    assert codes[1:] == [None]
+    assert rig.orders(STOP)[0].stop_price % 10 == 0
+    rig.check_books(naked_ms=3_000)
+
+
+@pytest.mark.parametrize("sets", [True, False])
+def test_f36_entries_wait_while_the_leverage_is_not_what_the_settings_count_on(make_rig: MakeRig, sets: bool) -> None:
+    rig = make_rig({"set_leverage": sets}, leverage=20).start()
+    with rig.exchange.lock:
+        rig.exchange.account.set_leverage(SYMBOL, 5)
+    if sets:
+        wait_until(lambda: rig.exchange.account.positions(SYMBOL)[0].leverage == 20, 30, "it is set back")
+        rig.open_position()
+    else:
+        wait_until(lambda: verdict(rig) == "the exchange has leverage 5, the settings want 20", 30)
+        made = len(rig.arrived(ENTRY))
+        assert verdict(rig).startswith("the exchange has leverage 5")
+        assert len(rig.arrived(ENTRY)) == made
+    rig.check_books(naked_ms=2_000)
+
+
+def test_f36_entries_wait_while_the_margin_type_is_not_what_the_settings_count_on(make_rig: MakeRig) -> None:
+    rig = make_rig({"set_margin_type": False}, margin_type="CROSSED").start()
+    with rig.exchange.lock:
+        rig.exchange.account.set_margin_type(SYMBOL, MarginType.ISOLATED)
+    wait_until(lambda: "the exchange has ISOLATED margin" in verdict(rig), 30)
+    made = len(rig.arrived(ENTRY))
+    assert "the exchange has ISOLATED margin" in verdict(rig)
+    assert len(rig.arrived(ENTRY)) == made
+    rig.check_books(naked_ms=2_000)
+
+
+@in_both_modes
+def test_f36_a_position_mode_changed_outside_is_set_back_before_the_next_entry(rig: Rig) -> None:
+    mode = rig.exchange.engine.hedge_mode
+    with rig.exchange.lock:
+        rig.exchange.account.set_position_mode(not mode)
+    wait_until(lambda: rig.exchange.engine.hedge_mode is mode, 30, "it is set back")
+    wait_until(lambda: rig.trading()[0] == "ACTIVE", 15, "it trades")
+    rig.open_position()
+    rig.check_books(naked_ms=2_000)
+
+
+@in_both_modes
+def test_f37_a_symbol_that_stops_trading_is_left_and_gets_no_entry(rig: Rig) -> None:
+    rig.open_position()
+    change_rules(rig, status="SETTLING")
+    rig.remind(Duty.RULES)
+    wait_until(lambda: not rig.position, 10, "the position is closed")
+    wait_until(lambda: not rig.orders(), 10, "no order is left")
+    assert len(alarms(rig, "is not traded now (SETTLING)")) == 1
+    assert "does not trade this symbol now" in verdict(rig)
+    change_rules(rig, status="TRADING")
+    rig.remind(Duty.RULES)
+    wait_until(lambda: alarms(rig, "is traded again"), 5)
+    rig.open_position()
+    rig.check_books(naked_ms=2_000)
+
+
+def test_f37_an_entry_refused_for_the_symbols_state_is_noticed_at_once(rig: Rig) -> None:
+    change_rules(rig, status="PRE_SETTLE")
+    rig.hunt()
+    wait_until(lambda: alarms(rig, "is not traded now (PRE_SETTLE)"), 5)
+    assert "does not trade this symbol now" in verdict(rig)
+    assert len(rig.arrived(ENTRY)) == 1
+    rig.check_books(naked_ms=0)
+
+
+def test_f38_a_revoked_key_halts_entries_is_told_once_and_looked_at_until_it_works_again(rig: Rig) -> None:
+    rig.open_position()
+    rig.inject(FaultKind.REFUSED, value=2015, times=FOREVER)
+    read_account(rig)
+    wait_until(lambda: rig.trading()[0] == "HALTED", 5, "trading halts")
+    assert "look on Aster's site" in rig.trading()[1]
+    assert len(rig.orders(STOP)) == 1
+    wait_until(lambda: alarms(rig, "the account could not be read"), 10, "it keeps looking")
+    assert len(alarms(rig, "refuses this account")) == 1
+    rig.exchange.clear_faults()
+    wait_until(lambda: rig.trading()[0] == "ACTIVE", 40, "it trades again")
+    assert len(rig.orders(STOP)) == len(rig.arrived(STOP)) == 1
+    rig.check_books(naked_ms=2_000)
+
+
+@pytest.mark.parametrize("code", [4087, 4088, 2015])
+def test_f38_an_account_that_may_open_nothing_halts_entries_and_goes_on_protecting(rig: Rig, code: int) -> None:
+    rig.open_position()
+    rig.inject(FaultKind.REFUSED, ENTRY, value=code)
+    rig.hunt()
+    wait_until(lambda: rig.trading()[0] == "HALTED", 5, "trading halts")
+    read_account(rig)
+    wait_until(lambda: "private stream" in rig.trading()[1], 5, "the stream is cut")
+    wait_until(lambda: "private stream" not in rig.trading()[1], 10, "the account is read")
+    assert rig.trading()[0] == "HALTED"
+    rig.cancel_by_hand(rig.orders(STOP)[0].client_order_id)
+    wait_until(lambda: len(rig.orders(STOP)) == 1, 5, "the stop is replaced")
+    assert len(alarms(rig, "refuses this account")) == 1
+    rig.check_books(naked_ms=2_000)
