@@ -32,7 +32,7 @@ def fetch_fills(client: AsterClient, command: FetchFills) -> tuple[Fill, ...]:
 def fetch_orders(client: AsterClient, command: FetchOrders) -> tuple[OrderUpdate, ...]:
     """The orders, oldest first, ended ones too (All Orders); those that ended unfilled over a week ago are not told."""
     orders: dict[int, OrderUpdate] = {}
-    since_ms = max(command.since_ms, client.now_ms() - _REACH_MS)
+    since_ms = _within_reach(client, command.since_ms)
     parameters = {**_window(command.symbol), "startTime": str(since_ms)}
     while True:
         page = [parse_order(each) for each in read_list(client.ask(endpoints.ALL_ORDERS, parameters, essential=True))]
@@ -45,10 +45,16 @@ def fetch_orders(client: AsterClient, command: FetchOrders) -> tuple[OrderUpdate
 def _first_page(client: AsterClient, command: FetchFills) -> dict[str, str]:
     if command.from_trade_id is not None:
         return {**_window(command.symbol), "fromId": str(command.from_trade_id)}
-    oldest = client.now_ms() - _REACH_MS
-    if command.since_ms < oldest:
+    since_ms = _within_reach(client, command.since_ms)
+    if command.since_ms < since_ms:
         log.warning("trades asked for from too long ago symbol=%s since=%s", command.symbol, command.since_ms)
-    return {**_window(command.symbol), "startTime": str(max(command.since_ms, oldest))}
+    return {**_window(command.symbol), "startTime": str(since_ms)}
+
+
+def _within_reach(client: AsterClient, since_ms: int) -> int:
+    """No earlier than may be asked for, and no later than now: an instant of our clock, which may be ahead, is refused."""
+    now_ms = client.now_ms()
+    return min(max(since_ms, now_ms - _REACH_MS), now_ms)
 
 
 def _window(symbol: str) -> dict[str, str]:
@@ -58,7 +64,7 @@ def _window(symbol: str) -> dict[str, str]:
 def fetch_funding(client: AsterClient, command: FetchFunding) -> tuple[Income, ...]:
     """Every funding since the instant, oldest first (Get Income History, FUNDING_FEE)."""
     incomes: dict[tuple[int, str], Income] = {}
-    since_ms = command.since_ms
+    since_ms = min(command.since_ms, client.now_ms())  # ours may be ahead, and what is to come cannot be asked for
     while True:
         asked = {"incomeType": "FUNDING_FEE", "startTime": str(since_ms), "limit": str(_PAGE)}
         page = [parse_income(each) for each in read_list(client.ask(endpoints.INCOME, asked, essential=True))]

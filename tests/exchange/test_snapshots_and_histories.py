@@ -144,6 +144,22 @@ class TestHistories:
         assert asked > NOW_MS - 7 * 86_400_000
         assert "too long ago" in caplog.text
 
+    @pytest.mark.parametrize(
+        ("command", "path"),
+        [
+            (FetchFills("BTCUSDT", NOW_MS + 60_000), TRADES),
+            (FetchFunding(NOW_MS + 60_000), "/fapi/v1/income"),
+        ],
+    )
+    def test_an_instant_of_a_clock_that_is_ahead_is_asked_for_as_now(
+        self, exchange: AsterExchange, server: ScriptedServer, command: FetchFills | FetchFunding, path: str
+    ) -> None:
+        server.script("GET", path, Answer([]))
+
+        exchange.execute(command)
+
+        assert int(server.asked_for(path)[0].parameters["startTime"]) <= NOW_MS + 250
+
     def test_an_object_is_no_list_of_trades(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("GET", self.TRADES, Answer({}))
 

@@ -62,11 +62,13 @@ class Rig:
             {"hedge_mode": False, "cooldown_sec": 0, "order_cleanup_interval_seconds": 1, **(global_changes or {})}
         )
         (home / "settings.json").write_text(json.dumps(document), encoding="utf-8")
-        self.home, self._scheme = home, scheme
+        self.home = home
         self.settings = parse_settings(document)
         self.server = SandboxServer()
         self.server.start()
         self.exchange = self.server.exchange
+        self.keys = credentials_of(self.server, scheme)
+        """What the bot's next life signs with."""
         self.code: int | None = None
         """How the bot's last life ended; None while it lives."""
         self.measured: dict[str, int] = {}
@@ -117,9 +119,8 @@ class Rig:
 
     @property
     def _environment(self) -> Environment:
-        keys = credentials_of(self.server, self._scheme)
         urls = self.server.base_url, self.server.ws_url
-        return Environment(self.home, Network.SANDBOX, *urls, "127.0.0.1", 0, keys, self.home / "bot.db")
+        return Environment(self.home, Network.SANDBOX, *urls, "127.0.0.1", 0, self.keys, self.home / "bot.db")
 
     # What goes wrong
 
