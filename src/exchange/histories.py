@@ -52,7 +52,7 @@ def _first_page(client: AsterClient, command: FetchFills) -> dict[str, str]:
 
 
 def _within_reach(client: AsterClient, since_ms: int) -> int:
-    """No earlier than may be asked for, and no later than now: an instant of our clock, which may be ahead, is refused."""
+    """No earlier than may be asked for, and no later than now: an instant of a clock that is ahead is refused."""
     now_ms = client.now_ms()
     return min(max(since_ms, now_ms - _REACH_MS), now_ms)
 
