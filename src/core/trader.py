@@ -7,18 +7,18 @@ from typing import assert_never
 
 from src.core.access_watch import AccessWatch
 from src.core.account_desk import AccountDesk
-from src.core.books import Holding, Slot
+from src.core.books import Slot
 from src.core.closing import ClosingDesk
 from src.core.desk import Desk
 from src.core.duty_desk import DutyDesk
 from src.core.emergency import EmergencyDesk
 from src.core.entries import EntryDesk, decision_on
 from src.core.inbox import Inbox, TraderEvent
-from src.core.news import tell_liquidations, tell_protection
+from src.core.news import tell_liquidations
 from src.core.operator_desk import OperatorDesk
 from src.core.operator_files import FileRequest, HaltSeen
 from src.core.order_desk import OrderDesk
-from src.core.protection import Terms, plan_protection, protective_request
+from src.core.protection_desk import ProtectionDesk
 from src.core.restore import load_books
 from src.core.retired import recall_retired, retire
 from src.core.rules_desk import RulesDesk
@@ -32,7 +32,6 @@ from src.core.symbol_locks import SymbolLockDesk
 from src.core.vitals import Vitals
 from src.domain.decisions import Decision, Gate, Skip
 from src.domain.enums import OrderRole, OrderType
-from src.domain.instrument import Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import (
     AccessRefused,
@@ -61,7 +60,6 @@ from src.domain.messages import (
     StreamUp,
 )
 from src.domain.orders import OrderRequest, OrderUpdate
-from src.utils.config import SymbolSettings
 
 log = logging.getLogger("hunter.trader")
 
@@ -85,6 +83,7 @@ class Trader:
         self._watch = StreamWatch(desk, self._account.ask)
         self._standstill = StandstillDesk(desk, self._account.ask)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
+        self._protection = ProtectionDesk(desk, self._closing, self._status)
         self._backlog: Callable[[], int] = lambda: 0
         self._duties = DutyDesk(
             desk=desk,
@@ -187,25 +186,8 @@ class Trader:
         if holding.entry is None or settings is None or instrument is None:
             self._status.save(holding)
         else:
-            self._protect(holding, holding.entry, settings, instrument)
+            self._protection.renew(holding, holding.entry, settings, instrument)
         self._closing.work(holding)
-
-    def _protect(self, holding: Holding, entry: str, settings: SymbolSettings, instrument: Instrument) -> None:
-        orders, now_ms = self._desk.books.orders_in(holding.slot), self._desk.clock.now_ms()
-        take_refusals = holding.refusals.get(OrderRole.TAKE_PROFIT, 0)
-        sized = holding.sized_roles(self._desk.clock.monotonic_ms())
-        terms = Terms(settings, instrument, now_ms, take_refusals, sized)
-        plan = plan_protection(holding.position, orders, terms)
-        submits = [each for each in plan.submits if self._closing.may_place(holding, each[0])]
-        for role, price in submits:
-            name = self._desk.next_id(entry, role)
-            self._desk.place(protective_request(name, role, price, holding.position, terms), role, parent=entry)
-            log.info("%s %s at %s", role, holding.position.symbol, price)
-        for order in plan.cancels:
-            self._desk.cancel(order)
-        self._status.save(holding, plan)
-        if submits or plan.cancels:
-            tell_protection(self._desk, holding, plan.state)
 
     def _apply_liquidations(self, liquidations: Sequence[Liquidation]) -> None:
         """Store them all, then judge each in order of arrival."""

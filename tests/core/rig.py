@@ -147,7 +147,7 @@ class Rig:
     def accept(self, request: OrderRequest) -> list[Command]:
         return self.feed(self.told(request))
 
-    def refuse(self, request: OrderRequest, code: int | None = -1111) -> list[Command]:
+    def refuse(self, request: OrderRequest, code: int | None = -2019) -> list[Command]:
         return self.feed(OrderRefused(request.symbol, request.client_order_id, code, "refused", self.now))
 
     def command(self, action: OperatorAction, **details: Any) -> list[Command]:
