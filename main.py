@@ -67,7 +67,6 @@ log = logging.getLogger("hunter.main")
 
 EXIT_CONFIG, EXIT_LOCKED, EXIT_CRASH = 2, 3, 1
 STUCK_MS = 15_000
-_WEIGHT_LIMIT = 2400
 _STOP_ENTRIES_SECONDS = 1.5
 _JOIN_SECONDS = 1.0
 
@@ -242,8 +241,10 @@ class Bot:
     def _vitals(self) -> Vitals:
         return Vitals(
             weight_used=self._limits.used,
-            weight_limit=_WEIGHT_LIMIT,
+            weight_limit=self._limits.weight_limit,
+            orders_used=self._limits.orders_used,
             blocked_until=self._limits.blocked_until or 0,
+            is_banned=self._limits.is_banned,
             clock_offset_ms=self._client.offset_ms or 0,
         )
 

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import assert_never
 
 from src.core.access_watch import AccessWatch
@@ -73,9 +74,18 @@ class DutyDesk:
         self.account.check_age(now_ms)
         self.watch.check_market(now_ms)
         self.watch.check_clock(self.read_vitals().clock_offset_ms)
+        self._check_ban(self.read_vitals())
         self.watch.check_backlog(self.count_backlog())
         self.emergency.check_pace()
         self.status.publish()
+
+    def _check_ban(self, vitals: Vitals) -> None:
+        """During a ban nothing can be sent or read: a person must see that only what rests protects (I29)."""
+        until = datetime.fromtimestamp(vitals.blocked_until / 1000, UTC).strftime("%H:%M:%S")
+        reason = f"banned by the exchange until {until} UTC: nothing can be sent, stops rest on the exchange"
+        if vitals.is_banned and not self.desk.standing.has(Obstacle.BAN):
+            self.desk.alert(reason)
+        self.desk.standing.settle(Obstacle.BAN, reason if vitals.is_banned else None)
 
     def _clean_up(self) -> None:
         desk = self.desk

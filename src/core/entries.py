@@ -18,6 +18,8 @@ from src.domain.market import Liquidation, LiquidationWindow
 from src.utils.config import SymbolSettings
 
 ZERO = Decimal(0)
+LEAST_RESERVE_PCT = Decimal(30)
+"""Left to protection and reconciling whatever the settings say (I29)."""
 _MINUTE_MS = 60_000
 
 
@@ -107,7 +109,7 @@ class EntryDesk:
         vitals = self._read_vitals()
         if vitals.blocked_until > self._desk.clock.now_ms():
             return False
-        reserve = self._desk.settings.globals_.rate_limit_buffer_pct
+        reserve = max(self._desk.settings.globals_.rate_limit_buffer_pct, LEAST_RESERVE_PCT)
         return vitals.weight_used * 100 <= vitals.weight_limit * (100 - reserve)
 
     def _entry_margin(self, symbol: str) -> Decimal:

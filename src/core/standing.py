@@ -21,6 +21,7 @@ class Obstacle(StrEnum):
     STALE_SNAPSHOT = "stale_snapshot"
     ACCESS = "access"
     ACCOUNT = "account"
+    BAN = "ban"
     CLOCK = "clock"
     BACKLOG = "backlog"
     STOPPING = "stopping"

@@ -11,4 +11,5 @@ class Vitals:
     weight_limit: int = 0
     orders_used: int = 0
     blocked_until: int = 0
+    is_banned: bool = False
     clock_offset_ms: int = 0

@@ -232,7 +232,9 @@ class AsterMarket:
 
     def instruments(self) -> dict[str, Instrument]:
         """Every symbol whose rules are understood; one that is not cannot be traded and is said in the log."""
-        listed = wire.parse_symbols(self._client.ask(endpoints.EXCHANGE_INFO, essential=True))
+        answer = self._client.ask(endpoints.EXCHANGE_INFO, essential=True)
+        listed = wire.parse_symbols(answer)
+        self._client.limits.adopt(*wire.parse_rate_limits(answer))
         known = {}
         for each in listed:
             try:

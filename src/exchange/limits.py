@@ -1,5 +1,6 @@
 """How much may still be asked: request weight and order count, learnt from the exchange's own headers (LIMITS)."""
 
+import logging
 import re
 import threading
 from collections.abc import Mapping
@@ -7,17 +8,23 @@ from collections.abc import Mapping
 from src.domain.clock import Clock
 from src.domain.errors import RateLimited
 
+log = logging.getLogger("hunter.rest")
+
 MINUTE_MS = 60_000
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 ORDERS_HEADER = "X-MBX-ORDER-COUNT-1M"
+LEAST_RESERVE_PCT = 30
+"""Kept for protection and reconciling whatever the settings say (I29)."""
+_ENTRIES_SHARE_PCT = 50
 _SHORTEST_BAN_MS = 2 * MINUTE_MS
 _LONGEST_BAN_MS = 3 * 24 * 60 * MINUTE_MS
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 
 
 class RateLimits:
-    """The budget of one IP and one account. Protection and reconciling may use all of it, the rest 70 %.
+    """The budget of one IP and one account, for all lanes together.
 
+    Protection and reconciling may use all of it, the rest 70 % of the weight (I29) and half of the orders (I22).
     After a 429 only they may still ask; a second one, or a 418, silences everybody until it ends.
     """
 
@@ -27,7 +34,8 @@ class RateLimits:
         self._clock = clock
         self._limits = {WEIGHT_HEADER: weight_limit, ORDERS_HEADER: order_limit}
         self._used = {WEIGHT_HEADER: 0, ORDERS_HEADER: 0}
-        self._unreserved_pct = 100 - reserve_pct
+        unreserved_pct = 100 - max(reserve_pct, LEAST_RESERVE_PCT)
+        self._open_to_all_pct = {WEIGHT_HEADER: unreserved_pct, ORDERS_HEADER: min(unreserved_pct, _ENTRIES_SHARE_PCT)}
         self._minute = clock.now_ms() // MINUTE_MS
         # Monotonic: a stepped wall clock must neither end nor extend a silence.
         self._quiet_since = self._quiet_until = self._silent_until = clock.monotonic_ms()
@@ -42,22 +50,25 @@ class RateLimits:
         with self._lock:
             self._refuse_in_silence(essential)
             self._turn_minute()
-            share = 100 if essential else self._unreserved_pct
             asked = {WEIGHT_HEADER: weight, ORDERS_HEADER: orders}
             for header, more in asked.items():
+                share = 100 if essential else self._open_to_all_pct[header]
                 if more and (self._used[header] + more) * 100 > self._limits[header] * share:
                     raise RateLimited(f"{header} is used up for now", (self._minute + 1) * MINUTE_MS)
             for header, more in asked.items():
                 self._used[header] += more
 
     def learn(self, headers: Mapping[str, str]) -> None:
-        """Take the exchange's count for ours: others may share this address."""
+        """Others may share this address: where the exchange has counted more than we, its count is ours.
+
+        Never a smaller one, for what other lanes have just asked may not be in it.
+        """
         with self._lock:
             self._turn_minute()
             for header in self._used:
                 told = headers.get(header, "")
                 if told.isdecimal():
-                    self._used[header] = int(told)
+                    self._used[header] = max(self._used[header], int(told))
 
     def fall_silent(self, status: int, headers: Mapping[str, str], message: str, asked_at: int) -> RateLimited:
         """What a 429 or 418 means: until when to be silent. The error is returned, to be raised by the asker.
@@ -76,6 +87,26 @@ class RateLimits:
             self._quiet_until = max(self._quiet_until, now_ms + span_ms)
             self._is_banned = banned
             return self._refusal(span_ms)
+
+    def adopt(self, weight_limit: int | None, order_limit: int | None) -> None:
+        """Take over what the exchange allows a minute; None where it does not say."""
+        with self._lock:
+            for header, limit in ((WEIGHT_HEADER, weight_limit), (ORDERS_HEADER, order_limit)):
+                if limit is not None and limit != self._limits[header]:
+                    log.warning("the exchange's limit is %s=%s, not %s", header, limit, self._limits[header])
+                    self._limits[header] = limit
+
+    @property
+    def weight_limit(self) -> int:
+        """Request weight that the exchange allows a minute."""
+        return self._limits[WEIGHT_HEADER]
+
+    @property
+    def orders_used(self) -> int:
+        """Orders placed in this minute."""
+        with self._lock:
+            self._turn_minute()
+            return self._used[ORDERS_HEADER]
 
     @property
     def used(self) -> int:

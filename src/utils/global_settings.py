@@ -161,7 +161,7 @@ class GlobalSettings(SettingsPart):
     rate_limit_buffer_pct: Amount = Field(
         Decimal(30),
         title="Request reserve",
-        description="The share of the exchange's request limit that entries leave to protection and closing.",
+        description="The share of the exchange's request limit that entries leave to protection: at least 30.",
         ge=0,
         le=90,
         json_schema_extra=about("%"),

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from src.core.settings_changed import SettingsChanged
+from src.core.vitals import Vitals
 from src.domain.account_commands import SetLeverage, SetMarginType, SetPositionMode
 from src.domain.decisions import Gate
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, PositionSide
@@ -257,3 +258,15 @@ def test_the_paper_account_is_kept_with_what_changed_it(rig: Rig) -> None:
     rig.feed(rig.told(rig.last(OrderRole.ENTRY)), PaperKept({"wallets": {"USDT": "9999.5"}}))
     [row] = rig.rows("SELECT value FROM state WHERE key = 'paper_account'")
     assert json.loads(row["value"]) == {"wallets": {"USDT": "9999.5"}}
+
+
+def test_a_ban_is_shown_with_its_end_and_told_once(rig: Rig) -> None:
+    rig.vitals = Vitals(weight_limit=2400, blocked_until=1_750_000_120_000, is_banned=True)
+    rig.audit()
+    rig.audit()
+    reason = "banned by the exchange until 15:08:40 UTC: nothing can be sent, stops rest on the exchange"
+    assert rig.desk.standing.reason == reason
+    assert [each["message"] for each in rig.journal("alert")].count(reason) == 1
+    rig.vitals = Vitals(weight_limit=2400)
+    rig.audit()
+    assert rig.desk.standing.reason == ""

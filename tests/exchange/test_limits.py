@@ -1,3 +1,6 @@
+import threading
+from contextlib import suppress
+
 import pytest
 
 from src.domain.clock import ManualClock
@@ -41,14 +44,58 @@ def test_what_was_refused_is_not_counted(limits: RateLimits) -> None:
 
 
 def test_orders_have_a_budget_of_their_own(limits: RateLimits) -> None:
-    for _ in range(7):
+    for _ in range(5):
         limits.admit(1, essential=False, orders=1)
 
     refused(limits, orders=1)
     limits.admit(1, essential=False)
     limits.admit(1, essential=True, orders=1)
 
-    assert limits.used == 9
+    assert limits.used == 7
+    assert limits.orders_used == 6
+
+
+def test_no_setting_makes_the_reserve_smaller_than_it_must_be(clock: ManualClock) -> None:
+    limits = RateLimits(clock, weight_limit=100, reserve_pct=0)
+
+    refused(limits, 71)
+    limits.admit(70, essential=False)
+
+
+def test_the_exchange_says_what_it_allows(limits: RateLimits) -> None:
+    limits.adopt(200, None)
+
+    assert limits.weight_limit == 200
+    limits.admit(140, essential=False)
+    for _ in range(5):
+        limits.admit(0, essential=False, orders=1)
+    refused(limits, 0, orders=1)
+
+
+def test_what_other_lanes_have_just_asked_is_not_forgotten(limits: RateLimits) -> None:
+    limits.admit(40, essential=True)
+
+    limits.learn({"X-MBX-USED-WEIGHT-1M": "5"})
+
+    assert limits.used == 40
+
+
+def test_lanes_side_by_side_never_ask_for_more_than_there_is(clock: ManualClock) -> None:
+    limits = RateLimits(clock, weight_limit=1_000)
+    admitted: list[int] = []
+
+    def ask() -> None:
+        for _ in range(200):
+            with suppress(RateLimited):
+                limits.admit(1, essential=False)
+                admitted.append(1)
+
+    lanes = [threading.Thread(target=ask) for _ in range(8)]
+    for lane in lanes:
+        lane.start()
+    for lane in lanes:
+        lane.join()
+    assert len(admitted) == limits.used == 700
 
 
 def test_a_new_minute_starts_from_nothing(limits: RateLimits, clock: ManualClock) -> None:

@@ -117,6 +117,23 @@ def _render_filters(instrument: Instrument) -> list[Body]:
     ]
 
 
+def parse_rate_limits(payload: object) -> tuple[int | None, int | None]:
+    """Weight and orders a minute that ``exchangeInfo`` allows; None for what it does not tell."""
+    told = payload.get("rateLimits") if isinstance(payload, dict) else None
+    limits = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    return _limit_of(limits, "REQUEST_WEIGHT"), _limit_of(limits, "ORDERS")
+
+
+def _limit_of(limits: list[dict[str, object]], kind: str) -> int | None:
+    wanted = (kind, "MINUTE", 1)
+    found = [each.get("limit") for each in limits if _kind_of(each) == wanted]
+    return next((limit for limit in found if isinstance(limit, int) and limit > 0), None)
+
+
+def _kind_of(limit: dict[str, object]) -> tuple[object, object, object]:
+    return limit.get("rateLimitType"), limit.get("interval"), limit.get("intervalNum")
+
+
 def render_exchange_info(instruments: Iterable[Instrument], at: int) -> Body:
     """The answer of ``exchangeInfo``."""
     instruments = list(instruments)

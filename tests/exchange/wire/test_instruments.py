@@ -55,3 +55,27 @@ def test_an_exchange_info_names_its_limits() -> None:
     limits = [(each.text("rateLimitType"), each.integer("limit")) for each in wire.Fields(info).parts("rateLimits")]
     assert limits == [("REQUEST_WEIGHT", 2400), ("ORDERS", 1200)]
     assert [wire.parse_instrument(each) for each in wire.parse_symbols(info)] == [an_instrument()]
+
+
+@pytest.mark.parametrize(
+    ("told", "understood"),
+    [
+        (wire.render_exchange_info([], 0), (2400, 1200)),
+        (
+            {"rateLimits": [{"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": 600}]},
+            (None, 600),
+        ),
+        (
+            {"rateLimits": [{"rateLimitType": "ORDERS", "interval": "SECOND", "intervalNum": 10, "limit": 300}]},
+            (None, None),
+        ),
+        (
+            {"rateLimits": [{"rateLimitType": "ORDERS", "interval": "MINUTE", "intervalNum": 1, "limit": "x"}, 7]},
+            (None, None),
+        ),
+        ({"rateLimits": "none"}, (None, None)),
+        ([], (None, None)),
+    ],
+)
+def test_what_the_exchange_allows_a_minute(told: object, understood: tuple[int | None, int | None]) -> None:
+    assert wire.parse_rate_limits(told) == understood
