@@ -99,6 +99,24 @@ def test_a_clock_eleven_seconds_off_keeps_entries_back_and_nothing_else(
     rig.check_books()
 
 
+@of_wallet_alone
+def test_another_program_with_the_same_wallet_is_told_and_the_stop_rests(rig: Rig) -> None:
+    remedy = "another program signs with the same API wallet"
+    rig.open_position()
+    [stop] = rig.orders(OrderRole.STOP_LOSS)
+    ahead_us = (SystemClock().now_ms() + 9_000) * 1000
+    for number in range(100):  # all that the exchange remembers: whatever is smaller was used before, for all it knows
+        assert rig.server.wallet.nonces.spend(ahead_us + number)
+    rig.move(rig.middle)
+    rig.liquidate()
+    wait_until(lambda: remedy in rig.trading()[1], SECONDS, "the remedy is named")
+    assert rig.trading()[0] in ("REDUCE_ONLY", "HALTED")
+    assert [each.client_order_id for each in rig.orders(OrderRole.STOP_LOSS)] == [stop.client_order_id]
+    assert rig.position
+    wait_until(lambda: rig.trading()[0] == "ACTIVE", 90, "it goes on once it is let in again")
+    rig.check_books()
+
+
 def test_the_home_of_a_rig_holds_no_secret(make_rig: MakeRig) -> None:
     rig = make_rig()
     rig.start().stop()
