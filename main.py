@@ -20,6 +20,8 @@ from src.launch.packages import required_packages
 with required_packages(of_program=__name__ == "__main__"):
     from src import VERSION
     from src.core.cli import Wish, fulfil, parse_arguments
+    from src.core.consent_desk import pending_in
+    from src.core.consent_prompt import ask_in_terminal
     from src.core.desk import Desk
     from src.core.gateway import Gateway
     from src.core.inbox import Inbox
@@ -83,6 +85,7 @@ class Surroundings:
     began_at: int = 0
     """Before anything was read: what is saved later asks for a new process."""
     is_supervised: bool = False
+    assume_yes: bool = False
 
 
 class Bot:
@@ -125,6 +128,8 @@ class Bot:
             self._tell("the last run did not end by itself: everything is checked against the exchange")
         for worker in self._workers:
             worker.start()
+        if terms := pending_in(self._store):
+            ask_in_terminal(terms, self._inbox.post)
         code = self._watch()
         self._shut_down(trader, code)
         return code
@@ -132,7 +137,8 @@ class Bot:
     def _compose(self, instruments: dict[str, Instrument], identity: Identity) -> Trader:
         around, clock = self._around, self._clock
         draw = secrets.randbelow
-        desk = Desk(around.settings, instruments, self._store, clock, draw, identity.is_simulated, self._restart)
+        desk = Desk(around.settings, instruments, self._store, clock, draw, identity.is_simulated)
+        desk.restart, desk.assume_yes = self._restart, around.assume_yes
         if around.protect_only:
             desk.standing.raise_obstacle(Obstacle.PROTECT_ONLY, "protect-only mode: the bot crashed again and again")
         trader = Trader(desk, identity, self._vitals)
@@ -286,7 +292,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     try:
         ledger = open_ledger(environment.database, clock.now_ms())
         around = Surroundings(
-            environment, settings, clock, stop, arguments.protect_only, began_at, is_supervised=is_supervised
+            environment, settings, clock, stop, arguments.protect_only, began_at, is_supervised, arguments.yes
         )
         mode = mode_of(environment.network, is_simulated=settings.globals_.simulate_only)
         log.info("bot %s on %s: %s, symbols %s", VERSION, environment.network, mode, ", ".join(settings.symbols))

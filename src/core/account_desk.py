@@ -268,6 +268,8 @@ class AccountDesk:
             self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, "; ".join(setup.contradictions))
         elif not setup.commands:
             self._desk.standing.clear(Obstacle.ACCOUNT)
+        elif self._desk.standing.has(Obstacle.CONSENT):
+            self._desk.standing.raise_obstacle(Obstacle.ACCOUNT, "the account is set up once you have agreed")
         else:
             self._make_fit(setup.commands, snapshot.taken_at)
 

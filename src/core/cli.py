@@ -56,6 +56,9 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         "--home", help="directory of .env, settings.json and the data (default: HUNTER_HOME, else here)"
     )
     parser.add_argument("--version", action="version", version=VERSION)
+    parser.add_argument(
+        "--yes", action="store_true", help="agree to real orders as the settings ask for them at start (for services)"
+    )
     one_of = parser.add_mutually_exclusive_group()
     one_of.add_argument("--protect-only", action="store_true", help="protect and close positions, open none")
     for wish, meaning in _MEANINGS.items():

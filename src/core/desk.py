@@ -37,6 +37,8 @@ class Desk:
     draw: Callable[[int], int]
     """``draw(n)`` gives 0 … n-1: the random part of client order ids."""
     is_simulated: bool
+    assume_yes: bool = False
+    """Whoever started the bot agrees to real orders as they are set."""
     restart: RestartWish = field(default_factory=lambda: RestartWish(0, is_supervised=False))
     books: Books = field(default_factory=Books)
     standing: Standing = field(default_factory=Standing)

@@ -5,13 +5,14 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import islice
 
+from src.core.consent_prompt import TermsTyped
 from src.core.operator_files import FileRequest, HaltSeen
 from src.core.settings_changed import SettingsChanged
 from src.core.standstill import StoodStill
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import Event
 
-TraderEvent = Event | SettingsChanged | HaltSeen | FileRequest | StoodStill
+TraderEvent = Event | SettingsChanged | HaltSeen | FileRequest | StoodStill | TermsTyped
 
 _LIQUIDATIONS_PER_BATCH = 2000
 

@@ -8,6 +8,8 @@ from typing import assert_never
 
 from src.core.books import Holding
 from src.core.closing import ClosingDesk
+from src.core.consent_desk import ConsentDesk
+from src.core.consent_prompt import TermsTyped
 from src.core.desk import Desk
 from src.core.lock_desk import LockDesk
 from src.core.operator_files import FileRequest, HaltSeen, lift_halt, remove_request
@@ -21,16 +23,17 @@ log = logging.getLogger("hunter.operator")
 _STATE = "operator"
 _BY_FILE = 0
 _REQUESTS_KNOWN = 20
-_NO_ENTRIES = (Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.LOCK, Obstacle.STOPPING)
+_NO_ENTRIES = (Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.LOCK, Obstacle.CONSENT, Obstacle.STOPPING)
 
 
 class OperatorDesk:
     """Carries out operator commands once each, and remembers pause, halt and locks across restarts."""
 
-    def __init__(self, desk: Desk, closing: ClosingDesk, symbol_locks: SymbolLockDesk) -> None:
+    def __init__(self, desk: Desk, closing: ClosingDesk, symbol_locks: SymbolLockDesk, consent: ConsentDesk) -> None:
         self._desk = desk
         self._symbol_locks = symbol_locks
         self._closing = closing
+        self._consent = consent
         self._last_id = 0
         self._called_off: set[str] = set()
         self._locks = LockDesk(desk)
@@ -44,6 +47,7 @@ class OperatorDesk:
             OperatorAction.FLATTEN: self._flatten,
             OperatorAction.CLOSE_POSITION: self._close_position,
             OperatorAction.CANCEL_ENTRY: self._cancel_entry,
+            OperatorAction.CONFIRM_LIVE: self._confirm_live,
             OperatorAction.RESTART: self._restart,
         }
 
@@ -80,8 +84,8 @@ class OperatorDesk:
         answer = action(command) if action else "the settings could not be read: the old ones stay in force"
         self.conclude(command.id, command.action, answer)
 
-    def on_wish(self, event: OperatorCommand | HaltSeen | FileRequest) -> None:
-        """What a person asks for, by the dashboard or by a file."""
+    def on_wish(self, event: OperatorCommand | HaltSeen | FileRequest | TermsTyped) -> None:
+        """What a person asks for, by the dashboard, by a file or at the terminal."""
         match event:
             case OperatorCommand():
                 self._on_command(event)
@@ -89,6 +93,8 @@ class OperatorDesk:
                 self._on_halt_file(event)
             case FileRequest():
                 self._on_request(event)
+            case TermsTyped():
+                self.conclude(_BY_FILE, OperatorAction.CONFIRM_LIVE, self._consent.confirm(event.fingerprint))
             case _:
                 assert_never(event)
 
@@ -186,6 +192,9 @@ class OperatorDesk:
             return "no such open entry"
         self._desk.cancel(order)
         return f"the entry of {order.symbol} is being cancelled"
+
+    def _confirm_live(self, command: OperatorCommand) -> str:
+        return self._consent.confirm(command.terms or "")
 
     def _restart(self, command: OperatorCommand) -> str:
         self._desk.after_commit.append(partial(self._desk.restart.take, command.at))

@@ -12,6 +12,7 @@ class Obstacle(StrEnum):
     HALT_FILE = "halt_file"
     OPERATOR_PAUSE = "operator_pause"
     LOCK = "lock"
+    CONSENT = "consent"
     LEDGER = "ledger"
     STARTING = "starting"
     PROTECT_ONLY = "protect_only"

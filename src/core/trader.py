@@ -9,6 +9,8 @@ from src.core.access_watch import AccessWatch
 from src.core.account_desk import AccountDesk
 from src.core.books import Slot
 from src.core.closing import ClosingDesk
+from src.core.consent_desk import ConsentDesk
+from src.core.consent_prompt import TermsTyped
 from src.core.desk import Desk
 from src.core.duty_desk import DutyDesk
 from src.core.emergency import EmergencyDesk
@@ -20,9 +22,10 @@ from src.core.operator_files import FileRequest, HaltSeen
 from src.core.order_desk import OrderDesk
 from src.core.protection_desk import ProtectionDesk
 from src.core.restore import load_books
-from src.core.retired import recall_retired, retire
+from src.core.retired import recall_retired
 from src.core.rules_desk import RulesDesk
-from src.core.settings_changed import SettingsChanged, in_force
+from src.core.settings_changed import SettingsChanged
+from src.core.settings_desk import SettingsDesk
 from src.core.situation import ApprovedPlan, Situation
 from src.core.standing import Obstacle
 from src.core.standstill import StandstillDesk, StoodStill, Turns
@@ -47,7 +50,6 @@ from src.domain.messages import (
     InstrumentsFetched,
     LeverageChanged,
     MarginCall,
-    OperatorAction,
     OperatorCommand,
     OrderNotFound,
     OrderRefused,
@@ -79,7 +81,9 @@ class Trader:
         self._closing = ClosingDesk(desk)
         self._rules = RulesDesk(desk, self._closing)
         self._access = AccessWatch(desk)
-        self._operator = OperatorDesk(desk, self._closing, symbol_locks)
+        self._consent = ConsentDesk(desk, identity, self._account.ask)
+        self._operator = OperatorDesk(desk, self._closing, symbol_locks, self._consent)
+        self._settings = SettingsDesk(desk, self._entries, self._account, self._consent, self._operator)
         self._watch = StreamWatch(desk, self._account.ask)
         self._standstill = StandstillDesk(desk, self._account.ask)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
@@ -111,6 +115,7 @@ class Trader:
             self._closing.restore()
             self._entries.restore()
             last_command = self._operator.restore()
+            self._consent.restore(assume_yes=self._desk.assume_yes)
             self._watch.start()
             self._status.publish()
         self._emergency.prepare()
@@ -229,10 +234,10 @@ class Trader:
                 self._watch.on_change(event)
             case Due():
                 self._duties.on_due(event)
-            case OperatorCommand() | HaltSeen() | FileRequest():
+            case OperatorCommand() | HaltSeen() | FileRequest() | TermsTyped():
                 self._operator.on_wish(event)
             case SettingsChanged():
-                self._on_settings(event)
+                self._settings.on_changed(event)
             case StoodStill():
                 self._standstill.on_woken(event)
             case _:
@@ -274,15 +279,3 @@ class Trader:
         self._look_after(self._account.on_snapshot(event))
         self._watch.on_snapshot(event.snapshot)
         self._standstill.on_snapshot(event.snapshot)
-
-    def _on_settings(self, event: SettingsChanged) -> None:
-        """New settings are in force as a whole, from this event on, but for what needs a restart."""
-        running, self._desk.settings = self._desk.settings, in_force(event.settings, self._desk.settings)
-        retire(self._desk, running)
-        self._entries.restore()
-        self._account.ask("settings changed")
-        is_whole = self._desk.settings.globals_ == event.settings.globals_
-        answer = "new settings are in force" + ("" if is_whole else ", some of them only after a restart")
-        self._desk.tell("settings", {"message": answer})
-        if event.command_id is not None:
-            self._operator.conclude(event.command_id, OperatorAction.RELOAD_SETTINGS, answer)

@@ -4,7 +4,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, select
+from sqlalchemy import Engine, func, insert, inspect, select
 from sqlalchemy.exc import DatabaseError
 
 from src.database.control_models import Control, OperatorCommandRow, SettingsHistoryRow
@@ -29,7 +29,18 @@ def open_control(path: Path) -> Engine:
     make_private(path)
     engine = open_writer(path)
     Control.metadata.create_all(engine)
+    _add_missing_columns(engine)
     return engine
+
+
+def _add_missing_columns(engine: Engine) -> None:
+    """A file of an earlier version learns what may be asked for since; nothing in it is changed."""
+    known = {column["name"] for column in inspect(engine).get_columns(OperatorCommandRow.__tablename__)}
+    with engine.begin() as connection:
+        for column in OperatorCommandRow.__table__.columns:
+            if column.name not in known:
+                kind = column.type.compile(engine.dialect)
+                connection.exec_driver_sql(f"ALTER TABLE operator_commands ADD COLUMN {column.name} {kind}")
 
 
 class CommandDesk:
@@ -101,4 +112,5 @@ def _command_from(row: Any) -> OperatorCommand:
         position_side=None if row.position_side is None else PositionSide(row.position_side),
         fraction=row.fraction,
         client_order_id=row.client_order_id,
+        terms=row.terms,
     )

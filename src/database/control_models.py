@@ -28,6 +28,7 @@ class OperatorCommandRow(Control):
     position_side: Mapped[str | None]
     fraction: Mapped[Decimal] = mapped_column(default=Decimal(1))
     client_order_id: Mapped[str | None]
+    terms: Mapped[str | None]
     nonce: Mapped[str] = mapped_column(unique=True)
     """The asker's own name for the request: asked twice, done once."""
     created_at: Mapped[int]

@@ -275,8 +275,8 @@ class OperatorAction(StrEnum):
     CLOSE_POSITION = "close_position"
     CANCEL_ENTRY = "cancel_entry"
     RELOAD_SETTINGS = "reload_settings"
+    CONFIRM_LIVE = "confirm_live"
     RESTART = "restart"
-    """End this process; the launcher starts a new one at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +291,8 @@ class OperatorCommand:
     fraction: Decimal = Decimal(1)
     """How much of a position to close, 0 < fraction ≤ 1."""
     client_order_id: str | None = None
+    terms: str | None = None
+    """The fingerprint of what is agreed to."""
 
 
 OrderOutcome = OrderUpdate | OrderRefused | OrderUnresolved | CancelRefused | OrderNotFound

@@ -30,6 +30,7 @@ class Options:
     replay: Path | None
     speed: float | None
     klines: Path | None
+    yes: bool = False
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -43,6 +44,9 @@ def parse_options(arguments: Sequence[str]) -> Options:
     )
     parser.add_argument("--speed", metavar="N", type=float, help="with --replay: N times as fast as it happened")
     parser.add_argument("--klines", metavar="DIR", type=Path, help="with --replay: take prices from the klines in DIR")
+    parser.add_argument(
+        "--yes", action="store_true", help="agree to real orders as the settings ask for them (for services)"
+    )
     parser.add_argument("--no-install", action="store_true", help="set nothing up: fail when packages are missing")
     chosen = parser.parse_args(arguments)
     if chosen.replay is not None and not chosen.demo:
@@ -61,4 +65,5 @@ def parse_options(arguments: Sequence[str]) -> Options:
         replay=chosen.replay and chosen.replay.resolve(),
         speed=chosen.speed,
         klines=chosen.klines and chosen.klines.resolve(),
+        yes=chosen.yes,
     )

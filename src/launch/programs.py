@@ -29,11 +29,14 @@ class Program:
     """Claims that the next program may start."""
 
 
-def bot(home: Path, environment: dict[str, str]) -> Program:
-    """The trading process. A crash loop leaves it protecting what is open (SAFETY I34)."""
+def bot(home: Path, environment: dict[str, str], *, agrees: bool = False) -> Program:
+    """The trading process; ``agrees`` to real orders without asking.
+
+    A crash loop leaves it protecting what is open (SAFETY I34).
+    """
     return Program(
         "bot",
-        ("main.py", "--home", str(home)),
+        ("main.py", "--home", str(home), *(("--yes",) if agrees else ())),
         environment,
         final_codes=frozenset({STOPPED, WRONG_SETTINGS, ALREADY_RUNNING}),
         anew_codes=frozenset({START_ANEW}),

@@ -82,7 +82,7 @@ def _launch(place: Place, options: Options, console: Console) -> int:
 def _programs(place: Place, options: Options, console: Console) -> list[Program]:
     environment = child_environment(os.environ, place.address, is_coloured=console.is_coloured)
     if not options.demo:
-        return [bot(place.home, environment), dashboard(place.home, environment)]
+        return [bot(place.home, environment, agrees=options.yes), dashboard(place.home, environment)]
     prepare_demo(place.home, place.root / "src" / "sandbox" / "demo_settings.json")
     environment = demo_environment(environment)
     foundation = sandbox(place.home, environment, options)

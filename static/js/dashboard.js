@@ -12,6 +12,7 @@ import { followTheme } from "./lib/theme.js";
 import * as account from "./panels/account.js";
 import * as chart from "./panels/chart.js";
 import * as feed from "./panels/feed.js";
+import * as goingLive from "./panels/going_live.js";
 import * as journal from "./panels/journal.js";
 import * as notices from "./panels/notices.js";
 import * as orders from "./panels/orders.js";
@@ -30,10 +31,10 @@ const STALE_AFTER = {
   protection: ["positions", "orders", "chart"],
   position: ["positions", "account", "health", "trades", "chart"],
   account: ["account", "positions", "health"],
-  state: ["health", "journal"],
+  state: ["health", "live", "journal"],
   alert: ["health", "journal"],
   settings: ["config", "journal", "health"],
-  command: ["journal", "health", "orders", "positions"],
+  command: ["journal", "health", "live", "orders", "positions"],
 };
 
 /** How often each is asked for although nothing was heard: ages and marks move without events. */
@@ -59,6 +60,7 @@ function pathsFor(choice) {
   const ofSymbol = (path) => () => (choice.symbol ? path(encodeURIComponent(choice.symbol)) : null);
   return {
     health: "/api/health",
+    live: "/api/live",
     account: "/api/account",
     positions: "/api/positions",
     orders: "/api/orders",
@@ -102,7 +104,7 @@ function start() {
     followStream("/api/stream", { onEvent: hear, onState: (state) => store.set("stream", state) }),
     ...Object.entries(POLLED_MS).map(([name, ms]) => resources.poll(name, ms)),
   );
-  resources.refresh("config", "schema", "symbols");
+  resources.refresh("config", "schema", "symbols", "live");
   window.addEventListener("pagehide", undo, { once: true });
 }
 
@@ -114,6 +116,7 @@ function mountPanels({ store, api, tell, commands, choice, resources }) {
     orders.mount(byId("book-orders"), store, { count: byId("count-orders"), commands }),
     trades.mount(byId("book-trades"), store, { api, tell }),
     feed.mount(byId("feed"), store),
+    goingLive.mount(byId("going-live"), store, { api, tell, ask: () => resources.refresh("live") }),
     chart.mount(byId("chart"), store, {
       onChoose: (chosen) => {
         Object.assign(choice, chosen);

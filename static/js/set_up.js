@@ -29,6 +29,7 @@ async function start() {
   const key = mountKey(slot(page, "key"), api, known, (answer) => finish(answer, known));
   listen(slot(page, "live"), "click", () => key.open());
   listen(slot(page, "paper"), "click", () => choosePaper(known));
+  for (const way of ["paper", "live"]) slot(page, way).disabled = false;
 }
 
 function paint({ first_run: isFirst, live_word: word, stored, bot }) {

@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from src.core.live_terms import LiveTerms
 from src.database.ledger import open_ledger
 from src.database.repositories import Store
 from src.domain.clock import SystemClock
@@ -43,6 +44,18 @@ class ScriptedBot:
             self.store.set_state("exposure", {"margin": D("61.24"), "notional": D("306.2"), "cap": D(200)})
             self.store.set_state("foreign_orders", {"items": []})
             self.store.set_state("account", _account(at))
+
+    def wait_for_word(self, terms: LiveTerms, *rising: str) -> None:
+        """Real orders that wait to be agreed to."""
+        state = {"terms": terms.shape(), "fingerprint": terms.fingerprint, "rising": list(rising)}
+        with self.store.transaction():
+            self.store.set_state("live_pending", state)
+            self.store.journal("state", {"state": "REDUCE_ONLY", "reason": "real orders wait for your word"})
+
+    def stop_waiting(self) -> None:
+        with self.store.transaction():
+            self.store.set_state("live_pending", {})
+            self.store.journal("state", {"state": "ACTIVE", "reason": ""})
 
     def hold(self, symbol: str = "BTCUSDT", **changes: Any) -> None:
         """Open a position of 0.002 at 96,000 that stands under its own stop."""

@@ -58,10 +58,19 @@ C = TypeVar("C")
 class Rig:
     """Feed it events, look at its commands, its books and its database."""
 
-    def __init__(self, path: Path, settings: Settings | None = None, clock: ManualClock | None = None) -> None:
+    def __init__(
+        self,
+        path: Path,
+        settings: Settings | None = None,
+        clock: ManualClock | None = None,
+        identity: Identity | None = None,
+        *,
+        assume_yes: bool = False,
+    ) -> None:
         self.path = path
         self.clock = clock or ManualClock(NOW)
         self.settings = settings or some_settings()
+        self.identity = identity or Identity("1.0", 1, NOW, "sandbox", self.is_simulated)
         self.engine: Engine = open_ledger(path, NOW).engine
         self.vitals = Vitals(weight_limit=2400)
         self._draws = self._commands = 0
@@ -70,7 +79,8 @@ class Rig:
         self.sent: list[Command] = []
         """Every command, in the order it left."""
         self.desk = self._new_desk()
-        self.trader = Trader(self.desk, Identity("1.0", 1, NOW, "sandbox", self.is_simulated), lambda: self.vitals)
+        self.desk.assume_yes = assume_yes
+        self.trader = Trader(self.desk, self.identity, lambda: self.vitals)
         self.last_command = self.trader.restore()
 
     @property
@@ -267,7 +277,7 @@ class Rig:
     def restart(self, settings: Settings | None = None) -> "Rig":
         """The process dies, and another takes up its database."""
         self.engine.dispose()
-        again = Rig(self.path, settings or self.settings, self.clock)
+        again = Rig(self.path, settings or self.settings, self.clock, self.identity)
         again.trade_id, again._orders_named = self.trade_id, self._orders_named
         again._draws, again._commands = self._draws, self._commands
         return again

@@ -86,3 +86,19 @@ def test_settings_that_were_put_in_force_are_kept(writer: Engine) -> None:
     CommandDesk(writer).keep_settings({"globals": {"db_path": "bot.db"}}, "币安人生USDT added", NOW)
     found = rows(writer, "SELECT at, document, message FROM settings_history")
     assert found == [(NOW, '{"globals": {"db_path": "bot.db"}}', "币安人生USDT added")]
+
+
+def test_a_file_of_an_earlier_version_learns_what_may_be_asked_for_since(tmp_path: Path) -> None:
+    path = tmp_path / "control.db"
+    engine = open_control(path)
+    CommandDesk(engine).ask(OperatorAction.PAUSE, "before", NOW)
+    with engine.begin() as connection:
+        connection.exec_driver_sql("ALTER TABLE operator_commands DROP COLUMN terms")
+    engine.dispose()
+    engine = open_control(path)
+    CommandDesk(engine).ask(OperatorAction.CONFIRM_LIVE, "after", NOW + 1, terms="abc")
+    assert [(each.action, each.terms) for each in CommandReader(path).after(0)] == [
+        (OperatorAction.PAUSE, None),
+        (OperatorAction.CONFIRM_LIVE, "abc"),
+    ]
+    engine.dispose()

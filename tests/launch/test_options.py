@@ -3,10 +3,17 @@ from pathlib import Path
 import pytest
 
 from src.launch.options import Options, parse_options
+from src.launch.programs import bot
 
 
 def test_defaults() -> None:
     assert parse_options([]) == Options(demo=False, install=True, replay=None, speed=None, klines=None)
+
+
+def test_yes_goes_on_to_the_bot(tmp_path: Path) -> None:
+    assert parse_options(["--yes"]).yes
+    assert "--yes" in bot(tmp_path, {}, agrees=True).arguments
+    assert "--yes" not in bot(tmp_path, {}).arguments
 
 
 def test_replay_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,6 +63,7 @@ def _standing(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
         "mode": mode_word(network, is_simulated=is_simulated),
         "trading_state": trading.get("state"),
         "trading_state_reason": trading.get("reason") or None,
+        "awaits_consent": bot.of("live_pending").get("fingerprint"),
         "operator": {"paused": is_paused, "halted": is_halted or is_held},
         "bot": {
             "alive": bot.is_alive,

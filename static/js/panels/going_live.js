@@ -1,0 +1,98 @@
+// Real orders wait for a person's word: what they would be, and the field in which it is typed.
+
+import { newNonce } from "../lib/api.js";
+import { factRow } from "../lib/dialogs.js";
+import { create, fill, listen, patchRows, setText, setTone, show, slot, together } from "../lib/dom.js";
+import { exact, money } from "../lib/format.js";
+
+const WORDS = { mainnet: ["LIVE", "loss"], testnet: ["TESTNET", "warn"] };
+const LIMITS = {
+  max_daily_loss_usdt: "Largest daily loss",
+  max_drawdown_pct: "Largest drawdown, %",
+  max_consecutive_stops: "Losses in a row",
+  max_entries_per_minute: "Entries per minute",
+};
+
+/** "live" in the store is `{pending}`; `ask()` has it asked for, when the status says that something waits. */
+export function mount(panel, store, { api, tell, ask }) {
+  let sent = null; // the terms the bot was told about: until it answers, nothing more can be said
+  const paint = () => paintPanel(panel, store.get("live")?.pending, sent);
+  return together(
+    store.subscribe("health", ({ awaits_consent: waits }) => {
+      if (waits !== (store.get("live")?.pending?.fingerprint ?? null)) ask();
+    }),
+    store.subscribe("live", ({ pending }) => {
+      if (pending?.fingerprint !== sent) sent = null;
+      paint();
+    }),
+    listen(slot(panel, "form"), "input", paint),
+    listen(slot(panel, "form"), "submit", async (event) => {
+      event.preventDefault();
+      const { pending } = store.get("live");
+      sent = pending.fingerprint;
+      setText(slot(panel, "fault"), "");
+      paint();
+      try {
+        await api.post("/api/live/confirm", { fingerprint: sent, typed: typedIn(panel).value, nonce: newNonce() });
+        typedIn(panel).value = "";
+        tell("info", "You agreed to real orders. The bot begins as soon as nothing else keeps it back.");
+      } catch (error) {
+        sent = null;
+        setText(slot(panel, "fault"), error.message);
+      }
+      ask();
+      paint();
+    }),
+  );
+}
+
+const typedIn = (panel) => panel.querySelector("input");
+
+function paintPanel(panel, pending, sent) {
+  show(panel, Boolean(pending));
+  if (!pending) return;
+  const { terms, rising } = pending;
+  const [word, tone] = WORDS[terms.network] ?? [terms.network, "warn"];
+  fill(panel, { word });
+  setTone(slot(panel, "word"), tone);
+  slot(panel, "facts").replaceChildren(...factsOf(terms).flatMap(factRow));
+  slot(panel, "rising").replaceChildren(...rising.map((sentence) => create("li", {}, capital(sentence))));
+  patchRows(slot(panel, "symbols"), Object.entries(terms.symbols), {
+    templateName: "going-live-row",
+    keyOf: ([symbol]) => symbol,
+    paint: paintSymbol,
+  });
+  const agree = slot(panel, "agree");
+  agree.disabled = sent === pending.fingerprint || !isWord(typedIn(panel).value, terms.account);
+  agree.classList.toggle("is-pending", sent === pending.fingerprint);
+}
+
+function factsOf(terms) {
+  const set = Object.entries(LIMITS).filter(([name]) => terms.limits[name] !== null);
+  return [
+    ["Account", terms.account],
+    ["Most margin in all", `${money(terms.max_total_exposure_usdt)} USDT`],
+    ["Position mode", terms.hedge_mode ? "long and short apart (hedge)" : "one position (one-way)"],
+    ["Margin from", terms.multi_assets_mode ? "every asset of the account" : "USDT alone"],
+    ...set.map(([name, label]) => [label, exact(terms.limits[name])]),
+    ...(set.length ? [] : [["Loss limits", "none is set", "warn"]]),
+  ];
+}
+
+function paintSymbol(row, [symbol, terms]) {
+  fill(row, {
+    symbol,
+    margin: `${exact(terms.trade_value_usdt)} × ${terms.leverage}`,
+    notional: `${money(terms.notional)} USDT`,
+    most: `${money(terms.max_position_usdt)} USDT`,
+    type: terms.margin_type === "CROSSED" ? "crossed" : "isolated",
+    stop: terms.stop_loss_pct === null ? "none" : `${exact(terms.stop_loss_pct)} %`,
+  });
+  setTone(slot(row, "stop"), terms.stop_loss_pct === null ? "loss" : "flat");
+  setTone(slot(row, "type"), terms.margin_type === "CROSSED" ? "warn" : "flat");
+}
+
+/** The server has the last word; this only wakes the button. */
+const isWord = (typed, account) => ["LIVE", account.slice(-4).toUpperCase()].includes(typed.trim().toUpperCase());
+
+const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);

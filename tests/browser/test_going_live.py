@@ -1,0 +1,107 @@
+"""The panel that asks for a word before real orders: it shows the terms, and takes nothing but that word for them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from src.core.live_terms import LiveTerms, terms_of
+from src.database.control import CommandReader
+from src.domain.enums import Network
+from src.domain.messages import OperatorAction
+from tests.browser.conftest import Scene
+from tests.builders import some_settings
+
+ACCOUNT = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
+
+
+def terms(account: str = ACCOUNT, **symbol_changes: Any) -> LiveTerms:
+    return terms_of(some_settings(**symbol_changes), Network.MAINNET, account)
+
+
+def wait_for_word(scene: Scene, wanted: LiveTerms, *rising: str) -> None:
+    scene.bot.beat(state="REDUCE_ONLY", reason="real orders wait for your word", network="mainnet")
+    scene.bot.wait_for_word(wanted, *rising)
+
+
+def words(scene: Scene) -> list[str | None]:
+    found = CommandReader(scene.environment.control_database).after(0)
+    return [each.terms for each in found if each.action is OperatorAction.CONFIRM_LIVE]
+
+
+def test_nothing_is_asked_where_nothing_waits(open_page: Callable[..., Page]) -> None:
+    expect(open_page().locator("#going-live")).to_be_hidden()
+
+
+def test_the_terms_are_shown_and_the_word_is_typed(
+    scene: Scene, open_page: Callable[..., Page], complaints: list[str]
+) -> None:
+    wanted = terms(stop_loss_enabled=False)
+    wait_for_word(scene, wanted, "real orders have not been agreed to yet")
+    page = open_page()
+    panel = page.locator("#going-live")
+    expect(panel).to_be_visible()
+    expect(panel.locator("[data-slot=word]")).to_have_text("LIVE")
+    expect(panel.locator("[data-slot=facts]")).to_contain_text(ACCOUNT)
+    expect(panel.locator("tbody tr")).to_have_count(1)
+    expect(panel.locator("tbody [data-slot=stop]")).to_have_text("none")
+    expect(page).to_have_title("LIVE · Liquidation Hunter")
+
+    agree = panel.get_by_role("button", name="Trade for real")
+    field = panel.get_by_label("Type LIVE, or the last four signs of the account")
+    expect(agree).to_be_disabled()
+    field.fill("yes")
+    expect(agree).to_be_disabled()
+    field.fill("live")
+    agree.click()
+    expect(agree).to_be_disabled()
+    expect(page.locator(".notice")).to_contain_text("You agreed to real orders")
+    assert words(scene) == [wanted.fingerprint]
+
+    scene.bot.stop_waiting()
+    expect(panel).to_be_hidden()
+    assert complaints == []
+
+
+def test_the_end_of_the_account_is_a_word_too(scene: Scene, open_page: Callable[..., Page]) -> None:
+    wait_for_word(scene, terms())
+    panel = open_page().locator("#going-live")
+    panel.get_by_label("Type LIVE").fill("7c4E")
+    panel.get_by_role("button", name="Trade for real").click()
+    expect(panel.get_by_role("button", name="Trade for real")).to_be_disabled()
+    assert len(words(scene)) == 1
+
+
+def test_terms_that_change_under_the_hand_are_not_agreed_to(scene: Scene, open_page: Callable[..., Page]) -> None:
+    wait_for_word(scene, terms(leverage=2))
+    page = open_page()
+    panel = page.locator("#going-live")
+    panel.get_by_label("Type LIVE").fill("LIVE")
+
+    def change(route: Any) -> None:
+        scene.bot.wait_for_word(terms(leverage=9), "BTCUSDT: leverage from 2 to 9")
+        route.continue_()
+
+    page.route("**/api/live/confirm", change)
+    panel.get_by_role("button", name="Trade for real").click()
+    expect(panel.locator("[data-slot=fault]")).to_contain_text("The settings have changed since you looked")
+    expect(panel.locator("[data-slot=rising]")).to_contain_text("BTCUSDT: leverage from 2 to 9")
+    assert words(scene) == []
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_it_fits_a_phone_and_a_desktop(scene: Scene, page: Page, open_page: Callable[..., Page], width: int) -> None:
+    page.set_viewport_size({"width": width, "height": 844})
+    wait_for_word(scene, terms())
+    open_page()
+    expect(page.locator("#going-live")).to_be_visible()
+    assert page.evaluate(f"document.documentElement.scrollWidth <= {width}")
+
+
+def test_a_hostile_account_is_text(scene: Scene, open_page: Callable[..., Page], complaints: list[str]) -> None:
+    wait_for_word(scene, terms("<img src=x onerror=alert(1)>"), "<b>more</b>")
+    panel = open_page().locator("#going-live")
+    expect(panel.locator("[data-slot=rising]")).to_have_text("<b>more</b>")
+    assert panel.locator("img, b").count() == 0
+    assert complaints == []
