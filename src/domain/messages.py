@@ -12,6 +12,8 @@ from src.domain.instrument import Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import Balance, Income, Position, Snapshot
+from src.domain.wishes import OperatorAction as OperatorAction
+from src.domain.wishes import OperatorCommand as OperatorCommand
 
 
 # Commands: the trader asks, the gateway executes.
@@ -265,34 +267,6 @@ class Duty(StrEnum):
 class Due:
     duty: Duty
     at: int
-
-
-class OperatorAction(StrEnum):
-    PAUSE = "pause"
-    RESUME = "resume"
-    HALT = "halt"
-    FLATTEN = "flatten"
-    CLOSE_POSITION = "close_position"
-    CANCEL_ENTRY = "cancel_entry"
-    RELOAD_SETTINGS = "reload_settings"
-    CONFIRM_LIVE = "confirm_live"
-    RESTART = "restart"
-
-
-@dataclass(frozen=True, slots=True)
-class OperatorCommand:
-    """A wish of the person at the dashboard or the command line, written to ``control.db`` first."""
-
-    id: int
-    action: OperatorAction
-    at: int
-    symbol: str | None = None
-    position_side: PositionSide | None = None
-    fraction: Decimal = Decimal(1)
-    """How much of a position to close, 0 < fraction ≤ 1."""
-    client_order_id: str | None = None
-    terms: str | None = None
-    """The fingerprint of what is agreed to."""
 
 
 OrderOutcome = OrderUpdate | OrderRefused | OrderUnresolved | CancelRefused | OrderNotFound
