@@ -1,4 +1,4 @@
-"""Positions that change as nobody asked them to (F27, F28, F30-F35)."""
+"""Positions that change as nobody asked them to (F27, F28, F30-F35, F47)."""
 
 import time
 from dataclasses import replace
@@ -187,4 +187,19 @@ def test_f35_funding_and_news_of_another_symbol_close_nothing(rig: Rig) -> None:
     assert len(rig.orders(STOP)) == 1
     by_hand = replace(other, client_order_id="web_2", side=Side.SELL, reduce_only=True)
     rig.by_hand(by_hand)
+    rig.check_books()
+
+
+@in_both_modes
+def test_f47_a_price_that_has_passed_the_stop_before_it_rests_is_closed_and_booked_as_it_was(rig: Rig) -> None:
+    rig.inject(FaultKind.DELAY, STOP, value=700)
+    rig.hunt()
+    rig.fill()
+    wait_until(lambda: rig.position, 5, "the entry's fill")
+    rig.shift("-4")
+    rig.measure("closed", lambda: not rig.position, 5)
+    wait_until(lambda: not rig.orders(), 10, "no order is left")
+    entry, *exits = rig.fills()
+    assert all(each.price < entry.price * D("0.97") for each in exits)  # worse than the stop would have been
+    assert rig.net() < -entry.price * entry.quantity * D("0.03")
     rig.check_books()
