@@ -10,6 +10,7 @@ import pytest
 from src.sandbox.catalogue import load_catalogue
 from src.sandbox.script import Script
 from src.sandbox.synthetic import SyntheticSource
+from src.utils.auth import Scheme
 from tests.system.conftest import Start
 from tests.system.rig import ROOT, BotProcess, demo_settings, sandbox_positions, wait_until
 
@@ -59,3 +60,22 @@ def test_a_bot_obeys_the_command_line_alone(start: Start, tmp_path: Path) -> Non
     wait_until(lambda: len(bot.orders("ENTRY")) > entries, 60, "entries again")
     assert bot.stop() == 0
     assert "NOT RUNNING" in ask(tmp_path, "status").stdout
+
+
+@pytest.mark.parametrize("scheme", Scheme)
+def test_the_examination_disturbs_no_running_bot(start: Start, tmp_path: Path, scheme: Scheme) -> None:
+    server, bot = start(a_busy_market(), demo_settings({"cooldown_sec": 1}, volume_threshold=500), scheme)
+    wait_until(lambda: bool(sandbox_positions(server)), 60, "a first position")
+    found = [ask(tmp_path, "check") for _ in range(3)]
+    assert [each.returncode for each in found] == [0, 0, 0], found[0].stdout
+    assert f"one is running (process {bot.pid}): ACTIVE" in found[0].stdout
+    assert "\x1b" not in found[0].stdout
+    assert trading_state(bot) == "ACTIVE"
+    assert "refuses this account" not in bot.output  # by a nonce of the other process, for example
+    assert max(server.exchange.account.records.times_received().values()) == 1
+
+    ask(tmp_path, "halt")
+    halted = ask(tmp_path, "check")
+    assert halted.returncode == 1
+    assert "fail  bot: the file" in halted.stdout and "--resume" in halted.stdout
+    assert bot.stop() == 0
