@@ -1,8 +1,10 @@
 """From a liquidation to a verdict: the window, the situation, the gates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from decimal import Decimal
 from functools import partial
+from itertools import product
+from typing import Any
 
 from src.core.account_desk import AccountDesk
 from src.core.books import margin_of_entries, reserved_notional
@@ -11,6 +13,7 @@ from src.core.risk import review
 from src.core.situation import ApprovedPlan, Exposure, Situation
 from src.core.strategy import plan_entry, refusal_by_signal
 from src.core.vitals import Vitals
+from src.database.db import get_usdt_volume_in_window, get_volume_in_window
 from src.database.queries.results import entries_since
 from src.domain.decisions import Decision, Skip
 from src.domain.enums import Side, VolumeScope
@@ -44,9 +47,25 @@ class EntryDesk:
             self.last_entry_at[symbol, side] = max(decided_at, self.last_entry_at.get((symbol, side), 0))
             for acted in (side, side.opposite) if self._counts_both else (side.opposite,):
                 acted_upon[symbol, acted] = max(liquidation_id, acted_upon.get((symbol, acted), 0))
-        for row_id, liquidation in self._desk.store.recent_liquidations(self._desk.clock.now_ms() - window_ms):
+        recent = self._desk.store.recent_liquidations(self._desk.clock.now_ms() - window_ms)
+        self._verify([liquidation for _, liquidation in recent])
+        for row_id, liquidation in recent:
             if row_id > acted_upon.get((liquidation.symbol, liquidation.side), 0):
                 self.count(liquidation)
+
+    def _verify(self, recent: Sequence[Liquidation]) -> None:
+        """The window in memory must hold what the database adds up; a person is told where it does not."""
+        seconds, now_ms = self._desk.settings.globals_.volume_window_sec, self._desk.clock.now_ms()
+        window = LiquidationWindow(seconds * 1000)
+        for liquidation in recent:
+            window.add(liquidation)
+        for symbol, side in product(self._desk.settings.symbols, Side):
+            counted = window.get_usdt_volume_in_window(symbol, now_ms, side)
+            held = counted, window.get_volume_in_window(symbol, now_ms, side)
+            slot: dict[str, Any] = {"symbol": symbol, "window_sec": seconds, "now_ms": now_ms, "side": side}
+            usdt = self._desk.store.read(partial(get_usdt_volume_in_window, **slot))
+            if held != (usdt, self._desk.store.read(partial(get_volume_in_window, **slot))):
+                self._desk.alert(f"volume of {symbol} {side} in the window: {counted} USDT counted, {usdt} stored")
 
     def count(self, liquidation: Liquidation) -> None:
         """Add it to its window."""

@@ -32,6 +32,9 @@ class LockDesk:
         """Number of a fill."""
         self._forgiven = (0, Decimal(0))
         """A day, and its net that counts no more."""
+        # Results are the same until something is booked: thousands of fills are not added up each second.
+        self._net: tuple[tuple[int, int], Decimal] | None = None
+        self._exits: tuple[tuple[int, int, int], list[Decimal]] | None = None
 
     def restore(self) -> None:
         """Take up what the last run of this mode left."""
@@ -127,14 +130,21 @@ class LockDesk:
         return self._net_of_day() - (forgiven if day == self._today else Decimal(0))
 
     def _net_of_day(self) -> Decimal:
-        return self._desk.store.read(partial(net_since, since_ms=self._today, is_simulated=self._desk.is_simulated))
+        known = self._today, self._desk.store.bookings
+        if self._net is None or self._net[0] != known:
+            query = partial(net_since, since_ms=self._today, is_simulated=self._desk.is_simulated)
+            self._net = known, self._desk.store.read(query)
+        return self._net[1]
 
     def _losses_in_a_row(self) -> int:
         most = self._desk.settings.globals_.max_consecutive_stops
         if most is None:
             return 0
-        query = partial(exits_after, fill=self._exits_after, most=most, is_simulated=self._desk.is_simulated)
-        return len(list(takewhile(lambda result: result < 0, self._desk.store.read(query))))
+        known = self._exits_after, most, self._desk.store.bookings
+        if self._exits is None or self._exits[0] != known:
+            query = partial(exits_after, fill=self._exits_after, most=most, is_simulated=self._desk.is_simulated)
+            self._exits = known, self._desk.store.read(query)
+        return len(list(takewhile(lambda result: result < 0, self._exits[1])))
 
     def _save(self) -> None:
         state = {

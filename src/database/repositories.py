@@ -65,6 +65,8 @@ class Store:
         self._last_liquidation: int | None = None
         self._held_orders: dict[str, Order] = {}
         self._held_fills: set[tuple[str, int]] = set()
+        self.bookings = 0
+        """How many fills and payments this run has booked: results are the same while it is."""
         self.emergency = EmergencyFile(Path(engine.url.database or ""))
 
     @contextmanager
@@ -147,7 +149,9 @@ class Store:
             return False
         self._held_fills.add(key)
         add = partial(add_fill, fill=fill, now_ms=now_ms, is_simulated=self._is_simulated)
-        return bool(self._pen.write(add, otherwise=True))
+        is_new = bool(self._pen.write(add, otherwise=True))
+        self.bookings += is_new
+        return is_new
 
     def load_open_orders(self) -> list[Order]:
         """Orders that may still fill, or whose fills of the last days are not all here."""
@@ -169,7 +173,9 @@ class Store:
         """Count a funding payment once; False where it is known already."""
         values = {name: value for name, value in asdict(income).items() if name != "type"} | self._mark
         statement = upsert(FundingRow).values(values).on_conflict_do_nothing().returning(FundingRow.transaction_id)
-        return self._pen.write(lambda connection: connection.scalar(statement), otherwise=0) is not None
+        is_new = self._pen.write(lambda connection: connection.scalar(statement), otherwise=0) is not None
+        self.bookings += is_new
+        return is_new
 
     def last_funding_at(self) -> int | None:
         query = select(func.max(FundingRow.at)).where(FundingRow.is_simulated == self._is_simulated)

@@ -237,3 +237,26 @@ def test_the_refusal_names_both_numbers() -> None:
     verdict = review(a_plan(), situation, an_exposure(entries_last_minute=3))
     assert isinstance(verdict, Skip)
     assert verdict.reason == "3 entries were made in the last minute, 3 are allowed"
+
+
+def test_results_are_added_up_when_something_was_booked_not_each_second(
+    path: Path, rigs: list[Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+
+    def counted(query: Any) -> Any:
+        def count(*arguments: Any, **named: Any) -> Any:
+            asked.append(query.__name__)
+            return query(*arguments, **named)
+
+        return count
+
+    monkeypatch.setattr("src.core.lock_desk.net_since", counted(net_since))
+    monkeypatch.setattr("src.core.lock_desk.exits_after", counted(exits_after))
+    rig = a_rig(path, rigs, max_daily_loss_usdt=1_000, max_consecutive_stops=50)
+    rig.wait(5_000)
+    asked.clear()
+    rig.wait(10_000)
+    assert asked == []
+    trade(rig, -1)
+    assert {"net_since", "exits_after"} == set(asked)

@@ -1,5 +1,6 @@
 """A restart at any moment: what was under way is asked about, what was held is protected, nothing is done twice."""
 
+import sqlite3
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -207,3 +208,16 @@ def test_a_switch_between_paper_and_real_believes_in_nothing_of_the_other(path: 
     assert holding.position == a_position("0.010", "50000.0")
     assert holding.close_reason
     assert {order.role for order in back.desk.books.open_orders()} == {STOP, TAKE, CLOSE}
+
+
+def test_a_window_that_is_not_what_the_database_adds_up_is_told(rig: Rig) -> None:
+    rig.liquidate(30_000)
+    again = rig.restart()
+    assert not [each for each in again.journal("alert") if "in the window" in each["message"]]
+    again.close()
+    with sqlite3.connect(rig.path) as damaged:
+        damaged.execute("UPDATE liquidations SET usdt_value = '7'")
+    again = rig.restart()
+    told = [each["message"] for each in again.journal("alert") if "in the window" in each["message"]]
+    assert told == ["volume of BTCUSDT SELL in the window: 30000.0 USDT counted, 7 stored"]
+    again.close()

@@ -2,11 +2,12 @@
 
 from collections import defaultdict
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import Connection, func, or_, select
 
 from src.database.models import FillRow, TradeRow
-from src.database.queries.fills import BookedFill, fills, funding
+from src.database.queries.fills import funding
 from src.domain.enums import OrderRole
 
 ZERO = Decimal(0)
@@ -14,7 +15,9 @@ ZERO = Decimal(0)
 
 def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> Decimal:
     """Realised profit less fees of one mode's fills, and its funding. A fee in another asset is left out."""
-    booked = (fill for fill in fills(connection, since_ms) if fill.is_simulated == is_simulated)
+    row = FillRow
+    columns = (row.symbol, row.realized_pnl, row.commission, row.commission_asset)
+    booked = connection.execute(select(*columns).where(row.traded_at >= since_ms, row.is_simulated == is_simulated))
     payments = (each.amount for each in funding(connection, since_ms) if each.is_simulated == is_simulated)
     return sum((fill.realized_pnl - _fee(fill) for fill in booked), sum(payments, ZERO))
 
@@ -48,5 +51,5 @@ def entries_since(connection: Connection, since_ms: int) -> int:
     return connection.scalar(query) or 0
 
 
-def _fee(fill: BookedFill) -> Decimal:
+def _fee(fill: Any) -> Decimal:
     return fill.commission if fill.symbol.endswith(fill.commission_asset) else ZERO
