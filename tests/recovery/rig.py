@@ -28,7 +28,7 @@ ARMED = Path(__file__).parent / "armed"
 PROTECTED_WITHIN_MS = 20_000  # I33
 _OURS = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
 _UP_WITHIN_SECONDS = 60
-_DEAD_WITHIN_SECONDS = 30
+_DEAD_WITHIN_SECONDS = 60
 _AGREED_WITHIN_SECONDS = 45
 _ENDED = tuple(status.value for status in OrderStatus if status.is_terminal)
 _numbers = count()
@@ -64,6 +64,8 @@ class Stage(Rig):
         self.whole = whole
         self.process: subprocess.Popen[bytes] | None = None
         self.port = _a_free_port()
+        self.died_at = 0
+        """When the last life ended, on the sandbox's clock."""
         self._family: list[psutil.Process] = []
 
     # Lives
@@ -155,6 +157,7 @@ class Stage(Rig):
 
     def wait_struck(self) -> None:
         self._await(lambda: self.has_struck, _DEAD_WITHIN_SECONDS, "the line is come to")
+        self.died_at = self.exchange.now_ms()
 
     def _end_family(self) -> None:
         for each in self._family:
@@ -165,6 +168,7 @@ class Stage(Rig):
 
     def kill(self) -> None:
         """End everything at any instant."""
+        self.died_at = self.exchange.now_ms()
         family = self._processes()
         for each in family:
             with suppress(psutil.NoSuchProcess):
@@ -207,6 +211,14 @@ class Stage(Rig):
         assert len(self.arrived(OrderRole.ENTRY)) <= entries, self.arrived()
         wait_until(self._has_same_orders, _AGREED_WITHIN_SECONDS, "the same open orders")
         self.check_books(naked_ms=PROTECTED_WITHIN_MS)
+
+    def longest_naked_ms(self) -> int:
+        """Counted from the last death on, as I33 counts: a kill, or two in a row, may come at any time."""
+        with self.exchange.lock:
+            now_ms, spans = self.exchange.now_ms(), self.exchange.protection.spans()
+        ended = ((span.since, now_ms if span.until is None else span.until) for span in spans)
+        counted = ((max(since, self.died_at) if until > self.died_at else since, until) for since, until in ended)
+        return max((until - since for since, until in counted), default=0)
 
     def _is_protected(self) -> bool:
         return not self.position or len(self.orders(OrderRole.STOP_LOSS)) == 1
