@@ -8,6 +8,7 @@ from typing import assert_never
 
 from src.core.account_setup import in_words, leverage_misfit, plan_account_setup, untradable_symbols
 from src.core.books import Slot
+from src.core.corrections import CorrectionDesk
 from src.core.desk import Desk
 from src.core.news import conclude_flat
 from src.core.order_desk import OrderDesk
@@ -49,8 +50,9 @@ AccountNews = AccountUpdate | FundingFetched | AccountSet | LeverageChanged | Ma
 class AccountDesk:
     """Takes over what the exchange says of the account, and asks it to be as the settings want."""
 
-    def __init__(self, desk: Desk, orders: OrderDesk) -> None:
+    def __init__(self, desk: Desk, orders: OrderDesk, corrections: CorrectionDesk) -> None:
         self._desk = desk
+        self._corrections = corrections
         self._orders = orders
         self.snapshot: Snapshot | None = None
         self.untradable: dict[str, str] = {}
@@ -222,8 +224,10 @@ class AccountDesk:
         touched = {self._orders.on_update(update, "snapshot") for update in found.updates}
         for order in found.doubtful:
             self._orders.doubt(order)
+        is_explained = is_first or self._desk.standing.has(Obstacle.USER_STREAM)
         for holding, report in found.corrections:
-            self._correct(report, holding.position.quantity, is_first=is_first)
+            self._fetch_history(report, is_first=is_first)
+            self._corrections.book(holding.position, report, is_explained=is_explained)
         for holding in found.vanished:
             holding.position, holding.touched_at = Position(*holding.slot), now_ms
             symbol, side = holding.slot
@@ -249,17 +253,12 @@ class AccountDesk:
         holding.apply_report(report.position, reported_at, now_ms if is_news else holding.touched_at)
         holding.describe(report)
 
-    def _correct(self, report: PositionReport, believed: Decimal, *, is_first: bool) -> None:
-        """A difference is repaired toward the exchange, its trades are fetched, and a person is told."""
+    def _fetch_history(self, report: PositionReport, *, is_first: bool) -> None:
+        """What has led to a position that differs: its orders, which may have been forced, and its trades."""
         since = self._desk.clock.now_ms() - SNAPSHOT_FRESH_MS if not is_first else report.updated_at
         since = min(since, report.updated_at or since)
-        self._desk.send(FetchOrders(report.symbol, since - SNAPSHOT_FRESH_MS))  # was it forced?
+        self._desk.send(FetchOrders(report.symbol, since - SNAPSHOT_FRESH_MS))
         self._orders.fills.fetch(report.symbol, since)
-        self._desk.alert(
-            f"position of {report.symbol} {report.position_side} corrected from {believed} to {report.quantity}, "
-            "as the exchange reports it",
-            report.symbol,
-        )
 
     def _set_up(self, snapshot: Snapshot) -> None:
         self.untradable = untradable_symbols(self._desk.settings, snapshot)

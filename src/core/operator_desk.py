@@ -23,7 +23,8 @@ log = logging.getLogger("hunter.operator")
 _STATE = "operator"
 _BY_FILE = 0
 _REQUESTS_KNOWN = 20
-_NO_ENTRIES = (Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.LOCK, Obstacle.CONSENT, Obstacle.STOPPING)
+_LOCKS = (Obstacle.LOCK, Obstacle.BOOKS)
+_NO_ENTRIES = (Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, *_LOCKS, Obstacle.CONSENT, Obstacle.STOPPING)
 
 
 class OperatorDesk:

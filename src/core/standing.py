@@ -12,6 +12,7 @@ class Obstacle(StrEnum):
     HALT_FILE = "halt_file"
     OPERATOR_PAUSE = "operator_pause"
     LOCK = "lock"
+    BOOKS = "books"
     CONSENT = "consent"
     LEDGER = "ledger"
     STARTING = "starting"
@@ -29,7 +30,9 @@ class Obstacle(StrEnum):
 
 
 _HALTS = frozenset({Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.ACCESS})
-_ENDED_BY_RESUME = frozenset({Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.OPERATOR_PAUSE, Obstacle.LOCK})
+_ENDED_BY_RESUME = frozenset(
+    {Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.OPERATOR_PAUSE, Obstacle.LOCK, Obstacle.BOOKS}
+)
 
 
 class Standing:
@@ -53,6 +56,9 @@ class Standing:
 
     def has(self, obstacle: Obstacle) -> bool:
         return obstacle in self._reasons
+
+    def reason_of(self, obstacle: Obstacle) -> str | None:
+        return self._reasons.get(obstacle)
 
     @property
     def state(self) -> TradingState:

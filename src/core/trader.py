@@ -11,6 +11,7 @@ from src.core.books import Slot
 from src.core.closing import ClosingDesk
 from src.core.consent_desk import ConsentDesk
 from src.core.consent_prompt import TermsTyped
+from src.core.corrections import CorrectionDesk
 from src.core.desk import Desk
 from src.core.duty_desk import DutyDesk
 from src.core.emergency import EmergencyDesk
@@ -76,7 +77,7 @@ class Trader:
         self._emergency = EmergencyDesk(desk)
         symbol_locks = SymbolLockDesk(desk)
         self._orders = OrderDesk(desk, symbol_locks)
-        self._account = AccountDesk(desk, self._orders)
+        self._account = AccountDesk(desk, self._orders, CorrectionDesk(desk, symbol_locks))
         self._entries = EntryDesk(desk, self._account, read_vitals)
         self._closing = ClosingDesk(desk)
         self._rules = RulesDesk(desk, self._closing)

@@ -14,6 +14,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
+from src.database.correction_rows import add_correction
 from src.database.db import insert_liquidation, liquidation_values
 from src.database.emergency import EmergencyFile
 from src.database.fill_rows import add_fill, has_fill, result_since
@@ -39,7 +40,7 @@ from src.domain.enums import PositionSide, Side
 from src.domain.instrument import Instrument
 from src.domain.market import Liquidation
 from src.domain.orders import Fill, Order
-from src.domain.positions import AccountSummary, Income, PositionRecord
+from src.domain.positions import AccountSummary, Correction, Income, PositionRecord
 
 _EQUITY_EVERY_MS = 60_000
 _HISTORY_KEPT_MS = 30 * 24 * 3_600_000  # market history and journal
@@ -176,6 +177,11 @@ class Store:
         is_new = self._pen.write(lambda connection: connection.scalar(statement), otherwise=0) is not None
         self.bookings += is_new
         return is_new
+
+    def record_correction(self, correction: Correction) -> bool:
+        """Write down once where our books were wrong; False where it is known already."""
+        add = partial(add_correction, correction=correction, is_simulated=self._is_simulated)
+        return bool(self._pen.write(add, otherwise=False))
 
     def last_funding_at(self) -> int | None:
         query = select(func.max(FundingRow.at)).where(FundingRow.is_simulated == self._is_simulated)

@@ -74,6 +74,27 @@ class PositionReport:
 
 
 @dataclass(frozen=True, slots=True)
+class Correction:
+    """A position of our books that was put right by the exchange's report."""
+
+    symbol: str
+    position_side: PositionSide
+    believed: Decimal
+    reported: Decimal
+    entry_price: Decimal
+    last_trade_id: int
+    """The newest trade of the symbol that was booked by then."""
+    is_explained: bool
+    """We had not been listening: what happened meanwhile is no contradiction."""
+    at: int
+
+    @property
+    def id(self) -> str:
+        """The same for the same difference, however often it is found."""
+        return f"{self.symbol} {self.position_side} {self.reported.normalize():f} {self.last_trade_id}"
+
+
+@dataclass(frozen=True, slots=True)
 class Balance:
     """One asset of the futures wallet."""
 

@@ -1,10 +1,11 @@
 """A whole bot in this process against a sandbox over real sockets; every claim is made on the sandbox's own books."""
 
+import asyncio
 import json
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ from src.domain.messages import Due, Duty, OperatorAction
 from src.domain.orders import ClientOrderId, Fill, OrderRequest, OrderUpdate
 from src.exchange.wire import render_event
 from src.sandbox.exchange import USER_STREAM
-from src.sandbox.faults import Fault, FaultKind
+from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
 from src.utils.auth import Scheme
 from src.utils.config import Environment, parse_settings
@@ -129,6 +130,15 @@ class Rig:
         if role is not None:
             details = {"path": letter(role), "method": "POST", **details}
         self.exchange.inject(Fault(kind, **details))
+
+    @contextmanager
+    def unheard(self) -> Iterator[None]:
+        """What happens meanwhile is told by no private stream, which stays open."""
+        self.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
+        yield
+        all_delivered = asyncio.sleep(0)  # frames go out in the order they were published, on a thread of their own
+        asyncio.run_coroutine_threadsafe(all_delivered, self.exchange._streams._loop).result(_STOPPED_WITHIN_SECONDS)
+        self.exchange.clear_faults()
 
     # What the market does
 

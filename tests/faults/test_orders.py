@@ -95,11 +95,9 @@ def test_f04_an_entry_that_fills_unheard_after_it_was_given_up_is_found_and_prot
     rig.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry = rig.hunt()
     wait_until(lambda: rig.status(entry) == "REJECTED", 30)
-    with rig.exchange.lock:
-        rig.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
+    with rig.unheard():
         rig.by_hand(rig.request_of(entry))
         rig.fill()
-        rig.exchange.clear_faults()
     rig.inject(FaultKind.STREAM_CUT, path="user")  # the account is read after it
     rig.wait_protected()
     assert rig.status(entry) == "FILLED"

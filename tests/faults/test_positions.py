@@ -8,8 +8,9 @@ import pytest
 
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
 from src.domain.instrument import Quantity
+from src.domain.messages import Duty
 from src.domain.orders import OrderRequest
-from src.sandbox.faults import FOREVER, FaultKind
+from src.sandbox.faults import FaultKind
 from tests.faults.conftest import in_both_modes
 from tests.faults.rig import SYMBOL, Rig, wait_until
 
@@ -43,11 +44,9 @@ def test_f28_a_fill_told_after_the_cancel_is_booked_and_protected(rig: Rig) -> N
     entry = rig.hunt()
     wait_until(lambda: rig.status(entry) == "NEW", 3)
     [order] = rig.orders(ENTRY)
-    rig.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
-    with rig.exchange.lock:
+    with rig.unheard(), rig.exchange.lock:
         rig.exchange.trade(SYMBOL, Side.SELL, D("0.004"), order.price - 1)
         rig.cancel_by_hand(entry)
-        rig.exchange.clear_faults()
         [fill] = rig.fills()
     rig.tell(replace(order, status=OrderStatus.CANCELED, event_at=fill.traded_at))
     wait_until(lambda: rig.status(entry) == "CANCELED", 3)
@@ -156,10 +155,8 @@ def test_f34_a_liquidation_is_booked_swept_and_locks_the_symbol_until_a_person_r
 @in_both_modes
 def test_f34_a_liquidation_nobody_heard_of_is_found_and_booked_as_such(rig: Rig) -> None:
     rig.open_position()
-    with rig.exchange.lock:
-        rig.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
+    with rig.unheard():
         rig.exchange.set_mark(SYMBOL, rig.middle * D("0.88"))
-        rig.exchange.clear_faults()
     rig.inject(FaultKind.STREAM_CUT, path="user")  # the account is read after it
     check_forced(rig, "was liquidated by the exchange")
 
@@ -203,3 +200,19 @@ def test_f47_a_price_that_has_passed_the_stop_before_it_rests_is_closed_and_book
     assert all(each.price < entry.price * D("0.97") for each in exits)  # worse than the stop would have been
     assert rig.net() < -entry.price * entry.quantity * D("0.03")
     rig.check_books()
+
+
+@in_both_modes
+def test_i18_books_that_differ_are_put_right_once_and_twice_is_a_reason_to_stop(rig: Rig) -> None:
+    rig.open_position()
+    for count, quantity in enumerate(("0.001", "0.002"), start=1):
+        time.sleep(5.5)  # news of the position older than the grace for what is still on its way
+        with rig.unheard():
+            rig.trade_by_hand(Side.SELL, quantity)
+        rig.remind(Duty.RECONCILE)
+        wait_until(lambda: rig.booked_position() == rig.position, 5, "put right")
+        wait_until(lambda count=count: len(rig.rows("SELECT id FROM corrections")) == count, 2)  # type: ignore[misc]
+    wait_until(lambda: "positions differed from the exchange 2 times" in rig.trading()[1], 5, "entries halt")
+    rig.resume()
+    wait_until(lambda: rig.trading()[0] == "ACTIVE", 5, "resume lifts it")
+    rig.check_books(naked_ms=2_000)
