@@ -13,7 +13,9 @@ from src.domain.enums import Network
 
 log = logging.getLogger("hunter.operator")
 
-_AGREED, _PENDING = "live_agreed", "live_pending"
+AGREED = "live_agreed"
+"""The state row that holds what a person has agreed to."""
+_PENDING = "live_pending"
 _NOTHING: Mapping[str, Any] = {}
 
 
@@ -43,8 +45,8 @@ class ConsentDesk:
     def review(self) -> None:
         """Hold the settings in force against what was agreed to. At start, and whenever they change."""
         if not self._is_needed:
-            if self._desk.store.get_state(_AGREED):
-                self._desk.store.set_state(_AGREED, _NOTHING)
+            if self._desk.store.get_state(AGREED):
+                self._desk.store.set_state(AGREED, _NOTHING)
             self._settle(None, ())
             return
         wanted = terms_of(self._desk.settings, self._network, self._account)
@@ -69,13 +71,13 @@ class ConsentDesk:
         return f"{done}; entries still wait: {reason}" if reason else done
 
     def _agreed(self) -> LiveTerms | None:
-        known = self._desk.store.get_state(_AGREED)
+        known = self._desk.store.get_state(AGREED)
         return terms_from(known["terms"]) if known else None
 
     def _agree(self, terms: LiveTerms) -> None:
-        known = self._desk.store.get_state(_AGREED)
+        known = self._desk.store.get_state(AGREED)
         if not known or known["terms"] != terms.shape():
-            self._desk.store.set_state(_AGREED, {"terms": terms.shape(), "at": self._desk.clock.now_ms()})
+            self._desk.store.set_state(AGREED, {"terms": terms.shape(), "at": self._desk.clock.now_ms()})
         self._settle(None, ())
 
     def _settle(self, pending: LiveTerms | None, rising: tuple[str, ...]) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TextIO
 
 from src.doctor import machine
+from src.doctor.consent import check_consent
 from src.doctor.exchange import ExchangeExamination
 from src.doctor.home import read_home
 from src.doctor.ledger import check_sqlite, read_ledger
@@ -30,6 +31,8 @@ def examine(home: Path, clock: Clock) -> Iterator[Check]:
     ledger = read_ledger(environment.database, environment.network, clock.now_ms())
     yield check_sqlite()
     yield from ledger.checks
+    if found.settings is not None:
+        yield from check_consent(ledger.known, environment, found.settings)
     yield machine.check_disk(environment.database.parent)
     yield machine.check_port(environment.host, environment.port, is_bot_alive=ledger.is_bot_alive)
     yield from ExchangeExamination(environment, found.settings, clock).lines()

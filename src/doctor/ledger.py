@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from src.domain.errors import ConfigError
 from src.domain.messages import OperatorAction
 
 _DATABASE, _BOT, _SQLITE = "database", "bot", "sqlite"
-_OTHER_DATABASE = "give each its own database (globals.db_path or DB_PATH)"
+_APART = "give each its own database (globals.db_path or DB_PATH)"
 _SOUND_SQLITE = (3, 51, 3)
 _RESUME = "python main.py --resume ends it"
 
@@ -30,6 +30,8 @@ _RESUME = "python main.py --resume ends it"
 class LedgerFindings:
     checks: tuple[Check, ...]
     is_bot_alive: bool = False
+    known: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the bot has written of itself, by subject."""
 
 
 def check_sqlite() -> Check:
@@ -51,8 +53,11 @@ def read_ledger(database: Path, network: Network, now_ms: int) -> LedgerFindings
             remedy = "the bot moves it aside, begins a new one and reads positions from the exchange; keep the old file"
             return LedgerFindings((*before, failed(_DATABASE, f"{database} is damaged ({fault})", remedy)))
         with reading(open_reader(database)) as connection:
-            found = tuple(_contents(connection, database, network, now_ms))
-            return LedgerFindings((*before, *found), is_bot_alive(connection, now_ms))
+            revision = revision_of(connection)
+            if revision is None:
+                return LedgerFindings((*before, failed(_DATABASE, f"{database} belongs to another program", _APART)))
+            found = tuple(_contents(connection, revision, _Place(database, network), now_ms))
+            return LedgerFindings((*before, *found), is_bot_alive(connection, now_ms), state(connection))
     except (ConfigError, SQLAlchemyError) as error:
         reason = getattr(error, "orig", None) or error
         remedy = "see whether another program holds it, and who may read it"
@@ -79,23 +84,27 @@ def _halt(database: Path) -> Iterator[Check]:
         yield warned(_BOT, "a request to close all positions waits for the bot", remedy)
 
 
-def _contents(connection: Connection, database: Path, network: Network, now_ms: int) -> Iterator[Check]:
-    revision = revision_of(connection)
-    if revision is None:
-        yield failed(_DATABASE, f"{database} belongs to another program", _OTHER_DATABASE)
-        return
+@dataclass(frozen=True, slots=True)
+class _Place:
+    database: Path
+    network: Network
+
+
+def _contents(connection: Connection, revision: str, place: _Place, now_ms: int) -> Iterator[Check]:
     newest = newest_revision()
     if revision > newest:
-        yield failed(_DATABASE, f"{database} was written by a newer version of this program", "update the program")
+        yield failed(
+            _DATABASE, f"{place.database} was written by a newer version of this program", "update the program"
+        )
         return
     known = state(connection)
-    owner = known.get("network", {}).get("name", network)
-    if owner != network:
-        sentence = f"{database} holds the trades of {owner}, and this home is set to {network}"
-        yield failed(_DATABASE, sentence, _OTHER_DATABASE)
+    owner = known.get("network", {}).get("name", place.network)
+    if owner != place.network:
+        sentence = f"{place.database} holds the trades of {owner}, and this home is set to {place.network}"
+        yield failed(_DATABASE, sentence, _APART)
     else:
         upgrade = "" if revision == newest else "; it is brought up to date at the next start, a copy is kept"
-        yield passed(_DATABASE, f"{database} is sound, of version {revision}{upgrade}")
+        yield passed(_DATABASE, f"{place.database} is sound, of version {revision}{upgrade}")
     yield from _bot(connection, known, now_ms)
 
 

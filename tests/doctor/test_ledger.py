@@ -107,6 +107,17 @@ def test_a_database_that_this_program_does_not_know_is_told(path: Path, statemen
     assert said in check.sentence
 
 
+def test_a_database_with_nothing_of_ours_in_it_is_another_programs(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE trades (id INTEGER)")
+        connection.commit()
+    path.chmod(0o600)
+    findings = read_ledger(path, Network.MAINNET, NOW)
+    assert [check.sentence for check in findings.checks] == [f"{path} belongs to another program"]
+    assert not findings.is_bot_alive
+
+
 def test_an_older_database_is_sound_and_will_be_brought_up_to_date(path: Path) -> None:
     a_run(path)
     with closing(sqlite3.connect(path)) as connection:
