@@ -126,10 +126,10 @@ class Bot:
             self._tell(f"the database was damaged and lies now at {moved_aside}; a new one was started")
         if not was_clean:
             self._tell("the last run did not end by itself: everything is checked against the exchange")
+        if terms := pending_in(self._store):  # before the threads: the store is the trader's own from then on
+            ask_in_terminal(terms, self._inbox.post)
         for worker in self._workers:
             worker.start()
-        if terms := pending_in(self._store):
-            ask_in_terminal(terms, self._inbox.post)
         code = self._watch()
         self._shut_down(trader, code)
         return code
