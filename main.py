@@ -45,7 +45,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.database.repositories import PAPER_ACCOUNT, Store
     from src.doctor.examination import examine, report
     from src.domain import crash_points
-    from src.domain.clock import Clock, SystemClock
+    from src.domain.clock import Clock, SteadyClock, SystemClock
     from src.domain.crash_points import Point
     from src.domain.errors import ConfigError
     from src.domain.instrument import Instrument
@@ -55,6 +55,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.engine.engine import Engine
     from src.exchange.aster import AsterExchange, AsterListenKeys, AsterMarket
     from src.exchange.client import AsterClient
+    from src.exchange.clock_offset import ClockOffset
     from src.exchange.connection import Timing
     from src.exchange.credential_check import CredentialChecker
     from src.exchange.limits import RateLimits
@@ -92,13 +93,16 @@ class Bot:
     """Every part of a running bot, and the threads that carry them."""
 
     def __init__(self, around: Surroundings, ledger: OpenLedger) -> None:
-        environment, self._clock = around.environment, around.clock
+        environment, self._clock = around.environment, SteadyClock(around.clock)
         self._around = around
-        self._store = Store(ledger.engine, around.clock, is_simulated=around.settings.globals_.simulate_only)
-        self._limits = RateLimits(around.clock, reserve_pct=int(around.settings.globals_.rate_limit_buffer_pct))
+        self._store = Store(ledger.engine, self._clock, is_simulated=around.settings.globals_.simulate_only)
+        self._limits = RateLimits(self._clock, reserve_pct=int(around.settings.globals_.rate_limit_buffer_pct))
         credentials = environment.credentials
         signer = credentials.make_signer() if credentials else None
-        self._client = AsterClient(environment.base_url, around.clock, self._limits, signer, beat=beat_here)
+        self._offset = ClockOffset(self._clock, self._clock)
+        self._client = AsterClient(
+            environment.base_url, self._clock, self._limits, signer, beat=beat_here, offset=self._offset
+        )
         self._inbox = Inbox()
         self._workers: list[Worker] = []
         self._watched: list[Watched] = []
@@ -179,6 +183,7 @@ class Bot:
             user = UserStream(ws_url, AsterListenKeys(self._client), self._inbox.post, clock)
             private = _reader(user.url, user.ear, clock, Timing(stale_after_ms=None))
             user.on_expiry(private.renew)
+            desk.renew_private = private.renew
             self._add_worker("user stream", private.run, private.stop)
             self._add_worker("listen key", user.keep_alive, user.stop)
         held = frozenset(desk.retired)
@@ -251,7 +256,8 @@ class Bot:
             orders_used=self._limits.orders_used,
             blocked_until=self._limits.blocked_until or 0,
             is_banned=self._limits.is_banned,
-            clock_offset_ms=self._client.offset_ms or 0,
+            clock_offset_ms=self._offset.ms or 0,
+            clock_strayed_ms=self._offset.strayed_ms,
         )
 
     def _tell(self, message: str) -> None:

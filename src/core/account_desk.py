@@ -28,10 +28,10 @@ from src.domain.messages import (
     LeverageChanged,
     MarginCall,
     OrderRefused,
-    PaperKept,
     SnapshotTaken,
     TakeSnapshot,
 )
+from src.domain.paper import PaperKept
 from src.domain.positions import AccountSummary, Position, PositionReport, Snapshot
 
 log = logging.getLogger("hunter.account")
@@ -66,6 +66,12 @@ class AccountDesk:
         self._setting: set[AccountCommand] = set()
         self._set_at: int | None = None
         self._funding_since: int | None = None
+
+    def poll(self, reason: str) -> None:
+        """Ask as often as it must be while the private stream tells nothing."""
+        if not self._is_asking:
+            self._is_asking = True
+            self._desk.send(TakeSnapshot(reason, is_poll=True))
 
     def ask(self, reason: str, *, anew: bool = False) -> None:
         """Ask for a snapshot, unless one is on its way; ``anew`` where that one may know too little: then after it."""
@@ -102,7 +108,7 @@ class AccountDesk:
             case TakeSnapshot():
                 self._is_asking = False
                 self._ask_again_at = self._desk.clock.now_ms() + _ASK_AGAIN_MS
-                if event.reason != self._failure:
+                if event.reason != self._failure and not self._desk.standing.has(Obstacle.REST):
                     self._failure = event.reason
                     self._desk.alert(f"the account could not be read: {event.reason}")
                 if self.snapshot is None:

@@ -49,6 +49,8 @@ class Desk:
     """Commands of the open transaction: they leave after its commit."""
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     """What may be done only once the open transaction is committed."""
+    renew_private: Callable[[], None] = lambda: None
+    """Opens the private stream anew."""
     unwanted: set[str] = field(default_factory=set)
     """Entries that are to be cancelled as soon as the exchange shows them to stand."""
     retired: dict[str, SymbolSettings] = field(default_factory=dict)

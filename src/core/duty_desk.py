@@ -14,6 +14,7 @@ from src.core.emergency import EmergencyDesk
 from src.core.operator_desk import OperatorDesk
 from src.core.order_cleanup import plan_cleanup
 from src.core.order_desk import OrderDesk
+from src.core.rest_watch import RestWatch
 from src.core.rules_desk import RulesDesk
 from src.core.standing import Obstacle
 from src.core.status import StatusDesk
@@ -37,6 +38,7 @@ class DutyDesk:
     rules: RulesDesk
     access: AccessWatch
     watch: StreamWatch
+    rest: RestWatch
     status: StatusDesk
     emergency: EmergencyDesk
     read_vitals: Callable[[], Vitals]
@@ -49,6 +51,8 @@ class DutyDesk:
         match event.duty:
             case Duty.AUDIT:
                 self._audit()
+            case Duty.LOOK:
+                self.rest.look()
             case Duty.CLEANUP:
                 self._clean_up()
             case Duty.RECONCILE:
@@ -72,8 +76,10 @@ class DutyDesk:
         self.access.check()
         self.orders.ask_for_missing(now_ms)
         self.account.check_age(now_ms)
+        self.rest.check()
+        self.watch.check_private()
         self.watch.check_market(now_ms)
-        self.watch.check_clock(self.read_vitals().clock_offset_ms)
+        self.watch.check_clock(self.read_vitals())
         self._check_ban(self.read_vitals())
         self.watch.check_backlog(self.count_backlog())
         self.emergency.check_pace()
@@ -94,4 +100,5 @@ class DutyDesk:
             log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
             desk.cancel(order)
         desk.books.forget_ended(now_ms - _FORGET_ORDERS_MS)
+        self.watch.forget_ended()
         desk.unwanted &= desk.books.orders.keys()

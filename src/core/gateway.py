@@ -8,12 +8,14 @@ from itertools import count
 from queue import Empty, PriorityQueue
 from typing import assert_never
 
+from src.core.order_answered import OrderAnswered
 from src.domain import crash_points
 from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import Clock
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, ProtocolError, Rejected
+from src.domain.looks import CheckPositions
 from src.domain.messages import (
     AccessRefused,
     CancelOrder,
@@ -33,8 +35,10 @@ from src.domain.messages import (
     SubmitOrder,
     TakeSnapshot,
 )
-from src.domain.orders import ClientOrderId
-from src.exchange.port import Exchange, Post
+from src.domain.orders import ClientOrderId, OrderUpdate
+from src.exchange.port import Exchange
+
+PostAnswer = Callable[[Event | OrderAnswered], None]
 
 log = logging.getLogger("hunter.gateway")
 
@@ -46,7 +50,7 @@ _PROTECT, _ASK, _ENTER = range(3)
 class Gateway:
     """A few lanes of commands. One symbol always takes the same lane; account-wide reads have one of their own."""
 
-    def __init__(self, exchange: Exchange, post: Post, clock: Clock, is_halted: Callable[[], bool]) -> None:
+    def __init__(self, exchange: Exchange, post: PostAnswer, clock: Clock, is_halted: Callable[[], bool]) -> None:
         self._exchange = exchange
         self._post = post
         self._clock = clock
@@ -77,7 +81,7 @@ class Gateway:
             events = self.execute(command)
             crash_points.reached(Point.ANSWERED, _subject(command))
             for event in events:
-                self._post(event)
+                self._post(OrderAnswered(event) if isinstance(event, OrderUpdate) else event)
 
     def stop(self) -> None:
         """What is under way ends; what waits is left to the next start, which asks for it."""
@@ -164,7 +168,9 @@ def _lane_of(command: Command) -> int:
             return _symbol_lane(request.symbol)
         case CancelOrder(symbol) | QueryOrder(symbol) | SetMarginType(symbol) | SetLeverage(symbol):
             return _symbol_lane(symbol)
-        case FetchFills() | FetchOrders() | FetchInstruments() | FetchFunding() | FetchQuote() | TakeSnapshot():
+        case FetchFills() | FetchOrders() | FetchInstruments() | FetchFunding() | FetchQuote():
+            return _LANES
+        case TakeSnapshot() | CheckPositions():
             return _LANES
         case SetPositionMode() | SetMultiAssetsMode():
             return _LANES

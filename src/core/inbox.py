@@ -7,12 +7,14 @@ from itertools import islice
 
 from src.core.consent_prompt import TermsTyped
 from src.core.operator_files import FileRequest, HaltSeen
+from src.core.order_answered import OrderAnswered
 from src.core.settings_changed import SettingsChanged
 from src.core.standstill import StoodStill
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import Event
 
-TraderEvent = Event | SettingsChanged | HaltSeen | FileRequest | StoodStill | TermsTyped
+Wish = HaltSeen | FileRequest | TermsTyped
+TraderEvent = Event | OrderAnswered | SettingsChanged | Wish | StoodStill
 
 _LIQUIDATIONS_PER_BATCH = 2000
 

@@ -15,6 +15,7 @@ _MISFIRE_GRACE_SECONDS = 300
 """APScheduler's own default of one second skips late jobs without a word."""
 
 AUDIT_SECONDS = 1
+LOOK_SECONDS = 2
 RECONCILE_SECONDS = 30
 RULES_SECONDS = 45
 """A symbol that leaves trading is noticed within the minute (F37)."""
@@ -62,6 +63,7 @@ class OrderCleanup:
         )
         intervals = {
             Duty.AUDIT: AUDIT_SECONDS,
+            Duty.LOOK: LOOK_SECONDS,
             Duty.CLEANUP: cleanup_seconds,
             Duty.RECONCILE: RECONCILE_SECONDS,
             Duty.RULES: RULES_SECONDS,

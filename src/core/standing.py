@@ -20,6 +20,7 @@ class Obstacle(StrEnum):
     STANDSTILL = "standstill"
     MARKET_STREAM = "market_stream"
     USER_STREAM = "user_stream"
+    REST = "rest"
     STALE_SNAPSHOT = "stale_snapshot"
     ACCESS = "access"
     ACCOUNT = "account"

@@ -68,9 +68,9 @@ class StatusDesk:
         """One heartbeat: every state row, and every open position at its mark."""
         now_ms, store = self._desk.clock.now_ms(), self._desk.store
         vitals, identity = self._read_vitals(), self._identity
-        store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms})
+        store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms + vitals.clock_strayed_ms})
         store.set_state("limits", asdict(vitals))
-        store.set_state("clock", {"offset_ms": vitals.clock_offset_ms})
+        store.set_state("clock", {"offset_ms": vitals.clock_offset_ms - vitals.clock_strayed_ms})
         for stream, state in self._watch.states.items():
             store.set_state(f"{stream}_stream", {"state": state, "last_event_at": self._watch.heard_at.get(stream)})
         store.set_state("exposure", self._exposure())

@@ -1,15 +1,22 @@
 """Are our streams to be trusted? Judged by what they bring, not by their sockets (I26, I27)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from src.core.desk import Desk
+from src.core.inbox import TraderEvent
+from src.core.order_answered import OrderAnswered
 from src.core.standing import Obstacle
-from src.domain.messages import Stream, StreamDown, StreamUp
-from src.domain.positions import Snapshot
+from src.core.stream_proof import StreamProof
+from src.core.vitals import Vitals
+from src.domain.messages import AccountUpdate, Stream, StreamDown, StreamUp
+from src.domain.orders import OrderUpdate
+from src.domain.positions import PositionReport, Snapshot
 
 MARKET_SILENT_MS = 10_000
 _BACKLOG_LIMIT = 5_000
 MOST_CLOCK_OFFSET_MS = 1_000
+_CLOCKS_DIFFER_MS = 1_000
+"""What happened so shortly after the connection may, by clocks that differ, have happened before it."""
 _OBSTACLES = {
     Stream.MARKET: (Obstacle.MARKET_STREAM, "market"),
     Stream.USER: (Obstacle.USER_STREAM, "private"),
@@ -24,7 +31,9 @@ class StreamWatch:
         self._ask = ask
         self.heard_at: dict[Stream, int] = {}
         self.states: dict[Stream, str] = dict.fromkeys(Stream, "connecting")
+        self._proof = StreamProof()
         self._user_up_at = 0
+        self._offset_ms = 0
 
     def start(self) -> None:
         for obstacle, name in _OBSTACLES.values():
@@ -35,18 +44,72 @@ class StreamWatch:
 
     def on_change(self, event: StreamUp | StreamDown) -> None:
         """A stream is trusted again only after what it missed has been read (I27)."""
-        self.states[event.stream] = "up" if isinstance(event, StreamUp) else "down"
+        was, self.states[event.stream] = self.states[event.stream], "up" if isinstance(event, StreamUp) else "down"
         obstacle, name = _OBSTACLES[event.stream]
         if isinstance(event, StreamDown):
             self._desk.standing.raise_obstacle(obstacle, f"the {name} stream is down: {event.reason}")
-        elif event.stream is Stream.USER:
+        elif event.stream is Stream.MARKET:
+            if was != "up":
+                self.heard_at.pop(Stream.MARKET, None)  # its subscriptions are proven by what they bring
+        else:
             self._user_up_at = event.at
+            self._proof.begin(event.at + self._offset_ms + _CLOCKS_DIFFER_MS)
             self._desk.standing.raise_obstacle(obstacle, "the private stream is new: the account is being read")
             self.hear(Stream.USER, event.at)
             self._ask("user stream up")
 
+    @property
+    def is_private_trusted(self) -> bool:
+        return not self._desk.standing.has(Obstacle.USER_STREAM)
+
+    def listen(self, event: TraderEvent) -> None:
+        """Whatever the private stream has told, and what REST has answered."""
+        match event:
+            case AccountUpdate():
+                self.hear(Stream.USER, self._desk.clock.now_ms())
+                self._proof.hear_account(event)
+            case OrderUpdate():
+                self.hear(Stream.USER, self._desk.clock.now_ms())
+                if event.is_ours:
+                    self._proof.hear_order(event)
+            case OrderAnswered(update):
+                self._on_seen(update)
+
+    def _on_seen(self, *updates: OrderUpdate) -> None:
+        """REST has told of orders: the private stream must tell the same soon."""
+        for update in updates:
+            if update.is_ours:
+                self._proof.see_order(update, self._desk.clock.monotonic_ms())
+
+    def compare(self, reports: Iterable[PositionReport]) -> bool:
+        """Whether a position is not as we know it; if so, the private stream must tell of it soon."""
+        different = [report for report in reports if self._differs(report)]
+        for report in different:
+            self._proof.see_position(report, self._desk.clock.monotonic_ms())
+        return bool(different)
+
+    def _differs(self, report: PositionReport) -> bool:
+        holding = self._desk.books.holdings.get((report.symbol, report.position_side))
+        return report.quantity != (holding.position.quantity if holding is not None else 0)
+
+    def check_private(self) -> None:
+        """What the exchange knows and the stream has not told in time: the stream is mute, and opened anew (I27)."""
+        if self.states[Stream.USER] != "up":
+            return
+        untold = self._proof.overdue(self._desk.clock.monotonic_ms())
+        if untold is not None:
+            self.states[Stream.USER] = "mute"
+            reason = f"the private stream is mute: it has not told that {untold}"
+            self._desk.standing.raise_obstacle(Obstacle.USER_STREAM, reason)
+            self._desk.alert(f"{reason}; it is opened anew, and the account is read every 2 s")
+            self._desk.after_commit.append(self._desk.renew_private)
+
+    def forget_ended(self) -> None:
+        self._proof.forget(self._desk.books.orders)
+
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """It has told what the private stream may have missed, unless it was asked for too early."""
+        self._on_seen(*snapshot.open_orders)
         if self.states[Stream.USER] != "up":
             return
         if snapshot.asked_at < self._user_up_at:
@@ -54,11 +117,13 @@ class StreamWatch:
         else:
             self._desk.standing.clear(Obstacle.USER_STREAM)
 
-    def check_clock(self, offset_ms: int) -> None:
-        """Signatures follow the exchange's clock; ages and windows follow ours, which must not lie far off (I25)."""
-        is_off = abs(offset_ms) > MOST_CLOCK_OFFSET_MS
-        reason = f"this computer's clock is {offset_ms} ms off the exchange's: set it by the network"
-        self._desk.standing.settle(Obstacle.CLOCK, reason if is_off else None)
+    def check_clock(self, vitals: Vitals) -> None:
+        """Ages and windows follow our clock, which must not lie far off; nor must this computer's, which somebody
+        may set while we run (I25)."""
+        self._offset_ms = vitals.clock_offset_ms
+        off = max(self._offset_ms, self._offset_ms - vitals.clock_strayed_ms, key=abs)
+        reason = f"this computer's clock is {off} ms off the exchange's: set it by the network"
+        self._desk.standing.settle(Obstacle.CLOCK, reason if abs(off) > MOST_CLOCK_OFFSET_MS else None)
 
     def check_backlog(self, waiting: int) -> None:
         """Liquidations that wait too long to be judged are no signal any more."""

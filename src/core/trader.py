@@ -20,8 +20,10 @@ from src.core.inbox import Inbox, TraderEvent
 from src.core.news import tell_liquidations
 from src.core.operator_desk import OperatorDesk
 from src.core.operator_files import FileRequest, HaltSeen
+from src.core.order_answered import OrderAnswered
 from src.core.order_desk import OrderDesk
 from src.core.protection_desk import ProtectionDesk
+from src.core.rest_watch import RestWatch
 from src.core.restore import load_books
 from src.core.retired import recall_retired
 from src.core.rules_desk import RulesDesk
@@ -36,6 +38,7 @@ from src.core.symbol_locks import SymbolLockDesk
 from src.core.vitals import Vitals
 from src.domain.decisions import Decision, Gate, Skip
 from src.domain.enums import OrderRole, OrderType
+from src.domain.looks import PositionsChecked
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import (
     AccessRefused,
@@ -56,13 +59,13 @@ from src.domain.messages import (
     OrderRefused,
     OrdersFetched,
     OrderUnresolved,
-    PaperKept,
     SnapshotTaken,
     Stream,
     StreamDown,
     StreamUp,
 )
 from src.domain.orders import OrderRequest, OrderUpdate
+from src.domain.paper import PaperKept
 
 log = logging.getLogger("hunter.trader")
 
@@ -87,6 +90,7 @@ class Trader:
         self._settings = SettingsDesk(desk, self._entries, self._account, self._consent, self._operator)
         self._watch = StreamWatch(desk, self._account.ask)
         self._standstill = StandstillDesk(desk, self._account.ask)
+        self._rest = RestWatch(desk, self._watch, self._account)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
         self._protection = ProtectionDesk(desk, self._closing, self._status)
         self._backlog: Callable[[], int] = lambda: 0
@@ -98,6 +102,7 @@ class Trader:
             rules=self._rules,
             access=self._access,
             watch=self._watch,
+            rest=self._rest,
             status=self._status,
             emergency=self._emergency,
             read_vitals=read_vitals,
@@ -210,12 +215,15 @@ class Trader:
         tell_liquidations(self._desk, liquidations, verdicts)
 
     def _apply(self, event: TraderEvent) -> None:
+        self._watch.listen(event)
+        if isinstance(event, OrderAnswered):
+            event = event.update
         match event:
             case Quote() | MarkPrice() | Liquidation():
                 pass  # prices were noted before, liquidations are judged after all else
-            case OrderUpdate() | OrderUnresolved() | CancelRefused() | OrderNotFound():
-                self._look_after(self._orders.on_news(event, self._account.snapshot))
-            case FillsFetched() | OrdersFetched():
+            case (
+                OrderUpdate() | OrderUnresolved() | CancelRefused() | OrderNotFound() | FillsFetched() | OrdersFetched()
+            ):
                 self._look_after(self._orders.on_news(event, self._account.snapshot))
             case InstrumentsFetched():
                 self._look_after(self._rules.on_fetched(event))
@@ -228,9 +236,12 @@ class Trader:
                 self._look_after(self._account.on_news(event))
             case SnapshotTaken():
                 self._on_snapshot(event)
+            case PositionsChecked():
+                self._rest.on_checked(event)
             case CommandFailed():
                 self._rules.on_failed(event)
                 self._account.on_failed(event)
+                self._rest.on_failed(event)
             case StreamUp() | StreamDown():
                 self._watch.on_change(event)
             case Due():
@@ -277,6 +288,7 @@ class Trader:
 
     def _on_snapshot(self, event: SnapshotTaken) -> None:
         self._access.on_answered()
+        self._rest.on_snapshot(event.snapshot)
         self._look_after(self._account.on_snapshot(event))
         self._watch.on_snapshot(event.snapshot)
         self._standstill.on_snapshot(event.snapshot)

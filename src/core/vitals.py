@@ -13,3 +13,6 @@ class Vitals:
     blocked_until: int = 0
     is_banned: bool = False
     clock_offset_ms: int = 0
+    """The exchange's clock minus the one we count by."""
+    clock_strayed_ms: int = 0
+    """This computer's clock minus the one we count by: it was set while we ran."""

@@ -25,6 +25,33 @@ class SystemClock:
         return time.monotonic_ns() // 1_000_000
 
 
+class SteadyClock:
+    """The machine's time as it was at the start, carried on by what nobody can set.
+
+    A step of the machine's clock neither ends nor extends anything that is measured by this one (I25).
+    """
+
+    def __init__(self, machine: Clock) -> None:
+        self._machine = machine
+        self._zero_ms = 0
+        self.follow()
+
+    def now_ms(self) -> int:
+        return self._zero_ms + self._machine.monotonic_ms()
+
+    def monotonic_ms(self) -> int:
+        return self._machine.monotonic_ms()
+
+    @property
+    def strayed_ms(self) -> int:
+        """How far the machine's clock is ahead of this one."""
+        return self._machine.now_ms() - self.now_ms()
+
+    def follow(self) -> None:
+        """Take the machine's time over."""
+        self._zero_ms = self._machine.now_ms() - self._machine.monotonic_ms()
+
+
 class ManualClock:
     """A clock that moves only when told to: replay and tests."""
 

@@ -1,16 +1,16 @@
 """Everything that crosses a queue: events are facts, commands are wishes. All are frozen."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
 
 from src.domain.account_commands import AccountCommand
 from src.domain.enums import MarginType, PositionSide
 from src.domain.instrument import Instrument
+from src.domain.looks import CheckPositions, PositionsChecked
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
+from src.domain.paper import PaperKept
 from src.domain.positions import Balance, Income, Position, Snapshot
 from src.domain.wishes import OperatorAction as OperatorAction
 from src.domain.wishes import OperatorCommand as OperatorCommand
@@ -70,6 +70,8 @@ class FetchFunding:
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
     reason: str
+    is_poll: bool = False
+    """One of many: what changes seldom and costs most to read, the modes, is taken from the last that was whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +82,7 @@ class FetchQuote:
 
 
 OrderCommand = SubmitOrder | CancelOrder | QueryOrder
-ReadCommand = FetchFills | FetchOrders | FetchInstruments | FetchFunding | TakeSnapshot | FetchQuote
+ReadCommand = FetchFills | FetchOrders | FetchInstruments | FetchFunding | TakeSnapshot | CheckPositions | FetchQuote
 Command = OrderCommand | ReadCommand | AccountCommand
 
 
@@ -226,13 +228,6 @@ class MarginCall:
 
 
 # Events: paper trading.
-@dataclass(frozen=True, slots=True)
-class PaperKept:
-    """The paper account after the events that came with it, to be kept with what they change: it has no other home."""
-
-    document: Mapping[str, Any]
-
-
 # Events: the state of our connections.
 class Stream(StrEnum):
     MARKET = "market"
@@ -256,6 +251,7 @@ class Duty(StrEnum):
     """What a scheduler job reminds the trader of."""
 
     AUDIT = "audit"
+    LOOK = "look"
     CLEANUP = "cleanup"
     RECONCILE = "reconcile"
     RULES = "rules"
@@ -270,7 +266,8 @@ class Due:
 
 
 OrderOutcome = OrderUpdate | OrderRefused | OrderUnresolved | CancelRefused | OrderNotFound
-ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | FundingFetched | SnapshotTaken | Quote
+SnapshotOutcome = SnapshotTaken | PositionsChecked
+ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | FundingFetched | SnapshotOutcome | Quote
 Outcome = OrderOutcome | ReadOutcome | AccountSet | CommandFailed
 StreamEvent = Liquidation | Quote | MarkPrice | OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
 Event = Outcome | AccessRefused | StreamEvent | PaperKept | StreamUp | StreamDown | Due | OperatorCommand

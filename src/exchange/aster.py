@@ -10,6 +10,7 @@ from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
 from src.domain.instrument import Instrument
+from src.domain.looks import CheckPositions, PositionsChecked
 from src.domain.messages import (
     AccountSet,
     CancelOrder,
@@ -46,6 +47,8 @@ class AsterExchange:
 
     def __init__(self, client: AsterClient) -> None:
         self._client = client
+        self._modes: tuple[bool, bool] | None = None
+        """Hedge and multi-assets mode, as last read."""
 
     @property
     def offset_ms(self) -> int | None:
@@ -73,7 +76,10 @@ class AsterExchange:
             case FetchFunding():
                 return [FundingFetched(histories.fetch_funding(self._client, command), self._now_ms())]
             case TakeSnapshot():
-                return [SnapshotTaken(self.snapshot(command.reason), command.reason)]
+                modes = self._modes if command.is_poll else None
+                return [SnapshotTaken(self._take_snapshot(command.reason, modes), command.reason)]
+            case CheckPositions():
+                return [self._check_positions()]
             case FetchQuote():
                 depth = self._client.ask(endpoints.DEPTH, {"symbol": command.symbol, "limit": "5"}, essential=False)
                 return [wire.parse_depth(depth, command.symbol, self._now_ms())]
@@ -83,11 +89,14 @@ class AsterExchange:
                 assert_never(command)
 
     def snapshot(self, reason: str) -> Snapshot:
-        """Five reads of weight 110 in all; one that fails or is not understood fails them all."""
+        """The account as it is now, its modes included."""
+        return self._take_snapshot(reason, None)
+
+    def _take_snapshot(self, reason: str, modes: tuple[bool, bool] | None) -> Snapshot:
+        """Five reads of weight 110 in all, 50 without the modes; one that fails or is not understood fails all."""
         self._client.refresh_offset()
         asked_at = self._now_ms()
-        hedge_mode = wire.parse_position_mode(self._read(endpoints.POSITION_MODE))
-        multi_assets_mode = wire.parse_multi_assets_mode(self._read(endpoints.MULTI_ASSETS_MODE))
+        self._modes = hedge_mode, multi_assets_mode = modes or self._read_modes()
         positions = wire.read_list(self._read(endpoints.POSITIONS))
         crash_points.reached(Point.SNAPSHOT_HALF_READ)
         open_orders = wire.read_list(self._read(endpoints.OPEN_ORDERS))
@@ -103,6 +112,15 @@ class AsterExchange:
             positions=tuple(map(wire.parse_position, positions)),
             open_orders=tuple(map(wire.parse_order, open_orders)),
         )
+
+    def _read_modes(self) -> tuple[bool, bool]:
+        hedge_mode = wire.parse_position_mode(self._read(endpoints.POSITION_MODE))
+        return hedge_mode, wire.parse_multi_assets_mode(self._read(endpoints.MULTI_ASSETS_MODE))
+
+    def _check_positions(self) -> PositionsChecked:
+        self._client.refresh_offset()
+        positions = wire.read_list(self._read(endpoints.POSITIONS))
+        return PositionsChecked(tuple(map(wire.parse_position, positions)), self._now_ms())
 
     def _submit(self, command: SubmitOrder) -> OrderUpdate:
         request = command.request

@@ -10,6 +10,7 @@ import requests
 from src.domain.clock import Clock
 from src.domain.errors import AuthError, InvariantError, OutcomeUnknown, ProtocolError, Unreachable
 from src.exchange import answers, endpoints
+from src.exchange.clock_offset import ClockOffset
 from src.exchange.endpoints import Access, Endpoint
 from src.exchange.limits import RateLimits
 from src.exchange.wire import parse_server_time
@@ -18,7 +19,6 @@ from src.utils.auth import Call, Scheme, Signer, make_authenticated_request, mak
 log = logging.getLogger("hunter.rest")
 
 SessionFactory = Callable[[], requests.Session]
-_OFFSET_LASTS_MS = 10 * 60_000
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 
@@ -37,6 +37,7 @@ class AsterClient:
         signer: Signer | None = None,
         session_factory: SessionFactory = requests.Session,
         beat: Callable[[], None] = lambda: None,
+        offset: ClockOffset | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._clock = clock
@@ -46,8 +47,7 @@ class AsterClient:
         self._session_factory = session_factory
         self._beat = beat
         self._sessions = threading.local()
-        self._offset_ms: int | None = None
-        self._measured_at = 0
+        self._offset = offset or ClockOffset(clock)
 
     @property
     def clock(self) -> Clock:
@@ -60,11 +60,11 @@ class AsterClient:
     @property
     def offset_ms(self) -> int | None:
         """The exchange's clock minus ours; None before it was measured."""
-        return self._offset_ms
+        return self._offset.ms
 
     def now_ms(self) -> int:
         """The exchange's time as far as we know it."""
-        return self._clock.now_ms() + (self._offset_ms or 0)
+        return self._clock.now_ms() + (self._offset.ms or 0)
 
     def measure_offset(self) -> int:
         """Compare clocks (Check Server Time), taking half the round trip for the way back."""
@@ -75,14 +75,13 @@ class AsterClient:
         except ProtocolError as error:
             raise Unreachable(f"the exchange does not tell its time: {error}") from error
         half_trip = (self._clock.monotonic_ms() - started) // 2
-        self._offset_ms = offset = told - asked_at - half_trip
-        self._measured_at = started
+        offset = self._offset.learn(told - asked_at - half_trip, started)
         log.debug("clock compared offset_ms=%s round_trip_ms=%s", offset, 2 * half_trip)
         return offset
 
     def refresh_offset(self) -> None:
-        """Compare clocks where that was not done in the last ten minutes."""
-        if self._offset_ms is None or self._clock.monotonic_ms() - self._measured_at >= _OFFSET_LASTS_MS:
+        """Compare clocks where it is time."""
+        if self._offset.is_due:
             self.measure_offset()
 
     def ask(self, endpoint: Endpoint, parameters: Mapping[str, str] | None = None, *, essential: bool) -> object:
@@ -94,14 +93,14 @@ class AsterClient:
         """
         if endpoint.access(self._scheme) is not Access.SIGNED:
             return self._ask_once(endpoint, parameters or {}, essential)
-        if self._offset_ms is None:
+        if self._offset.ms is None:
             self.measure_offset()
         try:
             return self._ask_once(endpoint, parameters or {}, essential)
         except AuthError as error:
             if not _is_a_matter_of_time(error.code, endpoint):
                 raise
-        believed_ms, told_ms = self._offset_ms, self.measure_offset()
+        believed_ms, told_ms = self._offset.ms, self.measure_offset()
         log.warning("timestamp refused offset_ms=%s new_offset_ms=%s", believed_ms, told_ms)
         return self._ask_once(endpoint, parameters or {}, essential)
 

@@ -14,6 +14,7 @@ from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginTy
 from src.domain.clock import Clock
 from src.domain.errors import Rejected
 from src.domain.instrument import Instrument
+from src.domain.looks import CheckPositions, PositionsChecked
 from src.domain.market import MarkPrice, Quote
 from src.domain.messages import (
     AccountSet,
@@ -33,7 +34,6 @@ from src.domain.messages import (
     OrderNotFound,
     OrdersFetched,
     Outcome,
-    PaperKept,
     QueryOrder,
     SnapshotTaken,
     Stream,
@@ -42,6 +42,7 @@ from src.domain.messages import (
     TakeSnapshot,
 )
 from src.domain.orders import OrderUpdate
+from src.domain.paper import PaperKept
 from src.domain.positions import Snapshot
 from src.engine.engine import Engine
 from src.engine.floor import EngineEvent
@@ -55,7 +56,8 @@ PAPER_CAPITAL = Decimal(10_000)
 
 ReadRules = Callable[[], Mapping[str, Instrument]]
 """Asks the real exchange what may be traded."""
-PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchFunding | TakeSnapshot | FetchQuote
+PaperLook = TakeSnapshot | CheckPositions | FetchQuote
+PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchFunding | PaperLook
 """What the paper account answers by itself."""
 
 _FUNDING = "FUNDING_FEE"
@@ -149,6 +151,8 @@ class PaperExchange:
                 return [FundingFetched(paid, now_ms)]
             case TakeSnapshot(reason):
                 return [SnapshotTaken(self._snapshot(now_ms), reason)]
+            case CheckPositions():
+                return [PositionsChecked(tuple(engine.positions()), now_ms)]
             case FetchQuote(symbol):
                 return [self._quotes[symbol]] if symbol in self._quotes else []
             case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():

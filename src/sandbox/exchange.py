@@ -36,7 +36,7 @@ from src.sandbox.protection import ProtectionLog
 from src.sandbox.replay import Progress, ReplaySource
 from src.sandbox.script import Script
 from src.sandbox.source import Move, Print, Source, Step, StillSource
-from src.sandbox.stream_names import ALL_LIQUIDATIONS, event_streams
+from src.sandbox.stream_names import ALL_LIQUIDATIONS, USER_STREAM, event_streams
 from src.sandbox.streams import StreamServer
 from src.sandbox.synthetic import QUIET, SyntheticSource, forced_order
 
@@ -45,8 +45,6 @@ WALLET = Decimal(10_000)
 
 _SECOND_MS = 1000
 _KEPT_FUNDING = 1_000
-USER_STREAM = "user"
-"""What faults call the private stream, whose true name is its listen key."""
 
 
 class SandboxExchange:

@@ -27,6 +27,10 @@ class FaultKind(StrEnum):
     """Refuse with -1021."""
     STOP_REFUSED = "stop_refused"
     """Refuse conditional orders with -2021."""
+    OMITTED = "omitted"
+    """Leave orders whose client id contains ``path`` out of a list of open orders."""
+    OUTDATED = "outdated"
+    """Repeat the answer that the first request met, as a copy of the data that is no longer fed would."""
     ONE_CLOSING_STOP = "one_closing_stop"
     """Refuse a second closePosition order of a type in a direction with -4130, as Binance does."""
     EXPIRED = "expired"
@@ -37,6 +41,10 @@ class FaultKind(StrEnum):
     """Close the connections whose streams contain ``path``."""
     STREAM_MUTE = "stream_mute"
     """Withhold ``times`` frames; the connection stays open."""
+    STREAM_REFUSED = "stream_refused"
+    """Let no new connection in whose streams contain ``path``."""
+    LATE = "late"
+    """Send a frame ``value`` milliseconds late; what follows it overtakes it."""
     DUPLICATED = "duplicated"
     """Send a frame twice."""
     REORDERED = "reordered"
@@ -69,6 +77,8 @@ class Fault:
     """
     method: str = ""
     value: int = 0
+    kept: str | None = None
+    """The answer that an outdated copy repeats."""
 
     def applies(self, method: str, path: str) -> bool:
         return self.times > 0 and self.path in path and self.method in ("", method)

@@ -13,6 +13,8 @@ _FAST_MARK_MS, _SLOW_MARK_MS = 1000, 3000
 _DEPTH_MS, _KLINE_MS, _DAY_MS, _ALL_DAYS_MS = 250, 250, 500, 1000
 
 ALL_LIQUIDATIONS = "!forceOrder@arr"
+USER_STREAM = "user"
+"""What faults call the private stream, whose true name is its listen key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,11 @@ def parse_periodic(name: str) -> Periodic | None:
         return Day(name, symbol, match[1] == "miniTicker", _DAY_MS)
     match = _KLINE.match(kind)
     return Kline(name, symbol, match[1]) if match and match[1] in INTERVALS_MS else None
+
+
+def fault_name(name: str) -> str:
+    """What faults call a stream that a client names."""
+    return name if "@" in name or name.startswith("!") else USER_STREAM
 
 
 def event_streams(symbol: str, kind: str) -> tuple[str, str]:

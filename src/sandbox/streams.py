@@ -18,7 +18,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode, Frame, Opcode
 
 from src.exchange.wire import wrap
-from src.sandbox.faults import Faults
+from src.sandbox.faults import FaultKind, Faults
+from src.sandbox.stream_names import fault_name
 from src.sandbox.subscriptions import StreamRefusal, Subscriptions
 
 _MESSAGES_PER_SECOND = 10
@@ -90,11 +91,11 @@ class StreamServer:
     def is_wanted(self, *names: str) -> bool:
         return any(name in self._wanted for name in names)
 
-    def publish(self, names: Iterable[str], body: object, fault_name: str = "") -> None:
-        """Send an event on all these streams; ``fault_name`` is what faults call it, by default its first name."""
+    def publish(self, names: Iterable[str], body: object, called: str = "") -> None:
+        """Send an event on all these streams; ``called`` is what faults call it, by default its first name."""
         heard = [name for name in names if name in self._wanted]
         if heard:
-            self._post(self._deliver, heard, body, fault_name or heard[0])
+            self._post(self._deliver, heard, body, called or heard[0])
 
     def cut(self, part: str) -> None:
         """Close the connections that listen to a stream whose name contains this part."""
@@ -155,6 +156,8 @@ class StreamServer:
             subscriptions.subscribe([each for each in names if each])
         except StreamRefusal:
             return None
+        if any(self._faults.take(FaultKind.STREAM_REFUSED, "", fault_name(each)) for each in subscriptions.names):
+            return None
         connection.pong_at = self._loop.time()
         return _Client(connection, subscriptions)
 
@@ -182,10 +185,18 @@ class StreamServer:
                 return
             await client.connection.ping()
 
-    def _deliver(self, names: list[str], body: object, fault_name: str) -> None:
-        for text in self._faults.bend(fault_name, json.dumps(body, ensure_ascii=False, separators=(",", ":"))):
-            for client in list(self._clients):
-                self._hand(client, [name for name in names if name in client.subscriptions.names], text)
+    def _deliver(self, names: list[str], body: object, called: str) -> None:
+        text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+        late = self._faults.take(FaultKind.LATE, "", called)
+        if late is not None:
+            self._loop.call_later(late.value / 1000, self._hand_out, names, text)
+            return
+        for each in self._faults.bend(called, text):
+            self._hand_out(names, each)
+
+    def _hand_out(self, names: list[str], text: str) -> None:
+        for client in list(self._clients):
+            self._hand(client, [name for name in names if name in client.subscriptions.names], text)
 
     def _hand(self, client: _Client, names: list[str], text: str) -> None:
         for name in names:

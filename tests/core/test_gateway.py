@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from src.core.gateway import Gateway, failure_of
+from src.core.inbox import TraderEvent
 from src.domain.account_commands import SetLeverage, SetMarginType, SetPositionMode
 from src.domain.clock import ManualClock
 from src.domain.enums import MarginType, OrderRole
@@ -53,7 +54,7 @@ def raising(error: Exception) -> Callable[[Command], Sequence[Outcome]]:
     return answer
 
 
-def a_gateway(exchange: Scripted, events: list[Event], now_ms: int = NOW, halted: bool = False) -> Gateway:
+def a_gateway(exchange: Scripted, events: list[TraderEvent], now_ms: int = NOW, halted: bool = False) -> Gateway:
     return Gateway(exchange, events.append, ManualClock(now_ms), lambda: halted)
 
 
@@ -132,7 +133,7 @@ def worked(gateway: Gateway, exchange: Scripted, commands: Sequence[Command]) ->
 
 
 def test_protection_leaves_before_entries_and_questions() -> None:
-    events: list[Event] = []
+    events: list[TraderEvent] = []
     exchange = Scripted(lambda _: [an_update()])
     query = QueryOrder("BTCUSDT", NAME)
     asked = worked(a_gateway(exchange, events), exchange, [ENTRY, query, CancelOrder("BTCUSDT", NAME), STOP])

@@ -20,10 +20,10 @@ from src.domain.messages import (
     FetchFills,
     FetchFunding,
     FetchQuote,
-    PaperKept,
     SnapshotTaken,
     TakeSnapshot,
 )
+from src.domain.paper import PaperKept
 from tests.builders import a_position, a_report, an_update, some_settings
 from tests.core.rig import LONG, Rig
 

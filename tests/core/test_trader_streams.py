@@ -1,5 +1,6 @@
 """Streams are trusted by what they bring; what was missed is read before an entry is made."""
 
+import json
 from pathlib import Path
 from threading import Event
 
@@ -65,6 +66,17 @@ def test_a_clock_that_is_off_keeps_entries_back(rig: Rig) -> None:
     rig.vitals = Vitals(weight_limit=2400, clock_offset_ms=-1001)
     rig.audit()
     assert "clock is -1001 ms off" in reason(rig)
+
+
+def test_a_computer_whose_clock_is_set_while_we_run_keeps_entries_back(rig: Rig) -> None:
+    rig.vitals = Vitals(weight_limit=2400, clock_offset_ms=10, clock_strayed_ms=-3_600_000)
+    rig.audit()
+    assert "clock is 3600010 ms off" in reason(rig)
+    [told] = rig.rows("SELECT value FROM state WHERE key = 'bot'")
+    assert json.loads(told["value"])["heartbeat_at"] == rig.now - 3_600_000
+    rig.vitals = Vitals(weight_limit=2400, clock_offset_ms=10)
+    rig.audit()
+    assert reason(rig) == ""
 
 
 def test_prices_alone_open_no_transaction(rig: Rig) -> None:

@@ -5,6 +5,7 @@ from decimal import Decimal
 
 from src.domain.clock import ManualClock
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, PositionSide, Side
+from src.domain.looks import CheckPositions, PositionsChecked
 from src.domain.market import Quote
 from src.domain.messages import (
     AccountSet,
@@ -96,6 +97,8 @@ class TinyExchange:
                 return [self.quote()]
             case TakeSnapshot(reason):
                 return [self._snapshot(reason)]
+            case CheckPositions():
+                return [PositionsChecked(self._snapshot("").snapshot.positions, now)]
             case _:
                 return [AccountSet(command, now)]
 

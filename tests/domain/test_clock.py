@@ -1,4 +1,4 @@
-from src.domain.clock import ManualClock, SystemClock
+from src.domain.clock import ManualClock, SteadyClock, SystemClock
 
 
 def test_the_system_clock_runs_forward() -> None:
@@ -20,3 +20,19 @@ def test_a_step_of_the_wall_clock_does_not_touch_spans() -> None:
     clock = ManualClock(10_000)
     clock.step(-3_600)
     assert (clock.now_ms(), clock.monotonic_ms()) == (6_400, 0)
+
+
+def test_a_steady_clock_runs_on_when_the_machine_is_set() -> None:
+    machine = ManualClock(1_000_000)
+    clock = SteadyClock(machine)
+    machine.step(-3_600_000)
+    machine.advance(5)
+    assert (clock.now_ms(), clock.monotonic_ms(), clock.strayed_ms) == (1_000_005, 5, -3_600_000)
+
+
+def test_a_steady_clock_takes_the_machines_time_over_when_told_to() -> None:
+    machine = ManualClock(1_000_000)
+    clock = SteadyClock(machine)
+    machine.step(5_000)
+    clock.follow()
+    assert (clock.now_ms(), clock.strayed_ms) == (1_005_000, 0)

@@ -13,12 +13,12 @@ from src.domain.market import MarkPrice, Quote
 from src.domain.messages import (
     Event,
     FundingFetched,
-    PaperKept,
     QueryOrder,
     StreamUp,
     SubmitOrder,
 )
 from src.domain.orders import OrderRequest, OrderUpdate
+from src.domain.paper import PaperKept
 from src.domain.positions import Snapshot
 from src.engine.costs import Costs
 from src.engine.engine import Engine

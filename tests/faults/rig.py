@@ -22,9 +22,9 @@ from src.domain.instrument import Price, Quantity
 from src.domain.messages import Due, Duty, OperatorAction
 from src.domain.orders import ClientOrderId, Fill, OrderRequest, OrderUpdate
 from src.exchange.wire import render_event
-from src.sandbox.exchange import USER_STREAM
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
+from src.sandbox.stream_names import USER_STREAM
 from src.utils.auth import Scheme
 from src.utils.config import Environment, parse_settings
 from tests.builders import settings_document
@@ -52,6 +52,19 @@ def letter(role: OrderRole) -> str:
     return f"-{role.letter}"
 
 
+class MachineClock:
+    """This computer's clock, which a test may set."""
+
+    def __init__(self) -> None:
+        self.ahead_ms = 0
+
+    def now_ms(self) -> int:
+        return SystemClock().now_ms() + self.ahead_ms
+
+    def monotonic_ms(self) -> int:
+        return SystemClock().monotonic_ms()
+
+
 class Rig:
     """One sandbox, one bot on it (several lives of one), and what both have written."""
 
@@ -70,6 +83,7 @@ class Rig:
         self.exchange = self.server.exchange
         self.keys = credentials_of(self.server, scheme)
         """What the bot's next life signs with."""
+        self.machine = MachineClock()
         self.code: int | None = None
         """How the bot's last life ended; None while it lives."""
         self.measured: dict[str, int] = {}
@@ -88,7 +102,7 @@ class Rig:
 
     def launch(self, *, protect_only: bool = False) -> None:
         """Start the bot, and wait for nothing."""
-        clock, self._stop, self.code = SystemClock(), threading.Event(), None
+        clock, self._stop, self.code = self.machine, threading.Event(), None
         ledger = open_ledger(self._environment.database, clock.now_ms())
         around = Surroundings(self._environment, self.settings, clock, self._stop, protect_only)
         self.bot, self.engine = Bot(around, ledger), ledger.engine

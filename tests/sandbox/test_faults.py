@@ -158,6 +158,44 @@ def test_frames_can_be_withheld_doubled_and_turned_around(
         assert [listener.next()["q"] for _ in expected] == expected
 
 
+def test_a_frame_can_come_late(server: SandboxServer) -> None:
+    with Listener(server, "/ws/btcusdt@aggTrade") as listener:
+        heard(server, "btcusdt@aggTrade")
+        server.faults.inject(Fault(FaultKind.LATE, path="aggTrade", value=100))
+        for quantity in (1, 2):
+            server.exchange.trade("BTCUSDT", Side.BUY, Decimal(quantity))
+
+        assert [listener.next()["q"] for _ in range(2)] == ["2", "1"]
+
+
+def test_new_connections_can_be_refused(server: SandboxServer, client: Client) -> None:
+    key = client.listen_key()
+    inject(client, "stream_refused", path="user")
+    with Listener(server, f"/ws/{key}") as private, pytest.raises(ConnectionClosed):
+        private.next()
+    with Listener(server, f"/ws/{key}"):
+        heard(server, key)
+
+
+def test_an_open_order_can_be_left_out_of_the_list(client: Client) -> None:
+    done(client.signed("POST", ORDER, **STOP, newClientOrderId="lh-a-s1"))
+    inject(client, "omitted", path="-s")
+
+    assert client.get("/fapi/v1/openOrders") == []
+    assert client.get(ORDER, symbol="BTCUSDT", origClientOrderId="lh-a-s1")["status"] == "NEW"
+    assert len(client.get("/fapi/v1/openOrders")) == 1
+
+
+def test_an_outdated_copy_repeats_what_it_first_said(client: Client) -> None:
+    inject(client, "outdated", path="positionRisk", times=2)
+    held = []
+    for _ in range(3):
+        held.append(client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["positionAmt"])
+        done(client.signed("POST", ORDER, **MARKET))
+
+    assert [Decimal(each) for each in held] == [0, 0, Decimal("0.02")]
+
+
 def test_faults_wait_for_their_occasion_and_can_be_taken_back() -> None:
     faults = Faults()
     faults.inject(Fault(FaultKind.DELAY, times=2, path="order", method="POST"))

@@ -154,6 +154,9 @@ def _strike_after(exchange: SandboxExchange, route: Route, subject: str, respons
     if fault := exchange.faults.take(FaultKind.GARBLED, route.method, subject):
         status, body = GARBLED_ANSWERS[fault.value]
         return Response(body, status, content_type="text/html" if body.startswith("<") else "application/json")
+    if fault := exchange.faults.take(FaultKind.OUTDATED, route.method, subject):
+        fault.kept = fault.kept or response.get_data(as_text=True)
+        response.set_data(fault.kept)
     if exchange.faults.take(FaultKind.DROPPED_REPLY, route.method, subject):
         request.environ[_DROPPED] = True
     return response

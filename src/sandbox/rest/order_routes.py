@@ -11,6 +11,7 @@ from src.domain.orders import OrderUpdate
 from src.engine.amendment import Amendment
 from src.exchange.wire import Body, Refusal, render_order, render_refusal
 from src.sandbox.exchange import SandboxExchange
+from src.sandbox.faults import FaultKind
 from src.sandbox.rest.order_parameters import (
     NEW_ORDER,
     read_new_order,
@@ -77,7 +78,11 @@ def _find(exchange: SandboxExchange, parameters: Parameters) -> OrderUpdate:
 
 def _open_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     symbol = read_optional_symbol(parameters, exchange.market.symbols)
-    return [_shown(exchange, order) for order in exchange.engine.open_orders(symbol)]
+    return [
+        _shown(exchange, order)
+        for order in exchange.engine.open_orders(symbol)
+        if not exchange.faults.take(FaultKind.OMITTED, "", order.client_order_id)
+    ]
 
 
 def _all_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
