@@ -202,7 +202,7 @@ class AccountDesk:
         """Entries wait for an account that was read lately; what was read too early is read again."""
         if self._ask_again_at is not None and now_ms >= self._ask_again_at:
             self._ask_again_at = None
-            self.ask("a position differs")
+            self.poll("a position differs")
         if self._orders.lack_snapshot(now_ms, self.snapshot):
             self.ask("an order is missing")
         if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:

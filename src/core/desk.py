@@ -40,6 +40,7 @@ class Desk:
     assume_yes: bool = False
     """Whoever started the bot agrees to real orders as they are set."""
     restart: RestartWish = field(default_factory=lambda: RestartWish(0, is_supervised=False))
+    started_at: int = field(init=False)
     books: Books = field(default_factory=Books)
     standing: Standing = field(default_factory=Standing)
     quotes: dict[str, Quote] = field(default_factory=dict)
@@ -59,6 +60,9 @@ class Desk:
     """Symbols that are kept from entries until a person resumes, each with its reason."""
     _numbers: dict[str, int] = field(default_factory=dict)
     _asked_at: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started_at = self.clock.now_ms()
 
     def send(self, command: Command) -> None:
         self.outbox.append(command)

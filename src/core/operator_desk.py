@@ -138,6 +138,7 @@ class OperatorDesk:
     def _resume(self, command: OperatorCommand) -> str:
         """One resume ends whatever a person or a limit began: pause, halt, a HALT file that is older, a lock."""
         self._desk.standing.clear(Obstacle.OPERATOR_PAUSE)
+        self._desk.standing.clear(Obstacle.SECOND_BOT)
         self._desk.standing.clear(Obstacle.OPERATOR_HALT)
         self._lift_halt_file(command.at)
         lock = self._locks.lift()

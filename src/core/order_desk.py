@@ -9,7 +9,8 @@ from src.core.books import Holding, Slot
 from src.core.desk import Desk
 from src.core.fill_desk import ASK_EVERY_MS, FillDesk
 from src.core.forced import ForcedDesk, deed_of
-from src.core.recall import request_of
+from src.core.recall import is_of_another_bot, request_of
+from src.core.standing import Obstacle
 from src.core.symbol_locks import SymbolLockDesk
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.messages import (
@@ -227,6 +228,10 @@ class OrderDesk:
         if known is None:
             return None
         order = self._desk.store.load_order(update.client_order_id)
+        is_known = order is not None or self._desk.store.fault is not None  # one that cannot be read denies nothing
+        if not is_known and is_of_another_bot(update, known, self._desk.started_at):
+            self._note_second_bot(update)
+            return None
         if order is None:
             parent = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
             order = Order(request_of(update), known.role, created_at=update.event_at, parent=parent)
@@ -237,6 +242,16 @@ class OrderDesk:
         holding = self._desk.books.holding((update.symbol, update.position_side))
         holding.entry = holding.entry or order.parent  # our protection stands there, so the position is ours
         return order
+
+    def _note_second_bot(self, update: OrderUpdate) -> None:
+        """Two bots on one account would trade against each other's limits and protection: both make no entry (F41)."""
+        if not self._desk.standing.has(Obstacle.SECOND_BOT):
+            reason = (
+                f"another bot trades on this account: it made {update.client_order_id} of {update.symbol}; "
+                "stop one of the two, then resume"
+            )
+            self._desk.standing.raise_obstacle(Obstacle.SECOND_BOT, reason)
+            self._desk.alert(reason, update.symbol)
 
     def _note_foreign(self, update: OrderUpdate) -> None:
         if update.status.is_terminal:

@@ -1,8 +1,18 @@
-"""An order of ours that only the exchange remembers, as it must have been asked for."""
+"""An order of ours that only the exchange remembers, and one that looks like ours and is another bot's. Pure."""
 
-from src.domain.enums import OrderType
+from src.domain.enums import OrderStatus, OrderType
 from src.domain.instrument import Price, Quantity
-from src.domain.orders import OrderRequest, OrderUpdate
+from src.domain.orders import ClientOrderId, OrderRequest, OrderUpdate
+
+
+def is_of_another_bot(update: OrderUpdate, known: ClientOrderId, started_at: int) -> bool:
+    """An order that our ledger does not hold and that was made while we ran: whatever we make is in the ledger
+    first. An older one may be from before the ledger was lost.
+
+    Of a protective or closing order only its first event tells when it was made.
+    """
+    made_at = update.event_at if update.status is OrderStatus.NEW else known.decided_at
+    return max(made_at, known.decided_at) > started_at
 
 
 def request_of(update: OrderUpdate) -> OrderRequest:

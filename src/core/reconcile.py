@@ -11,6 +11,9 @@ from src.domain.positions import PositionReport, Snapshot
 GRACE_MS = 5_000
 """A difference younger than this may be news that is still on its way (I18)."""
 
+_UNDATED_GRACE_MS = 60_000
+"""A report that does not say how old it is must have contradicted our trades for so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
@@ -68,8 +71,16 @@ def _is_newer(report: PositionReport, holdings: dict[Slot, Holding], snapshot: S
         return True
     if not _differs(report, holdings):
         return holding.touched_at < snapshot.asked_at
-    is_outdated = 0 < report.updated_at < holding.filled_at
-    return not is_outdated and holding.touched_at + GRACE_MS <= snapshot.asked_at
+    return not _is_outdated(report, holdings, snapshot) and holding.touched_at + GRACE_MS <= snapshot.asked_at
+
+
+def _is_outdated(report: PositionReport, holdings: dict[Slot, Holding], snapshot: Snapshot) -> bool:
+    """It knows less than a trade that we know: an old copy answered (F39)."""
+    holding = holdings.get((report.symbol, report.position_side))
+    if holding is None or report.updated_at >= holding.filled_at:
+        return False
+    known_at = max(holding.touched_at, holding.filled_at)
+    return bool(report.updated_at) or known_at + _UNDATED_GRACE_MS > snapshot.asked_at
 
 
 def _is_vanished(holding: Holding, snapshot: Snapshot) -> bool:

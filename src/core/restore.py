@@ -23,5 +23,6 @@ def load_books(desk: Desk) -> None:
             record.entry_client_order_id,
             record.opened_at,
         )
-        holding.realized_pnl, holding.commission = desk.store.result_since(*slot, record.opened_at)
+        result = desk.store.result_since(*slot, record.opened_at)
+        holding.realized_pnl, holding.commission, holding.filled_at = result
     crash_points.reached(Point.BOOKS_LOADED)

@@ -25,6 +25,7 @@ class Obstacle(StrEnum):
     ACCESS = "access"
     ACCOUNT = "account"
     BAN = "ban"
+    SECOND_BOT = "second_bot"
     CLOCK = "clock"
     BACKLOG = "backlog"
     STOPPING = "stopping"
@@ -32,7 +33,14 @@ class Obstacle(StrEnum):
 
 _HALTS = frozenset({Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.ACCESS})
 _ENDED_BY_RESUME = frozenset(
-    {Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, Obstacle.OPERATOR_PAUSE, Obstacle.LOCK, Obstacle.BOOKS}
+    {
+        Obstacle.OPERATOR_HALT,
+        Obstacle.HALT_FILE,
+        Obstacle.OPERATOR_PAUSE,
+        Obstacle.LOCK,
+        Obstacle.BOOKS,
+        Obstacle.SECOND_BOT,
+    }
 )
 
 

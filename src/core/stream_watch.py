@@ -89,8 +89,11 @@ class StreamWatch:
         return bool(different)
 
     def _differs(self, report: PositionReport) -> bool:
+        """An old copy that knows less than our trades is no difference (F39)."""
         holding = self._desk.books.holdings.get((report.symbol, report.position_side))
-        return report.quantity != (holding.position.quantity if holding is not None else 0)
+        if holding is None:
+            return report.quantity != 0
+        return report.quantity != holding.position.quantity and report.updated_at >= holding.filled_at
 
     def check_private(self) -> None:
         """What the exchange knows and the stream has not told in time: the stream is mute, and opened anew (I27)."""

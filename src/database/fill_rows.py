@@ -38,17 +38,19 @@ def has_fill(connection: Connection, fill: Fill, *, is_simulated: bool) -> bool:
 
 def result_since(
     connection: Connection, symbol: str, position_side: PositionSide, since_ms: int, *, is_simulated: bool
-) -> tuple[Decimal, Decimal]:
-    """Realised profit and commission of a slot's trades from an instant on."""
+) -> tuple[Decimal, Decimal, int]:
+    """Realised profit and commission of a slot's trades from an instant on, and when the last was; 0 for none."""
     row = FillRow
-    query = select(row.realized_pnl, row.commission).where(
+    query = select(row.realized_pnl, row.commission, row.traded_at).where(
         row.symbol == symbol,
         row.position_side == position_side.value,
         row.traded_at >= since_ms,
         row.is_simulated == is_simulated,
     )
     found = connection.execute(query).all()
-    return sum((each.realized_pnl for each in found), ZERO), sum((each.commission for each in found), ZERO)
+    profit = sum((each.realized_pnl for each in found), ZERO)
+    paid = sum((each.commission for each in found), ZERO)
+    return profit, paid, max((each.traded_at for each in found), default=0)
 
 
 def with_fills(connection: Connection, order: Order) -> Order:

@@ -163,8 +163,8 @@ class Store:
         held = self._held_orders.get(client_order_id)
         return held or self._find(partial(find_order, client_order_id=client_order_id))
 
-    def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> tuple[Decimal, Decimal]:
-        """Realised profit and commission of a slot's trades from an instant on."""
+    def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> tuple[Decimal, Decimal, int]:
+        """Realised profit and commission of a slot's trades from an instant on, and when the last was; 0 for none."""
         slot = partial(result_since, symbol=symbol, position_side=position_side, is_simulated=self._is_simulated)
         return self.read(partial(slot, since_ms=since_ms))
 

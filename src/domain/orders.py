@@ -12,6 +12,7 @@ from src.domain.instrument import Price, Quantity
 _OURS = re.compile(r"^lh-(?P<entry>[0-9a-z]{6,20})-(?P<letter>[etsc])(?P<number>\d{0,4})$")
 _ROLES = {role.letter: role for role in OrderRole}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_DRAWN = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,11 @@ class ClientOrderId:
     entry: str
     role: OrderRole
     number: int = 0
+
+    @property
+    def decided_at(self) -> int:
+        """When its entry was decided, by the clock of the bot that named it (``new_entry_token``)."""
+        return int(self.entry[:-_DRAWN], 36)
 
     def __str__(self) -> str:
         return f"lh-{self.entry}-{self.role.letter}{self.number or ''}"
@@ -39,7 +45,7 @@ class ClientOrderId:
 
 def new_entry_token(now_ms: int, draw: Callable[[int], int]) -> str:
     """A name no other entry has: the time in base 36 and five drawn digits (``draw(n)`` gives 0 … n-1)."""
-    return _base36(now_ms) + "".join(_DIGITS[draw(36)] for _ in range(5))
+    return _base36(now_ms) + "".join(_DIGITS[draw(36)] for _ in range(_DRAWN))
 
 
 def _base36(number: int) -> str:

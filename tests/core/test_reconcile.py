@@ -46,6 +46,14 @@ def test_a_report_older_than_our_trade_is_never_taken_over() -> None:
     assert (found.reports, found.corrections, found.is_early) == ((), (), True)
 
 
+def test_a_report_without_a_date_is_believed_against_our_trades_only_after_a_minute() -> None:
+    holding = Holding(a_position("0.01"), touched_at=NOW - 59_999, filled_at=NOW - 60_000)
+    snapshot = a_snapshot(positions=(a_report(updated_at=0),))
+    assert reconcile([], {SLOT: holding}, [], snapshot).reports == ()
+    holding.touched_at -= 1
+    assert reconcile([], {SLOT: holding}, [], snapshot).reports == snapshot.positions
+
+
 def test_an_equal_report_is_taken_over_for_what_else_it_tells() -> None:
     holding = Holding(a_position("0.01"), touched_at=NOW - 1)
     report = a_report("0.01", 50_000, leverage=20)

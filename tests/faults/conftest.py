@@ -39,7 +39,7 @@ def make_rig(
         return rigs[-1]
 
     yield make
-    for rig in rigs:
+    for rig in reversed(rigs):  # a guest before its host
         request.node.user_properties.extend(rig.measured.items())  # told with the report of this test's end
         rig.close()
     told = [logging.Formatter().format(record) for phase in _PHASES for record in caplog.get_records(phase)]

@@ -69,7 +69,12 @@ class Rig:
     """One sandbox, one bot on it (several lives of one), and what both have written."""
 
     def __init__(
-        self, home: Path, scheme: Scheme, global_changes: dict[str, Any] | None = None, **symbol_changes: Any
+        self,
+        home: Path,
+        scheme: Scheme,
+        global_changes: dict[str, Any] | None = None,
+        server: SandboxServer | None = None,
+        **symbol_changes: Any,
     ) -> None:
         document = settings_document(**symbol_changes)
         document["globals"].update(
@@ -78,8 +83,10 @@ class Rig:
         (home / "settings.json").write_text(json.dumps(document), encoding="utf-8")
         self.home = home
         self.settings = parse_settings(document)
-        self.server = SandboxServer()
-        self.server.start()
+        self._is_host = server is None
+        self.server = server or SandboxServer()
+        if self._is_host:
+            self.server.start()
         self.exchange = self.server.exchange
         self.keys = credentials_of(self.server, scheme)
         """What the bot's next life signs with."""
@@ -128,7 +135,8 @@ class Rig:
         try:
             self.stop()
         finally:
-            self.server.stop()
+            if self._is_host:
+                self.server.stop()
             if self._reader is not None:
                 self._reader.dispose()
 
