@@ -1,0 +1,302 @@
+"""A real engine behind the gateway's port, and a network between the two that strikes when it is told to."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from enum import StrEnum
+
+from src.domain.clock import ManualClock
+from src.domain.enums import MarginType, OrderRole, PositionSide
+from src.domain.errors import OutcomeUnknown, Rejected, Unreachable
+from src.domain.looks import CheckPositions, PositionsChecked
+from src.domain.market import MarkPrice, Quote
+from src.domain.messages import (
+    AccountUpdate,
+    CancelOrder,
+    Command,
+    Event,
+    FetchFills,
+    FetchFunding,
+    FetchInstruments,
+    FetchOrders,
+    FetchQuote,
+    FillsFetched,
+    FundingFetched,
+    InstrumentsFetched,
+    OrderNotFound,
+    OrdersFetched,
+    Outcome,
+    QueryOrder,
+    SnapshotTaken,
+    SubmitOrder,
+    TakeSnapshot,
+)
+from src.domain.orders import ClientOrderId, Fill, OrderRequest, OrderUpdate
+from src.domain.positions import Position, Snapshot
+from src.engine.costs import Costs
+from src.engine.engine import Engine
+from src.sandbox.protection import ProtectionLog
+from tests.builders import a_mark, a_quote, an_instrument
+
+D = Decimal
+SYMBOL = "BTCUSDT"
+LEVERAGE = 10
+
+
+class Target(StrEnum):
+    """What a blow is meant for."""
+
+    ENTRY = "entry"
+    STOP_LOSS = "stop loss"
+    TAKE_PROFIT = "take profit"
+    CLOSE = "close"
+    CANCEL = "cancel"
+    READ = "read"
+
+
+class Blow(StrEnum):
+    """What the network, or the exchange, does to one command."""
+
+    REFUSED = "refused"
+    WOULD_TRIGGER = "would trigger"
+    NEVER_LEFT = "never left"
+    ANSWER_LOST = "answer lost"
+    REQUEST_LOST = "request lost"
+    LATE = "late"
+    """Unknown to the bot; it is executed when the matcher comes to it."""
+    SLOW = "slow"
+    """Executed at once; the answer comes after other news."""
+
+
+_REFUSALS = {Blow.REFUSED: -1111, Blow.WOULD_TRIGGER: -2021}
+
+
+def role_of(client_order_id: str) -> OrderRole | None:
+    known = ClientOrderId.parse(client_order_id)
+    return None if known is None else known.role
+
+
+def target_of(command: Command) -> Target:
+    match command:
+        case SubmitOrder(request):
+            role = role_of(request.client_order_id)
+            assert role is not None
+            return Target[role.name]
+        case CancelOrder():
+            return Target.CANCEL
+        case _:
+            return Target.READ
+
+
+class ModelExchange:
+    """The port ``Exchange``. Its word is the truth; what its private stream tells waits in ``stream``."""
+
+    def __init__(self, clock: ManualClock, *, hedge_mode: bool) -> None:
+        self.clock = clock
+        self.slots = (PositionSide.LONG, PositionSide.SHORT) if hedge_mode else (PositionSide.BOTH,)
+        self.engine = Engine({SYMBOL: an_instrument()}, Costs(), hedge_mode=hedge_mode)
+        self.stream: list[Event] = []
+        self.arrived: Counter[str] = Counter()
+        self.late: list[SubmitOrder | CancelOrder] = []
+        self.protection = ProtectionLog()
+        self.wrong: list[str] = []
+        """Fills that no order of ours may ever lead to."""
+        self.blow: Blow | None = None
+        """What strikes the next command."""
+        self.is_excused = False
+        """An entry was executed after it was rightly given up: what it adds was nobody's decision."""
+        self._held = dict.fromkeys(self.slots, D(0))
+        self._by_hand = 0
+        self.foreign_orders = 0
+        """How many orders of other people rest, as they left it."""
+        self.middle = D(50_000)
+        self._open_account()
+
+    def _open_account(self) -> None:
+        now = self.clock.now_ms()
+        self.engine.deposit("USDT", D(1000), now)
+        self.engine.set_leverage(SYMBOL, LEVERAGE, now)
+        self.engine.set_margin_type(SYMBOL, MarginType.ISOLATED, now)
+        self.move(self.middle)
+        self.stream.clear()
+
+    # The port
+
+    def execute(self, command: Command) -> Sequence[Outcome]:
+        """Do it, unless the blow that waits for it says otherwise."""
+        blow, self.blow = self.blow, None
+        self.clock.advance(1)
+        if isinstance(command, SubmitOrder):
+            self.arrived[command.request.client_order_id] += 1
+        is_write = isinstance(command, SubmitOrder | CancelOrder)
+        match blow:
+            case None | Blow.SLOW:
+                return self._perform(command)
+            case Blow.REFUSED | Blow.WOULD_TRIGGER if is_write:
+                raise Rejected(_REFUSALS[blow], blow)
+            case Blow.ANSWER_LOST if is_write:
+                self._try(command)
+            case Blow.LATE if isinstance(command, SubmitOrder | CancelOrder):
+                self.late.append(command)
+            case Blow.REQUEST_LOST if is_write:
+                pass
+            case _:
+                raise Unreachable(blow)
+        raise OutcomeUnknown(blow)
+
+    def snapshot(self, reason: str) -> Snapshot:
+        """The account as it stands; whoever hears it hears it later."""
+        asked_at = self.clock.now_ms()
+        self.clock.advance(1)
+        engine = self.engine
+        return Snapshot(
+            asked_at=asked_at,
+            taken_at=self.clock.now_ms(),
+            hedge_mode=engine.hedge_mode,
+            multi_assets_mode=engine.multi_assets_mode,
+            account=engine.account(),
+            balances=engine.balances(),
+            positions=tuple(engine.positions()),
+            open_orders=tuple(engine.open_orders()),
+        )
+
+    def _perform(self, command: Command) -> list[Outcome]:
+        engine, now = self.engine, self.clock.now_ms()
+        match command:
+            case SubmitOrder(request):
+                self._tell(engine.submit(request, now))
+                return [engine.order(SYMBOL, client_order_id=request.client_order_id)]
+            case CancelOrder(symbol, name):
+                self._tell(engine.cancel(symbol, now, client_order_id=name))
+                return [engine.order(SYMBOL, client_order_id=name)]
+            case QueryOrder(symbol, name):
+                return [self._query(symbol, name)]
+            case FetchFills(symbol, since_ms):
+                return [FillsFetched(symbol, self._trade_list(since_ms), now, since_ms)]
+            case FetchOrders(symbol, since_ms):
+                orders = tuple(each for each in engine.all_orders(symbol) if each.event_at >= since_ms)
+                return [OrdersFetched(symbol, orders, since_ms, now)]
+            case FetchInstruments():
+                return [InstrumentsFetched((an_instrument(),), now)]
+            case FetchFunding():
+                return [FundingFetched((), now)]
+            case TakeSnapshot(reason):
+                return [SnapshotTaken(self.snapshot(reason), reason)]
+            case CheckPositions():
+                return [PositionsChecked(tuple(engine.positions()), now)]
+            case FetchQuote():
+                return [self._quote()]
+            case _:
+                raise AssertionError(f"the account was set as it is to be, and yet: {command}")
+
+    def _query(self, symbol: str, name: str) -> OrderUpdate | OrderNotFound:
+        try:
+            return self.engine.order(symbol, client_order_id=name)
+        except Rejected:  # an engine refuses a query for one reason only
+            return OrderNotFound(symbol, name, self.clock.now_ms())
+
+    def _trade_list(self, since_ms: int) -> tuple[Fill, ...]:
+        """It names orders by the exchange's number alone (Account Trade List)."""
+        return tuple(replace(each, client_order_id="") for each in self.fills() if each.traded_at >= since_ms)
+
+    def _try(self, command: Command) -> None:
+        try:
+            self._perform(command)
+        except Rejected:
+            return
+
+    def arrive_late(self, *, is_given_up: bool) -> None:
+        """The matcher comes to the oldest of what it had laid aside."""
+        self.is_excused |= is_given_up
+        self._try(self.late.pop(0))
+
+    # The market, and other people
+
+    def move(self, middle: Decimal) -> None:
+        """Book and mark are around this price."""
+        self.middle = middle
+        mark, quote = self.prices()
+        self._tell(self.engine.on_quote(quote))
+        self._tell(self.engine.on_mark(mark))
+
+    def _quote(self) -> Quote:
+        half, now = D("0.1"), self.clock.now_ms()
+        return a_quote(self.middle - half, self.middle + half, at=now, received_at=now)
+
+    def prices(self) -> tuple[MarkPrice, Quote]:
+        """What the market's stream tells at this moment."""
+        now = self.clock.now_ms()
+        return a_mark(self.middle, at=now, received_at=now), self._quote()
+
+    def trade_at(self, price: Decimal, quantity: Decimal) -> None:
+        """Somebody trades so much at a price: resting orders that it reaches fill."""
+        self._tell(self.engine.on_trade(SYMBOL, price, quantity, self.clock.now_ms()))
+
+    def by_hand(self, request: OrderRequest) -> None:
+        """An order of the account's owner; its id is not one of ours."""
+        self._by_hand += 1
+        self.clock.advance(1)
+        self._tell(self.engine.submit(replace(request, client_order_id=f"web_{self._by_hand}"), self.clock.now_ms()))
+        self.foreign_orders = len(self.open_orders(None))
+
+    def cancel_by_hand(self, client_order_id: str) -> None:
+        self.clock.advance(1)
+        self._tell(self.engine.cancel(SYMBOL, self.clock.now_ms(), client_order_id=client_order_id))
+        self.foreign_orders = len(self.open_orders(None))
+
+    def _tell(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self._told(event)
+
+    def _told(self, event: Event) -> None:
+        self.stream.append(event)
+        if isinstance(event, OrderUpdate) and event.fill is not None:
+            self._check(event.fill)
+        if isinstance(event, OrderUpdate | AccountUpdate):
+            self.protection.observe(self.positions(), self.engine.open_orders(), self.clock.now_ms())
+
+    def _check(self, fill: Fill) -> None:
+        """Exits only reduce, entries only enlarge, nothing flips (I5)."""
+        before, role = self._held[fill.position_side], role_of(fill.client_order_id)
+        after = self._held[fill.position_side] = before + fill.side.sign * fill.quantity
+        is_reduced = before * after >= 0 and abs(after) < abs(before)
+        is_wrong = is_reduced if role is OrderRole.ENTRY else not is_reduced
+        if role is not None and is_wrong and not self.is_excused:
+            self.wrong.append(f"{fill.client_order_id} took {fill.position_side} from {before} to {after}")
+
+    # Its books
+
+    def positions(self) -> list[Position]:
+        return [report.position for report in self.engine.positions()]
+
+    def open_positions(self) -> list[Position]:
+        return [each for each in self.positions() if each.is_open]
+
+    def has_met(self, client_order_id: str) -> bool:
+        """It has come to the matcher, which has made of it what it would."""
+        is_late = any(name_of(each) == client_order_id for each in self.late)
+        return client_order_id in self.arrived and not is_late
+
+    def open_orders(self, *roles: OrderRole | None) -> list[OrderUpdate]:
+        """Open orders of these roles; None stands for orders that are not ours."""
+        return [each for each in self.engine.open_orders(SYMBOL) if role_of(each.client_order_id) in roles]
+
+    def fills(self) -> list[Fill]:
+        return self.engine.fills(SYMBOL)
+
+    def net(self, trade_ids: Iterable[int]) -> Decimal:
+        """What these trades have done to the wallet."""
+        counted = set(trade_ids)
+        fills = [each for each in self.fills() if each.trade_id in counted]
+        return sum((each.realized_pnl - each.commission for each in fills), D(0))
+
+    def margin(self) -> Decimal:
+        """What positions bind and resting entries may still bind, at their own prices."""
+        held = sum((abs(each.quantity) * each.entry_price for each in self.positions()), D(0))
+        entries = self.open_orders(OrderRole.ENTRY)
+        return (held + sum(((each.quantity - each.filled_quantity) * each.price for each in entries), D(0))) / LEVERAGE
+
+
+def name_of(command: SubmitOrder | CancelOrder) -> str:
+    return command.client_order_id if isinstance(command, CancelOrder) else command.request.client_order_id
