@@ -32,7 +32,8 @@ class EmergencyDesk:
         for intent in intents:
             if store.load_order(intent.order.client_order_id) is None:
                 intent.order.unresolved_since = self._desk.clock.now_ms()
-                self._desk.books.add_order(intent.order)
+                if intent.is_simulated == self._desk.is_simulated:  # what left on paper is no order of a real account
+                    self._desk.books.add_order(intent.order)
                 store.record_order(intent.order, simulated=intent.is_simulated, source="emergency")
         if intents:
             self._desk.alert(f"{len(intents)} orders had left while the database could not be written: they are booked")

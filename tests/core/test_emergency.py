@@ -13,6 +13,7 @@ from src.core.standing import Obstacle
 from src.database.emergency import EmergencyFile
 from src.domain.enums import OrderRole, OrderStatus, TradingState
 from src.domain.messages import OperatorAction
+from tests.builders import some_settings
 from tests.core.rig import LONG, Rig
 
 ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
@@ -110,6 +111,18 @@ def test_the_next_run_books_what_had_left_and_gives_out_no_id_twice(rig: Rig) ->
     assert stop.client_order_id not in ids
     assert len(ids) == len(set(ids))
     again.close()
+
+
+def test_what_had_left_on_paper_is_no_order_of_a_real_account(rig: Rig) -> None:
+    entry = rig.enter()
+    with held(rig):
+        rig.fill(entry)
+        stop = rig.last(STOP)
+    other = rig.restart(some_settings({"simulate_only": True}))
+    assert stop.client_order_id not in other.desk.books.orders
+    back = other.restart(rig.settings)
+    assert back.desk.books.orders[stop.client_order_id].is_open
+    back.close()
 
 
 def test_what_was_booked_already_is_not_booked_twice(rig: Rig) -> None:

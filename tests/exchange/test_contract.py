@@ -32,7 +32,8 @@ from src.domain.messages import (
     TakeSnapshot,
 )
 from src.domain.orders import OrderRequest, OrderUpdate
-from src.domain.positions import Snapshot
+from src.domain.paper import PaperKept
+from src.domain.positions import PositionReport, Snapshot
 from src.engine.costs import Costs
 from src.engine.engine import Engine
 from src.exchange.aster import AsterExchange
@@ -42,7 +43,7 @@ from src.exchange.paper import PAPER_CAPITAL, PaperExchange
 from src.exchange.port import Exchange
 from src.sandbox.catalogue import load_catalogue
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Scheme
+from src.utils.auth import Scheme, Signer
 from tests.builders import a_request
 from tests.sandbox.credentials import credentials_of
 
@@ -61,6 +62,10 @@ class Place(Protocol):
 
     def mark(self, price: Decimal) -> None: ...
 
+    def restart(self) -> None:
+        """The bot's process ends, and another one asks from now on."""
+        ...
+
 
 @dataclass
 class OnPaper:
@@ -75,11 +80,18 @@ class OnPaper:
         now_ms = SystemClock().now_ms()
         self.exchange.observe(MarkPrice(SYMBOL, price, price, D(0), now_ms + 3_600_000, now_ms, now_ms))
 
+    def restart(self) -> None:
+        """All that is left is what was to be kept in the ledger."""
+        kept = [event.document for event in self.posted if isinstance(event, PaperKept)][-1]
+        self.exchange = _paper_exchange(self.posted)
+        self.exchange.start(kept)
+
 
 @dataclass
 class OnTheWire:
     exchange: AsterExchange
     server: SandboxServer
+    signer: Signer
 
     def quote(self, bid: Decimal, ask: Decimal) -> None:
         self.server.exchange.set_quote(SYMBOL, bid, ask)
@@ -87,12 +99,23 @@ class OnTheWire:
     def mark(self, price: Decimal) -> None:
         self.server.exchange.set_mark(SYMBOL, price)
 
+    def restart(self) -> None:
+        self.exchange = _wire_exchange(self.server, self.signer)
+
+
+def _paper_exchange(posted: list[Event]) -> PaperExchange:
+    instruments = {symbol: listing.instrument for symbol, listing in load_catalogue().items()}
+    return PaperExchange(Engine(instruments, Costs()), posted.extend, SystemClock(), lambda: instruments)
+
+
+def _wire_exchange(server: SandboxServer, signer: Signer) -> AsterExchange:
+    clock = SystemClock()
+    return AsterExchange(AsterClient(server.base_url, clock, RateLimits(clock), signer))
+
 
 def on_paper() -> OnPaper:
     posted: list[Event] = []
-    instruments = {symbol: listing.instrument for symbol, listing in load_catalogue().items()}
-    paper = PaperExchange(Engine(instruments, Costs()), posted.extend, SystemClock(), lambda: instruments)
-    place = OnPaper(paper, posted)
+    place = OnPaper(_paper_exchange(posted), posted)
     place.exchange.start()
     return place
 
@@ -106,9 +129,8 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         yield found
         return
     with SandboxServer() as server:
-        clock = SystemClock()
         signer = credentials_of(server, request.param).make_signer()
-        found = OnTheWire(AsterExchange(AsterClient(server.base_url, clock, RateLimits(clock), signer)), server)
+        found = OnTheWire(_wire_exchange(server, signer), server, signer)
         _open(found)
         yield found
 
@@ -239,6 +261,33 @@ def test_the_book_can_be_asked_for(place: Place) -> None:
     [quote] = place.exchange.execute(FetchQuote(SYMBOL))
     assert isinstance(quote, Quote)
     assert (quote.bid, quote.ask) == (PRICE, PRICE + D("0.1"))
+
+
+def test_the_account_outlives_the_process_that_asks(place: Place) -> None:
+    place.exchange.execute(SetLeverage(SYMBOL, 7))
+    bought(place)
+    stop, resting = a_request(OrderRole.STOP_LOSS, 1), an_entry(PRICE - 500, client_order_id="lh-another0-e")
+    place.exchange.execute(SubmitOrder(stop))
+    place.exchange.execute(SubmitOrder(resting))
+    before = shown(place)
+    place.restart()
+    after = shown(place)
+    assert [_lasting(each) for each in after.positions] == [_lasting(each) for each in before.positions]
+    assert after.open_orders == before.open_orders
+    assert after.account.wallet_balance == before.account.wallet_balance != PAPER_CAPITAL
+    assert after.hedge_mode
+
+    place.exchange.execute(CancelOrder(SYMBOL, resting.client_order_id))
+    place.mark(D(49_000))
+    place.quote(D("48999.9"), D(49_000))
+    assert shown(place).open_orders == ()
+    assert long_quantity(place) == 0
+
+
+def _lasting(report: PositionReport) -> tuple[object, ...]:
+    """What no price moves."""
+    terms = report.leverage, report.margin_type
+    return report.symbol, report.position_side, report.quantity, report.entry_price, terms, report.updated_at
 
 
 def test_paper_posts_what_the_private_stream_would_tell() -> None:
