@@ -28,7 +28,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.operator_files import OperatorFiles
     from src.core.operator_inbox import OperatorInbox
     from src.core.order_cleanup import OrderCleanup
-    from src.core.restart import EXIT_RESTART, SUPERVISED, RestartWish
+    from src.core.restart import EXIT_RESTART, RestartWish
     from src.core.set_up import Terminal, set_up
     from src.core.standing import Obstacle
     from src.core.standstill import Turns
@@ -85,7 +85,6 @@ class Surroundings:
     protect_only: bool
     began_at: int = 0
     """Before anything was read: what is saved later asks for a new process."""
-    is_supervised: bool = False
     assume_yes: bool = False
 
 
@@ -107,7 +106,7 @@ class Bot:
         self._workers: list[Worker] = []
         self._watched: list[Watched] = []
         self._closers: list[Callable[[], None]] = []
-        self._restart = RestartWish(around.began_at, is_supervised=around.is_supervised)
+        self._restart = RestartWish(around.began_at, is_supervised=environment.is_supervised)
         self._commands = CommandReader(environment.control_database)
 
     def run(self, moved_aside: str | None) -> int:
@@ -246,7 +245,7 @@ class Bot:
         network = self._around.environment.network.value
         credentials = self._around.environment.credentials
         account = credentials.label if credentials and not is_simulated else ""
-        supervised = self._around.is_supervised
+        supervised = self._around.environment.is_supervised
         return Identity(VERSION, os.getpid(), self._clock.now_ms(), network, is_simulated, account, supervised)
 
     def _vitals(self) -> Vitals:
@@ -280,7 +279,7 @@ def _post_and_show(post: Callable[[Event], None], paper: PaperExchange, event: E
 def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     """Read everything, take the lock, run. ConfigError where the bot cannot be started as it is set."""
     clock = SystemClock()
-    began_at, is_supervised = clock.now_ms(), SUPERVISED in os.environ
+    began_at = clock.now_ms()
     environment = load_environment(find_home(arguments.home))
     credentials = environment.credentials
     hidden = credentials.secrets if credentials else ()
@@ -288,7 +287,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     settings = load_settings(environment.settings_file)
     for sentence in (*environment.warnings, *settings.obsolete):
         log.warning("%s", sentence)
-    if not settings.globals_.simulate_only and credentials is None and not is_supervised:
+    if not settings.globals_.simulate_only and credentials is None and not environment.is_supervised:
         raise ConfigError(
             f"settings.json asks for real orders (simulate_only is false), but {environment.home / '.env'} holds "
             "neither an API key nor an API wallet: run python main.py --setup, or set simulate_only to true"
@@ -297,9 +296,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     lock.acquire()
     try:
         ledger = open_ledger(environment.database, clock.now_ms())
-        around = Surroundings(
-            environment, settings, clock, stop, arguments.protect_only, began_at, is_supervised, arguments.yes
-        )
+        around = Surroundings(environment, settings, clock, stop, arguments.protect_only, began_at, arguments.yes)
         mode = mode_of(environment.network, is_simulated=settings.globals_.simulate_only)
         log.info("bot %s on %s: %s, symbols %s", VERSION, environment.network, mode, ", ".join(settings.symbols))
         return Bot(around, ledger).run(str(ledger.moved_aside) if ledger.moved_aside else None)

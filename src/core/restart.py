@@ -7,8 +7,6 @@ from src.domain.messages import OperatorAction
 
 EXIT_RESTART = 4
 """The exit code that asks the launcher for a new process at once."""
-SUPERVISED = "HUNTER_SUPERVISED"
-"""The variable by which a process knows that a launcher would start it anew."""
 
 
 class RestartWish:

@@ -18,6 +18,8 @@ from src.utils.settings_file import read_document
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
+SUPERVISED = "HUNTER_SUPERVISED"
+"""The variable by which a process knows that a launcher would start it anew."""
 _NAMES = (*CREDENTIAL_NAMES, "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL")
 
 Value = TypeVar("Value")
@@ -36,6 +38,8 @@ class Environment:
     credentials: AnyCredentials | None
     """None without a key or a wallet: then only paper trading is possible."""
     database: Path
+    is_supervised: bool = False
+    """A launcher runs this process, and would start a bot anew."""
     keys_outside: frozenset[str] = frozenset()
     """The names of those credentials that come from the process's variables: no change of ``.env`` replaces them."""
     warnings: tuple[str, ...] = field(default=())
@@ -98,6 +102,7 @@ def examine_environment(home: Path, variables: Mapping[str, str] | None = None) 
         port=port or DEFAULT_PORT,
         credentials=credentials,
         database=home / (known.values.get("DB_PATH") or _database_of(sure.network, home)),
+        is_supervised=bool(process.get(SUPERVISED)),
         keys_outside=known.from_process & frozenset(CREDENTIAL_NAMES),
         warnings=(*_warnings_about_file(home / ".env"), *_warnings_about(sure)),
     )

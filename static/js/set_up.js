@@ -10,6 +10,7 @@ import { awaitBot } from "./panels/set_up_start.js";
 const api = createApi(document.querySelector('meta[name="hunter-token"]').content);
 const page = document.getElementById("set-up");
 
+const ASK_AGAIN_MS = 1_000;
 const TONES = { LIVE: "loss", TESTNET: "warn", SANDBOX: "special" };
 const STAKES = {
   LIVE: "Trades with your money, and you can lose all of it.",
@@ -19,17 +20,26 @@ const STAKES = {
 
 async function start() {
   applyTheme(createStore());
-  let known;
-  try {
-    known = await api.get("/api/setup");
-  } catch (error) {
-    return say("choice-fault", error.message);
-  }
+  const known = await knownAtLast();
   paint(known);
-  const key = mountKey(slot(page, "key"), api, known, (answer) => finish(answer, known));
+  const key = mountKey(slot(page, "key"), api, known, (answer) => finish(answer));
   listen(slot(page, "live"), "click", () => key.open());
-  listen(slot(page, "paper"), "click", () => choosePaper(known));
+  listen(slot(page, "paper"), "click", () => choosePaper());
   for (const way of ["paper", "live"]) slot(page, way).disabled = false;
+}
+
+/** On the very first start the bot may still be making its database: what cannot be told yet is asked again. */
+async function knownAtLast() {
+  for (;;) {
+    try {
+      const known = await api.get("/api/setup");
+      say("choice-fault", "");
+      return known;
+    } catch (error) {
+      say("choice-fault", error.message);
+      await new Promise((resume) => setTimeout(resume, ASK_AGAIN_MS));
+    }
+  }
 }
 
 function paint({ first_run: isFirst, live_word: word, stored, bot }) {
@@ -45,12 +55,12 @@ function nowSentence(isFirst, stored, bot, word) {
   return `The bot ${mode}${silent}. ${stored.kind ? "A key is set." : "No key is set."}`;
 }
 
-async function choosePaper(known) {
+async function choosePaper() {
   const button = slot(page, "paper");
   button.disabled = true;
   say("choice-fault", "");
   try {
-    finish(await api.post("/api/setup/paper", {}), known);
+    finish(await api.post("/api/setup/paper", {}));
   } catch (error) {
     say("choice-fault", error.message);
     button.disabled = false;
@@ -58,10 +68,10 @@ async function choosePaper(known) {
 }
 
 /** Everything is written: nothing is left to choose, and the bot starts anew. */
-function finish(answer, known) {
+function finish(answer) {
   show(slot(page, "choice"), false);
   show(slot(page, "key"), false);
-  awaitBot(slot(page, "start"), api, answer, known);
+  awaitBot(slot(page, "start"), api, answer);
 }
 
 const say = (name, text) => setText(slot(page, name), text);

@@ -156,9 +156,14 @@ class TestASave:
 
     def test_says_what_the_bot_does_next(self, rig: Rig) -> None:
         rig.beat(is_supervised=True)
-        assert rig.post("/api/setup/save", KEY).json["message"] == "The key is saved; the bot is starting anew."
+        assert rig.post("/api/setup/save", KEY).json["message"] == "The key is saved; the bot is starting with it."
         rig.beat(is_supervised=False)
         assert "stop it and start it again" in rig.post("/api/setup/save", KEY).json["message"]
+
+    def test_waits_for_a_bot_that_a_launcher_is_about_to_start(self, tmp_path: Path) -> None:
+        rig = Rig(tmp_path, outside={"HUNTER_SUPERVISED": "1"})
+        answer = rig.post("/api/setup/save", KEY).json
+        assert (answer["is_coming"], answer["message"]) == (True, "The key is saved; the bot is starting with it.")
 
     def test_shows_no_more_than_the_end_of_it_afterwards(self, rig: Rig) -> None:
         rig.post("/api/setup/save", KEY)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, Response, expect
+from playwright.sync_api import Page, Response, Route, expect
 
 from src.api.api_server import create_app
 from src.domain.clock import SystemClock
@@ -170,7 +170,7 @@ def test_the_page_follows_a_bot_that_comes_up_anew(page: Page, home: NewHome) ->
     page.goto(home.url)
     page.get_by_role("button", name="Start on paper").click()
     expect(page.get_by_role("heading", name="The bot is starting …")).to_be_visible()
-    bot.beat(is_supervised=True, started_at=2)
+    bot.beat(is_supervised=True, started_at=bot.clock.now_ms() + 60_000)
     expect(page).to_have_title("SANDBOX · Liquidation Hunter", timeout=PATIENT_MS)
     bot.close()
 
@@ -181,3 +181,19 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, home: Ne
     assert page.evaluate("document.documentElement.scrollWidth <= 390")
     box = page.get_by_role("button", name="Test", exact=True).bounding_box()
     assert box is not None and box["height"] >= 44
+
+
+def test_what_cannot_be_told_yet_is_asked_again(page: Page, home: NewHome) -> None:
+    refusals = iter(["one", "two"])
+
+    def refuse(route: Route) -> None:
+        if next(refusals, None) is None:
+            return route.continue_()
+        error = {"error": {"code": "database_unreadable", "message": "The database cannot be read at the moment."}}
+        return route.fulfill(status=503, json=error)
+
+    page.route("**/api/setup", refuse)
+    page.goto(home.url)
+    expect(page.locator("[data-slot=choice-fault]")).to_contain_text("cannot be read at the moment")
+    expect(page.get_by_role("button", name="Start on paper")).to_be_enabled()
+    expect(page.locator("[data-slot=choice-fault]")).to_be_empty()

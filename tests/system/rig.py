@@ -60,8 +60,8 @@ class BotProcess:
         self._symbols = list(settings["symbols"])
         self._process: subprocess.Popen[bytes] | None = None
 
-    def start(self, *arguments: str) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in _OURS}
+    def start(self, *arguments: str, **variables: str) -> None:
+        environment = {name: value for name, value in os.environ.items() if name not in _OURS} | variables
         with (self.home / "bot.out").open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "main.py", "--home", str(self.home), *arguments],

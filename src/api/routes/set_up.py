@@ -98,10 +98,11 @@ def _bot(bot: BotState) -> dict[str, Any]:
 def _answer(done: str, command_id: int) -> dict[str, Any]:
     with reading() as connection:
         bot = _bot(read_bot_state(connection, dashboard().clock.now_ms()))
-    if bot["alive"] and bot["supervised"]:
-        then = "the bot is starting anew"
+    is_coming = bot["supervised"] if bot["alive"] else dashboard().environment.is_supervised
+    if is_coming:
+        then = "the bot is starting with it"
     elif bot["alive"]:
         then = "the bot takes it up once you stop it and start it again, for no launcher runs here"
     else:
         then = "start the bot: python launcher.py"
-    return {"success": True, "message": f"{done}; {then}.", "command_id": command_id, "bot": bot}
+    return {"success": True, "message": f"{done}; {then}.", "command_id": command_id, "is_coming": is_coming}
