@@ -19,6 +19,7 @@ from src.launch.packages import required_packages
 
 with required_packages(of_program=__name__ == "__main__"):
     from src import VERSION
+    from src.core.archivist import Archivist
     from src.core.cli import Wish, fulfil, parse_arguments
     from src.core.consent_desk import pending_in
     from src.core.consent_prompt import ask_in_terminal
@@ -40,6 +41,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.user_stream import UserStream
     from src.core.vitals import Vitals
     from src.core.worker import Watched, Worker, beat_here
+    from src.database.backups import Backups
     from src.database.control import CommandReader
     from src.database.ledger import AlreadyRunning, LedgerLock, OpenLedger, Unavailable, open_ledger
     from src.database.repositories import PAPER_ACCOUNT, Store
@@ -155,6 +157,8 @@ class Bot:
         self._add_worker("trader", partial(trader.run, self._inbox, gateway.submit))
         for lane in range(gateway.lanes):
             self._add_worker(f"gateway-{lane}", partial(gateway.work, lane), gateway.stop)
+        archivist = Archivist(Backups(around.environment.database, clock))
+        self._add_worker("archivist", archivist.run, archivist.stop)
         self._add_worker("operator", partial(operator.run, last_command), operator.stop)
         self._add_streams(exchange, operator, desk)
         seconds = around.settings.globals_.order_cleanup_interval_seconds

@@ -61,6 +61,9 @@ class DutyDesk:
                 self.rules.ask()
             case Duty.PRUNE:
                 self.desk.store.prune_history()
+            case Duty.CHECKPOINT:
+                if not self.count_backlog():  # at a quiet time
+                    self.desk.after_commit.append(self.desk.store.checkpoint)
             case Duty.STOP:
                 self.desk.standing.raise_obstacle(Obstacle.STOPPING, "the bot is stopping")
                 self.operator.cancel_entries()

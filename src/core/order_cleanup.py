@@ -20,6 +20,7 @@ RECONCILE_SECONDS = 30
 RULES_SECONDS = 45
 """A symbol that leaves trading is noticed within the minute (F37)."""
 PRUNE_SECONDS = 600
+CHECKPOINT_SECONDS = 60
 
 
 def plan_cleanup(
@@ -68,6 +69,7 @@ class OrderCleanup:
             Duty.RECONCILE: RECONCILE_SECONDS,
             Duty.RULES: RULES_SECONDS,
             Duty.PRUNE: PRUNE_SECONDS,
+            Duty.CHECKPOINT: CHECKPOINT_SECONDS,
         }
         for duty, seconds in intervals.items():
             self._scheduler.add_job(self._remind, "interval", seconds=seconds, args=[duty], id=duty.value)

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from enum import Enum
@@ -21,6 +21,7 @@ from src.domain.market import Liquidation
 
 BUSY_TIMEOUT_MS = 5_000
 _JOURNAL_SIZE_LIMIT = 4 * 1024 * 1024
+_PAGES_A_STEP = 2_000
 _WRITER_PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # a committed intent must survive a power cut (S4)
@@ -95,15 +96,20 @@ def checkpoint(engine: Engine) -> bool:
             driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
-def backup(path: Path, target: Path) -> None:
-    """Copy a database as of one moment, its write-ahead log included (S9); for the owner alone, as the original."""
+def backup(path: Path, target: Path, beat: Callable[[], None] = lambda: None) -> None:
+    """Copy a database as of one moment, its write-ahead log included (S9); for the owner alone, as the original.
+
+    It may be written meanwhile. ``beat`` is called every few pages.
+    """
     unfinished = target.with_name(f"{target.name}.unfinished")
     for left in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
         left.unlink(missing_ok=True)  # by a copying that was cut short
     make_private(unfinished)
     with closing(sqlite3.connect(_read_only(path), uri=True)) as source, closing(sqlite3.connect(unfinished)) as copy:
         crash_points.reached(Point.BACKUP)
-        source.backup(copy)
+        source.execute("BEGIN")  # one view for all steps: a commit meanwhile would make the copying begin anew
+        source.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        source.backup(copy, pages=_PAGES_A_STEP, progress=lambda *_: beat(), sleep=0)
     unfinished.replace(target)
 
 

@@ -95,6 +95,10 @@ class Store:
         """What a query finds, writes of the open transaction included."""
         return self._pen.read(query)
 
+    def checkpoint(self) -> None:
+        """Keep the write-ahead log short; outside a transaction."""
+        self._pen.checkpoint()
+
     # Market and decisions
 
     def insert_liquidations(self, liquidations: Sequence[Liquidation]) -> list[int]:

@@ -256,6 +256,7 @@ class Duty(StrEnum):
     RECONCILE = "reconcile"
     RULES = "rules"
     PRUNE = "prune"
+    CHECKPOINT = "checkpoint"
     STOP = "stop"
 
 

@@ -1,0 +1,105 @@
+"""The log stays short under a busy writer and open readers (S6), and a month of trading keeps its size (S13)."""
+
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Engine, text
+
+from src.database.db import data_version, open_reader, reading
+from src.database.repositories import Store
+from src.domain.clock import ManualClock
+from src.domain.enums import OrderRole, OrderStatus
+from tests.builders import a_fill, a_liquidation, an_order
+
+MEGABYTE = 1024 * 1024
+LONGEST_LOG = 8 * MEGABYTE
+DAY_MS = 24 * 3_600_000
+
+
+def log_size(path: Path) -> int:
+    return path.with_name("bot.db-wal").stat().st_size
+
+
+def write(store: Store, number: int) -> None:
+    with store.transaction():
+        store.journal("row", {"number": number, "text": "x" * 2_000})
+        store.set_state("bot", {"number": number})
+
+
+def test_the_log_stays_short_though_the_dashboard_follows(store: Store, path: Path) -> None:
+    """Eight followers with connections that stay open, as behind the page's streams, and queries in between."""
+    readers = [open_reader(path) for _ in range(8)]
+    longest = 0
+    with closing(readers[0].connect()) as follower:
+        for number in range(2_500):
+            write(store, number)
+            if number % 20 == 0:
+                data_version(follower)
+                with reading(readers[number % 8]) as connection:
+                    connection.execute(text("SELECT count(*) FROM journal")).scalar_one()
+            if number % 200 == 199:
+                store.checkpoint()
+            longest = max(longest, log_size(path))
+    assert longest < LONGEST_LOG
+    store.checkpoint()
+    assert log_size(path) == 0
+
+
+def test_a_log_that_a_reader_made_grow_is_cut_once_it_has_gone(store: Store, path: Path) -> None:
+    engine = open_reader(path)
+    with reading(engine) as connection:
+        connection.execute(text("SELECT count(*) FROM journal")).scalar_one()
+        for number in range(1_500):
+            write(store, number)
+        store.checkpoint()
+        assert log_size(path) > 2 * MEGABYTE
+    store.checkpoint()
+    assert log_size(path) == 0
+
+
+def test_a_checkpoint_that_cannot_be_made_waits(store: Store, engine: Engine, path: Path) -> None:
+    write(store, 1)
+    with closing(engine.raw_connection()) as raw, suppress(Exception):
+        raw.cursor().execute("PRAGMA query_only=ON")
+    store.checkpoint()
+    with closing(engine.raw_connection()) as raw:
+        raw.cursor().execute("PRAGMA query_only=OFF")
+    store.checkpoint()
+    assert log_size(path) == 0
+
+
+@pytest.mark.slow
+def test_a_month_of_trading_keeps_its_size_and_every_order(store: Store, path: Path, clock: ManualClock) -> None:
+    """Sixty days at forty liquidations a quarter of an hour, pruned as the bot does; one order never ends."""
+    with store.transaction():
+        store.record_order(an_order(), simulated=False)
+    sizes: list[int] = []
+    for day in range(60):
+        for quarter in range(96):
+            burst = [a_liquidation(traded_at=clock.now_ms() + each, event_at=0, received_at=0) for each in range(40)]
+            with store.transaction():
+                store.insert_liquidations(burst)
+                for _ in range(4):
+                    store.journal("row", {"text": "x" * 300})
+                if quarter == 0:
+                    done = an_order(OrderRole.CLOSE, day + 1, OrderStatus.FILLED)
+                    store.record_order(done, simulated=False)
+                    store.record_fill(a_fill(done.request, trade_id=day + 1, traded_at=clock.now_ms()))
+                store.prune_history()
+            clock.advance(DAY_MS // 96)
+        store.checkpoint()
+        sizes.append(path.stat().st_size)
+    assert max(sizes[31:]) < 1.1 * sizes[31]
+    with store.transaction():
+        assert [each.client_order_id for each in store.load_open_orders()] == [an_order().client_order_id]
+    counts = {name: rows(path, f"SELECT count(*) FROM {name}") for name in ("trades", "fills", "liquidations")}
+    assert counts["trades"] == 61
+    assert counts["fills"] == 60
+    assert counts["liquidations"] <= 31 * 96 * 40
+
+
+def rows(path: Path, query: str) -> Any:
+    with reading(open_reader(path)) as connection:
+        return connection.execute(text(query)).scalar_one()
