@@ -1,0 +1,172 @@
+"""Two hours of a made-up market in six minutes, a fault every few seconds: nothing grows, and no promise is broken.
+
+What runs twenty times as fast is the market: its prices, its liquidations and so the entries and exits that follow from
+them. The bot's own clock does not: its audits, reconciles and timeouts keep their seconds, and so do the faults. The
+bot and the dashboard are the real processes; the exchange is the sandbox, judged by its own books. SOAK_SECONDS makes
+it shorter, or as long as a night.
+"""
+
+import os
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from random import Random
+
+import psutil
+import pytest
+
+from src.domain.enums import PositionSide
+from src.domain.orders import Fill
+from src.sandbox.catalogue import load_catalogue
+from src.sandbox.faults import FaultKind
+from src.sandbox.script import Script
+from src.sandbox.server import SandboxServer
+from src.sandbox.source import Source
+from src.sandbox.synthetic import SyntheticSource
+from src.utils.auth import Scheme
+from tests.sandbox.credentials import canaries_of
+from tests.soak.faults import a_fault
+from tests.soak.gauges import Gauge
+from tests.soak.hurry import HurriedSource
+from tests.soak.page import Dashboard
+from tests.system.rig import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
+
+pytestmark = [pytest.mark.slow, pytest.mark.recovery]
+
+SECONDS = int(os.environ.get("SOAK_SECONDS", "360"))
+SPEED, SEED = 20, 20_260
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+LONGEST_NAKED_MS = 40_000
+"""A fill whose news was lost is found by the next reconcile after half a minute (F22), and then protected (I8)."""
+LARGEST_WAL = 8_000_000
+SETTLED_WITHIN_S = 60
+
+
+class Soak:
+    """Sandbox, bot and dashboard in one home."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.sources: list[HurriedSource] = []
+        listings = {symbol: listing for symbol, listing in load_catalogue().items() if symbol in SYMBOLS}
+        self.server = SandboxServer(home, Script(listings, self._market), scheme=Scheme.V3)
+        self.server.start()
+        settings = demo_settings({"cooldown_sec": 2}, volume_threshold=500)
+        settings["symbols"] = {symbol: settings["symbols"][symbol] for symbol in SYMBOLS}
+        self.bot = BotProcess(home, settings)
+        self.bot.start()
+        self.bot.wait_until_trading()
+        self.dashboard = Dashboard(home)
+        self.dashboard.open()
+        bot, page = psutil.Process(self.bot.pid), psutil.Process(self.dashboard.process.pid)
+        self.gauges = [Gauge("bot", bot), Gauge("dashboard", page)]
+        self.injected: list[FaultKind] = []
+        self.largest_wal = 0
+
+    def _market(self, started_at: int) -> Source:
+        listings = [load_catalogue()[symbol] for symbol in SYMBOLS]
+        self.sources.append(HurriedSource(SyntheticSource(listings, started_at, SEED), started_at, SPEED))
+        return self.sources[-1]
+
+    def run(self, seconds: int) -> None:
+        """A reading each second, a fault every two to five, all pages every ten."""
+        draw, began = Random(SEED), time.monotonic()
+        fault_at = pages_at = began + 2
+        tick = began
+        while (now := time.monotonic()) < began + seconds:
+            if now >= fault_at:
+                fault_at = now + draw.uniform(2, 5)
+                fault = a_fault(draw)
+                self.injected.append(fault.kind)
+                self.server.exchange.inject(fault)
+            if now >= pages_at:
+                pages_at = now + 10
+                self.look_at_pages()
+            self._measure()
+            tick += 1
+            time.sleep(max(0.0, tick - time.monotonic()))  # the pace of the readings, not a wait for anything
+
+    def _measure(self) -> None:
+        for gauge in self.gauges:
+            gauge.read()
+        wals = [path.stat().st_size for path in self.home.glob("*.db-wal")]
+        self.largest_wal = max([self.largest_wal, *wals])
+
+    def look_at_pages(self) -> None:
+        canaries = canaries_of(self.server)
+        for route, answer in self.dashboard.pages().items():
+            assert answer.ok, (route, answer.status_code, answer.text[:200])
+            assert not canaries.are_in(answer.content), route
+            assert not canaries.are_in(str(answer.headers)), route
+
+    def settle(self) -> None:
+        """The faults are over: both books come to agree."""
+        self.server.exchange.clear_faults()
+
+        def agree() -> bool:
+            books = self.bot.books()
+            return books.net == sandbox_net(self.server) and books.positions == sandbox_positions(self.server)
+
+        wait_until(agree, SETTLED_WITHIN_S, f"{self.bot.books()} {sandbox_positions(self.server)}")
+
+    def close(self) -> None:
+        self.dashboard.close()
+        self.bot.kill()
+        self.server.stop()
+
+
+@pytest.fixture
+def soak(tmp_path: Path) -> Iterator[Soak]:
+    soak = Soak(tmp_path)
+    yield soak
+    soak.close()
+
+
+def flips(server: SandboxServer) -> list[Fill]:
+    """Fills that led a slot from one side to the other."""
+    held: dict[tuple[str, PositionSide], Decimal] = defaultdict(Decimal)
+    found = []
+    with server.exchange.lock:
+        fills = [fill for symbol in SYMBOLS for fill in server.exchange.engine.fills(symbol)]
+    for fill in fills:
+        slot = fill.symbol, fill.position_side
+        before, held[slot] = held[slot], held[slot] + fill.side.sign * fill.quantity
+        if before * held[slot] < 0:
+            found.append(fill)
+    return found
+
+
+def processes_that_tell(server: SandboxServer) -> list[list[str]]:
+    """Command lines, of whomever, in which one of its keys stands."""
+    canaries = canaries_of(server)
+    lines = [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]
+    return [line for line in lines if canaries.are_in(" ".join(line))]
+
+
+def test_two_hours_of_faults_leave_nothing_behind(soak: Soak) -> None:
+    soak.run(SECONDS)
+    soak.settle()
+    soak.look_at_pages()
+
+    exchange, records = soak.server.exchange, soak.server.exchange.account.records
+    naked_ms = exchange.protection.longest_ms(exchange.now_ms())
+    with exchange.lock:
+        fills = sum(len(exchange.engine.fills(symbol)) for symbol in SYMBOLS)
+    print(*(gauge.told() for gauge in soak.gauges), sep="\n")
+    print(f"market {soak.sources[0].played_ms // 60_000} min, faults {len(soak.injected)}")
+    print(f"orders {len(records.arrived)}, fills {fills}, events on the page {soak.dashboard.events}")
+    print(f"largest WAL {soak.largest_wal / 1e6:.2f} MB, longest without a full stop {naked_ms} ms")
+    assert fills > SECONDS / 10, "a market in which nothing happens proves nothing"
+    assert soak.dashboard.events > fills
+    assert [growth for gauge in soak.gauges for growth in gauge.growth()] == []
+    assert soak.largest_wal < LARGEST_WAL
+    assert set(records.times_accepted().values()) == {1}
+    resent = [name for name, times in records.arrived.items() if times > 1]
+    assert len(resent) <= soak.injected.count(FaultKind.BAD_TIMESTAMP), resent
+    assert naked_ms < LONGEST_NAKED_MS
+    assert flips(soak.server) == []
+    assert processes_that_tell(soak.server) == []
+    assert soak.bot.stop() == 0
+    assert canaries_of(soak.server).files_under(soak.home) == {".env"}
