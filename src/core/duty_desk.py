@@ -11,6 +11,7 @@ from src.core.account_desk import AccountDesk
 from src.core.books import Slot
 from src.core.desk import Desk
 from src.core.emergency import EmergencyDesk
+from src.core.foreign_desk import ForeignDesk
 from src.core.operator_desk import OperatorDesk
 from src.core.order_cleanup import plan_cleanup
 from src.core.order_desk import OrderDesk
@@ -37,6 +38,7 @@ class DutyDesk:
     operator: OperatorDesk
     rules: RulesDesk
     access: AccessWatch
+    foreign: ForeignDesk
     watch: StreamWatch
     rest: RestWatch
     status: StatusDesk
@@ -73,6 +75,7 @@ class DutyDesk:
     def _audit(self) -> None:
         """Once a second: every position protected, every doubt asked about, every obstacle up to date (I9)."""
         now_ms = self.desk.clock.now_ms()
+        self.foreign.check()
         self.look_after(list(self.desk.books.holdings))
         self.operator.follow_up()
         self.rules.check()

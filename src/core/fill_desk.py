@@ -16,6 +16,7 @@ log = logging.getLogger("hunter.orders")
 
 ASK_EVERY_MS = 2_000
 _OVERLAP_MS = 60_000
+_CLOCKS_DIFFER_MS = 2_000
 
 
 class FillDesk:
@@ -51,14 +52,16 @@ class FillDesk:
     def _is_by_hand(self, fill: Fill) -> bool:
         """A trade of somebody else in a position of ours: its profit and its fee are that position's (I19).
 
-        While an order of ours has no number yet, a trade without a client id may be its own.
+        While an order of ours that is no younger has no number yet, a trade without a client id may be its own.
         """
         holding = self._desk.books.holding((fill.symbol, fill.position_side))
         if not holding.is_ours or not 0 < holding.opened_at <= fill.traded_at:
             return False
         if fill.client_order_id:
             return ClientOrderId.parse(fill.client_order_id) is None
-        return all(order.order_id is not None for order in self._desk.books.orders_in(holding.slot))
+        latest = fill.traded_at + _CLOCKS_DIFFER_MS
+        in_slot = self._desk.books.orders_in(holding.slot)
+        return all(order.order_id is not None or order.created_at > latest for order in in_slot)
 
     def on_fills(self, event: FillsFetched) -> set[Slot]:
         touched = (self.on_fill(fill) for fill in event.fills)

@@ -16,6 +16,7 @@ from src.core.desk import Desk
 from src.core.duty_desk import DutyDesk
 from src.core.emergency import EmergencyDesk
 from src.core.entries import EntryDesk, decision_on
+from src.core.foreign_desk import ForeignDesk
 from src.core.inbox import Inbox, TraderEvent
 from src.core.news import tell_liquidations
 from src.core.operator_desk import OperatorDesk
@@ -101,6 +102,7 @@ class Trader:
             operator=self._operator,
             rules=self._rules,
             access=self._access,
+            foreign=ForeignDesk(desk, self._orders.fills),
             watch=self._watch,
             rest=self._rest,
             status=self._status,

@@ -172,6 +172,12 @@ class GlobalSettings(SettingsPart):
         description="Keep a LONG and a SHORT position of a symbol apart.",
         json_schema_extra=about(),
     )
+    adopt_foreign_positions: Flag = Field(
+        False,
+        title="Take over positions",
+        description="Protect and manage positions of configured symbols that somebody else opened, as if ours.",
+        json_schema_extra=about(),
+    )
     multi_assets_mode: Flag = Field(
         False,
         title="Multi-assets mode",

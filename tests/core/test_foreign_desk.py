@@ -1,0 +1,110 @@
+"""Positions nobody here has opened: left alone and told of, or taken over where the settings say so."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, OrderType, PositionSide, Side
+from src.domain.instrument import Price
+from src.domain.messages import FetchFills, OperatorAction
+from src.utils.config import parse_settings
+from tests.builders import a_position, a_request, an_update, settings_document, some_settings
+from tests.core.rig import LONG, Rig
+
+D = Decimal
+ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
+
+
+@pytest.fixture
+def adopting(path: Path) -> Rig:
+    return Rig(path, some_settings({"adopt_foreign_positions": True})).connect()
+
+
+def appear(rig: Rig) -> None:
+    """Somebody has opened a position of 0.01 at 50,000."""
+    rig.clock.advance(1000)
+    rig.feed(rig.account_update(a_position()))
+    rig.wait(4000)
+
+
+def messages(rig: Rig, level: str) -> list[str]:
+    return [each["message"] for each in rig.journal("alert") if each["level"] == level]
+
+
+def test_nothing_is_taken_over_unless_the_settings_say_so() -> None:
+    assert not parse_settings(settings_document()).globals_.adopt_foreign_positions
+
+
+def test_a_position_of_somebody_else_is_left_alone_counted_and_told_of_once(rig: Rig) -> None:
+    appear(rig)
+    rig.wait(60_000)
+    assert rig.submitted() == []
+    assert rig.rows("SELECT protection FROM positions")[0]["protection"] == "foreign"
+    [alarm] = messages(rig, "error")
+    assert "It has no stop loss" in alarm
+    rig.snapshot(positions=(rig.report(),))
+    rig.liquidate()
+    assert rig.verdicts() == [Gate.OPEN_ORDERS]
+
+
+def test_a_position_of_somebody_else_with_a_stop_raises_no_alarm(rig: Rig) -> None:
+    theirs = a_request(STOP, client_order_id="web_1")
+    rig.feed(an_update(theirs, order_id=77, event_at=rig.now))
+    appear(rig)
+    rig.wait(2000)
+    assert messages(rig, "error") == []
+    assert messages(rig, "warning")[-1].endswith("it counts toward the exposure and is left alone")
+
+
+def test_a_position_of_somebody_else_is_taken_over_after_the_grace(adopting: Rig) -> None:
+    appear(adopting)
+    assert adopting.submitted() == []
+    adopting.wait(1000)
+    stop = adopting.last(STOP)
+    assert (stop.stop_price, stop.close_position, stop.side) == (D("49000.0"), True, Side.SELL)
+    adopting.accept(stop)
+    assert adopting.last(TAKE).stop_price == D("50500.0")
+    assert adopting.of(FetchFills) != []
+    assert "is taken over" in messages(adopting, "warning")[-1]
+    adopting.close_position()
+    assert adopting.last(CLOSE).type is OrderType.MARKET
+
+
+def test_what_was_taken_over_stays_so_after_a_restart(adopting: Rig) -> None:
+    appear(adopting)
+    adopting.wait(1000)
+    adopting.accept(adopting.last(STOP))
+    entry = adopting.desk.books.holdings[LONG].entry
+    again = adopting.restart().connect(positions=(adopting.report(),), open_orders=())
+    assert again.desk.books.holdings[LONG].entry == entry
+    again.command(OperatorAction.FLATTEN)
+
+
+def test_orders_of_somebody_else_are_not_touched_by_taking_over(adopting: Rig) -> None:
+    theirs = a_request(STOP, client_order_id="web_1", stop_price=Price(D(40_000)))
+    adopting.feed(an_update(theirs, order_id=77, event_at=adopting.now))
+    appear(adopting)
+    adopting.wait(2000)
+    adopting.accept(adopting.last(STOP))
+    assert adopting.cancelled() == []
+
+
+def test_an_entry_of_ours_that_is_still_asked_about_may_be_the_cause(adopting: Rig) -> None:
+    entry = adopting.enter()
+    adopting.feed(adopting.account_update(a_position()))
+    adopting.wait(10_000)
+    assert adopting.submitted(STOP) == []
+    adopting.clock.advance(10)
+    adopting.fill(entry)
+    assert adopting.desk.books.holdings[LONG].entry == entry.client_order_id
+
+
+def test_a_symbol_that_is_not_configured_is_never_taken_over(adopting: Rig) -> None:
+    adopting.clock.advance(1000)
+    strange = a_position(side=PositionSide.LONG)
+    adopting.feed(adopting.account_update(type(strange)("ETHUSDT", PositionSide.LONG, D(1), D(3000))))
+    adopting.wait(10_000)
+    assert adopting.submitted() == []
+    assert "ETHUSDT" in messages(adopting, "error")[-1]
