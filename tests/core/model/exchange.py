@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from enum import StrEnum
 
 from src.domain.clock import ManualClock
 from src.domain.enums import MarginType, OrderRole, PositionSide
@@ -32,61 +31,20 @@ from src.domain.messages import (
     SubmitOrder,
     TakeSnapshot,
 )
-from src.domain.orders import ClientOrderId, Fill, OrderRequest, OrderUpdate
+from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import Position, Snapshot
 from src.engine.costs import Costs
 from src.engine.engine import Engine
 from src.sandbox.protection import ProtectionLog
 from tests.builders import a_mark, a_quote, an_instrument
+from tests.core.model.network import Blow, name_of, role_of
 
 D = Decimal
 SYMBOL = "BTCUSDT"
 LEVERAGE = 10
 
 
-class Target(StrEnum):
-    """What a blow is meant for."""
-
-    ENTRY = "entry"
-    STOP_LOSS = "stop loss"
-    TAKE_PROFIT = "take profit"
-    CLOSE = "close"
-    CANCEL = "cancel"
-    READ = "read"
-
-
-class Blow(StrEnum):
-    """What the network, or the exchange, does to one command."""
-
-    REFUSED = "refused"
-    WOULD_TRIGGER = "would trigger"
-    NEVER_LEFT = "never left"
-    ANSWER_LOST = "answer lost"
-    REQUEST_LOST = "request lost"
-    LATE = "late"
-    """Unknown to the bot; it is executed when the matcher comes to it."""
-    SLOW = "slow"
-    """Executed at once; the answer comes after other news."""
-
-
 _REFUSALS = {Blow.REFUSED: -1111, Blow.WOULD_TRIGGER: -2021}
-
-
-def role_of(client_order_id: str) -> OrderRole | None:
-    known = ClientOrderId.parse(client_order_id)
-    return None if known is None else known.role
-
-
-def target_of(command: Command) -> Target:
-    match command:
-        case SubmitOrder(request):
-            role = role_of(request.client_order_id)
-            assert role is not None
-            return Target[role.name]
-        case CancelOrder():
-            return Target.CANCEL
-        case _:
-            return Target.READ
 
 
 class ModelExchange:
@@ -296,7 +254,3 @@ class ModelExchange:
         held = sum((abs(each.quantity) * each.entry_price for each in self.positions()), D(0))
         entries = self.open_orders(OrderRole.ENTRY)
         return (held + sum(((each.quantity - each.filled_quantity) * each.price for each in entries), D(0))) / LEVERAGE
-
-
-def name_of(command: SubmitOrder | CancelOrder) -> str:
-    return command.client_order_id if isinstance(command, CancelOrder) else command.request.client_order_id

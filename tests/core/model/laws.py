@@ -17,8 +17,9 @@ from src.domain.messages import (
 )
 from src.domain.orders import OrderRequest, OrderUpdate
 from src.sandbox.protection import Unprotected
-from tests.core.model.exchange import LEVERAGE, ModelExchange, role_of
+from tests.core.model.exchange import LEVERAGE, ModelExchange
 from tests.core.model.ledger import Ledger
+from tests.core.model.network import role_of
 
 D = Decimal
 POSITION_CAP, TOTAL_CAP = D(140), D(120)

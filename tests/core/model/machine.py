@@ -13,7 +13,8 @@ from src.domain.messages import Due, Duty, OperatorAction
 from src.domain.orders import OrderRequest
 from src.domain.positions import Position
 from tests.builders import a_liquidation
-from tests.core.model.exchange import SYMBOL, Blow, Target
+from tests.core.model.exchange import SYMBOL
+from tests.core.model.network import Blow, Target
 from tests.core.model.world import World
 
 D = Decimal
