@@ -14,6 +14,8 @@ NAKED = "longest without a full stop"
 """The property of a test that holds a measured time without protection, in ms on the exchange's clock."""
 
 _FAULT_TEST = re.compile(r"::test_f(\d\d)_")
+_DEATHS, _DEATH_TESTS = 44, ("tests/recovery/", "tests/system/test_kill.py")
+"""Killed processes have rooms of their own."""
 _ABOVE = """# Faults: what must not lose money, and what was measured
 
 Written by the run of the tests (`python3 tests/run.py --faults-table=docs/faults.md`, as CI does): each fault is
@@ -61,12 +63,19 @@ class FaultsTable:
         self._shown: dict[int, Shown] = defaultdict(Shown)
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        found = _FAULT_TEST.search(report.nodeid)
-        if found is not None:
-            self._shown[int(found[1])].note(report.nodeid, report.passed, report.user_properties)
+        number = _fault_of(report.nodeid)
+        if number is not None:
+            self._shown[number].note(report.nodeid, report.passed, report.user_properties)
 
     def pytest_sessionfinish(self) -> None:
         self._target.write_text(page(self._shown), encoding="utf-8", newline="\n")
+
+
+def _fault_of(node: str) -> int | None:
+    named = _FAULT_TEST.search(node)
+    if named is not None:
+        return int(named[1])
+    return _DEATHS if node.startswith(_DEATH_TESTS) else None
 
 
 def page(shown: dict[int, Shown], gaps: Sequence[Gap] = KNOWN_GAPS) -> str:

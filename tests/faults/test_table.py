@@ -13,10 +13,10 @@ NODE = "tests/faults/test_orders.py::test_f07_a_close[{}]"
 
 
 def a_report(
-    part: str = "a", outcome: str = "passed", properties: dict[str, object] | None = None
+    part: str = "a", outcome: str = "passed", properties: dict[str, object] | None = None, node: str = NODE
 ) -> pytest.TestReport:
     return pytest.TestReport(
-        nodeid=NODE.format(part),
+        nodeid=node.format(part),
         location=("", 0, ""),
         keywords={},
         outcome=outcome,  # type: ignore[arg-type]
@@ -58,6 +58,13 @@ def test_a_part_that_failed_is_never_lost_behind_one_that_passed(tmp_path: Path)
         table.pytest_runtest_logreport(a_report(part, outcome))
     table.pytest_sessionfinish()
     assert row_of((tmp_path / "faults.md").read_text(encoding="utf-8"), 7)[5] == "**1 of 2 failed**"
+
+
+def test_killed_processes_count_as_the_fault_they_are(tmp_path: Path) -> None:
+    table = FaultsTable(tmp_path / "faults.md")
+    table.pytest_runtest_logreport(a_report(node="tests/recovery/test_fills.py::test_c14_the_second_fill[bot]"))
+    table.pytest_sessionfinish()
+    assert row_of((tmp_path / "faults.md").read_text(encoding="utf-8"), 44)[4:6] == ["1", "holds"]
 
 
 def test_what_could_not_be_made_true_is_told_with_its_reason() -> None:

@@ -6,13 +6,14 @@ from typing import Any
 
 import pytest
 
+from tests.faults.table import NAKED
 from tests.recovery.rig import Stage
 
 MakeStage = Callable[..., Stage]
 
 
 @pytest.fixture
-def make_stage(tmp_path: Path) -> Iterator[MakeStage]:
+def make_stage(tmp_path: Path, record_property: Callable[[str, object], None]) -> Iterator[MakeStage]:
     """Makes stages with settings of their own; nothing is started yet."""
     stages: list[Stage] = []
 
@@ -24,6 +25,7 @@ def make_stage(tmp_path: Path) -> Iterator[MakeStage]:
 
     yield make
     for stage in stages:
+        record_property(NAKED, stage.longest_naked_ms())
         stage.close()
 
 
