@@ -14,12 +14,15 @@ class Nonces:
     """The last hundred of one user (V3 Nonce Mechanism)."""
 
     def __init__(self) -> None:
+        self.refused = 0
+        """How often one came that was spent, or too small."""
         self._used: list[int] = []
 
     def spend(self, nonce: int) -> bool:
         """False for one that was used, or is smaller than all that are remembered."""
         place = bisect_left(self._used, nonce)
         if self._used[place : place + 1] == [nonce] or (place == 0 and len(self._used) == _REMEMBERED):
+            self.refused += 1
             return False
         insort(self._used, nonce)
         del self._used[:-_REMEMBERED]

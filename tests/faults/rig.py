@@ -361,6 +361,7 @@ class Rig:
         self.measured[NAKED] = self.longest_naked_ms()
         assert self.measured[NAKED] <= naked_ms
         assert not self._flips(), self.fills()
+        assert not self.server.wallet.nonces.refused, "two requests shared a nonce, or one went back"
         wait_until(lambda: self.booked_net() == self.net(), BOOKED_WITHIN_SECONDS, "equal ledgers")
         wait_until(lambda: self.booked_position() == self.position, BOOKED_WITHIN_SECONDS, "equal positions")
         assert self.code is None, "the bot has ended"
