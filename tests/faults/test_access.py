@@ -73,21 +73,11 @@ def test_a_wrong_user_is_told_with_its_remedy(make_rig: MakeRig) -> None:
     let_in(make_rig, LOOK_THERE, user=f"0x{'b3' * 20}")
 
 
-class FarOff(SystemClock):
-    """Eleven seconds ahead of everybody else."""
-
-    def now_ms(self) -> int:
-        return super().now_ms() + 11_000
-
-
-def test_a_clock_eleven_seconds_off_keeps_entries_back_and_nothing_else(
-    make_rig: MakeRig, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_clock_eleven_seconds_off_keeps_entries_back_and_nothing_else(make_rig: MakeRig) -> None:
     remedy = "set it by the network"
     rig = make_rig()
-    with monkeypatch.context() as patch:
-        patch.setattr("tests.faults.rig.SystemClock", FarOff)
-        rig.launch()
+    rig.machine.ahead_ms = 11_000
+    rig.launch()
     wait_until(lambda: remedy in rig.trading()[1], SECONDS, "the remedy is named")
     wait_until(lambda: rig.state("account"), SECONDS, "requests are signed by the exchange's clock and accepted")
     assert re.search(r"clock is -1[01]\d{3} ms off", rig.trading()[1])
@@ -95,6 +85,7 @@ def test_a_clock_eleven_seconds_off_keeps_entries_back_and_nothing_else(
     assert not [alert for alert in rig.alerts() if "failed" in alert or "refused" in alert]
     assert_halted(rig, remedy)
     assert rig.stop() == 0
+    rig.machine.ahead_ms = 0
     rig.start().open_position()
     rig.check_books()
 
