@@ -138,7 +138,7 @@ def test_other_failures_are_told_in_words(sandbox: SandboxServer, fault: Fault, 
 
 
 def test_a_secret_that_the_exchange_echoes_is_masked(server: ScriptedServer) -> None:
-    refusal = {"code": -2015, "msg": "no such key canary-key with canary-secret " + "x" * 1000}
+    refusal = {"code": -2015, "msg": "no such key canary-key with canary-secret " + "x " * 500}
     server.script("GET", "/fapi/v4/account", Answer(refusal, 401))
     checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("canary-key", "canary-secret"))
     sentence = failed_in(list(checks)).sentence
