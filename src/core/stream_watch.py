@@ -125,7 +125,8 @@ class StreamWatch:
         may set while we run (I25)."""
         self._offset_ms = vitals.clock_offset_ms
         off = max(self._offset_ms, self._offset_ms - vitals.clock_strayed_ms, key=abs)
-        reason = f"this computer's clock is {off} ms off the exchange's: set it by the network"
+        side = "ahead of" if off < 0 else "behind"
+        reason = f"this computer's clock is {abs(off)} ms {side} the exchange's: set it by the network"
         self._desk.standing.settle(Obstacle.CLOCK, reason if abs(off) > MOST_CLOCK_OFFSET_MS else None)
 
     def check_backlog(self, waiting: int) -> None:

@@ -52,6 +52,18 @@ def test_rows_have_every_key_of_the_older_bot(rig: Rig) -> None:
     assert (leave["parent_order_id"], leave["role"]) == (TRIP.entry_id, "TAKE_PROFIT")
 
 
+def test_a_paper_trade_and_a_real_one_at_the_same_time_share_nothing(rig: Rig) -> None:
+    on_paper = Trip(entry="paper0000000", opened_at=TRIP.opened_at - 5_000, closed_at=TRIP.closed_at + 5_000, number=2)
+    rig.round_trip(on_paper, simulated=True)
+    rig.round_trip(TRIP)
+    fund(rig, "-0.3", TRIP.opened_at + 1)
+    paid = {row["client_order_id"]: row["funding_fee"] for row in rig.json("/api/trades") if row["role"] == "ENTRY"}
+    assert paid == {TRIP.entry_id: "-0.3", on_paper.entry_id: "0"}
+    rig.beat(is_simulated=True)
+    fills = rig.json("/api/chart?symbol=BTCUSDT")["fills"]
+    assert {fill["client_order_id"] for fill in fills} == {on_paper.entry_id, on_paper.exit_id}
+
+
 def test_only_what_traded_is_listed_unless_all_is_asked_for(rig: Rig) -> None:
     rig.record(an_order(status=OrderStatus.CANCELED), an_order(OrderRole.STOP_LOSS, 1))
     assert rig.json("/api/trades") == []
