@@ -60,7 +60,7 @@ def test_every_variable_is_explained_and_in_the_example(name: str) -> None:
 def test_every_documented_name_exists() -> None:
     documented = re.findall(r"^\| `(\w+)` \|", SETTINGS_PAGE, re.MULTILINE)
 
-    known = [name for _, name in FIELDS] + list(OBSOLETE) + [*VARIABLES, "HUNTER_HOME"]
+    known = [name for _, name in FIELDS] + list(OBSOLETE) + [*VARIABLES, "HUNTER_HOME", "HUNTER_SUPERVISED"]
     assert sorted(documented) == sorted(known)
 
 

@@ -1,12 +1,15 @@
 """Going live is deliberate: entries wait for a person's word on these very terms; protection does not."""
 
+import io
+import os
 from pathlib import Path
+from queue import Queue
 from typing import Any
 
 import pytest
 
 from src.core.consent_desk import pending_in
-from src.core.consent_prompt import TermsTyped, ask_until_agreed
+from src.core.consent_prompt import TermsTyped, ask_in_terminal, ask_until_agreed
 from src.core.report import read_report
 from src.core.settings_changed import SettingsChanged
 from src.core.standing import Obstacle
@@ -171,3 +174,24 @@ def test_status_says_that_it_waits(live: Rig, path: Path) -> None:
     lines = "\n".join(read_report(path, NOW).lines)
     assert "trading: REDUCE_ONLY, " in lines
     assert "real orders wait for your word (real orders have not been agreed to yet): confirm them" in lines
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals to sit at")
+def test_only_a_person_at_a_terminal_is_asked(
+    live: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terms = pending_in(live.desk.store)
+    assert terms is not None
+    typed: Queue[TermsTyped] = Queue()
+    monkeypatch.setattr("sys.stdin", io.StringIO("LIVE\n"))  # a pipe, as a service or the launcher has
+    ask_in_terminal(terms, typed.put)
+    assert capsys.readouterr().out == ""
+
+    keyboard, screen = os.openpty()
+    with os.fdopen(screen) as seat:
+        monkeypatch.setattr("sys.stdin", seat)
+        ask_in_terminal(terms, typed.put)
+        os.write(keyboard, b"LIVE\n")
+        assert typed.get(timeout=10) == TermsTyped(terms.fingerprint)
+    os.close(keyboard)
+    assert typed.empty()
