@@ -44,6 +44,8 @@ def sheet(terms: LiveTerms) -> Iterator[str]:
     mode = "a long and a short of a symbol apart (hedge)" if terms.hedge_mode else "one position a symbol (one-way)"
     assets = ", every asset as margin" if terms.multi_assets_mode else ""
     yield f"At most {terms.max_total_exposure_usdt:f} USDT of margin in all; {mode}{assets}."
+    if terms.adopt_foreign_positions:
+        yield "Positions that you opened by hand are taken over."
     for name, each in terms.symbols.items():
         stop = "NO STOP LOSS" if each.stop_loss_pct is None else f"stop {each.stop_loss_pct:f} %"
         size = f"{each.trade_value_usdt:f} USDT x{each.leverage} = {each.notional:f} USDT an entry"

@@ -57,6 +57,7 @@ class LiveTerms:
     max_total_exposure_usdt: Decimal
     hedge_mode: bool
     multi_assets_mode: bool
+    adopt_foreign_positions: bool
     limits: Mapping[str, Decimal | None]
     symbols: Mapping[str, SymbolTerms]
 
@@ -74,6 +75,7 @@ class LiveTerms:
             "max_total_exposure_usdt": _number(self.max_total_exposure_usdt),
             "hedge_mode": self.hedge_mode,
             "multi_assets_mode": self.multi_assets_mode,
+            "adopt_foreign_positions": self.adopt_foreign_positions,
             "limits": {name: None if value is None else _number(value) for name, value in self.limits.items()},
             "symbols": {name: each.shape() for name, each in self.symbols.items()},
         }
@@ -92,6 +94,7 @@ def terms_of(settings: Settings, network: Network, account: str) -> LiveTerms:
         max_total_exposure_usdt=whole.max_total_exposure_usdt,
         hedge_mode=whole.hedge_mode,
         multi_assets_mode=whole.multi_assets_mode,
+        adopt_foreign_positions=whole.adopt_foreign_positions,
         limits=limits,
         symbols={name: _terms_of_symbol(each) for name, each in settings.symbols.items()},
     )
@@ -105,6 +108,7 @@ def terms_from(shape: Mapping[str, Any]) -> LiveTerms:
         max_total_exposure_usdt=Decimal(shape["max_total_exposure_usdt"]),
         hedge_mode=shape["hedge_mode"],
         multi_assets_mode=shape["multi_assets_mode"],
+        adopt_foreign_positions=shape.get("adopt_foreign_positions", False),
         limits={name: None if value is None else Decimal(value) for name, value in shape["limits"].items()},
         symbols={name: _symbol_from(each) for name, each in shape["symbols"].items()},
     )
@@ -124,6 +128,8 @@ def _rises(agreed: LiveTerms, wanted: LiveTerms) -> Iterator[str]:
         yield _more("the largest total margin", agreed.max_total_exposure_usdt, wanted.max_total_exposure_usdt)
     if wanted.multi_assets_mode and not agreed.multi_assets_mode:
         yield "every asset of the account serves as margin"
+    if wanted.adopt_foreign_positions and not agreed.adopt_foreign_positions:
+        yield "positions that you opened by hand are taken over"
     for name in _LIMITS:
         before, after = agreed.limits.get(name), wanted.limits.get(name)
         if before is not None and (after is None or after > before):

@@ -40,6 +40,7 @@ def test_the_first_time_asks_for_a_word() -> None:
         ({"max_daily_loss_usdt": None}, {}, "max_daily_loss_usdt from 50 to no limit"),
         ({"max_drawdown_pct": 11}, {}, "max_drawdown_pct from 10 to 11"),
         ({"multi_assets_mode": True}, {"margin_type": "CROSSED"}, "every asset of the account"),
+        ({"adopt_foreign_positions": True}, {}, "positions that you opened by hand are taken over"),
         ({}, {"trade_value_usdt": 100_000}, "BTCUSDT: the size of an entry from"),
         ({}, {"leverage": 125}, "leverage from"),
         ({}, {"leverage": 1, "trade_value_usdt": 51}, "BTCUSDT: the margin of an entry from 50 to 51"),

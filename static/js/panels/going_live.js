@@ -74,6 +74,7 @@ function factsOf(terms) {
     ["Most margin in all", `${money(terms.max_total_exposure_usdt)} USDT`],
     ["Position mode", terms.hedge_mode ? "long and short apart (hedge)" : "one position (one-way)"],
     ["Margin from", terms.multi_assets_mode ? "every asset of the account" : "USDT alone"],
+    ...(terms.adopt_foreign_positions ? [["Positions by hand", "are taken over", "warn"]] : []),
     ...set.map(([name, label]) => [label, exact(terms.limits[name])]),
     ...(set.length ? [] : [["Loss limits", "none is set", "warn"]]),
   ];
