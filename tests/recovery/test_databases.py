@@ -97,6 +97,21 @@ def test_c24_a_copy_that_was_cut_short_is_made_anew(make_stage: MakeStage, after
     stage.check_recovered()
 
 
+@pytest.mark.parametrize(
+    ("crash", "whole"),
+    [(Crash(Point.CHECKPOINT, after_ms=0.5), False), (Crash(Point.BACKUP, after_ms=0.5), True)],
+    ids=["C19 the bot folds its log", "C24 the bot makes the copy of the day"],
+)
+def test_c19_c24_a_bot_dies_at_the_work_of_the_minute(make_stage: MakeStage, crash: Crash, whole: bool) -> None:
+    stage = make_stage(whole=whole).start()
+    stage.open_position()
+    stage.arm(crash)
+    stage.wait_dead()
+    assert quick_check(stage.home / "bot.db") is None
+    stage.start()
+    stage.check_recovered()
+
+
 def an_older_home(make_stage: MakeStage) -> Stage:
     """What an earlier version has left: its first tables, with rows in them."""
     stage = make_stage()
