@@ -21,7 +21,7 @@ from src.sandbox.server import SandboxServer
 from src.utils.credentials import CREDENTIAL_NAMES
 
 ROOT = Path(__file__).parents[2]
-TRADING_WITHIN_SECONDS = 30
+TRADING_WITHIN_SECONDS = 90
 STOPPED_WITHIN_SECONDS = 5
 _OURS = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
 
