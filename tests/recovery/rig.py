@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from itertools import count
@@ -19,6 +19,7 @@ from sqlalchemy.exc import OperationalError
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, OrderStatus, Side
 from src.sandbox.key_file import write_key_file
+from src.sandbox.protection import Unprotected
 from src.utils.auth import Scheme
 from src.utils.credentials import CREDENTIAL_NAMES
 from tests.faults.rig import SYMBOL, D, Rig, wait_until
@@ -64,8 +65,8 @@ class Stage(Rig):
         self.whole = whole
         self.process: subprocess.Popen[bytes] | None = None
         self.port = _a_free_port()
-        self.died_at = 0
-        """When the last life ended, on the sandbox's clock."""
+        self.deaths: list[int] = []
+        """When each life ended, on the sandbox's clock."""
         self._family: list[psutil.Process] = []
 
     # Lives
@@ -157,7 +158,7 @@ class Stage(Rig):
 
     def wait_struck(self) -> None:
         self._await(lambda: self.has_struck, _DEAD_WITHIN_SECONDS, "the line is come to")
-        self.died_at = self.exchange.now_ms()
+        self.deaths.append(self.exchange.now_ms())
 
     def _end_family(self) -> None:
         for each in self._family:
@@ -168,7 +169,7 @@ class Stage(Rig):
 
     def kill(self) -> None:
         """End everything at any instant."""
-        self.died_at = self.exchange.now_ms()
+        self.deaths.append(self.exchange.now_ms())
         family = self._processes()
         for each in family:
             with suppress(psutil.NoSuchProcess):
@@ -213,12 +214,8 @@ class Stage(Rig):
         self.check_books(naked_ms=PROTECTED_WITHIN_MS)
 
     def longest_naked_ms(self) -> int:
-        """Counted from the last death on, as I33 counts: a kill, or two in a row, may come at any time."""
         with self.exchange.lock:
-            now_ms, spans = self.exchange.now_ms(), self.exchange.protection.spans()
-        ended = ((span.since, now_ms if span.until is None else span.until) for span in spans)
-        counted = ((max(since, self.died_at) if until > self.died_at else since, until) for since, until in ended)
-        return max((until - since for since, until in counted), default=0)
+            return longest_ms(self.exchange.protection.spans(), self.deaths, self.exchange.now_ms())
 
     def _is_protected(self) -> bool:
         return not self.position or len(self.orders(OrderRole.STOP_LOSS)) == 1
@@ -227,6 +224,13 @@ class Stage(Rig):
         ended = ", ".join(f"'{status}'" for status in _ENDED)
         rows = self.rows(f"SELECT client_order_id FROM trades WHERE order_status NOT IN ({ended})")
         return {row["client_order_id"] for row in rows} == {each.client_order_id for each in self.orders()}
+
+
+def longest_ms(spans: Iterable[Unprotected], deaths: Iterable[int], now_ms: int) -> int:
+    """The longest a position was bare, counted from the last death on as I33 counts: another kill may come any time."""
+    ended = [(span.since, now_ms if span.until is None else span.until) for span in spans]
+    counted = (until - max([since, *(at for at in deaths if at < until)]) for since, until in ended)
+    return max(counted, default=0)
 
 
 def _a_free_port() -> int:
