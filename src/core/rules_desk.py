@@ -78,7 +78,11 @@ class RulesDesk:
             self._desk.alert(f"{symbol} is traded again", symbol)
         self._stopped = stopped
         for holding in self._desk.books.open_holdings():
-            if holding.is_ours and holding.position.symbol in stopped:
+            if (
+                holding.is_ours
+                and holding.position.symbol in stopped
+                and not self._is_unlisted(holding.position.symbol)
+            ):
                 self._closing.demand(holding, "the exchange stops trading it")
 
     def _is_trading(self, symbol: str) -> bool:
@@ -86,13 +90,22 @@ class RulesDesk:
         instrument = self._desk.instruments.get(symbol)
         return instrument is None or instrument.is_trading
 
+    def _is_unlisted(self, symbol: str) -> bool:
+        """Missing in the list, which may be a list that is not whole: no reason to close."""
+        return self._desk.instruments[symbol].status == _UNLISTED
+
     def _tell_stopped(self, symbol: str) -> None:
         status = self._desk.instruments[symbol].status
-        self._desk.alarm(f"{symbol} is not traded now ({status}): no entries, and what is held is being closed", symbol)
+        sentence = f"{symbol} is not traded now ({status}): no entries, and what is held is being closed"
+        if self._is_unlisted(symbol):
+            sentence = (
+                f"{symbol} is missing in the exchange's list: no entries; what is held stays protected, look at it"
+            )
+        self._desk.alarm(sentence, symbol)
         for order in self._desk.books.open_orders(symbol, OrderRole.ENTRY):
             self._desk.cancel(order)
 
 
 def _unlisted(instrument: Instrument) -> Instrument:
-    """Left out of the list, or listed in words we do not understand: its last rules still serve to close."""
+    """Left out of the list, or listed in words we do not understand: its last rules serve on."""
     return replace(instrument, status=_UNLISTED)

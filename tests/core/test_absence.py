@@ -136,3 +136,25 @@ def test_a_position_nobody_knows_has_an_entry_that_was_given_up_asked_for_again(
     rig.feed(rig.account_update(a_position()))
     rig.wait(1000)
     assert len(rig.of(QueryOrder)) == asked + 1
+
+
+def test_an_account_read_before_the_answer_was_lost_proves_nothing(path: Path) -> None:
+    rig, entry = a_lost_entry(path)
+    denied(rig, entry)
+    lists(rig)
+    not_found(rig, entry)
+    assert rig.order(entry).status is OrderStatus.PENDING_NEW
+    rig.wait(3000)
+    asked = len(rig.of(FetchOrders))
+    rig.wait(3000)
+    assert len(rig.of(FetchOrders)) == asked  # the lists are here: all that is missing is the account
+
+
+def test_a_trade_from_before_the_order_is_no_sign_of_it(path: Path) -> None:
+    rig, entry = a_lost_entry(path)
+    denied(rig, entry)
+    rig.snapshot()
+    older = replace(rig.a_fill(entry), client_order_id="", order_id=77, traded_at=rig.order(entry).created_at - 61_000)
+    lists(rig, fills=(older,))
+    not_found(rig, entry)
+    assert rig.order(entry).status is OrderStatus.REJECTED

@@ -85,17 +85,30 @@ def test_the_rules_are_read_when_it_is_time_and_never_twice_at_once(rig: Rig) ->
     assert len(rig.of(FetchInstruments)) == 2
 
 
-@pytest.mark.parametrize("listed", [True, False])
-def test_a_symbol_that_is_not_traded_any_more_is_left(rig: Rig, listed: bool) -> None:
+def test_a_symbol_that_is_not_traded_any_more_is_left(rig: Rig) -> None:
     rig.open_position()
-    left = an_instrument(status="SETTLING") if listed else an_instrument(symbol="ETHUSDT")
-    rig.feed(InstrumentsFetched((left,), rig.now))
+    fetched(rig, status="SETTLING")
     assert rig.last(CLOSE).type is OrderType.MARKET
     [alarm] = alarms(rig)
-    assert alarm.startswith(f"BTCUSDT is not traded now ({'SETTLING' if listed else 'UNLISTED'})")
+    assert alarm.startswith("BTCUSDT is not traded now (SETTLING)")
     assert rig.cancelled() == []
     rig.wait(3000)
     assert len(alarms(rig)) == 1
+
+
+def test_a_symbol_that_a_list_leaves_out_gets_no_entry_and_stays_protected_by_its_last_rules(rig: Rig) -> None:
+    rig.open_position()
+    fetched(rig, symbol="ETHUSDT")
+    rig.wait(3000)
+    [alarm] = alarms(rig)
+    assert alarm.startswith("BTCUSDT is missing in the exchange's list")
+    assert rig.submitted(CLOSE) == []
+    rig.ended(rig.last(STOP))
+    assert len(rig.submitted(STOP)) == 2
+    rig.liquidate()
+    assert rig.verdicts()[-1] is not None
+    rig.close_position()
+    assert rig.last(CLOSE).type is OrderType.MARKET
 
 
 def test_a_symbol_that_is_not_traded_gets_no_entry_until_it_is_again(rig: Rig) -> None:
