@@ -104,7 +104,7 @@ class Bot:
         self._client = AsterClient(
             environment.base_url, self._clock, self._limits, signer, beat=beat_here, offset=self._offset
         )
-        self._inbox = Inbox()
+        self._inbox = Inbox(self._clock)
         self._workers: list[Worker] = []
         self._watched: list[Watched] = []
         self._closers: list[Callable[[], None]] = []

@@ -12,6 +12,7 @@ from src.core.books import Slot
 from src.core.desk import Desk
 from src.core.emergency import EmergencyDesk
 from src.core.foreign_desk import ForeignDesk
+from src.core.inbox import Backlog
 from src.core.operator_desk import OperatorDesk
 from src.core.order_cleanup import plan_cleanup
 from src.core.order_desk import OrderDesk
@@ -48,8 +49,7 @@ class DutyDesk:
     read_vitals: Callable[[], Vitals]
     look_after: Callable[[Iterable[Slot]], None]
     """Make what stands behind these positions what should stand there."""
-    count_backlog: Callable[[], int]
-    """How many liquidations wait."""
+    read_backlog: Callable[[], Backlog]
 
     def on_due(self, event: Due) -> None:
         match event.duty:
@@ -66,7 +66,7 @@ class DutyDesk:
             case Duty.PRUNE:
                 self.desk.store.prune_history()
             case Duty.CHECKPOINT:
-                if not self.count_backlog():  # at a quiet time
+                if not self.read_backlog().waiting:  # at a quiet time
                     self.desk.after_commit.append(self.desk.store.checkpoint)
             case Duty.STOP:
                 self.desk.standing.raise_obstacle(Obstacle.STOPPING, "the bot is stopping")
@@ -90,7 +90,7 @@ class DutyDesk:
         self.watch.check_market(now_ms)
         self.watch.check_clock(self.read_vitals())
         self._check_ban(self.read_vitals())
-        self.watch.check_backlog(self.count_backlog())
+        self.watch.check_backlog(self.read_backlog())
         self.emergency.check_pace()
         self.status.publish()
 

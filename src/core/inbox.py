@@ -1,8 +1,9 @@
-"""The trader's one queue: facts from every thread, quotes conflated, nothing else ever dropped."""
+"""The trader's one queue: facts from every thread, quotes conflated, nothing of ours ever dropped."""
 
 import threading
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import dataclass
 from itertools import islice
 
 from src.core.consent_prompt import TermsTyped
@@ -10,27 +11,47 @@ from src.core.operator_files import FileRequest, HaltSeen
 from src.core.order_answered import OrderAnswered
 from src.core.settings_changed import SettingsChanged
 from src.core.standstill import StoodStill
+from src.domain.clock import Clock, SystemClock
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import Event
 
 Wish = HaltSeen | FileRequest | TermsTyped
 TraderEvent = Event | OrderAnswered | SettingsChanged | Wish | StoodStill
 
-_LIQUIDATIONS_PER_BATCH = 2000
+_LIQUIDATIONS_PER_BATCH = 500
+"""What is judged in one transaction: so long an event of ours waits at most."""
+MOST_LIQUIDATIONS = 30_000
+_CLOCK = SystemClock()
+
+
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """How far the trader is behind."""
+
+    waiting: int = 0
+    """Liquidations."""
+    dropped: int = 0
+    """Liquidations that were neither judged nor stored, since the start."""
+    lag_ms: int = 0
+    """How long the events of ours that were handed out last had waited."""
 
 
 class Inbox:
     """Events for the trader, handed out in batches.
 
     Of quotes and mark prices only the newest per symbol waits. Everything that is not a liquidation overtakes
-    the liquidations, so that a burst of them never delays a fill (F26).
+    the liquidations, so that a burst of them never delays a fill. Of more liquidations than can wait the oldest are
+    dropped and counted: they would be too old to be traded (F26).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock = _CLOCK) -> None:
+        self._clock = clock
+        self._urgent_since: int | None = None
+        self._lag_ms = self._dropped = 0
         self._arrived = threading.Condition()  # serialises the three stores below
         self._quotes: dict[tuple[type, str], Quote | MarkPrice] = {}
         self._urgent: deque[TraderEvent] = deque()
-        self._liquidations: deque[Liquidation] = deque()
+        self._liquidations: deque[Liquidation] = deque(maxlen=MOST_LIQUIDATIONS)
         self._is_closed = False
 
     def post(self, event: TraderEvent) -> None:
@@ -48,9 +69,12 @@ class Inbox:
             case Quote() | MarkPrice():
                 self._quotes[type(event), event.symbol] = event
             case Liquidation():
+                self._dropped += len(self._liquidations) == MOST_LIQUIDATIONS
                 self._liquidations.append(event)
             case _:
                 self._urgent.append(event)
+                if self._urgent_since is None:
+                    self._urgent_since = self._clock.monotonic_ms()
 
     def drain(self, wait_seconds: float) -> list[TraderEvent]:
         """What has arrived: quotes first, then urgent events, then liquidations, each in order of arrival."""
@@ -58,6 +82,8 @@ class Inbox:
             self._arrived.wait_for(self._is_filled, wait_seconds)
             batch: list[TraderEvent] = [*self._quotes.values(), *self._urgent]
             batch += islice(self._liquidations, _LIQUIDATIONS_PER_BATCH)
+            since, self._urgent_since = self._urgent_since, None
+            self._lag_ms = 0 if since is None else self._clock.monotonic_ms() - since
             self._quotes.clear()
             self._urgent.clear()
             for _ in range(min(len(self._liquidations), _LIQUIDATIONS_PER_BATCH)):
@@ -75,9 +101,8 @@ class Inbox:
         return self._is_closed and not self._has_events()
 
     @property
-    def backlog(self) -> int:
-        """Liquidations that wait."""
-        return len(self._liquidations)
+    def backlog(self) -> Backlog:
+        return Backlog(len(self._liquidations), self._dropped, self._lag_ms)
 
     def _is_filled(self) -> bool:
         return self._is_closed or self._has_events()

@@ -1,9 +1,10 @@
 """Are our streams to be trusted? Judged by what they bring, not by their sockets (I26, I27)."""
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 
 from src.core.desk import Desk
-from src.core.inbox import TraderEvent
+from src.core.inbox import Backlog, TraderEvent
 from src.core.order_answered import OrderAnswered
 from src.core.standing import Obstacle
 from src.core.stream_proof import StreamProof
@@ -32,7 +33,7 @@ class StreamWatch:
         self.heard_at: dict[Stream, int] = {}
         self.states: dict[Stream, str] = dict.fromkeys(Stream, "connecting")
         self._proof = StreamProof()
-        self._user_up_at = 0
+        self._user_up_at = self._dropped = 0
         self._offset_ms = 0
 
     def start(self) -> None:
@@ -129,10 +130,15 @@ class StreamWatch:
         reason = f"this computer's clock is {abs(off)} ms {side} the exchange's: set it by the network"
         self._desk.standing.settle(Obstacle.CLOCK, reason if abs(off) > MOST_CLOCK_OFFSET_MS else None)
 
-    def check_backlog(self, waiting: int) -> None:
+    def check_backlog(self, backlog: Backlog) -> None:
         """Liquidations that wait too long to be judged are no signal any more."""
-        is_late = waiting > _BACKLOG_LIMIT
-        self._desk.standing.settle(Obstacle.BACKLOG, f"{waiting} liquidations wait to be judged" if is_late else None)
+        is_late = backlog.waiting > _BACKLOG_LIMIT
+        reason = f"{backlog.waiting} liquidations wait to be judged" if is_late else None
+        self._desk.standing.settle(Obstacle.BACKLOG, reason)
+        self._desk.store.set_state("inbox", asdict(backlog))
+        if backlog.dropped > self._dropped:
+            self._desk.alert(f"{backlog.dropped - self._dropped} liquidations came too fast to be stored or judged")
+            self._dropped = backlog.dropped
 
     def check_market(self, now_ms: int) -> None:
         heard_at = self.heard_at.get(Stream.MARKET)

@@ -17,7 +17,7 @@ from src.core.duty_desk import DutyDesk
 from src.core.emergency import EmergencyDesk
 from src.core.entries import EntryDesk, decision_on
 from src.core.foreign_desk import ForeignDesk
-from src.core.inbox import Inbox, TraderEvent
+from src.core.inbox import Backlog, Inbox, TraderEvent
 from src.core.news import tell_liquidations
 from src.core.operator_desk import OperatorDesk
 from src.core.operator_files import FileRequest, HaltSeen
@@ -95,7 +95,7 @@ class Trader:
         self._rest = RestWatch(desk, self._watch, self._account)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
         self._protection = ProtectionDesk(desk, self._closing, self._status)
-        self._backlog: Callable[[], int] = lambda: 0
+        self._backlog: Callable[[], Backlog] = Backlog
         self._duties = DutyDesk(
             desk=desk,
             orders=self._orders,
@@ -111,7 +111,7 @@ class Trader:
             emergency=self._emergency,
             read_vitals=read_vitals,
             look_after=self._look_after,
-            count_backlog=lambda: self._backlog(),
+            read_backlog=lambda: self._backlog(),
         )
         self.entries_gone = threading.Event()
         """Set once a stop was asked for and no entry can fill any more."""

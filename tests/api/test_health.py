@@ -26,6 +26,7 @@ def test_a_bot_that_beats_is_healthy(rig: Rig) -> None:
     rig.say("market_stream", state="up", last_event_at=NOW - 250)
     rig.say("limits", weight_used=12, weight_limit=2400, blocked_until=0)
     rig.say("clock", offset_ms=-3)
+    rig.say("inbox", waiting=2, dropped=0, lag_ms=4)
     rig.say("exposure", margin=D("10.50"), notional=D(105), cap=D(500))
     health = rig.json("/api/health")
     assert (health["status"], health["mode"], health["network"]) == ("healthy", "SANDBOX", "sandbox")
@@ -34,6 +35,7 @@ def test_a_bot_that_beats_is_healthy(rig: Rig) -> None:
     assert health["user_stream"] == {"state": None, "last_event_at": None, "age_ms": None}
     assert health["api_weight"] == {"used": 12, "limit": 2400, "blocked_until": None}
     assert health["clock_offset_ms"] == -3
+    assert health["inbox"] == {"waiting": 2, "dropped": 0, "lag_ms": 4}
     assert health["exposure"] == {"margin": "10.50", "cap": "500", "notional": "105"}
     assert health["timestamp"] == NOW
 

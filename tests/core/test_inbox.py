@@ -1,6 +1,7 @@
 import threading
 
-from src.core.inbox import Inbox, TraderEvent
+from src.core.inbox import MOST_LIQUIDATIONS, Backlog, Inbox, TraderEvent
+from src.domain.clock import ManualClock
 from src.domain.enums import Side
 from src.domain.messages import Due, Duty
 from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_update
@@ -17,14 +18,37 @@ def test_of_quotes_only_the_newest_waits() -> None:
 
 def test_fills_overtake_liquidations_and_none_is_lost() -> None:
     inbox = Inbox()
-    liquidations = [a_liquidation(n + 1) for n in range(2_500)]
+    liquidations = [a_liquidation(n + 1) for n in range(700)]
     for liquidation in liquidations:
         inbox.post(liquidation)
     inbox.post(an_update())
-    assert inbox.backlog == 2_500
+    assert inbox.backlog == Backlog(waiting=700)
     first, second = inbox.drain(0), inbox.drain(0)
     assert first[0] == an_update()
     assert [*first[1:], *second] == liquidations
+
+
+def test_of_more_liquidations_than_can_wait_the_oldest_go_and_are_counted() -> None:
+    inbox = Inbox()
+    inbox.post(an_update())
+    for number in range(MOST_LIQUIDATIONS + 3):
+        inbox.post(a_liquidation(number + 1))
+    assert inbox.backlog == Backlog(waiting=MOST_LIQUIDATIONS, dropped=3)
+    assert inbox.drain(0)[:2] == [an_update(), a_liquidation(4)]
+
+
+def test_how_long_our_own_events_waited_is_told() -> None:
+    clock = ManualClock(NOW)
+    inbox = Inbox(clock)
+    inbox.post(an_update())
+    clock.advance(40)
+    inbox.post(an_update())
+    inbox.drain(0)
+    assert inbox.backlog.lag_ms == 40
+    inbox.post(a_liquidation())
+    clock.advance(40)
+    inbox.drain(0)
+    assert inbox.backlog.lag_ms == 0
 
 
 def test_a_waiting_reader_is_woken() -> None:

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from threading import Event
 
-from src.core.inbox import Inbox
+from src.core.inbox import MOST_LIQUIDATIONS, Inbox
 from src.core.vitals import Vitals
 from src.domain.clock import ManualClock
 from src.domain.messages import Command, Due, Duty, SnapshotTaken, Stream, StreamDown, StreamUp, TakeSnapshot
@@ -108,6 +108,21 @@ def test_a_backlog_of_liquidations_keeps_entries_back(path: Path) -> None:
         inbox.post(a_liquidation())
     rig.audit()
     assert reason(rig) == "5001 liquidations wait to be judged"
+
+
+def test_liquidations_that_came_too_fast_are_told(path: Path) -> None:
+    rig = Rig(path, clock=ManualClock(a_liquidation().traded_at))
+    inbox = Inbox()
+    inbox.close()
+    rig.trader.run(inbox, lambda _: None, lambda: None)
+    rig.connect()
+    for _ in range(MOST_LIQUIDATIONS + 2):
+        inbox.post(a_liquidation())
+    for _ in range(2):
+        rig.audit()
+    assert [each["message"] for each in rig.journal("alert")] == ["2 liquidations came too fast to be stored or judged"]
+    [told] = rig.rows("SELECT value FROM state WHERE key = 'inbox'")
+    assert json.loads(told["value"]) == {"waiting": MOST_LIQUIDATIONS, "dropped": 2, "lag_ms": 0}
 
 
 def test_old_history_is_pruned_when_due(rig: Rig) -> None:

@@ -86,6 +86,7 @@ def _vitals(bot: BotState) -> dict[str, Any]:
             "limit": limits.get("weight_limit"),
             "blocked_until": limits.get("blocked_until") or None,
         },
+        "inbox": bot.of("inbox") or None,
         "clock_offset_ms": bot.of("clock").get("offset_ms"),
         "streams_open": dashboard().streams.count,
     }
