@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 
+from src.core.books import Slot
 from src.core.desk import Desk
 from src.core.inbox import Backlog, TraderEvent
 from src.core.order_answered import OrderAnswered
@@ -82,12 +83,12 @@ class StreamWatch:
             if update.is_ours:
                 self._proof.see_order(update, self._desk.clock.monotonic_ms())
 
-    def compare(self, reports: Iterable[PositionReport]) -> bool:
-        """Whether a position is not as we know it; if so, the private stream must tell of it soon."""
+    def compare(self, reports: Iterable[PositionReport]) -> list[Slot]:
+        """The positions that are not as we know them; the private stream must tell of them soon."""
         different = [report for report in reports if self._differs(report)]
         for report in different:
             self._proof.see_position(report, self._desk.clock.monotonic_ms())
-        return bool(different)
+        return [(report.symbol, report.position_side) for report in different]
 
     def _differs(self, report: PositionReport) -> bool:
         """An old copy that knows less than our trades is no difference (F39)."""

@@ -92,7 +92,7 @@ class Trader:
         self._settings = SettingsDesk(desk, self._entries, self._account, self._consent, self._operator)
         self._watch = StreamWatch(desk, self._account.ask)
         self._standstill = StandstillDesk(desk, self._account.ask)
-        self._rest = RestWatch(desk, self._watch, self._account)
+        self._rest = RestWatch(desk, self._watch, self._account, self._orders)
         self._status = StatusDesk(desk, self._entries, self._watch, identity, read_vitals)
         self._protection = ProtectionDesk(desk, self._closing, self._status)
         self._backlog: Callable[[], Backlog] = Backlog

@@ -12,6 +12,7 @@ from src.domain.messages import (
     CommandFailed,
     Due,
     Duty,
+    QueryOrder,
     SnapshotTaken,
     Stream,
     StreamDown,
@@ -155,16 +156,18 @@ def test_a_position_as_we_know_it_asks_for_nothing(rig: Rig) -> None:
     assert rig.feed(PositionsChecked((rig.report(PositionSide.LONG),), rig.now)) == []
 
 
-def test_a_trusted_stream_is_looked_at_every_four_seconds(rig: Rig) -> None:
+def test_a_trusted_stream_is_looked_at_one_look_at_a_time(rig: Rig) -> None:
     assert look(rig) == [CheckPositions()]
     assert look(rig) == []
-    rig.clock.advance(4000)
-    assert look(rig) == []  # the first is not answered yet
     rig.feed(PositionsChecked((), rig.now))
     assert look(rig) == [CheckPositions()]
-    rig.feed(PositionsChecked((), rig.now))
+
+
+def test_the_orders_of_a_position_that_differs_are_asked_about(rig: Rig) -> None:
+    entry = rig.enter()
     rig.clock.advance(2000)
-    assert look(rig) == []
+    report = a_report("0.010", 50_000, updated_at=rig.now)
+    assert QueryOrder("BTCUSDT", entry.client_order_id) in rig.feed(PositionsChecked((report,), rig.now))
 
 
 def test_a_stream_that_is_down_is_replaced_by_reading_the_account(rig: Rig) -> None:
@@ -179,7 +182,6 @@ def test_a_look_that_fails_keeps_entries_back_until_one_succeeds(rig: Rig) -> No
     look(rig)
     rig.feed(CommandFailed(CheckPositions(), None, "HTTP 503", rig.now))
     assert rig.desk.standing.reason == "the account cannot be read: HTTP 503"
-    rig.clock.advance(4000)
     assert look(rig) == [CheckPositions()]
     rig.feed(PositionsChecked((), rig.now))
     assert rig.desk.standing.reason == ""
