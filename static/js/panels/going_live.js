@@ -5,6 +5,7 @@ import { factRow } from "../lib/dialogs.js";
 import { create, fill, listen, patchRows, setText, setTone, show, slot, together } from "../lib/dom.js";
 import { exact, money } from "../lib/format.js";
 
+const PATIENCE_MS = 20_000;
 const WORDS = { mainnet: ["LIVE", "loss"], testnet: ["TESTNET", "warn"] };
 const LIMITS = {
   max_daily_loss_usdt: "Largest daily loss",
@@ -17,6 +18,12 @@ const LIMITS = {
 export function mount(panel, store, { api, tell, ask }) {
   let sent = null; // the terms the bot was told about: until it answers, nothing more can be said
   const paint = () => paintPanel(panel, store.get("live")?.pending, sent);
+  const giveUp = (fingerprint) => {
+    if (sent !== fingerprint || store.get("live")?.pending?.fingerprint !== fingerprint) return;
+    sent = null;
+    setText(slot(panel, "fault"), "The bot has not confirmed it yet. Look at its log, or type the word again.");
+    paint();
+  };
   return together(
     store.subscribe("health", ({ awaits_consent: waits }) => {
       if (waits !== (store.get("live")?.pending?.fingerprint ?? null)) ask();
@@ -36,6 +43,7 @@ export function mount(panel, store, { api, tell, ask }) {
         await api.post("/api/live/confirm", { fingerprint: sent, typed: typedIn(panel).value, nonce: newNonce() });
         typedIn(panel).value = "";
         tell("info", "You agreed to real orders. The bot begins as soon as nothing else keeps it back.");
+        setTimeout(() => giveUp(pending.fingerprint), PATIENCE_MS);
       } catch (error) {
         sent = null;
         setText(slot(panel, "fault"), error.message);
