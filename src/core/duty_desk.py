@@ -20,7 +20,6 @@ from src.core.rest_watch import RestWatch
 from src.core.rules_desk import RulesDesk
 from src.core.standing import Obstacle
 from src.core.status import StatusDesk
-from src.core.strangers import StrangerDesk
 from src.core.stream_watch import StreamWatch
 from src.core.vitals import Vitals
 from src.domain.messages import Due, Duty
@@ -44,7 +43,6 @@ class DutyDesk:
     watch: StreamWatch
     rest: RestWatch
     status: StatusDesk
-    strangers: StrangerDesk
     emergency: EmergencyDesk
     read_vitals: Callable[[], Vitals]
     look_after: Callable[[Iterable[Slot]], None]
@@ -86,7 +84,6 @@ class DutyDesk:
         self.account.check_age(now_ms)
         self.rest.check()
         self.watch.check_private()
-        self.strangers.check()
         self.watch.check_market(now_ms)
         self.watch.check_clock(self.read_vitals())
         self._check_ban(self.read_vitals())

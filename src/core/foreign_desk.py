@@ -18,18 +18,20 @@ class ForeignDesk:
     def __init__(self, desk: Desk, fills: FillDesk) -> None:
         self._desk = desk
         self._fills = fills
-        self._told: set[Slot] = set()
+        self._told: dict[Slot, bool] = {}
+        """Positions a person knows of, and whether as one without a stop loss."""
 
     def check(self) -> None:
-        found = {holding.slot: holding for holding in self._settled()}
-        for slot, holding in found.items():
-            if self._desk.settings.globals_.adopt_foreign_positions and slot[0] in self._desk.settings.symbols:
+        """Left alone, one without a stop is said aloud, again where it had one meanwhile: after a lost ledger it may be
+        our own (I33)."""
+        settings = self._desk.settings
+        for holding in self._settled():
+            if settings.globals_.adopt_foreign_positions and holding.position.symbol in settings.symbols:
                 self._adopt(holding)
-            elif slot not in self._told:
+            else:
                 self._tell(holding)
-        self._told = {holding.slot for holding in self._desk.books.open_holdings() if not holding.is_ours} & (
-            self._told | found.keys()
-        )
+        foreign = {holding.slot for holding in self._desk.books.open_holdings() if not holding.is_ours}
+        self._told = {slot: is_bare for slot, is_bare in self._told.items() if slot in foreign}
 
     def _settled(self) -> Iterator[Holding]:
         """Those of which no entry of ours that is still asked about may turn out to be the cause."""
@@ -55,12 +57,14 @@ class ForeignDesk:
 
     def _tell(self, holding: Holding) -> None:
         symbol, side = holding.slot
-        sentence = f"the position of {symbol} {side} is not the bot's: it counts toward the exposure and is left alone"
-        if self._desk.books.stop_orders(holding.slot):
-            self._desk.alert(sentence, symbol)
-            return
-        self._desk.alarm(
-            f"{sentence}. It has no stop loss: place one on the exchange's site, or let the bot take it over "
-            "(globals.adopt_foreign_positions)",
-            symbol,
-        )
+        known, is_bare = self._told.get(holding.slot), not self._desk.books.stop_orders(holding.slot)
+        self._told[holding.slot] = is_bare
+        left, size = "it counts toward the exposure and is left alone", holding.position.quantity
+        if is_bare and not known:
+            self._desk.alarm(
+                f"a position of {symbol} {side}, {size}, is not the bot's and has no stop loss: {left}. "
+                "Place one on the exchange's site, or let the bot take it over (globals.adopt_foreign_positions)",
+                symbol,
+            )
+        elif known is None:
+            self._desk.alert(f"the position of {symbol} {side} is not the bot's: {left}", symbol)

@@ -34,7 +34,6 @@ from src.core.situation import ApprovedPlan, Situation
 from src.core.standing import Obstacle
 from src.core.standstill import StandstillDesk, StoodStill, Turns
 from src.core.status import Identity, StatusDesk
-from src.core.strangers import StrangerDesk
 from src.core.stream_watch import StreamWatch
 from src.core.symbol_locks import SymbolLockDesk
 from src.core.vitals import Vitals
@@ -107,7 +106,6 @@ class Trader:
             watch=self._watch,
             rest=self._rest,
             status=self._status,
-            strangers=StrangerDesk(desk),
             emergency=self._emergency,
             read_vitals=read_vitals,
             look_after=self._look_after,

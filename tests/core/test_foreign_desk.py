@@ -10,7 +10,7 @@ from src.domain.enums import OrderRole, OrderType, PositionSide, Side
 from src.domain.instrument import Price
 from src.domain.messages import FetchFills, OperatorAction
 from src.utils.config import parse_settings
-from tests.builders import a_position, a_request, an_update, settings_document, some_settings
+from tests.builders import a_position, a_report, a_request, an_update, settings_document, some_settings
 from tests.core.rig import LONG, Rig
 
 D = Decimal
@@ -43,7 +43,7 @@ def test_a_position_of_somebody_else_is_left_alone_counted_and_told_of_once(rig:
     assert rig.submitted() == []
     assert rig.rows("SELECT protection FROM positions")[0]["protection"] == "foreign"
     [alarm] = messages(rig, "error")
-    assert "It has no stop loss" in alarm
+    assert "is not the bot's and has no stop loss" in alarm
     rig.snapshot(positions=(rig.report(),))
     rig.liquidate()
     assert rig.verdicts() == [Gate.OPEN_ORDERS]
@@ -108,3 +108,23 @@ def test_a_symbol_that_is_not_configured_is_never_taken_over(adopting: Rig) -> N
     adopting.wait(10_000)
     assert adopting.submitted() == []
     assert "ETHUSDT" in messages(adopting, "error")[-1]
+
+
+def test_a_position_whose_stop_goes_is_told_of_again(rig: Rig) -> None:
+    theirs = an_update(a_request(STOP, client_order_id="web_1"), order_id=77, event_at=rig.now)
+    rig.clock.advance(6_000)
+    rig.snapshot(positions=(a_report("0.5", 50_000),), open_orders=(theirs,))
+    rig.wait(10_000)
+    assert messages(rig, "error") == []
+    for _ in range(2):
+        rig.clock.advance(6_000)
+        rig.snapshot(positions=(a_report("0.5", 50_000),))
+        rig.wait(10_000)
+    [alarm] = messages(rig, "error")
+    assert alarm.startswith("a position of BTCUSDT LONG, 0.5, is not the bot's and has no stop loss")
+
+
+def test_a_position_of_ours_is_nobody_elses(rig: Rig) -> None:
+    rig.open_position()
+    rig.wait(10_000)
+    assert not [message for message in messages(rig, "warning") if "is not the bot's" in message]

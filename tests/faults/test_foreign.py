@@ -33,7 +33,7 @@ def test_f32_a_position_of_somebody_else_is_taken_over_where_the_settings_say_so
 
 def test_f32_a_position_of_somebody_else_is_left_alone_and_told_of(rig: Rig) -> None:
     rig.trade_by_hand(Side.BUY, "0.005")
-    wait_until(lambda: any("It has no stop loss" in alert for alert in rig.alerts()), 15, "the alarm")
+    wait_until(lambda: any("is not the bot's and has no stop loss" in alert for alert in rig.alerts()), 15, "the alarm")
     rig.move(rig.middle)
     rig.liquidate()
     wait_until(lambda: rig.verdicts() and "not the bot's" in rig.verdicts()[-1], 3)
