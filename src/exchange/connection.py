@@ -24,6 +24,8 @@ class Timing:
     dead_after_ms: int = 20_000
     """Not even a pong for so long: the peer is gone."""
     renew_after_ms: int = 23 * 60 * 60_000
+    overlap_ms: int = 5_000
+    """How long a planned change-over keeps the old connection beside a new one that has brought nothing yet."""
     pause_ms: int = 250
     """Before the second attempt; doubled for each further one."""
     longest_pause_ms: int = 5_000

@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
 
@@ -90,13 +90,34 @@ class StreamReader:
         return Connection(self._address(), self._clock, self._timing)
 
     def _change_over(self, old: Connection) -> Connection:
-        """Open the new one before the old one goes, and read what both have brought only once."""
+        """Open the new one before the old one goes, and read what both have brought only once.
+
+        A connection that is only old is kept until the new one has brought something: then both have told the same.
+        """
+        patience_ms = self._timing.overlap_ms if old.is_old else 0
         new = self._connect()
-        self._already_read = {message for message in old.drain(_DRAIN_MS) if self._deliver(message)}
+        self._already_read.clear()
+        until = self._clock.monotonic_ms() + patience_ms
+        try:
+            while not self._read_once(old.drain(_DRAIN_MS), new) and self._clock.monotonic_ms() < until:
+                if self._stopping.is_set():
+                    break
+        except _FAILURES:
+            new.close()
+            raise
         old.close()
         log.info("stream changed over")
         self._tell_up()
         return new
+
+    def _read_once(self, old: Iterable[bytes], new: Connection) -> bool:
+        """What one of two connections brings, the other brings too: whoever is first is heard. Whether the new one
+        has brought something is returned."""
+        arrived = new.receive()
+        for message in (*old, *([] if arrived is None else [arrived])):
+            if self._deliver(message):
+                self._already_read.add(message)
+        return arrived is not None
 
     def _deliver(self, message: bytes) -> bool:
         if message in self._already_read:

@@ -229,6 +229,48 @@ def test_an_old_connection_is_changed_over_without_a_gap() -> None:
     assert notes.ups >= 2
 
 
+def test_an_old_connection_is_kept_until_the_new_one_has_brought_something() -> None:
+    notes, changed = Notes(), threading.Event()
+
+    def old(connection: ServerConnection) -> None:
+        changed.wait(PATIENT_SECONDS)
+        for message in ("1", "2"):
+            connection.send(message)
+        stay(connection)
+
+    def new(connection: ServerConnection) -> None:
+        changed.set()
+        eventually(lambda: 2 in notes.messages)  # told by the old one, for the new one says nothing yet
+        for message in ("2", "3"):
+            connection.send(message)
+        stay(connection)
+
+    timing = replace(TIMING, renew_after_ms=300)
+    with serving(old, new) as (address, _), reading(address, notes, timing) as reader:
+        eventually(lambda: 3 in notes.messages)
+        reader.stop()
+
+    assert notes.messages[:3] == [1, 2, 3]
+    assert notes.downs == []
+
+
+def test_a_new_connection_that_stays_silent_does_not_hold_the_old_one_for_ever() -> None:
+    notes = Notes()
+    timing = replace(TIMING, renew_after_ms=50, overlap_ms=50)
+    with serving(stay) as (address, met), reading(address, notes, timing):
+        eventually(lambda: notes.ups >= 2)
+    assert len(met) >= 2
+    assert notes.downs == []
+
+
+def test_a_new_connection_that_breaks_at_once_is_a_lost_connection() -> None:
+    notes = Notes()
+    timing = replace(TIMING, renew_after_ms=100)
+    with serving(sends(1), leaves, sends(2)) as (address, _), reading(address, notes, timing):
+        eventually(lambda: 2 in notes.messages)
+    assert notes.downs == ["closed by the exchange, code 1001"]
+
+
 def test_a_renewal_can_be_asked_for() -> None:
     notes = Notes()
     with serving(sends(1), sends(2)) as (address, met), reading(address, notes) as reader:
