@@ -8,6 +8,7 @@ import pytest
 from src.sandbox.options import replay_script
 from src.sandbox.server import SandboxServer
 from src.utils.auth import Scheme
+from tests.sandbox.credentials import canaries_of
 from tests.system.conftest import Start
 from tests.system.rig import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
 
@@ -51,12 +52,6 @@ def assert_equal_books(server: SandboxServer, bot: BotProcess) -> None:
     assert max(server.exchange.account.records.times_received().values(), default=1) == 1
 
 
-def files_that_hold(home: Path, secrets: tuple[str, ...]) -> set[str]:
-    """Names of files, logs and databases among them, in which one of these stands."""
-    texts = {path.name: path.read_bytes() for path in home.rglob("*") if path.is_file()}
-    return {name for name, text in texts.items() if any(secret.encode() in text for secret in secrets)}
-
-
 @pytest.mark.parametrize("scheme", Scheme)
 def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path, scheme: Scheme) -> None:
     script = replay_script(a_recording(tmp_path), speed=Decimal(15), awaits_listener=True)
@@ -70,8 +65,7 @@ def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path
     assert bot.orders("ENTRY")
     assert_equal_books(server, bot)
     assert bot.stop() == 0
-    secrets = (server.api_key, server.api_secret, server.wallet.private_key.removeprefix("0x"))
-    assert files_that_hold(tmp_path, secrets) == {".env"}
+    assert canaries_of(server).files_under(tmp_path) == {".env"}  # what it said on its terminal is a file, too
 
 
 @pytest.mark.parametrize(
