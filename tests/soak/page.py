@@ -30,6 +30,9 @@ ROUTES = (
     "/api/setup",
 )
 _SERVED_WITHIN_S = 60
+_ARENAS = "2"
+"""The C library keeps freed memory apart for each of 48 threads, and it takes an hour of pages until all have met the
+largest answer: with few of such stores, what grows is what the program holds."""
 
 
 class Dashboard:
@@ -40,7 +43,7 @@ class Dashboard:
             self.process = subprocess.Popen(
                 [sys.executable, str(ROOT / "src" / "api" / "api_server.py"), "--home", str(home)],
                 cwd=ROOT,
-                env={**os.environ, "PORT": str(port)},
+                env={**os.environ, "PORT": str(port), "MALLOC_ARENA_MAX": _ARENAS},
                 stdout=output,
                 stderr=output,
             )
