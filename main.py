@@ -23,6 +23,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.cli import Wish, fulfil, parse_arguments
     from src.core.consent_desk import pending_in
     from src.core.consent_prompt import ask_in_terminal
+    from src.core.crash_loop import hold_back
     from src.core.desk import Desk
     from src.core.gateway import Gateway
     from src.core.inbox import Inbox
@@ -31,7 +32,6 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.order_cleanup import OrderCleanup
     from src.core.restart import EXIT_RESTART, RestartWish
     from src.core.set_up import Terminal, set_up
-    from src.core.standing import Obstacle
     from src.core.standstill import Turns
     from src.core.start_up import InstrumentsQuest, SetUpQuest, claim_network
     from src.core.status import Identity, mode_of
@@ -145,7 +145,7 @@ class Bot:
         desk = Desk(around.settings, instruments, self._store, clock, draw, identity.is_simulated)
         desk.restart, desk.assume_yes = self._restart, around.assume_yes
         if around.protect_only:
-            desk.standing.raise_obstacle(Obstacle.PROTECT_ONLY, "protect-only mode: the bot crashed again and again")
+            hold_back(desk, is_supervised=around.environment.is_supervised)
         trader = Trader(desk, identity, self._vitals)
         last_command = trader.restore()
         files = OperatorFiles(around.environment.database)

@@ -9,6 +9,7 @@ from typing import assert_never
 from src.core.access_watch import AccessWatch
 from src.core.account_desk import AccountDesk
 from src.core.books import Slot
+from src.core.crash_loop import CrashLoopDesk
 from src.core.desk import Desk
 from src.core.emergency import EmergencyDesk
 from src.core.foreign_desk import ForeignDesk
@@ -44,6 +45,7 @@ class DutyDesk:
     rest: RestWatch
     status: StatusDesk
     emergency: EmergencyDesk
+    crash_loop: CrashLoopDesk
     read_vitals: Callable[[], Vitals]
     look_after: Callable[[Iterable[Slot]], None]
     """Make what stands behind these positions what should stand there."""
@@ -89,6 +91,7 @@ class DutyDesk:
         self._check_ban(self.read_vitals())
         self.watch.check_backlog(self.read_backlog())
         self.emergency.check_pace()
+        self.crash_loop.check()
         self.status.publish()
 
     def _check_ban(self, vitals: Vitals) -> None:

@@ -24,6 +24,13 @@ _STATE = "operator"
 _BY_FILE = 0
 _REQUESTS_KNOWN = 20
 _LOCKS = (Obstacle.LOCK, Obstacle.BOOKS)
+_ENDED_AT_ONCE = (
+    Obstacle.OPERATOR_PAUSE,
+    Obstacle.OPERATOR_HALT,
+    Obstacle.SECOND_BOT,
+    Obstacle.PROTECT_ONLY,
+    Obstacle.CRASH_LOOP,
+)
 _NO_ENTRIES = (Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, *_LOCKS, Obstacle.CONSENT, Obstacle.STOPPING)
 
 
@@ -137,9 +144,8 @@ class OperatorDesk:
 
     def _resume(self, command: OperatorCommand) -> str:
         """One resume ends whatever a person or a limit began: pause, halt, a HALT file that is older, a lock."""
-        self._desk.standing.clear(Obstacle.OPERATOR_PAUSE)
-        self._desk.standing.clear(Obstacle.SECOND_BOT)
-        self._desk.standing.clear(Obstacle.OPERATOR_HALT)
+        for obstacle in _ENDED_AT_ONCE:
+            self._desk.standing.clear(obstacle)
         self._lift_halt_file(command.at)
         lock = self._locks.lift()
         lifted = "" if lock is None else f"; the lock is lifted: {lock}"

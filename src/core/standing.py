@@ -17,6 +17,7 @@ class Obstacle(StrEnum):
     LEDGER = "ledger"
     STARTING = "starting"
     PROTECT_ONLY = "protect_only"
+    CRASH_LOOP = "crash_loop"
     STANDSTILL = "standstill"
     MARKET_STREAM = "market_stream"
     USER_STREAM = "user_stream"
@@ -38,6 +39,8 @@ _ENDED_BY_RESUME = frozenset(
         Obstacle.HALT_FILE,
         Obstacle.OPERATOR_PAUSE,
         Obstacle.LOCK,
+        Obstacle.PROTECT_ONLY,
+        Obstacle.CRASH_LOOP,
         Obstacle.BOOKS,
         Obstacle.SECOND_BOT,
     }

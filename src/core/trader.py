@@ -12,6 +12,7 @@ from src.core.closing import ClosingDesk
 from src.core.consent_desk import ConsentDesk
 from src.core.consent_prompt import TermsTyped
 from src.core.corrections import CorrectionDesk
+from src.core.crash_loop import CrashLoopDesk
 from src.core.desk import Desk
 from src.core.duty_desk import DutyDesk
 from src.core.emergency import EmergencyDesk
@@ -107,6 +108,7 @@ class Trader:
             rest=self._rest,
             status=self._status,
             emergency=self._emergency,
+            crash_loop=CrashLoopDesk(desk),
             read_vitals=read_vitals,
             look_after=self._look_after,
             read_backlog=lambda: self._backlog(),

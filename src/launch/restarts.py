@@ -7,6 +7,7 @@ LONGEST_DELAY_MS = 5_000  # SAFETY I33: a killed bot is back within five seconds
 STABLE_MS = 60_000
 LOOP_SPAN_MS = 300_000
 LOOP_CRASHES = 5
+FORGIVEN_MS = 3_600_000  # a crash after so long is no part of the loop before it
 
 
 @dataclass(frozen=True, slots=True)

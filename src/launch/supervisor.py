@@ -11,7 +11,7 @@ from src.domain.crash_points import Point
 from src.launch.console import Console
 from src.launch.process import Child
 from src.launch.programs import Program
-from src.launch.restarts import LOOP_CRASHES, LOOP_SPAN_MS, Crashes, Finish
+from src.launch.restarts import FORGIVEN_MS, LOOP_CRASHES, LOOP_SPAN_MS, Crashes, Finish
 
 READY_MS = 60_000
 STOP_MS = 3_500  # for everything but the foundation
@@ -139,11 +139,14 @@ class Supervisor:
         crash_points.reached(Point.DEATH_NOTICED, post.program.label)
         label = post.program.label
         self._console.say(f"The {label} {_ending(code)}: starting it again in {restart.delay_ms / 1000:g} s.")
+        if now_ms - post.started_ms >= FORGIVEN_MS:
+            post.is_loop = False
         if restart.is_loop and post.program.loop_arguments and not post.is_loop:
             post.is_loop = True
             self._console.say(
                 f"The {label} ended {LOOP_CRASHES} times within {LOOP_SPAN_MS // 60_000} minutes: from now on it only "
-                "protects open positions and opens none. Its log says why; start the launcher again to trade."
+                "protects open positions and opens none, until it has run for an hour or you resume on its page. "
+                "Its log says why."
             )
 
     def _stop_all(self) -> None:
