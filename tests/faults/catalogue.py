@@ -74,5 +74,16 @@ _ROWS = (
 )
 
 CATALOGUE = tuple(CataloguedFault(number, *row) for number, row in enumerate(_ROWS, start=1))
-KNOWN_GAPS: tuple[Gap, ...] = ()
+KNOWN_GAPS: tuple[Gap, ...] = (
+    Gap(
+        34,
+        "deleveraging and settlement are played by an order of the name the exchange gives it",
+        "no public source shows Aster's own events of them; liquidations are the sandbox engine's",
+    ),
+    Gap(
+        36,
+        "a position that is held while the position mode changes",
+        "the exchange, and so the sandbox, changes the mode only of a flat account",
+    ),
+)
 """What could not be made true, each with its reason."""

@@ -62,7 +62,8 @@ def test_f36_entries_wait_while_the_leverage_is_not_what_the_settings_count_on(m
         wait_until(lambda: rig.exchange.account.positions(SYMBOL)[0].leverage == 20, 30, "it is set back")
         rig.open_position()
     else:
-        wait_until(lambda: verdict(rig) == "the exchange has leverage 5, the settings want 20", 30)
+        misfit = "the exchange has leverage 5, the settings want 20"
+        rig.measure("entries wait", lambda: verdict(rig) == misfit, 30)
         made = len(rig.arrived(ENTRY))
         assert verdict(rig).startswith("the exchange has leverage 5")
         assert len(rig.arrived(ENTRY)) == made
@@ -96,7 +97,7 @@ def test_f37_a_symbol_that_stops_trading_is_left_and_gets_no_entry(rig: Rig) -> 
     rig.open_position()
     change_rules(rig, status="SETTLING")
     rig.remind(Duty.RULES)
-    wait_until(lambda: not rig.position, 10, "the position is closed")
+    rig.measure("closed once the rules are read", lambda: not rig.position, 10)
     wait_until(lambda: not rig.orders(), 10, "no order is left")
     assert len(alarms(rig, "is not traded now (SETTLING)")) == 1
     assert "does not trade this symbol now" in verdict(rig)
@@ -120,7 +121,7 @@ def test_f38_a_revoked_key_halts_entries_is_told_once_and_looked_at_until_it_wor
     rig.open_position()
     rig.inject(FaultKind.REFUSED, value=2015, times=FOREVER)
     read_account(rig)
-    wait_until(lambda: rig.trading()[0] == "HALTED", 5, "trading halts")
+    rig.measure("entries halt", lambda: rig.trading()[0] == "HALTED", 5)
     assert "look on Aster's site" in rig.trading()[1]
     assert len(rig.orders(STOP)) == 1
     wait_until(lambda: alarms(rig, "the account could not be read"), 10, "it keeps looking")

@@ -33,6 +33,7 @@ def test_f09_a_refused_close_climbs_the_ladder_and_the_stop_stays(rig: Rig) -> N
     rig.open_position()
     rig.inject(FaultKind.REFUSED, CLOSE, value=4131, times=3)
     rig.close_position()
+    rig.measure("rung 2", lambda: len(rig.arrived(CLOSE)) >= 2, 10)
     for rungs in range(1, 4):
         wait_until(lambda rungs=rungs: len(rig.arrived(CLOSE)) >= rungs, 5, "the next rung")  # type: ignore[misc]
         assert rig.orders(STOP)
@@ -79,7 +80,8 @@ def test_f29_a_stop_that_fired_and_expired_is_followed_by_a_close_though_the_pri
         assert rig.position
         assert not rig.orders(STOP)
         rig.exchange.move("BTCUSDT", middle)
-    wait_closed(rig, 5)
+    rig.measure("closed", lambda: not rig.position, 5)
+    wait_closed(rig)
     assert closes(rig)
     rig.check_books()
 

@@ -23,7 +23,8 @@ def test_f32_a_position_of_somebody_else_is_taken_over_where_the_settings_say_so
     if not may_second_stand:
         rig.inject(FaultKind.ONE_CLOSING_STOP, path=SYMBOL, times=FOREVER)
     rig.trade_by_hand(Side.BUY, "0.005")
-    rig.wait_protected(15)
+    rig.measure("taken over", lambda: rig.orders(STOP), 15)
+    rig.wait_protected()
     assert len(rig.orders(STOP)) == len(rig.orders(TAKE)) == 1
     rig.close_position()
     wait_until(lambda: not rig.position, 5, "it is closed as the bot's own")

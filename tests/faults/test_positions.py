@@ -127,7 +127,7 @@ def locked(rig: Rig) -> bool:
 
 
 def check_forced(rig: Rig, deed: str) -> None:
-    wait_until(lambda: not rig.orders(), 10, "no order is left")
+    rig.measure("no order left", lambda: not rig.orders(), 10)
     wait_until(lambda: any(deed in alert for alert in rig.alerts()), 5, "a person is told")
     booked_as = "SELECT 1 FROM journal WHERE kind = 'fill' AND payload LIKE '%FORCED%'"
     wait_until(lambda: rig.rows(booked_as), 5, "it is booked as such")
