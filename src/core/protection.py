@@ -12,6 +12,8 @@ from src.utils.config import SymbolSettings
 
 LOST_ANSWER_COVERS_MS = 3_000
 """How long a stop whose answer was lost counts as standing (I11): two stops are harmless, none is not."""
+_COVERS_AT_MOST_MS = 30_000
+"""Each further one that is lost counts twice as long: an exchange that answers nothing is not stormed (F19)."""
 
 TAKE_PROFIT_REFUSALS = 2
 WOULD_TRIGGER_CODES = frozenset({-2021, -4142})
@@ -134,7 +136,7 @@ class _Standing:
         surplus = [order for order in confirmed if order not in live[:1]] if live or wish.price is None else []
         prices = [order.request.stop_price for order in (*live, *confirmed)]
         return cls(
-            is_asked=any(is_confirmed(order) or _is_on_its_way(order, wish.terms.now_ms) for order in wanted),
+            is_asked=any(map(is_confirmed, wanted)) or _is_on_its_way(wanted, wish.terms.now_ms),
             is_live=bool(live),
             live_price=prices[0] if prices else None,
             obsolete=tuple(surplus),
@@ -146,10 +148,13 @@ def is_confirmed(order: Order) -> bool:
     return order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
-def _is_on_its_way(order: Order, now_ms: int) -> bool:
-    if order.status is not OrderStatus.PENDING_NEW:
-        return False
-    return order.unresolved_since is None or now_ms - order.unresolved_since < LOST_ANSWER_COVERS_MS
+def _is_on_its_way(orders: Sequence[Order], now_ms: int) -> bool:
+    lost_at = [order.unresolved_since for order in orders if order.status is OrderStatus.PENDING_NEW]
+    since = [at for at in lost_at if at is not None]
+    if len(since) < len(lost_at):
+        return True
+    covers_ms = min(LOST_ANSWER_COVERS_MS * 2 ** min(len(since) - 1, 10), _COVERS_AT_MOST_MS) if since else 0
+    return any(now_ms - at < covers_ms for at in since)
 
 
 def _state(stop: Price | None, stops: _Standing) -> Protection:

@@ -56,6 +56,14 @@ def test_a_position_fully_protected_needs_nothing() -> None:
     assert found.take_profit_price == D(50_500)
 
 
+def test_each_further_stop_that_is_lost_covers_twice_as_long() -> None:
+    lost = [an_order(STOP, number=n, status=OrderStatus.PENDING_NEW, unresolved_since=NOW) for n in range(1, 8)]
+    covers = [3_000, 6_000, 12_000, 24_000, 30_000, 30_000, 30_000]
+    for number, covers_ms in enumerate(covers, start=1):
+        assert plan(*lost[:number], now_ms=NOW + covers_ms - 1).submits == ()
+        assert plan(*lost[:number], now_ms=NOW + covers_ms).submits == ((STOP, D(49_000)),)
+
+
 def test_a_stop_whose_answer_was_lost_covers_three_seconds() -> None:
     lost = an_order(STOP, status=OrderStatus.PENDING_NEW, unresolved_since=NOW)
     assert plan(lost, now_ms=NOW + LOST_ANSWER_COVERS_MS - 1).submits == ()

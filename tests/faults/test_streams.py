@@ -8,7 +8,7 @@ import pytest
 
 from src.core import user_stream
 from src.domain.enums import OrderRole
-from src.sandbox.faults import FOREVER, FaultKind
+from src.sandbox.faults import FOREVER, Fault, FaultKind
 from tests.faults.rig import Rig, wait_until
 
 pytestmark = pytest.mark.recovery
@@ -48,6 +48,20 @@ def test_f19_without_rest_entries_halt_and_the_position_is_followed(rig: Rig) ->
     trades_again(rig)
     wait_until(lambda: not rig.orders(), 10, "no order is left")
     rig.check_books()
+
+
+def test_f19_a_fill_without_rest_is_protected_when_it_is_back_and_nothing_was_stormed(rig: Rig) -> None:
+    rig.hunt()
+    down = Fault(FaultKind.UNAVAILABLE, times=FOREVER)
+    rig.exchange.inject(down)
+    rig.fill()
+    wait_until(lambda: rig.booked_position(), 5, "the stream tells the fill")
+    time.sleep(12)
+    assert len(rig.arrived(STOP)) <= 4
+    rig.exchange.clear_faults()
+    rig.wait_protected(15)
+    trades_again(rig)
+    rig.check_books(naked_ms=30_000)  # nobody can place a stop meanwhile
 
 
 def test_f20_without_streams_fills_are_protected_and_stops_booked_by_reading(rig: Rig) -> None:
