@@ -113,8 +113,8 @@ def backup(path: Path, target: Path, beat: Callable[[], None] = lambda: None) ->
     unfinished.replace(target)
 
 
-def quick_check(path: Path) -> str | None:
-    """What SQLite finds damaged in a file; None where it is sound or not there.
+def quick_check(path: Path, *, thorough: bool = False) -> str | None:
+    """What SQLite finds damaged in a file; None where it is sound or not there. ``thorough`` looks at indexes too.
 
     A file that cannot be read now (locked, no permission, failing disk) is no damaged one: ConfigError.
     """
@@ -122,7 +122,7 @@ def quick_check(path: Path) -> str | None:
         return None
     try:
         with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:  # a writer's close deletes the log
-            found = str(connection.execute("PRAGMA quick_check").fetchone()[0])
+            found = str(connection.execute(f"PRAGMA {'integrity' if thorough else 'quick'}_check").fetchone()[0])
     except sqlite3.OperationalError as error:
         raise ConfigError(f"the database {path} cannot be read: {error}") from error
     except sqlite3.DatabaseError as error:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from sqlalchemy import Connection, Engine, text
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DatabaseError, OperationalError
 
 from src.database.db import make_private, move_aside, open_reader, open_writer, quick_check, reading
 from src.database.pen import may_pass
@@ -20,6 +20,7 @@ log = logging.getLogger("hunter.database")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _HELD = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 """What a lock says that another process holds."""
+_MOST_THOROUGH = 256 * 1024 * 1024
 _SYNCHRONISED = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents")
 
 
@@ -44,7 +45,7 @@ def open_ledger(path: Path, now_ms: int) -> OpenLedger:
     """Check, migrate and open the bot's database; ConfigError where it cannot be used as it is."""
     if is_synchronised(path):
         log.warning("the database %s lies in a synchronised folder, which can damage it: keep it elsewhere", path)
-    fault = quick_check(path)
+    fault = quick_check(path, thorough=_was_killed(path))
     moved = None
     if fault is not None:
         moved = move_aside(path, now_ms)
@@ -61,6 +62,19 @@ def open_ledger(path: Path, now_ms: int) -> OpenLedger:
         kind = Unavailable if may_pass(error) else ConfigError
         raise kind(f"the database {path} cannot be written: {error.orig}") from error
     return OpenLedger(engine, moved)
+
+
+def _was_killed(path: Path) -> bool:
+    """The last run has no end: all of the file is looked at, where that does not hold protection up for long (S8)."""
+    if not path.exists() or path.stat().st_size > _MOST_THOROUGH:
+        return False
+    newest = "SELECT ended_at FROM runs ORDER BY id DESC LIMIT 1"
+    try:
+        with reading(open_reader(path)) as connection:
+            found = connection.exec_driver_sql(newest).first()
+    except DatabaseError:  # a new file, or a damaged one: the quick look finds that, too
+        return False
+    return found is not None and found.ended_at is None
 
 
 def is_synchronised(path: Path) -> bool:

@@ -231,3 +231,40 @@ def test_a_new_database_that_is_held_by_another_program_is_to_be_tried_again(
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(ledger.Unavailable, match="cannot be written"):
             open_ledger(path, NOW)
+
+
+def spoil_an_index(path: Path) -> None:
+    """A row that an index does not know: what a quick look does not see."""
+    name = "ix_runs_spoilt"
+    for step in range(3):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA writable_schema=ON")
+            if step == 0:
+                connection.execute(f"CREATE INDEX {name} ON runs (version)")
+                saved = connection.execute("SELECT * FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+                connection.execute("DELETE FROM sqlite_master WHERE name = ?", (name,))
+            elif step == 1:
+                connection.execute("INSERT INTO runs (version, pid, started_at) VALUES ('2.0', 2, 2)")
+            else:
+                connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", saved)
+
+
+def test_after_an_unclean_end_all_of_the_file_is_looked_at(path: Path) -> None:
+    open_with_a_run(path)
+    spoil_an_index(path)
+    assert quick_check(path) is None
+    opened = open_ledger(path, NOW)
+    opened.engine.dispose()
+    assert opened.moved_aside is not None
+    assert opened.moved_aside.exists()
+    assert count_of_runs(path) == 0
+
+
+def test_after_a_clean_end_a_quick_look_is_enough(path: Path) -> None:
+    open_with_a_run(path)
+    spoil_an_index(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE runs SET ended_at = 5")
+    opened = open_ledger(path, NOW)
+    opened.engine.dispose()
+    assert opened.moved_aside is None
