@@ -8,8 +8,17 @@ from src.core.inbox import TraderEvent
 from src.domain.account_commands import SetLeverage, SetMarginType, SetPositionMode
 from src.domain.clock import ManualClock
 from src.domain.enums import MarginType, OrderRole
-from src.domain.errors import ExchangeError, OutcomeUnknown, ProtocolError, RateLimited, Rejected, Unreachable
+from src.domain.errors import (
+    AuthError,
+    ExchangeError,
+    OutcomeUnknown,
+    ProtocolError,
+    RateLimited,
+    Rejected,
+    Unreachable,
+)
 from src.domain.messages import (
+    AccessRefused,
     CancelOrder,
     CancelRefused,
     Command,
@@ -152,3 +161,11 @@ def test_every_command_finds_a_lane() -> None:
         SetMarginType("BTCUSDT", MarginType.CROSSED),
     ]
     assert set(worked(a_gateway(exchange, []), exchange, commands)) == set(commands)
+
+
+@pytest.mark.parametrize(("command", "of_write"), [(ENTRY, True), (STOP, True), (TakeSnapshot("test"), False)])
+def test_a_refused_key_is_told_beside_what_became_of_the_command(command: Command, of_write: bool) -> None:
+    exchange = Scripted(raising(AuthError(-2015, "look on Aster's site")))
+    failure, refusal = a_gateway(exchange, []).execute(command)
+    assert isinstance(failure, OrderRefused if of_write else CommandFailed)
+    assert refusal == AccessRefused(-2015, "look on Aster's site", of_write, NOW)

@@ -20,6 +20,7 @@ from src.domain.messages import (
     FetchFills,
     FetchFunding,
     FetchQuote,
+    LeverageChanged,
     SnapshotTaken,
     TakeSnapshot,
 )
@@ -270,3 +271,21 @@ def test_a_ban_is_shown_with_its_end_and_told_once(rig: Rig) -> None:
     rig.vitals = Vitals(weight_limit=2400)
     rig.audit()
     assert rig.desk.standing.reason == ""
+
+
+def test_a_leverage_changed_outside_keeps_entries_back_at_once_and_has_the_account_read(rig: Rig) -> None:
+    rig.feed(LeverageChanged("BTCUSDT", 5, rig.now))
+    assert rig.of(TakeSnapshot)[-1].reason == "the leverage was changed"
+    rig.liquidate()
+    assert rig.verdicts() == [Gate.CONFIGURED]
+
+
+def test_a_margin_type_changed_outside_has_the_account_read(rig: Rig) -> None:
+    rig.feed(rig.account_update(reason="MARGIN_TYPE_CHANGE"))
+    assert rig.of(TakeSnapshot)[-1].reason == "a margin type was changed"
+
+
+def test_an_order_that_does_not_fit_the_position_mode_has_the_account_read(rig: Rig) -> None:
+    rig.liquidate()
+    rig.refuse(rig.last(OrderRole.ENTRY), -4061)
+    assert rig.of(TakeSnapshot)[-1].reason == "the position mode differs"

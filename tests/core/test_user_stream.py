@@ -7,8 +7,8 @@ import pytest
 from src.core import user_stream
 from src.core.user_stream import UserStream
 from src.domain.clock import ManualClock
-from src.domain.errors import Rejected
-from src.domain.messages import Event, Stream, StreamDown, StreamUp
+from src.domain.errors import AuthError, Rejected
+from src.domain.messages import AccessRefused, Event, Stream, StreamDown, StreamUp
 from src.exchange.wire import ListenKeyExpired, render_event
 from tests.builders import NOW, a_filled_update
 
@@ -19,6 +19,8 @@ class Keys:
         self.refusal: Rejected | None = None
 
     def create(self) -> str:
+        if isinstance(self.refusal, AuthError):
+            raise self.refusal
         return "key-1"
 
     def keep_alive(self) -> None:
@@ -51,6 +53,13 @@ def on_the_wire(event: Any) -> Any:
 
 def test_the_stream_opens_with_a_key(stream: UserStream) -> None:
     assert stream.url() == "wss://example/ws/key-1"
+
+
+def test_a_key_that_is_refused_is_told(stream: UserStream, keys: Keys, events: list[Event]) -> None:
+    keys.refusal = AuthError(-2015, "look on Aster's site")
+    with pytest.raises(AuthError):
+        stream.url()
+    assert events == [AccessRefused(-2015, "look on Aster's site", False, NOW)]
 
 
 def test_a_fill_is_posted(stream: UserStream, events: list[Event]) -> None:

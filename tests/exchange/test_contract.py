@@ -20,10 +20,14 @@ from src.domain.messages import (
     Event,
     FetchFills,
     FetchFunding,
+    FetchInstruments,
+    FetchOrders,
     FetchQuote,
     FillsFetched,
     FundingFetched,
+    InstrumentsFetched,
     OrderNotFound,
+    OrdersFetched,
     QueryOrder,
     SnapshotTaken,
     Stream,
@@ -310,3 +314,15 @@ def test_paper_refuses_what_the_exchange_would() -> None:
     unknown = a_request(symbol="NOSUCHUSDT", type=OrderType.MARKET, price=None, time_in_force=None)
     with pytest.raises(Rejected):
         place.exchange.execute(SubmitOrder(unknown))
+
+
+def test_every_order_can_be_listed_ended_ones_too(place: Place) -> None:
+    [listed] = place.exchange.execute(FetchOrders(SYMBOL, since_ms=SystemClock().now_ms() - 60_000))
+    assert isinstance(listed, OrdersFetched)
+    assert listed.orders == ()
+
+
+def test_the_rules_can_be_read_anew(place: Place) -> None:
+    [read] = place.exchange.execute(FetchInstruments())
+    assert isinstance(read, InstrumentsFetched)
+    assert SYMBOL in {instrument.symbol for instrument in read.instruments}

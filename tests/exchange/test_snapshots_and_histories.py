@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -15,8 +16,10 @@ from src.domain.errors import (
 from src.domain.messages import (
     FetchFills,
     FetchFunding,
+    FetchOrders,
     FillsFetched,
     FundingFetched,
+    OrdersFetched,
     Outcome,
     SnapshotTaken,
     TakeSnapshot,
@@ -184,3 +187,20 @@ class TestHistories:
         server.script("GET", "/fapi/v1/income", Answer([wire.render_income(same)] * 1000))
 
         assert exchange.execute(FetchFunding(NOW_MS)) == [FundingFetched((same,), NOW_MS)]
+
+
+class TestOrders:
+    ORDERS = "/fapi/v1/allOrders"
+
+    def test_every_order_since_an_instant(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", self.ORDERS, Answer([wire.render_order(ACCEPTED)]))
+        outcomes = exchange.execute(FetchOrders("BTCUSDT", NOW_MS - 1000))
+        assert outcomes == [OrdersFetched("BTCUSDT", (ACCEPTED,), NOW_MS - 1000, NOW_MS)]
+
+    def test_pages_follow_each_other_by_number(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        many = [replace(ACCEPTED, order_id=number) for number in range(1, 1002)]
+        first, last = ([wire.render_order(each) for each in part] for part in (many[:1000], many[1000:]))
+        server.script("GET", self.ORDERS, Answer(first), Answer(last))
+        [outcome] = exchange.execute(FetchOrders("BTCUSDT", NOW_MS - 1000))
+        assert isinstance(outcome, OrdersFetched)
+        assert outcome.orders == tuple(many)
