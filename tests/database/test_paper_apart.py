@@ -59,7 +59,7 @@ def filled(store: Store, paper: Store) -> None:
 def first_version(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A database as the first version left it, one paper trade and what belongs to it in it."""
     old = tmp_path / "migrations"
-    copytree(ledger._MIGRATIONS, old, ignore=ignore_patterns("__pycache__", "0002*"))
+    copytree(ledger._MIGRATIONS, old, ignore=ignore_patterns("__pycache__", "000[2-9]*", "00[1-9]*"))
     with monkeypatch.context() as patch:
         patch.setattr(ledger, "_MIGRATIONS", old)
         open_ledger(path, NOW).engine.dispose()
