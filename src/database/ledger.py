@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from src.database.db import make_private, move_aside, open_reader, open_writer, quick_check, reading
 from src.database.pen import may_pass
+from src.database.shares import is_on_share
 from src.domain.errors import ConfigError
 
 log = logging.getLogger("hunter.database")
@@ -45,6 +46,8 @@ def open_ledger(path: Path, now_ms: int) -> OpenLedger:
     """Check, migrate and open the bot's database; ConfigError where it cannot be used as it is."""
     if is_synchronised(path):
         log.warning("the database %s lies in a synchronised folder, which can damage it: keep it elsewhere", path)
+    if is_on_share(path):
+        log.warning("the database %s lies on a network share, which can damage it: keep it on a local disk", path)
     fault = quick_check(path, thorough=_was_killed(path))
     moved = None
     if fault is not None:
