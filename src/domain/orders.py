@@ -227,4 +227,6 @@ class Order:
             return True
         if update.filled_quantity < self.filled_quantity or update.status not in TRANSITIONS[self.status]:
             return False
-        return update.event_at >= self.event_at or update.status.is_terminal
+        # A question is answered by the time of the order's last change, which lies before that of the event about it.
+        is_answer = self.unresolved_since is not None
+        return update.event_at >= self.event_at or update.status.is_terminal or is_answer

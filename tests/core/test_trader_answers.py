@@ -4,6 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+from src.core.order_answered import OrderAnswered
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, Side
 from src.domain.messages import (
@@ -116,6 +117,15 @@ def test_a_cancel_that_did_not_happen_is_asked_for_again(rig: Rig) -> None:
     rig.clock.advance(10)
     assert rig.accept(entry) == [CancelOrder("BTCUSDT", entry.client_order_id)]
     assert rig.order(entry).status is OrderStatus.PENDING_CANCEL
+
+
+def test_an_answer_tells_what_an_order_is_by_the_time_of_its_last_change(rig: Rig) -> None:
+    """Which lies a moment before that of the event about it (updateTime and E)."""
+    entry = cancelled_entry(rig)
+    rig.feed(CancelRefused("BTCUSDT", entry.client_order_id, None, "the exchange asks for silence", rig.now))
+    answer = rig.told(entry, event_at=rig.order(entry).event_at - 1)
+    assert rig.feed(OrderAnswered(answer)) == [CancelOrder("BTCUSDT", entry.client_order_id)]
+    assert rig.order(entry).unresolved_since is None
 
 
 def test_a_cancelled_order_nobody_knows_has_ended(rig: Rig) -> None:

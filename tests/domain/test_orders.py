@@ -59,6 +59,16 @@ def test_older_news_of_the_same_quantity_is_ignored() -> None:
     assert order.event_at == NOW + 10
 
 
+def test_what_is_told_of_a_doubted_order_ends_the_doubt_however_old_its_time() -> None:
+    """The event of an order is younger than its last change, by which a query answers (E and updateTime)."""
+    order = an_order()
+    order.apply(an_update(event_at=NOW + 10))
+    order.unresolved_since = NOW + 20
+    assert order.apply(an_update(event_at=NOW + 9))
+    assert (order.is_open, order.event_at) == (True, NOW + 10)
+    assert order.unresolved_since is None
+
+
 def test_a_cancelled_order_yields_to_a_late_fill() -> None:
     order = an_order(status=OrderStatus.CANCELED)
     assert order.apply(an_update(status=OrderStatus.FILLED, filled_quantity=D("0.01")))
