@@ -1,16 +1,20 @@
 """Positions nobody here has opened: left alone and told of, or taken over where the settings say so."""
 
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from src.core.consent_desk import pending_in
+from src.core.status import Identity
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderType, PositionSide, Side
 from src.domain.instrument import Price
 from src.domain.messages import FetchFills, OperatorAction
+from src.domain.orders import new_entry_token
 from src.utils.config import parse_settings
-from tests.builders import a_position, a_report, a_request, an_update, settings_document, some_settings
+from tests.builders import NOW, a_position, a_report, a_request, an_update, settings_document, some_settings
 from tests.core.rig import LONG, Rig
 
 D = Decimal
@@ -128,3 +132,26 @@ def test_a_position_of_ours_is_nobody_elses(rig: Rig) -> None:
     rig.open_position()
     rig.wait(10_000)
     assert not [message for message in messages(rig, "warning") if "is not the bot's" in message]
+
+
+def test_nothing_is_taken_over_before_a_person_has_agreed(path: Path) -> None:
+    live = Identity("1.0", 1, NOW, "mainnet", False, "0x63DD")
+    rig = Rig(path, some_settings({"adopt_foreign_positions": True}), identity=live).connect()
+    appear(rig)
+    rig.wait(10_000)
+    assert rig.submitted() == []
+    assert "has no stop loss" in messages(rig, "error")[0]
+    waiting = pending_in(rig.desk.store)
+    assert waiting is not None
+    rig.command(OperatorAction.CONFIRM_LIVE, terms=waiting.fingerprint)
+    rig.wait(1000)
+    assert rig.last(STOP).stop_price == D("49000.0")
+
+
+def test_what_may_be_another_bots_is_not_taken_over(adopting: Rig) -> None:
+    adopting.clock.advance(1000)
+    theirs = replace(a_request(), client_order_id=f"lh-{new_entry_token(adopting.now, lambda _: 0)}-e")
+    adopting.feed(an_update(theirs, order_id=77, event_at=adopting.now))
+    appear(adopting)
+    adopting.wait(10_000)
+    assert adopting.submitted() == []
