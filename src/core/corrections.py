@@ -29,7 +29,7 @@ class CorrectionDesk:
             believed=believed.quantity,
             reported=report.quantity,
             entry_price=report.entry_price,
-            last_trade_id=desk.store.read(newest),
+            last_trade_id=desk.store.find(newest) or 0,
             is_explained=is_explained,
             at=desk.clock.now_ms(),
         )

@@ -95,6 +95,15 @@ class Store:
         """What a query finds, writes of the open transaction included."""
         return self._pen.read(query)
 
+    def find(self, query: Callable[[Connection], Found | None]) -> Found | None:
+        """What a query finds; nothing where the database can neither be written nor read."""
+        try:
+            return self.read(query)
+        except OperationalError:
+            if self.fault is None:
+                raise
+            return None
+
     def checkpoint(self) -> None:
         """Keep the write-ahead log short; outside a transaction."""
         self._pen.checkpoint()
@@ -149,7 +158,7 @@ class Store:
         """Count a trade once; False where it is known already (I7)."""
         now_ms, key = self._clock.now_ms(), (fill.symbol, fill.trade_id)
         if self.fault is not None and (
-            key in self._held_fills or self._find(partial(has_fill, fill=fill, is_simulated=self._is_simulated))
+            key in self._held_fills or self.find(partial(has_fill, fill=fill, is_simulated=self._is_simulated))
         ):
             return False
         self._held_fills.add(key)
@@ -165,7 +174,7 @@ class Store:
 
     def load_order(self, client_order_id: str) -> Order | None:
         held = self._held_orders.get(client_order_id)
-        return held or self._find(partial(find_order, client_order_id=client_order_id))
+        return held or self.find(partial(find_order, client_order_id=client_order_id))
 
     def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> tuple[Decimal, Decimal, int]:
         """Realised profit and commission of a slot's trades from an instant on, and when the last was; 0 for none."""
@@ -189,7 +198,7 @@ class Store:
 
     def last_funding_at(self) -> int | None:
         query = select(func.max(FundingRow.at)).where(FundingRow.is_simulated == self._is_simulated)
-        return self._find(lambda connection: connection.scalar(query))
+        return self.find(lambda connection: connection.scalar(query))
 
     def save_position(self, record: PositionRecord) -> None:
         self._replace(PositionRow, position_values(record) | self._mark)
@@ -255,15 +264,6 @@ class Store:
     @property
     def _mark(self) -> dict[str, Any]:
         return {"is_simulated": self._is_simulated}
-
-    def _find(self, query: Callable[[Connection], Found | None]) -> Found | None:
-        """What a query finds; nothing where the database can neither be written nor read."""
-        try:
-            return self.read(query)
-        except OperationalError:
-            if self.fault is None:
-                raise
-            return None
 
     def _hold(self, order: Order) -> Order:
         """The order as it is now, known until it is committed."""

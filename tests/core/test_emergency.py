@@ -4,6 +4,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from decimal import Decimal
 
 import pytest
 from sqlalchemy import Connection, event
@@ -169,3 +170,13 @@ def test_without_any_database_protection_goes_on(rig: Rig) -> None:
     rig.wait(2 * TRY_MS)
     assert rig.path.exists()
     assert len(rig.rows("SELECT 1 FROM fills")) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open")
+def test_without_any_database_a_position_that_differs_is_taken_over(rig: Rig) -> None:
+    rig.open_position()
+    for suffix in ("", "-wal", "-shm"):
+        rig.path.with_name(rig.path.name + suffix).unlink()
+    rig.clock.advance(6_000)
+    rig.snapshot(positions=(rig.report(quantity=Decimal("0.008")),))
+    assert rig.position().quantity == Decimal("0.008")
