@@ -16,6 +16,8 @@ ORDERS_HEADER = "X-MBX-ORDER-COUNT-1M"
 LEAST_RESERVE_PCT = 30
 """Kept for protection and reconciling whatever the settings say (I29)."""
 _ENTRIES_SHARE_PCT = 50
+_READS_SHARE_PCT = 90
+"""An account that is read again and again while its stream is mute must not leave a stop without weight."""
 _SHORTEST_BAN_MS = 2 * MINUTE_MS
 _LONGEST_BAN_MS = 3 * 24 * 60 * MINUTE_MS
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
@@ -24,7 +26,8 @@ _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 class RateLimits:
     """The budget of one IP and one account, for all lanes together.
 
-    Protection and reconciling may use all of it, the rest 70 % of the weight (I29) and half of the orders (I22).
+    Protection may use all of it, reconciling all but a tenth, the rest 70 % of the weight (I29) and half of the orders
+    (I22).
     After a 429 only they may still ask; a second one, or a 418, silences everybody until it ends.
     """
 
@@ -42,7 +45,7 @@ class RateLimits:
         self._is_banned = False
         self._lock = threading.Lock()  # the lanes of the gateway ask side by side
 
-    def admit(self, weight: int, *, essential: bool, orders: int = 0) -> None:
+    def admit(self, weight: int, *, essential: bool, orders: int = 0, is_read: bool = False) -> None:
         """Reserve the weight of one request; ``RateLimited`` where it must wait.
 
         ``essential`` is what protects a position or tells the truth about it.
@@ -52,7 +55,7 @@ class RateLimits:
             self._turn_minute()
             asked = {WEIGHT_HEADER: weight, ORDERS_HEADER: orders}
             for header, more in asked.items():
-                share = 100 if essential else self._open_to_all_pct[header]
+                share = self._open_to_all_pct[header] if not essential else _READS_SHARE_PCT if is_read else 100
                 if more and (self._used[header] + more) * 100 > self._limits[header] * share:
                     raise RateLimited(f"{header} is used up for now", (self._minute + 1) * MINUTE_MS)
             for header, more in asked.items():

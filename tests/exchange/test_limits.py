@@ -35,6 +35,14 @@ def test_the_reserve_is_kept_for_what_is_essential(limits: RateLimits) -> None:
     assert limits.used == 100
 
 
+def test_reading_never_uses_up_what_a_stop_needs(limits: RateLimits) -> None:
+    limits.admit(90, essential=True, is_read=True)
+
+    with pytest.raises(RateLimited):
+        limits.admit(1, essential=True, is_read=True)
+    limits.admit(1, essential=True, orders=1)
+
+
 def test_what_was_refused_is_not_counted(limits: RateLimits) -> None:
     refused(limits, 71)
 
