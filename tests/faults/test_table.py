@@ -27,7 +27,7 @@ def a_report(
 
 
 def row_of(text: str, number: int) -> list[str]:
-    [row] = re.findall(rf"^\| F{number} \|.*$", text, re.MULTILINE)
+    row, *_ = re.findall(rf"^\| F{number} \|.*$", text, re.MULTILINE)
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
