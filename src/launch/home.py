@@ -16,6 +16,9 @@ _OF_ONE_SANDBOX = (
 )
 SUPERVISED = "HUNTER_SUPERVISED"
 """Tells a child that it is started anew where it asks for that."""
+FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+"""The C library keeps freed memory apart for each of many threads that wait: with few such stores a dashboard that runs
+for weeks stays as small as what it holds."""
 EXPLICIT = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
 
 
@@ -113,7 +116,7 @@ def child_environment(environment: Mapping[str, str], address: Address, *, is_co
         "HOST": address.host,
         "PORT": str(address.port),
     }
-    return {**environment, **ours, **({"FORCE_COLOR": "1"} if is_coloured else {})}
+    return {**FEW_ARENAS, **environment, **ours, **({"FORCE_COLOR": "1"} if is_coloured else {})}
 
 
 def demo_environment(environment: Mapping[str, str]) -> dict[str, str]:

@@ -123,6 +123,7 @@ def test_children_speak_utf8_at_once_and_know_the_address() -> None:
     environment = child_environment({"PATH": "/bin", "PORT": ""}, Address("127.0.0.1", 5001), is_coloured=False)
     assert environment == {
         "PATH": "/bin",
+        "MALLOC_ARENA_MAX": "2",
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
         "HUNTER_SUPERVISED": "1",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import requests
 
+from src.launch.home import FEW_ARENAS
 from tests.api.serving import free_port
 from tests.system.rig import ROOT, wait_until
 
@@ -30,9 +31,6 @@ ROUTES = (
     "/api/setup",
 )
 _SERVED_WITHIN_S = 60
-_ARENAS = "2"
-"""The C library keeps freed memory apart for each of 48 threads, and it takes an hour of pages until all have met the
-largest answer: with few of such stores, what grows is what the program holds."""
 
 
 class Dashboard:
@@ -43,7 +41,7 @@ class Dashboard:
             self.process = subprocess.Popen(
                 [sys.executable, str(ROOT / "src" / "api" / "api_server.py"), "--home", str(home)],
                 cwd=ROOT,
-                env={**os.environ, "PORT": str(port), "MALLOC_ARENA_MAX": _ARENAS},
+                env={**os.environ, **FEW_ARENAS, "PORT": str(port)},
                 stdout=output,
                 stderr=output,
             )
