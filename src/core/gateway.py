@@ -45,6 +45,7 @@ log = logging.getLogger("hunter.gateway")
 _LANES = 3
 _IDLE_SECONDS = 0.5
 _PROTECT, _ASK, _ENTER = range(3)
+_QUESTIONS = ReadCommand | QueryOrder
 
 
 class Gateway:
@@ -57,6 +58,8 @@ class Gateway:
         self._is_halted = is_halted
         self._order = count()
         self._lanes: list[PriorityQueue[tuple[int, int, Command]]] = [PriorityQueue() for _ in range(_LANES + 1)]
+        self._waiting: set[Command] = set()
+        """Questions that nobody has put yet."""
         self._stopping = threading.Event()
 
     @property
@@ -65,8 +68,13 @@ class Gateway:
         return len(self._lanes)
 
     def submit(self, commands: Sequence[Command]) -> None:
-        """Queue what the trader has committed."""
+        """Queue what the trader has committed; a question that waits already is not put twice, for an exchange that
+        comes back must not be stormed with all that was asked meanwhile."""
         for command in commands:
+            if isinstance(command, _QUESTIONS):
+                if command in self._waiting:
+                    continue
+                self._waiting.add(command)
             crash_points.reached(Point.ORDER_COMMITTED, _subject(command))
             self._lanes[_lane_of(command)].put((_priority(command), next(self._order), command))
 
@@ -78,6 +86,7 @@ class Gateway:
                 _, _, command = self._lanes[lane].get(timeout=_IDLE_SECONDS)
             except Empty:
                 continue
+            self._waiting.discard(command)
             events = self.execute(command)
             crash_points.reached(Point.ANSWERED, _subject(command))
             for event in events:
@@ -116,7 +125,7 @@ def failures_of(command: Command, error: ExchangeError | ProtocolError, at: int)
     failure = failure_of(command, error, at)
     if not isinstance(error, AuthError):
         return [failure]
-    is_read = isinstance(command, ReadCommand | QueryOrder)
+    is_read = isinstance(command, _QUESTIONS)
     return [failure, AccessRefused(error.code, error.reason, not is_read, at)]
 
 

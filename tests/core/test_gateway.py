@@ -150,6 +150,26 @@ def test_protection_leaves_before_entries_and_questions() -> None:
     assert len(events) == 4
 
 
+def test_a_question_that_waits_is_not_put_twice() -> None:
+    exchange, question = Scripted(lambda _: []), QueryOrder("BTCUSDT", NAME)
+    gateway = a_gateway(exchange, [])
+    gateway.submit([question])
+    assert worked(gateway, exchange, [question, ENTRY]) == [question, ENTRY]
+
+
+def test_a_question_that_was_put_may_be_put_again() -> None:
+    question = QueryOrder("BTCUSDT", NAME)
+
+    def ask_again(_: Command) -> Sequence[Outcome]:
+        gateway.submit([question])
+        return []
+
+    exchange = Scripted(ask_again)
+    gateway = a_gateway(exchange, [])
+    gateway.submit([question])
+    assert worked(gateway, exchange, [question, question])[:2] == [question, question]
+
+
 def test_every_command_finds_a_lane() -> None:
     exchange = Scripted(lambda _: [])
     commands: list[Command] = [
