@@ -141,7 +141,7 @@ def _cooldown(situation: Situation) -> Skip | None:
 
 def _price_deviation(situation: Situation) -> Skip | None:
     mark = situation.mark
-    if mark is None or not _is_fresh(mark.received_at, situation.now_ms, MARK_FRESH_MS):
+    if mark is None or mark.price <= 0 or not _is_fresh(mark.received_at, situation.now_ms, MARK_FRESH_MS):
         return Skip(Gate.PRICE_DEVIATION, "no fresh mark price to compare with")
     price = situation.liquidation.fill_price
     deviation = abs(price - mark.price) / mark.price * _PER_CENT

@@ -91,6 +91,7 @@ def test_after_an_entry_its_side_waits() -> None:
 def test_a_fill_far_from_the_mark_is_not_traded() -> None:
     assert refused(a_situation(mark=a_mark(51_100))) is Gate.PRICE_DEVIATION
     assert refused(a_situation(mark=None)) is Gate.PRICE_DEVIATION
+    assert refused(a_situation(mark=a_mark(0))) is Gate.PRICE_DEVIATION
     assert refused(a_situation(mark=a_mark(received_at=NOW - 10_000))) is Gate.PRICE_DEVIATION
 
 

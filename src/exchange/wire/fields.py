@@ -71,6 +71,13 @@ class Fields:
     def decimal(self, key: str) -> Decimal:
         return read_decimal(self._required(key), self._values)
 
+    def positive(self, key: str) -> Decimal:
+        """A number that something is divided by or rounded to: 0 means that there is none."""
+        value = self.decimal(key)
+        if value <= 0:
+            raise self._misunderstood(key)
+        return value
+
     def integer(self, key: str) -> int:
         """A whole number; some of Aster's arrive as strings."""
         value = self.decimal(key)

@@ -47,9 +47,9 @@ def parse_book_ticker(payload: object, received_at: int) -> Quote:
     ticker = Fields(payload)
     return Quote(
         symbol=ticker.text("symbol"),
-        bid=ticker.decimal("bidPrice"),
+        bid=ticker.positive("bidPrice"),
         bid_quantity=ticker.decimal("bidQty"),
-        ask=ticker.decimal("askPrice"),
+        ask=ticker.positive("askPrice"),
         ask_quantity=ticker.decimal("askQty"),
         at=ticker.integer("time"),
         received_at=received_at,
@@ -68,12 +68,12 @@ def render_book_ticker(quote: Quote) -> Body:
 
 
 def parse_book_ticker_event(event: Fields, received_at: int) -> Quote:
-    """``<symbol>@bookTicker`` (Individual Symbol Book Ticker Streams)."""
+    """``<symbol>@bookTicker`` (Individual Symbol Book Ticker Streams); an empty side, told as 0, is no price."""
     return Quote(
         symbol=event.text("s"),
-        bid=event.decimal("b"),
+        bid=event.positive("b"),
         bid_quantity=event.decimal("B"),
-        ask=event.decimal("a"),
+        ask=event.positive("a"),
         ask_quantity=event.decimal("A"),
         at=event.integer(event.first("T", "E")),
         received_at=received_at,

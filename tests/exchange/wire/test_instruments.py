@@ -1,12 +1,14 @@
 """Trading rules of real symbols."""
 
 import gzip
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from src.domain.errors import ProtocolError
+from src.domain.instrument import Instrument
 from src.exchange import wire
 from tests.exchange.wire.values import an_instrument
 
@@ -47,6 +49,20 @@ def test_a_missing_filter_is_said() -> None:
 
     with pytest.raises(ProtocolError, match="PERCENT_PRICE"):
         wire.parse_instrument({**rendered, "filters": filters})
+
+
+@pytest.mark.parametrize(
+    "broken",
+    [
+        replace(an_instrument(), tick=Decimal(0)),
+        replace(an_instrument(), step=Decimal(0)),
+        replace(an_instrument(), market_step=Decimal(0)),
+    ],
+)
+def test_a_grid_of_nothing_is_none(broken: Instrument) -> None:
+    """Everything is divided by it: a rule that is 0 for a moment must not end the bot."""
+    with pytest.raises(ProtocolError, match="is not understood"):
+        wire.parse_instrument(wire.render_instrument(broken))
 
 
 def test_an_exchange_info_names_its_limits() -> None:

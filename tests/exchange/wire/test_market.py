@@ -8,9 +8,10 @@ import pytest
 
 from src.domain.enums import Side
 from src.domain.errors import ProtocolError
-from src.domain.market import Liquidation
+from src.domain.market import Liquidation, Quote
 from src.exchange import wire
 from src.exchange.wire import Body
+from tests.builders import a_quote
 
 FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "data" / "fixtures"
 NOW_MS = 1_700_000_000_000
@@ -68,6 +69,13 @@ def test_the_worth_of_a_liquidation(changes: Body, notional: str) -> None:
 def test_a_book_without_a_top_is_no_quote(book: Body) -> None:
     with pytest.raises(ProtocolError):
         wire.parse_depth(book, "BTCUSDT", NOW_MS)
+
+
+@pytest.mark.parametrize("quote", [a_quote(bid=0), a_quote(ask=0)])
+def test_a_side_told_as_nothing_is_no_price(quote: Quote) -> None:
+    """An entry a quarter of the way into such a spread would be far off the market."""
+    with pytest.raises(ProtocolError, match="is not understood"):
+        wire.parse_event(wire.render_event(quote), NOW_MS)
 
 
 @pytest.mark.parametrize("row", [[], ["1", "1", "1", "1", "1", "1"], [1, "1"], {}, [1, "x", "1", "1", "1", "1"]])

@@ -43,7 +43,9 @@ _INSTRUMENT_AMOUNTS = (
 )
 _INSTRUMENT_COUNTS = ("price_precision", "quantity_precision", "max_orders", "max_conditional_orders")
 
-quotes = st.builds(Quote, symbols, amounts, amounts, amounts, amounts, at=instants, received_at=st.just(RECEIVED_AT))
+quotes = st.builds(
+    Quote, symbols, positive_amounts, amounts, positive_amounts, amounts, at=instants, received_at=st.just(RECEIVED_AT)
+)
 mark_prices = st.builds(
     MarkPrice, symbols, amounts, amounts, signed_amounts, instants, instants, received_at=st.just(RECEIVED_AT)
 )
@@ -64,7 +66,7 @@ liquidations = st.builds(
 )
 instruments = st.builds(
     Instrument,
-    **dict.fromkeys(_INSTRUMENT_AMOUNTS, amounts),
+    **dict.fromkeys(_INSTRUMENT_AMOUNTS, positive_amounts),
     **dict.fromkeys(_INSTRUMENT_COUNTS, st.integers(0, 500)),
     symbol=symbols,
     base_asset=st.text(min_size=1),
