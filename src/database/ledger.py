@@ -4,6 +4,7 @@ import errno
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -127,7 +128,8 @@ class LedgerLock:
             file.close()
             raise self._refusal(error) from error
         self._file = file
-        self._path.with_suffix(".pid").write_text(str(os.getpid()), encoding="ascii")
+        with suppress(OSError):  # on a full disk, too, what is open is protected
+            self._path.with_suffix(".pid").write_text(str(os.getpid()), encoding="ascii")
 
     def release(self) -> None:
         if self._file is not None:

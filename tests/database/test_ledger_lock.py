@@ -59,3 +59,11 @@ def test_a_disk_that_knows_no_locks_is_not_another_bot(path: Path, monkeypatch: 
     with pytest.raises(ConfigError, match="cannot be locked") as caught:
         LedgerLock(path).acquire()
     assert not isinstance(caught.value, AlreadyRunning)
+
+
+def test_a_number_that_cannot_be_written_stops_no_bot(path: Path) -> None:
+    """On a full disk what is open is protected all the same."""
+    path.with_name(f"{path.name}.pid").mkdir(parents=True)
+    lock = LedgerLock(path)
+    lock.acquire()
+    lock.release()
