@@ -86,7 +86,6 @@ class Gateway:
                 _, _, command = self._lanes[lane].get(timeout=_IDLE_SECONDS)
             except Empty:
                 continue
-            self._waiting.discard(command)
             events = self.execute(command)
             crash_points.reached(Point.ANSWERED, _subject(command))
             for event in events:
@@ -98,6 +97,7 @@ class Gateway:
 
     def execute(self, command: Command) -> Sequence[Event]:
         """Do one command; an error becomes the event that says what it means for the world."""
+        self._waiting.discard(command)
         refusal = self._refusal(command)
         if refusal is not None:
             return [refusal]
