@@ -4,12 +4,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from src.domain.enums import MarginType, OrderRole, OrderType, PositionSide
+from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, PositionSide
 from src.domain.orders import Fill, Order, OrderUpdate
 from src.domain.positions import Position, PositionReport
 
 Slot = tuple[str, PositionSide]
 ZERO = Decimal(0)
+_EVENTS_DIFFER_MS = 100
+"""How far apart the account and the order may tell of one trade."""
 _STOPS = frozenset({OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET})
 
 
@@ -139,6 +141,14 @@ class Books:
         named = fill.symbol, fill.order_id  # numbers of orders are unique within a symbol only
         return next((each for each in self.orders.values() if (each.symbol, each.order_id) == named), None)
 
+    def entry_of(self, holding: Holding) -> str | None:
+        """Whose the position is; where its beginning was told in an order that lost that, an entry of ours that has
+        filled since then."""
+        if holding.entry is None:
+            opened = [order for order in self.orders.values() if _has_opened(order, holding)]
+            holding.entry = max(opened, key=lambda order: order.event_at).client_order_id if opened else None
+        return holding.entry
+
     def open_orders(self, symbol: str | None = None, role: OrderRole | None = None) -> list[Order]:
         """Orders of ours that may still fill."""
         return [
@@ -184,6 +194,14 @@ class Books:
         for key, order in list(self.orders.items()):
             if not order.is_open and not order.lacks_fills and max(order.event_at, order.created_at) < before_ms:
                 del self.orders[key]
+
+
+def _has_opened(order: Order, holding: Holding) -> bool:
+    if order.role is not OrderRole.ENTRY or (order.symbol, order.request.position_side) != holding.slot:
+        return False
+    is_filled = order.status in (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
+    is_alike = order.request.side is holding.position.side
+    return is_filled and is_alike and order.event_at >= holding.opened_at - _EVENTS_DIFFER_MS
 
 
 def reserved_notional(order: Order) -> Decimal:

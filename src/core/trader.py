@@ -198,10 +198,11 @@ class Trader:
             return
         settings = self._desk.symbol_settings(holding.position.symbol)
         instrument = self._desk.instruments.get(holding.position.symbol)
-        if holding.entry is None or settings is None or instrument is None:
+        entry = self._desk.books.entry_of(holding)
+        if entry is None or settings is None or instrument is None:
             self._status.save(holding)
         else:
-            self._protection.renew(holding, holding.entry, settings, instrument)
+            self._protection.renew(holding, entry, settings, instrument)
         self._closing.work(holding)
 
     def _apply_liquidations(self, liquidations: Sequence[Liquidation]) -> None:

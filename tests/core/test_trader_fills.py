@@ -140,6 +140,25 @@ def test_a_position_of_the_instant_in_which_the_last_one_closed_is_ours(path: Pa
     rig.close()
 
 
+@pytest.mark.parametrize("is_order_first", [True, False])
+def test_a_position_that_fills_before_the_end_of_the_last_was_told_is_ours(path: Path, is_order_first: bool) -> None:
+    """In a cascade events are told late: the new trade (T) lies before the account's word on the end (E)."""
+    rig = Rig(path, some_settings({"cooldown_sec": 0})).connect()
+    rig.open_position()
+    rig.wait(1000)
+    stop, entry = rig.last(STOP), rig.enter()
+    closed = rig.a_fill(stop, price=49_000, pnl=-10)
+    rig.feed(rig.filled_by(stop, closed), replace(rig.account_after(closed), event_at=rig.now + 10))
+    opened = replace(rig.a_fill(entry, price=49_000), traded_at=rig.now + 5)
+    account = replace(rig.account_after(opened), event_at=rig.now + 11)
+    update = replace(rig.filled_by(entry, opened), event_at=rig.now + 11)
+    for event in (update, account) if is_order_first else (account, update):
+        rig.feed(event)
+    assert rig.position() == a_position("0.010", "49000")
+    assert rig.last(STOP).client_order_id.startswith(entry.client_order_id.removesuffix("e"))
+    rig.close()
+
+
 def test_missing_fills_are_fetched_and_booked_once(rig: Rig) -> None:
     entry = rig.enter()
     rig.clock.advance(10)
