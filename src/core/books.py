@@ -48,6 +48,8 @@ class Holding:
     """Monotonic time at which a stop of it was first seen to have fired; 0 while none has."""
     is_stop_spent: bool = False
     """That stop has ended, and a part of the position is still there."""
+    bare_since: int | None = None
+    """Monotonic time at which it had no stop and the exchange said that it knows none; None while one stands."""
     is_alarmed: bool = False
     """A person was told that it cannot be closed."""
     awaits_rules_until: int = 0
@@ -111,6 +113,7 @@ class Holding:
         self.opened_at = self.removals = self.next_close_at = self.next_stop_at = 0
         self.fired_at = self.awaits_rules_until = 0
         self.is_stop_spent = self.is_alarmed = False
+        self.bare_since = None
         self.refusals.clear()
         self.sized_until.clear()
 

@@ -25,6 +25,7 @@ log = logging.getLogger("hunter.protection")
 _LADDER = 5
 _STOP_REFUSALS = 2
 _FIRED_MS = 5_000
+_BARE_MS = 5_000
 _SIZED_MS = 10_000
 _PAUSE_MS = 1_000
 _PAUSE_AFTER_LADDER_MS = 30_000
@@ -97,8 +98,8 @@ class ClosingDesk:
 
     def on_refused(self, holding: Holding, order: Order, event: OrderRefused) -> None:
         """A protective or closing order was refused: corrected twice at most, then the position is closed (I11)."""
-        if event.code is None:
-            return  # it never left: the audit tries again
+        if not event.judges_order:
+            return  # the audit tries again: a close would be refused as this was
         if event.code == ONE_CLOSING_STOP_CODE and order.request.close_position:
             # The one that stands keeps its place until an order of the position's size stands beside it (I10).
             holding.sized_until[order.role] = self._desk.clock.monotonic_ms() + _SIZED_MS
@@ -111,6 +112,16 @@ class ClosingDesk:
             self.demand(holding, "no stop loss could be placed")
         if order.role is OrderRole.STOP_LOSS and (holding.close_reason is not None or count > _STOP_REFUSALS):
             holding.next_stop_at = self._desk.clock.monotonic_ms() + _PAUSE_AFTER_LADDER_MS
+
+    def heed_bare(self, holding: Holding, *, is_bare: bool) -> None:
+        """Five seconds without a stop are enough where the exchange answers, and knows none that was sent (I8)."""
+        now_ms = self._desk.clock.monotonic_ms()
+        if not is_bare or not self._is_stop_denied(holding):
+            holding.bare_since = None
+        elif holding.bare_since is None:
+            holding.bare_since = now_ms
+        elif now_ms - holding.bare_since >= _BARE_MS:
+            self.demand(holding, "no stop loss has stood for five seconds")
 
     def may_place(self, holding: Holding, role: OrderRole) -> bool:
         """What is refused again and again is tried now and then, not at the speed of the network."""
@@ -164,6 +175,10 @@ class ClosingDesk:
     def _is_stopped(self, holding: Holding) -> bool:
         orders = self._desk.books.orders_in(holding.slot)
         return any(order.role is OrderRole.STOP_LOSS and is_confirmed(order) for order in orders)
+
+    def _is_stop_denied(self, holding: Holding) -> bool:
+        orders = self._desk.books.orders_in(holding.slot)
+        return any(order.role is OrderRole.STOP_LOSS and order.not_found for order in orders)
 
     def _is_under_way(self, holding: Holding) -> bool:
         if self._desk.clock.monotonic_ms() < holding.next_close_at:

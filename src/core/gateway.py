@@ -137,7 +137,7 @@ def failure_of(command: Command, error: ExchangeError | ProtocolError, at: int) 
         case SubmitOrder(request):
             if is_lost:
                 return OrderUnresolved(request.symbol, request.client_order_id, str(error), at)
-            return _refused(command, code, _reason(error), at)
+            return _refused(command, code, _reason(error), at, of_access=isinstance(error, AuthError))
         case CancelOrder(symbol, client_order_id):
             if is_lost:
                 return OrderUnresolved(symbol, client_order_id, str(error), at)
@@ -150,8 +150,9 @@ def _reason(error: ExchangeError | ProtocolError) -> str:
     return error.reason if isinstance(error, Rejected) else str(error)
 
 
-def _refused(command: SubmitOrder, code: int | None, reason: str, at: int) -> OrderRefused:
-    return OrderRefused(command.request.symbol, command.request.client_order_id, code, reason, at)
+def _refused(command: SubmitOrder, code: int | None, reason: str, at: int, *, of_access: bool = False) -> OrderRefused:
+    request = command.request
+    return OrderRefused(request.symbol, request.client_order_id, code, reason, at, of_access)
 
 
 def _is_entry(command: SubmitOrder) -> bool:

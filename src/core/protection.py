@@ -149,12 +149,12 @@ def is_confirmed(order: Order) -> bool:
 
 
 def _is_on_its_way(orders: Sequence[Order], now_ms: int) -> bool:
-    lost_at = [order.unresolved_since for order in orders if order.status is OrderStatus.PENDING_NEW]
-    since = [at for at in lost_at if at is not None]
-    if len(since) < len(lost_at):
+    pending = [order for order in orders if order.status is OrderStatus.PENDING_NEW]
+    if any(order.unresolved_since is None for order in pending):
         return True
-    covers_ms = min(LOST_ANSWER_COVERS_MS * 2 ** min(len(since) - 1, 10), _COVERS_AT_MOST_MS) if since else 0
-    return any(now_ms - at < covers_ms for at in since)
+    unanswered = sum(not order.not_found for order in pending)  # each by an exchange that may be out of reach
+    covers_ms = min(LOST_ANSWER_COVERS_MS * 2 ** min(max(unanswered - 1, 0), 10), _COVERS_AT_MOST_MS)
+    return any(now_ms - order.unresolved_since < covers_ms for order in pending if order.unresolved_since is not None)
 
 
 def _state(stop: Price | None, stops: _Standing) -> Protection:

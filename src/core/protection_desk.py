@@ -11,6 +11,7 @@ from src.core.protection import Terms, plan_protection, protective_request
 from src.core.status import StatusDesk
 from src.domain.enums import OrderRole
 from src.domain.instrument import Instrument
+from src.domain.positions import Protection
 from src.utils.config import SymbolSettings
 
 log = logging.getLogger("hunter.protection")
@@ -31,6 +32,7 @@ class ProtectionDesk:
         sized = holding.sized_roles(self._desk.clock.monotonic_ms())
         terms = Terms(settings, instrument, now_ms, take_refusals, sized)
         plan = plan_protection(holding.position, orders, terms)
+        self._closing.heed_bare(holding, is_bare=plan.state is Protection.PENDING)
         submits = [each for each in plan.submits if self._closing.may_place(holding, each[0])]
         for role, price in submits:
             name = self._desk.next_id(entry, role)

@@ -288,7 +288,7 @@ class Trader:
         self._closing.on_refused(holding, order, event)
         if order.role is OrderRole.CLOSE:
             self._account.ask("a close was refused", anew=True)
-        if event.code is not None:
+        if event.judges_order:
             self.place_tp_sl_orders(holding.slot)  # one that never left is tried again by the audit
 
     def _on_snapshot(self, event: SnapshotTaken) -> None:

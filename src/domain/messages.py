@@ -96,6 +96,13 @@ class OrderRefused:
     code: int | None
     reason: str
     at: int
+    of_access: bool = False
+    """Not the order was refused but we: key, permission, signature, nonce or clock."""
+
+    @property
+    def judges_order(self) -> bool:
+        """The exchange has said no to this very order; else the same may be tried again as it is."""
+        return self.code is not None and not self.of_access
 
 
 @dataclass(frozen=True, slots=True)

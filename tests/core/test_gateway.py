@@ -99,6 +99,11 @@ def test_each_error_of_a_cancel_says_what_it_means(error: ExchangeError, event: 
     assert failure_of(CancelOrder("BTCUSDT", NAME), error, NOW) == event
 
 
+def test_a_refusal_to_let_us_in_does_not_judge_the_order() -> None:
+    refused = failure_of(ENTRY, AuthError(-2015, "key"), NOW)
+    assert refused == OrderRefused("BTCUSDT", NAME, -2015, "key", NOW, of_access=True)
+
+
 def test_a_read_that_failed_tells_nothing_else() -> None:
     command = QueryOrder("BTCUSDT", NAME)
     assert failure_of(command, OutcomeUnknown("?"), NOW) == CommandFailed(command, None, "?", NOW)

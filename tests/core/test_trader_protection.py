@@ -7,7 +7,7 @@ import pytest
 
 from src.core.settings_changed import SettingsChanged
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
-from src.domain.messages import FetchFills, QueryOrder, TakeSnapshot
+from src.domain.messages import FetchFills, OrderNotFound, OrderRefused, QueryOrder, TakeSnapshot
 from src.domain.orders import OrderRequest
 from tests.builders import a_liquidation, a_position, an_instrument, some_settings
 from tests.core.rig import LONG, Rig
@@ -233,6 +233,39 @@ def test_the_answer_to_a_stop_that_is_lost_brings_another_after_three_seconds(ri
     assert rig.submitted(TAKE) != []
     rig.accept(first)  # it stands after all: one of the two goes
     assert rig.cancelled() == [second.client_order_id]
+
+
+def test_a_position_bare_for_five_seconds_is_closed_where_the_exchange_answers(rig: Rig) -> None:
+    rig.fill(rig.enter())
+    for _ in range(6):
+        for stop in rig.submitted(STOP):
+            if rig.order(stop).unresolved_since is None:
+                rig.lose(stop)
+            rig.feed(OrderNotFound("BTCUSDT", stop.client_order_id, rig.now))
+        assert rig.submitted(CLOSE) == []
+        rig.wait(1000)
+    assert [each.type for each in rig.submitted(CLOSE)] == [OrderType.MARKET]
+
+
+def test_a_position_bare_while_the_exchange_is_out_of_reach_is_stopped_when_it_is_back(rig: Rig) -> None:
+    rig.fill(rig.enter())
+    rig.lose(rig.last(STOP))
+    rig.wait(8000)
+    rig.feed(OrderNotFound("BTCUSDT", rig.submitted(STOP)[0].client_order_id, rig.now))
+    rig.accept(rig.last(STOP))
+    rig.wait(6000)
+    assert rig.submitted(CLOSE) == []
+
+
+def test_a_refusal_to_let_us_in_is_no_verdict_on_a_stop(rig: Rig) -> None:
+    rig.fill(rig.enter())
+    for attempt in range(1, 6):
+        stop = rig.last(STOP)
+        rig.feed(OrderRefused("BTCUSDT", stop.client_order_id, -2015, "key", rig.now, of_access=True))
+        assert len(rig.submitted(STOP)) == attempt
+        rig.wait(1000)
+    rig.accept(rig.last(STOP))
+    assert (rig.submitted(CLOSE), rig.desk.books.holdings[LONG].refusals) == ([], {})
 
 
 def test_an_order_without_any_verdict_is_asked_about(rig: Rig) -> None:
