@@ -37,6 +37,8 @@ BOOKED_WITHIN_SECONDS = 15
 _TRADING_WITHIN_SECONDS = 45
 _STOPPED_WITHIN_SECONDS = 30
 _LOOK_EVERY_SECONDS = 0.01
+_ENTRY_WITHIN_SECONDS = 2.5
+"""Longer than the slowest entry on a busy machine: a second liquidation would lead to a second entry."""
 
 
 def wait_until(claim: Callable[[], object], seconds: float, what: str = "") -> None:
@@ -167,14 +169,14 @@ class Rig:
     def hunt(self) -> str:
         """Longs are liquidated until an entry has reached the exchange; its client order id."""
         before = set(self.arrived(OrderRole.ENTRY))
-        deadline = time.monotonic() + 5
+        deadline = time.monotonic() + 10
         while not (new := set(self.arrived(OrderRole.ENTRY)) - before):
             assert time.monotonic() < deadline, f"no entry: {self.trading()} {self.verdicts()[-3:]}"
             self.move(self.middle)
             time.sleep(0.05)  # the quote shall be there before its liquidation
             self.liquidate()
             with suppress(AssertionError):
-                wait_until(lambda: set(self.arrived(OrderRole.ENTRY)) - before, 0.5)
+                wait_until(lambda: set(self.arrived(OrderRole.ENTRY)) - before, _ENTRY_WITHIN_SECONDS)
         return new.pop()
 
     def liquidate(self) -> None:
