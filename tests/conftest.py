@@ -1,4 +1,4 @@
-"""What the whole run knows: where the table of faults is to be written, if at all."""
+"""What the whole run knows: what is begun first, and where the table of faults is to be written, if at all."""
 
 from pathlib import Path
 
@@ -15,3 +15,7 @@ def pytest_configure(config: pytest.Config) -> None:
     target: Path | None = config.getoption("--faults-table")
     if target is not None and not hasattr(config, "workerinput"):  # the workers' reports come to the one that began
         config.pluginmanager.register(FaultsTable(target))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("first") is None)

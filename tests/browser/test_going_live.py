@@ -10,6 +10,7 @@ from src.core.live_terms import LiveTerms, terms_of
 from src.database.control import CommandReader
 from src.domain.enums import Network
 from src.domain.messages import OperatorAction
+from tests.api.serving import eventually
 from tests.browser.conftest import Scene
 from tests.builders import some_settings
 
@@ -57,7 +58,7 @@ def test_the_terms_are_shown_and_the_word_is_typed(
     agree.click()
     expect(agree).to_be_disabled()
     expect(page.locator(".notice")).to_contain_text("You agreed to real orders")
-    assert words(scene) == [wanted.fingerprint]
+    assert eventually(lambda: words(scene) == [wanted.fingerprint])
 
     scene.bot.stop_waiting()
     expect(panel).to_be_hidden()
@@ -70,7 +71,7 @@ def test_the_end_of_the_account_is_a_word_too(scene: Scene, open_page: Callable[
     panel.get_by_label("Type LIVE").fill("7c4E")
     panel.get_by_role("button", name="Trade for real").click()
     expect(panel.get_by_role("button", name="Trade for real")).to_be_disabled()
-    assert len(words(scene)) == 1
+    assert eventually(lambda: len(words(scene)) == 1)
 
 
 def test_terms_that_change_under_the_hand_are_not_agreed_to(scene: Scene, open_page: Callable[..., Page]) -> None:

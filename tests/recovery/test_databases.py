@@ -137,8 +137,8 @@ def test_a_copy_is_whole_though_its_making_was_cut_short_before(tmp_path: Path) 
     for left in (target, tmp_path / "copy.db.unfinished", tmp_path / "copy.db.unfinished-journal"):
         left.write_bytes(part)
     backup(tmp_path / "bot.db", target)
-    assert quick_check(target) is None
     assert sorted(each.name for each in tmp_path.glob("copy.db*")) == ["copy.db"]
+    assert quick_check(target) is None
 
 
 def numbers(path: Path) -> list[int]:

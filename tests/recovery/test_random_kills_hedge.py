@@ -6,7 +6,7 @@ import pytest
 
 from tests.recovery.killer import Siege, a_busy_market, busy_settings, withstand
 
-pytestmark = [pytest.mark.slow, pytest.mark.recovery]
+pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
 def test_a_bot_in_hedge_mode_withstands_kills_at_any_instant(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from src.sandbox.options import replay_script
 from tests.recovery.killer import Siege, busy_settings, withstand
 from tests.system.test_replay import a_recording
 
-pytestmark = [pytest.mark.slow, pytest.mark.recovery]
+pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
 def test_a_bot_on_a_replay_withstands_kills_at_any_instant(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from src.utils.auth import Scheme
 from tests.recovery.killer import Siege, a_busy_market, busy_settings, withstand
 
-pytestmark = [pytest.mark.slow, pytest.mark.recovery]
+pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
 def test_a_bot_withstands_being_killed_in_its_starts(tmp_path: Path) -> None:

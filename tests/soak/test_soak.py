@@ -33,7 +33,7 @@ from tests.soak.hurry import HurriedSource
 from tests.soak.page import Dashboard
 from tests.system.rig import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
 
-pytestmark = [pytest.mark.slow, pytest.mark.recovery]
+pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "360"))
 SPEED, SEED = 20, 20_260

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -24,7 +25,8 @@ def told(server: SandboxServer, conversation: Callable[[Any], Awaitable[Any]]) -
         finally:
             await client.close()
 
-    return asyncio.run(listen())
+    with ThreadPoolExecutor(1) as pool:  # a browser's test before this one may have left a loop in this thread
+        return pool.submit(asyncio.run, listen()).result()
 
 
 async def wanted(server: SandboxServer, name: str) -> None:
