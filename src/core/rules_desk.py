@@ -77,12 +77,9 @@ class RulesDesk:
         for symbol in sorted(self._stopped - stopped):
             self._desk.alert(f"{symbol} is traded again", symbol)
         self._stopped = stopped
+        ended = {symbol for symbol in stopped if not self._is_unlisted(symbol)}
         for holding in self._desk.books.open_holdings():
-            if (
-                holding.is_ours
-                and holding.position.symbol in stopped
-                and not self._is_unlisted(holding.position.symbol)
-            ):
+            if holding.is_ours and holding.position.symbol in ended:
                 self._closing.demand(holding, "the exchange stops trading it")
 
     def _is_trading(self, symbol: str) -> bool:

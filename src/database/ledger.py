@@ -140,8 +140,9 @@ class LedgerLock:
         database = self._path.with_suffix("")
         if error.errno not in _HELD:
             return ConfigError(f"the database {database} cannot be locked ({error.strerror}): keep it on a local disk")
-        holder = self._path.with_suffix(".pid")
-        pid = holder.read_text(encoding="ascii").strip() if holder.exists() else ""
+        pid = ""
+        with suppress(OSError):  # it may not have been written
+            pid = self._path.with_suffix(".pid").read_text(encoding="ascii").strip()
         return AlreadyRunning(f"another bot (process {pid or 'unknown'}) uses the database {database}: stop it first")
 
 

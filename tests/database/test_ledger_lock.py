@@ -66,4 +66,6 @@ def test_a_number_that_cannot_be_written_stops_no_bot(path: Path) -> None:
     path.with_name(f"{path.name}.pid").mkdir(parents=True)
     lock = LedgerLock(path)
     lock.acquire()
+    with pytest.raises(AlreadyRunning, match="process unknown"):
+        LedgerLock(path).acquire()
     lock.release()
