@@ -44,12 +44,12 @@ def assert_halted(rig: Rig, remedy: str) -> None:
     """No entry is made, each liquidation's verdict says why, and the market is heard as ever."""
     assert rig.trading()[0] in ("REDUCE_ONLY", "HALTED")
     assert any(remedy in alert for alert in rig.alerts()) or remedy in rig.trading()[1]
+    wait_until(lambda: rig.state("market_stream").get("state") == "up", SECONDS, "the market is heard")
     before = set(rig.arrived(OrderRole.ENTRY))
     rig.move(rig.middle)
     rig.liquidate()
     wait_until(lambda: any(remedy in verdict for verdict in rig.verdicts()), SECONDS, "a verdict that names it")
     assert set(rig.arrived(OrderRole.ENTRY)) == before
-    wait_until(lambda: rig.state("market_stream").get("state") == "up", SECONDS, "the market is heard")
     assert rig.code is None, "the bot lives"
 
 
