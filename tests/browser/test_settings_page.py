@@ -59,6 +59,24 @@ def test_changes_are_listed_with_when_they_apply_and_then_saved(scene: Scene, op
     assert saved(scene)["symbols"]["BTCUSDT"]["leverage"] == 7
 
 
+def test_settings_saved_elsewhere_arrive_and_who_types_keeps_the_place(
+    scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    page = open_symbol(open_page)
+    page.locator(LEVERAGE).fill("7")
+    page.locator(LEVERAGE).evaluate("field => { field.isTheSame = true }")
+    document = saved(scene)
+    document["symbols"]["BTCUSDT"]["stop_loss_pct"] = "3.5"
+    scene.environment.settings_file.write_text(json.dumps(document), encoding="utf-8")
+    with scene.bot.store.transaction():
+        scene.bot.store.journal("settings", {"message": "taken over"})
+
+    expect(page.locator("#field-symbols-BTCUSDT-stop_loss_pct")).to_have_value("3.5")
+
+    assert page.locator(LEVERAGE).evaluate("field => field.isTheSame && field === document.activeElement")
+    expect(page.locator(LEVERAGE)).to_have_value("7")
+
+
 def test_discarding_brings_the_saved_values_back(open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
     page.locator(LEVERAGE).fill("7")

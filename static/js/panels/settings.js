@@ -3,7 +3,7 @@
 import { fill, listen, setTone, show, slot, together } from "../lib/dom.js";
 import { paintDiff } from "./settings_diff.js";
 import { createDraft } from "./settings_draft.js";
-import { buildForm, showFault } from "./settings_form.js";
+import { buildForm, refillForm, showFault } from "./settings_form.js";
 import { showHistory } from "./settings_history.js";
 import { leadOf } from "./settings_lead.js";
 import { offerSymbols, paintList } from "./settings_list.js";
@@ -12,8 +12,9 @@ import { addSymbol, removeSymbol } from "./settings_symbols.js";
 
 /** @param onSaved is called when the settings in force may have changed. */
 export function mount(view, store, { api, tell, onSaved }) {
-  // `symbol` is the part that is shown, null for the whole bot; `rows` are its fields by path.
-  const sheet = { view, store, api, tell, onSaved, draft: createDraft(), symbol: null, rows: new Map(), faults: [] };
+  // `symbol` is the part that is shown, null for the whole bot; `rows` are its fields by path, `shown` what they were
+  // built for.
+  const sheet = { view, store, api, tell, onSaved, draft: createDraft(), symbol: null, rows: new Map(), shown: "", faults: [] };
   sheet.choose = (symbol) => choose(sheet, symbol);
   const on = (name, type, act) => listen(slot(view, name), type, act);
   return together(
@@ -38,6 +39,7 @@ function choose(sheet, symbol) {
 function discard(sheet) {
   sheet.draft.discard();
   sheet.faults = [];
+  sheet.shown = "";
   paintAll(sheet);
 }
 
@@ -45,14 +47,21 @@ function paintAll(sheet) {
   const [config, schema] = [sheet.store.get("config"), sheet.store.get("schema")];
   if (!config || !schema) return;
   if (!config.symbols[sheet.symbol]) sheet.symbol = null;
-  const { view, symbol, draft } = sheet;
-  sheet.rows = buildForm(slot(view, "form"), groupsOf(schema, symbol === null ? "globals" : "symbols"), {
-    path: (name) => (symbol === null ? ["globals", name] : ["symbols", symbol, name]),
-    valueOf: (path, field) => draft.valueOf(config, path, field),
-    onEdit: (path, field, value) => edit(sheet, path, field, value),
-  });
+  const needed = JSON.stringify([sheet.symbol, schema]);
+  if (sheet.shown === needed) refillForm(sheet.rows);
+  else build(sheet, schema);
+  sheet.shown = needed;
   for (const { path, message } of sheet.faults) if (sheet.rows.has(path)) showFault(sheet.rows.get(path), message);
   paintAround(sheet);
+}
+
+function build(sheet, schema) {
+  const { view, store, symbol, draft } = sheet;
+  sheet.rows = buildForm(slot(view, "form"), groupsOf(schema, symbol === null ? "globals" : "symbols"), {
+    path: (name) => (symbol === null ? ["globals", name] : ["symbols", symbol, name]),
+    valueOf: (path, field) => draft.valueOf(store.get("config"), path, field),
+    onEdit: (path, field, value) => edit(sheet, path, field, value),
+  });
 }
 
 function edit(sheet, path, field, value) {

@@ -14,7 +14,7 @@ export function buildForm(form, groups, { path, valueOf, onEdit }) {
     ...groups.map(({ title, fields }) => {
       const set = create("fieldset", {}, create("legend", {}, title));
       for (const field of fields) {
-        const row = buildRow(field, path(field.name), valueOf(path(field.name), field), onEdit);
+        const row = buildRow(field, path(field.name), valueOf, onEdit);
         rows.set(path(field.name).join("."), row);
         set.append(row);
       }
@@ -24,10 +24,13 @@ export function buildForm(form, groups, { path, valueOf, onEdit }) {
   return rows;
 }
 
-function buildRow(field, path, value, onEdit) {
+/** Bring what was saved elsewhere into a form that stands: who types in it keeps the place. */
+export const refillForm = (rows) => rows.forEach((row) => row.refill());
+
+function buildRow(field, path, valueOf, onEdit) {
   const row = stamp("settings-field-row");
   const id = `field-${path.join("-")}`;
-  const control = controlFor(field, value, id);
+  const control = controlFor(field, valueOf(path, field), id);
   slot(row, "label").htmlFor = id;
   fill(row, { title: field.title, help: helpOf(field) });
   slot(row, "control").append(control, ...unitOf(field));
@@ -37,7 +40,15 @@ function buildRow(field, path, value, onEdit) {
     onEdit(path, field, text);
   };
   control.addEventListener(field.kind === "flag" || field.kind === "choice" ? "change" : "input", hear);
+  row.refill = () => {
+    if (control !== document.activeElement) put(control, field, valueOf(path, field));
+  };
   return row;
+}
+
+function put(control, field, value) {
+  if (field.kind === "flag") control.checked = value === true;
+  else control.value = value ?? "";
 }
 
 function helpOf(field) {
@@ -73,7 +84,7 @@ function controlFor(field, value, id) {
     placeholder: field.optional ? "not set" : "",
     disabled: field.isLocked,
   });
-  control.value = value ?? "";
+  put(control, field, value);
   return control;
 }
 
