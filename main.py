@@ -20,19 +20,17 @@ from src.launch.packages import required_packages
 with required_packages(of_program=__name__ == "__main__"):
     from src import VERSION
     from src.core.archivist import Archivist
-    from src.core.cli import Wish, fulfil, parse_arguments
-    from src.core.consent_desk import pending_in
-    from src.core.consent_prompt import ask_in_terminal
-    from src.core.crash_loop import hold_back
-    from src.core.desk import Desk
+    from src.core.desks.consent_desk import pending_in
+    from src.core.desks.desk import Desk
     from src.core.gateway import Gateway
     from src.core.inbox import Inbox
-    from src.core.operator_files import OperatorFiles
-    from src.core.operator_inbox import OperatorInbox
+    from src.core.operator.cli import Wish, fulfil, parse_arguments
+    from src.core.operator.consent_prompt import ask_in_terminal
+    from src.core.operator.operator_files import OperatorFiles
+    from src.core.operator.operator_inbox import OperatorInbox
+    from src.core.operator.restart import EXIT_RESTART, RestartWish
+    from src.core.operator.set_up import Terminal, set_up
     from src.core.order_cleanup import OrderCleanup
-    from src.core.restart import EXIT_RESTART, RestartWish
-    from src.core.set_up import Terminal, set_up
-    from src.core.standstill import Turns
     from src.core.start_up import InstrumentsQuest, SetUpQuest, claim_network
     from src.core.status import Identity, mode_of
     from src.core.stream_ear import StreamEar
@@ -40,6 +38,8 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.core.trader import Trader
     from src.core.user_stream import UserStream
     from src.core.vitals import Vitals
+    from src.core.watch.crash_loop import hold_back
+    from src.core.watch.standstill import Turns
     from src.core.worker import Watched, Worker, beat_here
     from src.database.backups import Backups
     from src.database.control import CommandReader

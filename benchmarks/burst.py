@@ -9,7 +9,7 @@ from random import Random
 
 from sqlalchemy import func, select
 
-from src.core.desk import Desk
+from src.core.desks.desk import Desk
 from src.core.inbox import Inbox
 from src.core.status import Identity
 from src.core.trader import Trader

@@ -29,6 +29,7 @@ ALSO = {
     # Composes the dashboard: the one place that knows which exchange it reads.
     "api/api_server.py": {"exchange", "launch"},
 }
+PLANS_MAY_IMPORT = ("src.domain.", "src.utils.config", "src.core.plans.", "src.core.books")
 STANDARD_LIBRARY_ONLY = ("domain", "launch")
 
 
@@ -62,6 +63,11 @@ def is_allowed(name: str, path: Path) -> bool:
 def test_a_room_knows_only_the_rooms_below_it(path: Path) -> None:
     assert room_of(path) in MAY_IMPORT
     assert [name for name in imports(path) if name.startswith("src") and not is_allowed(name, path)] == []
+
+
+def test_plans_are_pure_values_in_and_values_out() -> None:
+    asked = {name for path in (SRC / "core" / "plans").glob("*.py") for name in imports(path) if name.startswith("src")}
+    assert [name for name in sorted(asked) if not name.startswith(PLANS_MAY_IMPORT)] == []
 
 
 @pytest.mark.parametrize("room", STANDARD_LIBRARY_ONLY)

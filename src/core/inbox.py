@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 
-from src.core.consent_prompt import TermsTyped
-from src.core.operator_files import FileRequest, HaltSeen
+from src.core.operator.consent_prompt import TermsTyped
+from src.core.operator.operator_files import FileRequest, HaltSeen
+from src.core.operator.settings_changed import SettingsChanged
 from src.core.order_answered import OrderAnswered
-from src.core.settings_changed import SettingsChanged
-from src.core.standstill import StoodStill
+from src.core.watch.standstill import StoodStill
 from src.domain.clock import Clock, SystemClock
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import Event

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.core.restart import EXIT_RESTART, RestartWish
+from src.core.operator.restart import EXIT_RESTART, RestartWish
 from src.core.status import Identity, tell_waiting
 from src.database.control import CommandReader
 from src.database.repositories import Store

@@ -5,11 +5,11 @@ from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 
 from src.core.books import Holding
-from src.core.desk import Desk
-from src.core.entries import EntryDesk
-from src.core.protection import ProtectionPlan, is_confirmed
-from src.core.stream_watch import StreamWatch
+from src.core.desks.desk import Desk
+from src.core.desks.entries import EntryDesk
+from src.core.plans.protection import ProtectionPlan, is_confirmed
 from src.core.vitals import Vitals
+from src.core.watch.stream_watch import StreamWatch
 from src.database.repositories import Store
 from src.domain.enums import Network, OrderRole, TradingState
 from src.domain.positions import AccountSummary, PositionRecord, Protection

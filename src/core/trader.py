@@ -5,39 +5,39 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import assert_never
 
-from src.core.access_watch import AccessWatch
-from src.core.account_desk import AccountDesk
 from src.core.books import Slot
-from src.core.closing import ClosingDesk
-from src.core.consent_desk import ConsentDesk
-from src.core.consent_prompt import TermsTyped
-from src.core.corrections import CorrectionDesk
-from src.core.crash_loop import CrashLoopDesk
-from src.core.desk import Desk
-from src.core.duty_desk import DutyDesk
-from src.core.emergency import EmergencyDesk
-from src.core.entries import EntryDesk, decision_on
-from src.core.foreign_desk import ForeignDesk
+from src.core.desks.account_desk import AccountDesk
+from src.core.desks.closing import ClosingDesk
+from src.core.desks.consent_desk import ConsentDesk
+from src.core.desks.corrections import CorrectionDesk
+from src.core.desks.desk import Desk
+from src.core.desks.duty_desk import DutyDesk
+from src.core.desks.emergency import EmergencyDesk
+from src.core.desks.entries import EntryDesk, decision_on
+from src.core.desks.foreign_desk import ForeignDesk
+from src.core.desks.news import tell_liquidations
+from src.core.desks.operator_desk import OperatorDesk
+from src.core.desks.order_desk import OrderDesk
+from src.core.desks.protection_desk import ProtectionDesk
+from src.core.desks.restore import load_books
+from src.core.desks.retired import recall_retired
+from src.core.desks.rules_desk import RulesDesk
+from src.core.desks.settings_desk import SettingsDesk
+from src.core.desks.symbol_locks import SymbolLockDesk
 from src.core.inbox import Backlog, Inbox, TraderEvent
-from src.core.news import tell_liquidations
-from src.core.operator_desk import OperatorDesk
-from src.core.operator_files import FileRequest, HaltSeen
+from src.core.operator.consent_prompt import TermsTyped
+from src.core.operator.operator_files import FileRequest, HaltSeen
+from src.core.operator.settings_changed import SettingsChanged
 from src.core.order_answered import OrderAnswered
-from src.core.order_desk import OrderDesk
-from src.core.protection_desk import ProtectionDesk
-from src.core.rest_watch import RestWatch
-from src.core.restore import load_books
-from src.core.retired import recall_retired
-from src.core.rules_desk import RulesDesk
-from src.core.settings_changed import SettingsChanged
-from src.core.settings_desk import SettingsDesk
-from src.core.situation import ApprovedPlan, Situation
+from src.core.plans.situation import ApprovedPlan, Situation
 from src.core.standing import Obstacle
-from src.core.standstill import StandstillDesk, StoodStill, Turns
 from src.core.status import Identity, StatusDesk
-from src.core.stream_watch import StreamWatch
-from src.core.symbol_locks import SymbolLockDesk
 from src.core.vitals import Vitals
+from src.core.watch.access_watch import AccessWatch
+from src.core.watch.crash_loop import CrashLoopDesk
+from src.core.watch.rest_watch import RestWatch
+from src.core.watch.standstill import StandstillDesk, StoodStill, Turns
+from src.core.watch.stream_watch import StreamWatch
 from src.domain.decisions import Decision, Gate, Skip
 from src.domain.enums import OrderRole, OrderType
 from src.domain.looks import PositionsChecked

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from src.core.consent_desk import AGREED
-from src.core.live_terms import terms_from, terms_of, what_rises
+from src.core.desks.consent_desk import AGREED
+from src.core.plans.live_terms import terms_from, terms_of, what_rises
 from src.domain.checks import Check, failed, passed
 from src.domain.enums import Network
 from src.utils.config import Environment, Settings

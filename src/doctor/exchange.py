@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from src.core.account_setup import in_words, plan_account_setup
+from src.core.plans.account_setup import in_words, plan_account_setup
 from src.doctor.symbols import Brackets, Listing, examine_symbol
 from src.domain.checks import Check, Verdict, failed, passed, warned
 from src.domain.clock import Clock

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from src.core.operator_files import OperatorFiles
-from src.core.report import is_bot_alive
+from src.core.operator.operator_files import OperatorFiles
+from src.core.operator.report import is_bot_alive
 from src.database.db import open_reader, quick_check, reading
 from src.database.ledger import is_synchronised, newest_revision, revision_of
 from src.database.queries.account import is_run_ended, state

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from src.core.risk import widest_stop_pct
+from src.core.plans.risk import widest_stop_pct
 from src.domain.checks import Check, failed, passed, warned
 from src.domain.instrument import Instrument
 from src.utils.config import GlobalSettings, SymbolSettings

@@ -5,7 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from src.core.live_terms import LiveTerms
+from src.core.plans.live_terms import LiveTerms
 from src.database.ledger import open_ledger
 from src.database.repositories import Store
 from src.domain.clock import SystemClock

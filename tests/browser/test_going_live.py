@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from src.core.live_terms import LiveTerms, terms_of
+from src.core.plans.live_terms import LiveTerms, terms_of
 from src.database.control import CommandReader
 from src.domain.enums import Network
 from src.domain.messages import OperatorAction

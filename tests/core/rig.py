@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy import Engine, text
 
-from src.core.desk import Desk
+from src.core.desks.desk import Desk
 from src.core.inbox import TraderEvent
 from src.core.status import Identity
 from src.core.trader import Trader

@@ -1,4 +1,4 @@
-from src.core.account_setup import in_words, plan_account_setup, untradable_symbols
+from src.core.plans.account_setup import in_words, plan_account_setup, untradable_symbols
 from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.enums import MarginType, PositionSide
 from tests.builders import a_report, a_snapshot, an_update, some_settings

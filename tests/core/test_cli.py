@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from src.core.cli import Wish, fulfil, parse_arguments
-from src.core.operator_files import OperatorFiles
+from src.core.operator.cli import Wish, fulfil, parse_arguments
+from src.core.operator.operator_files import OperatorFiles
 from src.domain.clock import ManualClock
 from src.domain.enums import OrderRole
 from src.domain.messages import OperatorAction

@@ -1,7 +1,7 @@
 """Protect-only after a crash loop, and the ways out of it (I34)."""
 
-from src.core.crash_loop import QUIET_MS, hold_back
 from src.core.standing import Obstacle
+from src.core.watch.crash_loop import QUIET_MS, hold_back
 from src.domain.enums import OrderRole
 from src.domain.messages import OperatorAction
 from tests.core.rig import Rig

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.consent_desk import pending_in
+from src.core.desks.consent_desk import pending_in
 from src.core.status import Identity
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderType, PositionSide, Side

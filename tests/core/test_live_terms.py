@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from src.core.live_terms import LiveTerms, terms_from, terms_of, what_rises
+from src.core.plans.live_terms import LiveTerms, terms_from, terms_of, what_rises
 from src.domain.consent import is_agreement
 from src.domain.enums import Network
 from src.utils.config import parse_settings, settings_document

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.core.locks import DAY_MS, Lock, LockKind, Results, day_start, drawdown_pct, lock_for, lock_from
+from src.core.plans.locks import DAY_MS, Lock, LockKind, Results, day_start, drawdown_pct, lock_for, lock_from
 from tests.builders import NOW, some_settings
 
 D = Decimal

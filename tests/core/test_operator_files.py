@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.operator_files import OperatorFiles, lift_halt, remove_request
+from src.core.operator.operator_files import OperatorFiles, lift_halt, remove_request
 from src.domain.messages import OperatorAction
 from tests.builders import NOW
 

@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import Engine
 
 from src.core.inbox import TraderEvent
-from src.core.operator_files import HaltSeen, OperatorFiles
-from src.core.operator_inbox import OperatorInbox
-from src.core.settings_changed import SettingsChanged
+from src.core.operator.operator_files import HaltSeen, OperatorFiles
+from src.core.operator.operator_inbox import OperatorInbox
+from src.core.operator.settings_changed import SettingsChanged
 from src.database.control import CommandDesk, CommandReader, open_control
 from src.domain.messages import OperatorAction, OperatorCommand
 from tests.builders import NOW, settings_document, some_settings

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.core.protection import (
+from src.core.plans.protection import (
     LOST_ANSWER_COVERS_MS,
     ProtectionPlan,
     Terms,

@@ -1,5 +1,5 @@
 from src.core.books import Holding
-from src.core.reconcile import GRACE_MS, reconcile
+from src.core.plans.reconcile import GRACE_MS, reconcile
 from src.domain.enums import OrderStatus, PositionSide
 from tests.builders import NOW, a_position, a_report, a_snapshot, an_order, an_update
 

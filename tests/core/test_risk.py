@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.core.risk import review
-from src.core.situation import ApprovedPlan, EntryPlan, Exposure
+from src.core.plans.risk import review
+from src.core.plans.situation import ApprovedPlan, EntryPlan, Exposure
 from src.domain.decisions import Gate, Skip
 from src.domain.enums import PositionSide, Side, TimeInForce
 from src.domain.instrument import Price, Quantity

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.set_up import Terminal, set_up
+from src.core.operator.set_up import Terminal, set_up
 from src.database.ledger import open_ledger
 from src.database.repositories import Store
 from src.domain.checks import Check, failed, passed

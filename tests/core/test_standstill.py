@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from src.core.inbox import Inbox
 from src.core.standing import Obstacle
-from src.core.standstill import StoodStill, Turns
+from src.core.watch.standstill import StoodStill, Turns
 from src.domain.clock import ManualClock
 from src.domain.enums import OrderRole
 from src.domain.messages import SnapshotTaken, TakeSnapshot

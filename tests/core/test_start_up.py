@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.restart import EXIT_RESTART, RestartWish
+from src.core.operator.restart import EXIT_RESTART, RestartWish
 from src.core.start_up import InstrumentsQuest, SetUpQuest, claim_network
 from src.core.status import Identity
 from src.database.control import CommandDesk, CommandReader, open_control

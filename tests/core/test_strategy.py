@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.core.situation import EntryPlan, Situation
-from src.core.strategy import entry_price, offset_price, plan_entry, refusal_by_signal
+from src.core.plans.situation import EntryPlan, Situation
+from src.core.plans.strategy import entry_price, offset_price, plan_entry, refusal_by_signal
 from src.domain.decisions import Gate, Skip
 from src.domain.enums import PositionSide, Side, TimeInForce, TradeSide, TradingState
 from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_instrument, some_settings

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.settings_changed import SettingsChanged
+from src.core.operator.settings_changed import SettingsChanged
 from src.core.vitals import Vitals
 from src.domain.account_commands import SetLeverage, SetMarginType, SetPositionMode
 from src.domain.decisions import Gate

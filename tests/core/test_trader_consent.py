@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from src.core.consent_desk import pending_in
-from src.core.consent_prompt import TermsTyped, ask_in_terminal, ask_until_agreed
-from src.core.report import read_report
-from src.core.settings_changed import SettingsChanged
+from src.core.desks.consent_desk import pending_in
+from src.core.operator.consent_prompt import TermsTyped, ask_in_terminal, ask_until_agreed
+from src.core.operator.report import read_report
+from src.core.operator.settings_changed import SettingsChanged
 from src.core.standing import Obstacle
 from src.core.status import Identity
 from src.domain.decisions import Gate

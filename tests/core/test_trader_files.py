@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.operator_files import OperatorFiles
+from src.core.operator.operator_files import OperatorFiles
 from src.core.standing import Obstacle
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, TradingState

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from src.core.risk import review
-from src.core.settings_changed import SettingsChanged
+from src.core.operator.settings_changed import SettingsChanged
+from src.core.plans.risk import review
 from src.core.standing import Obstacle
 from src.database.queries.results import exits_after, net_since
 from src.domain.decisions import Gate, Skip
@@ -251,8 +251,8 @@ def test_results_are_added_up_when_something_was_booked_not_each_second(
 
         return count
 
-    monkeypatch.setattr("src.core.lock_desk.net_since", counted(net_since))
-    monkeypatch.setattr("src.core.lock_desk.exits_after", counted(exits_after))
+    monkeypatch.setattr("src.core.desks.lock_desk.net_since", counted(net_since))
+    monkeypatch.setattr("src.core.desks.lock_desk.exits_after", counted(exits_after))
     rig = a_rig(path, rigs, max_daily_loss_usdt=1_000, max_consecutive_stops=50)
     rig.wait(5_000)
     asked.clear()

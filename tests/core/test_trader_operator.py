@@ -3,8 +3,8 @@
 from decimal import Decimal
 from pathlib import Path
 
-from src.core.restart import RestartWish
-from src.core.settings_changed import SettingsChanged
+from src.core.operator.restart import RestartWish
+from src.core.operator.settings_changed import SettingsChanged
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, TradingState
 from src.domain.messages import CancelOrder, Due, Duty, OperatorAction, OperatorCommand

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.settings_changed import SettingsChanged
+from src.core.operator.settings_changed import SettingsChanged
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from src.domain.messages import FetchFills, OrderNotFound, OrderRefused, QueryOrder, TakeSnapshot
 from src.domain.orders import OrderRequest

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from src.core.consent_desk import AGREED
-from src.core.live_terms import terms_of
+from src.core.desks.consent_desk import AGREED
+from src.core.plans.live_terms import terms_of
 from src.doctor.consent import check_consent
 from src.domain.checks import Verdict
 from src.domain.enums import Network

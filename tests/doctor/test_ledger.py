@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.operator_files import OperatorFiles
+from src.core.operator.operator_files import OperatorFiles
 from src.database.ledger import open_ledger
 from src.database.repositories import Store
 from src.doctor.ledger import check_sqlite, read_ledger

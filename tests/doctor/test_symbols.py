@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from src.core.risk import widest_stop_pct
+from src.core.plans.risk import widest_stop_pct
 from src.doctor.symbols import Listing, examine_symbol
 from src.domain.checks import Check, Verdict
 from tests.builders import D, an_instrument, some_settings

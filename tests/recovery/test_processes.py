@@ -8,7 +8,7 @@ from contextlib import suppress
 import psutil
 import pytest
 
-from src.core.operator_files import OperatorFiles
+from src.core.operator.operator_files import OperatorFiles
 from src.domain.clock import SystemClock
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole

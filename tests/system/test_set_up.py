@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from src.core.restart import EXIT_RESTART
+from src.core.operator.restart import EXIT_RESTART
 from src.database.control import CommandDesk, open_control
 from src.domain.clock import SystemClock
 from src.domain.messages import OperatorAction
