@@ -19,6 +19,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "exchange": {"domain", "utils"},
     "core": {"domain", "utils", "database", "exchange.port", "exchange.wire", "exchange.stream"},
     "doctor": {"domain", "utils", "database", "exchange", "core", "launch"},
+    "bot": {"domain", "utils", "database", "engine", "exchange", "core"},
     "sandbox": {"domain", "engine", "exchange.wire", "utils"},
     "api": {"domain", "utils", "database", "exchange.port"},
     "backtest": {"domain", "engine", "core", "exchange.paper", "database.queries"},

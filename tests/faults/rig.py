@@ -12,7 +12,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from main import Bot, Surroundings
+from src.bot.bot import Bot
+from src.bot.surroundings import Surroundings
 from src.database.control import CommandDesk, open_control
 from src.database.db import open_reader, reading
 from src.database.ledger import open_ledger

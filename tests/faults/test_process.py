@@ -30,7 +30,7 @@ def start_again(rig: Rig) -> None:
 @pytest.mark.parametrize("name", ["trader", "operator"])
 def test_f42_a_thread_that_raises_ends_the_process(rig: Rig, name: str) -> None:
     rig.open_position()
-    [worker] = [each for each in rig.bot._workers if each.name == name]
+    [worker] = [each for each in rig.bot._crew._workers if each.name == name]
     if name == "trader":
         rig.bot._inbox.post(cast(Any, "no event at all"))
     else:
@@ -77,9 +77,9 @@ def test_f42_a_deadlock_is_noticed_by_its_silence(rig: Rig, lock: Callable[[Rig]
 
 
 def test_f42_a_scheduler_that_falls_silent_is_noticed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("main.STUCK_MS", 3_000)
+    monkeypatch.setattr("src.bot.crew.STUCK_MS", 3_000)
     rig.open_position()
-    [scheduler] = [each for each in rig.bot._watched if each.name == "scheduler"]
+    [scheduler] = [each for each in rig.bot._crew._watched if each.name == "scheduler"]
     cast(Any, scheduler)._scheduler.pause()
     expect_the_end(rig, 10)
     start_again(rig)
@@ -87,7 +87,7 @@ def test_f42_a_scheduler_that_falls_silent_is_noticed(rig: Rig, monkeypatch: pyt
 
 def test_f42_a_slow_exchange_is_no_stuck_thread(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five reads of a second each: together longer than a thread may be silent, one by one a sign of life."""
-    monkeypatch.setattr("main.STUCK_MS", 4_000)
+    monkeypatch.setattr("src.bot.crew.STUCK_MS", 4_000)
     rig.inject(FaultKind.DELAY, path="/fapi/", method="GET", times=FOREVER, value=1_500)
     time.sleep(12)
     assert rig.code is None
