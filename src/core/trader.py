@@ -19,6 +19,7 @@ from src.core.desks.news import tell_liquidations
 from src.core.desks.operator_desk import OperatorDesk
 from src.core.desks.order_desk import OrderDesk
 from src.core.desks.protection_desk import ProtectionDesk
+from src.core.desks.refusals import RefusalDesk
 from src.core.desks.restore import load_books
 from src.core.desks.retired import recall_retired
 from src.core.desks.rules_desk import RulesDesk
@@ -86,6 +87,7 @@ class Trader:
         self._entries = EntryDesk(desk, self._account, read_vitals)
         self._closing = ClosingDesk(desk)
         self._rules = RulesDesk(desk, self._closing)
+        self._refusals = RefusalDesk(desk, self._orders, self._rules, self._account, self._closing)
         self._access = AccessWatch(desk)
         self._consent = ConsentDesk(desk, identity, self._account.ask)
         self._operator = OperatorDesk(desk, self._closing, symbol_locks, self._consent)
@@ -236,7 +238,7 @@ class Trader:
                 if self._access.on_refused(event):
                     self._account.ask("access was refused")
             case OrderRefused():
-                self._on_refused(event)
+                self._look_after(self._refusals.on_refused(event))
             case AccountUpdate() | FundingFetched() | AccountSet() | LeverageChanged() | MarginCall() | PaperKept():
                 self._look_after(self._account.on_news(event))
             case SnapshotTaken():
@@ -275,21 +277,6 @@ class Trader:
             case _:
                 return False
         return True
-
-    def _on_refused(self, event: OrderRefused) -> None:
-        order = self._orders.on_refused(event)
-        if order is None:
-            return
-        self._rules.on_refused(order, event)
-        self._account.on_refused(event)
-        if order.role is OrderRole.ENTRY:
-            return
-        holding = self._desk.books.holding((order.symbol, order.request.position_side))
-        self._closing.on_refused(holding, order, event)
-        if order.role is OrderRole.CLOSE:
-            self._account.ask("a close was refused", anew=True)
-        if event.judges_order:
-            self.place_tp_sl_orders(holding.slot)  # one that never left is tried again by the audit
 
     def _on_snapshot(self, event: SnapshotTaken) -> None:
         self._access.on_answered()
