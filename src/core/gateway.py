@@ -10,6 +10,7 @@ from typing import assert_never
 
 from src.core.order_answered import OrderAnswered
 from src.domain import crash_points
+from src.domain.access import AccessRefused, Door
 from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import Clock
 from src.domain.crash_points import Point
@@ -17,7 +18,6 @@ from src.domain.enums import OrderRole
 from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, ProtocolError, Rejected
 from src.domain.looks import CheckPositions
 from src.domain.messages import (
-    AccessRefused,
     CancelOrder,
     CancelRefused,
     Command,
@@ -125,8 +125,8 @@ def failures_of(command: Command, error: ExchangeError | ProtocolError, at: int)
     failure = failure_of(command, error, at)
     if not isinstance(error, AuthError):
         return [failure]
-    is_read = isinstance(command, _QUESTIONS)
-    return [failure, AccessRefused(error.code, error.reason, not is_read, at)]
+    door = Door.QUESTIONS if isinstance(command, _QUESTIONS) else Door.ORDERS
+    return [failure, AccessRefused(error.code, error.reason, door, at)]
 
 
 def failure_of(command: Command, error: ExchangeError | ProtocolError, at: int) -> Event:

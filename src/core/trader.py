@@ -44,6 +44,7 @@ from src.domain.enums import OrderRole, OrderType
 from src.domain.looks import PositionsChecked
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import (
+    AccessGranted,
     AccessRefused,
     AccountSet,
     AccountUpdate,
@@ -237,6 +238,8 @@ class Trader:
             case AccessRefused():
                 if self._access.on_refused(event):
                     self._account.ask("access was refused")
+            case AccessGranted():
+                self._access.on_granted(event)
             case OrderRefused():
                 self._look_after(self._refusals.on_refused(event))
             case AccountUpdate() | FundingFetched() | AccountSet() | LeverageChanged() | MarginCall() | PaperKept():

@@ -5,10 +5,11 @@ import threading
 from collections.abc import Callable
 
 from src.core.stream_ear import StreamEar
+from src.domain.access import AccessGranted, AccessRefused, Door
 from src.domain.clock import Clock
 from src.domain.errors import AuthError, ExchangeError
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import AccessRefused, Stream
+from src.domain.messages import Stream
 from src.exchange.port import ListenKeys, Post
 from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event
 
@@ -28,6 +29,7 @@ class UserStream:
         self._clock = clock
         self._stopping = threading.Event()
         self._reconnect: Callable[[], None] = lambda: None
+        self._is_refused = False
         self.ear = StreamEar(Stream.USER, self._process, post, clock)
 
     def on_expiry(self, reconnect: Callable[[], None]) -> None:
@@ -39,8 +41,12 @@ class UserStream:
         try:
             key = self._keys.create()
         except AuthError as error:
-            self._post(AccessRefused(error.code, error.reason, False, self._clock.now_ms()))
+            self._is_refused = True
+            self._post(AccessRefused(error.code, error.reason, Door.PRIVATE_STREAM, self._clock.now_ms()))
             raise
+        if self._is_refused:
+            self._is_refused = False
+            self._post(AccessGranted(Door.PRIVATE_STREAM, self._clock.now_ms()))
         return f"{self._base_url}/ws/{key}"
 
     def keep_alive(self, beat: Callable[[], None]) -> None:

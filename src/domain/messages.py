@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
+from src.domain.access import AccessGranted as AccessGranted
+from src.domain.access import AccessRefused as AccessRefused
 from src.domain.account_commands import AccountCommand
 from src.domain.enums import MarginType, PositionSide
 from src.domain.instrument import Instrument
@@ -187,16 +189,6 @@ class CommandFailed:
     at: int
 
 
-@dataclass(frozen=True, slots=True)
-class AccessRefused:
-    """Key, permission, signature, nonce or clock was refused: trading halts. ``of_write``: not to a mere question."""
-
-    code: int
-    reason: str
-    of_write: bool
-    at: int
-
-
 # Events: the private stream.
 @dataclass(frozen=True, slots=True)
 class PositionChange:
@@ -278,4 +270,5 @@ SnapshotOutcome = SnapshotTaken | PositionsChecked
 ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | FundingFetched | SnapshotOutcome | Quote
 Outcome = OrderOutcome | ReadOutcome | AccountSet | CommandFailed
 StreamEvent = Liquidation | Quote | MarkPrice | OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
-Event = Outcome | AccessRefused | StreamEvent | PaperKept | StreamUp | StreamDown | Due | OperatorCommand
+AccessEvent = AccessRefused | AccessGranted
+Event = Outcome | AccessEvent | StreamEvent | PaperKept | StreamUp | StreamDown | Due | OperatorCommand

@@ -5,16 +5,16 @@ from pathlib import Path
 import pytest
 
 from src.core.standing import Obstacle
+from src.domain.access import AccessGranted, AccessRefused, Door
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, TradingState
-from src.domain.messages import AccessRefused
 from tests.core.rig import Rig
 
 REVOKED = "the key or API wallet is unknown: look on Aster's site"
 
 
 def refused(rig: Rig, code: int = -2015, *, of_write: bool = False) -> None:
-    rig.feed(AccessRefused(code, REVOKED, of_write, rig.now))
+    rig.feed(AccessRefused(code, REVOKED, Door.ORDERS if of_write else Door.QUESTIONS, rig.now))
 
 
 def alarms(rig: Rig) -> list[str]:
@@ -58,6 +58,32 @@ def test_a_clock_or_nonce_that_reading_proves_good_is_good_for_orders_too(rig: R
     refused(rig, code, of_write=True)
     rig.snapshot()
     assert rig.desk.standing.state is TradingState.ACTIVE
+
+
+def test_a_private_stream_that_is_refused_keeps_the_alarm_though_questions_are_answered(rig: Rig) -> None:
+    for _ in range(3):  # at each try to connect anew, and each time the account is read
+        rig.feed(AccessRefused(-2015, REVOKED, Door.PRIVATE_STREAM, rig.now))
+        rig.snapshot()
+        assert rig.desk.standing.state is TradingState.HALTED
+    assert len(alarms(rig)) == 1
+    assert "the exchange accepts this account again" not in [each["message"] for each in rig.journal("alert")]
+    rig.liquidate()
+    assert rig.verdicts() == [Gate.TRADING_STATE]
+    rig.feed(AccessGranted(Door.PRIVATE_STREAM, rig.now))
+    assert rig.desk.standing.state is TradingState.ACTIVE
+    assert rig.journal("alert")[-1]["message"] == "the exchange accepts this account again"
+
+
+def test_the_alarm_ends_with_the_last_door_that_opens(rig: Rig) -> None:
+    rig.feed(AccessRefused(-2015, REVOKED, Door.PRIVATE_STREAM, rig.now))
+    refused(rig)
+    refused(rig, of_write=True)
+    rig.feed(AccessGranted(Door.PRIVATE_STREAM, rig.now))
+    rig.snapshot()
+    assert rig.desk.standing.has(Obstacle.ACCESS)
+    rig.wait(5 * 60_000)
+    assert not rig.desk.standing.has(Obstacle.ACCESS)
+    assert len(alarms(rig)) == 1
 
 
 def test_protection_goes_on(path: Path) -> None:

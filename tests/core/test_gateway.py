@@ -5,6 +5,7 @@ import pytest
 
 from src.core.gateway import Gateway, failure_of
 from src.core.inbox import TraderEvent
+from src.domain.access import AccessRefused, Door
 from src.domain.account_commands import SetLeverage, SetMarginType, SetPositionMode
 from src.domain.clock import ManualClock
 from src.domain.enums import MarginType, OrderRole
@@ -18,7 +19,6 @@ from src.domain.errors import (
     Unreachable,
 )
 from src.domain.messages import (
-    AccessRefused,
     CancelOrder,
     CancelRefused,
     Command,
@@ -193,4 +193,4 @@ def test_a_refused_key_is_told_beside_what_became_of_the_command(command: Comman
     exchange = Scripted(raising(AuthError(-2015, "look on Aster's site")))
     failure, refusal = a_gateway(exchange, []).execute(command)
     assert isinstance(failure, OrderRefused if of_write else CommandFailed)
-    assert refusal == AccessRefused(-2015, "look on Aster's site", of_write, NOW)
+    assert refusal == AccessRefused(-2015, "look on Aster's site", Door.ORDERS if of_write else Door.QUESTIONS, NOW)

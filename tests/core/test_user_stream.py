@@ -6,9 +6,10 @@ import pytest
 
 from src.core import user_stream
 from src.core.user_stream import UserStream
+from src.domain.access import AccessGranted, AccessRefused, Door
 from src.domain.clock import ManualClock
 from src.domain.errors import AuthError, Rejected
-from src.domain.messages import AccessRefused, Event, Stream, StreamDown, StreamUp
+from src.domain.messages import Event, Stream, StreamDown, StreamUp
 from src.exchange.wire import ListenKeyExpired, render_event
 from tests.builders import NOW, a_filled_update
 
@@ -59,7 +60,17 @@ def test_a_key_that_is_refused_is_told(stream: UserStream, keys: Keys, events: l
     keys.refusal = AuthError(-2015, "look on Aster's site")
     with pytest.raises(AuthError):
         stream.url()
-    assert events == [AccessRefused(-2015, "look on Aster's site", False, NOW)]
+    assert events == [AccessRefused(-2015, "look on Aster's site", Door.PRIVATE_STREAM, NOW)]
+
+
+def test_a_key_that_is_had_again_is_told_once(stream: UserStream, keys: Keys, events: list[Event]) -> None:
+    keys.refusal = AuthError(-2015, "look on Aster's site")
+    with pytest.raises(AuthError):
+        stream.url()
+    keys.refusal = None
+    stream.url()
+    stream.url()
+    assert events[1:] == [AccessGranted(Door.PRIVATE_STREAM, NOW)]
 
 
 def test_a_fill_is_posted(stream: UserStream, events: list[Event]) -> None:

@@ -132,6 +132,27 @@ def test_f38_a_revoked_key_halts_entries_is_told_once_and_looked_at_until_it_wor
     rig.check_books(naked_ms=2_000)
 
 
+def test_f38_a_private_stream_that_is_refused_alone_is_told_once_and_halts_until_its_key_is_had(rig: Rig) -> None:
+    """REST answers all the while: the account is read every two seconds, which must not take the alarm back."""
+    rig.open_position()
+    rig.inject(FaultKind.REFUSED, path="listenKey", value=2015, times=FOREVER)
+    read_account(rig)
+    rig.measure("entries halt", lambda: rig.trading()[0] == "HALTED", 5)
+    halted_at = rig.state("bot")["heartbeat_at"]
+    since = rig.rows("SELECT max(id) AS id FROM journal")[0]["id"]
+    wait_until(lambda: rig.state("bot")["heartbeat_at"] > halted_at + 12_000, 25, "several tries and reads")
+    states = rig.rows("SELECT payload FROM journal WHERE kind = 'state' AND id > :since", since=since)
+    assert all('"HALTED"' in row["payload"] for row in states)
+    assert "look on Aster's site" in verdict(rig)
+    assert len(alarms(rig, "refuses this account")) == 1
+    assert not alarms(rig, "accepts this account again")
+    rig.exchange.clear_faults()
+    wait_until(lambda: rig.trading()[0] == "ACTIVE", 40, "it trades again")
+    assert len(alarms(rig, "accepts this account again")) == 1
+    assert len(rig.orders(STOP)) == len(rig.arrived(STOP)) == 1
+    rig.check_books(naked_ms=2_000)
+
+
 @pytest.mark.parametrize("code", [4087, 4088, 2015])
 def test_f38_an_account_that_may_open_nothing_halts_entries_and_goes_on_protecting(rig: Rig, code: int) -> None:
     rig.open_position()

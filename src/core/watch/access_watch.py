@@ -4,7 +4,7 @@ import logging
 
 from src.core.desks.desk import Desk
 from src.core.standing import Obstacle
-from src.domain.messages import AccessRefused
+from src.domain.access import AccessGranted, AccessRefused, Door
 
 log = logging.getLogger("hunter.account")
 
@@ -15,37 +15,55 @@ _TRY_AGAIN_MS = 5 * 60_000
 
 
 class AccessWatch:
-    """Raises the alarm once, and keeps looking."""
+    """Raises the alarm once, and keeps looking. Each door opens by itself: that questions are answered says nothing
+    of the private stream, whose key the exchange may refuse all the while."""
 
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
+        self._closed: dict[Door, str] = {}
+        """Doors that are refused, each with the reason."""
         self._try_again_at: int | None = None
-        """Monotonic; None where an answered question ends it."""
-        self._told: str | None = None
-        """What the alarm was about that nothing has taken back."""
+        """Monotonic; None where orders are not refused."""
+        self._told: set[str] = set()
+        """What alarms were about that nothing has taken back."""
 
     def on_refused(self, event: AccessRefused) -> bool:
         """True where that is news: the account is to be asked then, and asked again until it answers."""
-        is_news = not self._desk.standing.has(Obstacle.ACCESS)
+        is_news = not self._closed
         reason = f"the exchange refuses this account: {event.reason} ({event.code})"
-        if event.of_write and event.code not in _MATTERS_OF_TIME:
+        door = Door.QUESTIONS if event.door is Door.ORDERS and event.code in _MATTERS_OF_TIME else event.door
+        if door is Door.ORDERS:
             self._try_again_at = self._desk.clock.monotonic_ms() + _TRY_AGAIN_MS
-        self._desk.standing.raise_obstacle(Obstacle.ACCESS, reason)
-        if reason != self._told:
-            self._told = reason
+        self._closed[door] = reason
+        self._settle()
+        if reason not in self._told:
+            self._told.add(reason)
             self._desk.alarm(f"{reason}. Trading halts; stop losses at the exchange stay")
         return is_news
 
     def on_answered(self) -> None:
         """A signed question was answered."""
-        if self._try_again_at is None and self._desk.standing.has(Obstacle.ACCESS):
-            self._told = None
-            self._desk.standing.clear(Obstacle.ACCESS)
-            self._desk.alert("the exchange accepts this account again")
+        self._open(Door.QUESTIONS)
+
+    def on_granted(self, event: AccessGranted) -> None:
+        self._open(event.door)
 
     def check(self) -> None:
         """Once a second: where only an order can show whether orders are accepted, let one be tried."""
         if self._try_again_at is not None and self._desk.clock.monotonic_ms() >= self._try_again_at:
             self._try_again_at = None
-            log.warning("orders may be tried again, after: %s", self._told)
-            self._desk.standing.clear(Obstacle.ACCESS)
+            log.warning("orders may be tried again, after: %s", self._closed.pop(Door.ORDERS))
+            self._settle()
+
+    def _open(self, door: Door) -> None:
+        """The last of them to open ends the alarm."""
+        if self._closed.pop(door, None) is None:
+            return
+        self._settle()
+        if not self._closed:
+            self._told.clear()
+            self._desk.alert("the exchange accepts this account again")
+
+    def _settle(self) -> None:
+        reasons = dict.fromkeys(self._closed.values())
+        self._desk.standing.settle(Obstacle.ACCESS, "; ".join(reasons) or None)
