@@ -91,7 +91,7 @@ class Trader:
         self._refusals = RefusalDesk(desk, self._orders, self._rules, self._account, self._closing)
         self._access = AccessWatch(desk)
         self._consent = ConsentDesk(desk, identity, self._account.ask)
-        self._operator = OperatorDesk(desk, self._closing, symbol_locks, self._consent)
+        self._operator = OperatorDesk(desk, self._closing, symbol_locks, self._orders.second_bot, self._consent)
         self._settings = SettingsDesk(desk, self._entries, self._account, self._consent, self._operator)
         self._watch = StreamWatch(desk, self._account.ask)
         self._standstill = StandstillDesk(desk, self._account.ask)

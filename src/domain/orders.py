@@ -12,6 +12,8 @@ from src.domain.instrument import Price, Quantity
 _OURS = re.compile(r"^lh-(?P<entry>[0-9a-z]{6,20})-(?P<letter>[etsc])(?P<number>\d{0,4})$")
 _ROLES = {role.letter: role for role in OrderRole}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_TIMED = 8
+"""Digits of an instant of these decades, ms in base 36."""
 _DRAWN = 5
 
 
@@ -19,6 +21,7 @@ _DRAWN = 5
 class ClientOrderId:
     """``lh-<entry>-<role letter>[<number>]``: ownership, parent and role, readable from the exchange alone.
 
+    The entry's name holds when it was decided, and by which bot (``new_entry_token``).
     Within Aster's ``^[\\.A-Z\\:/a-z0-9_-]{1,36}$`` (New Order, newClientOrderId).
     """
 
@@ -29,7 +32,12 @@ class ClientOrderId:
     @property
     def decided_at(self) -> int:
         """When its entry was decided, by the clock of the bot that named it (``new_entry_token``)."""
-        return int(self.entry[:-_DRAWN], 36)
+        return int(self.entry[:_TIMED], 36)
+
+    @property
+    def mark(self) -> str:
+        """Which bot named its entry (I4); empty where that bore no mark yet."""
+        return self.entry[_TIMED:-_DRAWN]
 
     def __str__(self) -> str:
         return f"lh-{self.entry}-{self.role.letter}{self.number or ''}"
@@ -43,9 +51,14 @@ class ClientOrderId:
         return cls(match["entry"], _ROLES[match["letter"]], int(match["number"] or 0))
 
 
-def new_entry_token(now_ms: int, draw: Callable[[int], int]) -> str:
-    """A name no other entry has: the time in base 36 and five drawn digits (``draw(n)`` gives 0 … n-1)."""
-    return _base36(now_ms) + "".join(_DIGITS[draw(36)] for _ in range(_DRAWN))
+def new_entry_token(now_ms: int, mark: str, draw: Callable[[int], int]) -> str:
+    """A name no other entry has: the time in base 36, the bot's mark, and digits that are drawn."""
+    return _base36(now_ms).rjust(_TIMED, "0") + mark + drawn(_DRAWN, draw)
+
+
+def drawn(digits: int, draw: Callable[[int], int]) -> str:
+    """So many digits of base 36 (``draw(n)`` gives 0 … n-1)."""
+    return "".join(_DIGITS[draw(36)] for _ in range(digits))
 
 
 def _base36(number: int) -> str:

@@ -150,7 +150,7 @@ def test_nothing_is_taken_over_before_a_person_has_agreed(path: Path) -> None:
 
 def test_what_may_be_another_bots_is_not_taken_over(adopting: Rig) -> None:
     adopting.clock.advance(1000)
-    theirs = replace(a_request(), client_order_id=f"lh-{new_entry_token(adopting.now, lambda _: 0)}-e")
+    theirs = replace(a_request(), client_order_id=f"lh-{new_entry_token(adopting.now, 'else', lambda _: 0)}-e")
     adopting.feed(an_update(theirs, order_id=77, event_at=adopting.now))
     appear(adopting)
     adopting.wait(10_000)

@@ -13,12 +13,11 @@ from src.domain.messages import (
     Due,
     Duty,
     FillsFetched,
-    OperatorAction,
     OrderUnresolved,
     QueryOrder,
     TakeSnapshot,
 )
-from src.domain.orders import OrderRequest, new_entry_token
+from src.domain.orders import OrderRequest
 from tests.builders import a_position, a_request, an_update
 from tests.core.rig import LONG, Rig
 from tests.core.test_absence import a_lost_entry, denied, lists, not_found
@@ -178,39 +177,6 @@ def test_an_unknown_entry_of_ours_is_recalled_and_cancelled_by_age(rig: Rig) -> 
     rig.feed(an_update(entry, order_id=77, event_at=rig.now - 60_000))
     rig.feed(Due(Duty.CLEANUP, rig.now))
     assert rig.cancelled() == [entry.client_order_id]
-
-
-def named_now(rig: Rig, letter: str) -> str:
-    """What another bot would call an order that it makes at this moment."""
-    return f"lh-{new_entry_token(rig.now, lambda _: 7)}-{letter}"
-
-
-def test_an_entry_made_while_we_run_that_is_not_in_the_ledger_is_another_bots(rig: Rig) -> None:
-    rig.clock.advance(1000)
-    name = named_now(rig, "e")
-    rig.feed(an_update(a_request(client_order_id=name), order_id=77, event_at=rig.now))
-    assert rig.desk.standing.reason == (
-        f"another bot trades on this account: it made {name} of BTCUSDT; stop one of the two, then resume"
-    )
-    assert rig.desk.books.orders == {}
-    assert [each.client_order_id for each in rig.desk.books.foreign_orders.values()] == [name]
-    assert rig.journal("alert")[-1]["message"] == rig.desk.standing.reason
-    rig.command(OperatorAction.RESUME)
-    assert rig.desk.standing.reason == ""
-
-
-def test_a_stop_made_while_we_run_for_an_old_entry_is_another_bots(rig: Rig) -> None:
-    rig.clock.advance(1000)
-    rig.feed(an_update(a_request(STOP, 3), order_id=77, event_at=rig.now))
-    assert "another bot" in rig.desk.standing.reason
-    assert (rig.submitted(), rig.cancelled()) == ([], [])
-
-
-def test_an_old_stop_that_fires_while_we_run_is_ours(rig: Rig) -> None:
-    """Its ledger was lost; the end of an order does not tell when it was made."""
-    rig.clock.advance(1000)
-    rig.feed(an_update(a_request(STOP, 3), order_id=77, status=OrderStatus.CANCELED, event_at=rig.now))
-    assert "another bot" not in rig.desk.standing.reason
 
 
 def test_an_orphan_stop_of_ours_does_not_make_a_later_position_ours(rig: Rig) -> None:

@@ -13,15 +13,19 @@ D = Decimal
 
 
 @given(
-    now=st.integers(min_value=1_600_000_000_000, max_value=4_000_000_000_000),
+    now=st.integers(min_value=1_600_000_000_000, max_value=2_800_000_000_000),
+    mark=st.text("0123456789abcdefghijklmnopqrstuvwxyz", min_size=4, max_size=4),
     draws=st.lists(st.integers(0, 35), min_size=5, max_size=5),
     role=st.sampled_from(OrderRole),
     number=st.integers(0, 9999),
 )
-def test_client_order_ids_survive_the_exchange(now: int, draws: list[int], role: OrderRole, number: int) -> None:
-    token = new_entry_token(now, lambda _: draws.pop())
+def test_client_order_ids_survive_the_exchange(
+    now: int, mark: str, draws: list[int], role: OrderRole, number: int
+) -> None:
+    token = new_entry_token(now, mark, lambda _: draws.pop())
     name = ClientOrderId(token, role, number)
     assert ClientOrderId.parse(str(name)) == name
+    assert (name.decided_at, name.mark) == (now, mark)
     assert len(str(name)) <= 36
 
 
@@ -32,8 +36,14 @@ def test_orders_of_others_are_not_ours(text: str) -> None:
 
 
 def test_entry_tokens_of_one_instant_differ_by_what_is_drawn() -> None:
-    assert new_entry_token(0, lambda _: 0) == "000000"
-    assert new_entry_token(NOW, lambda _: 1) != new_entry_token(NOW, lambda _: 2)
+    assert new_entry_token(0, "bot1", lambda _: 0) == "00000000bot100000"
+    assert new_entry_token(NOW, "bot1", lambda _: 1) != new_entry_token(NOW, "bot1", lambda _: 2)
+
+
+def test_an_entry_named_before_bots_had_marks_bears_none() -> None:
+    old = ClientOrderId.parse("lh-mbv0x1k2abcde-s3")
+    assert old is not None
+    assert (old.mark, old.decided_at) == ("", int("mbv0x1k2", 36))
 
 
 def test_filled_quantity_never_falls() -> None:

@@ -106,8 +106,8 @@ KNOWN_GAPS: tuple[Gap, ...] = (
     ),
     Gap(
         41,
-        "a bot that starts while another one's orders rest takes them up; a second bot's halt ends with a restart",
-        "an order older than the start may be our own of a database that was lost, and is protected as such",
+        "a bot whose database is new takes up another one's orders that rest already",
+        "they may be its own, of a database that was lost, and are protected as such",
     ),
     Gap(42, "the process stands still for 17 seconds, not sixty", "all bounds are below 15 seconds"),
     Gap(

@@ -109,6 +109,23 @@ def test_f41_a_bot_that_sees_orders_of_another_makes_no_entry(rig: Rig, make_rig
     rig.check_books()
 
 
+def test_f41_neither_the_halt_nor_whose_orders_they_are_is_forgotten_by_a_restart(rig: Rig, make_rig: MakeRig) -> None:
+    idle = make_rig({"hedge_mode": False}, server=rig.server, volume_threshold=10**9).start()
+    rig.open_position()
+    wait_until(lambda: names_the_other(idle), 30, "it has seen the other")
+    before = idle.state("bot")["started_at"]
+    idle.stop()
+    idle.launch()
+    wait_until(lambda: idle.state("bot")["started_at"] != before, 30, "it lives again")
+    wait_until(lambda: len(idle.state("foreign_orders")["items"]) == 2, 30, "the other's orders are seen again")
+    assert names_the_other(idle)
+    assert idle.rows("SELECT * FROM trades") == []
+    assert len(rig.arrived(STOP)) == len(rig.arrived(TAKE)) == 1, "the other's position is left to the other"
+    idle.resume()
+    wait_until(lambda: idle.trading()[0] == "ACTIVE", 15, "a person has resumed")
+    rig.check_books()
+
+
 def test_f41_two_bots_that_trade_on_one_account_both_halt_and_say_so(rig: Rig, make_rig: MakeRig) -> None:
     second = make_rig({"hedge_mode": False}, server=rig.server).start()
     rig.inject(FaultKind.DELAY, ENTRY, times=2, value=500)  # both have decided before they see each other

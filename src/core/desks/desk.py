@@ -41,6 +41,8 @@ class Desk:
     """Whoever started the bot agrees to real orders as they are set."""
     restart: RestartWish = field(default_factory=lambda: RestartWish(0, is_supervised=False))
     started_at: int = field(init=False)
+    mark: str = ""
+    """Tells our ids from those of other bots of this kind (I4)."""
     books: Books = field(default_factory=Books)
     standing: Standing = field(default_factory=Standing)
     quotes: dict[str, Quote] = field(default_factory=dict)
@@ -117,7 +119,7 @@ class Desk:
         return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), Decimal(0))
 
     def new_entry_id(self) -> str:
-        return str(ClientOrderId(new_entry_token(self.clock.now_ms(), self.draw), OrderRole.ENTRY))
+        return str(ClientOrderId(new_entry_token(self.clock.now_ms(), self.mark, self.draw), OrderRole.ENTRY))
 
     def next_id(self, entry_id: str, role: OrderRole) -> str:
         """The next id of an entry's protective or closing orders; never one that was used."""

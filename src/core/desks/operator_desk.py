@@ -11,6 +11,7 @@ from src.core.desks.closing import ClosingDesk
 from src.core.desks.consent_desk import ConsentDesk
 from src.core.desks.desk import Desk
 from src.core.desks.lock_desk import LockDesk
+from src.core.desks.second_bot import SecondBotDesk
 from src.core.desks.symbol_locks import SymbolLockDesk
 from src.core.operator.consent_prompt import TermsTyped
 from src.core.operator.operator_files import FileRequest, HaltSeen, lift_halt, remove_request
@@ -27,7 +28,6 @@ _LOCKS = (Obstacle.LOCK, Obstacle.BOOKS)
 _ENDED_AT_ONCE = (
     Obstacle.OPERATOR_PAUSE,
     Obstacle.OPERATOR_HALT,
-    Obstacle.SECOND_BOT,
     Obstacle.PROTECT_ONLY,
     Obstacle.CRASH_LOOP,
 )
@@ -37,9 +37,17 @@ _NO_ENTRIES = (Obstacle.OPERATOR_HALT, Obstacle.HALT_FILE, *_LOCKS, Obstacle.CON
 class OperatorDesk:
     """Carries out operator commands once each, and remembers pause, halt and locks across restarts."""
 
-    def __init__(self, desk: Desk, closing: ClosingDesk, symbol_locks: SymbolLockDesk, consent: ConsentDesk) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        closing: ClosingDesk,
+        symbol_locks: SymbolLockDesk,
+        second_bot: SecondBotDesk,
+        consent: ConsentDesk,
+    ) -> None:
         self._desk = desk
         self._symbol_locks = symbol_locks
+        self._second_bot = second_bot
         self._closing = closing
         self._consent = consent
         self._last_id = 0
@@ -71,6 +79,7 @@ class OperatorDesk:
             self._desk.standing.raise_obstacle(Obstacle.OPERATOR_HALT, "halted by the operator")
         self._locks.restore()
         self._symbol_locks.restore()
+        self._second_bot.restore()
         return self._last_id
 
     def follow_up(self) -> None:
@@ -149,6 +158,7 @@ class OperatorDesk:
         self._lift_halt_file(command.at)
         lock = self._locks.lift()
         lifted = "" if lock is None else f"; the lock is lifted: {lock}"
+        self._second_bot.lift()
         symbols = self._symbol_locks.lift()
         lifted += f"; entries are allowed again in {', '.join(symbols)}" if symbols else ""
         reason = self._desk.standing.reason

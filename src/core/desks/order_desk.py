@@ -9,9 +9,9 @@ from src.core.desks.absence import AbsenceDesk
 from src.core.desks.desk import Desk
 from src.core.desks.fill_desk import ASK_EVERY_MS, FillDesk
 from src.core.desks.forced import ForcedDesk, deed_of
+from src.core.desks.second_bot import SecondBotDesk
 from src.core.desks.symbol_locks import SymbolLockDesk
-from src.core.plans.recall import is_of_another_bot, request_of
-from src.core.standing import Obstacle
+from src.core.plans.recall import request_of
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.messages import (
     CancelRefused,
@@ -41,6 +41,7 @@ class OrderDesk:
         self._desk = desk
         self._forced = ForcedDesk(desk, locks)
         self._absence = AbsenceDesk(desk)
+        self.second_bot = SecondBotDesk(desk)
         self.fills = FillDesk(desk, self._forced)
 
     def on_update(self, update: OrderUpdate, source: str = "exchange") -> Slot | None:
@@ -229,8 +230,8 @@ class OrderDesk:
             return None
         order = self._desk.store.load_order(update.client_order_id)
         is_known = order is not None or self._desk.store.fault is not None  # one that cannot be read denies nothing
-        if not is_known and is_of_another_bot(update, known, self._desk.started_at):
-            self._note_second_bot(update)
+        if not is_known and self.second_bot.is_its(update, known):
+            self.second_bot.note(update, known)
             return None
         if order is None:
             parent = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
@@ -242,16 +243,6 @@ class OrderDesk:
         holding = self._desk.books.holding((update.symbol, update.position_side))
         holding.entry = holding.entry or order.parent  # our protection stands there, so the position is ours
         return order
-
-    def _note_second_bot(self, update: OrderUpdate) -> None:
-        """Two bots on one account would trade against each other's limits and protection: both make no entry (F41)."""
-        if not self._desk.standing.has(Obstacle.SECOND_BOT):
-            reason = (
-                f"another bot trades on this account: it made {update.client_order_id} of {update.symbol}; "
-                "stop one of the two, then resume"
-            )
-            self._desk.standing.raise_obstacle(Obstacle.SECOND_BOT, reason)
-            self._desk.alert(reason, update.symbol)
 
     def _note_foreign(self, update: OrderUpdate) -> None:
         if update.status.is_terminal:

@@ -1,18 +1,32 @@
 """An order of ours that only the exchange remembers, and one that looks like ours and is another bot's. Pure."""
 
+from dataclasses import dataclass
+
 from src.domain.enums import OrderStatus, OrderType
 from src.domain.instrument import Price, Quantity
 from src.domain.orders import ClientOrderId, OrderRequest, OrderUpdate
 
 
-def is_of_another_bot(update: OrderUpdate, known: ClientOrderId, started_at: int) -> bool:
-    """An order that our ledger does not hold and that was made while we ran: whatever we make is in the ledger
-    first. An older one may be from before the ledger was lost.
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """Which of the bots of this kind we are."""
 
+    mark: str
+    """Part of the id of every entry we make."""
+    born_at: int
+    """When our ledger began."""
+    started_at: int
+
+
+def is_of_another_bot(update: OrderUpdate, known: ClientOrderId, ours: Instance) -> bool:
+    """An order that our ledger does not hold, and that was made when it would: what we make is in the ledger first.
+
+    One that bears another mark may be ours only from before our ledger began, for the one before it may be lost. One
+    that bears ours may be younger, for the ledger may be an old copy that was put back; not one made while we run.
     Of a protective or closing order only its first event tells when it was made.
     """
     made_at = update.event_at if update.status is OrderStatus.NEW else known.decided_at
-    return max(made_at, known.decided_at) > started_at
+    return max(made_at, known.decided_at) > (ours.started_at if known.mark == ours.mark else ours.born_at)
 
 
 def request_of(update: OrderUpdate) -> OrderRequest:
