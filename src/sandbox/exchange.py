@@ -17,6 +17,7 @@ from src.engine.floor import EngineEvent
 from src.engine.live_orders import FORCED_PREFIX
 from src.exchange.wire import (
     AccountModeChanged,
+    Body,
     ListenKeyExpired,
     render_book_ticker_event,
     render_event,
@@ -25,6 +26,7 @@ from src.exchange.wire import (
 from src.sandbox.account_desk import AccountDesk
 from src.sandbox.broadcast import BEAT_MS, Broadcast
 from src.sandbox.catalogue import Listing
+from src.sandbox.event_times import EventTimes
 from src.sandbox.faults import Fault, FaultKind, Faults
 from src.sandbox.keys import Keys
 from src.sandbox.limits import RequestLimits
@@ -71,6 +73,7 @@ class SandboxExchange:
         self._beat_at = self._second_at = self._latest
         self.market = Market(listings, self._latest)
         self._broadcast = Broadcast(self.market, streams)
+        self._event_times = EventTimes()
         self.engine = _make_engine(listings)
         self.account = AccountDesk(self.engine, self.market, faults, self.now_ms, self._tell, self._tell_mode)
         self._open_market()
@@ -193,7 +196,7 @@ class SandboxExchange:
         has_happened = False
         for event in events:
             has_happened = True
-            self._publish_private(render_private(event, self.engine, self.market))
+            self._publish_private(render_private(event, self.engine, self.market), event.event_at)
             if isinstance(event, OrderUpdate) and event.fill is not None:
                 self._show_fill(event, event.fill)
         if has_happened:
@@ -201,12 +204,13 @@ class SandboxExchange:
             self.protection.observe(positions, self.engine.open_orders(), self.now_ms())
 
     def _tell_mode(self, change: AccountModeChanged) -> None:
-        self._publish_private(render_event(change))
+        self._publish_private(render_event(change), change.event_at)
 
-    def _publish_private(self, body: object) -> None:
+    def _publish_private(self, body: Body, happened_at: int) -> None:
+        told_at = self._event_times.told_at(happened_at)
         key = self.listen_key.active(self.now_ms())
         if key is not None:
-            self._streams.publish([key], body, USER_STREAM)
+            self._streams.publish([key], {**body, "E": told_at}, USER_STREAM)
 
     def _show_fill(self, order: OrderUpdate, fill: Fill) -> None:
         """Our taking shows on the public tape; being liquidated shows on the streams of liquidations."""

@@ -35,6 +35,8 @@ from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import Position, Snapshot
 from src.engine.costs import Costs
 from src.engine.engine import Engine
+from src.engine.floor import EngineEvent
+from src.sandbox.event_times import EventTimes
 from src.sandbox.protection import ProtectionLog
 from tests.builders import a_mark, a_quote, an_instrument
 from tests.core.model.network import Blow, name_of, role_of
@@ -58,6 +60,7 @@ class ModelExchange:
         self.arrived: Counter[str] = Counter()
         self.late: list[SubmitOrder | CancelOrder] = []
         self.protection = ProtectionLog()
+        self._event_times = EventTimes()
         self.wrong: list[str] = []
         """Fills that no order of ours may ever lead to."""
         self.blow: Blow | None = None
@@ -203,12 +206,12 @@ class ModelExchange:
         self._tell(self.engine.cancel(SYMBOL, self.clock.now_ms(), client_order_id=client_order_id))
         self.foreign_orders = len(self.open_orders(None))
 
-    def _tell(self, events: Sequence[Event]) -> None:
+    def _tell(self, events: Sequence[EngineEvent]) -> None:
         for event in events:
             self._told(event)
 
-    def _told(self, event: Event) -> None:
-        self.stream.append(event)
+    def _told(self, event: EngineEvent) -> None:
+        self.stream.append(replace(event, event_at=self._event_times.told_at(event.event_at)))
         if isinstance(event, OrderUpdate) and event.fill is not None:
             self._check(event.fill)
         if isinstance(event, OrderUpdate | AccountUpdate):
