@@ -206,7 +206,10 @@ class AccountUpdate:
     reason: str
     balances: tuple[Balance, ...]
     positions: tuple[PositionChange, ...]
+    changed_at: int
+    """When it happened (``T``): what trades and reports of REST are dated by, too."""
     event_at: int
+    """When it was told (``E``): a moment later."""
     balance_change: Decimal = Decimal(0)
     """Except by trading (``bc``); funding for reason FUNDING_FEE."""
 

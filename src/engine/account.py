@@ -168,4 +168,4 @@ class Account:
     ) -> AccountUpdate:
         """The ACCOUNT_UPDATE that names one wallet and these positions."""
         changes = tuple(self.change(holding) for holding in holdings)
-        return AccountUpdate(reason, (self.balance(asset),), changes, at, balance_change)
+        return AccountUpdate(reason, (self.balance(asset),), changes, at, at, balance_change)

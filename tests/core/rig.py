@@ -219,11 +219,11 @@ class Rig:
     def account_after(self, fill: Fill) -> AccountUpdate:
         """ACCOUNT_UPDATE of a trade: the position as it is after it."""
         position, _ = self.position(fill.position_side).after(fill.side, fill.quantity, fill.price)
-        return self.account_update(position)
+        return replace(self.account_update(position), changed_at=fill.traded_at)
 
     def account_update(self, *positions: Position, reason: str = "ORDER", wallet: int = 1000) -> AccountUpdate:
         changes = tuple(PositionChange(each, MarginType.ISOLATED, D(0)) for each in positions)
-        return AccountUpdate(reason, (Balance("USDT", D(wallet), D(wallet)),), changes, self.now)
+        return AccountUpdate(reason, (Balance("USDT", D(wallet), D(wallet)),), changes, self.now, self.now)
 
     def report(self, side: PositionSide = PositionSide.LONG, **changes: Any) -> PositionReport:
         """A slot as the account would report it now."""

@@ -164,10 +164,10 @@ class AccountDesk:
         for change in update.positions:
             slot = change.position.symbol, change.position.position_side
             holding = self._desk.books.holding(slot)
-            if change.position.is_open and update.event_at >= holding.reported_at:
-                conclude_flat(self._desk, holding, update.event_at)
-                holding.begin(update.event_at)
-            holding.apply_report(change.position, update.event_at, now_ms)
+            if change.position.is_open and update.changed_at >= holding.reported_at:
+                conclude_flat(self._desk, holding, update.changed_at)
+                holding.begin(update.changed_at)
+            holding.apply_report(change.position, update.changed_at, now_ms)
             holding.margin_type = change.margin_type
             touched.add(slot)
         if update.reason == _FUNDING_REASON:

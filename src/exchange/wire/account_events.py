@@ -39,6 +39,7 @@ def parse_account_update(event: Fields) -> AccountUpdate:
         reason=update.text("m"),
         balances=tuple(Balance(each.text("a"), each.decimal("wb"), each.decimal("cw")) for each in balances),
         positions=tuple(_position_change(each) for each in update.parts("P")) if "P" in update else (),
+        changed_at=event.integer("T"),
         event_at=event.integer("E"),
         balance_change=sum((each.decimal("bc") for each in balances if "bc" in each), _ZERO),
     )
@@ -75,7 +76,7 @@ def render_account_update(update: AccountUpdate, unrealized_pnl: Mapping[Slot, D
     }
     if update.positions:
         content["P"] = [_render_change(each, profits) for each in update.positions]
-    return {"e": "ACCOUNT_UPDATE", "E": update.event_at, "T": update.event_at, "a": content}
+    return {"e": "ACCOUNT_UPDATE", "E": update.event_at, "T": update.changed_at, "a": content}
 
 
 def _render_change(change: PositionChange, profits: Mapping[Slot, Decimal]) -> Body:

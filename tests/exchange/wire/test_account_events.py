@@ -23,6 +23,7 @@ def test_funding_on_a_crossed_position_names_no_position() -> None:
 
     assert (update.reason, update.balance_change, update.positions) == ("FUNDING_FEE", Decimal("-0.25"), ())
     assert update.balances[0].wallet_balance == Decimal("10.5")
+    assert (update.changed_at, update.event_at) == (8, 9)
 
 
 def test_an_update_of_a_position_alone() -> None:

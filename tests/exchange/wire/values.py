@@ -191,6 +191,7 @@ account_updates = st.builds(
     reason=st.sampled_from(["ORDER", "FUNDING_FEE", "A_WORD_OF_TOMORROW"]),
     balances=st.lists(balances, min_size=1, max_size=3).map(tuple),
     positions=st.lists(position_changes, max_size=3).map(tuple),
+    changed_at=instants,
     event_at=instants,
     balance_change=signed_amounts,
 )
