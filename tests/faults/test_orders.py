@@ -5,7 +5,8 @@ import time
 import pytest
 
 from src.domain.enums import OrderRole
-from src.sandbox.faults import FOREVER, FaultKind
+from src.domain.messages import OperatorAction
+from src.sandbox.faults import FOREVER, Fault, FaultKind
 from tests.faults.conftest import MakeRig, in_both_modes
 from tests.faults.rig import Rig, wait_until
 
@@ -223,3 +224,19 @@ def test_f14_a_timestamp_out_of_the_window_is_signed_anew_once(rig: Rig, role: O
     rig.wait_protected()
     assert list(rig.arrived(role).values()) == [2]
     rig.check_books(naked_ms=2_000, resent=1)
+
+
+def test_a_cancel_that_is_refused_again_and_again_is_told_and_tried_on_slowly(rig: Rig) -> None:
+    """§4: five tries, then a person knows, and an entry that rests is called off as soon as the exchange lets it."""
+    entry = rig.hunt()
+    refusing = Fault(FaultKind.REFUSED, path=entry, method="DELETE", value=1008, times=FOREVER)
+    rig.exchange.inject(refusing)
+    rig.wish(OperatorAction.CANCEL_ENTRY, client_order_id=entry)
+    wait_until(lambda: any("cannot be cancelled: 5 tries" in alert for alert in rig.alerts()), 25, "a person is told")
+    time.sleep(5)
+    assert FOREVER - refusing.times == 5
+    rig.exchange.clear_faults()
+    wait_until(lambda: not rig.orders(ENTRY), 35, "it is cancelled")
+    wait_until(lambda: rig.status(entry) == "CANCELED", 5)
+    assert len([alert for alert in rig.alerts() if "cannot be cancelled" in alert]) == 1
+    rig.check_books(naked_ms=0)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from src.core.books import Books
+from src.core.desks.cancels import MOST_TRIES, CancelTries
 from src.core.operator.restart import RestartWish
 from src.core.standing import Standing
 from src.database.repositories import Store
@@ -56,6 +57,8 @@ class Desk:
     """Opens the private stream anew."""
     unwanted: set[str] = field(default_factory=set)
     """Entries that are to be cancelled as soon as the exchange shows them to stand."""
+    cancels: dict[str, CancelTries] = field(default_factory=dict)
+    """Orders whose end this run has asked for."""
     retired: dict[str, SymbolSettings] = field(default_factory=dict)
     """Symbols that left the settings: what is held there is protected as before."""
     locked: dict[str, str] = field(default_factory=dict)
@@ -150,17 +153,34 @@ class Desk:
         self.send(SubmitOrder(request, not_after))
         return order
 
-    def cancel(self, order: Order) -> None:
-        """Ask for the end of an order; of an entry that is on its way as soon as it is known to stand."""
+    def cancel(self, order: Order, *, at_once: bool = False) -> bool:
+        """Ask for the end of an order; of an entry that is on its way as soon as it is known to stand. False where
+        nothing was sent: after five tries the next is slow to come, except ``at_once``, at a person's word."""
         if order.role is OrderRole.ENTRY:
             self.unwanted.add(order.client_order_id)
         if order.status not in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
-            return
+            return False
+        tries = self.cancels.setdefault(order.client_order_id, CancelTries())
+        if tries.count >= MOST_TRIES and not tries.is_told:
+            self._tell_uncancelled(order, tries)
+        now_ms = self.clock.monotonic_ms()
+        if not at_once and not tries.may_follow(now_ms):
+            return False
+        tries.note(now_ms)
         order.advance(OrderStatus.PENDING_CANCEL)
         order.unresolved_since = None
         self.store.update_order(order, "cancel")
         self.tell_order(order)
         self.send(CancelOrder(order.symbol, order.client_order_id))
+        return True
+
+    def _tell_uncancelled(self, order: Order, tries: CancelTries) -> None:
+        tries.is_told = True
+        self.alarm(
+            f"{order.role} {order.client_order_id} of {order.symbol} cannot be cancelled: {tries.count} tries, and it "
+            f"still stands ({tries.reason}). Cancel it on the exchange's site; the bot goes on trying",
+            order.symbol,
+        )
 
     def tell_order(self, order: Order) -> None:
         request = order.request

@@ -106,8 +106,9 @@ class DutyDesk:
         desk = self.desk
         now_ms = desk.clock.now_ms()
         for order in plan_cleanup(desk.books.orders.values(), desk.books.holdings, desk.settings.globals_, now_ms):
-            log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
-            desk.cancel(order)
+            if desk.cancel(order):
+                log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
         desk.books.forget_ended(now_ms - _FORGET_ORDERS_MS)
         self.watch.forget_ended()
         desk.unwanted &= desk.books.orders.keys()
+        desk.cancels = {name: tries for name, tries in desk.cancels.items() if name in desk.books.orders}

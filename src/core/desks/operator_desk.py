@@ -208,7 +208,7 @@ class OperatorDesk:
         order = self._desk.books.orders.get(command.client_order_id or "")
         if order is None or not order.is_open or order.role is not OrderRole.ENTRY:
             return "no such open entry"
-        self._desk.cancel(order)
+        self._desk.cancel(order, at_once=True)
         return f"the entry of {order.symbol} is being cancelled"
 
     def _confirm_live(self, command: OperatorCommand) -> str:
@@ -226,5 +226,5 @@ class OperatorDesk:
         """Ask for the end of every entry that may still fill; how many there are."""
         entries = self._desk.books.open_orders(role=OrderRole.ENTRY)
         for order in entries:
-            self._desk.cancel(order)
+            self._desk.cancel(order, at_once=True)
         return len(entries)

@@ -6,6 +6,7 @@ from typing import assert_never
 
 from src.core.books import Holding, Slot
 from src.core.desks.absence import AbsenceDesk
+from src.core.desks.cancels import CancelTries
 from src.core.desks.desk import Desk
 from src.core.desks.fill_desk import ASK_EVERY_MS, FillDesk
 from src.core.desks.forced import ForcedDesk, deed_of
@@ -169,6 +170,9 @@ class OrderDesk:
         order = self._desk.books.orders.get(event.client_order_id)
         if order is None or not order.is_open:
             return None
+        tries = self._desk.cancels.setdefault(order.client_order_id, CancelTries())
+        tries.reason = event.reason if event.code is None else f"{event.reason} ({event.code})"
+        log.warning("cancel refused %s %s: %s", order.symbol, order.client_order_id, tries.reason)
         order.unresolved_since = order.unresolved_since or event.at
         self._ask(order)
         return order.symbol, order.request.position_side
@@ -201,6 +205,9 @@ class OrderDesk:
                 self.fills.ask_for(order)
             elif order.status is OrderStatus.REJECTED and self._may_have_filled(order):
                 self._ask(order)
+        for order in self._desk.books.open_orders(role=OrderRole.ENTRY):
+            if order.client_order_id in self._desk.unwanted:
+                self._desk.cancel(order)
         self._absence.ask(now_ms)
 
     def doubt(self, order: Order) -> None:
@@ -209,9 +216,13 @@ class OrderDesk:
         self._ask(order)
 
     def _is_overdue(self, order: Order, now_ms: int) -> bool:
-        """No verdict where one is due: of an order that left long ago, or of an entry whose slot has filled."""
+        """No verdict where one is due: of an order or a cancel that left long ago, or of an entry whose slot has
+        filled."""
         if order.status is OrderStatus.PENDING_NEW:
             return now_ms - (order.sent_at or order.created_at) >= _VERDICT_MS
+        tries = self._desk.cancels.get(order.client_order_id)
+        if order.status is OrderStatus.PENDING_CANCEL and tries and tries.is_overdue(self._desk.clock.monotonic_ms()):
+            return True
         return self._may_have_filled(order)
 
     def _may_have_filled(self, order: Order) -> bool:

@@ -38,8 +38,7 @@ class ProtectionDesk:
             name = self._desk.next_id(entry, role)
             self._desk.place(protective_request(name, role, price, holding.position, terms), role, parent=entry)
             log.info("%s %s at %s", role, holding.position.symbol, price)
-        for order in plan.cancels:
-            self._desk.cancel(order)
+        cancelled = [order for order in plan.cancels if self._desk.cancel(order)]
         self._status.save(holding, plan)
-        if submits or plan.cancels:
+        if submits or cancelled:
             tell_protection(self._desk, holding, plan.state)
