@@ -126,6 +126,7 @@ class Trader:
             load_books(self._desk)
             recall_retired(self._desk)
             self._closing.restore()
+            self._desk.store.prepare()
             self._entries.restore()
             last_command = self._operator.restore()
             self._consent.restore(assume_yes=self._desk.assume_yes)
@@ -212,6 +213,7 @@ class Trader:
         """Store them all, then judge each in order of arrival."""
         if not liquidations:
             return
+        self._entries.catch_up()
         row_ids = self._desk.store.insert_liquidations(liquidations)
         verdicts: list[tuple[int, Decision]] = []
         for row_id, liquidation in zip(row_ids, liquidations, strict=True):

@@ -2,7 +2,7 @@
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from enum import Enum
@@ -249,6 +249,12 @@ def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
         connection.isolation_level = None  # SQLAlchemy's begin event says when and how a transaction starts
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
+
+
+def as_read(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """What a JSON column gives back for this."""
+    read: dict[str, Any] | None = json.loads(_to_json(value))
+    return read
 
 
 def _to_json(value: object) -> str:

@@ -114,10 +114,14 @@ class Pen:
     def read(self, query: Callable[[Connection], Found]) -> Found:
         """What a query finds, with the writes of the open transaction, but without those that wait."""
         self._require_open()
-        if self._connection is not None:
+        if self._connection is None:
+            with reading(self._reader) as connection:
+                return query(connection)
+        try:
             return query(self._connection)
-        with reading(self._reader) as connection:
-            return query(connection)
+        except OperationalError as error:
+            self._give_up(error)  # what cannot be read could not be committed either
+            raise
 
     def checkpoint(self) -> None:
         """Fold the log into the file, where nothing waits and nobody reads (S6)."""

@@ -7,7 +7,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, overload
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
 from src.database.correction_rows import add_correction
-from src.database.db import insert_liquidation, liquidation_values
+from src.database.db import as_read, insert_liquidation, liquidation_values
 from src.database.emergency import EmergencyFile
 from src.database.fill_rows import add_fill, has_fill, result_since
 from src.database.liquidation_rows import last_entries, newest_liquidation, recent_liquidations
@@ -64,6 +64,7 @@ class Store:
         self._pen = Pen(engine, clock)
         self._last_equity_at = 0
         self._last_liquidation: int | None = None
+        self._states: dict[str, Mapping[str, Any] | None] = {}
         self._held_orders: dict[str, Order] = {}
         self._held_fills: set[tuple[str, int]] = set()
         self.bookings = 0
@@ -95,18 +96,29 @@ class Store:
         """What a query finds, writes of the open transaction included."""
         return self._pen.read(query)
 
-    def find(self, query: Callable[[Connection], Found | None]) -> Found | None:
-        """What a query finds; nothing where the database can neither be written nor read."""
+    @overload
+    def find(self, query: Callable[[Connection], Found | None]) -> Found | None: ...
+
+    @overload
+    def find(self, query: Callable[[Connection], Found], otherwise: Found) -> Found: ...
+
+    def find(self, query: Callable[[Connection], Any], otherwise: Any = None) -> Any:
+        """What a query finds; ``otherwise`` where the database cannot be read now (F43). ``read`` is for the start
+        alone: whoever does not know what was must not begin."""
         try:
             return self.read(query)
         except OperationalError:
             if self.fault is None:
                 raise
-            return None
+            return otherwise
 
     def checkpoint(self) -> None:
         """Keep the write-ahead log short; outside a transaction."""
         self._pen.checkpoint()
+
+    def prepare(self) -> None:
+        """At the start: what must be known later, though nothing may be readable then."""
+        self._last_liquidation = self.read(newest_liquidation)
 
     # Market and decisions
 
@@ -133,12 +145,12 @@ class Store:
             self._history(lambda connection: connection.execute(insert(DecisionRow), rows))
 
     def recent_liquidations(self, since_ms: int) -> list[tuple[int, Liquidation]]:
-        """Those traded after an instant, with their row ids, oldest first."""
-        return self.read(partial(recent_liquidations, since_ms=since_ms))
+        """Those traded after an instant, with their row ids, oldest first; with a fault those that can be read."""
+        return self.find(partial(recent_liquidations, since_ms=since_ms), otherwise=[])
 
     def last_entries(self) -> dict[tuple[str, Side], tuple[int, int]]:
-        """The newest entry per symbol and side: exchange time and row id of its liquidation."""
-        return self.read(last_entries)
+        """The newest entry per symbol and side: exchange time and row id of its liquidation; likewise."""
+        return self.find(last_entries, otherwise={})
 
     # Orders and fills
 
@@ -235,10 +247,16 @@ class Store:
         self._history(lambda connection: connection.execute(insert(JournalRow).values(values)))
 
     def set_state(self, key: str, value: Mapping[str, object]) -> None:
+        self._states[key] = dict(value)
         self._replace(StateRow, {"key": key, "value": dict(value), "updated_at": self._clock.now_ms()})
 
     def get_state(self, key: str) -> dict[str, Any] | None:
-        return self.read(lambda connection: connection.scalar(select(StateRow.value).where(StateRow.key == key)))
+        """What was last said under this name. Nobody else writes it, so that it is read once; what waits to be
+        written, or can be read no more, is known here all the same."""
+        if key not in self._states:
+            query = select(StateRow.value).where(StateRow.key == key)
+            self._states[key] = self.read(lambda connection: connection.scalar(query))
+        return as_read(self._states[key])
 
     def begin_run(self, version: str, pid: int) -> bool:
         """Open a run; False where the last one was not ended by itself."""

@@ -83,8 +83,8 @@ class Rig:
         document["globals"].update(
             {"hedge_mode": False, "cooldown_sec": 0, "order_cleanup_interval_seconds": 1, **(global_changes or {})}
         )
-        (home / "settings.json").write_text(json.dumps(document), encoding="utf-8")
-        self.home = home
+        self.home, self._document = home, document
+        self._write_settings()
         self.settings = parse_settings(document)
         self._is_host = server is None
         self.server = server or SandboxServer()
@@ -229,6 +229,15 @@ class Rig:
     def remind(self, duty: Duty) -> None:
         """Let a duty be due now that would be only later."""
         self.bot._inbox.post(Due(duty, SystemClock().now_ms()))
+
+    def change_settings(self, **symbol_changes: Any) -> None:
+        """Other settings in the file, and the dashboard's wish to take them over."""
+        self._document["symbols"][SYMBOL].update(symbol_changes)
+        self._write_settings()
+        self.wish(OperatorAction.RELOAD_SETTINGS)
+
+    def _write_settings(self) -> None:
+        (self.home / "settings.json").write_text(json.dumps(self._document), encoding="utf-8")
 
     # By hand, as on the exchange's web page
 

@@ -6,14 +6,16 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from src.database.emergency import EmergencyFile
 from src.domain.enums import OrderRole
+from src.sandbox.faults import FOREVER, Fault, FaultKind
 from tests.faults.conftest import MakeRig
 from tests.faults.rig import Rig, wait_until
 
@@ -41,6 +43,30 @@ def read_only(rig: Rig) -> Iterator[None]:
             raw.cursor().execute(f"PRAGMA query_only={word}")
         if word == "ON":
             yield
+
+
+@contextmanager
+def gone(rig: Rig) -> Iterator[None]:
+    """The database is deleted and no new one can be written yet: it can neither be written nor read."""
+    obstacle = rig.home / "bot.db.rescued"
+    obstacle.mkdir()
+    for suffix in ("", "-wal", "-shm"):
+        (rig.home / f"bot.db{suffix}").unlink()
+    yield
+    assert rig.code is None, "the bot has ended"
+    obstacle.rmdir()
+
+
+@contextmanager
+def locked_for(rig: Rig) -> Iterator[None]:
+    with locked(rig.home / "bot.db"):
+        yield
+
+
+LOST = pytest.mark.parametrize(
+    "lost", [pytest.param(gone, marks=POSIX), locked_for, read_only], ids=["gone", "locked", "read only"]
+)
+Lost = Callable[[Rig], AbstractContextManager[None]]
 
 
 def fails(rig: Rig) -> bool:
@@ -152,6 +178,59 @@ def test_f43_a_directory_deleted_under_the_bot_comes_back_whole(make_rig: MakeRi
     wait_until((rig.home / "bot.db").exists, 5, "it is written anew")
     wait_written(rig)
     rig.check_books(naked_ms=2_000)
+
+
+@LOST
+def test_f43_settings_that_change_meanwhile_are_in_force_at_once(rig: Rig, lost: Lost) -> None:
+    rig.open_position()
+    [old] = rig.orders(STOP)
+    with lost(rig):
+        wait_until(lambda: fails(rig), 4, "the fault is noticed")
+        rig.change_settings(stop_loss_pct=4)
+        rig.measure("the stop by new settings", lambda: stop_prices(rig) - {old.stop_price}, 5)
+        wait_until(lambda: len(rig.orders(STOP)) == 1, 5, "the old stop goes")
+        assert stop_prices(rig) != {old.stop_price}
+        close_by_hand_of_the_operator(rig)
+    wait_written(rig)
+    wait_until(lambda: rig.rows("SELECT 1 FROM journal WHERE kind = 'settings'"), 5, "it is written down")
+    rig.check_books(naked_ms=2_000)
+
+
+def stop_prices(rig: Rig) -> set[Decimal]:
+    return {order.stop_price for order in rig.orders(STOP)}
+
+
+@LOST
+def test_f43_the_first_liquidation_of_all_may_come_meanwhile(rig: Rig, lost: Lost) -> None:
+    with lost(rig):
+        wait_until(lambda: fails(rig), 4, "the fault is noticed")
+        for _ in range(3):
+            rig.move(rig.middle)
+            rig.liquidate()
+        time.sleep(2)
+        assert rig.code is None
+    wait_written(rig)
+    wait_until(lambda: len(rig.verdicts()) == 3, 5, "all have their verdicts")
+    assert rig.arrived() == {}
+    rig.open_position()
+    rig.check_books(naked_ms=2_000)
+
+
+@LOST
+def test_f43_a_private_stream_that_is_mute_is_renewed_meanwhile(rig: Rig, lost: Lost) -> None:
+    rig.hunt()
+    with lost(rig):
+        wait_until(lambda: fails(rig), 4, "the fault is noticed")
+        keys = Fault(FaultKind.DELAY, path="listenKey", method="POST", times=FOREVER)
+        rig.exchange.inject(keys)
+        rig.inject(FaultKind.STREAM_MUTE, path="user", times=FOREVER)
+        rig.fill()
+        rig.wait_protected(15)
+        rig.measure("a new private stream", lambda: keys.times < FOREVER, 15)
+        rig.exchange.clear_faults()
+    wait_written(rig)
+    wait_until(lambda: rig.trading()[0] == "ACTIVE", 20, "it trades again")
+    rig.check_books()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ class CorrectionDesk:
     def _count(self, correction: Correction) -> None:
         since_ms = correction.at - _WITHIN_MS
         count = partial(unexplained_since, since_ms=since_ms, is_simulated=self._desk.is_simulated)
-        found = self._desk.store.read(count)
+        found = self._desk.store.find(count, otherwise=0)  # what is written is counted by the next
         if found > _MOST:
             reason = f"positions differed from the exchange {found} times within ten minutes"
             self._locks.lock_all(correction.id, f"{reason}: compare them on the exchange's site")

@@ -1,6 +1,6 @@
 """From a liquidation to a verdict: the window, the situation, the gates."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from itertools import product
@@ -21,6 +21,7 @@ from src.domain.market import Liquidation, LiquidationWindow
 from src.utils.config import SymbolSettings
 
 ZERO = Decimal(0)
+LastEntries = Mapping[tuple[str, Side], tuple[int, int]]
 LEAST_RESERVE_PCT = Decimal(30)
 """Left to protection and reconciling whatever the settings say (I29)."""
 _MINUTE_MS = 60_000
@@ -34,20 +35,31 @@ class EntryDesk:
         self._account = account
         self._read_vitals = read_vitals
         self._window = LiquidationWindow(desk.settings.globals_.volume_window_sec * 1000)
+        self._is_outdated = False
+        """The windows were to be filled anew while the ledger could not tell how."""
         self._newest_at: dict[str, int] = {}
         self.last_entry_at: dict[tuple[str, Side], int] = {}
 
     def restore(self) -> None:
-        """Fill the windows and the cooldowns from the database."""
-        window_ms = self._desk.settings.globals_.volume_window_sec * 1000
-        self._window = LiquidationWindow(window_ms)
-        entries = self._desk.store.last_entries()
+        """Fill the windows and the cooldowns from the database; where it fails now, once it answers (F43)."""
+        store, window_ms = self._desk.store, self._desk.settings.globals_.volume_window_sec * 1000
+        entries, recent = store.last_entries(), store.recent_liquidations(self._desk.clock.now_ms() - window_ms)
+        self._is_outdated = store.fault is not None  # it lacks what waits to be written; no entry is made meanwhile
+        if not self._is_outdated:
+            self._fill(LiquidationWindow(window_ms), entries, recent)
+
+    def catch_up(self) -> None:
+        """Before liquidations are stored and judged."""
+        if self._is_outdated and self._desk.store.fault is None:
+            self.restore()
+
+    def _fill(self, window: LiquidationWindow, entries: LastEntries, recent: Sequence[tuple[int, Liquidation]]) -> None:
+        self._window = window
         acted_upon: dict[tuple[str, Side], int] = {}
         for (symbol, side), (decided_at, liquidation_id) in entries.items():
             self.last_entry_at[symbol, side] = max(decided_at, self.last_entry_at.get((symbol, side), 0))
             for acted in (side, side.opposite) if self._counts_both else (side.opposite,):
                 acted_upon[symbol, acted] = max(liquidation_id, acted_upon.get((symbol, acted), 0))
-        recent = self._desk.store.recent_liquidations(self._desk.clock.now_ms() - window_ms)
         self._verify([liquidation for _, liquidation in recent])
         for row_id, liquidation in recent:
             if row_id > acted_upon.get((liquidation.symbol, liquidation.side), 0):
@@ -63,8 +75,9 @@ class EntryDesk:
             counted = window.get_usdt_volume_in_window(symbol, now_ms, side)
             held = counted, window.get_volume_in_window(symbol, now_ms, side)
             slot: dict[str, Any] = {"symbol": symbol, "window_sec": seconds, "now_ms": now_ms, "side": side}
-            usdt = self._desk.store.read(partial(get_usdt_volume_in_window, **slot))
-            if held != (usdt, self._desk.store.read(partial(get_volume_in_window, **slot))):
+            usdt = self._desk.store.find(partial(get_usdt_volume_in_window, **slot))
+            stored = usdt, self._desk.store.find(partial(get_volume_in_window, **slot))
+            if held != stored and self._desk.store.fault is None:
                 self._desk.alert(f"volume of {symbol} {side} in the window: {counted} USDT counted, {usdt} stored")
 
     def count(self, liquidation: Liquidation) -> None:
@@ -118,11 +131,13 @@ class EntryDesk:
         return sum((each.margin for each in self._desk.books.open_holdings()), reserved)
 
     def _entries_last_minute(self) -> int:
-        """Of all symbols; from the ledger, so that a restart forgets none and a burst counts its own."""
-        if self._desk.settings.globals_.max_entries_per_minute is None:
+        """Of all symbols; from the ledger, so that a restart forgets none and a burst counts its own. While they cannot
+        be counted there is room for none."""
+        most = self._desk.settings.globals_.max_entries_per_minute
+        if most is None:
             return 0
         since_ms = self._desk.clock.now_ms() - _MINUTE_MS
-        return self._desk.store.read(partial(entries_since, since_ms=since_ms))
+        return self._desk.store.find(partial(entries_since, since_ms=since_ms), otherwise=most)
 
     def _has_request_budget(self) -> bool:
         vitals = self._read_vitals()

@@ -57,8 +57,9 @@ class LockDesk:
         before = self._lock, self._peak
         self._follow_clock()
         self._note_peak()
-        if self._lock is None:
-            lock = lock_for(self._results(), self._desk.settings.globals_, self._desk.clock.now_ms())
+        results = self._results() if self._lock is None else None
+        if results is not None:
+            lock = lock_for(results, self._desk.settings.globals_, self._desk.clock.now_ms())
             if lock is not None:
                 self._take(lock)
                 self._desk.alert(lock.sentence)
@@ -66,11 +67,11 @@ class LockDesk:
             self._save()
 
     def lift(self) -> str | None:
-        """A person resumes: the lock ends now, and its limit is counted anew. What was lifted is returned."""
+        """A person resumes: the lock ends now, and its limit is counted anew. What was lifted is returned; None
+        where the ledger cannot tell from where to count: the lock would begin anew."""
         lifted = self._lock
-        if lifted is None:
+        if lifted is None or not self._end(lifted):
             return None
-        self._end(lifted)
         self._save()
         return lifted.reason
 
@@ -79,9 +80,10 @@ class LockDesk:
             return
         left = self._ends_at - self._desk.clock.monotonic_ms()
         if left <= 0:
-            log.warning("the lock has ended: %s", self._lock.reason)
-            self._desk.tell("alert", {"level": "info", "message": f"the lock has ended: {self._lock.reason}"})
-            self._end(self._lock)
+            reason = self._lock.reason
+            if self._end(self._lock):
+                log.warning("the lock has ended: %s", reason)
+                self._desk.tell("alert", {"level": "info", "message": f"the lock has ended: {reason}"})
             return
         until_ms = self._desk.clock.now_ms() + left
         if abs(until_ms - self._lock.until_ms) > _CLOCK_STEP_MS:
@@ -95,18 +97,26 @@ class LockDesk:
         self._ends_at = self._desk.clock.monotonic_ms() + left
         self._desk.standing.raise_obstacle(Obstacle.LOCK, lock.sentence)
 
-    def _end(self, lock: Lock) -> None:
-        self._lock = None
+    def _end(self, lock: Lock) -> bool:
+        """False where the ledger cannot be read now: the lock stays."""
         match lock.kind:
             case LockKind.DAILY_LOSS:
-                self._forgiven = self._today, self._net_of_day()
+                net = self._net_of_day()
+                if net is None:
+                    return False
+                self._forgiven = self._today, net
             case LockKind.STOPS:
-                self._exits_after = self._desk.store.read(newest_fill)
+                newest = self._desk.store.find(newest_fill)
+                if newest is None:
+                    return False
+                self._exits_after = newest
             case LockKind.DRAWDOWN:
                 self._peak = self._equity()
             case _:
                 assert_never(lock.kind)
+        self._lock = None
         self._desk.standing.clear(Obstacle.LOCK)
+        return True
 
     def _note_peak(self) -> None:
         """The peak is kept while the limit is set, and not touched by a lock of another kind."""
@@ -120,30 +130,39 @@ class LockDesk:
         account = self._desk.account
         return None if account is None else account.wallet_balance + self._desk.unrealized_pnl()
 
-    def _results(self) -> Results:
-        return Results(self._net_today(), self._losses_in_a_row(), self._equity(), self._peak)
+    def _results(self) -> Results | None:
+        """None where the ledger cannot be read now: what is not known calls for nothing."""
+        net, losses = self._net_today(), self._losses_in_a_row()
+        return None if net is None or losses is None else Results(net, losses, self._equity(), self._peak)
 
-    def _net_today(self) -> Decimal:
+    def _net_today(self) -> Decimal | None:
         if self._desk.settings.globals_.max_daily_loss_usdt is None:
             return Decimal(0)
         day, forgiven = self._forgiven
-        return self._net_of_day() - (forgiven if day == self._today else Decimal(0))
+        net = self._net_of_day()
+        return None if net is None else net - (forgiven if day == self._today else Decimal(0))
 
-    def _net_of_day(self) -> Decimal:
+    def _net_of_day(self) -> Decimal | None:
         known = self._today, self._desk.store.bookings
         if self._net is None or self._net[0] != known:
             query = partial(net_since, since_ms=self._today, is_simulated=self._desk.is_simulated)
-            self._net = known, self._desk.store.read(query)
+            net = self._desk.store.find(query)
+            if net is None or self._desk.store.fault is not None:  # it lacks what waits to be written
+                return net
+            self._net = known, net
         return self._net[1]
 
-    def _losses_in_a_row(self) -> int:
+    def _losses_in_a_row(self) -> int | None:
         most = self._desk.settings.globals_.max_consecutive_stops
         if most is None:
             return 0
         known = self._exits_after, most, self._desk.store.bookings
         if self._exits is None or self._exits[0] != known:
             query = partial(exits_after, fill=self._exits_after, most=most, is_simulated=self._desk.is_simulated)
-            self._exits = known, self._desk.store.read(query)
+            exits = self._desk.store.find(query)
+            if exits is None:
+                return None
+            self._exits = known, exits
         return len(list(takewhile(lambda result: result < 0, self._exits[1])))
 
     def _save(self) -> None:

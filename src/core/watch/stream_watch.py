@@ -107,7 +107,7 @@ class StreamWatch:
             reason = f"the private stream is mute: it has not told that {untold}"
             self._desk.standing.raise_obstacle(Obstacle.USER_STREAM, reason)
             self._desk.alert(f"{reason}; it is opened anew, and the account is read every 2 s")
-            self._desk.after_commit.append(self._desk.renew_private)
+            self._desk.renew_private()  # at once: it waits for no commit, and a ledger that fails must not hold it up
 
     def forget_ended(self) -> None:
         self._proof.forget(self._desk.books.orders)
