@@ -19,6 +19,8 @@ WORDS = {
     "m.span(400)": "0.4 s",
     "m.span(3_720_000)": "1 h 2 min",
     "m.arrow('-3')": "▼",
+    "m.arrow('-0.001')": "",
+    "m.tone('-0.001', 4)": "loss",
     "m.words('STOP_LOSS')": "Stop loss",
 }
 

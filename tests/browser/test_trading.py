@@ -1,6 +1,7 @@
 """The trading screen: positions and their protection, verdicts, orders, and how a position is closed."""
 
 from collections.abc import Callable
+from decimal import Decimal as D
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -50,6 +51,21 @@ def test_protection_is_said_in_a_word(
     scene.bot.hold(protection=protection)
 
     expect(open_page().locator(f"{POSITION} [data-slot=protection]")).to_have_text(word)
+
+
+@pytest.mark.parametrize("width", [1024, 1200, 1280, 1440])
+def test_the_word_of_protection_is_never_behind_the_buttons(
+    width: int, scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    scene.bot.hold(mark_price=D("91232.31012345"), liquidation_price=D("101234.5"))
+    page = open_page()
+    page.set_viewport_size({"width": width, "height": 900})
+    row = page.locator(POSITION)
+    expect(row).to_be_visible()
+
+    chip, acts = row.locator("[data-slot=protection]").bounding_box(), row.locator("td.acts").bounding_box()
+
+    assert chip and acts and chip["x"] + chip["width"] <= acts["x"]
 
 
 def test_old_position_is_dim_and_says_how_old(scene: Scene, open_page: Callable[..., Page]) -> None:

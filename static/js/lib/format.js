@@ -51,12 +51,13 @@ export const signedPercent = (value, places = 2) => percent(value, places, { sig
 /** A float, for bars and curves only; NaN where there is none. */
 export const drawn = (value) => (isAbsent(value) ? Number.NaN : Number(value));
 
-export const signOf = (value) => Math.sign(drawn(value)) || 0;
+/** Of what is shown: a thousandth of a dollar lost reads 0.00 and is no loss. */
+export const signOf = (value, places = 2) => Math.sign(Number(drawn(value).toFixed(places))) || 0;
 
 /** Colour never speaks alone: an arrow says the same. */
-export const arrow = (value) => ["▼", "", "▲"][signOf(value) + 1];
+export const arrow = (value, places) => ["▼", "", "▲"][signOf(value, places) + 1];
 
-export const tone = (value) => ["loss", "flat", "gain"][signOf(value) + 1];
+export const tone = (value, places) => ["loss", "flat", "gain"][signOf(value, places) + 1];
 
 /** A span as a person says it: "0.4 s", "12 s", "3 min", "5 h 20 min", "2 d 4 h". */
 export function span(ms) {

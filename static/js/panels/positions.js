@@ -56,7 +56,7 @@ function paintRow(row, position, store, commands) {
     size: size(position.positionAmt),
     notional: `${money(position.positionValue ?? position.notional)} USDT`,
     entry: exact(position.entryPrice),
-    mark: exact(position.markPrice),
+    mark: roughPrice(position.markPrice),
   });
   setTone(slot(row, "side"), position.side === "LONG" ? "gain" : "loss");
   paintLiquidation(row, position);
@@ -70,10 +70,12 @@ function paintLiquidation(row, { liquidationPrice: price, liquidationDistancePct
   const hasPrice = drawn(price) > 0;
   fill(row, {
     liquidation: hasPrice ? roughPrice(price) : "none",
-    distance: hasPrice && distance !== null ? `${percent(distance, 1)} away` : "",
+    distance: hasPrice && distance !== null ? distanceOf(distance) : "",
   });
   setTone(slot(row, "distance"), hasPrice && drawn(distance) < NEAR_LIQUIDATION_PCT ? "loss" : "flat");
 }
+
+const distanceOf = (share) => (drawn(share) > 100 ? "over 100 %" : `${percent(share, 1)} away`);
 
 function paintResult(row, position) {
   const { unrealizedPnl: pnl, unrealizedPnlPct: share } = position;

@@ -31,7 +31,10 @@ const GROUPS = {
       ["max_total_exposure_usdt", "max_open_orders_per_symbol", "max_stop_orders_per_symbol", "rate_limit_buffer_pct"],
     ],
     ["Locks", ["max_daily_loss_usdt", "max_consecutive_stops", "max_drawdown_pct", "lock_minutes"]],
-    ["Account", ["hedge_mode", "multi_assets_mode", "set_leverage", "set_margin_type", "db_path"]],
+    [
+      "Account",
+      ["hedge_mode", "multi_assets_mode", "set_leverage", "set_margin_type", "adopt_foreign_positions", "db_path"],
+    ],
   ],
   symbols: [
     ["Signal", ["volume_threshold", "volume_threshold_long", "volume_threshold_short", "trade_side"]],

@@ -41,10 +41,10 @@ function factsOf({ pnl_breakdown: pnl, qty, avg_price, price, status }) {
     ["Status", words(status)],
     ["Quantity", exact(qty)],
     ["Price", exact(avg_price || price)],
-    ["Realised", signed(pnl.realized_pnl, 4), tone(pnl.realized_pnl)],
+    ["Realised", signed(pnl.realized_pnl, 4), tone(pnl.realized_pnl, 4)],
     ["Fees", signed(pnl.commission, 4)],
     ["Funding", signed(pnl.funding_fee, 4)],
-    ["Net", signed(pnl.net_pnl, 4), tone(pnl.net_pnl)],
+    ["Net", signed(pnl.net_pnl, 4), tone(pnl.net_pnl, 4)],
   ];
 }
 
