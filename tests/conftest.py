@@ -1,10 +1,15 @@
-"""What the whole run knows: what is begun first, and where the table of faults is to be written, if at all."""
+"""What the whole run knows: what is begun first, how the soak signs, and where the table of faults is written."""
 
+import os
+import random
 from pathlib import Path
 
 import pytest
 
+from src.utils.auth import Scheme
 from tests.faults.table import FaultsTable
+
+SOAK_SCHEME = "SOAK_SCHEME"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -12,6 +17,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    os.environ.setdefault(SOAK_SCHEME, random.choice(list(Scheme)))  # drawn once: the workers inherit it
     target: Path | None = config.getoption("--faults-table")
     if target is not None and not hasattr(config, "workerinput"):  # the workers' reports come to the one that began
         config.pluginmanager.register(FaultsTable(target))

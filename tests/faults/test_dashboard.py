@@ -11,6 +11,8 @@ import psutil
 import pytest
 import requests
 
+from src.utils.auth import Scheme
+from tests.recovery.lives import Life, once
 from tests.recovery.rig import Stage
 
 pytestmark = [pytest.mark.recovery, pytest.mark.slow]
@@ -21,9 +23,9 @@ _PATHS = ("/api/stats", "/api/trades", "/api/positions", "/api/liquidations", "/
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
+def stage(tmp_path: Path, life: Life) -> Iterator[Stage]:
     """Launcher, bot and dashboard."""
-    stage = Stage(tmp_path, whole=True, globals={"cooldown_sec": 0})
+    stage = Stage(tmp_path, life, globals={"cooldown_sec": 0})
     stage.start()
     yield stage
     stage.close()
@@ -73,6 +75,7 @@ def trade(stage: Stage, what: str) -> None:
     stage.wait_protected()
 
 
+@once(whole=True, scheme=Scheme.V1)
 def test_f45_a_hammered_dashboard_costs_the_bot_nothing(stage: Stage) -> None:
     files = dashboard(stage).num_fds() if os.name != "nt" else 0
     with stalled_readers(stage.port), hammered(stage.port) as answers:
@@ -84,6 +87,7 @@ def test_f45_a_hammered_dashboard_costs_the_bot_nothing(stage: Stage) -> None:
         stage.measure("file descriptors back", lambda: dashboard(stage).num_fds() <= files + 10, 45)
 
 
+@once(whole=True, scheme=Scheme.V3)
 def test_f45_a_dashboard_that_hangs_costs_the_bot_nothing(stage: Stage) -> None:
     hung = dashboard(stage)
     hung.suspend()

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from src.utils.auth import Scheme
 from tests.faults.rig import wait_until
+from tests.recovery.lives import Life, once
 from tests.recovery.rig import Stage
 
 pytestmark = [
@@ -21,12 +23,13 @@ _STOPPED_SECONDS = 17  # more than a thread may be silent
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    stage = Stage(tmp_path, globals={"cooldown_sec": 0})
+def stage(tmp_path: Path, life: Life) -> Iterator[Stage]:
+    stage = Stage(tmp_path, life, globals={"cooldown_sec": 0})
     yield stage
     stage.close()
 
 
+@once(whole=False, scheme=Scheme.V3)
 def test_f42_a_process_that_was_stopped_reads_the_account_before_it_enters(stage: Stage) -> None:
     """While it stands still the stop closes its position, and signals pile up."""
     stage.start()

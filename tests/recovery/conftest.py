@@ -7,20 +7,27 @@ from typing import Any
 import pytest
 
 from tests.faults.table import NAKED
+from tests.recovery.lives import LIVES, Life
 from tests.recovery.rig import Stage
 
 MakeStage = Callable[..., Stage]
 
 
+@pytest.fixture(params=LIVES, ids=str)
+def life(request: pytest.FixtureRequest) -> Life:
+    """The bot alone is killed, or launcher, bot and dashboard together."""
+    return Life(request.param.whole, request.param.scheme)
+
+
 @pytest.fixture
-def make_stage(tmp_path: Path, record_property: Callable[[str, object], None]) -> Iterator[MakeStage]:
+def make_stage(tmp_path: Path, life: Life, record_property: Callable[[str, object], None]) -> Iterator[MakeStage]:
     """Makes stages with settings of their own; nothing is started yet."""
     stages: list[Stage] = []
 
     def make(**changes: Any) -> Stage:
         home = tmp_path / str(len(stages))
         home.mkdir()
-        stages.append(Stage(home, **changes))
+        stages.append(Stage(home, life, **changes))
         return stages[-1]
 
     yield make
@@ -29,7 +36,6 @@ def make_stage(tmp_path: Path, record_property: Callable[[str, object], None]) -
         stage.close()
 
 
-@pytest.fixture(params=[False, True], ids=["bot", "all"])
-def stage(request: pytest.FixtureRequest, make_stage: MakeStage) -> Stage:
-    """The bot alone is killed, or launcher, bot and dashboard together."""
-    return make_stage(whole=request.param)
+@pytest.fixture
+def stage(make_stage: MakeStage) -> Stage:
+    return make_stage()

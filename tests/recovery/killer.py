@@ -34,8 +34,8 @@ class Siege:
     seed: int
     script: Script
     settings: dict[str, Any]
+    scheme: Scheme
     starts_killed: float = 0.2
-    scheme: Scheme = Scheme.V1
     rounds: int = field(default=ROUNDS)
 
 

@@ -20,9 +20,9 @@ from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, OrderStatus, Side
 from src.sandbox.key_file import write_key_file
 from src.sandbox.protection import Unprotected
-from src.utils.auth import Scheme
 from src.utils.credentials import CREDENTIAL_NAMES
 from tests.faults.rig import SYMBOL, D, Rig, wait_until
+from tests.recovery.lives import Life
 
 ROOT = Path(__file__).parents[2]
 ARMED = Path(__file__).parent / "armed"
@@ -58,11 +58,11 @@ REQUEST_WRITTEN = "request written"
 class Stage(Rig):
     """One sandbox, and the lives of a bot on it: ``main.py`` alone, or with launcher and dashboard around it."""
 
-    def __init__(self, home: Path, *, whole: bool = False, **changes: Any) -> None:
+    def __init__(self, home: Path, life: Life, **changes: Any) -> None:
         ours = {"cooldown_sec": 3_600, "db_path": "bot.db", **changes.pop("globals", {})}
-        super().__init__(home, Scheme.V1, ours, **changes)
-        write_key_file(home, self.server.exchange.keys, Scheme.V1, self.server.base_url, self.server.ws_url)
-        self.whole = whole
+        super().__init__(home, life.scheme, ours, **changes)
+        write_key_file(home, self.server.exchange.keys, life.scheme, self.server.base_url, self.server.ws_url)
+        self.whole = life.whole
         self.process: subprocess.Popen[bytes] | None = None
         self.port = _a_free_port()
         self.deaths: list[int] = []

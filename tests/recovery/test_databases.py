@@ -13,8 +13,10 @@ from src.database import ledger
 from src.database.db import backup, open_writer, quick_check
 from src.database.ledger import open_ledger
 from src.domain.crash_points import Point
+from src.utils.auth import Scheme
 from tests.builders import NOW
 from tests.recovery.conftest import MakeStage
+from tests.recovery.lives import LIVES, in_turn, once
 from tests.recovery.rig import Crash, Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
@@ -41,6 +43,7 @@ CHECKPOINTS = 20
 _LONGEST_FOLD_MS = 6.0
 
 
+@once(whole=False, scheme=Scheme.V1)
 def test_c19_nothing_is_lost_by_a_death_while_the_log_is_folded(make_stage: MakeStage) -> None:
     stage, draw, following = make_stage(), Random(19), 0
     path = stage.home / "other.db"
@@ -57,6 +60,7 @@ def test_c19_nothing_is_lost_by_a_death_while_the_log_is_folded(make_stage: Make
         following = len(found)
 
 
+@once(whole=False, scheme=Scheme.V3)
 def test_c20_tables_are_the_old_or_the_new_ones(make_stage: MakeStage) -> None:
     """A bot that was updated is killed as it brings its tables up to date, then started again."""
     stage = an_older_home(make_stage)
@@ -71,7 +75,7 @@ def test_c20_tables_are_the_old_or_the_new_ones(make_stage: MakeStage) -> None:
     stage.check_recovered()
 
 
-@pytest.mark.parametrize("passing", [1, 2])
+@in_turn("passing", {"1": 1, "2": 2}, wholes=[False])
 def test_c20_the_first_tables_are_all_there_or_none(make_stage: MakeStage, passing: int) -> None:
     stage = make_stage()
     stage.arm(Crash(Point.MIGRATION, passing=passing))
@@ -83,7 +87,7 @@ def test_c20_the_first_tables_are_all_there_or_none(make_stage: MakeStage, passi
     stage.check_recovered()
 
 
-@pytest.mark.parametrize("after_ms", [None, 0.3, 1, 3], ids=str)
+@in_turn("after_ms", {str(each): each for each in (None, 0.3, 1, 3)}, wholes=[False])
 def test_c24_a_copy_that_was_cut_short_is_made_anew(make_stage: MakeStage, after_ms: float | None) -> None:
     stage = an_older_home(make_stage)
     stage.arm(Crash(Point.BACKUP, after_ms=after_ms))
@@ -98,12 +102,14 @@ def test_c24_a_copy_that_was_cut_short_is_made_anew(make_stage: MakeStage, after
 
 
 @pytest.mark.parametrize(
-    ("crash", "whole"),
-    [(Crash(Point.CHECKPOINT, after_ms=0.5), False), (Crash(Point.BACKUP, after_ms=0.5), True)],
-    ids=["C19 the bot folds its log", "C24 the bot makes the copy of the day"],
+    ("crash", "life"),
+    [
+        pytest.param(Crash(Point.CHECKPOINT, after_ms=0.5), LIVES[0], id=f"C19 the bot folds its log-{LIVES[0]}"),
+        pytest.param(Crash(Point.BACKUP, after_ms=0.5), LIVES[1], id=f"C24 the copy of the day-{LIVES[1]}"),
+    ],
 )
-def test_c19_c24_a_bot_dies_at_the_work_of_the_minute(make_stage: MakeStage, crash: Crash, whole: bool) -> None:
-    stage = make_stage(whole=whole).start()
+def test_c19_c24_a_bot_dies_at_the_work_of_the_minute(stage: Stage, crash: Crash) -> None:
+    stage.start()
     stage.open_position()
     stage.arm(crash)
     stage.wait_dead()

@@ -4,6 +4,7 @@ import pytest
 
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
+from tests.recovery.lives import in_turn
 from tests.recovery.rig import REQUEST_WRITTEN, Crash, Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
@@ -19,7 +20,7 @@ ON_THE_WAY = {
 }
 
 
-@pytest.mark.parametrize("crash", ON_THE_WAY.values(), ids=ON_THE_WAY)
+@in_turn("crash", ON_THE_WAY)
 def test_an_entry_on_its_way_is_never_sent_twice(stage: Stage, crash: Crash) -> None:
     stage.start()
     stage.arm(crash)

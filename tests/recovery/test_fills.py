@@ -5,6 +5,7 @@ import pytest
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from tests.faults.rig import wait_until
+from tests.recovery.lives import in_turn
 from tests.recovery.rig import REQUEST_WRITTEN, Crash, Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
@@ -21,7 +22,7 @@ AFTER_THE_FILL = {
 }
 
 
-@pytest.mark.parametrize("crash", AFTER_THE_FILL.values(), ids=AFTER_THE_FILL)
+@in_turn("crash", AFTER_THE_FILL)
 def test_what_has_filled_is_stopped_by_the_next_start(stage: Stage, crash: Crash) -> None:
     stage.start()
     stage.hunt()

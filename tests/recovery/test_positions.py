@@ -6,11 +6,11 @@ from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from tests.faults.rig import wait_until
 from tests.recovery.conftest import MakeStage
+from tests.recovery.lives import in_turn
 from tests.recovery.rig import REQUEST_WRITTEN, Crash, Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
-BOTH = pytest.mark.parametrize("whole", [False, True], ids=["bot", "all"])
 ENTRY, STOP, TAKE = OrderRole.ENTRY.value, OrderRole.STOP_LOSS.value, OrderRole.TAKE_PROFIT.value
 GROWING = {
     "C15 second entry booked, stop not moved": Crash(Point.FILL_BOOKED, ENTRY),
@@ -25,10 +25,9 @@ LEAVING = {
 }
 
 
-@BOTH
-@pytest.mark.parametrize("crash", GROWING.values(), ids=GROWING)
-def test_a_position_that_grew_has_one_stop_at_its_new_price(make_stage: MakeStage, whole: bool, crash: Crash) -> None:
-    stage = make_stage(whole=whole, globals={"cooldown_sec": 0}).start()
+@in_turn("crash", GROWING)
+def test_a_position_that_grew_has_one_stop_at_its_new_price(make_stage: MakeStage, crash: Crash) -> None:
+    stage = make_stage(globals={"cooldown_sec": 0}).start()
     stage.open_position()
     stage.shift("-0.8")
     [old] = stage.orders(OrderRole.STOP_LOSS)
@@ -43,7 +42,7 @@ def test_a_position_that_grew_has_one_stop_at_its_new_price(make_stage: MakeStag
     stage.check_recovered(entries=entries)
 
 
-@pytest.mark.parametrize("crash", LEAVING.values(), ids=LEAVING)
+@in_turn("crash", LEAVING)
 def test_a_position_is_left_once_and_nothing_stays_behind(stage: Stage, crash: Crash) -> None:
     stage.start()
     stage.open_position()

@@ -13,6 +13,7 @@ from src.domain.enums import OrderRole
 from tests.database.test_durability import frame_boundaries, power_cut
 from tests.faults.rig import wait_until
 from tests.recovery.conftest import MakeStage
+from tests.recovery.lives import in_turn
 from tests.recovery.rig import REQUEST_WRITTEN, Crash, Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
@@ -34,7 +35,7 @@ _BOUNDARIES_TRIED = 8
 
 
 @pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
-@pytest.mark.parametrize("crash", POINTS.values(), ids=POINTS)
+@in_turn("crash", POINTS, wholes=[False])
 def test_an_entry_is_not_doubled_by_a_bot_that_has_forgotten_it(
     make_stage: MakeStage, crash: Crash, kept: float
 ) -> None:
@@ -49,7 +50,7 @@ def test_an_entry_is_not_doubled_by_a_bot_that_has_forgotten_it(
 
 
 @pytest.mark.parametrize("kept", KEPT.values(), ids=KEPT)
-@pytest.mark.parametrize("crash", AFTER_THE_FILL.values(), ids=AFTER_THE_FILL)
+@in_turn("crash", AFTER_THE_FILL, wholes=[False])
 def test_a_position_is_protected_or_said_by_a_bot_that_has_forgotten_it(
     make_stage: MakeStage, crash: Crash, kept: float
 ) -> None:

@@ -13,8 +13,9 @@ from src.domain.clock import SystemClock
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.messages import OperatorAction
+from src.utils.auth import Scheme
 from tests.faults.rig import wait_until
-from tests.recovery.conftest import MakeStage
+from tests.recovery.lives import in_turn, once
 from tests.recovery.rig import Crash, Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
@@ -47,8 +48,9 @@ def test_c22_a_resume_that_still_waited_does_not_lift_the_later_halt(stage: Stag
     assert files.is_halted
 
 
-def test_c22_the_bot_dies_when_it_deals_with_the_kill_flag(make_stage: MakeStage) -> None:
-    stage = make_stage().start()
+@once(whole=False, scheme=Scheme.V3)
+def test_c22_the_bot_dies_when_it_deals_with_the_kill_flag(stage: Stage) -> None:
+    stage.start()
     entry = stage.hunt()
     wait_until(lambda: stage.status(entry) == "NEW", 5)
     stage.arm(Crash(Point.SENDING, f"cancel {OrderRole.ENTRY}"))
@@ -60,11 +62,9 @@ def test_c22_the_bot_dies_when_it_deals_with_the_kill_flag(make_stage: MakeStage
     stage.check_recovered()
 
 
-@pytest.mark.parametrize("with_launcher", [False, True], ids=["dashboard", "all"])
-def test_c23_settings_that_were_saved_are_in_force_after_the_next_start(
-    make_stage: MakeStage, with_launcher: bool
-) -> None:
-    stage = make_stage(whole=True).start()
+@in_turn("with_launcher", {"dashboard": False, "launcher": True}, wholes=[True])
+def test_c23_settings_that_were_saved_are_in_force_after_the_next_start(stage: Stage, with_launcher: bool) -> None:
+    stage.start()
     stage.open_position()
     stage.arm(Crash(Point.SETTINGS_SAVED), with_launcher=with_launcher)
     save_settings(stage)
@@ -81,8 +81,9 @@ def test_c23_settings_that_were_saved_are_in_force_after_the_next_start(
     stage.check_recovered()
 
 
-def test_c25_a_launcher_that_dies_with_its_bot_is_started_by_hand(make_stage: MakeStage) -> None:
-    stage = make_stage(whole=True).start()
+@once(whole=True, scheme=Scheme.V3)
+def test_c25_a_launcher_that_dies_with_its_bot_is_started_by_hand(stage: Stage) -> None:
+    stage.start()
     stage.hunt()
     stage.arm(Crash(Point.DEATH_NOTICED, "bot"), with_launcher=False)
     the_bot(stage).kill()
@@ -93,8 +94,9 @@ def test_c25_a_launcher_that_dies_with_its_bot_is_started_by_hand(make_stage: Ma
     stage.check_recovered()
 
 
-def test_a_killed_bot_is_brought_back_by_its_launcher(make_stage: MakeStage) -> None:
-    stage = make_stage(whole=True).start()
+@once(whole=True, scheme=Scheme.V1)
+def test_a_killed_bot_is_brought_back_by_its_launcher(stage: Stage) -> None:
+    stage.start()
     stage.hunt()
     the_bot(stage).kill()
     stage.fill()

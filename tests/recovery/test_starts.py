@@ -6,6 +6,7 @@ from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, Side
 from tests.faults.rig import wait_until
 from tests.recovery.conftest import MakeStage
+from tests.recovery.lives import in_turn
 from tests.recovery.rig import Crash, Stage
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
@@ -26,10 +27,9 @@ STEPS = {
 }
 
 
-@pytest.mark.parametrize("whole", [False, True], ids=["bot", "all"])
-@pytest.mark.parametrize("crash", STEPS.values(), ids=STEPS)
-def test_a_start_that_was_ended_is_begun_anew(make_stage: MakeStage, whole: bool, crash: Crash) -> None:
-    stage = make_stage(whole=whole, globals={"cooldown_sec": 0}).start()
+@in_turn("crash", STEPS)
+def test_a_start_that_was_ended_is_begun_anew(make_stage: MakeStage, crash: Crash) -> None:
+    stage = make_stage(globals={"cooldown_sec": 0}).start()
     stage.open_position()
     stage.shift("-0.8")
     stage.hunt()

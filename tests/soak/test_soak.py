@@ -3,7 +3,7 @@
 What runs twenty times as fast is the market: its prices, its liquidations and so the entries and exits that follow from
 them. The bot's own clock does not: its audits, reconciles and timeouts keep their seconds, and so do the faults. The
 bot and the dashboard are the real processes; the exchange is the sandbox, judged by its own books. SOAK_SECONDS makes
-it shorter, or as long as a night.
+it shorter, or as long as a night; how the bot signs is drawn for each run, unless SOAK_SCHEME (v1 or v3) says it.
 """
 
 import os
@@ -26,6 +26,7 @@ from src.sandbox.server import SandboxServer
 from src.sandbox.source import Source
 from src.sandbox.synthetic import SyntheticSource
 from src.utils.auth import Scheme
+from tests.conftest import SOAK_SCHEME
 from tests.sandbox.credentials import canaries_of
 from tests.soak.faults import a_fault
 from tests.soak.gauges import Gauge
@@ -47,11 +48,11 @@ SETTLED_WITHIN_S = 60
 class Soak:
     """Sandbox, bot and dashboard in one home."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, scheme: Scheme) -> None:
         self.home = home
         self.sources: list[HurriedSource] = []
         listings = {symbol: listing for symbol, listing in load_catalogue().items() if symbol in SYMBOLS}
-        self.server = SandboxServer(home, Script(listings, self._market), scheme=Scheme.V3)
+        self.server = SandboxServer(home, Script(listings, self._market), scheme=scheme)
         self.server.start()
         settings = demo_settings({"cooldown_sec": 2}, volume_threshold=500)
         settings["symbols"] = {symbol: settings["symbols"][symbol] for symbol in SYMBOLS}
@@ -117,9 +118,9 @@ class Soak:
         self.server.stop()
 
 
-@pytest.fixture
-def soak(tmp_path: Path) -> Iterator[Soak]:
-    soak = Soak(tmp_path)
+@pytest.fixture(params=[Scheme(os.environ[SOAK_SCHEME])], ids=str)
+def soak(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Soak]:
+    soak = Soak(tmp_path, request.param)
     yield soak
     soak.close()
 
