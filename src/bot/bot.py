@@ -147,7 +147,7 @@ class Bot:
             exchange.start(kept)
         else:
             user = UserStream(ws_url, AsterListenKeys(self._client), self._inbox.post, clock)
-            private = _reader(user.url, user.ear, clock, Timing(stale_after_ms=None))
+            private = _reader(user.url, user.ear, clock, self._around.private_timing)
             user.on_expiry(private.renew)
             desk.renew_private = private.renew
             self._crew.add("user stream", private.run, private.stop)

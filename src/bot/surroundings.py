@@ -4,7 +4,11 @@ import threading
 from dataclasses import dataclass
 
 from src.domain.clock import Clock
+from src.exchange.connection import Timing
 from src.utils.config import Environment, Settings
+
+PRIVATE_TIMING = Timing(stale_after_ms=None)
+"""A private stream is silent as long as nothing happens to the account."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,3 +23,4 @@ class Surroundings:
     began_at: int = 0
     """Before anything was read: what is saved later asks for a new process."""
     assume_yes: bool = False
+    private_timing: Timing = PRIVATE_TIMING

@@ -88,11 +88,6 @@ KNOWN_GAPS: tuple[Gap, ...] = (
     Gap(
         23, "events come twelve seconds late, not sixty", "the order of events is what matters, and is drawn at random"
     ),
-    Gap(
-        25,
-        "the planned change-over after 23 hours of a whole bot",
-        "shown on the stream's reader with short times; a whole bot is cut at the moment of an entry instead",
-    ),
     Gap(26, "the flood lasts six seconds, not sixty", "the bound of the queue is reached by a test of its own"),
     Gap(
         34,

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import Engine, text
 
 from src.bot.bot import Bot
-from src.bot.surroundings import Surroundings
+from src.bot.surroundings import PRIVATE_TIMING, Surroundings
 from src.database.control import CommandDesk, open_control
 from src.database.db import open_reader, reading
 from src.database.ledger import open_ledger
@@ -93,6 +93,8 @@ class Rig:
         self.exchange = self.server.exchange
         self.keys = credentials_of(self.server, scheme)
         """What the bot's next life signs with."""
+        self.private_timing = PRIVATE_TIMING
+        """How the bot's next life reads its private stream."""
         self.machine = MachineClock()
         self.code: int | None = None
         """How the bot's last life ended; None while it lives."""
@@ -114,7 +116,8 @@ class Rig:
         """Start the bot, and wait for nothing."""
         clock, self._stop, self.code = self.machine, threading.Event(), None
         ledger = open_ledger(self._environment.database, clock.now_ms())
-        around = Surroundings(self._environment, self.settings, clock, self._stop, protect_only)
+        files, timing = self._environment, self.private_timing
+        around = Surroundings(files, self.settings, clock, self._stop, protect_only, private_timing=timing)
         self.bot, self.engine = Bot(around, ledger), ledger.engine
         self._thread = threading.Thread(target=self._run, args=[self.bot, ledger.engine], name="bot", daemon=True)
         self._thread.start()
