@@ -160,12 +160,12 @@ class Books:
             if order.is_open and symbol in (None, order.symbol) and role in (None, order.role)
         ]
 
-    def entries_at_work(self, symbol: str | None = None) -> list[Order]:
+    def entries_at_work(self) -> list[Order]:
         """Entries that may still fill, or whose fills are not all in a position yet."""
         return [
             order
             for order in self.orders.values()
-            if order.role is OrderRole.ENTRY and symbol in (None, order.symbol) and (order.is_open or order.lacks_fills)
+            if order.role is OrderRole.ENTRY and (order.is_open or order.lacks_fills)
         ]
 
     def orders_in(self, slot: Slot) -> list[Order]:

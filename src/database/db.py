@@ -183,7 +183,7 @@ def make_private(path: Path) -> None:
 def insert_liquidation(connection: Connection, liquidation: Liquidation, row_id: int | None = None) -> int:
     """Store one liquidation; its row id, which may be given."""
     values = liquidation_values(liquidation) | ({} if row_id is None else {"id": row_id})
-    return connection.execute(insert(LiquidationRow).values(values).returning(LiquidationRow.id)).scalar_one()
+    return connection.execute(insert(LiquidationRow).returning(LiquidationRow.id), values).scalar_one()
 
 
 def get_volume_in_window(

@@ -20,8 +20,8 @@ def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: b
     # A trade list names the order by number alone (Account Trade List): the row says whose it is.
     owner = fill.client_order_id if trade is None else trade.client_order_id
     values = asdict(fill) | {"order_id": str(fill.order_id), "client_order_id": owner, "is_simulated": is_simulated}
-    statement = upsert(FillRow).values(values).on_conflict_do_nothing().returning(FillRow.id)
-    if connection.scalar(statement) is None:
+    statement = upsert(FillRow).on_conflict_do_nothing().returning(FillRow.id)
+    if connection.scalar(statement, values) is None:
         return False
     if trade is not None:
         changes = _sums(trade, fill) | {"updated_at": now_ms}

@@ -23,7 +23,7 @@ _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 
 def add_order(connection: Connection, order: Order, source: str, now_ms: int, *, simulated: bool) -> None:
     """A new order, whose it is, and the first line of its life."""
-    connection.execute(insert(TradeRow).values(new_trade(order, simulated=simulated)))
+    connection.execute(insert(TradeRow), new_trade(order, simulated=simulated))
     if order.parent is not None:
         values = {
             "related_order_id": order.client_order_id,
@@ -33,7 +33,7 @@ def add_order(connection: Connection, order: Order, source: str, now_ms: int, *,
             "role": order.role.value,
             "created_at": order.created_at,
         }
-        connection.execute(insert(OrderRelationshipRow).values(values))
+        connection.execute(insert(OrderRelationshipRow), values)
     _add_status(connection, order, source, now_ms)
 
 
@@ -151,4 +151,4 @@ def _add_status(connection: Connection, order: Order, source: str, now_ms: int) 
         "source": source,
         "reason": order.reason,
     }
-    connection.execute(insert(OrderStatusRow).values(values))
+    connection.execute(insert(OrderStatusRow), values)

@@ -244,7 +244,7 @@ class Store:
 
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
         values = {"at": self._clock.now_ms(), "kind": kind, "symbol": symbol, "payload": dict(payload)}
-        self._history(lambda connection: connection.execute(insert(JournalRow).values(values)))
+        self._history(lambda connection: connection.execute(insert(JournalRow), values))
 
     def set_state(self, key: str, value: Mapping[str, object]) -> None:
         self._states[key] = dict(value)

@@ -64,7 +64,7 @@ def test_orders_that_matter_are_found_by_symbol_role_and_slot() -> None:
     assert books.open_orders() == [entry, stop]
     assert books.open_orders("BTCUSDT", OrderRole.ENTRY) == [entry]
     assert books.open_orders("ETHUSDT") == []
-    assert books.entries_at_work("BTCUSDT") == [entry]
+    assert books.entries_at_work() == [entry]
     assert books.orders_in(LONG) == [entry, stop]
 
 

@@ -1,6 +1,7 @@
 """From a liquidation to a verdict: the window, the situation, the gates."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from itertools import product
@@ -18,6 +19,7 @@ from src.database.queries.results import entries_since
 from src.domain.decisions import Decision, Skip
 from src.domain.enums import Side, VolumeScope
 from src.domain.market import Liquidation, LiquidationWindow
+from src.domain.orders import Order
 from src.utils.config import SymbolSettings
 
 ZERO = Decimal(0)
@@ -106,12 +108,12 @@ class EntryDesk:
     def exposure(self, symbol: str) -> Exposure:
         """What is at risk or spoken for: orders count from the decision on, not from their answer."""
         books = self._desk.books
-        holdings = books.holdings_of(symbol)
-        entries = books.entries_at_work(symbol)
-        total = self.total_margin()
+        holdings, at_work = books.holdings_of(symbol), books.entries_at_work()
+        entries = [order for order in at_work if order.symbol == symbol]
+        total = self._margin_with(at_work)
         foreign = [order for order in books.foreign_orders.values() if order.symbol == symbol]
         return Exposure(
-            symbol_margin=sum((each.margin for each in holdings), self._entry_margin(symbol)),
+            symbol_margin=sum((each.margin for each in holdings), self._entry_margin(symbol, entries)),
             total_margin=total,
             available_balance=self._account.available_balance(total),
             symbol_notional=sum((each.position.quantity * each.position.entry_price for each in holdings), ZERO)
@@ -126,8 +128,13 @@ class EntryDesk:
 
     def total_margin(self) -> Decimal:
         """Margin of all positions and of all entries that may still fill."""
-        entries = {order.symbol for order in self._desk.books.entries_at_work()}
-        reserved = sum((self._entry_margin(symbol) for symbol in entries), ZERO)
+        return self._margin_with(self._desk.books.entries_at_work())
+
+    def _margin_with(self, entries: Iterable[Order]) -> Decimal:
+        of_symbols: dict[str, list[Order]] = defaultdict(list)
+        for order in entries:
+            of_symbols[order.symbol].append(order)
+        reserved = sum((self._entry_margin(*each) for each in of_symbols.items()), ZERO)
         return sum((each.margin for each in self._desk.books.open_holdings()), reserved)
 
     def _entries_last_minute(self) -> int:
@@ -146,10 +153,9 @@ class EntryDesk:
         reserve = max(self._desk.settings.globals_.rate_limit_buffer_pct, LEAST_RESERVE_PCT)
         return vitals.weight_used * 100 <= vitals.weight_limit * (100 - reserve)
 
-    def _entry_margin(self, symbol: str) -> Decimal:
+    def _entry_margin(self, symbol: str, entries: Iterable[Order]) -> Decimal:
         settings = self._desk.settings.symbols.get(symbol)
-        orders = self._desk.books.entries_at_work(symbol)
-        return margin_of_entries(orders, settings.leverage if settings else 1)
+        return margin_of_entries(entries, settings.leverage if settings else 1)
 
     def _situation(self, liquidation: Liquidation, settings: SymbolSettings) -> Situation:
         desk, symbol = self._desk, liquidation.symbol
