@@ -6,13 +6,15 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, StaticPool, create_engine
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from src.api.sse import Version
 from src.database.db import data_version, open_reader, reading
 from src.database.models import Ledger
 from src.database.queries.journal import JournalEntry, journal_after, journal_bounds
+
+_TABLES = text("SELECT count(*) FROM sqlite_master")
 
 
 class LedgerReader:
@@ -22,11 +24,18 @@ class LedgerReader:
         self._path = path
         self._engine = open_reader(path)
         self._nothing: Engine | None = None
+        self._was_made = False
         self._lock = threading.Lock()  # the empty stand-in is one connection: one request at a time
 
     @property
     def exists(self) -> bool:
-        return self._path.exists()
+        """The file is there, and the bot that creates it has made its tables. Raises as ``reading``."""
+        if not self._path.exists():
+            return False
+        if not self._was_made:
+            with reading(self._engine) as connection:
+                self._was_made = bool(connection.scalar(_TABLES))
+        return self._was_made
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

@@ -122,3 +122,12 @@ def test_a_database_of_another_version_is_named_as_that(rig: Rig) -> None:
     response = rig.get("/api/health")
     assert response.status_code == 503
     assert "made by another version of this program" in response.json["error"]["message"]
+
+
+def test_a_database_that_the_bot_is_making_is_not_there_yet(rig: Rig) -> None:
+    (rig.home / "data").mkdir(exist_ok=True)
+    (rig.home / "data" / "bot.db").touch()
+    assert rig.json("/api/health")["database"] == "missing"
+    assert rig.json("/api/positions") == []
+    rig.say("account", margin_balance="1000", at=NOW)
+    assert rig.json("/api/health")["database"] == "healthy"
