@@ -25,7 +25,7 @@ def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: b
         return False
     if trade is not None:
         changes = _sums(trade, fill) | {"updated_at": now_ms}
-        connection.execute(update(TradeRow).where(TradeRow.id == trade.id).values(changes))
+        connection.execute(update(TradeRow).where(TradeRow.id == trade.id), changes)
     return True
 
 

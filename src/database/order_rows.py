@@ -44,7 +44,7 @@ def change_order(connection: Connection, order: Order, source: str, now_ms: int)
         select(TradeRow.status, TradeRow.order_status, TradeRow.filled_quantity).where(own)
     ).one()
     changes = trade_changes(order, before.status, now_ms)
-    connection.execute(update(TradeRow).where(own).values(changes))
+    connection.execute(update(TradeRow).where(own), changes)
     if (before.order_status, before.filled_quantity) != (order.status.value, order.filled_quantity):
         _add_status(connection, order, source, now_ms)
 
