@@ -83,7 +83,8 @@ KNOWN_GAPS: tuple[Gap, ...] = (
     Gap(
         21,
         "a private stream that says nothing while nothing happens in the account",
-        "it cannot be told from a healthy one; the first order or position that REST shows and it did not tell ends it",
+        "pongs prove its connection and extensions its key, but nothing harmless makes it speak; the first order or "
+        "position that REST shows and it did not tell ends it",
     ),
     Gap(
         23, "events come twelve seconds late, not sixty", "the order of events is what matters, and is drawn at random"
