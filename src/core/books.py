@@ -7,6 +7,7 @@ from decimal import Decimal
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, PositionSide
 from src.domain.orders import Fill, Order, OrderUpdate
 from src.domain.positions import Position, PositionReport
+from src.domain.strange import StrangeOrder
 
 Slot = tuple[str, PositionSide]
 ZERO = Decimal(0)
@@ -104,7 +105,7 @@ class Holding:
 
     def describe(self, report: PositionReport) -> None:
         """Take over what only a full report tells."""
-        self.leverage, self.margin_type = report.leverage, report.margin_type
+        self.leverage, self.margin_type = report.leverage, report.margin_type or self.margin_type
         self.liquidation_price = report.liquidation_price or None
 
     def reset(self) -> None:
@@ -125,6 +126,8 @@ class Books:
         self.orders: dict[str, Order] = {}
         self.holdings: dict[Slot, Holding] = {}
         self.foreign_orders: dict[int, OrderUpdate] = {}
+        self.strange_orders: dict[tuple[str, int], StrangeOrder] = {}
+        """Open orders of which nobody knows what they do: others', and what has our name and is unknown here."""
 
     def add_order(self, order: Order) -> None:
         self.orders[order.client_order_id] = order

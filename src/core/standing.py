@@ -25,6 +25,7 @@ class Obstacle(StrEnum):
     STALE_SNAPSHOT = "stale_snapshot"
     ACCESS = "access"
     ACCOUNT = "account"
+    STRANGE = "strange"
     BAN = "ban"
     SECOND_BOT = "second_bot"
     CLOCK = "clock"

@@ -156,4 +156,4 @@ class StatusDesk:
                 "status": order.status,
             }
             for order in self._desk.books.foreign_orders.values()
-        ]
+        ] + [asdict(order) for order in self._desk.books.strange_orders.values()]

@@ -24,6 +24,7 @@ from src.core.desks.restore import load_books
 from src.core.desks.retired import recall_retired
 from src.core.desks.rules_desk import RulesDesk
 from src.core.desks.settings_desk import SettingsDesk
+from src.core.desks.strange_desk import StrangeDesk
 from src.core.desks.symbol_locks import SymbolLockDesk
 from src.core.inbox import Backlog, Inbox, TraderEvent
 from src.core.operator.consent_prompt import TermsTyped
@@ -70,6 +71,7 @@ from src.domain.messages import (
 )
 from src.domain.orders import OrderRequest, OrderUpdate
 from src.domain.paper import PaperKept
+from src.domain.strange import StrangeOrder
 
 log = logging.getLogger("hunter.trader")
 
@@ -89,6 +91,7 @@ class Trader:
         self._closing = ClosingDesk(desk)
         self._rules = RulesDesk(desk, self._closing)
         self._refusals = RefusalDesk(desk, self._orders, self._rules, self._account, self._closing)
+        self._strange = StrangeDesk(desk, self._orders, self._account.ask)
         self._access = AccessWatch(desk)
         self._consent = ConsentDesk(desk, identity, self._account.ask)
         self._operator = OperatorDesk(desk, self._closing, symbol_locks, self._orders.second_bot, self._consent)
@@ -231,10 +234,13 @@ class Trader:
         match event:
             case Quote() | MarkPrice() | Liquidation():
                 pass  # prices were noted before, liquidations are judged after all else
-            case (
-                OrderUpdate() | OrderUnresolved() | CancelRefused() | OrderNotFound() | FillsFetched() | OrdersFetched()
-            ):
+            case OrdersFetched():
+                self._strange.on_listed(event)
                 self._look_after(self._orders.on_news(event, self._account.snapshot))
+            case OrderUpdate() | OrderUnresolved() | CancelRefused() | OrderNotFound() | FillsFetched():
+                self._look_after(self._orders.on_news(event, self._account.snapshot))
+            case StrangeOrder():
+                self._look_after(self._strange.on_told(event))
             case InstrumentsFetched():
                 self._look_after(self._rules.on_fetched(event))
             case AccessRefused():
@@ -285,6 +291,7 @@ class Trader:
 
     def _on_snapshot(self, event: SnapshotTaken) -> None:
         self._access.on_answered()
+        self._look_after(self._strange.on_snapshot(event.snapshot))
         self._rest.on_snapshot(event.snapshot)
         self._look_after(self._account.on_snapshot(event))
         self._watch.on_snapshot(event.snapshot)

@@ -9,7 +9,8 @@ from src.domain.access import AccessGranted, AccessRefused, Door
 from src.domain.clock import Clock
 from src.domain.errors import AuthError, ExchangeError
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import Stream
+from src.domain.messages import AccountUpdate, Stream
+from src.domain.strange import StrangeOrder
 from src.exchange.port import ListenKeys, Post
 from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event
 
@@ -79,5 +80,16 @@ class UserStream:
             case AccountModeChanged():
                 log.warning("the account's mode was changed: it is read anew")
                 self._reconnect()
+            case StrangeOrder() as order:
+                self._note(order.fault, order.symbol)
+                self._post(order)
+            case AccountUpdate(strange=(first, *_)) as update:
+                self._note(first.fault, first.symbol)
+                self._post(update)
             case event:
                 self._post(event)
+
+    def _note(self, fault: str, symbol: str) -> None:
+        """What is understood of it is handed on; the trader asks for the rest."""
+        self.ear.not_understood += 1
+        log.warning("not understood symbol=%s reason=%s", symbol, fault)

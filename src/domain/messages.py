@@ -14,6 +14,7 @@ from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.paper import PaperKept
 from src.domain.positions import Balance, Income, Position, Snapshot
+from src.domain.strange import StrangeOrder, StrangePosition
 from src.domain.wishes import OperatorAction as OperatorAction
 from src.domain.wishes import OperatorCommand as OperatorCommand
 
@@ -151,6 +152,8 @@ class OrdersFetched:
     orders: tuple[OrderUpdate, ...]
     since_ms: int
     at: int
+    strange: tuple[StrangeOrder, ...] = ()
+    """Those that are told in words we do not know."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,7 +198,8 @@ class PositionChange:
     """One position inside an AccountUpdate."""
 
     position: Position
-    margin_type: MarginType
+    margin_type: MarginType | None
+    """None where the exchange's word for it is not known."""
     isolated_margin: Decimal
 
 
@@ -212,6 +216,8 @@ class AccountUpdate:
     """When it was told (``E``): a moment later."""
     balance_change: Decimal = Decimal(0)
     """Except by trading (``bc``); funding for reason FUNDING_FEE."""
+    strange: tuple[StrangePosition, ...] = ()
+    """Positions in it that are not understood."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +278,8 @@ OrderOutcome = OrderUpdate | OrderRefused | OrderUnresolved | CancelRefused | Or
 SnapshotOutcome = SnapshotTaken | PositionsChecked
 ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | FundingFetched | SnapshotOutcome | Quote
 Outcome = OrderOutcome | ReadOutcome | AccountSet | CommandFailed
-StreamEvent = Liquidation | Quote | MarkPrice | OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
+StreamEvent = (
+    Liquidation | Quote | MarkPrice | OrderUpdate | StrangeOrder | AccountUpdate | LeverageChanged | MarginCall
+)
 AccessEvent = AccessRefused | AccessGranted
 Event = Outcome | AccessEvent | StreamEvent | PaperKept | StreamUp | StreamDown | Due | OperatorCommand

@@ -6,6 +6,7 @@ from enum import StrEnum
 
 from src.domain.enums import MarginType, PositionSide, Side
 from src.domain.orders import OrderUpdate
+from src.domain.strange import StrangeOrder, StrangePosition
 
 ZERO = Decimal(0)
 
@@ -64,7 +65,8 @@ class PositionReport:
     liquidation_price: Decimal
     """0 where the exchange names none."""
     leverage: int
-    margin_type: MarginType
+    margin_type: MarginType | None
+    """None where the exchange's word for it is not known: what is held is sure all the same."""
     isolated_margin: Decimal
     updated_at: int
 
@@ -131,6 +133,9 @@ class Snapshot:
     positions: tuple[PositionReport, ...]
     """Every symbol and slot the exchange lists, open or flat: leverage and margin type are told here."""
     open_orders: tuple[OrderUpdate, ...]
+    strange_orders: tuple[StrangeOrder, ...] = ()
+    """Open orders that are told in words we do not know."""
+    strange_positions: tuple[StrangePosition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

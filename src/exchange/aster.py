@@ -68,8 +68,8 @@ class AsterExchange:
                 fills = histories.fetch_fills(self._client, command)
                 return [FillsFetched(command.symbol, fills, self._now_ms(), command.since_ms)]
             case FetchOrders():
-                orders = histories.fetch_orders(self._client, command)
-                return [OrdersFetched(command.symbol, orders, command.since_ms, self._now_ms())]
+                orders, strange = histories.fetch_orders(self._client, command)
+                return [OrdersFetched(command.symbol, orders, command.since_ms, self._now_ms(), strange)]
             case FetchInstruments():
                 instruments = AsterMarket(self._client).instruments()
                 return [InstrumentsFetched(tuple(instruments.values()), self._now_ms())]
@@ -93,13 +93,14 @@ class AsterExchange:
         return self._take_snapshot(reason, None)
 
     def _take_snapshot(self, reason: str, modes: tuple[bool, bool] | None) -> Snapshot:
-        """Five reads of weight 110 in all, 50 without the modes; one that fails or is not understood fails all."""
+        """Five reads of weight 110 in all, 50 without the modes; one that fails fails all. An order or
+        a position in words we do not know is told beside the others."""
         self._client.refresh_offset()
         asked_at = self._now_ms()
         self._modes = hedge_mode, multi_assets_mode = modes or self._read_modes()
-        positions = wire.read_list(self._read(endpoints.POSITIONS))
+        positions, strange_positions = wire.read_positions(self._read(endpoints.POSITIONS))
         crash_points.reached(Point.SNAPSHOT_HALF_READ)
-        open_orders = wire.read_list(self._read(endpoints.OPEN_ORDERS))
+        open_orders, strange_orders = wire.read_orders(self._read(endpoints.OPEN_ORDERS))
         account = self._read(endpoints.ACCOUNT)
         log.debug("snapshot read reason=%s positions=%s orders=%s", reason, len(positions), len(open_orders))
         return Snapshot(
@@ -109,8 +110,10 @@ class AsterExchange:
             multi_assets_mode=multi_assets_mode,
             account=wire.parse_account(account),
             balances=wire.parse_account_balances(account),
-            positions=tuple(map(wire.parse_position, positions)),
-            open_orders=tuple(map(wire.parse_order, open_orders)),
+            positions=positions,
+            open_orders=open_orders,
+            strange_orders=strange_orders,
+            strange_positions=strange_positions,
         )
 
     def _read_modes(self) -> tuple[bool, bool]:
@@ -119,8 +122,8 @@ class AsterExchange:
 
     def _check_positions(self) -> PositionsChecked:
         self._client.refresh_offset()
-        positions = wire.read_list(self._read(endpoints.POSITIONS))
-        return PositionsChecked(tuple(map(wire.parse_position, positions)), self._now_ms())
+        positions, _ = wire.read_positions(self._read(endpoints.POSITIONS))  # of strange ones the snapshots tell
+        return PositionsChecked(positions, self._now_ms())
 
     def _submit(self, command: SubmitOrder) -> OrderUpdate:
         request = command.request

@@ -80,7 +80,7 @@ class _Examination:
             yield warned(TRADING, "the exchange lists no symbol to try it on", "try again later")
             return
         nobodys = {
-            "symbol": wire.parse_position(positions[0]).symbol,
+            "symbol": wire.Fields(positions[0]).text("symbol"),
             "origClientOrderId": f"check-{secrets.token_hex(8)}",
         }
         try:

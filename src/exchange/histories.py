@@ -5,9 +5,10 @@ import logging
 from src.domain.messages import FetchFills, FetchFunding, FetchOrders
 from src.domain.orders import Fill, OrderUpdate
 from src.domain.positions import Income
+from src.domain.strange import StrangeOrder
 from src.exchange import endpoints
 from src.exchange.client import AsterClient
-from src.exchange.wire import parse_fill, parse_income, parse_order, read_list
+from src.exchange.wire import parse_fill, parse_income, read_list, read_orders
 
 log = logging.getLogger("hunter.rest")
 
@@ -29,16 +30,22 @@ def fetch_fills(client: AsterClient, command: FetchFills) -> tuple[Fill, ...]:
         parameters = {**_window(command.symbol), "fromId": str(max(fills) + 1)}
 
 
-def fetch_orders(client: AsterClient, command: FetchOrders) -> tuple[OrderUpdate, ...]:
-    """The orders, oldest first, ended ones too (All Orders); those that ended unfilled over a week ago are not told."""
-    orders: dict[int, OrderUpdate] = {}
+def fetch_orders(client: AsterClient, command: FetchOrders) -> tuple[tuple[OrderUpdate, ...], tuple[StrangeOrder, ...]]:
+    """The orders, oldest first, ended ones too (All Orders), and those told in words we do not know; what ended
+    unfilled over a week ago is not told."""
+    orders: dict[int, OrderUpdate | StrangeOrder] = {}
     since_ms = _within_reach(client, command.since_ms)
     parameters = {**_window(command.symbol), "startTime": str(since_ms)}
     while True:
-        page = [parse_order(each) for each in read_list(client.ask(endpoints.ALL_ORDERS, parameters, essential=True))]
+        understood, strange = read_orders(client.ask(endpoints.ALL_ORDERS, parameters, essential=True))
+        page: list[OrderUpdate | StrangeOrder] = [*understood, *strange]
         orders.update((order.order_id, order) for order in page)
         if len(page) < _PAGE:
-            return tuple(orders[number] for number in sorted(orders))
+            told = [orders[number] for number in sorted(orders)]
+            return (
+                tuple(each for each in told if isinstance(each, OrderUpdate)),
+                tuple(each for each in told if isinstance(each, StrangeOrder)),
+            )
         parameters = {**_window(command.symbol), "orderId": str(max(orders) + 1)}
 
 

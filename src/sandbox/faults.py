@@ -1,5 +1,6 @@
 """The sandbox told to misbehave: each fault waits for the request or frame it applies to, and strikes so many times."""
 
+import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -33,6 +34,8 @@ class FaultKind(StrEnum):
     """Repeat the answer that the first request met, as a copy of the data that is no longer fed would."""
     ONE_CLOSING_STOP = "one_closing_stop"
     """Refuse a second closePosition order of a type in a direction with -4130, as Binance does."""
+    REWORDED = "reworded"
+    """Say ``new`` wherever an answer or a frame matches the regular expression ``old``: words that nobody knows."""
     EXPIRED = "expired"
     """Accept a market or IOC order, let ``value`` percent of it fill, and let the rest expire."""
     PARTIAL_FILL = "partial_fill"
@@ -77,8 +80,13 @@ class Fault:
     """
     method: str = ""
     value: int = 0
+    old: str = ""
+    new: str = ""
     kept: str | None = None
     """The answer that an outdated copy repeats."""
+
+    def reword(self, text: str) -> str:
+        return re.sub(self.old, self.new, text)
 
     def applies(self, method: str, path: str) -> bool:
         return self.times > 0 and self.path in path and self.method in ("", method)
@@ -124,6 +132,8 @@ class Faults:
             return (frame,)
         if self.take(FaultKind.STREAM_MUTE, "", stream):
             return ()
+        if fault := self.take(FaultKind.REWORDED, "", stream):
+            frame = fault.reword(frame)
         if stream in self._held:
             return (frame, self._held.pop(stream))
         if self.take(FaultKind.REORDERED, "", stream):

@@ -9,7 +9,8 @@ from src.core.user_stream import UserStream
 from src.domain.access import AccessGranted, AccessRefused, Door
 from src.domain.clock import ManualClock
 from src.domain.errors import AuthError, Rejected
-from src.domain.messages import Event, Stream, StreamDown, StreamUp
+from src.domain.messages import AccountUpdate, Event, Stream, StreamDown, StreamUp
+from src.domain.strange import StrangeOrder
 from src.exchange.wire import ListenKeyExpired, render_event
 from tests.builders import NOW, a_filled_update
 
@@ -89,6 +90,29 @@ def test_an_ended_key_asks_for_a_new_connection(stream: UserStream, events: list
 def test_what_is_not_understood_is_counted(stream: UserStream) -> None:
     stream.ear.on_message({"e": "SOMETHING_NEW"})
     stream.ear.on_message({"result": None, "id": 3})
+    assert stream.ear.not_understood == 1
+
+
+def test_an_order_in_words_nobody_knows_is_counted_and_handed_on(stream: UserStream, events: list[Event]) -> None:
+    frame = on_the_wire(a_filled_update())
+    frame["o"]["o"] = "ICEBERG"
+    stream.ear.on_message(frame)
+    [told] = events
+    assert isinstance(told, StrangeOrder)
+    assert (told.client_order_id, told.type) == (a_filled_update().client_order_id, "ICEBERG")
+    assert stream.ear.not_understood == 1
+
+
+def test_a_position_in_words_nobody_knows_is_counted_and_the_rest_handed_on(
+    stream: UserStream, events: list[Event]
+) -> None:
+    known = {"s": "BTCUSDT", "pa": "0.01", "ep": "50000", "up": "0", "mt": "isolated", "iw": "0", "ps": "LONG"}
+    changes = [known, {**known, "s": "ETHUSDT", "ps": "NEITHER"}]
+    stream.ear.on_message({"e": "ACCOUNT_UPDATE", "E": NOW, "T": NOW, "a": {"m": "ORDER", "B": [], "P": changes}})
+    [told] = events
+    assert isinstance(told, AccountUpdate)
+    assert [change.position.symbol for change in told.positions] == ["BTCUSDT"]
+    assert [each.symbol for each in told.strange] == ["ETHUSDT"]
     assert stream.ear.not_understood == 1
 
 

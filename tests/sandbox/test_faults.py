@@ -66,6 +66,23 @@ def test_nonsense_hides_an_order_that_was_executed(server: SandboxServer, client
     assert len(server.exchange.account.records.received) == 1
 
 
+def test_an_answer_may_say_what_nobody_knows(client: Client) -> None:
+    done(client.signed("POST", ORDER, **STOP, newClientOrderId="web-1"))
+    inject(client, "reworded", path="openOrders", old='"type":"STOP_MARKET"', new='"type":"ICEBERG"')
+
+    first, second = (client.get("/fapi/v1/openOrders") for _ in range(2))
+    assert [each["type"] for each in (*first, *second)] == ["ICEBERG", "STOP_MARKET"]
+
+
+def test_a_frame_may_say_what_nobody_knows() -> None:
+    faults = Faults()
+    faults.inject(Fault(FaultKind.REWORDED, path="user", old=r'"X":"\w+"', new='"X":"SUSPENDED"'))
+
+    assert list(faults.bend("btcusdt@depth", '{"X":"NEW"}')) == ['{"X":"NEW"}']
+    assert list(faults.bend("user", '{"X":"NEW"}')) == ['{"X":"SUSPENDED"}']
+    assert list(faults.bend("user", '{"X":"NEW"}')) == ['{"X":"NEW"}']
+
+
 @pytest.mark.parametrize(("kind", "status"), [("rate_limited", 429), ("banned", 418)])
 def test_a_limit_tells_how_long_to_wait(client: Client, kind: str, status: int) -> None:
     inject(client, kind, path="ping", value=7)
@@ -213,7 +230,8 @@ def test_the_control_route_lists_faults_and_refuses_nonsense(server: SandboxServ
     url = f"{server.base_url}/sandbox/faults"
     inject(client, "delay", value=5, times=3)
 
-    assert requests.get(url, timeout=5).json() == [{"kind": "delay", "times": 3, "path": "", "method": "", "value": 5}]
+    waiting = {"kind": "delay", "times": 3, "path": "", "method": "", "value": 5, "old": "", "new": ""}
+    assert requests.get(url, timeout=5).json() == [waiting]
     wrong: list[object] = [
         {"kind": "earthquake"},
         {"kind": "delay", "times": "many"},

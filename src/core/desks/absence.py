@@ -4,14 +4,16 @@ from dataclasses import dataclass
 
 from src.core.desks.desk import Desk
 from src.domain.messages import FetchFills, FetchOrders, FillsFetched, OrdersFetched
-from src.domain.orders import Fill, Order
+from src.domain.orders import Fill, Order, OrderUpdate
 from src.domain.positions import Snapshot
+from src.domain.strange import StrangeOrder
 
 _AFTER_MS = 10_000
 """A request is refused when it arrives later than this: neither a timestamp nor a nonce is good for longer."""
 _ANSWERS = 3
 _ASK_EVERY_MS = 3_000
 _OVERLAP_MS = 60_000
+Listed = tuple[OrderUpdate | StrangeOrder, ...]
 
 
 @dataclass(slots=True)
@@ -71,7 +73,8 @@ class AbsenceDesk:
         held = self._desk.books.holding(slot).position.quantity
         reports = [each for each in snapshot.positions if (each.symbol, each.position_side) == slot]
         is_unchanged = all(report.quantity == held for report in reports)
-        return is_unchanged and all(shown.client_order_id != order.client_order_id for shown in snapshot.open_orders)
+        listed: Listed = (*snapshot.open_orders, *snapshot.strange_orders)
+        return is_unchanged and all(shown.client_order_id != order.client_order_id for shown in listed)
 
 
 def is_ripe(order: Order, now_ms: int) -> bool:
@@ -99,4 +102,5 @@ def _may_be_of(fill: Fill, order: Order, lists: _Lists) -> bool:
     if lists.orders is None or fill.traded_at < order.created_at - _OVERLAP_MS:
         return False
     is_alike = (fill.side, fill.position_side) == (order.request.side, order.request.position_side)
-    return is_alike and all(listed.order_id != fill.order_id for listed in lists.orders.orders)
+    listed: Listed = (*lists.orders.orders, *lists.orders.strange)
+    return is_alike and all(each.order_id != fill.order_id for each in listed)

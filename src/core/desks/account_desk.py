@@ -168,7 +168,7 @@ class AccountDesk:
                 conclude_flat(self._desk, holding, update.changed_at)
                 holding.begin(update.changed_at)
             holding.apply_report(change.position, update.changed_at, now_ms)
-            holding.margin_type = change.margin_type
+            holding.margin_type = change.margin_type or holding.margin_type
             touched.add(slot)
         if update.reason == _FUNDING_REASON:
             self._fetch_funding()

@@ -111,7 +111,8 @@ class EntryDesk:
         holdings, at_work = books.holdings_of(symbol), books.entries_at_work()
         entries = [order for order in at_work if order.symbol == symbol]
         total = self._margin_with(at_work)
-        foreign = [order for order in books.foreign_orders.values() if order.symbol == symbol]
+        foreign = [each for each in books.foreign_orders.values() if each.symbol == symbol]
+        strange = [each for each in books.strange_orders.values() if each.symbol == symbol]
         return Exposure(
             symbol_margin=sum((each.margin for each in holdings), self._entry_margin(symbol, entries)),
             total_margin=total,
@@ -120,7 +121,7 @@ class EntryDesk:
             + sum((order.request.side.sign * reserved_notional(order) for order in entries), ZERO),
             open_entries=len(entries),
             stop_orders=max((books.stop_orders(each.slot) for each in holdings), default=0),
-            foreign_orders=len(foreign) + sum(not each.is_ours for each in holdings),
+            foreign_orders=len(foreign) + len(strange) + sum(not each.is_ours for each in holdings),
             unresolved=sum(order.unresolved_since is not None for order in entries),
             has_request_budget=self._has_request_budget(),
             entries_last_minute=self._entries_last_minute(),

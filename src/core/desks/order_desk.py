@@ -47,6 +47,7 @@ class OrderDesk:
 
     def on_update(self, update: OrderUpdate, source: str = "exchange") -> Slot | None:
         """An order as the stream, an answer or a query tells it."""
+        self._desk.books.strange_orders.pop((update.symbol, update.order_id), None)
         order = self._desk.books.orders.get(update.client_order_id) or self._recall(update)
         if order is None:
             self._forced.note(update)

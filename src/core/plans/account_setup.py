@@ -28,7 +28,9 @@ def plan_account_setup(settings: Settings, snapshot: Snapshot) -> AccountSetup:
 
 def _contradictions(settings: Settings, snapshot: Snapshot) -> Iterator[str]:
     wanted = settings.globals_
-    is_busy = bool(snapshot.open_orders) or any(report.quantity for report in snapshot.positions)
+    is_busy = bool(snapshot.open_orders or snapshot.strange_orders) or any(
+        report.quantity for report in snapshot.positions
+    )
     if is_busy and snapshot.hedge_mode != wanted.hedge_mode:
         now, then = _mode(snapshot.hedge_mode), _mode(wanted.hedge_mode)
         yield (
@@ -61,15 +63,17 @@ def _commands(settings: Settings, snapshot: Snapshot) -> Iterator[AccountCommand
 
 
 def _differs(reports: list[PositionReport], margin_type: MarginType) -> bool:
-    """The exchange changes it only on a flat symbol; on an open one the difference is left as it is."""
-    return any(report.margin_type is not margin_type for report in reports) and not any(
-        report.quantity for report in reports
-    )
+    """The exchange changes it only on a flat symbol; on an open one the difference is left as it is, and one that is
+    told in a word we do not know is not touched."""
+    known = [report.margin_type for report in reports if report.margin_type is not None]
+    return any(each is not margin_type for each in known) and not any(report.quantity for report in reports)
 
 
 def untradable_symbols(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
     """Symbols whose leverage or margin type at the exchange is not what the settings count on, and why."""
-    return {
+    strange = {each.symbol: each for each in snapshot.strange_positions if each.symbol in settings.symbols}
+    told = {name: f"the exchange tells of it in words not known here: {each.fault}" for name, each in strange.items()}
+    return told | {
         report.symbol: reason
         for report in snapshot.positions
         if report.symbol in settings.symbols and (reason := _misfit(report, settings)) is not None
@@ -80,6 +84,8 @@ def _misfit(report: PositionReport, settings: Settings) -> str | None:
     wanted = settings.symbols[report.symbol]
     if report.leverage != wanted.leverage:
         return leverage_misfit(report.leverage, wanted)
+    if report.margin_type is None:
+        return "the exchange names a kind of margin that is not known here: set it on its site"
     if report.margin_type is not wanted.margin_type:
         return f"the exchange has {report.margin_type} margin, the settings want {wanted.margin_type}"
     return None

@@ -7,6 +7,7 @@ from src.core.books import Holding, Slot
 from src.domain.enums import PositionSide
 from src.domain.orders import Order, OrderUpdate
 from src.domain.positions import PositionReport, Snapshot
+from src.domain.strange import StrangeOrder
 
 GRACE_MS = 5_000
 """A difference younger than this may be news that is still on its way (I18)."""
@@ -42,8 +43,9 @@ def reconcile(
     snapshot: Snapshot,
 ) -> Reconciliation:
     """Compare; what we learnt after the snapshot was asked for stands above it."""
-    shown = {update.client_order_id for update in snapshot.open_orders}
-    shown_ids = {update.order_id for update in snapshot.open_orders}
+    listed: tuple[OrderUpdate | StrangeOrder, ...] = (*snapshot.open_orders, *snapshot.strange_orders)
+    shown = {each.client_order_id for each in listed}
+    shown_ids = {each.order_id for each in listed}
     reports = tuple(report for report in snapshot.positions if _is_newer(report, holdings, snapshot))
     different = [report for report in snapshot.positions if _differs(report, holdings)]
     return Reconciliation(

@@ -17,6 +17,7 @@ from src.domain.positions import PositionReport, Snapshot
 MARKET_SILENT_MS = 10_000
 _BACKLOG_LIMIT = 5_000
 MOST_CLOCK_OFFSET_MS = 1_000
+_STRANGE_MS = 5_000
 _CLOCKS_DIFFER_MS = 1_000
 """What happened so shortly after the connection may, by clocks that differ, have happened before it."""
 _OBSTACLES = {
@@ -70,6 +71,8 @@ class StreamWatch:
             case AccountUpdate():
                 self.hear(Stream.USER, self._desk.clock.now_ms())
                 self._proof.hear_account(event)
+                if event.strange and self._desk.may_ask("strange positions", _STRANGE_MS):
+                    self._ask("a position is not understood")
             case OrderUpdate():
                 self.hear(Stream.USER, self._desk.clock.now_ms())
                 if event.is_ours:

@@ -93,6 +93,7 @@ from src.exchange.wire.refusals import (
     render_done,
     render_refusal,
 )
+from src.exchange.wire.strange import read_orders, read_positions
 
 __all__ = [
     "ORDER_LIMIT",
@@ -140,6 +141,8 @@ __all__ = [
     "parse_symbols",
     "read_json",
     "read_list",
+    "read_orders",
+    "read_positions",
     "render_account",
     "render_account_update",
     "render_balance",

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
+from src.domain.errors import InvariantError
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.exchange.wire.fields import Body, Fields, number, read_list
 from src.exchange.wire.words import MARGIN_TYPES
@@ -23,7 +24,7 @@ def parse_position(payload: object) -> PositionReport:
         unrealized_pnl=position.decimal("unRealizedProfit"),
         liquidation_price=position.decimal("liquidationPrice"),
         leverage=position.integer("leverage"),
-        margin_type=position.word("marginType", MarginType, MARGIN_TYPES),
+        margin_type=position.known_word("marginType", MarginType, MARGIN_TYPES),
         isolated_margin=position.decimal("isolatedMargin"),
         updated_at=position.integer("updateTime"),
     )
@@ -49,8 +50,10 @@ def render_position(report: PositionReport, max_notional: Decimal = _ZERO) -> Bo
     }
 
 
-def render_margin_type(margin_type: MarginType) -> str:
+def render_margin_type(margin_type: MarginType | None) -> str:
     """The word of positions; orders of the account use the upper-case ones (Change Margin Type)."""
+    if margin_type is None:
+        raise InvariantError("an exchange knows its margin types")
     return "isolated" if margin_type is MarginType.ISOLATED else "cross"
 
 

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
+from src.domain.errors import ProtocolError
 from src.domain.messages import AccountUpdate, LeverageChanged, MarginCall, PositionChange
 from src.domain.positions import Balance, Position, PositionReport
+from src.domain.strange import StrangePosition
 from src.exchange.wire.account import render_margin_type
 from src.exchange.wire.fields import Body, Fields, number
 from src.exchange.wire.words import MARGIN_TYPES
@@ -35,17 +37,27 @@ def parse_account_update(event: Fields) -> AccountUpdate:
     """What changed; funding on a crossed position comes without ``P`` (Event: Balance and Position Update)."""
     update = event.part("a")
     balances = list(update.parts("B")) if "B" in update else []
+    changes = [_position_change(each) for each in update.parts("P")] if "P" in update else []
     return AccountUpdate(
         reason=update.text("m"),
         balances=tuple(Balance(each.text("a"), each.decimal("wb"), each.decimal("cw")) for each in balances),
-        positions=tuple(_position_change(each) for each in update.parts("P")) if "P" in update else (),
+        positions=tuple(each for each in changes if isinstance(each, PositionChange)),
         changed_at=event.integer("T"),
         event_at=event.integer("E"),
         balance_change=sum((each.decimal("bc") for each in balances if "bc" in each), _ZERO),
+        strange=tuple(each for each in changes if isinstance(each, StrangePosition)),
     )
 
 
-def _position_change(change: Fields) -> PositionChange:
+def _position_change(change: Fields) -> PositionChange | StrangePosition:
+    """One that is not understood must not take those of other symbols with it (I30)."""
+    try:
+        return _known_change(change)
+    except ProtocolError as error:
+        return StrangePosition(change.text("s"), str(error), is_flat=False)
+
+
+def _known_change(change: Fields) -> PositionChange:
     return PositionChange(
         position=Position(
             symbol=change.text("s"),
@@ -53,7 +65,7 @@ def _position_change(change: Fields) -> PositionChange:
             quantity=change.decimal("pa"),
             entry_price=change.decimal("ep"),
         ),
-        margin_type=change.word("mt", MarginType, MARGIN_TYPES),
+        margin_type=change.known_word("mt", MarginType, MARGIN_TYPES),
         isolated_margin=change.decimal("iw"),
     )
 
@@ -128,7 +140,7 @@ def render_margin_call(positions: Sequence[tuple[PositionReport, Decimal]], at: 
                 "s": report.symbol,
                 "ps": report.position_side.value,
                 "pa": number(report.quantity),
-                "mt": report.margin_type.value,
+                "mt": str(report.margin_type),
                 "iw": number(report.isolated_margin),
                 "mp": number(report.mark_price),
                 "up": number(report.unrealized_pnl),

@@ -26,7 +26,8 @@ from src.exchange.wire.market import (
     render_force_order,
     render_mark_price_event,
 )
-from src.exchange.wire.order_events import parse_order_event, render_order_event
+from src.exchange.wire.order_events import render_order_event
+from src.exchange.wire.strange import read_order_event
 
 WireEvent = StreamEvent | ListenKeyExpired | AccountModeChanged
 """What a stream may tell: events for the trader, and two that concern the connection's owner."""
@@ -37,7 +38,7 @@ _MARKET: dict[str, Callable[[Fields, int], WireEvent]] = {
     "markPriceUpdate": parse_mark_price_event,
 }
 _USER: dict[str, Callable[[Fields], WireEvent]] = {
-    "ORDER_TRADE_UPDATE": parse_order_event,
+    "ORDER_TRADE_UPDATE": read_order_event,
     "ACCOUNT_UPDATE": parse_account_update,
     "ACCOUNT_CONFIG_UPDATE": parse_configuration,
     "MARGIN_CALL": parse_margin_call,

@@ -102,6 +102,14 @@ class Fields:
         except ValueError:
             raise self._misunderstood(key) from None
 
+    def known_word(self, key: str, vocabulary: type[Word], aliases: Mapping[str, Word] | None = None) -> Word | None:
+        """The same; None for a text of another vocabulary, where the rest says enough without it."""
+        self.text(key)
+        try:
+            return self.word(key, vocabulary, aliases)
+        except ProtocolError:
+            return None
+
     def part(self, key: str) -> "Fields":
         return Fields(self._required(key))
 

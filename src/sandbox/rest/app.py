@@ -157,6 +157,8 @@ def _strike_after(exchange: SandboxExchange, route: Route, subject: str, respons
     if fault := exchange.faults.take(FaultKind.OUTDATED, route.method, subject):
         fault.kept = fault.kept or response.get_data(as_text=True)
         response.set_data(fault.kept)
+    if fault := exchange.faults.take(FaultKind.REWORDED, route.method, subject):
+        response.set_data(fault.reword(response.get_data(as_text=True)))
     if exchange.faults.take(FaultKind.DROPPED_REPLY, route.method, subject):
         request.environ[_DROPPED] = True
     return response

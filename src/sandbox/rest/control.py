@@ -8,7 +8,7 @@ from src.sandbox.exchange import SandboxExchange
 from src.sandbox.faults import Fault, FaultKind
 from src.sandbox.status import status_of
 
-_FIELDS: Mapping[str, type] = {"times": int, "path": str, "method": str, "value": int}
+_FIELDS: Mapping[str, type] = {"times": int, "path": str, "method": str, "value": int, "old": str, "new": str}
 
 
 def control_routes(exchange: SandboxExchange, *, allow_faults: bool) -> Blueprint:

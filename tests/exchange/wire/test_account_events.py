@@ -73,5 +73,5 @@ def test_margin_types_are_written_in_many_ways(word: str) -> None:
 
     report = wire.parse_position(position)
 
-    assert report.margin_type.value.lower().startswith(word.lower()[:5])
+    assert str(report.margin_type).lower().startswith(word.lower()[:5])
     assert report.leverage == 10

@@ -7,6 +7,7 @@ import pytest
 from src.domain.enums import OrderStatus, OrderType, PositionSide, TimeInForce
 from src.domain.errors import ProtocolError
 from src.domain.orders import OrderUpdate
+from src.domain.strange import StrangeOrder
 from src.exchange import wire
 from src.exchange.wire import Body
 
@@ -20,9 +21,13 @@ ORDER_EVENT: Body = {
 }  # fmt: skip
 
 
-def order_event(**changes: object) -> OrderUpdate:
+def read_event(**changes: object) -> object:
     kept = {key: value for key, value in {**ORDER_EVENT, **changes}.items() if value is not None}
-    event = wire.parse_event({"e": "ORDER_TRADE_UPDATE", "E": 1568879465700, "T": 1568879465650, "o": kept}, NOW_MS)
+    return wire.parse_event({"e": "ORDER_TRADE_UPDATE", "E": 1568879465700, "T": 1568879465650, "o": kept}, NOW_MS)
+
+
+def order_event(**changes: object) -> OrderUpdate:
+    event = read_event(**changes)
     assert isinstance(event, OrderUpdate)
     return event
 
@@ -83,12 +88,22 @@ def test_orders_of_a_person_have_words_of_their_own(word: str, meaning: TimeInFo
 
 @pytest.mark.parametrize(
     "changes",
-    [{"X": "TOMORROW"}, {"X": "PENDING_NEW"}, {"S": "HOLD"}, {"x": "AMENDMENT"}, {"i": None}, {"z": "x"}, {"q": True},
-     {"i": "1.5"}, {"R": "perhaps"}, {"c": 5}, {"ap": "NaN"}, {"n": []}],
+    [{"X": "TOMORROW"}, {"X": "PENDING_NEW"}, {"S": "HOLD"}, {"x": "AMENDMENT"}, {"z": "x"}, {"q": True},
+     {"R": "perhaps"}, {"ap": "NaN"}, {"n": []}, {"o": "ICEBERG"}, {"f": "GTD"}, {"ps": 7}, {"p": None}],
 )  # fmt: skip
-def test_a_word_that_is_not_known_is_said(changes: Body) -> None:
+def test_an_order_told_in_words_that_are_not_known_keeps_its_names(changes: Body) -> None:
+    told = read_event(**changes)
+
+    assert isinstance(told, StrangeOrder)
+    assert (told.symbol, told.client_order_id, told.order_id) == ("BTCUSDT", "lh-abc123-e", 8886774)
+    assert told.is_ours
+    assert told.fault
+
+
+@pytest.mark.parametrize("changes", [{"i": None}, {"i": "1.5"}, {"c": 5}, {"s": None}])
+def test_an_order_without_its_names_is_not_understood_at_all(changes: Body) -> None:
     with pytest.raises(ProtocolError) as caught:
-        order_event(**changes)
+        read_event(**changes)
 
     assert caught.value.payload
 
