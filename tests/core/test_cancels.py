@@ -71,6 +71,20 @@ def test_a_person_who_asks_again_need_not_wait(rig: Rig) -> None:
     assert rig.order(entry).status is OrderStatus.CANCELED
 
 
+def test_a_halt_that_goes_on_asks_as_slowly(rig: Rig) -> None:
+    entry = rig.enter()
+    rig.command(OperatorAction.HALT)
+    refuse_five(rig, entry)
+    rig.wait(SLOWLY_MS - 3_000)
+    assert len(rig.cancelled()) == 5
+    rig.command(OperatorAction.HALT)
+    assert len(rig.cancelled()) == 6
+    assert refuse_cancel(rig, entry) == []
+    rig.wait(SLOWLY_MS)
+    assert len(rig.cancelled()) == 7
+    assert len(alarms(rig)) == 1
+
+
 def test_a_cancel_nobody_answers_is_asked_about_after_five_seconds(rig: Rig) -> None:
     entry = resting_entry(rig)
     rig.wait(4_000)

@@ -86,7 +86,7 @@ class OperatorDesk:
         """A halt reaches entries that were on their way; what an entry filled after "close all" is closed as well."""
         self._locks.check()
         if any(map(self._desk.standing.has, _NO_ENTRIES)):
-            self.cancel_entries()
+            self.cancel_entries(at_once=False)
         for holding in self._desk.books.open_holdings():
             if holding.entry in self._called_off:
                 self._close(holding)
@@ -222,9 +222,10 @@ class OperatorDesk:
         self._closing.demand(holding, "the operator asked for it")
         self._closing.work(holding)
 
-    def cancel_entries(self) -> int:
-        """Ask for the end of every entry that may still fill; how many there are."""
+    def cancel_entries(self, *, at_once: bool = True) -> int:
+        """Ask for the end of every entry that may still fill; how many there are. ``at_once`` is a person's word, which
+        waits for no pause between tries that were refused."""
         entries = self._desk.books.open_orders(role=OrderRole.ENTRY)
         for order in entries:
-            self._desk.cancel(order, at_once=True)
+            self._desk.cancel(order, at_once=at_once)
         return len(entries)
