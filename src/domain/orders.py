@@ -222,7 +222,7 @@ class Order:
             self.advance(update.status)
         return True
 
-    def find(self, order_id: int, *, is_listed_open: bool) -> None:
+    def acknowledge(self, order_id: int, *, is_listed_open: bool) -> None:
         """The exchange shows it in words that tell no more: it exists, and what it lists as open stands."""
         self.order_id, self.not_found = order_id, 0
         if is_listed_open and self.status is OrderStatus.PENDING_NEW:

@@ -130,3 +130,21 @@ def test_an_entry_names_itself() -> None:
     assert parsed is not None
     assert parsed.role is OrderRole.ENTRY
     assert {role.letter for role in OrderRole} == set("etsc")
+
+
+@pytest.mark.parametrize(
+    ("before", "is_listed_open", "after"),
+    [
+        (OrderStatus.PENDING_NEW, True, OrderStatus.NEW),
+        (OrderStatus.PENDING_NEW, False, OrderStatus.PENDING_NEW),
+        (OrderStatus.PARTIALLY_FILLED, True, OrderStatus.PARTIALLY_FILLED),
+        (OrderStatus.PENDING_CANCEL, True, OrderStatus.PENDING_CANCEL),
+    ],
+)
+def test_an_order_shown_in_words_that_tell_no_more_exists(
+    before: OrderStatus, is_listed_open: bool, after: OrderStatus
+) -> None:
+    order = an_order(status=before)
+    order.not_found = 2
+    order.acknowledge(77, is_listed_open=is_listed_open)
+    assert (order.status, order.order_id, order.not_found) == (after, 77, 0)

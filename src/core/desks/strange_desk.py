@@ -73,7 +73,7 @@ class StrangeDesk:
 
     def _note_ours(self, order: Order, strange: StrangeOrder, *, is_listed_open: bool) -> Slot:
         before = order.status
-        order.find(strange.order_id, is_listed_open=is_listed_open)
+        order.acknowledge(strange.order_id, is_listed_open=is_listed_open)
         self._orders.doubt(order)
         self._desk.store.update_order(order, "strange")
         if order.status is not before:
