@@ -231,7 +231,7 @@ class LeverageChanged:
 
 @dataclass(frozen=True, slots=True)
 class MarginCall:
-    positions: tuple[tuple[str, PositionSide], ...]
+    positions: tuple[tuple[str, PositionSide | None], ...]
     event_at: int
 
 

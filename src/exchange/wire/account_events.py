@@ -125,8 +125,8 @@ def render_configuration(change: LeverageChanged | AccountModeChanged) -> Body:
 
 
 def parse_margin_call(event: Fields) -> MarginCall:
-    """The positions that are near liquidation (Event: Margin Call)."""
-    positions = tuple((each.text("s"), each.word("ps", PositionSide)) for each in event.parts("p"))
+    """The positions that are near liquidation (Event: Margin Call): a warning that no strange word may swallow."""
+    positions = tuple((each.text("s"), each.known_word("ps", PositionSide)) for each in event.parts("p"))
     return MarginCall(positions, event.integer("E"))
 
 

@@ -59,6 +59,12 @@ def test_a_margin_call() -> None:
     assert wire.parse_event(call, NOW_MS) == MarginCall((("ETHUSDT", PositionSide.LONG),), 5)
 
 
+def test_a_margin_call_is_heard_though_its_slot_is_not_understood() -> None:
+    call = {"e": "MARGIN_CALL", "E": 5, "p": [{"s": "ETHUSDT", "ps": "NEITHER"}, {"s": "BTCUSDT", "ps": "LONG"}]}
+
+    assert wire.parse_event(call, NOW_MS) == MarginCall((("ETHUSDT", None), ("BTCUSDT", PositionSide.LONG)), 5)
+
+
 def test_the_key_has_ended() -> None:
     assert wire.parse_event({"e": "listenKeyExpired", "E": 3}, NOW_MS) == wire.ListenKeyExpired(3)
 
