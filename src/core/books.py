@@ -16,6 +16,16 @@ _EVENTS_DIFFER_MS = 100
 _STOPS = frozenset({OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET})
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whose a position is that is not as we left it: its trades are being read."""
+
+    at: int
+    """Monotonic."""
+    wish: str | None = None
+    """Why it was to be closed when the last run ended: of the position that it knew."""
+
+
 @dataclass(slots=True)
 class Holding:
     """One position slot and what surrounds it. The trader owns it."""
@@ -35,6 +45,11 @@ class Holding:
     """Our time of the last change: a snapshot asked for before it knows less."""
     realized_pnl: Decimal = ZERO
     commission: Decimal = ZERO
+    unexplained: Decimal = ZERO
+    """How far its quantity is from what the trades that are booked since it began add up to."""
+    is_unchecked: bool = False
+    """As the last run left it; the exchange has not shown it yet."""
+    question: Question | None = None
     close_reason: str | None = None
     """Why it must be closed, until it is flat."""
     refusals: dict[OrderRole, int] = field(default_factory=dict)
@@ -69,6 +84,21 @@ class Holding:
         return self.entry is not None
 
     @property
+    def is_in_question(self) -> bool:
+        """It may not be ours: it is not closed before that is known."""
+        return self.is_unchecked or self.question is not None
+
+    def has_traded_to(self, quantity: Decimal) -> bool:
+        """The trades of this position that are booked add up to so much: it has not ended, though by our reckoning,
+        which nobody has confirmed, it had: of several trades in a report's instant we cannot know which it held."""
+        is_reckoned = self.is_ours and bool(self.opened_at) and self.filled_at > self.reported_at
+        return is_reckoned and self.position.quantity - self.unexplained == quantity
+
+    def settle_question(self) -> None:
+        """It is ours, by its trades or by a person's word."""
+        self.is_unchecked, self.question = False, None
+
+    @property
     def margin(self) -> Decimal:
         """Initial margin at the entry price, in the quote asset."""
         return abs(self.position.quantity) * self.position.entry_price / self.leverage
@@ -90,17 +120,19 @@ class Holding:
         self.realized_pnl += fill.realized_pnl
         self.commission += fill.commission
         self.touched_at, self.filled_at = now_ms, max(self.filled_at, fill.traded_at)
-        if fill.traded_at <= self.reported_at:
-            return
-        quantity = fill.quantity
+        before = self.position.quantity
+        quantity = fill.quantity if fill.traded_at > self.reported_at else ZERO
         if only_reduces:
-            quantity = min(quantity, max(ZERO, -fill.side.sign * self.position.quantity))
+            quantity = min(quantity, max(ZERO, -fill.side.sign * before))
         if quantity:
             self.position, _ = self.position.after(fill.side, quantity, fill.price)
+        if fill.traded_at >= self.opened_at:
+            self.unexplained += self.position.quantity - before - fill.side.sign * fill.quantity
 
     def apply_report(self, position: Position, reported_at: int, now_ms: int) -> None:
         """Take over an absolute report; an older one than the last, or than the last trade, changes nothing."""
         if reported_at >= max(self.reported_at, self.filled_at):
+            self.unexplained += position.quantity - self.position.quantity
             self.position, self.reported_at, self.touched_at = position, reported_at, now_ms
 
     def describe(self, report: PositionReport) -> None:
@@ -114,7 +146,8 @@ class Holding:
         self.opened_at = self.removals = self.next_close_at = self.next_stop_at = 0
         self.fired_at = self.awaits_rules_until = 0
         self.is_stop_spent = self.is_alarmed = False
-        self.bare_since = None
+        self.bare_since = self.question = None
+        self.unexplained, self.is_unchecked = ZERO, False
         self.refusals.clear()
         self.sized_until.clear()
 

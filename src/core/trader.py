@@ -128,7 +128,6 @@ class Trader:
             self._emergency.restore()
             load_books(self._desk)
             recall_retired(self._desk)
-            self._closing.restore()
             self._desk.store.prepare()
             self._entries.restore()
             last_command = self._operator.restore()

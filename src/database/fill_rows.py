@@ -8,10 +8,11 @@ from sqlalchemy import Connection, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from src.database.models import FillRow, TradeRow
-from src.domain.enums import PositionSide
+from src.domain.enums import PositionSide, Side
 from src.domain.orders import Fill, Order
 
 ZERO = Decimal(0)
+SlotResult = tuple[Decimal, Decimal, int, Decimal]
 
 
 def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: bool) -> bool:
@@ -38,10 +39,11 @@ def has_fill(connection: Connection, fill: Fill, *, is_simulated: bool) -> bool:
 
 def result_since(
     connection: Connection, symbol: str, position_side: PositionSide, since_ms: int, *, is_simulated: bool
-) -> tuple[Decimal, Decimal, int]:
-    """Realised profit and commission of a slot's trades from an instant on, and when the last was; 0 for none."""
+) -> SlotResult:
+    """Realised profit and commission of a slot's trades from an instant on, when the last was (0 for none), and what
+    they have changed of its quantity."""
     row = FillRow
-    query = select(row.realized_pnl, row.commission, row.traded_at).where(
+    query = select(row.realized_pnl, row.commission, row.traded_at, row.side, row.quantity).where(
         row.symbol == symbol,
         row.position_side == position_side.value,
         row.traded_at >= since_ms,
@@ -50,7 +52,8 @@ def result_since(
     found = connection.execute(query).all()
     profit = sum((each.realized_pnl for each in found), ZERO)
     paid = sum((each.commission for each in found), ZERO)
-    return profit, paid, max((each.traded_at for each in found), default=0)
+    change = sum((Side(each.side).sign * each.quantity for each in found), ZERO)
+    return profit, paid, max((each.traded_at for each in found), default=0), change
 
 
 def with_fills(connection: Connection, order: Order) -> Order:

@@ -65,6 +65,12 @@ def find_order(connection: Connection, client_order_id: str) -> Order | None:
     return None if row is None else with_fills(connection, order_from(row))
 
 
+def name_of(connection: Connection, symbol: str, order_id: int) -> str | None:
+    """By the exchange's number, which is unique within a symbol only."""
+    is_it = (TradeRow.symbol == symbol) & (TradeRow.order_id == str(order_id))
+    return connection.scalar(select(TradeRow.client_order_id).where(is_it))
+
+
 def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
     """The row of an order as it is first recorded."""
     request = order.request

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict
-from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -17,7 +16,7 @@ from sqlalchemy.orm import DeclarativeBase
 from src.database.correction_rows import add_correction
 from src.database.db import as_read, insert_liquidation, liquidation_values
 from src.database.emergency import EmergencyFile
-from src.database.fill_rows import add_fill, has_fill, result_since
+from src.database.fill_rows import SlotResult, add_fill, has_fill, result_since
 from src.database.liquidation_rows import last_entries, newest_liquidation, recent_liquidations
 from src.database.models import (
     DecisionRow,
@@ -188,8 +187,9 @@ class Store:
         held = self._held_orders.get(client_order_id)
         return held or self.find(partial(find_order, client_order_id=client_order_id))
 
-    def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> tuple[Decimal, Decimal, int]:
-        """Realised profit and commission of a slot's trades from an instant on, and when the last was; 0 for none."""
+    def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> SlotResult:
+        """Realised profit and commission of a slot's trades from an instant on, when the last was (0 for none), and
+        what they have changed of its quantity."""
         slot = partial(result_since, symbol=symbol, position_side=position_side, is_simulated=self._is_simulated)
         return self.read(partial(slot, since_ms=since_ms))
 

@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from src.domain.enums import Side
+from src.domain.messages import OperatorAction
 from tests.core.model.machine import TraderMachine
+from tests.core.model.network import Blow, Target
 
 Tell = Callable[[bool], TraderMachine]
 
@@ -40,3 +42,63 @@ def test_the_rest_of_an_entry_fills_in_the_instant_in_which_its_position_was_clo
         story.hear(how="in order")
     story.fill(which=0, steps=10)
     story.wait(seconds=8)
+
+
+def test_what_filled_in_the_instant_of_a_report_is_not_forgotten_when_the_rest_is_closed(tell: Tell) -> None:
+    """The books held less than the trades that were booked; what was left was taken for a stranger's, and bare."""
+    story = tell(False)
+    story.begin(begin="flat", side=Side.BUY, steps=5)
+    story.silence(is_lost=False, seconds=1)
+    story.enter(blow=Blow.REQUEST_LOST, kind=Target.STOP_LOSS, side=Side.SELL, steps=3)
+    story.silence(is_lost=False, seconds=7)
+    story.hear(how="in order")
+    story.strike(blow=Blow.ANSWER_LOST, kind=Target.READ)
+    story.silence(is_lost=True, seconds=7)
+    story.silence(is_lost=False, seconds=2)
+    story.wait(seconds=9)
+    story.strike(blow=Blow.ANSWER_LOST, kind=Target.STOP_LOSS)
+    story.wait(seconds=5)
+    story.enter(blow=None, kind=Target.CANCEL, side=Side.BUY, steps=4)
+    story.enter(blow=Blow.REQUEST_LOST, kind=Target.STOP_LOSS, side=Side.SELL, steps=10)
+    story.close(fraction="0.3", which=5)
+    story.fill(steps=3, which=4)
+    story.silence(is_lost=True, seconds=4)
+    for side, steps in ((Side.SELL, 1), (Side.BUY, 9), (Side.BUY, 3)):
+        story.enter(blow=None, kind=Target.TAKE_PROFIT, side=side, steps=steps)
+    story.close(fraction="1", which=4)
+    story.hear(how="lost")
+
+
+def test_what_a_late_report_of_an_instant_left_out_is_still_ours_when_the_rest_is_closed(tell: Tell) -> None:
+    """The same by another way: the trades of one instant were told before the reports of it."""
+    story = tell(False)
+    story.begin(begin="flat", steps=4, side=Side.BUY)
+    story.silence(is_lost=False, seconds=8)
+    story.keep_back(action=OperatorAction.PAUSE)
+    story.silence(is_lost=False, seconds=5)
+    story.keep_back(action=OperatorAction.HALT)
+    story.wait(seconds=2)
+    story.keep_back(action=OperatorAction.FLATTEN)
+    story.keep_back(action=OperatorAction.HALT)
+    story.signal(side=Side.BUY)
+    story.silence(is_lost=False, seconds=10)
+    story.signal(side=Side.BUY)
+    story.silence(is_lost=True, seconds=6)
+    story.wait(seconds=12)
+    story.fill(steps=5, which=4)
+    story.signal(side=Side.BUY)
+    story.signal(side=Side.SELL)
+    story.hear(how="in order")
+    story.silence(is_lost=False, seconds=6)
+    story.fill(steps=8, which=5)
+    story.keep_back(action=OperatorAction.PAUSE)
+    story.hear(how="twice")
+    story.fill(steps=7, which=1)
+    story.keep_back(action=OperatorAction.PAUSE)
+    story.silence(is_lost=False, seconds=8)
+    story.silence(is_lost=False, seconds=8)
+    story.keep_back(action=OperatorAction.FLATTEN)
+    story.hear(how="in order")
+    story.signal(side=Side.SELL)
+    story.wait(seconds=1)
+    story.silence(is_lost=False, seconds=9)

@@ -98,8 +98,8 @@ def test_ids_of_an_earlier_run_are_not_given_out_again(rig: Rig) -> None:
     rig.refuse(rig.last(CLOSE))
     used = {request.client_order_id for request in rig.submitted()}
     shown = tuple(rig.told(each) for each in (rig.last(STOP), rig.last(TAKE)))
-    rig.clock.advance(1000)
     position = rig.report()
+    rig.clock.advance(1000)
     again = rig.restart().connect(positions=(position,), open_orders=shown)
     again.wait(2000)
     assert again.last(CLOSE).client_order_id not in used
@@ -109,8 +109,13 @@ def test_a_close_that_was_asked_for_goes_on(rig: Rig) -> None:
     rig.open_position()
     rig.close_position()
     rig.refuse(rig.last(CLOSE))
+    shown = tuple(rig.told(each) for each in (rig.last(STOP), rig.last(TAKE)))
+    position = rig.report()
     again = rig.restart()
-    again.wait(1000)
+    again.wait(5000)
+    assert again.submitted(CLOSE) == []  # what stands there now has not been shown yet
+    again.connect(positions=(position,), open_orders=shown)
+    again.clock.advance(1)
     assert again.last(CLOSE).quantity == D("0.010")
     again.fill(again.last(CLOSE))
     for request in rig.submitted(STOP) + rig.submitted(TAKE):

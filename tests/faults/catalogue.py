@@ -91,6 +91,11 @@ KNOWN_GAPS: tuple[Gap, ...] = (
     ),
     Gap(26, "the flood lasts six seconds, not sixty", "the bound of the queue is reached by a test of its own"),
     Gap(
+        32,
+        "a position that replaced the bot's, opened by a resting order that somebody placed before the bot's began",
+        "the list of orders does not name it: in doubt it is protected as the bot's, and closed by a person only",
+    ),
+    Gap(
         34,
         "deleveraging and settlement are played by an order of the name the exchange gives it",
         "no public source shows Aster's own events of them; liquidations are the sandbox engine's",

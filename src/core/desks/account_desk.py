@@ -23,7 +23,6 @@ from src.domain.messages import (
     AccountUpdate,
     CommandFailed,
     FetchFunding,
-    FetchOrders,
     FundingFetched,
     LeverageChanged,
     MarginCall,
@@ -164,8 +163,9 @@ class AccountDesk:
         for change in update.positions:
             slot = change.position.symbol, change.position.position_side
             holding = self._desk.books.holding(slot)
-            if change.position.is_open and update.changed_at >= holding.reported_at:
-                conclude_flat(self._desk, holding, update.changed_at)
+            if change.position.is_open and update.changed_at >= max(holding.reported_at, holding.filled_at):
+                if not holding.has_traded_to(change.position.quantity):
+                    conclude_flat(self._desk, holding, update.changed_at)
                 holding.begin(update.changed_at)
             holding.apply_report(change.position, update.changed_at, now_ms)
             holding.margin_type = change.margin_type or holding.margin_type
@@ -223,6 +223,8 @@ class AccountDesk:
     def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> set[Slot]:
         books, now_ms = self._desk.books, self._desk.clock.now_ms()
         found = reconcile(books.orders.values(), books.holdings, books.foreign_orders, snapshot)
+        if is_first:
+            self._orders.trail.take_up(snapshot)
         for order_id in found.gone_foreign:
             books.foreign_orders.pop(order_id, None)
         if found.is_early:
@@ -232,7 +234,7 @@ class AccountDesk:
             self._orders.doubt(order)
         is_explained = is_first or self._desk.standing.has(Obstacle.USER_STREAM)
         for holding, report in found.corrections:
-            self._fetch_history(report, is_first=is_first)
+            self._orders.trail.on_difference(holding, report, is_first=is_first)
             self._corrections.book(holding.position, report, is_explained=is_explained)
         for holding in found.vanished:
             holding.position, holding.touched_at = Position(*holding.slot), now_ms
@@ -253,18 +255,12 @@ class AccountDesk:
         known_at = report.updated_at or (snapshot.asked_at if is_news else 0)
         if report.quantity:
             since = report.updated_at or snapshot.asked_at
-            conclude_flat(self._desk, holding, since)
+            if not holding.has_traded_to(report.quantity):
+                conclude_flat(self._desk, holding, since)
             holding.begin(since)
         reported_at = max(known_at, holding.reported_at, holding.filled_at)
         holding.apply_report(report.position, reported_at, now_ms if is_news else holding.touched_at)
         holding.describe(report)
-
-    def _fetch_history(self, report: PositionReport, *, is_first: bool) -> None:
-        """What has led to a position that differs: its orders, which may have been forced, and its trades."""
-        since = self._desk.clock.now_ms() - SNAPSHOT_FRESH_MS if not is_first else report.updated_at
-        since = min(since, report.updated_at or since)
-        self._desk.send(FetchOrders(report.symbol, since - SNAPSHOT_FRESH_MS))
-        self._orders.fills.fetch(report.symbol, since)
 
     def _set_up(self, snapshot: Snapshot) -> None:
         self.untradable = untradable_symbols(self._desk.settings, snapshot)

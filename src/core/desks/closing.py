@@ -4,8 +4,10 @@ import logging
 from decimal import Decimal
 
 from src.core.books import Holding
+from src.core.desks.close_wishes import remember_wishes
 from src.core.desks.desk import Desk
 from src.core.desks.news import conclude_flat
+from src.core.desks.unsettled import note_end
 from src.core.order_cleanup import orphans
 from src.core.plans.protection import (
     ONE_CLOSING_STOP_CODE,
@@ -29,6 +31,8 @@ _BARE_MS = 5_000
 _SIZED_MS = 10_000
 _PAUSE_MS = 1_000
 _PAUSE_AFTER_LADDER_MS = 30_000
+_QUESTIONED_MS = 3_000
+"""So long nothing is placed behind a position whose trades are being read: it may be a stranger's."""
 _LATE_FILL_MS = 500
 _MISSING_FILL_MS = 15_000
 
@@ -43,7 +47,7 @@ class ClosingDesk:
         """The position must go; what it takes is tried at every turn until it is flat."""
         if holding.close_reason is None and holding.position.is_open:
             holding.close_reason = reason
-            self._remember()
+            remember_wishes(self._desk)
             log.warning("closing %s %s: %s", *holding.slot, reason)
             self._desk.tell("protection", {"state": "closing", "reason": reason}, holding.position.symbol)
 
@@ -128,6 +132,8 @@ class ClosingDesk:
         now_ms = self._desk.clock.monotonic_ms()
         if now_ms < holding.awaits_rules_until:
             return False
+        if holding.question is not None and now_ms - holding.question.at < _QUESTIONED_MS:
+            return False
         if role is OrderRole.STOP_LOSS:
             return now_ms >= holding.next_stop_at
         return holding.close_reason is None
@@ -143,29 +149,15 @@ class ClosingDesk:
                 holding.reset()
             return
         self._desk.store.remove_position(*holding.slot)
+        note_end(self._desk, holding)
         exits = [order for order in in_slot if order.role is not OrderRole.ENTRY or order.lacks_fills]
-        patience = _MISSING_FILL_MS if exits else _LATE_FILL_MS  # the account's update may precede the last trade's
+        is_complete = not exits and not holding.unexplained  # the account's update may precede the last trade's
+        patience = _LATE_FILL_MS if is_complete else _MISSING_FILL_MS
         if self._desk.clock.now_ms() - holding.touched_at >= patience:
             was_closing = holding.close_reason is not None
             conclude_flat(self._desk, holding)
             if was_closing:
-                self._remember()
-
-    def restore(self) -> None:
-        """Go on closing what the last run was asked to close."""
-        reasons = self._desk.store.get_state(self._key) or {}
-        for holding in self._desk.books.open_holdings():
-            holding.close_reason = reasons.get(_name(holding))
-
-    def _remember(self) -> None:
-        holdings = self._desk.books.holdings.values()
-        reasons = {_name(each): each.close_reason for each in holdings if each.close_reason}
-        self._desk.store.set_state(self._key, reasons)
-
-    @property
-    def _key(self) -> str:
-        """What is to be closed on paper closes nothing real."""
-        return "closing_paper" if self._desk.is_simulated else "closing"
+                remember_wishes(self._desk)
 
     def _wait(self, holding: Holding, reason: str) -> bool:
         self._desk.alert(reason, holding.position.symbol)
@@ -181,10 +173,6 @@ class ClosingDesk:
         return any(order.role is OrderRole.STOP_LOSS and order.not_found for order in orders)
 
     def _is_under_way(self, holding: Holding) -> bool:
-        if self._desk.clock.monotonic_ms() < holding.next_close_at:
+        if holding.is_in_question or self._desk.clock.monotonic_ms() < holding.next_close_at:
             return True
         return any(order.role is OrderRole.CLOSE for order in self._desk.books.orders_in(holding.slot))
-
-
-def _name(holding: Holding) -> str:
-    return " ".join(holding.slot)

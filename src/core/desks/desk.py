@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from src.core.books import Books
+from src.core.books import Books, Slot
 from src.core.desks.cancels import MOST_TRIES, CancelTries
 from src.core.operator.restart import RestartWish
 from src.core.standing import Standing
@@ -61,6 +61,8 @@ class Desk:
     """Orders whose end this run has asked for."""
     retired: dict[str, SymbolSettings] = field(default_factory=dict)
     """Symbols that left the settings: what is held there is protected as before."""
+    unsettled: dict[Slot, int] = field(default_factory=dict)
+    """Slots in which a position of ours has ended and trades of it are missing, and since when."""
     locked: dict[str, str] = field(default_factory=dict)
     """Symbols that are kept from entries until a person resumes, each with its reason."""
     _numbers: dict[str, int] = field(default_factory=dict)

@@ -2,7 +2,7 @@
 
 import logging
 
-from src.core.books import Slot
+from src.core.books import Holding, Slot
 from src.core.desks.desk import Desk
 from src.core.desks.forced import ForcedDesk, deed_of
 from src.core.desks.news import conclude_flat
@@ -10,13 +10,12 @@ from src.domain import crash_points
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.messages import FetchFills, FillsFetched
-from src.domain.orders import ClientOrderId, Fill, Order
+from src.domain.orders import Fill, Order
 
 log = logging.getLogger("hunter.orders")
 
 ASK_EVERY_MS = 2_000
 _OVERLAP_MS = 60_000
-_CLOCKS_DIFFER_MS = 2_000
 
 
 class FillDesk:
@@ -49,19 +48,24 @@ class FillDesk:
         crash_points.reached(Point.FILL_BOOKED, role)
         return slot
 
-    def _is_by_hand(self, fill: Fill) -> bool:
-        """A trade of somebody else in a position of ours: its profit and its fee are that position's (I19).
-
-        While an order of ours that is no younger has no number yet, a trade without a client id may be its own.
-        """
+    def book_by_hand(self, fill: Fill) -> None:
+        """A trade of somebody else in a position of ours, which a list of all trades has shown to be one (I19)."""
+        if not self._desk.store.record_fill(fill):
+            return
         holding = self._desk.books.holding((fill.symbol, fill.position_side))
-        if not holding.is_ours or not 0 < holding.opened_at <= fill.traded_at:
-            return False
-        if fill.client_order_id:
-            return ClientOrderId.parse(fill.client_order_id) is None
-        latest = fill.traded_at + _CLOCKS_DIFFER_MS
-        in_slot = self._desk.books.orders_in(holding.slot)
-        return all(order.order_id is not None or order.created_at > latest for order in in_slot)
+        if self._is_of(holding, fill):
+            holding.apply_fill(fill, self._desk.clock.now_ms(), only_reduces=True)
+        self._tell_fill(fill, None)
+
+    def _is_by_hand(self, fill: Fill) -> bool:
+        """A trade of somebody else, told by its name, in a position of ours: its profit and its fee are that
+        position's. One that a list tells by number alone is followed by the trail's desk."""
+        holding = self._desk.books.holding((fill.symbol, fill.position_side))
+        is_there = holding.position.is_open or bool(holding.unexplained)
+        return bool(fill.client_order_id) and is_there and self._is_of(holding, fill)
+
+    def _is_of(self, holding: Holding, fill: Fill) -> bool:
+        return holding.is_ours and 0 < holding.opened_at <= fill.traded_at
 
     def on_fills(self, event: FillsFetched) -> set[Slot]:
         touched = (self.on_fill(fill) for fill in event.fills)

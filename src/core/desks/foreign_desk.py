@@ -25,7 +25,7 @@ class ForeignDesk:
         """Left alone, one without a stop is said aloud, again where it had one meanwhile: after a lost ledger it may be
         our own (I33)."""
         for holding in self._settled():
-            if self._may_adopt(holding.position.symbol):
+            if may_adopt(self._desk, holding.position.symbol):
                 self._adopt(holding)
             else:
                 self._tell(holding)
@@ -42,12 +42,6 @@ class ForeignDesk:
         for holding in desk.books.open_holdings():
             if not holding.is_ours and holding.slot not in at_work and holding.touched_at <= ripe:
                 yield holding
-
-    def _may_adopt(self, symbol: str) -> bool:
-        """Not before a person's word, for it may be closed by us then; nor what may be another bot's."""
-        desk = self._desk
-        is_kept_back = desk.standing.has(Obstacle.CONSENT) or desk.standing.has(Obstacle.SECOND_BOT)
-        return desk.settings.globals_.adopt_foreign_positions and symbol in desk.settings.symbols and not is_kept_back
 
     def _adopt(self, holding: Holding) -> None:
         """It is protected and managed as ours from now on, under the name of an entry that never was."""
@@ -73,3 +67,9 @@ class ForeignDesk:
             )
         elif known is None:
             self._desk.alert(f"the position of {symbol} {side} is not the bot's: {left}", symbol)
+
+
+def may_adopt(desk: Desk, symbol: str) -> bool:
+    """Not before a person's word, for it may be closed by us then; nor what may be another bot's."""
+    is_kept_back = desk.standing.has(Obstacle.CONSENT) or desk.standing.has(Obstacle.SECOND_BOT)
+    return desk.settings.globals_.adopt_foreign_positions and symbol in desk.settings.symbols and not is_kept_back

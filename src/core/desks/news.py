@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from src.core.books import Holding
 from src.core.desks.desk import Desk
+from src.core.desks.unsettled import note_end
 from src.domain.decisions import Decision
 from src.domain.market import Liquidation
 from src.domain.positions import Protection
@@ -49,8 +50,14 @@ def conclude_flat(desk: Desk, holding: Holding, next_at: int | None = None) -> N
     """
     is_the_next = next_at is not None and holding.opened_at >= next_at
     if holding.opened_at and not holding.position.is_open and not is_the_next:
-        _tell_closed(desk, holding)
-        holding.reset()
+        note_end(desk, holding)
+        conclude_ended(desk, holding)
+
+
+def conclude_ended(desk: Desk, holding: Holding) -> None:
+    """The position we knew has ended, whatever the slot holds now."""
+    _tell_closed(desk, holding)
+    holding.reset()
 
 
 def _tell_closed(desk: Desk, holding: Holding) -> None:

@@ -195,6 +195,7 @@ class OperatorDesk:
         holding = found[0]
         if not holding.is_ours:
             return f"the position of {command.symbol} is not the bot's: it is left alone"
+        holding.settle_question()
         if command.fraction >= 1:
             self._close(holding)
             return f"the position of {command.symbol} is being closed"

@@ -12,6 +12,7 @@ from src.core.desks.fill_desk import ASK_EVERY_MS, FillDesk
 from src.core.desks.forced import ForcedDesk, deed_of
 from src.core.desks.second_bot import SecondBotDesk
 from src.core.desks.symbol_locks import SymbolLockDesk
+from src.core.desks.trail_desk import TrailDesk
 from src.core.plans.recall import request_of
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.messages import (
@@ -44,6 +45,7 @@ class OrderDesk:
         self._absence = AbsenceDesk(desk)
         self.second_bot = SecondBotDesk(desk)
         self.fills = FillDesk(desk, self._forced)
+        self.trail = TrailDesk(desk, self.fills, self.second_bot)
 
     def on_update(self, update: OrderUpdate, source: str = "exchange") -> Slot | None:
         """An order as the stream, an answer or a query tells it."""
@@ -126,7 +128,7 @@ class OrderDesk:
                 slot = self.on_not_found(event, snapshot)
             case FillsFetched():
                 self._absence.note(event)
-                return self.fills.on_fills(event)
+                return self.fills.on_fills(event) | self.trail.on_fills(event)
             case OrdersFetched():
                 return self.on_orders(event)
             case _:
@@ -136,6 +138,7 @@ class OrderDesk:
     def on_orders(self, event: OrdersFetched) -> set[Slot]:
         """All orders of a symbol: those we wait for, and whatever is open or was forced upon us."""
         self._absence.note(event)
+        self.trail.note(event)
         known = self._desk.books.orders
         news = [each for each in event.orders if each.client_order_id in known or not _is_history(each)]
         touched = {self.on_update(update, "all orders") for update in news}
@@ -210,6 +213,7 @@ class OrderDesk:
             if order.client_order_id in self._desk.unwanted:
                 self._desk.cancel(order)
         self._absence.ask(now_ms)
+        self.trail.check()
 
     def doubt(self, order: Order) -> None:
         """What we know of it may be outdated: ask."""

@@ -1,7 +1,9 @@
 """What the last run left in the database, taken up again."""
 
 from src.core.books import Holding
+from src.core.desks.close_wishes import restore_wishes
 from src.core.desks.desk import Desk
+from src.core.desks.unsettled import restore_unsettled
 from src.domain import crash_points
 from src.domain.crash_points import Point
 
@@ -23,6 +25,10 @@ def load_books(desk: Desk) -> None:
             record.entry_client_order_id,
             record.opened_at,
         )
+        holding.is_unchecked = holding.is_ours
         result = desk.store.result_since(*slot, record.opened_at)
-        holding.realized_pnl, holding.commission, holding.filled_at = result
+        holding.realized_pnl, holding.commission, holding.filled_at, booked = result
+        holding.unexplained = position.quantity - booked
+    restore_wishes(desk)
+    restore_unsettled(desk)
     crash_points.reached(Point.BOOKS_LOADED)

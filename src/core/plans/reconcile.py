@@ -12,6 +12,8 @@ from src.domain.strange import StrangeOrder
 GRACE_MS = 5_000
 """A difference younger than this may be news that is still on its way (I18)."""
 
+_EVENTS_DIFFER_MS = 100
+"""How far apart the account and the order may tell of one trade."""
 _UNDATED_GRACE_MS = 60_000
 """A report that does not say how old it is must have contradicted our trades for so long."""
 
@@ -59,6 +61,12 @@ def reconcile(
         gone_foreign=tuple(order_id for order_id in foreign if order_id not in shown_ids),
         is_early=any(report not in reports for report in different),
     )
+
+
+def is_as_left(report: PositionReport, holding: Holding) -> bool:
+    """The position is what it was, and nothing has traded in it since the last trade of it that is booked."""
+    is_same = (report.quantity, report.entry_price) == (holding.position.quantity, holding.position.entry_price)
+    return is_same and 0 < report.updated_at <= holding.filled_at + _EVENTS_DIFFER_MS
 
 
 def _is_doubtful(order: Order, shown: set[str], snapshot: Snapshot) -> bool:

@@ -156,16 +156,12 @@ class Laws:
             "entries or closes are open": OrderRole.ENTRY not in roles and OrderRole.CLOSE not in roles,
             "positions differ": ledger.positions() == {p.position_side: p.quantity for p in exchange.open_positions()},
             "a position lacks its stop, or has two": self._stops_fit(),
-            "a fill is missing": self._fills_of_ours() <= set(ledger.trade_ids()),
+            "a fill is missing": {each.trade_id for each in exchange.fills()} == set(ledger.trade_ids()),
             "results differ": ledger.net() == exchange.net(ledger.trade_ids()),
             "orders differ": ledger.open_orders()
             == {each.client_order_id for each in exchange.open_orders(*OrderRole)},
         }
         return next((name for name, holds in claims.items() if not holds), "")
-
-    def _fills_of_ours(self) -> set[int]:
-        """What other people traded by hand is booked too where the bot can tell it from its own, but it need not be."""
-        return {each.trade_id for each in self.exchange.fills() if not each.client_order_id.startswith("web_")}
 
     def _stops_fit(self) -> bool:
         stops = self.exchange.open_orders(OrderRole.STOP_LOSS)

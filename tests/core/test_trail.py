@@ -1,0 +1,94 @@
+"""Whose each position of a slot was, told by its trades."""
+
+from decimal import Decimal
+
+import pytest
+
+from src.core.plans.trail import Owner, Trade, follow
+from src.domain.enums import PositionSide, Side
+from tests.builders import a_fill
+
+D = Decimal
+ENTRY, EXIT, OTHER, UNNAMED, UNKNOWN = Owner.ENTRY, Owner.EXIT, Owner.OTHER, Owner.UNNAMED, Owner.UNKNOWN
+
+
+def trades(*steps: tuple[Owner, int], slot: PositionSide = PositionSide.LONG) -> list[Trade]:
+    """Each so many thousandths bought, or sold where negative."""
+    return [
+        Trade(
+            a_fill(
+                trade_id=number,
+                side=Side.BUY if change > 0 else Side.SELL,
+                quantity=D(abs(change)) / 1000,
+                position_side=slot,
+            ),
+            owner,
+        )
+        for number, (owner, change) in enumerate(steps)
+    ]
+
+
+def by_hand(steps: list[tuple[Owner, int]], held: int) -> list[int]:
+    return [fill.trade_id for fill in follow(trades(*steps), D(held) / 1000).by_hand]
+
+
+def test_what_only_our_orders_traded_is_ours() -> None:
+    trail = follow(trades((ENTRY, 10), (ENTRY, 5), (EXIT, -3)), D("0.012"))
+    assert (trail.is_ours, trail.is_clear, trail.began, trail.by_hand) == (True, True, None, ())
+
+
+def test_what_somebody_else_traded_in_it_belongs_to_it() -> None:
+    assert by_hand([(ENTRY, 10), (OTHER, -4), (UNNAMED, 1)], 7) == [1, 2]
+
+
+def test_trades_within_a_position_that_began_before_them_belong_to_it() -> None:
+    assert by_hand([(OTHER, -4)], 6) == [0]
+
+
+def test_a_position_opened_by_somebody_else_after_ours_was_closed_is_not_ours() -> None:
+    trail = follow(trades((ENTRY, 10), (OTHER, -10), (OTHER, 10), (OTHER, 2)), D("0.012"))
+    assert not trail.is_ours
+    assert trail.is_clear
+    assert trail.began is not None
+    assert trail.began.fill.trade_id == 2
+    assert [fill.trade_id for fill in trail.by_hand] == [1]
+
+
+def test_an_entry_of_ours_makes_a_strangers_position_ours_to_protect() -> None:
+    assert follow(trades((ENTRY, 10), (EXIT, -10), (OTHER, 10), (ENTRY, 5)), D("0.015")).is_ours
+
+
+def test_an_entry_after_ours_was_closed_begins_a_position_of_ours() -> None:
+    trail = follow(trades((ENTRY, 10), (OTHER, -10), (ENTRY, 5)), D("0.005"))
+    assert trail.is_ours
+    assert trail.began is not None
+    assert trail.began.fill.trade_id == 2
+
+
+def test_a_trade_that_turns_it_round_closes_ours_and_opens_a_strangers() -> None:
+    trail = follow(trades((ENTRY, 10), (OTHER, -15), slot=PositionSide.BOTH), D("-0.005"))
+    assert not trail.is_ours
+    assert [fill.trade_id for fill in trail.by_hand] == [1]
+
+
+@pytest.mark.parametrize(
+    ("steps", "held"),
+    [
+        ([(ENTRY, 10), (UNKNOWN, -4)], 6),  # it may be our own
+        ([(ENTRY, 10)], 4),  # a trade is missing
+        ([(ENTRY, 10), (OTHER, -4)], 0),  # the quantity is older than the list
+        ([(EXIT, -4)], -4),
+    ],
+)
+def test_a_list_that_does_not_fit_the_quantity_tells_nothing(steps: list[tuple[Owner, int]], held: int) -> None:
+    assert not follow(trades(*steps), D(held) / 1000).is_clear
+
+
+def test_in_one_way_mode_an_entry_that_would_reduce_shows_that_a_trade_is_missing() -> None:
+    assert not follow(trades((ENTRY, 10), slot=PositionSide.BOTH), D("0.002")).is_clear
+    assert not follow(trades((EXIT, -10), slot=PositionSide.BOTH), D("-0.002")).is_clear
+
+
+def test_a_slot_of_shorts_holds_nothing_long() -> None:
+    assert not follow(trades((OTHER, 10), slot=PositionSide.SHORT), D("0.005")).is_clear
+    assert follow(trades((ENTRY, -10), (OTHER, 4), slot=PositionSide.SHORT), D("-0.006")).is_clear
