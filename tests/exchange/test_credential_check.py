@@ -12,6 +12,7 @@ from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
 from src.utils.auth import Scheme
 from src.utils.credentials import AnyCredentials, Credentials, WalletCredentials
+from tests.clocks import MachineClock
 from tests.exchange.conftest import NOW_MS
 from tests.exchange.scripted import Answer, ScriptedServer
 
@@ -99,8 +100,7 @@ def test_nothing_is_changed_at_the_exchange(sandbox: SandboxServer, right: AnyCr
     ("off_ms", "verdict"), [(0, Verdict.OK), (700, Verdict.WARN), (-700, Verdict.WARN), (60_000, Verdict.FAIL)]
 )
 def test_a_clock_that_is_off_is_said(sandbox: SandboxServer, off_ms: int, verdict: Verdict) -> None:
-    clock = ManualClock(SystemClock().now_ms() + off_ms)
-    told = examined(sandbox, credentials_of(sandbox, Scheme.V1), clock)[0]
+    told = examined(sandbox, credentials_of(sandbox, Scheme.V1), MachineClock(off_ms))[0]
     assert (told.name, told.verdict) == (CLOCK, verdict)
 
 

@@ -29,6 +29,7 @@ from src.sandbox.stream_names import USER_STREAM
 from src.utils.auth import Scheme
 from src.utils.config import Environment, parse_settings
 from tests.builders import settings_document
+from tests.clocks import MachineClock
 from tests.faults.table import NAKED
 from tests.sandbox.credentials import credentials_of
 
@@ -53,19 +54,6 @@ def wait_until(claim: Callable[[], object], seconds: float, what: str = "") -> N
 def letter(role: OrderRole) -> str:
     """What a fault's ``path`` must contain to strike orders of this role alone."""
     return f"-{role.letter}"
-
-
-class MachineClock:
-    """This computer's clock, which a test may set."""
-
-    def __init__(self) -> None:
-        self.ahead_ms = 0
-
-    def now_ms(self) -> int:
-        return SystemClock().now_ms() + self.ahead_ms
-
-    def monotonic_ms(self) -> int:
-        return SystemClock().monotonic_ms()
 
 
 class Rig:
