@@ -10,18 +10,17 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, text
+from sqlalchemy import Engine
 
 from src.bot.bot import Bot
 from src.bot.surroundings import PRIVATE_TIMING, Surroundings
 from src.database.control import CommandDesk, open_control
-from src.database.db import open_reader, reading
 from src.database.ledger import open_ledger
 from src.domain.clock import SystemClock
 from src.domain.enums import Network, OrderRole, OrderType, PositionSide, Side, TimeInForce
 from src.domain.instrument import Price, Quantity
 from src.domain.messages import Due, Duty, OperatorAction
-from src.domain.orders import ClientOrderId, Fill, OrderRequest, OrderUpdate
+from src.domain.orders import OrderRequest, OrderUpdate
 from src.exchange.wire import render_event
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
@@ -30,11 +29,13 @@ from src.utils.auth import Scheme
 from src.utils.config import Environment, parse_settings
 from tests.builders import settings_document
 from tests.clocks import MachineClock
+from tests.faults.bot_books import BotBooks
+from tests.faults.exchange_books import SYMBOL as SYMBOL
+from tests.faults.exchange_books import ExchangeBooks
 from tests.faults.table import NAKED
 from tests.sandbox.credentials import credentials_of
 
 D = Decimal
-SYMBOL = "BTCUSDT"
 BOOKED_WITHIN_SECONDS = 15
 _TRADING_WITHIN_SECONDS = 45
 _STOPPED_WITHIN_SECONDS = 30
@@ -56,7 +57,7 @@ def letter(role: OrderRole) -> str:
     return f"-{role.letter}"
 
 
-class Rig:
+class Rig(ExchangeBooks, BotBooks):
     """One sandbox, one bot on it (several lives of one), and what both have written."""
 
     def __init__(
@@ -90,7 +91,6 @@ class Rig:
         """What docs/faults.md shall tell of this test, ms."""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
-        self._reader: Engine | None = None
 
     # The bot's life
 
@@ -272,80 +272,6 @@ class Rig:
             assert key is not None
             self.exchange._streams.publish([key], render_event(update), USER_STREAM)
 
-    # The sandbox's books
-
-    def arrived(self, role: OrderRole | None = None) -> dict[str, int]:
-        """How often each order was asked for over the wire, whatever came of it."""
-        with self.exchange.lock:
-            told = dict(self.exchange.account.records.arrived)
-        return {name: times for name, times in told.items() if role in (None, _role(name))}
-
-    def orders(self, role: OrderRole | None = None) -> list[OrderUpdate]:
-        """Open orders of ours."""
-        with self.exchange.lock:
-            found = self.exchange.engine.open_orders(SYMBOL)
-        return [each for each in found if (own := _role(each.client_order_id)) is not None and role in (None, own)]
-
-    @property
-    def position(self) -> Decimal:
-        with self.exchange.lock:
-            return sum((each.quantity for each in self.exchange.account.open_positions()), D(0))
-
-    def longest_naked_ms(self) -> int:
-        """The longest a position has ever been without a stop that covers it."""
-        with self.exchange.lock:
-            return self.exchange.protection.longest_ms(self.exchange.now_ms())
-
-    def fills(self) -> list[Fill]:
-        with self.exchange.lock:
-            return self.exchange.engine.fills(SYMBOL)
-
-    def net(self) -> Decimal:
-        """What trading this symbol has done to the wallet."""
-        with self.exchange.lock:
-            incomes = self.exchange.engine.incomes()
-        return sum((income.amount for income in incomes if income.symbol == SYMBOL), D(0))
-
-    # The bot's books
-
-    def rows(self, query: str, **values: Any) -> list[Any]:
-        """What another process would read."""
-        if self._reader is None:
-            self._reader = open_reader(self.home / "bot.db")
-        with reading(self._reader) as connection:
-            return list(connection.execute(text(query), values).mappings())
-
-    def state(self, key: str) -> dict[str, Any]:
-        found = self.rows("SELECT value FROM state WHERE key = :key", key=key)
-        value = found[0]["value"] if found else {}
-        return json.loads(value) if isinstance(value, str) else dict(value)
-
-    def trading(self) -> tuple[str, str]:
-        """Whether it may trade, and why not."""
-        told = self.state("trading")
-        return told.get("state", ""), told.get("reason") or ""
-
-    def status(self, client_order_id: str) -> str:
-        rows = self.rows("SELECT order_status FROM trades WHERE client_order_id = :name", name=client_order_id)
-        return str(rows[0]["order_status"]) if rows else ""
-
-    def alerts(self) -> list[str]:
-        rows = self.rows("SELECT payload FROM journal WHERE kind = 'alert' ORDER BY id")
-        return [json.loads(row["payload"])["message"] for row in rows]
-
-    def verdicts(self) -> list[str]:
-        return [row["reason"] for row in self.rows("SELECT reason FROM decisions ORDER BY liquidation_id")]
-
-    def booked_net(self) -> Decimal:
-        """Realised, less fees, plus funding, as the bot tells it."""
-        trades = self.rows("SELECT realized_pnl, commission FROM fills")
-        paid = self.rows("SELECT amount FROM funding")
-        profit = sum((D(row["realized_pnl"]) - D(row["commission"]) for row in trades), D(0))
-        return profit + sum((D(row["amount"]) for row in paid), D(0))
-
-    def booked_position(self) -> Decimal:
-        return sum((D(row["quantity"]) for row in self.rows("SELECT quantity FROM positions")), D(0))
-
     # The claims that end every test
 
     def measure(self, what: str, claim: Callable[[], object], seconds: float) -> None:
@@ -363,24 +289,8 @@ class Rig:
         assert len(twice) <= resent, twice
         self.measured[NAKED] = self.longest_naked_ms()
         assert self.measured[NAKED] <= naked_ms
-        assert not self._flips(), self.fills()
+        assert not self.flips(), self.fills()
         assert not self.server.wallet.nonces.refused, "two requests shared a nonce, or one went back"
         wait_until(lambda: self.booked_net() == self.net(), BOOKED_WITHIN_SECONDS, "equal ledgers")
         wait_until(lambda: self.booked_position() == self.position, BOOKED_WITHIN_SECONDS, "equal positions")
         assert self.code is None, "the bot has ended"
-
-    def _flips(self) -> list[Fill]:
-        """Fills that led from one side to the other."""
-        held: dict[PositionSide, Decimal] = {}
-        flips = []
-        for fill in self.fills():
-            before = held.get(fill.position_side, D(0))
-            after = held[fill.position_side] = before + fill.side.sign * fill.quantity
-            if before * after < 0:
-                flips.append(fill)
-        return flips
-
-
-def _role(client_order_id: str) -> OrderRole | None:
-    known = ClientOrderId.parse(client_order_id)
-    return None if known is None else known.role
