@@ -89,10 +89,19 @@ class Holding:
         return self.is_unchecked or self.question is not None
 
     def has_traded_to(self, quantity: Decimal) -> bool:
-        """The trades of this position that are booked add up to so much: it has not ended, though by our reckoning,
-        which nobody has confirmed, it had: of several trades in a report's instant we cannot know which it held."""
-        is_reckoned = self.is_ours and bool(self.opened_at) and self.filled_at > self.reported_at
-        return is_reckoned and self.position.quantity - self.unexplained == quantity
+        """The trades of this position that are booked add up to so much: of several trades in a report's instant we
+        cannot know which it held."""
+        return self._is_reckoned and self.position.quantity - self.unexplained == quantity
+
+    @property
+    def is_flat_in_doubt(self) -> bool:
+        """It is gone by our reckoning alone, of trades that do not add up: it may stand all the same."""
+        return self._is_reckoned and not self.position.is_open and bool(self.unexplained)
+
+    @property
+    def _is_reckoned(self) -> bool:
+        """Of ours, and no report has told it since its last trade."""
+        return self.is_ours and bool(self.opened_at) and self.filled_at > self.reported_at
 
     def settle_question(self) -> None:
         """It is ours, by its trades or by a person's word."""

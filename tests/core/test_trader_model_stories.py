@@ -102,3 +102,21 @@ def test_what_a_late_report_of_an_instant_left_out_is_still_ours_when_the_rest_i
     story.signal(side=Side.SELL)
     story.wait(seconds=1)
     story.silence(is_lost=False, seconds=9)
+
+
+def test_what_seems_gone_by_trades_that_do_not_add_up_is_still_ours_when_a_report_shows_it(tell: Tell) -> None:
+    """News of trades in one instant was lost, a trade by hand led the books to flat: what stood there was taken for a
+    stranger's, and bare."""
+    story = tell(False)
+    story.begin(begin="position", steps=8, side=Side.BUY)
+    story.signal(side=Side.BUY)
+    story.reduce_by_hand(steps=9, which=0)
+    story.enter(blow=None, kind=Target.ENTRY, side=Side.BUY, steps=3)
+    story.reduce_by_hand(steps=8, which=0)
+    story.silence(is_lost=True, seconds=5)
+    story.move(bps=156)
+    story.hear(how="lost")
+    story.wait(seconds=6)
+    story.reduce_by_hand(steps=9, which=0)
+    story.hear(how="in order")
+    story.hear(how="in order")

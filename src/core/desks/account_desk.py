@@ -164,7 +164,7 @@ class AccountDesk:
             slot = change.position.symbol, change.position.position_side
             holding = self._desk.books.holding(slot)
             if change.position.is_open and update.changed_at >= max(holding.reported_at, holding.filled_at):
-                if not holding.has_traded_to(change.position.quantity):
+                if not holding.is_flat_in_doubt:
                     conclude_flat(self._desk, holding, update.changed_at)
                 holding.begin(update.changed_at)
             holding.apply_report(change.position, update.changed_at, now_ms)
@@ -205,6 +205,9 @@ class AccountDesk:
             self.poll("a position differs")
         if self._orders.lack_snapshot(now_ms, self.snapshot):
             self.ask("an order is missing")
+        in_doubt = any(each.is_flat_in_doubt for each in self._desk.books.holdings.values())
+        if in_doubt and self._desk.may_ask("flat in doubt", _ASK_AGAIN_MS):
+            self.ask("the trades of a position do not add up")
         if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
             reason = "the account has not been read for over a minute"
             self._desk.standing.raise_obstacle(Obstacle.STALE_SNAPSHOT, reason)
@@ -255,7 +258,7 @@ class AccountDesk:
         known_at = report.updated_at or (snapshot.asked_at if is_news else 0)
         if report.quantity:
             since = report.updated_at or snapshot.asked_at
-            if not holding.has_traded_to(report.quantity):
+            if not holding.is_flat_in_doubt:
                 conclude_flat(self._desk, holding, since)
             holding.begin(since)
         reported_at = max(known_at, holding.reported_at, holding.filled_at)

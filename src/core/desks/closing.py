@@ -140,6 +140,9 @@ class ClosingDesk:
 
     def settle_flat(self, holding: Holding) -> None:
         """A position that is gone: its protection goes with it, and its result is told once its trades are here."""
+        waited_ms = self._desk.clock.now_ms() - holding.touched_at
+        if holding.is_flat_in_doubt and waited_ms < _MISSING_FILL_MS:
+            return
         in_slot = self._desk.books.orders_in(holding.slot)
         for order in orphans(in_slot, self._desk.books.holdings):
             crash_points.reached(Point.SWEEPING, order.role)
@@ -153,7 +156,7 @@ class ClosingDesk:
         exits = [order for order in in_slot if order.role is not OrderRole.ENTRY or order.lacks_fills]
         is_complete = not exits and not holding.unexplained  # the account's update may precede the last trade's
         patience = _LATE_FILL_MS if is_complete else _MISSING_FILL_MS
-        if self._desk.clock.now_ms() - holding.touched_at >= patience:
+        if waited_ms >= patience:
             was_closing = holding.close_reason is not None
             conclude_flat(self._desk, holding)
             if was_closing:
