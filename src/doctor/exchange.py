@@ -21,7 +21,7 @@ from src.domain.positions import Snapshot
 from src.exchange import endpoints, wire
 from src.exchange.aster import AsterExchange, AsterMarket
 from src.exchange.client import AsterClient
-from src.exchange.credential_check import CLOCK, CredentialChecker, explain, judge_clock
+from src.exchange.credential_check import CLOCK, CredentialChecker, compare_clocks, explain
 from src.exchange.limits import RateLimits
 from src.utils.config import Environment, Settings
 from src.utils.credentials import AnyCredentials
@@ -64,10 +64,10 @@ class ExchangeExamination:
 
     def _reach(self) -> Iterator[Check]:
         started = time.monotonic()
-        offset_ms = self._client.measure_offset()
+        self._client.measure_offset()
         trip_ms = round((time.monotonic() - started) * 1000)
         yield passed(_NETWORK, f"{self._environment.base_url} answers within {trip_ms} ms")
-        yield judge_clock(offset_ms)
+        yield compare_clocks(self._client)
 
     def _stream(self) -> Check:
         """The prices come from another host than the answers."""
