@@ -170,10 +170,14 @@ class Stage(Rig):
         self._family = []
 
     def kill(self) -> None:
-        """End everything at any instant."""
+        """End everything at any instant. The launcher is frozen first and killed last: alive it would start the dead
+        anew, and at its death the bot would end in good order, cancelling its entries, before its turn came."""
         self.deaths.append(self.exchange.now_ms())
+        for launcher in self._processes()[:1]:
+            with suppress(psutil.NoSuchProcess):
+                launcher.suspend()
         family = self._processes()
-        for each in family:
+        for each in reversed(family):
             with suppress(psutil.NoSuchProcess):
                 each.kill()
         psutil.wait_procs(family, timeout=5)
