@@ -6,7 +6,7 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
-from src.core.books import Slot
+from src.core.books import Holding, Slot
 from src.core.desks.corrections import CorrectionDesk
 from src.core.desks.desk import Desk
 from src.core.desks.news import conclude_flat
@@ -164,9 +164,7 @@ class AccountDesk:
             slot = change.position.symbol, change.position.position_side
             holding = self._desk.books.holding(slot)
             if change.position.is_open and update.changed_at >= max(holding.reported_at, holding.filled_at):
-                if not holding.is_flat_in_doubt:
-                    conclude_flat(self._desk, holding, update.changed_at)
-                holding.begin(update.changed_at)
+                self._begin(holding, update.changed_at)
             holding.apply_report(change.position, update.changed_at, now_ms)
             holding.margin_type = change.margin_type or holding.margin_type
             touched.add(slot)
@@ -257,13 +255,16 @@ class AccountDesk:
         is_news = holding.position.quantity != report.quantity
         known_at = report.updated_at or (snapshot.asked_at if is_news else 0)
         if report.quantity:
-            since = report.updated_at or snapshot.asked_at
-            if not holding.is_flat_in_doubt:
-                conclude_flat(self._desk, holding, since)
-            holding.begin(since)
+            self._begin(holding, report.updated_at or snapshot.asked_at)
         reported_at = max(known_at, holding.reported_at, holding.filled_at)
         holding.apply_report(report.position, reported_at, now_ms if is_news else holding.touched_at)
         holding.describe(report)
+
+    def _begin(self, holding: Holding, at: int) -> None:
+        """A report shows something there: a new position, where the one we knew is surely gone."""
+        if not holding.is_flat_in_doubt:
+            conclude_flat(self._desk, holding, at)
+        holding.begin(at)
 
     def _set_up(self, snapshot: Snapshot) -> None:
         self.untradable = untradable_symbols(self._desk.settings, snapshot)

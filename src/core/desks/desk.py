@@ -96,6 +96,10 @@ class Desk:
         log.error("%s", message)
         self.tell("alert", {"level": "error", "message": message}, symbol)
 
+    def state_key(self, subject: str) -> str:
+        """Under which name the ledger keeps it: paper and real share a file and nothing in it."""
+        return f"{subject}_paper" if self.is_simulated else subject
+
     def mark_price(self, symbol: str) -> Decimal | None:
         mark = self.marks.get(symbol)
         return None if mark is None else mark.price

@@ -14,6 +14,7 @@ from src.database.queries.results import exits_after, net_since, newest_fill
 
 log = logging.getLogger("hunter.risk")
 
+_STATE = "lock"
 _CLOCK_STEP_MS = 2_000
 
 
@@ -38,7 +39,7 @@ class LockDesk:
 
     def restore(self) -> None:
         """Take up what the last run of this mode left."""
-        known = self._desk.store.get_state(self._key)
+        known = self._desk.store.get_state(self._desk.state_key(_STATE))
         if known is None:
             return
         self._exits_after = int(known["exits_after"])
@@ -173,12 +174,7 @@ class LockDesk:
             "forgiven_day": self._forgiven[0],
             "forgiven_net": self._forgiven[1],
         }
-        self._desk.store.set_state(self._key, state)
-
-    @property
-    def _key(self) -> str:
-        """Paper results lock nothing but paper."""
-        return "lock_paper" if self._desk.is_simulated else "lock"
+        self._desk.store.set_state(self._desk.state_key(_STATE), state)
 
     @property
     def _today(self) -> int:

@@ -4,6 +4,7 @@ from src.core.desks.desk import Desk
 from src.core.standing import Obstacle
 from src.domain.enums import OrderRole
 
+_STATE = "symbol_locks"
 _KNOWN_CAUSES = 100
 
 
@@ -15,7 +16,7 @@ class SymbolLockDesk:
         self._causes: list[str] = []
 
     def restore(self) -> None:
-        known = self._desk.store.get_state(self._key) or {}
+        known = self._desk.store.get_state(self._desk.state_key(_STATE)) or {}
         self._desk.locked = dict(known.get("locked", {}))
         self._causes = list(known.get("causes", ()))
         self._desk.standing.settle(Obstacle.BOOKS, known.get("all"))
@@ -58,8 +59,4 @@ class SymbolLockDesk:
             "causes": self._causes,
             "all": self._desk.standing.reason_of(Obstacle.BOOKS),
         }
-        self._desk.store.set_state(self._key, state)
-
-    @property
-    def _key(self) -> str:
-        return "symbol_locks_paper" if self._desk.is_simulated else "symbol_locks"
+        self._desk.store.set_state(self._desk.state_key(_STATE), state)

@@ -4,9 +4,11 @@ from src.core.books import Holding, Slot
 from src.core.desks.desk import Desk
 from src.domain.enums import PositionSide
 
+_STATE = "unsettled"
+
 
 def restore_unsettled(desk: Desk) -> None:
-    known = desk.store.get_state(_key(desk)) or {}
+    known = desk.store.get_state(desk.state_key(_STATE)) or {}
     desk.unsettled = {_slot(name): int(since) for name, since in known.items()}
 
 
@@ -27,13 +29,9 @@ def settle(desk: Desk, slot: Slot) -> None:
 
 
 def _save(desk: Desk) -> None:
-    desk.store.set_state(_key(desk), {" ".join(slot): since for slot, since in desk.unsettled.items()})
+    desk.store.set_state(desk.state_key(_STATE), {" ".join(slot): since for slot, since in desk.unsettled.items()})
 
 
 def _slot(name: str) -> Slot:
     symbol, _, side = name.rpartition(" ")
     return symbol, PositionSide(side)
-
-
-def _key(desk: Desk) -> str:
-    return "unsettled_paper" if desk.is_simulated else "unsettled"
