@@ -129,12 +129,19 @@ class SandboxServer:
         self._streams.stop()
         self.exchange.end_waiting()
         if self._rest_thread is not None:
-            self._rest.trigger.pull_trigger(self._close_rest)  # in its own thread, where nobody else writes
+            self._rest.task_dispatcher.shutdown(timeout=0.5)  # its workers pull the trigger too
+            woken = threading.Event()
+            self._rest.trigger.pull_trigger(lambda: self._close_rest(woken))
+            woken.set()
             self._rest_thread.join(1)
-            self._rest.task_dispatcher.shutdown(timeout=0.5)
 
-    def _close_rest(self) -> None:
-        """Close the port and the connections clients keep alive: an exchange that is gone answers nobody."""
+    def _close_rest(self, woken: threading.Event) -> None:
+        """Close the port and the connections clients keep alive: an exchange that is gone answers nobody.
+
+        It runs in the REST thread, where nobody else writes, and not before that has been woken for it: the pipe by
+        which it is woken is closed here.
+        """
+        woken.wait()
         for channel in list(self._rest.active_channels.values()):
             channel.handle_close()
         self._rest.close()

@@ -218,6 +218,7 @@ def test_f43_the_first_liquidation_of_all_may_come_meanwhile(rig: Rig, lost: Los
 
 @LOST
 def test_f43_a_private_stream_that_is_mute_is_renewed_meanwhile(rig: Rig, lost: Lost) -> None:
+    rig.wait_private_proof()
     rig.hunt()
     with lost(rig):
         wait_until(lambda: fails(rig), 4, "the fault is noticed")

@@ -99,6 +99,7 @@ def test_f20_a_stop_that_fires_without_streams_is_booked(rig: Rig) -> None:
 
 
 def test_f21_a_private_stream_that_is_mute_is_opened_anew(rig: Rig) -> None:
+    rig.wait_private_proof()
     rig.inject(FaultKind.STREAM_MUTE, path=PRIVATE, times=FOREVER)
     rig.hunt()
     rig.measure("the private stream is called mute", lambda: was_held_back(rig, "the private stream is mute"), 15)
@@ -109,6 +110,7 @@ def test_f21_a_private_stream_that_is_mute_is_opened_anew(rig: Rig) -> None:
 
 
 def test_f21_a_private_stream_that_withholds_a_fill_is_opened_anew(rig: Rig) -> None:
+    rig.wait_private_proof()
     rig.hunt()
     rig.inject(FaultKind.STREAM_MUTE, path=PRIVATE, times=FOREVER)
     rig.fill()
