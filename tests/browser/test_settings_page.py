@@ -4,7 +4,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.browser.conftest import Scene
 
@@ -93,6 +93,23 @@ def test_a_size_below_the_exchanges_minimum_is_said_beforehand(open_page: Callab
     page.locator("#field-symbols-BTCUSDT-trade_value_usdt").fill("0.2")
 
     expect(page.locator("#settings [data-slot=lead]")).to_contain_text("The exchange asks for at least 5 USDT")
+
+
+def test_a_minimum_that_is_known_only_after_a_size_was_typed_is_said_then(
+    page: Page, open_page: Callable[..., Page]
+) -> None:
+    held: list[Route] = []
+    page.route("**/api/exchange/symbols", lambda route: held.append(route))
+    open_symbol(open_page)
+    page.route("**/api/config", lambda _: None)  # nothing else paints the page again
+    page.locator("#field-symbols-BTCUSDT-trade_value_usdt").fill("0.2")
+    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("Each entry binds 0.2 USDT")
+
+    for each in held:
+        each.continue_()
+
+    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("The exchange asks for at least 5 USDT")
+    expect(page.locator("#field-symbols-BTCUSDT-trade_value_usdt")).to_have_value("0.2")
 
 
 def test_a_symbol_is_added_and_removed(scene: Scene, open_page: Callable[..., Page]) -> None:

@@ -20,7 +20,10 @@ export function mount(view, store, { api, tell, onSaved }) {
   return together(
     store.subscribe("config", () => paintAll(sheet)),
     store.subscribe("schema", () => paintAll(sheet)),
-    store.subscribe("symbols", ({ symbols }) => offerSymbols(symbols)),
+    store.subscribe("symbols", ({ symbols }) => {
+      offerSymbols(symbols);
+      paintAll(sheet); // what the exchange asks for is said beside a size
+    }),
     on("globals", "click", () => sheet.choose(null)),
     on("save", "click", () => save(sheet)),
     on("discard", "click", () => discard(sheet)),
