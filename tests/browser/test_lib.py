@@ -53,6 +53,37 @@ def test_events_are_parsed_however_they_are_cut(ask: Callable[[str, str], Any]) 
     assert heard == [{"kind": "fill", "id": "7", "data": '{"a":1}'}]
 
 
+def test_an_answer_slower_than_the_next_question_counts_unless_a_later_one_came_first(
+    ask: Callable[[str, str], Any],
+) -> None:
+    told = ask(
+        "lib/resources",
+        """(async () => {
+          const { createStore } = await import("/static/js/lib/store.js");
+          const [store, answers, told] = [createStore(), [], []];
+          const api = { get: () => new Promise((hear) => answers.push(hear)) };
+          const pause = () => new Promise((go) => setTimeout(go, 20));
+          const { refresh } = m.createResources(api, store, { health: "/api/health" });
+          store.subscribe("health", (value) => told.push(value));
+          const question = async () => {
+            const before = answers.length;
+            refresh("health");
+            while (answers.length === before) await pause();
+          };
+          await question();
+          await question();
+          answers[0]("first");
+          await question();
+          answers[2]("third");
+          await pause();
+          answers[1]("second");
+          await pause();
+          return told;
+        })()""",
+    )
+    assert told == ["first", "third"]
+
+
 def test_rows_are_kept_moved_and_removed(ask: Callable[[str, str], Any]) -> None:
     kept = ask(
         "lib/dom",

@@ -7,7 +7,7 @@ const SHORTEST_GAP_MS = 500;
  * An answer goes to the store under its name; a failure goes there as "fault:<name>" (null once it is over).
  */
 export function createResources(api, store, paths) {
-  const states = new Map(Object.keys(paths).map((name) => [name, { askedAt: 0, timer: null, turn: 0 }]));
+  const states = new Map(Object.keys(paths).map((name) => [name, { askedAt: 0, timer: null, turn: 0, heard: 0 }]));
 
   const pathOf = (name) => (typeof paths[name] === "function" ? paths[name]() : paths[name]);
 
@@ -18,13 +18,16 @@ export function createResources(api, store, paths) {
     const turn = ++state.turn;
     const path = pathOf(name);
     if (path === null) return;
+    // On a slow line the next question leaves before this answer comes: it counts, unless a later one came first.
+    const isNews = () => turn > state.heard && path === pathOf(name);
     try {
       const value = await api.get(path);
-      if (turn !== state.turn) return; // A later question is under way: its answer is the newer one.
+      if (!isNews()) return;
+      state.heard = turn;
       store.set(name, value);
       store.set(`fault:${name}`, null);
     } catch (error) {
-      if (turn === state.turn) store.set(`fault:${name}`, error);
+      if (isNews()) store.set(`fault:${name}`, error);
     }
   }
 
