@@ -14,6 +14,7 @@ from src.domain.clock import SystemClock
 from src.sandbox.server import SandboxServer
 from src.utils.credentials import CREDENTIAL_NAMES
 from tests.builders import settings_document
+from tests.ports import free_port
 
 
 class Terminal(io.StringIO):
@@ -29,6 +30,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The home of a bot on a sandbox, with keys and settings that fit it."""
     for name in (*CREDENTIAL_NAMES, "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL"):
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PORT", str(free_port()))  # on the usual one a dashboard may be at work
     document = settings_document(margin_type="CROSSED", leverage=20, stop_loss_pct=1)
     document["globals"]["hedge_mode"] = False
     (tmp_path / "settings.json").write_text(json.dumps(document), encoding="utf-8")
@@ -76,9 +78,10 @@ def test_a_bot_that_can_trade_is_told_so(home: Path, capsys: pytest.CaptureFixtu
 
 
 def test_broken_files_are_told_and_the_rest_is_examined_all_the_same(
-    home: Path, capsys: pytest.CaptureFixture[str]
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (home / "settings.json").write_text("{ this is not JSON", encoding="utf-8")
+    monkeypatch.delenv("PORT")
     with (home / ".env").open("a", encoding="utf-8") as file:
         file.write("\nPORT=none\n")
     assert main(["--check", "--home", str(home)]) == 1

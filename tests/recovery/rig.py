@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -22,6 +21,7 @@ from src.sandbox.key_file import write_key_file
 from src.sandbox.protection import Unprotected
 from src.utils.credentials import CREDENTIAL_NAMES
 from tests.faults.rig import SYMBOL, D, Rig, wait_until
+from tests.ports import free_port
 from tests.recovery.lives import Life
 
 ROOT = Path(__file__).parents[2]
@@ -64,7 +64,7 @@ class Stage(Rig):
         write_key_file(home, self.server.exchange.keys, life.scheme, self.server.base_url, self.server.ws_url)
         self.whole = life.whole
         self.process: subprocess.Popen[bytes] | None = None
-        self.port = _a_free_port()
+        self.port = free_port()
         self.deaths: list[int] = []
         """When each life ended, on the sandbox's clock."""
         self._launched_at = 0
@@ -243,8 +243,3 @@ def longest_ms(spans: Iterable[Unprotected], deaths: Iterable[int], now_ms: int)
     ended = [(span.since, now_ms if span.until is None else span.until) for span in spans]
     counted = (until - max([since, *(at for at in deaths if at < until)]) for since, until in ended)
     return max(counted, default=0)
-
-
-def _a_free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])

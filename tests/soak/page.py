@@ -9,7 +9,7 @@ from pathlib import Path
 import requests
 
 from src.launch.home import FEW_ARENAS
-from tests.api.serving import free_port
+from tests.ports import free_port
 from tests.system.rig import ROOT, wait_until
 
 ROUTES = (

@@ -4,7 +4,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -17,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.ports import free_port
 from tests.system.rig import ROOT, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
@@ -32,9 +32,7 @@ class Demo:
     """A launcher of its own, in a copy of the project."""
 
     def __init__(self, root: Path) -> None:
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port()
         self._said = root / "said.txt"
         with self._said.open("wb") as output:
             self.process = subprocess.Popen(
