@@ -159,7 +159,8 @@ def serve(app: Flask, environment: Environment, stop: threading.Event) -> int:
             return EXIT_CRASH
     streams.stop()
     server.task_dispatcher.shutdown(timeout=_STOP_SECONDS)
-    server.close()
+    if not server.task_dispatcher.threads:  # one that is late still writes to the pipe that is closed with the port
+        server.close()
     log.info("stopped")
     return 0
 

@@ -13,8 +13,9 @@ import requests
 from src.api.api_server import serve, streams_of
 from src.api.sse import Streams
 from tests.api.rig import Rig
+from tests.ports import free_port
 
-PATIENCE_SECONDS = 10.0
+PATIENCE_SECONDS = 20.0
 
 
 def eventually(claim: Callable[[], bool]) -> bool:
@@ -26,12 +27,6 @@ def eventually(claim: Callable[[], bool]) -> bool:
             return False
         tick.wait(0.01)
     return True
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 class Served:

@@ -18,7 +18,8 @@ from src.api.api_server import ROOT, create_app, main, serve
 from src.domain.errors import ConfigError
 from src.utils.config import Environment
 from tests.api.rig import Rig
-from tests.api.serving import eventually, free_port, served
+from tests.api.serving import eventually, served
+from tests.ports import free_port
 
 SCRIPT = ROOT / "src" / "api" / "api_server.py"
 PERSONAL = ("API_KEY", "API_SECRET", "PORT", "HOST", "DB_PATH", "HUNTER_HOME", "ASTER_BASE_URL", "ASTER_WS_URL")
@@ -33,7 +34,7 @@ def ended(home: Path, folder: Path, *arguments: str, **variables: str) -> "subpr
     """What the script says and returns where it cannot start; run from a folder that is not the project."""
     command = [sys.executable, str(SCRIPT), *(arguments or ("--home", str(home)))]
     return subprocess.run(
-        command, cwd=folder, env=surroundings(**variables), capture_output=True, text=True, timeout=30, check=False
+        command, cwd=folder, env=surroundings(**variables), capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -59,8 +60,8 @@ def started(rig: Rig, folder: Path, **variables: str) -> Iterator["subprocess.Po
 
 def answers(port: int) -> bool:
     try:
-        return requests.get(f"http://127.0.0.1:{port}/api/health", timeout=5).status_code == 200
-    except requests.ConnectionError:
+        return requests.get(f"http://127.0.0.1:{port}/api/health", timeout=20).status_code == 200
+    except (requests.ConnectionError, requests.Timeout):
         return False
 
 
@@ -70,13 +71,13 @@ def test_it_serves_without_a_database_and_ends_when_asked_though_a_page_listens(
 ) -> None:
     with started(rig, tmp_path, API_KEY="canary1234567890", API_SECRET="canary0987654321") as process:
         url = f"http://127.0.0.1:{rig.port}"
-        assert requests.get(f"{url}/api/positions", timeout=5).json() == []
-        page = requests.get(f"{url}/", timeout=5)
+        assert requests.get(f"{url}/api/positions", timeout=20).json() == []
+        page = requests.get(f"{url}/", timeout=20)
         token = (rig.home / "data" / "dashboard.token").read_text(encoding="utf-8")
         assert f'content="{token}"' in page.text
-        stream = requests.get(f"{url}/api/stream", stream=True, timeout=5)
+        stream = requests.get(f"{url}/api/stream", stream=True, timeout=20)
         process.send_signal(getattr(signal, name))
-        output, _ = process.communicate(timeout=20)
+        output, _ = process.communicate(timeout=60)
         stream.close()
     assert process.returncode == 0
     assert "there is no database yet: the bot has not run in this home" in output
@@ -149,6 +150,8 @@ def test_the_process_holds_no_keys(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
         return 0
 
     monkeypatch.setattr("src.api.api_server.serve", note)
+    for name in ("src.api.api_server.set_up_logging", "signal.signal"):  # they change the process that runs the tests
+        monkeypatch.setattr(name, lambda *_: None)
     assert main(["--home", str(rig.home)]) == 0
     assert seen[0].credentials is None
     assert "API_KEY" not in os.environ and "API_SECRET" not in os.environ
@@ -179,7 +182,7 @@ def test_the_server_does_not_name_itself(rig: Rig) -> None:
 def test_a_giant_body_is_refused_in_the_one_shape(rig: Rig) -> None:
     with served(rig) as running:
         headers = {"Origin": running.url, "X-Hunter-Token": rig.token, "Content-Type": "application/json"}
-        response = requests.post(f"{running.url}/api/control", data="x" * 100_000, headers=headers, timeout=5)
+        response = requests.post(f"{running.url}/api/control", data="x" * 100_000, headers=headers, timeout=20)
         assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
 
 
