@@ -5,7 +5,6 @@ fails the origin check, a form fails the content type, and none of them can read
 """
 
 import hmac
-import os
 import secrets
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -15,6 +14,7 @@ from flask import Flask, Request, Response, request
 
 from src.api.errors import ApiError
 from src.domain.errors import ConfigError
+from src.utils.whole_files import replace_text
 
 TOKEN_HEADER = "X-Hunter-Token"
 TOKEN_FILE = "dashboard.token"
@@ -123,19 +123,15 @@ def require_loopback(host: str) -> None:
 
 
 def load_token(folder: Path) -> str:
-    """The token of this dashboard, made at its first start; only its owner may read the file."""
+    """The token of this dashboard, made at its first start, whole or not at all; only its owner may read the file."""
     path = folder / TOKEN_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        return _existing_token(path)
+        if not path.exists():
+            replace_text(path, secrets.token_urlsafe(32), 0o600)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
-    token = secrets.token_urlsafe(32)
-    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
-        file.write(token)
-    return token
+    return _existing_token(path)
 
 
 def _existing_token(path: Path) -> str:

@@ -215,6 +215,20 @@ def test_a_broken_token_file_is_said(tmp_path: Path) -> None:
         load_token(tmp_path)
 
 
+def test_a_start_that_ends_before_the_token_is_whole_leaves_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_descriptor: int) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr("os.fsync", fail)
+    with pytest.raises(ConfigError, match="cannot be written: Input/output error"):
+        load_token(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.undo()
+    assert len(load_token(tmp_path)) >= 32
+
+
 def test_a_token_that_cannot_be_written_is_said(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where a folder should be", encoding="utf-8")
     with pytest.raises(ConfigError, match="cannot be"):
