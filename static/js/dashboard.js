@@ -129,7 +129,12 @@ function mountPanels({ store, api, tell, commands, choice, resources }) {
         resources.refresh("pnl", "pnl-symbols");
       },
     }),
-    settings.mount(byId("settings"), store, { api, tell, onSaved: () => resources.refresh("config", "health") }),
+    settings.mount(byId("settings"), store, {
+      api,
+      tell,
+      keep: (config) => resources.keep("config", config),
+      onSaved: () => resources.refresh("config", "health"),
+    }),
     journal.mount(byId("journal"), store, {
       onKinds: (kinds) => {
         choice.kinds = kinds;

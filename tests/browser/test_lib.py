@@ -24,6 +24,24 @@ WORDS = {
     "m.words('STOP_LOSS')": "Stop loss",
 }
 
+CONVERSATION = """(async () => {
+  const { createStore } = await import("/static/js/lib/store.js");
+  const [store, answers, told] = [createStore(), [], []];
+  const api = { get: () => new Promise((hear) => answers.push(hear)) };
+  const pause = () => new Promise((go) => setTimeout(go, 20));
+  const { refresh, keep } = m.createResources(api, store, { health: "/api/health" });
+  store.subscribe("health", (value) => told.push(value));
+  const question = async () => {
+    const before = answers.length;
+    refresh("health");
+    while (answers.length === before) await pause();
+  };
+  %s
+  await pause();
+  return told;
+})()"""
+"""Questions to a server that answers when a test lets it; what the page was told by them."""
+
 
 @pytest.fixture
 def ask(open_page: Callable[..., Page]) -> Callable[[str, str], Any]:
@@ -58,18 +76,8 @@ def test_an_answer_slower_than_the_next_question_counts_unless_a_later_one_came_
 ) -> None:
     told = ask(
         "lib/resources",
-        """(async () => {
-          const { createStore } = await import("/static/js/lib/store.js");
-          const [store, answers, told] = [createStore(), [], []];
-          const api = { get: () => new Promise((hear) => answers.push(hear)) };
-          const pause = () => new Promise((go) => setTimeout(go, 20));
-          const { refresh } = m.createResources(api, store, { health: "/api/health" });
-          store.subscribe("health", (value) => told.push(value));
-          const question = async () => {
-            const before = answers.length;
-            refresh("health");
-            while (answers.length === before) await pause();
-          };
+        CONVERSATION
+        % """
           await question();
           await question();
           answers[0]("first");
@@ -77,11 +85,24 @@ def test_an_answer_slower_than_the_next_question_counts_unless_a_later_one_came_
           answers[2]("third");
           await pause();
           answers[1]("second");
-          await pause();
-          return told;
-        })()""",
+        """,
     )
     assert told == ["first", "third"]
+
+
+def test_an_answer_still_under_way_is_older_than_what_was_read_another_way(ask: Callable[[str, str], Any]) -> None:
+    told = ask(
+        "lib/resources",
+        CONVERSATION
+        % """
+          await question();
+          keep("health", "read");
+          answers[0]("old");
+          await question();
+          answers[1]("new");
+        """,
+    )
+    assert told == ["read", "new"]
 
 
 def test_rows_are_kept_moved_and_removed(ask: Callable[[str, str], Any]) -> None:

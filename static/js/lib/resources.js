@@ -48,5 +48,12 @@ export function createResources(api, store, paths) {
     return () => clearInterval(timer);
   }
 
-  return { refresh, poll };
+  /** Keep what was asked for in another way: whatever is still under way is older. */
+  function keep(name, value) {
+    const state = states.get(name);
+    state.heard = state.turn;
+    store.set(name, value);
+  }
+
+  return { refresh, poll, keep };
 }

@@ -10,11 +10,11 @@ import { offerSymbols, paintList } from "./settings_list.js";
 import { groupsOf } from "./settings_schema.js";
 import { addSymbol, removeSymbol } from "./settings_symbols.js";
 
-/** @param onSaved is called when the settings in force may have changed. */
-export function mount(view, store, { api, tell, onSaved }) {
+/** @param onSaved is called when the settings in force may have changed; `keep(config)` takes those just read. */
+export function mount(view, store, { api, tell, keep, onSaved }) {
   // `symbol` is the part that is shown, null for the whole bot; `rows` are its fields by path, `shown` what they were
   // built for.
-  const sheet = { view, store, api, tell, onSaved, draft: createDraft(), symbol: null, rows: new Map(), shown: "", faults: [] };
+  const sheet = { view, store, api, tell, keep, onSaved, draft: createDraft(), symbol: null, rows: new Map(), shown: "", faults: [] };
   sheet.choose = (symbol) => choose(sheet, symbol);
   const on = (name, type, act) => listen(slot(view, name), type, act);
   return together(
@@ -99,7 +99,7 @@ async function save(sheet) {
   slot(view, "save").disabled = true;
   try {
     // Another tab, or a hand in the file, may have changed what this page holds: only our own edits are ours to save.
-    store.set("config", await api.get("/api/config"));
+    sheet.keep(await api.get("/api/config"));
     const answer = await api.post("/api/config", draft.document(store.get("config")));
     sheet.tell("info", answer.message ?? "Saved.");
     discard(sheet);

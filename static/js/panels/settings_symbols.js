@@ -13,7 +13,7 @@ export async function addSymbol(sheet, event) {
     const answer = await sheet.api.post("/api/config/symbol/add", { symbol: name });
     sheet.tell("info", answer.message ?? `${name} was added.`);
     form.reset();
-    sheet.store.set("config", await sheet.api.get("/api/config"));
+    sheet.keep(await sheet.api.get("/api/config"));
     sheet.choose(name);
     sheet.onSaved();
   } catch (error) {
