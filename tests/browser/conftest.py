@@ -24,6 +24,7 @@ from src.domain.instrument import Instrument
 from src.utils.config import Environment, load_environment
 from tests.browser.scripted_bot import ScriptedBot
 from tests.builders import an_instrument, settings_document
+from tests.ports import free_port
 
 FLAGS = (
     "--no-sandbox",
@@ -36,6 +37,8 @@ FLAGS = (
 )
 SANDBOX_HOSTS = {"ASTER_BASE_URL": "http://127.0.0.1:1", "ASTER_WS_URL": "ws://127.0.0.1:1"}
 MINUTE_MS = 60_000
+PATIENT_MS = 20_000
+"""Playwright's own five seconds are too few on a machine that is busy with other tests."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -52,6 +55,11 @@ def _chromium() -> str:
             pytest.fail(advice)
         pytest.skip(advice)
     return found
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient() -> None:
+    expect.set_options(timeout=PATIENT_MS)
 
 
 @pytest.fixture(scope="session")
@@ -119,20 +127,27 @@ def answering(app: Flask, environment: Environment) -> Iterator[None]:
     _wait_for(environment.port, server)
     yield
     stop.set()
-    server.join(timeout=10)
+    server.join(timeout=30)
 
 
 def _wait_for(port: int, server: threading.Thread) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while server.is_alive() and time.monotonic() < deadline:
         with suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), timeout=1):
             return
     pytest.fail("the dashboard did not start")
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as door:
-        return int(door.getsockname()[1])
+@pytest.fixture
+def page(page: Page) -> Iterator[Page]:
+    """What a test answers in the server's place may be asked for once more as it ends."""
+    yield page
+    page.unroute_all(behavior="ignoreErrors")
+
+
+def width_of(page: Page) -> int:
+    """How wide the page is, once its own letters are there: others are wider."""
+    return int(page.evaluate("document.fonts.ready.then(() => document.documentElement.scrollWidth)"))
 
 
 @pytest.fixture

@@ -17,6 +17,8 @@ from src.domain.positions import Position, PositionRecord, Protection
 from tests.builders import ENTRY_ID, a_fill, a_liquidation, an_order
 
 D = Decimal
+AHEAD_MS = 120_000
+"""A beat and a price are from then: a test may take long on a busy machine, and what it shows does not grow old."""
 
 
 class ScriptedBot:
@@ -32,7 +34,7 @@ class ScriptedBot:
 
     def beat(self, *, ago_ms: int = 0, state: str = "ACTIVE", reason: str = "", **more: object) -> None:
         """A heartbeat with everything the bot says of itself each second."""
-        at = self.clock.now_ms() - ago_ms
+        at = self.clock.now_ms() - ago_ms if ago_ms else self.clock.now_ms() + AHEAD_MS
         identity = {"version": "0.1.0", "pid": 1, "started_at": at - 60_000, "network": "sandbox"}
         with self.store.transaction():
             self.store.set_state("bot", {**identity, "is_simulated": False, "heartbeat_at": at, **more})
@@ -69,7 +71,7 @@ class ScriptedBot:
             "stop_loss_price": D("94080.5"),
             "protection": Protection.OK,
             "opened_at": now - 720_000,
-            "as_of": now,
+            "as_of": now + AHEAD_MS,
             "entry_client_order_id": ENTRY_ID,
         }
         position = Position(symbol, PositionSide.LONG, D("0.002"), D(96_000))

@@ -11,7 +11,7 @@ from src.database.control import CommandReader
 from src.domain.enums import Network
 from src.domain.messages import OperatorAction
 from tests.api.serving import eventually
-from tests.browser.conftest import Scene
+from tests.browser.conftest import Scene, width_of
 from tests.builders import some_settings
 
 ACCOUNT = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
@@ -56,8 +56,8 @@ def test_the_terms_are_shown_and_the_word_is_typed(
     expect(agree).to_be_disabled()
     field.fill("live")
     agree.click()
-    expect(agree).to_be_disabled()
     expect(page.locator(".notice")).to_contain_text("You agreed to real orders")
+    expect(agree).to_be_disabled()
     assert eventually(lambda: words(scene) == [wanted.fingerprint])
 
     scene.bot.stop_waiting()
@@ -97,7 +97,7 @@ def test_it_fits_a_phone_and_a_desktop(scene: Scene, page: Page, open_page: Call
     wait_for_word(scene, terms())
     open_page()
     expect(page.locator("#going-live")).to_be_visible()
-    assert page.evaluate(f"document.documentElement.scrollWidth <= {width}")
+    assert width_of(page) <= width
 
 
 def test_a_hostile_account_is_text(scene: Scene, open_page: Callable[..., Page], complaints: list[str]) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Scene
+from tests.browser.conftest import Scene, width_of
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def test_no_view_scrolls_sideways(view: str, phone: Page, scene: Scene, open_pag
     open_page(view)
     expect(phone.locator(f"#view-{view}")).to_be_visible()
 
-    assert phone.evaluate("document.documentElement.scrollWidth") == 390
+    assert width_of(phone) == 390
 
 
 def test_a_position_can_be_closed_with_a_thumb(phone: Page, scene: Scene, open_page: Callable[..., Page]) -> None:

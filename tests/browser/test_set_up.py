@@ -1,6 +1,7 @@
 """The set-up in a browser: paper by one click, a key of either kind against a real sandbox, and nothing of it left."""
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,9 +14,10 @@ from src.domain.clock import SystemClock
 from src.exchange.credential_check import CredentialChecker
 from src.sandbox.server import SandboxServer
 from src.utils.config import Environment, load_environment
-from tests.browser.conftest import QuietMarket, answering, free_port
+from tests.browser.conftest import QuietMarket, answering, width_of
 from tests.browser.scripted_bot import ScriptedBot
 from tests.builders import settings_document
+from tests.ports import free_port
 
 PATIENT_MS = 30_000
 OTHER_KEY = "4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
@@ -50,13 +52,13 @@ def home(tmp_path: Path) -> Iterator[NewHome]:
 
 
 @pytest.fixture
-def answers(page: Page) -> list[str]:
-    """The body of everything that was answered to the page."""
-    found: list[str] = []
+def answers(page: Page) -> list[Response]:
+    """Everything that was answered to the page."""
+    found: list[Response] = []
 
     def keep(response: Response) -> None:
         if "/api/" in response.url:
-            found.append(response.text())
+            found.append(response)
 
     page.on("response", keep)
     return found
@@ -95,7 +97,7 @@ def test_the_first_visit_asks_and_paper_is_one_click_for_ever(page: Page, home: 
 
 @pytest.mark.parametrize("kind", ["api_wallet", "api_key"])
 def test_a_key_is_tested_and_saved_and_nothing_of_it_stays_on_the_page(
-    page: Page, home: NewHome, answers: list[str], complaints: list[str], kind: str
+    page: Page, home: NewHome, answers: list[Response], complaints: list[str], kind: str
 ) -> None:
     keys = home.sandbox.exchange.keys
     open_live(page, home)
@@ -119,7 +121,8 @@ def test_a_key_is_tested_and_saved_and_nothing_of_it_stays_on_the_page(
     assert not simulated(home)
     storage = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
     values = page.evaluate("[...document.querySelectorAll('input')].map((input) => input.value).join()")
-    told = "\n".join((page.content(), storage, values, page.url, *answers))
+    told = "\n".join((page.content(), storage, values, page.url, *(answer.text() for answer in answers)))
+    assert {answer.url.removeprefix(f"{home.url}/api/setup") for answer in answers} == {"", "/test", "/save"}
     assert [secret for secret in secrets if secret in told] == []
     page.goto(f"{home.url}/setup")
     page.get_by_role("button", name="Set up real orders").click()
@@ -178,16 +181,16 @@ def test_the_page_follows_a_bot_that_comes_up_anew(page: Page, home: NewHome) ->
 def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, home: NewHome) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_live(page, home)
-    assert page.evaluate("document.documentElement.scrollWidth <= 390")
+    assert width_of(page) <= 390
     box = page.get_by_role("button", name="Test", exact=True).bounding_box()
     assert box is not None and box["height"] >= 44
 
 
 def test_what_cannot_be_told_yet_is_asked_again(page: Page, home: NewHome) -> None:
-    refusals = iter(["one", "two"])
+    can_be_told = threading.Event()
 
     def refuse(route: Route) -> None:
-        if next(refusals, None) is None:
+        if can_be_told.is_set():
             return route.continue_()
         error = {"error": {"code": "database_unreadable", "message": "The database cannot be read at the moment."}}
         return route.fulfill(status=503, json=error)
@@ -195,5 +198,6 @@ def test_what_cannot_be_told_yet_is_asked_again(page: Page, home: NewHome) -> No
     page.route("**/api/setup", refuse)
     page.goto(home.url)
     expect(page.locator("[data-slot=choice-fault]")).to_contain_text("cannot be read at the moment")
+    can_be_told.set()
     expect(page.get_by_role("button", name="Start on paper")).to_be_enabled()
     expect(page.locator("[data-slot=choice-fault]")).to_be_empty()
