@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from src.launch import restarts
+from src.launch import restarts, supervisor
 from src.launch.console import Console
 from src.launch.programs import Program
 from src.launch.supervisor import Supervisor
@@ -20,7 +20,8 @@ from src.launch.supervisor import Supervisor
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = "import signal, sys, threading\nstop = threading.Event()\nsignal.signal(signal.SIGTERM, lambda *_: stop.set())\n"
 WAITS = "while not stop.wait(0.05):\n    pass\n"  # Windows notices a signal only between two waits
-DEADLINE_S = 20.0
+DEADLINE_S = 30.0
+WHOLE_PATIENCE_MS = supervisor.STOP_MS + supervisor.FOUNDATION_STOP_MS
 
 
 @dataclass
@@ -60,8 +61,13 @@ class Stage:
 
     def children(self) -> list[psutil.Process]:
         """Our fake programs that still run."""
-        mark = str(self.folder)
-        return [child for child in psutil.Process().children(recursive=True) if mark in " ".join(child.cmdline())]
+        return [child for child in psutil.Process().children(recursive=True) if self._owns(child)]
+
+    def _owns(self, child: psutil.Process) -> bool:
+        try:
+            return str(self.folder) in " ".join(child.cmdline())
+        except psutil.Error:  # it has ended in the meantime
+            return False
 
 
 def is_alone_in_its_group(child: psutil.Process) -> bool:
@@ -78,6 +84,8 @@ def wait_for(claim: Callable[[], bool]) -> None:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr(restarts, "FIRST_DELAY_MS", 10)
+    for patience in ("STOP_MS", "FOUNDATION_STOP_MS"):  # on a busy machine an end in order takes its time
+        monkeypatch.setattr(supervisor, patience, int(DEADLINE_S * 1_000))
     stage = Stage(tmp_path)
     yield stage
     if stage.thread is not None and stage.thread.is_alive():
@@ -94,10 +102,9 @@ def test_lines_are_labelled_and_stop_leaves_no_process(stage: Stage) -> None:
         "Ctrl-C would reach it from the terminal too"
     )
 
-    began = time.monotonic()
     stage.stop()
     assert stage.code() == 0
-    assert time.monotonic() - began < 5
+    assert not stage.said("did not stop in time")
     assert stage.said("[bot]       goodbye")
     assert stage.children() == []
 
@@ -168,15 +175,19 @@ def test_a_crash_loop_leaves_the_bot_protecting(stage: Stage) -> None:
     assert stage.out.getvalue().count("starting it again") == 5
 
 
-def test_a_deaf_program_is_killed_within_five_seconds(stage: Stage) -> None:
+def test_a_deaf_program_is_killed_when_the_patience_with_it_is_over(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert WHOLE_PATIENCE_MS < 5_000
+    for patience in ("STOP_MS", "FOUNDATION_STOP_MS"):
+        monkeypatch.setattr(supervisor, patience, 200)
     deaf = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\ntime.sleep(600)\n"
     stage.start(stage.program("sandbox", deaf, is_foundation=True), stage.program("bot", deaf))
     wait_for(lambda: stage.out.getvalue().count("deaf") == 2)
-    began = time.monotonic()
     stage.stop()
     assert stage.code() == 0
-    assert time.monotonic() - began < 5
     assert stage.said("The bot did not stop in time: ending it.")
+    assert stage.said("The sandbox did not stop in time: ending it.")
     assert stage.children() == []
 
 
