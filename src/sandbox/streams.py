@@ -102,7 +102,7 @@ class StreamServer:
         self._post(self._cut, part)
 
     def _post(self, call: Callable[..., object], *arguments: object) -> None:
-        if not self._loop.is_closed():
+        with suppress(RuntimeError):  # the loop has ended: nobody listens any more
             self._loop.call_soon_threadsafe(call, *arguments)
 
     def _run(self) -> None:

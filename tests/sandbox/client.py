@@ -13,6 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from src.sandbox.server import SandboxServer
 
+PATIENT_SECONDS = 20
 Answer = Any
 """JSON, as it came."""
 
@@ -25,7 +26,7 @@ class Client:
     session: requests.Session = field(default_factory=requests.Session)
 
     def public(self, path: str, **parameters: object) -> requests.Response:
-        return self.session.get(f"{self.server.base_url}{path}", params=texts(parameters), timeout=5)
+        return self.session.get(f"{self.server.base_url}{path}", params=texts(parameters), timeout=PATIENT_SECONDS)
 
     def market_data(self, path: str, **parameters: object) -> requests.Response:
         """With the key alone (MARKET_DATA)."""
@@ -42,7 +43,7 @@ class Client:
             data=body or None,
             headers={"X-MBX-APIKEY": self.server.api_key if key is None else key}
             | ({"Content-Type": "application/x-www-form-urlencoded"} if body else {}),
-            timeout=5,
+            timeout=PATIENT_SECONDS,
         )
 
     def signature(self, text: str) -> str:
@@ -91,7 +92,7 @@ class Listener:
     """A stream connection; what arrives is parsed."""
 
     def __init__(self, server: SandboxServer, path: str) -> None:
-        self._opening = connect(f"{server.ws_url}{path}", open_timeout=5)
+        self._opening = connect(f"{server.ws_url}{path}", open_timeout=PATIENT_SECONDS)
         self._socket: ClientConnection
 
     def __enter__(self) -> Self:
@@ -101,10 +102,10 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         self._opening.__exit__(None, None, None)
 
-    def next(self, timeout: float = 5) -> Answer:
+    def next(self, timeout: float = PATIENT_SECONDS) -> Answer:
         return json.loads(self._socket.recv(timeout))
 
-    def until(self, event: str, timeout: float = 5) -> Answer:
+    def until(self, event: str, timeout: float = PATIENT_SECONDS) -> Answer:
         """The next event of this kind."""
         deadline = time.monotonic() + timeout
         while True:

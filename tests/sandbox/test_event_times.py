@@ -3,6 +3,7 @@ from itertools import pairwise
 from src.sandbox.event_times import MOST_LATE_MS, EventTimes
 from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client, Listener
+from tests.sandbox.test_streams import heard
 
 HAPPENED = range(1_000, 3_000, 3)
 
@@ -24,7 +25,9 @@ def test_the_same_seed_draws_the_same_times() -> None:
 
 def test_order_and_account_tell_of_one_fill_with_the_same_times(server: SandboxServer, client: Client) -> None:
     late = []
-    with Listener(server, f"/ws/{client.listen_key()}") as listener:
+    key = client.listen_key()
+    with Listener(server, f"/ws/{key}") as listener:
+        heard(server, key)
         for _ in range(10):
             client.order()
             fill = listener.until("ORDER_TRADE_UPDATE")

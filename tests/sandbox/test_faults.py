@@ -19,7 +19,7 @@ STOP = {"symbol": "BTCUSDT", "side": "SELL", "type": "STOP_MARKET", "stopPrice":
 
 def inject(client: Client, kind: str, **fields: object) -> None:
     url = f"{client.server.base_url}/sandbox/faults"
-    assert requests.post(url, json={"kind": kind, **fields}, timeout=5).json() == {"done": True}
+    assert requests.post(url, json={"kind": kind, **fields}, timeout=20).json() == {"done": True}
 
 
 def test_a_lost_answer_hides_an_order_that_was_executed(server: SandboxServer, client: Client) -> None:
@@ -135,7 +135,7 @@ def test_a_thin_book_fills_in_parts(server: SandboxServer, client: Client) -> No
     ask = client.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["askPrice"]
     limit = {**MARKET, "type": "LIMIT", "timeInForce": "GTC", "price": ask, "quantity": "0.1"}
     order = client.order(**limit, newOrderRespType="RESULT")
-    requests.delete(f"{server.base_url}/sandbox/faults", timeout=5)
+    requests.delete(f"{server.base_url}/sandbox/faults", timeout=20)
     server.exchange.move("BTCUSDT", Decimal(91_200))
 
     assert order["status"] == "PARTIALLY_FILLED"
@@ -178,7 +178,7 @@ def test_frames_can_be_withheld_doubled_and_turned_around(
 def test_a_frame_can_come_late(server: SandboxServer) -> None:
     with Listener(server, "/ws/btcusdt@aggTrade") as listener:
         heard(server, "btcusdt@aggTrade")
-        server.faults.inject(Fault(FaultKind.LATE, path="aggTrade", value=100))
+        server.faults.inject(Fault(FaultKind.LATE, path="aggTrade", value=2_000))
         for quantity in (1, 2):
             server.exchange.trade("BTCUSDT", Side.BUY, Decimal(quantity))
 
@@ -231,7 +231,7 @@ def test_the_control_route_lists_faults_and_refuses_nonsense(server: SandboxServ
     inject(client, "delay", value=5, times=3)
 
     waiting = {"kind": "delay", "times": 3, "path": "", "method": "", "value": 5, "old": "", "new": ""}
-    assert requests.get(url, timeout=5).json() == [waiting]
+    assert requests.get(url, timeout=20).json() == [waiting]
     wrong: list[object] = [
         {"kind": "earthquake"},
         {"kind": "delay", "times": "many"},
@@ -239,13 +239,13 @@ def test_the_control_route_lists_faults_and_refuses_nonsense(server: SandboxServ
         [],
     ]
     for nonsense in wrong:
-        assert requests.post(url, json=nonsense, timeout=5).status_code == 400
+        assert requests.post(url, json=nonsense, timeout=20).status_code == 400
 
 
 def test_nobody_can_inject_faults_unless_it_is_allowed() -> None:
     with SandboxServer(allow_faults=False) as server:
-        response = requests.post(f"{server.base_url}/sandbox/faults", json={"kind": "delay"}, timeout=5)
-        status = requests.get(f"{server.base_url}/sandbox/status", timeout=5).json()
+        response = requests.post(f"{server.base_url}/sandbox/faults", json={"kind": "delay"}, timeout=20)
+        status = requests.get(f"{server.base_url}/sandbox/status", timeout=20).json()
 
     assert response.status_code == 404
     assert (status["symbols"], status["replay"], status["orders_received"]) == (12, None, 0)

@@ -17,7 +17,7 @@ NOT_SERVED = re.findall(r"`(GET|POST|PUT|DELETE) (/\S+)`", PAGE)
 def test_what_the_page_calls_not_served_is_refused_in_plain_words(server: SandboxServer) -> None:
     assert len(NOT_SERVED) > 20
     for method, path in NOT_SERVED:
-        answer = requests.request(method, f"{server.base_url}{path}", timeout=5)
+        answer = requests.request(method, f"{server.base_url}{path}", timeout=20)
         assert (answer.status_code in (404, 405), answer.json()["code"]) == (True, -1020), path
 
 

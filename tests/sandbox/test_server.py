@@ -54,7 +54,7 @@ def test_a_recording_is_played_with_its_quotes_before_its_liquidations(tmp_path:
     assert abs(Decimal(ask) - 91_000) < 100
     assert progress is not None
     assert (progress.rows, progress.pushed, progress.suppressed) == (7, 5, 2)
-    assert all(0 <= now - each["T"] < 5000 for each in seen)
+    assert all(0 <= now - each["T"] < 60_000 for each in seen)
 
 
 def test_a_recording_waits_for_its_first_listener(tmp_path: Path) -> None:
@@ -86,7 +86,7 @@ def test_after_the_replay_the_market_lives_on(tmp_path: Path) -> None:
         while server.exchange.progress is None or not server.exchange.progress.is_finished:
             stream.next()
         later = [stream.next()["b"] for _ in range(3)]
-        status = requests.get(f"{server.base_url}/sandbox/status", timeout=5).json()
+        status = requests.get(f"{server.base_url}/sandbox/status", timeout=20).json()
 
     assert len(set(later)) > 1
     assert status["replay"]["is_finished"] is True
@@ -99,7 +99,12 @@ def test_recorded_candles_lead_the_price(tmp_path: Path) -> None:
     )
     file = written(tmp_path / "a.csv", "90000,BTCUSDT,SELL,,,1,,49000,,,")
     script = replay_script(file, Decimal(1000), tmp_path, awaits_listener=True)
-    with SandboxServer(script=script) as server, Listener(server, "/ws/!forceOrder@arr") as liquidations:
+    with (
+        SandboxServer(script=script, clock=ManualClock(1_700_000_000_000)) as server,
+        Listener(server, "/ws/!forceOrder@arr") as liquidations,
+    ):
+        heard(server, "!forceOrder@arr")
+        server.exchange.advance()
         liquidations.until("forceOrder")
         price = Client(server).public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["bidPrice"]
         candles = Client(server).public("/fapi/v1/klines", symbol="BTCUSDT", interval="1m").json()
@@ -170,14 +175,14 @@ def program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
         text=True,
         encoding="utf-8",
     )
-    deadline = threading.Timer(20, running.kill)  # so that nobody waits for ever for a line that does not come
+    deadline = threading.Timer(90, running.kill)  # so that nobody waits for ever for a line that does not come
     deadline.start()
     try:
         yield running
     finally:
         deadline.cancel()
         running.kill()
-        running.wait(10)
+        running.wait(30)
         for pipe in (running.stdout, running.stderr):
             if pipe is not None:
                 pipe.close()
@@ -195,9 +200,9 @@ def test_the_program_says_it_is_ready_plays_its_recording_and_ends_on_a_signal(t
             while line.startswith("replay ") and "finished" not in line:
                 line = running.stdout.readline()
         address = ready.split("rest=")[1].split()[0]
-        served = requests.get(f"{address}/fapi/v1/ping", timeout=5).status_code
+        served = requests.get(f"{address}/fapi/v1/ping", timeout=20).status_code
         running.send_signal(signal.SIGTERM)
-        code = running.wait(2)
+        code = running.wait(20)
 
     assert ready.startswith("sandbox ready rest=http://127.0.0.1:")
     assert line == "replay finished rows=7 pushed=5 suppressed=2\n"
@@ -209,7 +214,7 @@ def test_a_recording_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None
     bad = tmp_path / "bad.csv"
     bad.write_text(f"{HEADER}\n1,BTCUSDT,UP,,,1,1,1,,,\n", encoding="utf-8")
     with program("--home", str(tmp_path), "--replay", str(bad)) as running:
-        _, said = running.communicate(timeout=20)
+        _, said = running.communicate(timeout=90)
 
     assert running.returncode == 2
     assert said == f"{bad} line 2: side is 'UP', not BUY or SELL\n"
@@ -219,7 +224,7 @@ def test_a_recording_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None
 @pytest.mark.parametrize("arguments", [("--speed", "0"), ("--rest-port", "x"), ("--klines", "somewhere")])
 def test_wrong_options_end_with_two(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     with program("--home", str(tmp_path), *arguments) as running:
-        _, said = running.communicate(timeout=20)
+        _, said = running.communicate(timeout=90)
 
     assert running.returncode == 2
     assert "error" in said

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 import requests
 
 from src.utils.typed_data import load_library
-from tests.sandbox.client import Client, texts
+from tests.sandbox.client import PATIENT_SECONDS, Client, texts
 
 _DOMAIN = {
     "name": "AsterSignTransaction",
@@ -51,7 +51,7 @@ class WalletClient(Client):
     def send(self, method: str, path: str, *, query: str = "", body: str = "") -> requests.Response:
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
         url = f"{self.server.base_url}{path}?{query}"
-        return self.session.request(method, url, data=body or None, headers=headers, timeout=5)
+        return self.session.request(method, url, data=body or None, headers=headers, timeout=PATIENT_SECONDS)
 
 
 def _twin(path: str) -> str:

@@ -1,13 +1,26 @@
-"""Every route is asked as V1 and as V3 is."""
+"""Every route is asked as V1 and as V3 is, while the sandbox's time stands still.
 
+However long a busy machine keeps a request waiting: it is as young, its minute lasts, and the mark stays where it was
+put.
+"""
+
+from collections.abc import Iterator
 from typing import assert_never
 
 import pytest
 
+from src.domain.clock import ManualClock
 from src.sandbox.server import SandboxServer
 from src.utils.auth import Scheme
+from tests.builders import NOW
 from tests.sandbox.client import Client
 from tests.sandbox.wallet_client import WalletClient
+
+
+@pytest.fixture
+def server() -> Iterator[SandboxServer]:
+    with SandboxServer(clock=ManualClock(NOW)) as running:
+        yield running
 
 
 @pytest.fixture(params=Scheme)

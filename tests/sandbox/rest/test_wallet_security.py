@@ -142,7 +142,7 @@ def test_market_data_is_open_to_all(wallet: Wallet) -> None:
 
 def test_a_key_opens_nothing_on_v3(wallet: Wallet) -> None:
     headers = {"X-MBX-APIKEY": wallet.server.api_key}
-    assert code(requests.get(f"{wallet.server.base_url}{BALANCE}", headers=headers, timeout=5)) == -1102
+    assert code(requests.get(f"{wallet.server.base_url}{BALANCE}", headers=headers, timeout=20)) == -1102
 
 
 def test_every_path_has_its_twin() -> None:
