@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from src.utils.auth import Scheme
 from tests.faults.table import FaultsTable
@@ -17,6 +18,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    # How long an example takes says more of the machine than of us.
+    settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    settings.load_profile("busy")
     os.environ.setdefault(SOAK_SCHEME, random.choice(list(Scheme)))  # drawn once: the workers inherit it
     target: Path | None = config.getoption("--faults-table")
     if target is not None and not hasattr(config, "workerinput"):  # the workers' reports come to the one that began

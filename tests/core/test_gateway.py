@@ -142,7 +142,7 @@ def worked(gateway: Gateway, exchange: Scripted, commands: Sequence[Command]) ->
     assert done.wait(10)
     gateway.stop()
     for thread in threads:
-        thread.join(5)
+        thread.join(20)
     return exchange.asked
 
 

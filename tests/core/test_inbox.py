@@ -56,7 +56,7 @@ def test_a_waiting_reader_is_woken() -> None:
     reader = threading.Thread(target=lambda: got.extend(inbox.drain(10)))
     reader.start()
     inbox.post(Due(Duty.AUDIT, NOW))
-    reader.join(5)
+    reader.join(20)
     assert got == [Due(Duty.AUDIT, NOW)]
 
 
@@ -76,5 +76,5 @@ def test_what_belongs_together_is_handed_out_together() -> None:
     reader = threading.Thread(target=lambda: batches.append(inbox.drain(10)))
     reader.start()
     inbox.post_all(together)
-    reader.join(5)
+    reader.join(20)
     assert batches == [together]

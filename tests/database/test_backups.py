@@ -130,5 +130,5 @@ def test_the_archivist_looks_once_a_minute_and_ends_when_asked(
     thread.start()
     assert made.wait(10)
     archivist.stop()
-    thread.join(5)
+    thread.join(20)
     assert not thread.is_alive()

@@ -12,19 +12,19 @@ from random import Random
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from src.domain.clock import SystemClock
+from src.domain.clock import Clock, SystemClock
 from src.exchange.connection import Timing
 from src.exchange.stream import Listener, StreamReader
 
 Behaviour = Callable[[ServerConnection], None]
-PATIENT_SECONDS = 5.0
+PATIENT_SECONDS = 20.0
 TIMING = Timing(
     stale_after_ms=None,
     ping_every_ms=60_000,
     dead_after_ms=60_000,
     pause_ms=10,
     longest_pause_ms=40,
-    connect_ms=1_000,
+    connect_ms=10_000,
     turn_ms=10,
 )
 
@@ -83,18 +83,22 @@ class Notes:
 
 @contextmanager
 def reading(
-    address: str | Callable[[], str], notes: Notes, timing: Timing = TIMING, listener: Listener | None = None
+    address: str | Callable[[], str],
+    notes: Notes,
+    timing: Timing = TIMING,
+    listener: Listener | None = None,
+    clock: Clock | None = None,
 ) -> Iterator[StreamReader]:
     asked = address if callable(address) else lambda: address
-    reader = StreamReader(asked, listener or notes.listener, SystemClock(), Random(1), timing)
+    reader = StreamReader(asked, listener or notes.listener, clock or SystemClock(), Random(1), timing)
     thread = threading.Thread(target=reader.run, daemon=True)
     thread.start()
     try:
         yield reader
     finally:
         reader.stop()
-        thread.join(1)
-        assert not thread.is_alive(), "it did not stop within a second"
+        thread.join(PATIENT_SECONDS)
+        assert not thread.is_alive(), "it did not stop"
 
 
 def sends(*messages: object, then: Behaviour = stay) -> Behaviour:

@@ -161,7 +161,7 @@ def test_each_thread_keeps_one_connection(exchange: AsterExchange, server: Scrip
     ask_twice()
     other = threading.Thread(target=ask_twice)
     other.start()
-    other.join(5)
+    other.join(30)
 
     ports = [each.port for each in server.asked_for(ORDER)]
     assert len(ports) == 4

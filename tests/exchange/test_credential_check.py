@@ -6,13 +6,12 @@ from dataclasses import replace
 import pytest
 
 from src.domain.checks import Check, Verdict, is_passable
-from src.domain.clock import Clock, ManualClock, SystemClock
+from src.domain.clock import ManualClock, SystemClock
 from src.exchange.credential_check import ACCESS, BALANCE, CLOCK, MODE, TRADING, CredentialChecker
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
 from src.utils.auth import Scheme
 from src.utils.credentials import AnyCredentials, Credentials, WalletCredentials
-from tests.clocks import MachineClock
 from tests.exchange.conftest import NOW_MS
 from tests.exchange.scripted import Answer, ScriptedServer
 
@@ -33,10 +32,8 @@ def credentials_of(sandbox: SandboxServer, scheme: Scheme) -> AnyCredentials:
     return WalletCredentials(wallet.user, wallet.signer, wallet.private_key)
 
 
-def examined(
-    sandbox: SandboxServer, credentials: AnyCredentials, clock: Clock | None = None, hedge_mode: bool | None = None
-) -> list[Check]:
-    checker = CredentialChecker(sandbox.base_url, clock or SystemClock())
+def examined(sandbox: SandboxServer, credentials: AnyCredentials, hedge_mode: bool | None = None) -> list[Check]:
+    checker = CredentialChecker(sandbox.base_url, SystemClock())
     return list(checker.check(credentials, hedge_mode=hedge_mode))
 
 
@@ -99,8 +96,9 @@ def test_nothing_is_changed_at_the_exchange(sandbox: SandboxServer, right: AnyCr
 @pytest.mark.parametrize(
     ("off_ms", "verdict"), [(0, Verdict.OK), (700, Verdict.WARN), (-700, Verdict.WARN), (60_000, Verdict.FAIL)]
 )
-def test_a_clock_that_is_off_is_said(sandbox: SandboxServer, off_ms: int, verdict: Verdict) -> None:
-    told = examined(sandbox, credentials_of(sandbox, Scheme.V1), MachineClock(off_ms))[0]
+def test_a_clock_that_is_off_is_said(server: ScriptedServer, off_ms: int, verdict: Verdict) -> None:
+    server.script("GET", "/fapi/v1/time", Answer({"serverTime": NOW_MS - off_ms}))
+    told = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))[0]
     assert (told.name, told.verdict) == (CLOCK, verdict)
 
 

@@ -1,17 +1,17 @@
 """The stream reader against a real WebSocket server on loopback."""
 
 import logging
-import socket
 import threading
-import time
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from src.domain.clock import SystemClock
+from src.domain.clock import ManualClock, SystemClock
 from src.domain.errors import InvariantError, ProtocolError, Unreachable
+from src.exchange.connection import Connection
 from src.exchange.stream import StreamReader
 from tests.exchange.serving import (
     PATIENT_SECONDS,
@@ -79,15 +79,23 @@ def test_a_peer_that_is_gone_is_given_up() -> None:
     assert notes.downs[0].startswith("no sign of life for")
 
 
-def test_a_quiet_peer_that_answers_pings_is_kept() -> None:
-    notes = Notes()
-    timing = replace(TIMING, ping_every_ms=20, dead_after_ms=100)
-    with serving(stay) as (address, met), reading(address, notes, timing):
-        eventually(lambda: notes.ups == 1)
-        started = time.monotonic()
-        eventually(lambda: time.monotonic() - started > 0.3)
-        assert len(met) == 1
+def test_a_quiet_peer_that_answers_pings_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Connection] = []
 
+    def open_one(*arguments: Any) -> Connection:
+        opened.append(Connection(*arguments))
+        return opened[-1]
+
+    monkeypatch.setattr("src.exchange.stream.Connection", open_one)
+    notes, clock = Notes(), ManualClock()
+    timing = replace(TIMING, ping_every_ms=20, dead_after_ms=100)
+    with serving(stay) as (address, _), reading(address, notes, timing, clock=clock):
+        eventually(lambda: notes.ups == 1)
+        for _ in range(5):
+            clock.advance(60)
+            eventually(lambda: opened[0]._heard_at == clock.monotonic_ms())
+
+    assert len(opened) == 1
     assert notes.downs == []
 
 
@@ -190,12 +198,9 @@ def test_a_refused_handshake_is_a_failed_attempt(caplog: pytest.LogCaptureFixtur
 
 
 def test_nobody_there_is_a_failed_attempt() -> None:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        port = unused.getsockname()[1]
     notes = Notes()
 
-    with reading(f"ws://127.0.0.1:{port}", notes):
+    with reading("ws://127.0.0.1:1", notes):
         eventually(lambda: notes.downs)
 
     assert notes.downs == ["connection failed: ConnectionRefusedError"]
@@ -204,7 +209,7 @@ def test_nobody_there_is_a_failed_attempt() -> None:
 
 def test_an_old_connection_is_changed_over_without_a_gap() -> None:
     """The new one is open before the old one goes, and what both have brought is told once."""
-    notes = Notes()
+    notes, clock = Notes(), ManualClock()
     timing = replace(TIMING, renew_after_ms=100)
     meeting = threading.Event()
 
@@ -220,17 +225,17 @@ def test_an_old_connection_is_changed_over_without_a_gap() -> None:
         connection.send("3")
         stay(connection)
 
-    with serving(old, new) as (address, _), reading(address, notes, timing) as reader:
+    with serving(old, new) as (address, _), reading(address, notes, timing, clock=clock):
+        eventually(lambda: notes.messages == [1])
+        clock.advance(timing.renew_after_ms)
         eventually(lambda: 3 in notes.messages)
-        reader.stop()
 
-    assert notes.messages[:3] == [1, 2, 3]
-    assert notes.downs == []
-    assert notes.ups >= 2
+    assert notes.messages == [1, 2, 3]
+    assert (notes.ups, notes.downs) == (2, [])
 
 
 def test_an_old_connection_is_kept_until_the_new_one_has_brought_something() -> None:
-    notes, changed = Notes(), threading.Event()
+    notes, clock, changed = Notes(), ManualClock(), threading.Event()
 
     def old(connection: ServerConnection) -> None:
         changed.wait(PATIENT_SECONDS)
@@ -245,12 +250,13 @@ def test_an_old_connection_is_kept_until_the_new_one_has_brought_something() -> 
             connection.send(message)
         stay(connection)
 
-    timing = replace(TIMING, renew_after_ms=300)
-    with serving(old, new) as (address, _), reading(address, notes, timing) as reader:
+    timing = replace(TIMING, renew_after_ms=100)
+    with serving(old, new) as (address, _), reading(address, notes, timing, clock=clock):
+        eventually(lambda: notes.ups == 1)
+        clock.advance(timing.renew_after_ms)
         eventually(lambda: 3 in notes.messages)
-        reader.stop()
 
-    assert notes.messages[:3] == [1, 2, 3]
+    assert notes.messages == [1, 2, 3]
     assert notes.downs == []
 
 
@@ -264,9 +270,11 @@ def test_a_new_connection_that_stays_silent_does_not_hold_the_old_one_for_ever()
 
 
 def test_a_new_connection_that_breaks_at_once_is_a_lost_connection() -> None:
-    notes = Notes()
+    notes, clock = Notes(), ManualClock()
     timing = replace(TIMING, renew_after_ms=100)
-    with serving(sends(1), leaves, sends(2)) as (address, _), reading(address, notes, timing):
+    with serving(sends(1), leaves, sends(2)) as (address, _), reading(address, notes, timing, clock=clock):
+        eventually(lambda: notes.messages == [1])
+        clock.advance(timing.renew_after_ms)
         eventually(lambda: 2 in notes.messages)
     assert notes.downs == ["closed by the exchange, code 1001"]
 
@@ -318,7 +326,7 @@ def test_every_turn_is_a_sign_of_life() -> None:
         thread.start()
         eventually(lambda: len(beats) > 5)
         reader.stop()
-        thread.join(1)
+        thread.join(PATIENT_SECONDS)
 
     assert not thread.is_alive()
 

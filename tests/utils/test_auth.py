@@ -15,6 +15,7 @@ from tests.exchange.scripted import Answer, Reset, ScriptedServer
 SECRET = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
 NOW_MS = 1_591_702_613_943
 PATH = "/fapi/v1/order"
+NOBODY = "http://127.0.0.1:1"
 
 
 @pytest.fixture
@@ -26,12 +27,6 @@ def server() -> Iterator[ScriptedServer]:
 @pytest.fixture
 def signer() -> HmacSigner:
     return HmacSigner("key", SECRET)
-
-
-def closed_port() -> int:
-    with socket.socket() as unused:
-        unused.bind(("127.0.0.1", 0))
-        return int(unused.getsockname()[1])
 
 
 def failure_of(call: Call, session: requests.Session | None = None) -> HunterError:
@@ -111,7 +106,7 @@ def test_a_redirect_is_not_followed(server: ScriptedServer, signer: HmacSigner) 
 
 
 def test_a_refused_connection_left_nothing() -> None:
-    assert isinstance(failure_of(Call("POST", f"http://127.0.0.1:{closed_port()}{PATH}")), Unreachable)
+    assert isinstance(failure_of(Call("POST", f"{NOBODY}{PATH}")), Unreachable)
 
 
 def test_an_unknown_host_left_nothing() -> None:
@@ -171,7 +166,7 @@ def test_no_failure_shows_the_signed_address(server: ScriptedServer) -> None:
     server.script("GET", PATH, Reset())
     calls = [
         Call("GET", server.url + PATH, {"symbol": "BTCUSDT"}),
-        Call("GET", f"http://127.0.0.1:{closed_port()}{PATH}", {"symbol": "BTCUSDT"}),
+        Call("GET", f"{NOBODY}{PATH}", {"symbol": "BTCUSDT"}),
     ]
 
     for call in calls:
