@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,27 +29,16 @@ from src.utils.auth import Scheme
 from src.utils.config import Environment, parse_settings
 from tests.builders import settings_document
 from tests.clocks import MachineClock
-from tests.faults.bot_books import BotBooks
 from tests.faults.exchange_books import SYMBOL as SYMBOL
-from tests.faults.exchange_books import ExchangeBooks
+from tests.faults.market import MarketHand
 from tests.faults.table import NAKED
+from tests.faults.waiting import wait_until as wait_until
 from tests.sandbox.credentials import credentials_of
 
 D = Decimal
 BOOKED_WITHIN_SECONDS = 15
 _TRADING_WITHIN_SECONDS = 45
 _STOPPED_WITHIN_SECONDS = 30
-_LOOK_EVERY_SECONDS = 0.01
-_ENTRY_WITHIN_SECONDS = 2.5
-"""Longer than the slowest entry on a busy machine: a second liquidation would lead to a second entry."""
-
-
-def wait_until(claim: Callable[[], object], seconds: float, what: str = "") -> None:
-    """Look again and again until it holds; AssertionError where it does not in time."""
-    deadline = time.monotonic() + seconds
-    while not claim():
-        assert time.monotonic() < deadline, f"not within {seconds} s: {what}"
-        time.sleep(_LOOK_EVERY_SECONDS)
 
 
 def letter(role: OrderRole) -> str:
@@ -57,7 +46,7 @@ def letter(role: OrderRole) -> str:
     return f"-{role.letter}"
 
 
-class Rig(ExchangeBooks, BotBooks):
+class Rig(MarketHand):
     """One sandbox, one bot on it (several lives of one), and what both have written."""
 
     def __init__(
@@ -162,42 +151,7 @@ class Rig(ExchangeBooks, BotBooks):
         since = self.exchange.now_ms()
         wait_until(lambda: self.exchange.now_ms() > since + 1_200, 5)
 
-    # What the market does
-
-    def hunt(self) -> str:
-        """Longs are liquidated until an entry has reached the exchange; its client order id."""
-        before = set(self.arrived(OrderRole.ENTRY))
-        deadline = time.monotonic() + 10
-        while not (new := set(self.arrived(OrderRole.ENTRY)) - before):
-            assert time.monotonic() < deadline, f"no entry: {self.trading()} {self.verdicts()[-3:]}"
-            self.move(self.middle)
-            time.sleep(0.05)  # the quote shall be there before its liquidation
-            self.liquidate()
-            with suppress(AssertionError):
-                wait_until(lambda: set(self.arrived(OrderRole.ENTRY)) - before, _ENTRY_WITHIN_SECONDS)
-        return new.pop()
-
-    def liquidate(self) -> None:
-        self.exchange.liquidate(SYMBOL, Side.SELL, D("1.5"))
-
-    def move(self, price: Decimal) -> None:
-        """The book is around this price."""
-        self.exchange.move(SYMBOL, price)
-
-    def shift(self, pct: str) -> None:
-        """Book and mark are so many per cent higher."""
-        price = (self.middle * (1 + D(pct) / 100)).quantize(D(1))
-        self.exchange.set_mark(SYMBOL, price)
-        self.move(price)
-
-    @property
-    def middle(self) -> Decimal:
-        with self.exchange.lock:
-            return self.exchange.market[SYMBOL].quote.middle.quantize(D(1))
-
-    def fill(self) -> None:
-        """The market falls a little: resting entries fill."""
-        self.shift("-0.1")
+    # What the market does to a position
 
     def open_position(self) -> str:
         """An entry that filled whole, its stop loss and its take profit at rest; the entry's id."""
