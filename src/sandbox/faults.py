@@ -134,8 +134,8 @@ class Faults:
             return ()
         if fault := self.take(FaultKind.REWORDED, "", stream):
             frame = fault.reword(frame)
-        if stream in self._held:
-            return (frame, self._held.pop(stream))
+        if (held := self._held.pop(stream, None)) is not None:
+            return (frame, held)
         if self.take(FaultKind.REORDERED, "", stream):
             self._held[stream] = frame
             return ()

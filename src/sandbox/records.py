@@ -22,8 +22,15 @@ class Records:
         self.arrived: Counter[str] = Counter()
         """How often each client order id was on a request to place an order, even one a fault kept from us."""
 
+        self.untimely: Counter[str] = Counter()
+        """How often that request was refused for its timestamp: such a one is signed anew and sent again (F14)."""
+
     def arrive(self, client_order_id: str) -> None:
         self.arrived[client_order_id] += 1
+
+    def sent_twice(self) -> dict[str, int]:
+        """Orders that were asked for again, and how often they came, though no timestamp was refused."""
+        return {name: times for name, times in self.arrived.items() if times - self.untimely[name] > 1}
 
     def receive(self, request: OrderRequest, at: int, code: int | None = None) -> None:
         self.received.append(Received(request, at, code))

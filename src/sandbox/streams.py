@@ -81,7 +81,7 @@ class StreamServer:
     def stop(self) -> None:
         """Close every connection and the port."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._stop.set)
+            self._post(self._stop.set)
             self._thread.join(_READY_S)
 
     def wanted(self) -> list[str]:

@@ -98,6 +98,16 @@ def test_a_clock_can_be_found_wrong(client: Client) -> None:
     assert [client.signed("GET", "/fapi/v2/balance").status_code for _ in range(3)] == [400, 400, 200]
 
 
+def test_an_order_whose_timestamp_was_refused_may_come_once_more(server: SandboxServer, client: Client) -> None:
+    records = server.exchange.account.records
+    inject(client, "bad_timestamp", path="order", method="POST")
+    statuses = [client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e").status_code for _ in range(2)]
+    assert (statuses, records.arrived, records.sent_twice()) == ([400, 200], {"lh-a-e": 2}, {})
+
+    client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e")
+    assert records.sent_twice() == {"lh-a-e": 3}
+
+
 def test_an_answer_can_come_late(client: Client) -> None:
     inject(client, "delay", path="time", value=60)
 

@@ -96,6 +96,8 @@ def _answer(exchange: SandboxExchange, route: Route, subject: str) -> Response:
     except RateLimited as limited:
         return _limited(str(limited), limited.retry_at - exchange.now_ms(), banned=limited.banned)
     except AuthError as refusal:
+        if refusal.code == _BAD_TIMESTAMP and route.method == "POST":
+            exchange.account.records.untimely[subject.partition(" ")[2]] += 1
         return _refused(refusal, 401 if refusal.code in _KEY_CODES else 400)
     except Rejected as refusal:
         return _refused(refusal, 429 if refusal.code == _TOO_MANY_ORDERS else 400)
