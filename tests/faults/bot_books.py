@@ -35,6 +35,19 @@ class BotBooks:
         told = self.state("trading")
         return told.get("state", ""), told.get("reason") or ""
 
+    def last_told(self) -> int:
+        """The number of the journal's newest row."""
+        return int(self.rows("SELECT coalesce(max(id), 0) AS id FROM journal")[0]["id"])
+
+    def was_held_back(self, why: str, since: int = 0) -> bool:
+        """At some instant, told after this row of the journal: what is mended at once may be over before we look."""
+        told = self.rows("SELECT payload FROM journal WHERE kind = 'state' AND id > :since", since=since)
+        return any(why in row["payload"] for row in told)
+
+    def decided(self) -> int:
+        """How many entries were decided, whether they have left yet or not."""
+        return len(self.rows("SELECT 1 FROM trades WHERE role = 'ENTRY'"))
+
     def status(self, client_order_id: str) -> str:
         rows = self.rows("SELECT order_status FROM trades WHERE client_order_id = :name", name=client_order_id)
         return str(rows[0]["order_status"]) if rows else ""

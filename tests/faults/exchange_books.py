@@ -5,6 +5,7 @@ from decimal import Decimal
 from src.domain.enums import OrderRole, PositionSide
 from src.domain.orders import ClientOrderId, Fill, OrderUpdate
 from src.sandbox.exchange import SandboxExchange
+from src.sandbox.protection import Unprotected
 
 D = Decimal
 SYMBOL = "BTCUSDT"
@@ -21,6 +22,11 @@ class ExchangeBooks:
             told = dict(self.exchange.account.records.arrived)
         return {name: times for name, times in told.items() if role in (None, _role(name))}
 
+    def sent_twice(self) -> dict[str, int]:
+        """Orders that came more than once, though the exchange had refused the timestamp of none."""
+        with self.exchange.lock:
+            return self.exchange.account.records.sent_twice()
+
     def orders(self, role: OrderRole | None = None) -> list[OrderUpdate]:
         """Open orders of ours."""
         with self.exchange.lock:
@@ -36,6 +42,22 @@ class ExchangeBooks:
         """The longest a position has ever been without a stop that covers it."""
         with self.exchange.lock:
             return self.exchange.protection.longest_ms(self.exchange.now_ms())
+
+    def bare_spans(self, since: int) -> list[Unprotected]:
+        """Whenever a position was without a stop that covers it, from this instant on."""
+        with self.exchange.lock:
+            spans = self.exchange.protection.spans()
+        return [span for span in spans if span.until is None or span.until > since]
+
+    def wanted_stop(self) -> Decimal:
+        """Where the stop of the one position belongs: two per cent below its entry."""
+        with self.exchange.lock:
+            [held] = self.exchange.account.open_positions()
+        return held.position.entry_price * D("0.98")
+
+    def has_one_right_stop(self) -> bool:
+        stops = self.orders(OrderRole.STOP_LOSS)
+        return len(stops) == 1 and abs(stops[0].stop_price - self.wanted_stop()) < 1
 
     def fills(self) -> list[Fill]:
         with self.exchange.lock:

@@ -6,7 +6,7 @@ import pytest
 
 from src.domain.enums import MarginType, OrderRole
 from src.domain.messages import Duty
-from src.sandbox.faults import FOREVER, FaultKind
+from src.sandbox.faults import FOREVER, Fault, FaultKind
 from tests.faults.conftest import MakeRig, in_both_modes
 from tests.faults.rig import SYMBOL, Rig, wait_until
 
@@ -21,13 +21,9 @@ def change_rules(rig: Rig, **changes: object) -> None:
         rig.exchange.account.change_rules(SYMBOL, **changes)
 
 
-def verdict(rig: Rig) -> str:
-    """What a liquidation of now leads to."""
-    before = len(rig.verdicts())
-    rig.move(rig.middle)
-    rig.liquidate()
-    wait_until(lambda: len(rig.verdicts()) > before, 3, "a verdict")
-    return rig.verdicts()[-1]
+def leverage(rig: Rig) -> int:
+    with rig.exchange.lock:
+        return rig.exchange.account.positions(SYMBOL)[0].leverage
 
 
 def alarms(rig: Rig, words: str) -> list[str]:
@@ -47,8 +43,9 @@ def test_f13_a_stop_off_a_new_grid_is_placed_anew_by_the_rules_of_now(rig: Rig) 
     rig.wait_protected()
     with rig.exchange.lock:
         codes = [each.code for each in rig.exchange.account.records.received if "-s" in each.request.client_order_id]
-    assert codes[0] in (-1111, -4014)
-    assert codes[1:] == [None]
+    assert codes[-1] is None
+    assert set(codes[:-1]) <= {-1111, -4014}
+    assert len(codes) in (2, 3)  # rules that a busy machine reads for over a second are not waited for longer
     assert rig.orders(STOP)[0].stop_price % 10 == 0
     rig.check_books(naked_ms=3_000)
 
@@ -59,14 +56,14 @@ def test_f36_entries_wait_while_the_leverage_is_not_what_the_settings_count_on(m
     with rig.exchange.lock:
         rig.exchange.account.set_leverage(SYMBOL, 5)
     if sets:
-        wait_until(lambda: rig.exchange.account.positions(SYMBOL)[0].leverage == 20, 30, "it is set back")
+        wait_until(lambda: leverage(rig) == 20, 30, "it is set back")
         rig.open_position()
     else:
         misfit = "the exchange has leverage 5, the settings want 20"
-        rig.measure("entries wait", lambda: verdict(rig) == misfit, 30)
-        made = len(rig.arrived(ENTRY))
-        assert verdict(rig).startswith("the exchange has leverage 5")
-        assert len(rig.arrived(ENTRY)) == made
+        rig.measure("entries wait", lambda: rig.verdict() == misfit, 30)
+        made = rig.decided()
+        assert rig.verdict().startswith("the exchange has leverage 5")
+        assert rig.decided() == made
     rig.check_books(naked_ms=2_000)
 
 
@@ -74,10 +71,10 @@ def test_f36_entries_wait_while_the_margin_type_is_not_what_the_settings_count_o
     rig = make_rig({"set_margin_type": False}, margin_type="CROSSED").start()
     with rig.exchange.lock:
         rig.exchange.account.set_margin_type(SYMBOL, MarginType.ISOLATED)
-    wait_until(lambda: "the exchange has ISOLATED margin" in verdict(rig), 30)
-    made = len(rig.arrived(ENTRY))
-    assert "the exchange has ISOLATED margin" in verdict(rig)
-    assert len(rig.arrived(ENTRY)) == made
+    rig.wait_verdict("the exchange has ISOLATED margin", 30)
+    made = rig.decided()
+    assert "the exchange has ISOLATED margin" in rig.verdict()
+    assert rig.decided() == made
     rig.check_books(naked_ms=2_000)
 
 
@@ -100,10 +97,10 @@ def test_f37_a_symbol_that_stops_trading_is_left_and_gets_no_entry(rig: Rig) -> 
     rig.measure("closed once the rules are read", lambda: not rig.position, 10)
     wait_until(lambda: not rig.orders(), 10, "no order is left")
     assert len(alarms(rig, "is not traded now (SETTLING)")) == 1
-    assert "does not trade this symbol now" in verdict(rig)
+    assert "does not trade this symbol now" in rig.verdict()
     change_rules(rig, status="TRADING")
     rig.remind(Duty.RULES)
-    wait_until(lambda: alarms(rig, "is traded again"), 5)
+    wait_until(lambda: alarms(rig, "is traded again"), 15)
     rig.open_position()
     rig.check_books(naked_ms=2_000)
 
@@ -111,20 +108,22 @@ def test_f37_a_symbol_that_stops_trading_is_left_and_gets_no_entry(rig: Rig) -> 
 def test_f37_an_entry_refused_for_the_symbols_state_is_noticed_at_once(rig: Rig) -> None:
     change_rules(rig, status="PRE_SETTLE")
     rig.hunt()
-    wait_until(lambda: alarms(rig, "is not traded now (PRE_SETTLE)"), 5)
-    assert "does not trade this symbol now" in verdict(rig)
+    wait_until(lambda: alarms(rig, "is not traded now (PRE_SETTLE)"), 15)
+    assert "does not trade this symbol now" in rig.verdict()
     assert len(rig.arrived(ENTRY)) == 1
     rig.check_books(naked_ms=0)
 
 
 def test_f38_a_revoked_key_halts_entries_is_told_once_and_looked_at_until_it_works_again(rig: Rig) -> None:
     rig.open_position()
-    rig.inject(FaultKind.REFUSED, value=2015, times=FOREVER)
+    revoked = Fault(FaultKind.REFUSED, value=2015, times=FOREVER)
+    rig.exchange.inject(revoked)
     read_account(rig)
     rig.measure("entries halt", lambda: rig.trading()[0] == "HALTED", 5)
     assert "look on Aster's site" in rig.trading()[1]
     assert len(rig.orders(STOP)) == 1
-    wait_until(lambda: alarms(rig, "the account could not be read"), 10, "it keeps looking")
+    looked = revoked.times
+    wait_until(lambda: revoked.times <= looked - 3, 30, "it keeps looking")
     assert len(alarms(rig, "refuses this account")) == 1
     rig.exchange.clear_faults()
     wait_until(lambda: rig.trading()[0] == "ACTIVE", 40, "it trades again")
@@ -139,11 +138,11 @@ def test_f38_a_private_stream_that_is_refused_alone_is_told_once_and_halts_until
     read_account(rig)
     rig.measure("entries halt", lambda: rig.trading()[0] == "HALTED", 5)
     halted_at = rig.state("bot")["heartbeat_at"]
-    since = rig.rows("SELECT max(id) AS id FROM journal")[0]["id"]
+    since = rig.last_told()
     wait_until(lambda: rig.state("bot")["heartbeat_at"] > halted_at + 12_000, 25, "several tries and reads")
     states = rig.rows("SELECT payload FROM journal WHERE kind = 'state' AND id > :since", since=since)
     assert all('"HALTED"' in row["payload"] for row in states)
-    assert "look on Aster's site" in verdict(rig)
+    assert "look on Aster's site" in rig.verdict()
     assert len(alarms(rig, "refuses this account")) == 1
     assert not alarms(rig, "accepts this account again")
     rig.exchange.clear_faults()
@@ -159,11 +158,12 @@ def test_f38_an_account_that_may_open_nothing_halts_entries_and_goes_on_protecti
     rig.inject(FaultKind.REFUSED, ENTRY, value=code)
     rig.hunt()
     wait_until(lambda: rig.trading()[0] == "HALTED", 5, "trading halts")
+    since = rig.last_told()
     read_account(rig)
-    wait_until(lambda: "private stream" in rig.trading()[1], 5, "the stream is cut")
-    wait_until(lambda: "private stream" not in rig.trading()[1], 10, "the account is read")
+    wait_until(lambda: rig.was_held_back("the private stream is new", since), 15, "the stream is cut")
+    wait_until(lambda: "private stream" not in rig.trading()[1], 15, "the account is read")
     assert rig.trading()[0] == "HALTED"
     rig.cancel_by_hand(rig.orders(STOP)[0].client_order_id)
-    wait_until(lambda: len(rig.orders(STOP)) == 1, 5, "the stop is replaced")
+    wait_until(lambda: len(rig.orders(STOP)) == 1, 15, "the stop is replaced")
     assert len(alarms(rig, "refuses this account")) == 1
     rig.check_books(naked_ms=2_000)

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from src.domain.enums import OrderRole, OrderType
+from src.domain.enums import OrderRole, OrderType, Side
 from src.sandbox.faults import FOREVER, FaultKind
 from tests.faults.conftest import in_both_modes
 from tests.faults.rig import Rig, wait_until
@@ -31,13 +31,13 @@ def wait_closed(rig: Rig, seconds: float = 10) -> None:
 @in_both_modes
 def test_f09_a_refused_close_climbs_the_ladder_and_the_stop_stays(rig: Rig) -> None:
     rig.open_position()
+    protected_at = rig.exchange.now_ms()
     rig.inject(FaultKind.REFUSED, CLOSE, value=4131, times=3)
     rig.close_position()
     rig.measure("rung 2", lambda: len(rig.arrived(CLOSE)) >= 2, 10)
-    for rungs in range(1, 4):
-        wait_until(lambda rungs=rungs: len(rig.arrived(CLOSE)) >= rungs, 5, "the next rung")  # type: ignore[misc]
-        assert rig.orders(STOP)
-    wait_closed(rig)
+    wait_closed(rig, 30)
+    assert len(rig.arrived(CLOSE)) == 4
+    assert rig.bare_spans(protected_at) == []
     assert [kind for kind, _ in closes(rig)] == [OrderType.LIMIT]  # the fourth order: the first three were refused
     rig.check_books(naked_ms=2_000)
 
@@ -45,13 +45,14 @@ def test_f09_a_refused_close_climbs_the_ladder_and_the_stop_stays(rig: Rig) -> N
 @in_both_modes
 def test_f09_a_close_that_expires_climbs_the_ladder_too(rig: Rig) -> None:
     rig.open_position()
-    held = rig.position
+    held, protected_at = rig.position, rig.exchange.now_ms()
     rig.inject(FaultKind.EXPIRED, CLOSE, value=0, times=2)
     rig.inject(FaultKind.EXPIRED, CLOSE, value=50)
     rig.close_position()
-    wait_until(lambda: 0 < rig.position < held, 10, "a part is closed")
-    assert rig.orders(STOP)
-    wait_closed(rig)
+    wait_closed(rig, 30)
+    part, rest = [each.quantity for each in rig.fills() if each.side is Side.SELL]
+    assert 0 < part < held == part + rest
+    assert rig.bare_spans(protected_at) == []
     kinds = [kind for kind, _ in closes(rig)]
     assert kinds == [OrderType.MARKET, OrderType.LIMIT, OrderType.MARKET, OrderType.MARKET]
     instants = [at for _, at in closes(rig)]
@@ -63,7 +64,7 @@ def test_f09_at_the_end_of_the_ladder_a_person_is_told_and_the_stop_stays(rig: R
     rig.open_position()
     rig.inject(FaultKind.REFUSED, CLOSE, value=4131, times=FOREVER)
     rig.close_position()
-    wait_until(lambda: any("cannot be closed" in alert for alert in rig.alerts()), 15, "the alarm")
+    wait_until(lambda: any("cannot be closed" in alert for alert in rig.alerts()), 30, "the alarm")
     assert rig.position
     assert len(rig.orders(STOP)) == 1
     rig.shift("-3")
@@ -93,8 +94,8 @@ def test_f29_a_stop_that_fired_and_does_not_fill_is_followed_by_a_close(rig: Rig
     with rig.exchange.lock:
         told_at = rig.exchange.now_ms()
     rig.tell(replace(stop, type=OrderType.MARKET, event_at=told_at))
-    wait_closed(rig, 10)
+    wait_closed(rig, 20)
     [(kind, at)] = closes(rig)
     assert kind is OrderType.MARKET
-    assert 4_900 <= at - told_at <= 7_000
+    assert 4_900 <= at - told_at <= 9_000  # five seconds, up to one until the next look, and a busy machine's
     rig.check_books(naked_ms=2_000)

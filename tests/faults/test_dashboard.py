@@ -71,7 +71,7 @@ def trade(stage: Stage, what: str) -> None:
     """An entry on a signal, its stop on the fill; how long the stop took is told."""
     stage.hunt()
     stage.fill()
-    stage.measure(what, lambda: stage.orders() and stage.position, 5)
+    stage.measure(what, lambda: stage.orders() and stage.position, 10)
     stage.wait_protected()
 
 

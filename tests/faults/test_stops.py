@@ -1,7 +1,5 @@
 """A stop is replaced with two live stops in between, never none (I10), whatever the exchange allows."""
 
-from decimal import Decimal
-
 import pytest
 
 from src.domain.enums import OrderRole, Side
@@ -11,19 +9,7 @@ from tests.faults.rig import SYMBOL, Rig, wait_until
 
 pytestmark = pytest.mark.recovery
 
-D = Decimal
 STOP = OrderRole.STOP_LOSS
-
-
-def wanted_stop(rig: Rig) -> Decimal:
-    with rig.exchange.lock:
-        [held] = rig.exchange.account.open_positions()
-    return held.position.entry_price * D("0.98")
-
-
-def has_one_right_stop(rig: Rig) -> bool:
-    stops = rig.orders(STOP)
-    return len(stops) == 1 and abs(stops[0].stop_price - wanted_stop(rig)) < 1
 
 
 def average_down(rig: Rig) -> None:
@@ -43,7 +29,7 @@ def test_i10_an_averaged_down_position_gets_its_new_stop_before_the_old_one_goes
     rig.open_position()
     held, old = rig.position, rig.orders(STOP)[0]
     average_down(rig)
-    wait_until(lambda: rig.position > held and has_one_right_stop(rig), 5, "the new stop alone")
+    wait_until(lambda: rig.position > held and rig.has_one_right_stop(), 8, "the new stop alone")
     [stop] = rig.orders(STOP)
     assert stop.stop_price < old.stop_price
     assert stop.close_position is may_second_stand
@@ -59,8 +45,8 @@ def test_i10_a_stop_of_a_size_follows_the_position_until_one_that_closes_all_tak
     rig.inject(FaultKind.ONE_CLOSING_STOP, path=SYMBOL, times=FOREVER)
     rig.open_position()
     average_down(rig)
-    wait_until(lambda: has_one_right_stop(rig) and not rig.orders(STOP)[0].close_position, 5, "a stop of a size")
+    wait_until(lambda: rig.has_one_right_stop() and not rig.orders(STOP)[0].close_position, 8, "a stop of a size")
     rig.trade_by_hand(Side.SELL, "0.003")
     wait_until(lambda: [each.quantity for each in rig.orders(STOP)] == [rig.position], 5, "the size follows")
-    wait_until(lambda: has_one_right_stop(rig) and rig.orders(STOP)[0].close_position, 20, "one that closes all")
+    wait_until(lambda: rig.has_one_right_stop() and rig.orders(STOP)[0].close_position, 20, "one that closes all")
     rig.check_books(naked_ms=2_000)
