@@ -30,6 +30,7 @@ PROTECTED_WITHIN_MS = 20_000  # I33
 _OURS = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
 _UP_WITHIN_SECONDS = 90
 _DEAD_WITHIN_SECONDS = 120
+_KILLED_WITHIN_SECONDS = 20
 _AGREED_WITHIN_SECONDS = 45
 _ENDED = tuple(status.value for status in OrderStatus if status.is_terminal)
 _numbers = count()
@@ -166,7 +167,7 @@ class Stage(Rig):
         for each in self._family:
             with suppress(psutil.NoSuchProcess):
                 each.kill()
-        psutil.wait_procs(self._family, timeout=5)
+        psutil.wait_procs(self._family, timeout=_KILLED_WITHIN_SECONDS)
         self._family = []
 
     def kill(self) -> None:
@@ -180,9 +181,9 @@ class Stage(Rig):
         for each in reversed(family):
             with suppress(psutil.NoSuchProcess):
                 each.kill()
-        psutil.wait_procs(family, timeout=5)
+        psutil.wait_procs(family, timeout=_KILLED_WITHIN_SECONDS)
         if self.process is not None:
-            self.process.wait(5)
+            self.process.wait(_KILLED_WITHIN_SECONDS)
         self._end_family()
 
     def ask_to_stop(self) -> None:

@@ -10,6 +10,7 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import suppress
 from decimal import Decimal
 from pathlib import Path
 from random import Random
@@ -92,8 +93,9 @@ class Soak:
     def _measure(self) -> None:
         for gauge in self.gauges:
             gauge.read()
-        wals = [path.stat().st_size for path in self.home.glob("*.db-wal")]
-        self.largest_wal = max([self.largest_wal, *wals])
+        for path in self.home.glob("*.db-wal"):
+            with suppress(FileNotFoundError):  # whoever closes a database last removes its log
+                self.largest_wal = max(self.largest_wal, path.stat().st_size)
 
     def look_at_pages(self) -> None:
         canaries = canaries_of(self.server)
@@ -164,8 +166,7 @@ def test_two_hours_of_faults_leave_nothing_behind(soak: Soak) -> None:
     assert [growth for gauge in soak.gauges for growth in gauge.growth()] == []
     assert soak.largest_wal < LARGEST_WAL
     assert set(records.times_accepted().values()) == {1}
-    resent = [name for name, times in records.arrived.items() if times > 1]
-    assert len(resent) <= soak.injected.count(FaultKind.BAD_TIMESTAMP), resent
+    assert records.sent_twice() == {}
     assert naked_ms < LONGEST_NAKED_MS
     assert flips(soak.server) == []
     assert processes_that_tell(soak.server) == []

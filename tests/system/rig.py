@@ -22,7 +22,8 @@ from src.utils.credentials import CREDENTIAL_NAMES
 
 ROOT = Path(__file__).parents[2]
 TRADING_WITHIN_SECONDS = 90
-STOPPED_WITHIN_SECONDS = 5
+STOPPED_WITHIN_SECONDS = 20
+_KILLED_WITHIN_SECONDS = 20
 _OURS = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
 
 
@@ -80,7 +81,7 @@ class BotProcess:
         """As a power cut does: no farewell."""
         assert self._process is not None
         self._process.kill()
-        self._process.wait(5)
+        self._process.wait(_KILLED_WITHIN_SECONDS)
 
     def stop(self) -> int:
         """Ask for a clean end; the exit code."""

@@ -6,7 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -24,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 SERVED_WITHIN_S = 180
 OPENED_WITHIN_S = 60
 CLOSED_WITHIN_S = 300
-ENDED_WITHIN_S = 5
+ENDED_WITHIN_S = 20
 _NOT_OURS = shutil.ignore_patterns(".git", ".venv", "data", "__pycache__", ".*_cache", ".hypothesis")
 
 
@@ -89,9 +88,7 @@ def test_the_demo_trades_protects_closes_and_ends(demo: Demo) -> None:
 
     family = demo.descendants()
     assert len(family) >= 3
-    started = time.monotonic()
     demo.process.send_signal(signal.SIGINT)
     assert demo.process.wait(ENDED_WITHIN_S) == 0, demo.said
-    assert time.monotonic() - started < ENDED_WITHIN_S
-    _, alive = psutil.wait_procs(family, timeout=1)
+    _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []

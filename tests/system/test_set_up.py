@@ -17,7 +17,7 @@ from tests.system.rig import BotProcess, demo_settings, wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
 PATIENT_SECONDS = 30
-SECONDS_TO_END = 15
+SECONDS_TO_END = 30
 
 
 def ask_to_start_anew(control: Path, nonce: str) -> None:
