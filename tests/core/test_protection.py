@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from src.core.order_cleanup import AUDIT_SECONDS
 from src.core.plans.protection import (
     LOST_ANSWER_COVERS_MS,
     ProtectionPlan,
@@ -58,14 +59,15 @@ def test_a_position_fully_protected_needs_nothing() -> None:
 
 def test_each_further_stop_that_is_lost_covers_twice_as_long() -> None:
     lost = [an_order(STOP, number=n, status=OrderStatus.PENDING_NEW, unresolved_since=NOW) for n in range(1, 8)]
-    covers = [3_000, 6_000, 12_000, 24_000, 30_000, 30_000, 30_000]
+    covers = [2_000, 4_000, 8_000, 16_000, 30_000, 30_000, 30_000]
     for number, covers_ms in enumerate(covers, start=1):
         assert plan(*lost[:number], now_ms=NOW + covers_ms - 1).submits == ()
         assert plan(*lost[:number], now_ms=NOW + covers_ms).submits == ((STOP, D(49_000)),)
 
 
-def test_a_stop_whose_answer_was_lost_covers_three_seconds() -> None:
+def test_a_stop_whose_answer_was_lost_is_placed_again_by_a_look_within_three_seconds() -> None:
     lost = an_order(STOP, status=OrderStatus.PENDING_NEW, unresolved_since=NOW)
+    assert LOST_ANSWER_COVERS_MS + AUDIT_SECONDS * 1000 <= 3_000
     assert plan(lost, now_ms=NOW + LOST_ANSWER_COVERS_MS - 1).submits == ()
     assert plan(lost, now_ms=NOW + LOST_ANSWER_COVERS_MS).submits == ((STOP, D(49_000)),)
 

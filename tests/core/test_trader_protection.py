@@ -220,13 +220,13 @@ def test_a_stop_cancelled_by_hand_is_replaced(rig: Rig) -> None:
     assert len(rig.submitted(STOP)) == 2
 
 
-def test_the_answer_to_a_stop_that_is_lost_brings_another_after_three_seconds(rig: Rig) -> None:
+def test_the_answer_to_a_stop_that_is_lost_brings_another_within_three_seconds(rig: Rig) -> None:
     rig.fill(rig.enter())
     first = rig.last(STOP)
     assert rig.lose(first) == [QueryOrder("BTCUSDT", first.client_order_id)]
-    rig.wait(2900)
+    rig.wait(1900)
     assert len(rig.submitted(STOP)) == 1
-    rig.wait(200)
+    rig.wait(1100)
     second = rig.last(STOP)
     assert second != first
     rig.accept(second)

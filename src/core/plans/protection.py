@@ -10,8 +10,9 @@ from src.domain.orders import Order, OrderRequest
 from src.domain.positions import Position, Protection
 from src.utils.config import SymbolSettings
 
-LOST_ANSWER_COVERS_MS = 3_000
-"""How long a stop whose answer was lost counts as standing (I11): two stops are harmless, none is not."""
+LOST_ANSWER_COVERS_MS = 2_000
+"""How long a stop whose answer was lost counts as standing: with up to a second until the next look another is placed
+within three (I11). Two stops are harmless, none is not."""
 _COVERS_AT_MOST_MS = 30_000
 """Each further one that is lost counts twice as long: an exchange that answers nothing is not stormed (F19)."""
 
