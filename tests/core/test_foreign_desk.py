@@ -105,6 +105,18 @@ def test_an_entry_of_ours_that_is_still_asked_about_may_be_the_cause(adopting: R
     assert adopting.desk.books.holdings[LONG].entry == entry.client_order_id
 
 
+def test_a_stop_of_ours_that_comes_to_rest_behind_a_strangers_position_is_taken_away(rig: Rig) -> None:
+    rig.fill(rig.enter())
+    stop = rig.last(STOP)
+    rig.clock.advance(1000)
+    rig.feed(rig.account_update(a_position(0, 0)))
+    appear(rig)
+    rig.accept(stop)
+    rig.wait(2000)
+    assert rig.cancelled() == [stop.client_order_id]
+    assert rig.submitted(STOP) == [stop]
+
+
 def test_a_symbol_that_is_not_configured_is_never_taken_over(adopting: Rig) -> None:
     adopting.clock.advance(1000)
     strange = a_position(side=PositionSide.LONG)

@@ -8,12 +8,14 @@ from src.core.desks.desk import Desk
 from src.core.desks.fill_desk import FillDesk
 from src.core.plans.reconcile import GRACE_MS
 from src.core.standing import Obstacle
+from src.domain.enums import OrderRole
 
 log = logging.getLogger("hunter.account")
 
 
 class ForeignDesk:
-    """Looks once a second. Orders that are not ours are never touched, in adopted slots either."""
+    """Looks once a second. Orders that are not ours are never touched, in adopted slots either; ours do not stay behind
+    what is not ours."""
 
     def __init__(self, desk: Desk, fills: FillDesk) -> None:
         self._desk = desk
@@ -29,6 +31,7 @@ class ForeignDesk:
                 self._adopt(holding)
             else:
                 self._tell(holding)
+                self._sweep(holding)
         foreign = {holding.slot for holding in self._desk.books.open_holdings() if not holding.is_ours}
         self._told = {slot: is_bare for slot, is_bare in self._told.items() if slot in foreign}
 
@@ -53,6 +56,13 @@ class ForeignDesk:
             f"settings of {symbol}",
             symbol,
         )
+
+    def _sweep(self, holding: Holding) -> None:
+        """Orders of ours that came to rest here only after the position they were for had gone would close a
+        stranger's (I14)."""
+        for order in self._desk.books.orders_in(holding.slot):
+            if order.role is not OrderRole.ENTRY:
+                self._desk.cancel(order)
 
     def _tell(self, holding: Holding) -> None:
         symbol, side = holding.slot
