@@ -95,13 +95,18 @@ class Holding:
 
     @property
     def is_flat_in_doubt(self) -> bool:
-        """It is gone by our reckoning alone, of trades that do not add up: it may stand all the same."""
-        return self._is_reckoned and not self.position.is_open and bool(self.unexplained)
+        """It is gone by our reckoning alone: where a trade of somebody else was not told, it stands all the same."""
+        return self._is_reckoned and not self.position.is_open
 
     @property
     def _is_reckoned(self) -> bool:
         """Of ours, and no report has told it since its last trade."""
         return self.is_ours and bool(self.opened_at) and self.filled_at > self.reported_at
+
+    def is_turned_by(self, quantity: Decimal) -> bool:
+        """A report shows it the other way round, or there although our trades had ended it: it was flat in between."""
+        is_turned = self.position.quantity * quantity < 0 or (self.is_flat_in_doubt and bool(quantity))
+        return self.is_ours and is_turned
 
     def settle_question(self) -> None:
         """It is ours, by its trades or by a person's word."""

@@ -40,6 +40,21 @@ def test_a_report_older_than_the_last_or_than_a_trade_changes_nothing() -> None:
     assert not holding.position.is_open
 
 
+def test_a_position_gone_by_its_trades_alone_is_in_doubt_until_the_account_says_so() -> None:
+    holding = Holding(a_position("0.01"), entry="lh-1", opened_at=NOW - 5, reported_at=NOW - 5)
+    holding.apply_fill(a_fill(side=Side.SELL, quantity=D("0.01")), NOW, only_reduces=True)
+    assert holding.is_flat_in_doubt
+    holding.apply_report(a_position(0, 0), NOW, NOW)
+    assert not holding.is_flat_in_doubt
+
+
+def test_a_position_told_the_other_way_round_has_been_flat_in_between() -> None:
+    holding = Holding(a_position("0.01"), entry="lh-1", opened_at=NOW - 5, reported_at=NOW - 5)
+    assert [holding.is_turned_by(D(each)) for each in ("0.02", "0", "-0.01")] == [False, False, True]
+    holding.entry = None
+    assert not holding.is_turned_by(D("-0.01"))
+
+
 def test_a_position_begins_with_its_first_trade() -> None:
     holding = Holding(a_position(), realized_pnl=D(3))
     holding.begin(NOW + 5)

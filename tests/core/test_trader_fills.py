@@ -220,7 +220,7 @@ def test_a_liquidation_by_the_exchange_is_booked_as_such(rig: Rig) -> None:
     forced = replace(forced, realized_pnl=D(-50))
     request = replace(rig.last(ENTRY), client_order_id="autoclose-1")
     update = an_update(request, order_id=88, status=OrderStatus.FILLED, filled_quantity=D("0.01"), fill=forced)
-    rig.feed(replace(update, event_at=rig.now))
+    rig.feed(replace(update, event_at=rig.now), rig.account_update(a_position(0, 0)))
     assert not rig.position().is_open
     assert rig.journal("fill")[-1]["role"] == "FORCED"
     assert {rig.last(STOP).client_order_id, rig.last(TAKE).client_order_id} <= set(rig.cancelled())

@@ -164,6 +164,7 @@ class AccountDesk:
             slot = change.position.symbol, change.position.position_side
             holding = self._desk.books.holding(slot)
             if change.position.is_open and update.changed_at >= max(holding.reported_at, holding.filled_at):
+                self._orders.trail.on_report(holding, change.position.quantity)
                 self._begin(holding, update.changed_at)
             holding.apply_report(change.position, update.changed_at, now_ms)
             holding.margin_type = change.margin_type or holding.margin_type
@@ -205,7 +206,7 @@ class AccountDesk:
             self.ask("an order is missing")
         in_doubt = any(each.is_flat_in_doubt for each in self._desk.books.holdings.values())
         if in_doubt and self._desk.may_ask("flat in doubt", _ASK_AGAIN_MS):
-            self.ask("the trades of a position do not add up")
+            self.ask("a position is gone by its trades alone")
         if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
             reason = "the account has not been read for over a minute"
             self._desk.standing.raise_obstacle(Obstacle.STALE_SNAPSHOT, reason)

@@ -6,6 +6,7 @@ by name to be somebody else's has opened what stands now, that is his. In any do
 """
 
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import partial
 
 from src.core.books import ZERO, Holding, Question, Slot
@@ -65,10 +66,16 @@ class TrailDesk:
                 self._pose(holding, holding.close_reason)
             holding.is_unchecked = False
 
+    def on_report(self, holding: Holding, quantity: Decimal) -> None:
+        """The private stream tells of a position that cannot be the one we knew without having been flat."""
+        if holding.question is None and holding.is_turned_by(quantity):
+            self._pose(holding)
+
     def on_difference(self, holding: Holding, report: PositionReport, *, is_first: bool) -> None:
         """What has led to it: orders, which may have been forced upon us, and trades."""
         if holding.is_ours:
-            if holding.question is None and not holding.has_traded_to(report.quantity):
+            is_explained = holding.has_traded_to(report.quantity) and not holding.is_turned_by(report.quantity)
+            if holding.question is None and not is_explained:
                 self._pose(holding)
             return
         since = report.updated_at if is_first else self._desk.clock.now_ms() - _OVERLAP_MS
