@@ -49,6 +49,8 @@ class Holding:
     """How far its quantity is from what the trades that are booked since it began add up to."""
     is_unchecked: bool = False
     """As the last run left it; the exchange has not shown it yet."""
+    is_untold: bool = False
+    """It has changed, and no trade that we know of tells how."""
     question: Question | None = None
     close_reason: str | None = None
     """Why it must be closed, until it is flat."""
@@ -161,7 +163,7 @@ class Holding:
         self.fired_at = self.awaits_rules_until = 0
         self.is_stop_spent = self.is_alarmed = False
         self.bare_since = self.question = None
-        self.unexplained, self.is_unchecked = ZERO, False
+        self.unexplained, self.is_unchecked, self.is_untold = ZERO, False, False
         self.refusals.clear()
         self.sized_until.clear()
 

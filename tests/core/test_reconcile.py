@@ -61,6 +61,19 @@ def test_an_equal_report_is_taken_over_for_what_else_it_tells() -> None:
     assert (found.reports, found.corrections, found.is_early) == ((report,), (), False)
 
 
+def test_a_position_of_ours_that_has_traded_since_we_last_heard_of_it_is_untold_whatever_its_size() -> None:
+    holding = Holding(a_position("0.01"), touched_at=NOW - 1, entry="lh-1", filled_at=NOW - 5000)
+    for updated_at, untold in ((NOW, (holding,)), (NOW - 5000, ()), (0, ())):
+        snapshot = a_snapshot(positions=(a_report("0.01", 50_000, updated_at=updated_at),))
+        assert reconcile([], {SLOT: holding}, [], snapshot).untold == untold
+
+
+def test_a_strangers_position_is_nothing_we_ought_to_be_told_of() -> None:
+    holding = Holding(a_position("0.01"), touched_at=NOW - 1)
+    snapshot = a_snapshot(positions=(a_report("0.01", 50_000, updated_at=NOW),))
+    assert reconcile([], {SLOT: holding}, [], snapshot).untold == ()
+
+
 def test_an_unknown_flat_slot_is_no_correction() -> None:
     assert reconcile([], {}, [], a_snapshot()).corrections == ()
 

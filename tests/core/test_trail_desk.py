@@ -197,6 +197,23 @@ def test_trades_that_the_exchange_never_tells_are_asked_for_ever_more_rarely_and
     assert len(rig.of(FetchFills)) == asked
 
 
+def test_a_position_of_the_same_size_put_in_the_place_of_ours_unheard_is_left_alone(rig: Rig) -> None:
+    away = Away(rig)
+    away.trade(Side.SELL, "0.010", "7", 5001)
+    away.trade(Side.BUY, "0.010", number=5002)
+    rig.clock.advance(10_000)
+    rig.snapshot(positions=(rig.report(entry_price=D(51_000), updated_at=away.fills[-1].traded_at),))
+    assert rig.of(FetchFills) == []
+    rig.wait(2000)
+    assert rig.of(FetchFills) != []
+    away.tell(rig)
+    assert not rig.desk.books.holdings[LONG].is_ours
+    assert sorted(rig.cancelled()) == sorted(each.client_order_id for each in away.shown)
+    asked = len(rig.of(FetchFills))
+    rig.wait(60_000)
+    assert len(rig.of(FetchFills)) == asked
+
+
 def test_a_trade_that_may_be_of_our_own_order_without_a_number_waits_for_that(rig: Rig) -> None:
     away = Away(rig)
     rig.close_position()

@@ -238,6 +238,7 @@ class AccountDesk:
         for holding, report in found.corrections:
             self._orders.trail.on_difference(holding, report, is_first=is_first)
             self._corrections.book(holding.position, report, is_explained=is_explained)
+        self._orders.trail.on_untold(found.untold)
         for holding in found.vanished:
             holding.position, holding.touched_at = Position(*holding.slot), now_ms
             symbol, side = holding.slot

@@ -5,6 +5,7 @@ one position that has changed. Only the trades tell them apart: where it was fla
 by name to be somebody else's has opened what stands now, that is his. In any doubt it is ours, and protected.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import partial
@@ -81,6 +82,11 @@ class TrailDesk:
         since = report.updated_at if is_first else self._desk.clock.now_ms() - _OVERLAP_MS
         self._fetch(report.symbol, min(since, report.updated_at or since))
 
+    def on_untold(self, holdings: Iterable[Holding]) -> None:
+        """It may be another position of the same size: the trades tell. Until then it is ours in all that is done."""
+        for holding in holdings:
+            holding.is_untold = True
+
     def _pose(self, holding: Holding, wish: str | None = None) -> None:
         holding.question = Question(self._desk.clock.monotonic_ms(), wish)
         self._fetch(holding.position.symbol, self._known().get(holding.slot, holding.opened_at))
@@ -124,7 +130,7 @@ class TrailDesk:
         return {
             slot: since
             for slot, since in self._known().items()
-            if slot in self._desk.unsettled or holdings[slot].unexplained or holdings[slot].question is not None
+            if slot in self._desk.unsettled or _is_case(holdings[slot])
         }
 
     def _ask(self, slot: Slot, since: int) -> None:
@@ -147,15 +153,19 @@ class TrailDesk:
             "position may differ from the exchange's",
             symbol,
         )
-        self._desk.books.holding(slot).unexplained = ZERO
+        holding = self._desk.books.holding(slot)
+        holding.unexplained, holding.is_untold = ZERO, False
         settle(self._desk, slot)
 
     def _heed_silence(self, holding: Holding) -> None:
-        """Nobody tells whose it is: it stays protected as ours, and is not closed for what was wished before."""
+        """Nobody tells whose it is: it stays protected as ours, and is not closed for what was wished before.
+
+        Its trades are asked for on.
+        """
         question = holding.question
         if question is None or self._desk.clock.monotonic_ms() - question.at < _DOUBT_AFTER_MS:
             return
-        holding.question = None
+        holding.question, holding.is_untold = None, True
         if question.wish is not None and holding.close_reason == question.wish:
             symbol = holding.position.symbol
             self._desk.alarm(
@@ -209,7 +219,7 @@ class TrailDesk:
                 self._disown(holding, began)
             else:
                 return
-        holding.unexplained, holding.question = ZERO, None
+        holding.unexplained, holding.is_untold, holding.question = ZERO, False, None
         settle(self._desk, slot)
 
     def _succeed(self, holding: Holding, began: Trade) -> None:
@@ -243,3 +253,7 @@ class TrailDesk:
             f"opened by an order that is not the bot's: {gone}",
             symbol,
         )
+
+
+def _is_case(holding: Holding) -> bool:
+    return bool(holding.unexplained) or holding.is_untold or holding.question is not None

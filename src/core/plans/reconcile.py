@@ -30,6 +30,8 @@ class Reconciliation:
     """Positions to take over: every slot that no later news of ours has touched."""
     corrections: tuple[tuple[Holding, PositionReport], ...]
     """Those of them that differ from what we held."""
+    untold: tuple[Holding, ...]
+    """Positions of ours that have traded since the last we know of, and are of the same size."""
     vanished: tuple[Holding, ...]
     """Positions in slots that the account, in the other position mode now, cannot have."""
     gone_foreign: tuple[int, ...]
@@ -56,6 +58,9 @@ def reconcile(
         reports=reports,
         corrections=tuple(
             (holdings[report.symbol, report.position_side], report) for report in reports if _differs(report, holdings)
+        ),
+        untold=tuple(
+            holdings[report.symbol, report.position_side] for report in reports if _is_untold(report, holdings)
         ),
         vanished=tuple(holding for holding in holdings.values() if _is_vanished(holding, snapshot)),
         gone_foreign=tuple(order_id for order_id in foreign if order_id not in shown_ids),
@@ -91,6 +96,14 @@ def _is_outdated(report: PositionReport, holdings: dict[Slot, Holding], snapshot
         return False
     known_at = max(holding.touched_at, holding.filled_at)
     return bool(report.updated_at) or known_at + _UNDATED_GRACE_MS > snapshot.asked_at
+
+
+def _is_untold(report: PositionReport, holdings: dict[Slot, Holding]) -> bool:
+    """Somebody may have closed it and opened as much in its place, while the news of both was lost."""
+    holding = holdings.get((report.symbol, report.position_side))
+    if holding is None or not holding.is_ours or not report.quantity or _differs(report, holdings):
+        return False
+    return report.updated_at > max(holding.reported_at, holding.filled_at) + _EVENTS_DIFFER_MS
 
 
 def _is_vanished(holding: Holding, snapshot: Snapshot) -> bool:
