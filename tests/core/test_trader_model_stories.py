@@ -120,3 +120,16 @@ def test_what_seems_gone_by_trades_that_do_not_add_up_is_still_ours_when_a_repor
     story.reduce_by_hand(steps=9, which=0)
     story.hear(how="in order")
     story.hear(how="in order")
+
+
+def test_an_entry_that_fills_in_the_instant_of_a_take_profit_is_ours_after_a_restart(tell: Tell) -> None:
+    """The slot was taken for flat when the process ended, and what stood there for a stranger's, and bare."""
+    story = tell(False)
+    story.begin(begin="position", side=Side.SELL, steps=2)
+    story.move(bps=200)
+    story.hear(how="in order")
+    story.fill(which=7, steps=2)
+    story.hear(how="swapped")
+    story.silence(is_lost=False, seconds=7)
+    story.die(how="cleanly", when=1)
+    story.wait(seconds=5)

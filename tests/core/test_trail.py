@@ -37,6 +37,12 @@ def test_what_only_our_orders_traded_is_ours() -> None:
     assert (trail.is_ours, trail.is_clear, trail.began, trail.by_hand) == (True, True, None, ())
 
 
+def test_the_newest_trade_of_an_entry_names_what_is_ours() -> None:
+    steps = trades((ENTRY, 10), (EXIT, -10), (ENTRY, 5), (OTHER, -3))
+    assert follow(steps, D("0.002")).entry == steps[2]
+    assert follow(trades((OTHER, 10)), D("0.010")).entry is None
+
+
 def test_what_somebody_else_traded_in_it_belongs_to_it() -> None:
     assert by_hand([(ENTRY, 10), (OTHER, -4), (UNNAMED, 1)], 7) == [1, 2]
 

@@ -212,7 +212,9 @@ class TrailDesk:
 
     def _conclude(self, slot: Slot, trail: Trail) -> None:
         holding, began = self._desk.books.holding(slot), trail.began
-        if holding.is_ours and holding.position.is_open and began and began.fill.traded_at > holding.opened_at:
+        if holding.position.is_open and not holding.is_ours and trail.is_ours and trail.entry is not None:
+            self._reclaim(holding, trail.entry)
+        elif holding.is_ours and holding.position.is_open and began and began.fill.traded_at > holding.opened_at:
             if trail.is_ours:
                 self._succeed(holding, began)
             elif began.owner is Owner.OTHER:
@@ -222,14 +224,25 @@ class TrailDesk:
         holding.unexplained, holding.is_untold, holding.question = ZERO, False, None
         settle(self._desk, slot)
 
+    def _reclaim(self, holding: Holding, entry: Trade) -> None:
+        """It was taken for flat, but for a trade that nobody could place, when the last run ended: it is ours."""
+        holding.entry = self._entry_of(entry)
+        self._add_up(holding)
+
     def _succeed(self, holding: Holding, began: Trade) -> None:
         """An entry of ours has opened it after the one we knew had ended: what was wished of that one is past."""
-        order = self._order_of(began.fill)
         conclude_ended(self._desk, holding)
         holding.begin(began.fill.traded_at)
-        holding.entry = None if order is None else str(ClientOrderId(order.entry, OrderRole.ENTRY))
-        holding.realized_pnl, holding.commission, *_ = self._desk.store.result_since(*holding.slot, holding.opened_at)
+        holding.entry = self._entry_of(began)
+        self._add_up(holding)
         remember_wishes(self._desk)
+
+    def _entry_of(self, trade: Trade) -> str | None:
+        order = self._order_of(trade.fill)
+        return None if order is None else str(ClientOrderId(order.entry, OrderRole.ENTRY))
+
+    def _add_up(self, holding: Holding) -> None:
+        holding.realized_pnl, holding.commission, *_ = self._desk.store.result_since(*holding.slot, holding.opened_at)
 
     def _disown(self, holding: Holding, began: Trade) -> None:
         """Ours was closed by somebody, who then opened this one: it is left alone (I19).

@@ -47,6 +47,8 @@ class Trail:
     """With which the position of now began; None where it is the one that was known as ours."""
     is_ours: bool
     """The position of now is ours."""
+    entry: Trade | None
+    """The newest trade of an entry of ours."""
     is_clear: bool
     """Every trade has an owner, and did what such an order does: the list and the quantity fit together."""
 
@@ -56,17 +58,19 @@ def follow(trades: Sequence[Trade], held_now: Decimal) -> Trail:
     held = held_now - sum((each.change for each in trades), ZERO)
     by_hand: list[Fill] = []
     began: Trade | None = None
+    entry: Trade | None = None
     is_ours = is_clear = True
     for number, trade in enumerate(trades):
         before, held = held, held + trade.change
         is_clear &= _is_possible(trade, before, held)
+        entry = trade if trade.owner is Owner.ENTRY else entry
         if is_ours and trade.owner in _OTHERS and (before or not number):
             by_hand.append(trade.fill)
         if (number and not before) or before * held < 0:
             began, is_ours = trade, trade.owner is Owner.ENTRY
         elif trade.owner is Owner.ENTRY:
             is_ours = True  # we have joined it: it is protected whole
-    return Trail(tuple(by_hand), began, is_ours, is_clear)
+    return Trail(tuple(by_hand), began, is_ours, entry, is_clear)
 
 
 def _is_possible(trade: Trade, before: Decimal, after: Decimal) -> bool:
