@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from src.domain.enums import OrderRole, OrderStatus, OrderType
+from src.domain.messages import OperatorAction
 from tests.core.rig import LONG, Rig
 
 D = Decimal
@@ -49,6 +50,14 @@ def test_a_close_that_filled_in_part_is_followed_by_one_at_market_for_the_rest(r
     rig.wait(1000)
     assert (rig.last(CLOSE).type, rig.last(CLOSE).quantity) == (OrderType.MARKET, D("0.006"))
     assert rig.desk.books.holdings[LONG].refusals == {}
+
+
+def test_a_share_too_small_to_close_holds_up_no_close_of_the_whole(rig: Rig) -> None:
+    rig.fill(rig.enter(), "0.001")
+    rig.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.3"))
+    assert rig.submitted(CLOSE) == []
+    rig.close_position()
+    assert rig.last(CLOSE).quantity == D("0.001")
 
 
 def test_the_end_of_the_ladder_is_told_once(rig: Rig) -> None:

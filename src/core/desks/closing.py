@@ -95,6 +95,8 @@ class ClosingDesk:
         collar = collar_price(position.side.opposite, mark, instrument) if by_limit and mark is not None else None
         name = self._desk.next_id(holding.entry, OrderRole.CLOSE)
         request = close_request(name, position, min(quantity, abs(position.quantity)), instrument, collar)
+        if request is None and quantity < abs(position.quantity):
+            return False  # a share too small is no reason to close nothing for a while
         if request is None:
             return self._wait(holding, f"what is left of {symbol} is too small to close by an order")
         self._desk.place(request, OrderRole.CLOSE, holding.entry)
