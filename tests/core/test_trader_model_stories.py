@@ -27,6 +27,11 @@ def tell() -> Iterator[Tell]:
         story.teardown()
 
 
+def hear_all(story: TraderMachine) -> None:
+    while story.world.exchange.stream:
+        story.hear(how="in order")
+
+
 @pytest.mark.parametrize("hedge_mode", [True, False])
 def test_the_rest_of_an_entry_fills_in_the_instant_in_which_its_position_was_closed(
     tell: Tell, hedge_mode: bool
@@ -38,8 +43,7 @@ def test_the_rest_of_an_entry_fills_in_the_instant_in_which_its_position_was_clo
     for lane in range(story.world.gateway.lanes):
         if story.world.exchange.open_positions():
             story.serve(lane=lane)
-    while story.world.exchange.stream:
-        story.hear(how="in order")
+    hear_all(story)
     story.fill(which=0, steps=10)
     story.wait(seconds=8)
 
@@ -120,6 +124,58 @@ def test_what_seems_gone_by_trades_that_do_not_add_up_is_still_ours_when_a_repor
     story.reduce_by_hand(steps=9, which=0)
     story.hear(how="in order")
     story.hear(how="in order")
+
+
+@pytest.mark.parametrize("is_heard", [True, False])
+def test_a_position_that_a_person_turns_round_is_his(tell: Tell, is_heard: bool) -> None:
+    """It was taken for ours, and got a stop loss."""
+    story = tell(False)
+    story.begin(begin="position", side=Side.SELL, steps=3)
+    story.trade_by_hand(side=Side.SELL, which=0, steps=5)
+    if not is_heard:
+        story.world.lose_news()
+    for _ in range(3):
+        story.wait(seconds=12)
+
+
+def test_a_position_of_the_same_size_that_a_person_puts_in_the_place_of_ours_unheard_is_his(tell: Tell) -> None:
+    """Nothing told the two apart; our stop loss stayed behind his for as long as it stood."""
+    story = tell(True)
+    story.begin(begin="position", side=Side.SELL, steps=3)
+    story.reduce_by_hand(which=0, steps=3)
+    story.trade_by_hand(side=Side.BUY, which=0, steps=3)
+    story.world.lose_news()
+    for _ in range(7):
+        story.wait(seconds=12)
+
+
+@pytest.mark.parametrize("blow", [Blow.SLOW, Blow.LATE])
+def test_a_stop_that_comes_to_rest_once_a_person_has_replaced_its_position_goes(tell: Tell, blow: Blow) -> None:
+    """Nobody looked for it there: it would have closed his."""
+    story = tell(True)
+    story.begin(begin="entry", side=Side.SELL, steps=10)
+    story.strike(kind=Target.STOP_LOSS, blow=blow)
+    story.fill(which=0, steps=10)
+    hear_all(story)
+    for lane in range(story.world.gateway.lanes):
+        story.serve(lane=lane)
+    story.reduce_by_hand(which=0, steps=10)
+    story.trade_by_hand(side=Side.BUY, which=0, steps=3)
+    hear_all(story)
+    story.come_late()
+    for _ in range(3):
+        story.wait(seconds=12)
+
+
+def test_what_our_close_leaves_of_a_position_that_was_enlarged_unheard_is_still_ours(tell: Tell) -> None:
+    """Our own trades added up to flat; what was left was taken for a stranger's, and bare."""
+    story = tell(True)
+    story.begin(begin="position", side=Side.SELL, steps=10)
+    story.silence(is_lost=False, seconds=10)
+    story.trade_by_hand(side=Side.BUY, which=0, steps=5)
+    story.close(fraction="1", which=0)
+    for _ in range(3):
+        story.wait(seconds=12)
 
 
 def test_an_entry_that_fills_in_the_instant_of_a_take_profit_is_ours_after_a_restart(tell: Tell) -> None:

@@ -40,11 +40,13 @@ from src.sandbox.event_times import EventTimes
 from src.sandbox.protection import ProtectionLog
 from tests.builders import a_mark, a_quote, an_instrument
 from tests.core.model.network import Blow, name_of, role_of
+from tests.core.model.owners import Owners
 
 D = Decimal
 SYMBOL = "BTCUSDT"
 LEVERAGE = 10
-
+_BY_HAND_MS = 200
+"""A person is not as fast as two events about one trade are apart."""
 
 _REFUSALS = {Blow.REFUSED: -1111, Blow.WOULD_TRIGGER: -2021}
 
@@ -61,13 +63,11 @@ class ModelExchange:
         self.late: list[SubmitOrder | CancelOrder] = []
         self.protection = ProtectionLog()
         self._event_times = EventTimes()
-        self.wrong: list[str] = []
-        """Fills that no order of ours may ever lead to."""
+        self.owners = Owners(self.slots)
         self.blow: Blow | None = None
         """What strikes the next command."""
         self.is_excused = False
         """An entry was executed after it was rightly given up: what it adds was nobody's decision."""
-        self._held = dict.fromkeys(self.slots, D(0))
         self._by_hand = 0
         self.foreign_orders = 0
         """How many orders of other people rest, as they left it."""
@@ -197,7 +197,7 @@ class ModelExchange:
     def by_hand(self, request: OrderRequest) -> None:
         """An order of the account's owner; its id is not one of ours."""
         self._by_hand += 1
-        self.clock.advance(1)
+        self.clock.advance(_BY_HAND_MS)
         self._tell(self.engine.submit(replace(request, client_order_id=f"web_{self._by_hand}"), self.clock.now_ms()))
         self.foreign_orders = len(self.open_orders(None))
 
@@ -208,23 +208,12 @@ class ModelExchange:
 
     def _tell(self, events: Sequence[EngineEvent]) -> None:
         for event in events:
-            self._told(event)
-
-    def _told(self, event: EngineEvent) -> None:
-        self.stream.append(replace(event, event_at=self._event_times.told_at(event.event_at)))
-        if isinstance(event, OrderUpdate) and event.fill is not None:
-            self._check(event.fill)
-        if isinstance(event, OrderUpdate | AccountUpdate):
-            self.protection.observe(self.positions(), self.engine.open_orders(), self.clock.now_ms())
-
-    def _check(self, fill: Fill) -> None:
-        """Exits only reduce, entries only enlarge, nothing flips (I5)."""
-        before, role = self._held[fill.position_side], role_of(fill.client_order_id)
-        after = self._held[fill.position_side] = before + fill.side.sign * fill.quantity
-        is_reduced = before * after >= 0 and abs(after) < abs(before)
-        is_wrong = is_reduced if role is OrderRole.ENTRY else not is_reduced
-        if role is not None and is_wrong and not self.is_excused:
-            self.wrong.append(f"{fill.client_order_id} took {fill.position_side} from {before} to {after}")
+            if isinstance(event, OrderUpdate) and event.fill is not None:
+                self.owners.see(event.fill, is_excused=self.is_excused)
+        for event in events:
+            self.stream.append(replace(event, event_at=self._event_times.told_at(event.event_at)))
+            if isinstance(event, OrderUpdate | AccountUpdate):
+                self.protection.observe(self.our_positions(), self.engine.open_orders(), self.clock.now_ms())
 
     # Its books
 
@@ -233,6 +222,10 @@ class ModelExchange:
 
     def open_positions(self) -> list[Position]:
         return [each for each in self.positions() if each.is_open]
+
+    def our_positions(self) -> list[Position]:
+        stays = self.owners.stays
+        return [each for each in self.open_positions() if stays[each.position_side].is_ours]
 
     def has_met(self, client_order_id: str) -> bool:
         """It has come to the matcher, which has made of it what it would."""

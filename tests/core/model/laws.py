@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from src.core.inbox import TraderEvent
 from src.core.order_answered import OrderAnswered
-from src.domain.enums import OrderRole
+from src.domain.enums import OrderRole, PositionSide
 from src.domain.messages import (
     Command,
     OrderNotFound,
@@ -15,15 +15,18 @@ from src.domain.messages import (
     SnapshotTaken,
     SubmitOrder,
 )
-from src.domain.orders import OrderRequest, OrderUpdate
+from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.sandbox.protection import Unprotected
-from tests.core.model.exchange import LEVERAGE, ModelExchange
+from tests.core.model.exchange import LEVERAGE, SYMBOL, ModelExchange
 from tests.core.model.ledger import Ledger
 from tests.core.model.network import role_of
 
 D = Decimal
 POSITION_CAP, TOTAL_CAP = D(140), D(120)
 STOPPED_WITHIN_MS = 5_000
+LEFT_ALONE_WITHIN_MS = 10_000
+"""From a stranger's position on until no order of ours rests behind it (I14), and none is sent into it (I19)."""
+_EXITS = tuple(role for role in OrderRole if role is not OrderRole.ENTRY)
 _ABSENT_AFTER_MS, _DENIALS = 10_000, 3
 
 
@@ -51,6 +54,8 @@ class Laws:
     """Entries that have left the trader and that nobody has answered or refused yet."""
     doubts: dict[str, Doubt] = field(default_factory=dict)
     excuses: list[Excuse] = field(default_factory=list)
+    joined_at: dict[PositionSide, int] = field(default_factory=dict)
+    """When an entry of ours was last seen to rest in a slot."""
 
     @property
     def now(self) -> int:
@@ -63,7 +68,10 @@ class Laws:
 
     def see_leaving(self, command: Command) -> None:
         """An entry never leaves while another's fate is unknown (I3)."""
-        if not isinstance(command, SubmitOrder) or role_of(command.request.client_order_id) is not OrderRole.ENTRY:
+        if not isinstance(command, SubmitOrder):
+            return
+        self._away_from_strangers(command.request)
+        if role_of(command.request.client_order_id) is not OrderRole.ENTRY:
             return
         self._settle_doubts()
         assert not self.doubts, f"{command.request.client_order_id} left while {self.doubts} are unknown"
@@ -110,7 +118,8 @@ class Laws:
 
     def hold(self) -> None:
         self._sent_once()
-        assert not self.exchange.wrong, self.exchange.wrong
+        assert not self.exchange.owners.wrong, self.exchange.owners.wrong
+        self._strangers_left_alone()
         self._protected_in_time()
         self._within_caps()
         self._booked_once()
@@ -125,18 +134,50 @@ class Laws:
             allowed = STOPPED_WITHIN_MS + self._excused_ms(span)
             assert span.lasted_ms(self.now) <= allowed, f"{span} is longer than {allowed} ms"
 
+    def _away_from_strangers(self, request: OrderRequest) -> None:
+        """Once a stranger's position is known no entry is decided in its symbol, no other order in its slot (I19)."""
+        is_entry = role_of(request.client_order_id) is OrderRole.ENTRY
+        for slot, stay in self.exchange.owners.strangers().items():
+            if is_entry or slot is request.position_side:
+                since = stay.began_at if is_entry else self._alone_since(slot)
+                self._check_young(slot, since, request.client_order_id)
+
+    def _strangers_left_alone(self) -> None:
+        """No exit of ours rests behind a stranger's position: for a while it may, until that is known; and as long as
+        an entry of ours rests in the slot, which may join it."""
+        joining = {each.position_side for each in self.exchange.open_orders(OrderRole.ENTRY)}
+        self.joined_at |= dict.fromkeys(joining, self.now)
+        strangers = self.exchange.owners.strangers()
+        for order in self.exchange.open_orders(*_EXITS):
+            if order.position_side in strangers:
+                since = max(self._alone_since(order.position_side), order.event_at)
+                self._check_young(order.position_side, since, order.client_order_id)
+
+    def _alone_since(self, slot: PositionSide) -> int:
+        """Since when it has been sure that a stranger's position is one."""
+        return max(self.exchange.owners.stays[slot].began_at, self.joined_at.get(slot, 0))
+
+    def _check_young(self, slot: PositionSide, since: int, name: str) -> None:
+        span = Unprotected(SYMBOL, slot, since)
+        allowed = LEFT_ALONE_WITHIN_MS + self._excused_ms(span)
+        assert span.lasted_ms(self.now) <= allowed, f"{name} is there, and a stranger's position since {since}"
+
     def _excused_ms(self, span: Unprotected) -> int:
         until = self.now if span.until is None else span.until
         touching = (each for each in self.excuses if each.at <= until and span.since <= each.at + each.span_ms)
         return sum(each.span_ms for each in touching)
 
     def _within_caps(self) -> None:
-        """Positions, resting entries and entries on their way together (I21): reserved from the decision on."""
+        """Positions, resting entries and entries on their way together (I21): reserved from the decision on.
+
+        What people add is nobody's decision.
+        """
         if self.exchange.is_excused:
             return
         unseen = [each for name, each in self.on_their_way.items() if not self.exchange.has_met(name)]
         reserved = sum(((each.quantity or D(0)) * (each.price or D(0)) for each in unseen), D(0)) / LEVERAGE
-        assert self.exchange.margin() + reserved <= min(POSITION_CAP, TOTAL_CAP)
+        by_hand = self.exchange.owners.by_hand() / LEVERAGE
+        assert self.exchange.margin() + reserved <= min(POSITION_CAP, TOTAL_CAP) + by_hand
 
     def _booked_once(self) -> None:
         booked = self.ledger.trade_ids()
@@ -155,16 +196,42 @@ class Laws:
         claims = {
             "entries or closes are open": OrderRole.ENTRY not in roles and OrderRole.CLOSE not in roles,
             "positions differ": ledger.positions() == {p.position_side: p.quantity for p in exchange.open_positions()},
+            "owners differ": self._owners_agree(),
             "a position lacks its stop, or has two": self._stops_fit(),
-            "a fill is missing": {each.trade_id for each in exchange.fills()} == set(ledger.trade_ids()),
+            "a fill is missing, or a stranger's is booked": self._booked_are_ours(),
             "results differ": ledger.net() == exchange.net(ledger.trade_ids()),
             "orders differ": ledger.open_orders()
             == {each.client_order_id for each in exchange.open_orders(*OrderRole)},
         }
         return next((name for name, holds in claims.items() if not holds), "")
 
+    def _owners_agree(self) -> bool:
+        """In a slot where trades are mixed what people open may be anybody's, but what is ours is known as ours."""
+        told, owners = self.ledger.owners(), self.exchange.owners
+        return told.keys() == owners.stays.keys() and all(
+            told[slot] is stay.is_ours or (told[slot] and slot in owners.mixed) for slot, stay in owners.stays.items()
+        )
+
+    def _booked_are_ours(self) -> bool:
+        """A stranger's are not, but those of a time when his position was still taken for ours."""
+        owners, booked = self.exchange.owners, set(self.ledger.trade_ids())
+        may_lack = {each.trade_id for each in self.exchange.fills() if self._is_mixed(each)}
+        return owners.ours <= booked | may_lack and all(self._is_doubtful(each) for each in booked - owners.ours)
+
+    def _is_mixed(self, fill: Fill) -> bool:
+        return role_of(fill.client_order_id) is None and fill.position_side in self.exchange.owners.mixed
+
+    def _is_doubtful(self, trade_id: int) -> bool:
+        owners = self.exchange.owners
+        fill, ended_at = owners.others[trade_id], owners.ended_at[trade_id]
+        if self._is_mixed(fill):
+            return True
+        span = Unprotected(fill.symbol, fill.position_side, ended_at, fill.traded_at)
+        return span.lasted_ms(self.now) <= LEFT_ALONE_WITHIN_MS + self._excused_ms(span)
+
     def _stops_fit(self) -> bool:
         stops = self.exchange.open_orders(OrderRole.STOP_LOSS)
         takes = self.exchange.open_orders(OrderRole.TAKE_PROFIT)
-        held = {each.position_side for each in self.exchange.open_positions()}
+        ours = self.ledger.owners()
+        held = {each.position_side for each in self.exchange.open_positions() if ours.get(each.position_side)}
         return sorted(each.position_side for each in stops) == sorted(held) and {e.position_side for e in takes} <= held

@@ -31,6 +31,11 @@ class Ledger:
         rows = self._connection.execute("SELECT position_side, quantity FROM positions")
         return {side: quantity for side, text in rows if (quantity := Decimal(text))}
 
+    def owners(self) -> dict[str, bool]:
+        """Of each position whether it is the bot's."""
+        rows = self._connection.execute("SELECT position_side, quantity, entry_client_order_id FROM positions")
+        return {side: entry is not None for side, text, entry in rows if Decimal(text)}
+
     def net(self) -> Decimal:
         rows = self._connection.execute("SELECT realized_pnl, commission FROM fills")
         return sum((Decimal(profit) - Decimal(fee) for profit, fee in rows), Decimal(0))

@@ -22,6 +22,8 @@ ENTRY, STOP, TAKE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
 SIDES, KINDS, BLOWS = (st.sampled_from(list(each)) for each in (Side, Target, Blow))
 WHICH, STEPS = st.integers(0, 9), st.integers(1, 10)
 _FAR_BELOW = D(47_600)
+MOST_BY_HAND = D(150)
+"""Nobody adds to positions that bind so much."""
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "500" if os.environ.get("CI") else "20"))
 """In each of two position modes. Where CI is set Hypothesis tells the same stories each time; elsewhere new ones, and a
@@ -166,6 +168,13 @@ class TraderMachine(RuleBasedStateMachine):
         held = self.world.exchange.open_positions()
         self.world.exchange.by_hand(a_reduction(held[which % len(held)], D(steps) / 1000))
 
+    @precondition(lambda self: self.world.exchange.margin() < MOST_BY_HAND)
+    @rule(side=SIDES, which=WHICH, steps=STEPS)
+    def trade_by_hand(self, side: Side, which: int, steps: int) -> None:
+        """A person opens a position of his own, or enlarges what stands there; in one-way mode he may turn it round."""
+        slot = self._slots[which % len(self._slots)]
+        self.world.exchange.by_hand(a_trade(slot, side, D(steps) / 1000))
+
     @precondition(lambda self: self.world.exchange.open_positions())
     @rule()
     def order_by_hand(self) -> None:
@@ -214,6 +223,19 @@ def a_reduction(position: Position, quantity: Decimal) -> OrderRequest:
         type=OrderType.MARKET,
         quantity=Quantity(min(abs(position.quantity), quantity)),
         reduce_only=position.position_side is PositionSide.BOTH,
+    )
+
+
+def a_trade(slot: PositionSide, side: Side, quantity: Decimal) -> OrderRequest:
+    """What the account's owner sends to trade for himself."""
+    sides = {PositionSide.LONG: Side.BUY, PositionSide.SHORT: Side.SELL}
+    return OrderRequest(
+        client_order_id="",
+        symbol=SYMBOL,
+        side=sides.get(slot, side),
+        position_side=slot,
+        type=OrderType.MARKET,
+        quantity=Quantity(quantity),
     )
 
 
