@@ -189,3 +189,13 @@ def test_an_entry_that_fills_in_the_instant_of_a_take_profit_is_ours_after_a_res
     story.silence(is_lost=False, seconds=7)
     story.die(how="cleanly", when=1)
     story.wait(seconds=5)
+
+
+def test_what_was_traded_by_hand_before_a_start_is_found_though_news_came_before_the_first_look(tell: Tell) -> None:
+    """The news made the position look as the last run had left it: two trades in it were never booked."""
+    story = tell(False)
+    story.begin(begin="position", side=Side.SELL, steps=7)
+    story.trade_by_hand(side=Side.BUY, which=3, steps=1)
+    story.reduce_by_hand(which=1, steps=1)
+    story.die(how="between", when=0)
+    story.reduce_by_hand(which=0, steps=1)

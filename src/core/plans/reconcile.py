@@ -69,7 +69,12 @@ def reconcile(
 
 
 def is_as_left(report: PositionReport, holding: Holding) -> bool:
-    """The position is what it was, and nothing has traded in it since the last trade of it that is booked."""
+    """The position is what it was, and nothing has traded in it since the last trade of it that is booked.
+
+    What has changed since this run began no longer shows whether anything had changed before.
+    """
+    if holding.touched_at:
+        return False
     is_same = (report.quantity, report.entry_price) == (holding.position.quantity, holding.position.entry_price)
     return is_same and 0 < report.updated_at <= holding.filled_at + _EVENTS_DIFFER_MS
 
