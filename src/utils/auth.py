@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import secrets
 import ssl
 import threading
 from collections.abc import Callable, Mapping
@@ -89,6 +90,7 @@ class Eip712Signer:
         self._payload = {"user": user, "signer": self._wallet.address}
         self._lock = threading.Lock()  # requests are signed by several threads, and no two may share a nonce
         self._last_nonce = 0
+        self._microsecond = secrets.randbelow(1000)  # a doctor beside the bot signs in the same millisecond
 
     def sign(self, parameters: Mapping[str, str], timestamp_ms: int) -> str:
         query = urlencode({**parameters, **self._payload, "nonce": str(self._next_nonce(timestamp_ms))})
@@ -96,11 +98,12 @@ class Eip712Signer:
         return f"{query}&signature=0x{bytes(signature).hex()}"
 
     def _next_nonce(self, timestamp_ms: int) -> int:
-        """The instant in microseconds, or the next one after the last: never the same, never smaller.
+        """The instant in microseconds, or the next one after the last: never the same, never smaller, and hardly ever
+        that of another program that signs with this wallet.
 
         But for a clock that was far ahead and was put right: what it signed was refused, and would be for as long.
         """
-        now = timestamp_ms * 1000
+        now = timestamp_ms * 1000 + self._microsecond
         with self._lock:
             was_far_ahead = self._last_nonce > now + _NONCE_WINDOW_US
             self._last_nonce = now if was_far_ahead else max(now, self._last_nonce + 1)
