@@ -78,19 +78,21 @@ class Eip712Signer:
     """V3: EIP-712 over the urlencoded parameters; a nonce of microseconds takes the timestamp's place.
 
     Of a wallet's nonces only the last hundred are remembered and none is accepted twice (V3 Nonce Mechanism): one
-    signer in one process for each wallet. ValueError for a private key that is none.
+    signer in one process for each wallet. ``microsecond``, below 1000, is the one of each millisecond that it begins
+    with: drawn where none is given, for our clock tells no finer time, and a doctor signs beside the bot. ValueError
+    for a private key that is none.
     """
 
     scheme = Scheme.V3
     headers: Mapping[str, str] = {}
     body_methods = frozenset({"POST", "PUT", "DELETE"})
 
-    def __init__(self, user: str, private_key: str) -> None:
+    def __init__(self, user: str, private_key: str, microsecond: int | None = None) -> None:
         self._wallet = open_wallet(private_key)
         self._payload = {"user": user, "signer": self._wallet.address}
         self._lock = threading.Lock()  # requests are signed by several threads, and no two may share a nonce
         self._last_nonce = 0
-        self._microsecond = secrets.randbelow(1000)  # a doctor beside the bot signs in the same millisecond
+        self._microsecond = secrets.randbelow(1000) if microsecond is None else microsecond
 
     def sign(self, parameters: Mapping[str, str], timestamp_ms: int) -> str:
         query = urlencode({**parameters, **self._payload, "nonce": str(self._next_nonce(timestamp_ms))})

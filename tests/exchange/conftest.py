@@ -29,7 +29,7 @@ def a_signer(scheme: Scheme) -> Signer:
         case Scheme.V1:
             return HmacSigner(API_KEY, API_SECRET)
         case Scheme.V3:
-            return Eip712Signer(USER, PRIVATE_KEY)
+            return Eip712Signer(USER, PRIVATE_KEY, microsecond=0)
         case _:
             assert_never(scheme)
 
