@@ -107,7 +107,8 @@ class AsterClient:
     def _ask_once(self, endpoint: Endpoint, parameters: Mapping[str, str], essential: bool) -> object:
         self._beat()
         asked_at = self._clock.monotonic_ms()
-        self._limits.admit(endpoint.weight, essential=essential, orders=endpoint.orders, is_read=endpoint.repeatable)
+        is_read = endpoint.repeatable and not endpoint.is_vital
+        self._limits.admit(endpoint.weight, essential=essential, orders=endpoint.orders, is_read=is_read)
         response = self._send(endpoint, Call(endpoint.method, self._base_url + endpoint.path(self._scheme), parameters))
         status, headers = response.status_code, response.headers
         self._limits.learn(headers)

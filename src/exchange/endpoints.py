@@ -32,6 +32,8 @@ class Endpoint:
     """Asking again changes nothing: a lost answer is no danger."""
     orders: int = 0
     """How many orders it counts against the account's order limit."""
+    is_vital: bool = False
+    """Without it nothing can be signed, or heard of: it may use the whole budget, as protection may (I29)."""
 
     def path(self, scheme: Scheme) -> str:
         match scheme:
@@ -66,10 +68,10 @@ def _change(paths: tuple[str, str], orders: int = 0, method: Method = "POST") ->
 
 
 def _listen_key(method: Method) -> Endpoint:
-    return Endpoint(method, *_paths("listenKey"), 1, Access.KEY)
+    return Endpoint(method, *_paths("listenKey"), 1, Access.KEY, is_vital=True)
 
 
-TIME = _public(_paths("time"), 1)
+TIME = Endpoint("GET", *_paths("time"), 1, Access.PUBLIC, is_vital=True)
 EXCHANGE_INFO = _public(_paths("exchangeInfo"), 1)
 DEPTH = _public(_paths("depth"), 2)
 """With at most 50 levels."""

@@ -26,8 +26,8 @@ _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 class RateLimits:
     """The budget of one IP and one account, for all lanes together.
 
-    Protection may use all of it, reconciling all but a tenth, the rest 70 % of the weight (I29) and half of the orders
-    (I22).
+    Protection may use all of it, and so may what it needs to be signed and to hear of fills; reconciling may use all
+    but a tenth, the rest 70 % of the weight (I29) and half of the orders (I22).
     After a 429 only they may still ask; a second one, or a 418, silences everybody until it ends.
     """
 

@@ -16,7 +16,7 @@ from src.domain.messages import (
     SubmitOrder,
 )
 from src.exchange import wire
-from src.exchange.aster import AsterExchange
+from src.exchange.aster import AsterExchange, AsterListenKeys
 from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
 from tests.exchange.builders import (
@@ -127,6 +127,18 @@ class TestLimits:
         assert isinstance(failure_of(exchange, SUBMIT), RateLimited)
         assert server.asked_for(ORDER) == []
         assert len(exchange.execute(SubmitOrder(STOP))) == 1
+
+    def test_what_protection_needs_to_be_signed_and_to_hear_is_asked_for_to_the_last(
+        self, exchange: AsterExchange, client: AsterClient, server: ScriptedServer, limits: RateLimits
+    ) -> None:
+        """A bot that was killed again and again met a minute without weight, and heard of no fill until its end."""
+        server.script("POST", ORDER, Answer({**wire.render_order(ACCEPTED), "clientOrderId": STOP_ID}))
+        server.script("POST", "/fapi/v1/listenKey", Answer({"listenKey": "key"}))
+        limits.learn({"X-MBX-USED-WEIGHT-1M": "2390"})
+
+        assert len(exchange.execute(SubmitOrder(STOP))) == 1
+        assert AsterListenKeys(client).create() == "key"
+        assert isinstance(failure_of(exchange, QUERY), RateLimited)
 
     @pytest.mark.parametrize(("headers", "wait_ms"), [({"Retry_After": "9"}, 9000), ({}, 60_000)])
     def test_429(self, exchange: AsterExchange, server: ScriptedServer, headers: dict[str, str], wait_ms: int) -> None:
