@@ -153,9 +153,7 @@ class TrailDesk:
             "position may differ from the exchange's",
             symbol,
         )
-        holding = self._desk.books.holding(slot)
-        holding.unexplained, holding.is_untold = ZERO, False
-        settle(self._desk, slot)
+        self._rest(self._desk.books.holding(slot))
 
     def _heed_silence(self, holding: Holding) -> None:
         """Nobody tells whose it is: it stays protected as ours, and is not closed for what was wished before.
@@ -221,8 +219,13 @@ class TrailDesk:
                 self._disown(holding, began)
             else:
                 return
-        holding.unexplained, holding.is_untold, holding.question = ZERO, False, None
-        settle(self._desk, slot)
+        holding.question = None
+        self._rest(holding)
+
+    def _rest(self, holding: Holding) -> None:
+        """Nothing more is asked of it."""
+        holding.unexplained, holding.is_untold = ZERO, False
+        settle(self._desk, holding.slot)
 
     def _reclaim(self, holding: Holding, entry: Trade) -> None:
         """It was taken for flat, but for a trade that nobody could place, when the last run ended: it is ours."""
