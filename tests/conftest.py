@@ -1,4 +1,4 @@
-"""What the whole run knows: what is begun first, how the soak signs, and where the table of faults is written."""
+"""What the whole run knows: its profile, how the soak signs, and where the table of faults is written."""
 
 import os
 import random
@@ -8,16 +8,20 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from src.utils.auth import Scheme
+from tests import profiles, reruns
 from tests.faults.table import FaultsTable
 
 SOAK_SCHEME = "SOAK_SCHEME"
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    profiles.add_options(parser)
     parser.addoption("--faults-table", type=Path, metavar="FILE", help="write what the fault tests have shown there")
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(profiles.ProfileRun(profiles.choose(config)))
+    config.pluginmanager.register(reruns)
     # How long an example takes says more of the machine than of us.
     settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("busy")
@@ -27,5 +31,6 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(FaultsTable(target))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: item.get_closest_marker("first") is None)
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    return profiles.workers(config)

@@ -1,20 +1,36 @@
 #!/usr/bin/env python3
-"""Runs the tests: ``python3 tests/run.py [pytest arguments]``.
-
-Sets up ``.venv`` as the launcher does, then starts pytest. Without arguments the whole suite runs, on two processors.
-"""
+"""Runs the tests: ``python3 tests/run.py [pytest arguments]``; ``--help`` explains."""
 
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-WHOLE_SUITE = ["-n", "2", "--dist", "loadfile"]
+HELP = """\
+usage: python3 tests/run.py [--all | --long] [pytest arguments]
+
+Makes .venv with what the tests need, as the launcher does, and runs pytest in it.
+
+(nothing)   the quick tests
+--all       also those that start the real programs, drive a browser or take long, as CI does
+--long      everything, with more kills, more stories and more minutes: for a night
+
+Every other argument goes to pytest; a test file that is named runs whole:
+    python3 tests/run.py tests/core -k stop
+    python3 tests/run.py tests/recovery/test_starts.py
+    python3 tests/run.py -n 1 --durations 20
+
+The exit code is pytest's: 0 where everything passed. docs/development.md has the times and what else can be set.
+pytest's own options: python3 tests/run.py --pytest-help
+"""
 
 
-def main():
-    # type: () -> int
+def main(arguments):
+    # type: (list[str]) -> int
     """Run pytest in the project's environment; returns its exit code."""
+    if set(arguments) & {"-h", "--help"}:
+        print(HELP, end="")
+        return 0
     sys.path[0] = str(ROOT)  # instead of tests/, whose directories are named like ours
     import launcher
 
@@ -24,9 +40,10 @@ def main():
     from src.launch.errors import LaunchError
 
     console = Console(utf8_output())
+    passed_on = ["--help" if each == "--pytest-help" else each for each in arguments]
     try:
         python = prepare(ROOT, ROOT / "requirements-dev.txt", console.say)
-        return subprocess.run([str(python), "-m", "pytest", *(sys.argv[1:] or WHOLE_SUITE)], cwd=str(ROOT)).returncode
+        return subprocess.run([str(python), "-m", "pytest", *passed_on], cwd=str(ROOT)).returncode
     except LaunchError as error:
         console.say(str(error))
         return 2
@@ -35,4 +52,4 @@ def main():
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

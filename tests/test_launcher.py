@@ -18,6 +18,7 @@ import pytest
 
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
 ROOT = Path(__file__).resolve().parent.parent
 DEADLINE_S = 60.0
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="sends POSIX signals")

@@ -21,6 +21,7 @@ from tests.api.rig import Rig
 from tests.api.serving import eventually, served
 from tests.ports import free_port
 
+pytestmark = pytest.mark.processes
 SCRIPT = ROOT / "src" / "api" / "api_server.py"
 PERSONAL = ("API_KEY", "API_SECRET", "PORT", "HOST", "DB_PATH", "HUNTER_HOME", "ASTER_BASE_URL", "ASTER_WS_URL")
 

@@ -64,7 +64,7 @@ class FaultsTable:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         number = _fault_of(report.nodeid)
-        if number is not None:
+        if number is not None and str(report.outcome) != "rerun":  # the second run counts
             self._shown[number].note(report.nodeid, report.passed, report.user_properties)
 
     def pytest_sessionfinish(self) -> None:

@@ -13,6 +13,8 @@ from src.utils.auth import Scheme
 from tests.faults.conftest import MakeRig
 from tests.faults.rig import Rig, wait_until
 
+pytestmark = pytest.mark.recovery
+
 SECONDS = 20
 WRONG = "a7" * 32
 LOOK_THERE = "look on Aster's site"

@@ -10,6 +10,7 @@ import pytest
 from src.launch.environment import Environment, Interpreter, fingerprint, included, prepare
 from src.launch.errors import LaunchError
 
+pytestmark = pytest.mark.processes
 PYTHON_311 = Interpreter((3, 11), has_pip=True, platform="linux")
 
 

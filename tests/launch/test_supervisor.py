@@ -17,6 +17,7 @@ from src.launch.console import Console
 from src.launch.programs import Program
 from src.launch.supervisor import Supervisor
 
+pytestmark = pytest.mark.processes
 ROOT = Path(__file__).resolve().parents[2]
 RUNS = "import signal, sys, threading\nstop = threading.Event()\nsignal.signal(signal.SIGTERM, lambda *_: stop.set())\n"
 WAITS = "while not stop.wait(0.05):\n    pass\n"  # Windows notices a signal only between two waits
