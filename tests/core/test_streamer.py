@@ -1,5 +1,4 @@
 import json
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +9,7 @@ from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.messages import Event, Stream, StreamDown, StreamUp
 from src.exchange.wire import render_event, wrap
 from tests.builders import NOW, a_liquidation, a_mark, a_quote
+from tests.recorded import recorded_frames
 
 
 @pytest.fixture
@@ -75,11 +75,7 @@ def test_the_connection_is_told(streamer: LiquidationStreamer, events: list[Even
 
 
 def test_real_aster_frames_are_read(streamer: LiquidationStreamer, events: list[Event]) -> None:
-    recording = Path(__file__).parents[3] / "shared/data/fixtures/captured_liquidation_frames.ndjson"
-    if not recording.exists():
-        pytest.skip("the recorded frames lie beside the project, not in it")
-    rows = [json.loads(line) for line in recording.read_text(encoding="utf-8").splitlines() if line.strip()]
-    frames = [json.loads(row["frame"]) for row in rows if '"forceOrder"' in row["frame"]]
+    frames = [each["frame"] for each in recorded_frames()]
     for frame in frames:
         streamer.ear.on_message(frame)
     assert frames

@@ -2,20 +2,17 @@
 
 from decimal import Decimal
 from itertools import pairwise
-from pathlib import Path
-
-import pytest
 
 from src.domain.market import Liquidation
 from src.sandbox.candles import Candle
 from src.sandbox.catalogue import load_catalogue
-from src.sandbox.recording import Recording, load_recording
+from src.sandbox.recording import Recording, load_candles, load_recording
 from src.sandbox.replay import ReplaySource, listings_for, plan_paths
 from src.sandbox.source import Move, Print, Step
+from tests.recorded import RECORDED_HOUR, RECORDED_KLINES
 from tests.sandbox.test_forced_orders import forced
 
 START = 1_700_000_000_000
-REAL = Path(__file__).parents[3] / "shared" / "data" / "liquidations"
 
 
 def source_of(*events: Liquidation, speed: str = "1") -> ReplaySource:
@@ -95,17 +92,22 @@ def test_unknown_symbols_get_a_grid_of_the_digits_seen() -> None:
     assert (listing.instrument.base_asset, listing.instrument.quote_asset) == ("币安人生", "USDT")
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="the recorded data are not beside the project")
-def test_every_row_of_every_real_recording_of_single_events_plays() -> None:
-    files = [path for path in REAL.glob("*.csv.gz") if "AGG30k" not in path.name]
+def test_every_row_of_a_real_hour_plays() -> None:
+    recording = load_recording(RECORDED_HOUR)
+    paths = plan_paths(recording, load_candles(RECORDED_KLINES, recording.symbols))
+    listings = listings_for(recording, load_catalogue(), paths)
+    source = ReplaySource(recording, paths, START, Decimal(1_000_000))
+    pushed = [step for step in played(source) if isinstance(step, Liquidation)]
 
-    for path in files:
-        recording = load_recording(path)
-        listings = listings_for(recording, load_catalogue(), plan_paths(recording, {}))
-        source = ReplaySource(recording, plan_paths(recording, {}), START, Decimal(1_000_000))
-        pushed = [step for step in played(source) if isinstance(step, Liquidation)]
+    assert len(pushed) + source.progress.suppressed == len(recording.liquidations) == 1_144
+    assert all(one.traded_at <= two.event_at for one, two in pairwise(pushed))
+    assert all(listings[each.symbol].instrument.price(each.fill_price) > 0 for each in pushed)
 
-        assert len(pushed) + source.progress.suppressed == len(recording.liquidations), path.name
-        assert all(one.traded_at <= two.event_at for one, two in pairwise(pushed)), path.name
-        assert all(listings[each.symbol].instrument.price(each.fill_price) > 0 for each in pushed), path.name
-    assert len(files) == 8
+
+def test_the_price_of_a_real_hour_follows_its_candles() -> None:
+    recording = load_recording(RECORDED_HOUR)
+    candles = load_candles(RECORDED_KLINES, recording.symbols)
+    path = plan_paths(recording, candles)["ETHUSDT"]
+
+    assert list(candles) == ["ETHUSDT"]
+    assert all(path.at(bar.open_at) == bar.open for bar in candles["ETHUSDT"])

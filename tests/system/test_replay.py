@@ -8,11 +8,11 @@ import pytest
 from src.sandbox.options import replay_script
 from src.sandbox.server import SandboxServer
 from src.utils.auth import Scheme
+from tests.recorded import RECORDED_HOUR, RECORDED_KLINES
 from tests.sandbox.credentials import canaries_of
 from tests.system.conftest import Start
 from tests.system.rig import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
 
-RECORDINGS = Path(__file__).parents[3] / "shared/data/liquidations"
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
 _HEADER = "ts_ms,symbol,side,order_type,tif,orig_qty,price,avg_price,status,last_qty,filled_qty"
@@ -68,15 +68,9 @@ def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path
     assert canaries_of(server).files_under(tmp_path) == {".env"}  # what it said on its terminal is a file, too
 
 
-@pytest.mark.parametrize(
-    ("name", "speed"),
-    [("binance_usdm_all_2025-12-27", 150), ("binance_usdm_BTCUSDT_2024-12-04_05", 700)],
-)
-def test_real_recordings_are_played_completely(start: Start, name: str, speed: int) -> None:
-    file = RECORDINGS / f"{name}.csv.gz"
-    if not file.exists():
-        pytest.skip(f"the recording {file.name} lies beside the project, not in it")
-    server, bot = start(replay_script(file, speed=Decimal(speed), awaits_listener=True), demo_settings())
+def test_a_real_hour_is_played_completely(start: Start) -> None:
+    script = replay_script(RECORDED_HOUR, Decimal(150), RECORDED_KLINES, awaits_listener=True)
+    server, bot = start(script, demo_settings())
     play_to_the_end(server, bot, 400)
     progress, books = server.exchange.progress, bot.books()
     assert progress is not None

@@ -1,9 +1,7 @@
 """Trading rules of real symbols."""
 
-import gzip
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -11,16 +9,13 @@ from src.domain.errors import ProtocolError
 from src.domain.instrument import Instrument
 from src.exchange import wire
 from tests.exchange.wire.values import an_instrument
+from tests.recorded import EXAMPLES
 
-FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "data" / "fixtures"
 NOW_MS = 1_700_000_000_000
 
-recorded = pytest.mark.skipif(not FIXTURES.is_dir(), reason="the recorded data is not beside this checkout")
 
-
-@recorded
 def test_real_symbols_of_aster() -> None:
-    payload = wire.read_json((FIXTURES / "aster_exchangeInfo_BTC_ASTER.json").read_text(encoding="utf-8"))
+    payload = wire.read_json((EXAMPLES / "symbols_aster.json").read_text(encoding="utf-8"))
 
     bitcoin, aster = map(wire.parse_instrument, wire.parse_symbols(payload))
 
@@ -33,9 +28,8 @@ def test_real_symbols_of_aster() -> None:
     assert aster.is_trading
 
 
-@recorded
 def test_a_whole_real_exchange_info() -> None:
-    text = gzip.decompress((FIXTURES / "binance_usdm_exchangeInfo_2021-07-22.json.gz").read_bytes())
+    text = (EXAMPLES / "symbols_binance.json").read_text(encoding="utf-8")
 
     instruments = [wire.parse_instrument(each) for each in wire.parse_symbols(wire.read_json(text))]
 

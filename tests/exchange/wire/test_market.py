@@ -2,7 +2,6 @@
 
 import json
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
@@ -12,18 +11,14 @@ from src.domain.market import Liquidation, Quote
 from src.exchange import wire
 from src.exchange.wire import Body
 from tests.builders import a_quote
+from tests.recorded import recorded_frames
 
-FIXTURES = Path(__file__).resolve().parents[4] / "shared" / "data" / "fixtures"
 NOW_MS = 1_700_000_000_000
 
-recorded = pytest.mark.skipif(not FIXTURES.is_dir(), reason="the recorded data is not beside this checkout")
 
-
-@recorded
 @pytest.mark.parametrize(("venue", "symbol"), [("aster", "PAIRUSDT"), ("binance", "ILVUSDT")])
 def test_captured_liquidations(venue: str, symbol: str) -> None:
-    lines = (FIXTURES / "captured_liquidation_frames.ndjson").read_text(encoding="utf-8").splitlines()
-    frames = {each["venue"]: each["frame"] for each in map(json.loads, lines)}
+    frames = {each["exchange"]: json.dumps(each["frame"]) for each in recorded_frames()}
 
     event = wire.parse_event(wire.read_json(frames[venue]), NOW_MS)
 
