@@ -9,20 +9,20 @@ from random import Random
 
 from sqlalchemy import func, select
 
-from src.core.desks.desk import Desk
-from src.core.inbox import Inbox
-from src.core.status import Identity
+from src.core.context import TraderContext
+from src.core.event_queue import EventQueue
+from src.core.events import ExchangeHealth
+from src.core.health.status import BotInfo
 from src.core.trader import Trader
-from src.core.vitals import Vitals
-from src.database.db import open_reader, reading
-from src.database.ledger import open_ledger
+from src.database.db import open_reader, read_transaction
 from src.database.models import DecisionRow, LiquidationRow
+from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import SystemClock
 from src.domain.enums import Side
 from src.domain.market import Liquidation
-from src.sandbox.catalogue import load_catalogue
-from src.utils.config import Settings, parse_settings
+from src.sandbox.market.listings import load_listings
+from src.settings.config import Settings, parse_settings
 
 SMALLEST_RATE = 5_000
 
@@ -55,7 +55,7 @@ class Burst:
 
 def measure_burst(count: int) -> Burst:
     """Post them all at once, then let the trader's own loop empty its inbox."""
-    listings = load_catalogue()
+    listings = load_listings()
     instruments = {symbol: listing.instrument for symbol, listing in listings.items()}
     events = _liquidations(sorted(instruments), count)
     started = time.perf_counter()
@@ -64,20 +64,20 @@ def measure_burst(count: int) -> Burst:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bot.db"
         clock = SystemClock()
-        ledger = open_ledger(path, clock.now_ms())
-        desk = Desk(
+        ledger = open_database(path, clock.now_ms())
+        context = TraderContext(
             _settings(sorted(instruments)), instruments, Store(ledger.engine, clock), clock, Random(1).randrange, True
         )
-        trader = Trader(desk, Identity("benchmark", 0, clock.now_ms(), "sandbox", True), Vitals)
+        trader = Trader(context, BotInfo("benchmark", 0, clock.now_ms(), "sandbox", True), ExchangeHealth)
         trader.restore()
-        inbox = Inbox()
+        event_queue = EventQueue()
         started = time.perf_counter()
         for event in events:
-            inbox.post(event)
-        inbox.close()
-        trader.run(inbox, lambda _: None, lambda: None)
+            event_queue.put(event)
+        event_queue.close()
+        trader.run(event_queue, lambda _: None, lambda: None)
         seconds = time.perf_counter() - started
-        with reading(open_reader(path)) as connection:
+        with read_transaction(open_reader(path)) as connection:
             stored = connection.scalar(select(func.count()).select_from(LiquidationRow)) or 0
             decided = connection.scalar(select(func.count()).select_from(DecisionRow)) or 0
         ledger.engine.dispose()

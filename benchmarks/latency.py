@@ -17,11 +17,11 @@ from typing import Any
 
 from sqlalchemy.exc import OperationalError
 
-from src.database.db import open_reader, reading
+from src.database.db import open_reader, read_transaction
 from src.database.models import StateRow
 from src.domain.enums import Side
 from src.domain.orders import OrderRequest
-from src.sandbox.limits import RequestLimits
+from src.sandbox.account.limits import RequestLimits
 from src.sandbox.server import SandboxServer
 
 ROOT = Path(__file__).parents[1]
@@ -92,7 +92,7 @@ class _CountedLimits(RequestLimits):
 
     def spend(self, weight: int, now_ms: int) -> None:
         self.requests += 1
-        super().spend(weight, now_ms)
+        super().use_weight(weight, now_ms)
 
 
 class _Watch:
@@ -104,8 +104,8 @@ class _Watch:
         self._at: dict[str, int] = {}
         self.disturbed = 0
         self._limits = server.exchange.limits = _CountedLimits()
-        records = server.exchange.account.records
-        receive = records.receive
+        records = server.exchange.account.request_log
+        receive = records.record
 
         def timed(request: OrderRequest, at: int, code: int | None = None) -> None:
             arrived_at = time.perf_counter_ns()
@@ -114,7 +114,7 @@ class _Watch:
                 self._at[request.symbol] = arrived_at
                 self._arrived.notify_all()
 
-        records.receive = timed  # type: ignore[method-assign]
+        records.record = timed  # type: ignore[method-assign]
 
     def measure(self, symbol: str) -> float:
         """Push one liquidation and wait for its order; milliseconds."""
@@ -199,7 +199,7 @@ def _wait_until_trading(home: Path) -> None:
     while time.monotonic() < deadline:
         time.sleep(0.1)
         try:
-            with reading(engine) as connection:
+            with read_transaction(engine) as connection:
                 row = connection.execute(StateRow.__table__.select().where(StateRow.key == "trading")).first()
         except OperationalError:
             continue

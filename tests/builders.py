@@ -18,7 +18,7 @@ from src.domain.instrument import Instrument, Price, Quantity
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import ClientOrderId, Fill, Order, OrderRequest, OrderUpdate
 from src.domain.positions import AccountSummary, Balance, Position, PositionReport, Snapshot
-from src.utils.config import Settings, parse_settings
+from src.settings.config import Settings, parse_settings
 
 NOW = 1_750_000_000_000
 ENTRY_ID = "lh-mbv0x1k2abcde-e"
@@ -151,7 +151,12 @@ def an_order(
 ) -> Order:
     parent = None if role is OrderRole.ENTRY else ENTRY_ID
     order = Order(
-        a_request(role, number, **(request or {})), role, created_at=NOW, parent=parent, status=status, sent_at=NOW
+        a_request(role, number, **(request or {})),
+        role,
+        created_at=NOW,
+        entry_client_order_id=parent,
+        status=status,
+        sent_at=NOW,
     )
     for name, value in changes.items():
         setattr(order, name, value)
@@ -243,7 +248,7 @@ def a_report(quantity: object = 0, entry: object = 0, **changes: Any) -> Positio
 def a_snapshot(**changes: Any) -> Snapshot:
     """A flat account in hedge mode with 1,000 USDT, set as ``some_settings`` wants."""
     snapshot = Snapshot(
-        asked_at=NOW,
+        requested_at=NOW,
         taken_at=NOW,
         hedge_mode=True,
         multi_assets_mode=False,

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-from src.utils.auth import Scheme
+from src.utils.auth import ApiVersion
 from tests import profiles, reruns
-from tests.faults.table import FaultsTable
+from tests.faults.fault_table import FaultsTable
 
 SOAK_SCHEME = "SOAK_SCHEME"
 
@@ -25,7 +25,7 @@ def pytest_configure(config: pytest.Config) -> None:
     # How long an example takes says more of the machine than of us.
     settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("busy")
-    os.environ.setdefault(SOAK_SCHEME, random.choice(list(Scheme)))  # drawn once: the workers inherit it
+    os.environ.setdefault(SOAK_SCHEME, random.choice(list(ApiVersion)))  # drawn once: the workers inherit it
     target: Path | None = config.getoption("--faults-table")
     if target is not None and not hasattr(config, "workerinput"):  # the workers' reports come to the one that began
         config.pluginmanager.register(FaultsTable(target))

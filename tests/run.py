@@ -36,13 +36,13 @@ def main(arguments):
 
     launcher.refuse_old_python()
     from src.launch.console import Console, utf8_output
-    from src.launch.environment import prepare
+    from src.launch.environment import ensure_venv
     from src.launch.errors import LaunchError
 
     console = Console(utf8_output())
     passed_on = ["--help" if each == "--pytest-help" else each for each in arguments]
     try:
-        python = prepare(ROOT, ROOT / "requirements-dev.txt", console.say)
+        python = ensure_venv(ROOT, ROOT / "requirements-dev.txt", console.say)
         return subprocess.run([str(python), "-m", "pytest", *passed_on], cwd=str(ROOT)).returncode
     except LaunchError as error:
         console.say(str(error))

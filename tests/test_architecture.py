@@ -16,21 +16,40 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {"domain"},
     "utils": {"domain"},
     "database": {"domain"},
-    "exchange": {"domain", "utils"},
-    "core": {"domain", "utils", "database", "exchange.port", "exchange.wire", "exchange.stream"},
-    "doctor": {"domain", "utils", "database", "exchange", "core", "launch"},
-    "bot": {"domain", "utils", "database", "engine", "exchange", "core"},
+    "credentials": {"domain", "utils"},
+    "settings": {"domain", "utils", "credentials"},
+    "exchange": {"domain", "utils", "credentials"},
+    "core": {
+        *("domain", "utils", "credentials", "settings", "database"),
+        *("exchange.port", "exchange.wire", "exchange.stream", "exchange.stream_handler"),
+    },
+    "doctor": {"domain", "utils", "credentials", "settings", "database", "exchange", "core", "launch"},
+    "bot": {"domain", "utils", "credentials", "settings", "database", "engine", "exchange", "core"},
     "sandbox": {"domain", "engine", "exchange.wire", "utils"},
-    "api": {"domain", "utils", "database", "exchange.port"},
-    "backtest": {"domain", "engine", "core", "exchange.paper", "database.queries"},
+    "api": {"domain", "utils", "credentials", "settings", "database", "exchange.port"},
 }
 ALSO = {
     "exchange/paper.py": {"engine"},
-    "exchange/paper_memory.py": {"engine"},
     # Composes the dashboard: the one place that knows which exchange it reads.
     "api/api_server.py": {"exchange", "launch"},
 }
-PLANS_MAY_IMPORT = ("src.domain.", "src.utils.config", "src.core.plans.", "src.core.books")
+PURE_MODULES = (
+    "entries/entry_context",
+    "entries/strategy",
+    "entries/risk",
+    "orders/order_identity",
+    "positions/protection_plan",
+    "positions/trade_attribution",
+    "account/account_setup",
+    "limits/risk_terms",
+)
+"""Modules of src/core that take values and return values: no clock, no database, no shared state."""
+PURE_MAY_IMPORT = (
+    "src.domain.",
+    "src.settings.config",
+    "src.core.portfolio",
+    *(f"src.core.{name.replace('/', '.')}" for name in PURE_MODULES),
+)
 STANDARD_LIBRARY_ONLY = ("domain", "launch")
 
 
@@ -66,9 +85,10 @@ def test_a_room_knows_only_the_rooms_below_it(path: Path) -> None:
     assert [name for name in imports(path) if name.startswith("src") and not is_allowed(name, path)] == []
 
 
-def test_plans_are_pure_values_in_and_values_out() -> None:
-    asked = {name for path in (SRC / "core" / "plans").glob("*.py") for name in imports(path) if name.startswith("src")}
-    assert [name for name in sorted(asked) if not name.startswith(PLANS_MAY_IMPORT)] == []
+@pytest.mark.parametrize("module", PURE_MODULES)
+def test_decisions_are_pure(module: str) -> None:
+    imported = [name for name in imports(SRC / "core" / f"{module}.py") if name.startswith("src")]
+    assert [name for name in imported if not name.startswith(PURE_MAY_IMPORT)] == []
 
 
 @pytest.mark.parametrize("room", STANDARD_LIBRARY_ONLY)
@@ -83,11 +103,11 @@ def test_the_lowest_rooms_need_nothing_installed(room: str) -> None:
 
 
 def test_files_and_functions_keep_their_size() -> None:
-    """A file past 300 lines or a function past 45 is asking to be two."""
+    """A file past 500 lines or a function past 45 should become two."""
     long_files, long_functions = [], []
     for path in modules():
         text = path.read_text(encoding="utf-8")
-        if text.count("\n") > 300:
+        if text.count("\n") > 500:
             long_files.append(path.name)
         for node in ast.walk(ast.parse(text)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and _length(node) > 45:

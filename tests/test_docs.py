@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from src.utils.config import load_settings, parse_settings, settings_schema, starting_symbol
-from src.utils.credentials import CREDENTIAL_NAMES
-from src.utils.legacy_settings import OBSOLETE_GLOBALS, OBSOLETE_OF_SYMBOLS
+from src.credentials.credentials import CREDENTIAL_NAMES
+from src.settings.config import load_settings, new_symbol_defaults, parse_settings, settings_schema
+from src.settings.file import OBSOLETE_GLOBALS, OBSOLETE_SYMBOL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 SCHEMA = settings_schema()
 FIELDS = [(part, name) for part, fields in SCHEMA.items() for name in fields]
-OBSOLETE = {**OBSOLETE_GLOBALS, **OBSOLETE_OF_SYMBOLS}
+OBSOLETE = {**OBSOLETE_GLOBALS, **OBSOLETE_SYMBOL_KEYS}
 VARIABLES = (
     *CREDENTIAL_NAMES,
     *("HOST", "PORT", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_SETUP"),
@@ -73,6 +73,8 @@ def test_the_shipped_settings_load_and_trade_on_paper() -> None:
 
 
 def test_a_new_symbol_starts_with_valid_values() -> None:
-    settings = parse_settings({"globals": {"max_total_exposure_usdt": 100}, "symbols": {"BTCUSDT": starting_symbol()}})
+    settings = parse_settings(
+        {"globals": {"max_total_exposure_usdt": 100}, "symbols": {"BTCUSDT": new_symbol_defaults()}}
+    )
 
     assert settings.symbols["BTCUSDT"].stop_loss_enabled

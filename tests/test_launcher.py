@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.ports import free_port
+from tests.helpers import free_port
 
 pytestmark = pytest.mark.processes
 ROOT = Path(__file__).resolve().parent.parent

@@ -136,7 +136,7 @@ def test_other_tests_are_not_rerun(suite: Suite) -> None:
 
 
 def test_a_single_test_is_named_and_a_folder_is_not() -> None:
-    assert names_files(["tests/core/test_locks.py::test_one[a.b]", "-x"])
+    assert names_files(["tests/core/limits/test_loss_limits.py::test_one[a.b]", "-x"])
     assert not names_files(["tests/core", "-k", "stop"])
 
 

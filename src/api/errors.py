@@ -8,7 +8,7 @@ from werkzeug.exceptions import HTTPException, InternalServerError
 
 log = logging.getLogger(__name__)
 
-_WORDS = {
+_DEFAULT_MESSAGES = {
     400: ("bad_request", "The request could not be understood."),
     404: ("not_found", "There is nothing at this address."),
     405: ("method_not_allowed", "This address does not answer to that method."),
@@ -21,15 +21,15 @@ _WORDS = {
 class ApiError(Exception):
     """A request that cannot be answered, in words for the person who made it."""
 
-    def __init__(self, status: int, code: str, message: str, **facts: Any) -> None:
+    def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.message = message
-        self.facts = facts
+        self.details = details
 
     def response(self) -> Response:
-        body = jsonify({"error": {"code": self.code, "message": self.message, **self.facts}})
+        body = jsonify({"error": {"code": self.code, "message": self.message, **self.details}})
         body.status_code = self.status
         return body
 
@@ -46,18 +46,18 @@ def register_errors(app: Flask) -> None:
     """Answer every failure in the one shape; what nobody foresaw is logged and says nothing of our insides."""
     app.register_error_handler(ApiError, ApiError.response)
     app.register_error_handler(HTTPException, _from_http)
-    app.register_error_handler(Exception, _unforeseen)
+    app.register_error_handler(Exception, _from_unexpected)
 
 
 def _from_http(error: HTTPException) -> Response:
     status = error.code or 500
-    code, message = _WORDS.get(status, ("http_error", error.name))
+    code, message = _DEFAULT_MESSAGES.get(status, ("http_error", error.name))
     response = ApiError(status, code, message).response()
     if allowed := getattr(error, "valid_methods", None):
         response.headers["Allow"] = ", ".join(sorted(allowed))
     return response
 
 
-def _unforeseen(error: Exception) -> Response:
+def _from_unexpected(error: Exception) -> Response:
     log.error("request failed", exc_info=error)
     return _from_http(InternalServerError())

@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from src.api.round_trips import RoundTrip, paid, round_trips
+from src.api.round_trips import RoundTrip, round_trips, signed_fee
 from src.database.queries.account import equity
-from src.database.queries.fills import BookedFill, BookedFunding, fills, funding
+from src.database.queries.fills import FillRecord, FundingRecord, fills, funding
 
 ZERO = Decimal(0)
 DAY_MS = 86_400_000
@@ -53,7 +53,7 @@ class Result:
         """Profit of the winners over loss of the losers; None while nothing was lost."""
         return (self.gross_profit / -self.gross_loss).quantize(_CENT) if self.gross_loss else None
 
-    def count(self, trip: RoundTrip) -> None:
+    def add_trip(self, trip: RoundTrip) -> None:
         net = trip.net_pnl
         self.trades += 1
         self.winning_trades += net > 0
@@ -63,7 +63,7 @@ class Result:
         self.best_trade = net if self.best_trade is None else max(self.best_trade, net)
         self.worst_trade = net if self.worst_trade is None else min(self.worst_trade, net)
 
-    def shape(self) -> dict[str, Any]:
+    def to_json(self) -> dict[str, Any]:
         derived = {"net_pnl": self.net_pnl, "win_rate": self.win_rate, "profit_factor": self.profit_factor}
         return {**asdict(self), **derived}
 
@@ -73,26 +73,26 @@ class Period:
     """Everything that was booked since an instant."""
 
     since_ms: int
-    fills: Sequence[BookedFill]
-    funding: Sequence[BookedFunding]
+    fills: Sequence[FillRecord]
+    funding: Sequence[FundingRecord]
     trips: Sequence[RoundTrip]
     """Round trips that ended in it, whenever they began."""
 
-    def results(self, key_of: Callable[[int, str], str]) -> dict[str, Result]:
+    def results_by(self, key_of: Callable[[int, str], str]) -> dict[str, Result]:
         """Results under the key that ``key_of(instant, symbol)`` gives."""
         found: dict[str, Result] = {}
         for fill in self.fills:
             result = found.setdefault(key_of(fill.traded_at, fill.symbol), Result())
             result.realized_pnl += fill.realized_pnl
-            result.commission += paid(fill)
+            result.commission += signed_fee(fill)
         for payment in self.funding:
             found.setdefault(key_of(payment.at, payment.symbol), Result()).funding_fee += payment.amount
         for trip in self.trips:
-            found.setdefault(key_of(trip.closed_at or 0, trip.symbol), Result()).count(trip)
+            found.setdefault(key_of(trip.closed_at or 0, trip.symbol), Result()).add_trip(trip)
         return found
 
     def total(self) -> Result:
-        return self.results(lambda _at, _symbol: "").get("", Result())
+        return self.results_by(lambda _at, _symbol: "").get("", Result())
 
 
 class PnlTracker:
@@ -103,7 +103,7 @@ class PnlTracker:
         self._is_simulated = is_simulated
 
     def period(self, since_ms: int) -> Period:
-        every_fill, every_payment = self._booked(0)
+        every_fill, every_payment = self._load(0)
         trips = round_trips(every_fill, every_payment)
         return Period(
             since_ms,
@@ -115,7 +115,7 @@ class PnlTracker:
     def today(self, now_ms: int) -> dict[str, Decimal]:
         """Since midnight UTC. Only what is booked since then is read: this answers every poll of the page."""
         since_ms = now_ms - now_ms % DAY_MS
-        total = Period(since_ms, *self._booked(since_ms), ()).total()
+        total = Period(since_ms, *self._load(since_ms), ()).total()
         return {
             "realized_pnl": total.realized_pnl,
             "commission": total.commission,
@@ -123,7 +123,7 @@ class PnlTracker:
             "net": total.net_pnl,
         }
 
-    def _booked(self, since_ms: int) -> tuple[list[BookedFill], list[BookedFunding]]:
+    def _load(self, since_ms: int) -> tuple[list[FillRecord], list[FundingRecord]]:
         every_fill, every_payment = fills(self._connection, since_ms), funding(self._connection, since_ms)
         return (
             [fill for fill in every_fill if fill.is_simulated == self._is_simulated],
@@ -133,24 +133,24 @@ class PnlTracker:
     def stats(self, days: int, now_ms: int) -> dict[str, Any]:
         """The last ``days`` days, today included, in UTC."""
         period = self.period(first_day(days, now_ms))
-        by_day = period.results(lambda at, _symbol: day_of(at))
+        by_day = period.results_by(lambda at, _symbol: day_of(at))
         total = period.total()
         return {
             "days": days,
             "since": period.since_ms,
-            "totals": total.shape(),
-            "daily": [{"date": day, **by_day[day].shape()} for day in sorted(by_day)],
-            "exits": exits(period.trips),
+            "totals": total.to_json(),
+            "daily": [{"date": day, **by_day[day].to_json()} for day in sorted(by_day)],
+            "exits": exits_by_reason(period.trips),
             "equity": self._curve(period.since_ms),
-            "daily_stats": [older_day(day, by_day[day]) for day in sorted(by_day, reverse=True)],
-            "summary": older_summary(total, days),
+            "daily_stats": [legacy_day(day, by_day[day]) for day in sorted(by_day, reverse=True)],
+            "summary": legacy_summary(total, days),
         }
 
     def by_symbol(self, days: int, now_ms: int) -> list[dict[str, Any]]:
         """The best symbol first."""
-        found = self.period(first_day(days, now_ms)).results(lambda _at, symbol: symbol)
+        found = self.period(first_day(days, now_ms)).results_by(lambda _at, symbol: symbol)
         ranked = sorted(found.items(), key=lambda item: (-item[1].net_pnl, item[0]))
-        return [{"symbol": symbol, **result.shape(), **_older(result)} for symbol, result in ranked]
+        return [{"symbol": symbol, **result.to_json(), **_legacy_result(result)} for symbol, result in ranked]
 
     def _curve(self, since_ms: int) -> list[dict[str, Any]]:
         rows = equity(self._connection, since_ms, _CURVE_POINTS)
@@ -165,18 +165,18 @@ def day_of(at: int) -> str:
     return datetime.fromtimestamp(at / 1000, UTC).date().isoformat()
 
 
-def exits(trips: Iterable[RoundTrip]) -> list[dict[str, Any]]:
+def exits_by_reason(trips: Iterable[RoundTrip]) -> list[dict[str, Any]]:
     """How round trips ended, the most frequent way first."""
     counts: Counter[str] = Counter()
     net: dict[str, Decimal] = {}
     for trip in trips:
-        reason = trip.exit or ""
+        reason = trip.exit_reason or ""
         counts[reason] += 1
         net[reason] = net.get(reason, ZERO) + trip.net_pnl
     return [{"reason": reason, "trades": count, "net_pnl": net[reason]} for reason, count in counts.most_common()]
 
 
-def older_summary(total: Result, days: int) -> dict[str, Any]:
+def legacy_summary(total: Result, days: int) -> dict[str, Any]:
     """The total under the names that scripts of the older bot read."""
     return {
         "total_realized_pnl": total.realized_pnl,
@@ -193,11 +193,11 @@ def older_summary(total: Result, days: int) -> dict[str, Any]:
     }
 
 
-def older_day(day: str, result: Result) -> dict[str, Any]:
+def legacy_day(day: str, result: Result) -> dict[str, Any]:
     return {
         "date": day,
         "realized_pnl": result.realized_pnl,
-        **_older(result),
+        **_legacy_result(result),
         "trade_count": result.trades,
         "win_count": result.winning_trades,
         "loss_count": result.losing_trades,
@@ -206,7 +206,7 @@ def older_day(day: str, result: Result) -> dict[str, Any]:
     }
 
 
-def _older(result: Result) -> dict[str, Any]:
+def _legacy_result(result: Result) -> dict[str, Any]:
     return {
         "funding_fees": result.funding_fee,
         "commissions": result.commission,

@@ -14,15 +14,15 @@ from flask import Flask, Request, Response, request
 
 from src.api.errors import ApiError
 from src.domain.errors import ConfigError
-from src.utils.whole_files import replace_text
+from src.utils.atomic_file import write_atomic
 
 TOKEN_HEADER = "X-Hunter-Token"
 TOKEN_FILE = "dashboard.token"
 BODY_LIMIT = 64 * 1024
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-_OWN_SITES = frozenset({"same-origin", "none"})
-_POLICY = "; ".join(
+_SAME_ORIGIN_SITES = frozenset({"same-origin", "none"})
+_CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'self'",
         "img-src 'self' data:",
@@ -33,7 +33,7 @@ _POLICY = "; ".join(
     )
 )
 _HEADERS = {
-    "Content-Security-Policy": _POLICY,
+    "Content-Security-Policy": _CONTENT_SECURITY_POLICY,
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Referrer-Policy": "no-referrer",
@@ -44,53 +44,53 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Guard:
+class RequestGuard:
     """What a request must show before any view sees it."""
 
     token: str
     hosts: frozenset[str]
     """Every ``Host`` we answer to, with its port."""
 
-    def check(self, asked: Request) -> None:
+    def check(self, incoming: Request) -> None:
         """Raise `ApiError` unless the request may go on."""
-        self._check_host(asked)
-        if asked.path.startswith("/api/"):
-            self._check_site(asked)
-        if asked.method not in _SAFE_METHODS:
-            self._check_change(asked)
+        self._check_host(incoming)
+        if incoming.path.startswith("/api/"):
+            self._check_fetch_site(incoming)
+        if incoming.method not in _SAFE_METHODS:
+            self._check_write(incoming)
 
-    def _check_host(self, asked: Request) -> None:
+    def _check_host(self, incoming: Request) -> None:
         # From the environment: Werkzeug would make up a missing Host from the socket's own name.
-        host = asked.environ.get("HTTP_HOST", "")
-        if host not in self.hosts or not asked.environ.get("REQUEST_URI", "/").startswith("/"):
+        host = incoming.environ.get("HTTP_HOST", "")
+        if host not in self.hosts or not incoming.environ.get("REQUEST_URI", "/").startswith("/"):
             raise ApiError(421, "wrong_host", "Open the dashboard by the address that the launcher printed.")
 
-    def _check_site(self, asked: Request) -> None:
-        site = asked.headers.get("Sec-Fetch-Site")
-        if site is not None and site not in _OWN_SITES:
+    def _check_fetch_site(self, incoming: Request) -> None:
+        site = incoming.headers.get("Sec-Fetch-Site")
+        if site is not None and site not in _SAME_ORIGIN_SITES:
             raise ApiError(403, "foreign_page", "Another web page may not use the dashboard.")
 
-    def _check_change(self, asked: Request) -> None:
-        origin = asked.headers.get("Origin")
-        if origin is not None and origin != f"http://{asked.environ['HTTP_HOST']}":
+    def _check_write(self, incoming: Request) -> None:
+        origin = incoming.headers.get("Origin")
+        if origin is not None and origin != f"http://{incoming.environ['HTTP_HOST']}":
             raise ApiError(403, "foreign_page", "Another web page may not use the dashboard.")
-        if origin is None and "Sec-Fetch-Site" not in asked.headers:
-            raise ApiError(403, "no_origin", f"Send the header Origin: http://{asked.environ['HTTP_HOST']}.")
-        if asked.mimetype != "application/json":
+        if origin is None and "Sec-Fetch-Site" not in incoming.headers:
+            raise ApiError(403, "no_origin", f"Send the header Origin: http://{incoming.environ['HTTP_HOST']}.")
+        if incoming.mimetype != "application/json":
             raise ApiError(415, "json_expected", "Send the body as application/json.")
-        if (asked.content_length or 0) > BODY_LIMIT:
+        if (incoming.content_length or 0) > BODY_LIMIT:
             raise ApiError(413, "too_large", "The request body is larger than 64 kB.")
-        if not hmac.compare_digest(asked.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
+        if not hmac.compare_digest(incoming.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
             raise ApiError(403, "wrong_token", f"The header {TOKEN_HEADER} is missing or wrong: reload the page.")
 
 
-def guard(app: Flask, gate: Guard) -> None:
+def install_guard(app: Flask, guard: RequestGuard) -> None:
     """Put the gate before every path, static files and unknown ones too, and the headers on every answer."""
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROVIDE_AUTOMATIC_OPTIONS=False)
 
     @app.before_request
     def check() -> None:
-        gate.check(request)
+        guard.check(request)
 
     @app.after_request
     def add_headers(response: Response) -> Response:
@@ -99,12 +99,12 @@ def guard(app: Flask, gate: Guard) -> None:
         return response
 
 
-def own_hosts(host: str, port: int) -> frozenset[str]:
+def allowed_hosts(host: str, port: int) -> frozenset[str]:
     """What a browser may call us: the names of this machine that never leave it, and the one we listen on."""
     chosen = f"[{host}]" if ":" in host else host
     names = {"127.0.0.1", "localhost", "[::1]", chosen}
-    bare = names if port == 80 else set()
-    return frozenset({f"{name}:{port}" for name in names} | bare)
+    without_port = names if port == 80 else set()
+    return frozenset({f"{name}:{port}" for name in names} | without_port)
 
 
 def require_loopback(host: str) -> None:
@@ -128,13 +128,13 @@ def load_token(folder: Path) -> str:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         if not path.exists():
-            replace_text(path, secrets.token_urlsafe(32), 0o600)
+            write_atomic(path, secrets.token_urlsafe(32), 0o600)
     except OSError as error:
         raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
-    return _existing_token(path)
+    return _read_token(path)
 
 
-def _existing_token(path: Path) -> str:
+def _read_token(path: Path) -> str:
     try:
         path.chmod(0o600)
         token = path.read_text(encoding="utf-8").strip()

@@ -8,44 +8,42 @@ from itertools import count
 from queue import Empty, PriorityQueue
 from typing import assert_never
 
-from src.core.order_answered import OrderAnswered
+from src.core.events import OrderResponse
 from src.domain import crash_points
-from src.domain.access import AccessRefused, Door
-from src.domain.account_commands import SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.clock import Clock
-from src.domain.crash_points import Point
-from src.domain.enums import OrderRole
-from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, ProtocolError, Rejected
-from src.domain.looks import CheckPositions
-from src.domain.messages import (
+from src.domain.commands import (
     CancelOrder,
-    CancelRefused,
+    CheckPositions,
     Command,
-    CommandFailed,
-    Event,
     FetchFills,
     FetchFunding,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
-    OrderRefused,
-    OrderUnresolved,
     QueryOrder,
     ReadCommand,
+    SetLeverage,
+    SetMarginType,
+    SetMultiAssetsMode,
+    SetPositionMode,
     SubmitOrder,
     TakeSnapshot,
 )
+from src.domain.crash_points import Point
+from src.domain.enums import OrderRole
+from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, ProtocolError, Rejected
+from src.domain.events import ApiScope, AuthFailed, CancelRejected, CommandFailed, Event, OrderRejected, OrderUnresolved
 from src.domain.orders import ClientOrderId, OrderUpdate
 from src.exchange.port import Exchange
 
-PostAnswer = Callable[[Event | OrderAnswered], None]
+PostAnswer = Callable[[Event | OrderResponse], None]
 
 log = logging.getLogger("hunter.gateway")
 
 _LANES = 3
 _IDLE_SECONDS = 0.5
-_PROTECT, _ASK, _ENTER = range(3)
-_QUESTIONS = ReadCommand | QueryOrder
+_PROTECTION, _QUERY, _ENTRY = range(3)
+_READS = ReadCommand | QueryOrder
 
 
 class Gateway:
@@ -56,9 +54,9 @@ class Gateway:
         self._post = post
         self._clock = clock
         self._is_halted = is_halted
-        self._order = count()
+        self._sequence = count()
         self._lanes: list[PriorityQueue[tuple[int, int, Command]]] = [PriorityQueue() for _ in range(_LANES + 1)]
-        self._waiting: set[Command] = set()
+        self._queued_reads: set[Command] = set()
         """Questions that nobody has put yet."""
         self._stopping = threading.Event()
 
@@ -71,25 +69,25 @@ class Gateway:
         """Queue what the trader has committed; a question that waits already is not put twice, for an exchange that
         comes back must not be stormed with all that was asked meanwhile."""
         for command in commands:
-            if isinstance(command, _QUESTIONS):
-                if command in self._waiting:
+            if isinstance(command, _READS):
+                if command in self._queued_reads:
                     continue
-                self._waiting.add(command)
-            crash_points.reached(Point.ORDER_COMMITTED, _subject(command))
-            self._lanes[_lane_of(command)].put((_priority(command), next(self._order), command))
+                self._queued_reads.add(command)
+            crash_points.reached(Point.ORDER_COMMITTED, _describe(command))
+            self._lanes[_lane_of(command)].put((_priority(command), next(self._sequence), command))
 
-    def work(self, lane: int, beat: Callable[[], None]) -> None:
+    def work(self, lane: int, heartbeat: Callable[[], None]) -> None:
         """Serve one lane until a stop is asked for."""
         while not self._stopping.is_set():
-            beat()
+            heartbeat()
             try:
                 _, _, command = self._lanes[lane].get(timeout=_IDLE_SECONDS)
             except Empty:
                 continue
             events = self.execute(command)
-            crash_points.reached(Point.ANSWERED, _subject(command))
+            crash_points.reached(Point.ANSWERED, _describe(command))
             for event in events:
-                self._post(OrderAnswered(event) if isinstance(event, OrderUpdate) else event)
+                self._post(OrderResponse(event) if isinstance(event, OrderUpdate) else event)
 
     def stop(self) -> None:
         """What is under way ends; what waits is left to the next start, which asks for it."""
@@ -97,39 +95,39 @@ class Gateway:
 
     def execute(self, command: Command) -> Sequence[Event]:
         """Do one command; an error becomes the event that says what it means for the world."""
-        self._waiting.discard(command)
-        refusal = self._refusal(command)
-        if refusal is not None:
-            return [refusal]
-        crash_points.reached(Point.SENDING, _subject(command))
+        self._queued_reads.discard(command)
+        rejection = self._reject_entry(command)
+        if rejection is not None:
+            return [rejection]
+        crash_points.reached(Point.SENDING, _describe(command))
         try:
             return self._exchange.execute(command)
         except (ExchangeError, ProtocolError) as error:
             log.warning("%s failed: %s", type(command).__name__, error)
-            return failures_of(command, error, self._clock.now_ms())
+            return events_for_error(command, error, self._clock.now_ms())
 
-    def _refusal(self, command: Command) -> OrderRefused | None:
+    def _reject_entry(self, command: Command) -> OrderRejected | None:
         """An entry whose time has passed, or that the kill file forbids, does not leave (I24)."""
         if not isinstance(command, SubmitOrder) or not _is_entry(command):
             return None
         now_ms = self._clock.now_ms()
         if command.not_after is not None and now_ms > command.not_after:
-            return _refused(command, None, "its signal had grown old before it could leave", now_ms)
+            return _rejected(command, None, "its signal had grown old before it could leave", now_ms)
         if self._is_halted():
-            return _refused(command, None, "the halt file forbids entries", now_ms)
+            return _rejected(command, None, "the halt file forbids entries", now_ms)
         return None
 
 
-def failures_of(command: Command, error: ExchangeError | ProtocolError, at: int) -> list[Event]:
+def events_for_error(command: Command, error: ExchangeError | ProtocolError, at: int) -> list[Event]:
     """What became of the command, and, where we were not let in at all, that."""
-    failure = failure_of(command, error, at)
+    failure = event_for_error(command, error, at)
     if not isinstance(error, AuthError):
         return [failure]
-    door = Door.QUESTIONS if isinstance(command, _QUESTIONS) else Door.ORDERS
-    return [failure, AccessRefused(error.code, error.reason, door, at)]
+    scope = ApiScope.READ if isinstance(command, _READS) else ApiScope.TRADE
+    return [failure, AuthFailed(error.code, error.reason, scope, at)]
 
 
-def failure_of(command: Command, error: ExchangeError | ProtocolError, at: int) -> Event:
+def event_for_error(command: Command, error: ExchangeError | ProtocolError, at: int) -> Event:
     """What an error says of the command it answers (SAFETY, classes of answers to a write)."""
     code = error.code if isinstance(error, Rejected) else None
     is_lost = isinstance(error, OutcomeUnknown | ProtocolError)
@@ -137,11 +135,11 @@ def failure_of(command: Command, error: ExchangeError | ProtocolError, at: int) 
         case SubmitOrder(request):
             if is_lost:
                 return OrderUnresolved(request.symbol, request.client_order_id, str(error), at)
-            return _refused(command, code, _reason(error), at, of_access=isinstance(error, AuthError))
+            return _rejected(command, code, _reason(error), at, of_access=isinstance(error, AuthError))
         case CancelOrder(symbol, client_order_id):
             if is_lost:
                 return OrderUnresolved(symbol, client_order_id, str(error), at)
-            return CancelRefused(symbol, client_order_id, code, _reason(error), at)
+            return CancelRejected(symbol, client_order_id, code, _reason(error), at)
         case _:
             return CommandFailed(command, code, _reason(error), at)
 
@@ -150,9 +148,11 @@ def _reason(error: ExchangeError | ProtocolError) -> str:
     return error.reason if isinstance(error, Rejected) else str(error)
 
 
-def _refused(command: SubmitOrder, code: int | None, reason: str, at: int, *, of_access: bool = False) -> OrderRefused:
+def _rejected(
+    command: SubmitOrder, code: int | None, reason: str, at: int, *, of_access: bool = False
+) -> OrderRejected:
     request = command.request
-    return OrderRefused(request.symbol, request.client_order_id, code, reason, at, of_access)
+    return OrderRejected(request.symbol, request.client_order_id, code, reason, at, of_access)
 
 
 def _is_entry(command: SubmitOrder) -> bool:
@@ -160,7 +160,7 @@ def _is_entry(command: SubmitOrder) -> bool:
     return known is not None and known.role is OrderRole.ENTRY
 
 
-def _subject(command: Command) -> str:
+def _describe(command: Command) -> str:
     """What a command deals with: the role of an order to place or to cancel, else what kind it is of."""
     match command:
         case SubmitOrder(request):
@@ -195,8 +195,8 @@ def _symbol_lane(symbol: str) -> int:
 def _priority(command: Command) -> int:
     match command:
         case SubmitOrder():
-            return _ENTER if _is_entry(command) else _PROTECT
+            return _ENTRY if _is_entry(command) else _PROTECTION
         case CancelOrder():
-            return _PROTECT
+            return _PROTECTION
         case _:
-            return _ASK
+            return _QUERY

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Collection
 from urllib.parse import quote
 
-from src.core.stream_ear import StreamEar
 from src.domain.clock import Clock
+from src.domain.events import Stream
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import Stream
-from src.exchange.port import Post
+from src.exchange.port import EventSink
+from src.exchange.stream_handler import StreamHandler
 from src.exchange.wire import parse_event
 
 _ALL_LIQUIDATIONS = "!forceOrder@arr"
@@ -19,12 +19,12 @@ _MAX_STREAMS = 200
 class LiquidationStreamer:
     """Turns frames of one combined connection into events. The socket around it is a ``StreamReader``."""
 
-    def __init__(self, base_url: str, symbols: Callable[[], Collection[str]], post: Post, clock: Clock) -> None:
+    def __init__(self, base_url: str, symbols: Callable[[], Collection[str]], post: EventSink, clock: Clock) -> None:
         self._base_url = base_url
         self._symbols = symbols
         self._post = post
         self._clock = clock
-        self.ear = StreamEar(Stream.MARKET, self._process, post, clock)
+        self.handler = StreamHandler(Stream.MARKET, self._process, post, clock)
 
     def url(self) -> str:
         """The combined stream of this moment's symbols."""

@@ -12,7 +12,7 @@ log = logging.getLogger(__name__)
 _current = threading.local()
 
 
-class Watched(Protocol):
+class Monitored(Protocol):
     """Whatever must go on for the bot to go on."""
 
     @property
@@ -22,38 +22,38 @@ class Watched(Protocol):
     def is_alive(self) -> bool: ...
 
     @property
-    def silent_ms(self) -> int: ...
+    def ms_since_heartbeat(self) -> int: ...
 
-    def beat(self) -> None: ...
+    def heartbeat(self) -> None: ...
 
 
-def beat_here() -> None:
+def heartbeat_current_thread() -> None:
     """A sign of life of whichever worker this thread is: each question of a long conversation is one."""
     worker: Worker | None = getattr(_current, "worker", None)
     if worker is not None:
-        worker.beat()
+        worker.heartbeat()
 
 
 class Worker:
     """Runs ``body`` in a thread of its own until it returns.
 
-    The body calls ``beat`` at every turn of its loop; a worker that has not for a while is stuck (I32).
+    The body calls ``heartbeat`` at every turn of its loop; a worker that has not for a while is stuck (I32).
     """
 
     def __init__(self, name: str, body: Callable[[Callable[[], None]], None], clock: Clock) -> None:
         self.name = name
         self._body = body
         self._clock = clock
-        self._beaten_at = clock.monotonic_ms()
+        self._last_heartbeat_at = clock.monotonic_ms()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self.failure: BaseException | None = None
 
     def start(self) -> None:
-        self.beat()
+        self.heartbeat()
         self._thread.start()
 
-    def beat(self) -> None:
-        self._beaten_at = self._clock.monotonic_ms()
+    def heartbeat(self) -> None:
+        self._last_heartbeat_at = self._clock.monotonic_ms()
 
     def join(self, timeout_seconds: float) -> bool:
         """Wait for its end; False where it is still running."""
@@ -66,14 +66,14 @@ class Worker:
         return self._thread.is_alive()
 
     @property
-    def silent_ms(self) -> int:
+    def ms_since_heartbeat(self) -> int:
         """How long ago it last gave a sign of life."""
-        return self._clock.monotonic_ms() - self._beaten_at
+        return self._clock.monotonic_ms() - self._last_heartbeat_at
 
     def _run(self) -> None:
         _current.worker = self
         try:
-            self._body(self.beat)
+            self._body(self.heartbeat)
         except BaseException as error:  # the worker's top: the process dies of it, loudly
             self.failure = error
             log.critical("worker died name=%s", self.name, exc_info=error)

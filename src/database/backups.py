@@ -3,6 +3,7 @@
 import logging
 import shutil
 import sqlite3
+import threading
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +14,10 @@ from src.domain.errors import ConfigError
 
 log = logging.getLogger("hunter.database")
 
-KEPT = 3
-_EVERY_MS = 24 * 3_600_000
-_TRY_AGAIN_MS = 3_600_000
-_ROOM_LEFT = 3
+BACKUPS_KEPT = 3
+_INTERVAL_MS = 24 * 3_600_000
+_RETRY_MS = 3_600_000
+_FREE_SPACE_FACTOR = 3
 """A copy is made where the disk has room for so many: it must never be what fills it."""
 
 
@@ -29,21 +30,21 @@ class Backups:
         self._clock = clock
         self._next_at: int | None = None
 
-    def make_when_due(self, beat: Callable[[], None]) -> Path | None:
+    def make_when_due(self, heartbeat: Callable[[], None]) -> Path | None:
         """The copy that was made; None where the newest is young enough, or none can be made now."""
         now_ms = self._clock.now_ms()
         if self._next_at is None:
-            self._next_at = self._newest_ms() + _EVERY_MS
+            self._next_at = self._newest_ms() + _INTERVAL_MS
         if now_ms < self._next_at:
             return None
-        self._next_at = now_ms + _TRY_AGAIN_MS
+        self._next_at = now_ms + _RETRY_MS
         try:
-            made = self._make(beat)
+            made = self._make(heartbeat)
         except (OSError, sqlite3.Error, ConfigError) as error:
             log.error("no copy of the database could be made: %s", error)
             return None
         if made is not None:
-            self._next_at = now_ms + _EVERY_MS
+            self._next_at = now_ms + _INTERVAL_MS
         return made
 
     def copies(self) -> list[Path]:
@@ -52,17 +53,41 @@ class Backups:
 
     def _newest_ms(self) -> int:
         made = [each.stat().st_mtime_ns // 1_000_000 for each in self.copies()]
-        return max(made, default=-_EVERY_MS)
+        return max(made, default=-_INTERVAL_MS)
 
-    def _make(self, beat: Callable[[], None]) -> Path | None:
+    def _make(self, heartbeat: Callable[[], None]) -> Path | None:
         size = self._database.stat().st_size
-        if shutil.disk_usage(self._database.parent).free < _ROOM_LEFT * size:
+        if shutil.disk_usage(self._database.parent).free < _FREE_SPACE_FACTOR * size:
             log.error("the database is not copied: the disk has too little room left for a copy of %s bytes", size)
             return None
         day = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date().isoformat()
         target = self._directory / f"{self._database.stem}-{day}{self._database.suffix}"
-        backup(self._database, target, beat)
-        for old in self.copies()[:-KEPT]:
+        backup(self._database, target, heartbeat)
+        for old in self.copies()[:-BACKUPS_KEPT]:
             old.unlink()
         log.info("database copied to %s", target)
         return target
+
+
+_CHECK_EVERY_SECONDS = 60
+"""Seconds."""
+
+
+class BackupWorker:
+    """Looks each minute whether a copy is due."""
+
+    def __init__(self, backups: Backups) -> None:
+        self._backups = backups
+        self._stopping = threading.Event()
+
+    def run(self, heartbeat: Callable[[], None]) -> None:
+        """Until a stop is asked for; the first look is a minute after the start, when protection stands."""
+        waited = 0
+        while not self._stopping.wait(1):
+            heartbeat()
+            waited = (waited + 1) % _CHECK_EVERY_SECONDS
+            if waited == 0:
+                self._backups.make_when_due(heartbeat)
+
+    def stop(self) -> None:
+        self._stopping.set()

@@ -1,16 +1,56 @@
-"""``control.db``: what the dashboard asks of the bot. The API process writes it, the bot only reads it."""
+"""The tables of ``control.db``: what a person asked for. Written by the API process alone."""
 
 import logging
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Engine, func, insert, inspect, select
+from sqlalchemy import JSON, Connection, Engine, func, insert, inspect, select
 from sqlalchemy.exc import DatabaseError
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from src.database.control_models import Control, OperatorCommandRow, SettingsHistoryRow
-from src.database.db import make_private, move_aside, open_reader, open_writer, quick_check, reading
+from src.database.db import make_private, open_reader, open_writer, quarantine, quick_check, read_transaction
+from src.database.models import COLUMN_TYPES, new_metadata
+from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import PositionSide
-from src.domain.messages import OperatorAction, OperatorCommand
+
+
+class ControlBase(DeclarativeBase):
+    """The dashboard's database."""
+
+    metadata = new_metadata()
+    type_annotation_map = COLUMN_TYPES
+
+
+class OperatorCommandRow(ControlBase):
+    """What a person asked the bot to do; the outcome is a journal row that names the id."""
+
+    __tablename__ = "operator_commands"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    action: Mapped[str]
+    symbol: Mapped[str | None]
+    position_side: Mapped[str | None]
+    fraction: Mapped[Decimal] = mapped_column(default=Decimal(1))
+    client_order_id: Mapped[str | None]
+    terms: Mapped[str | None]
+    nonce: Mapped[str] = mapped_column(unique=True)
+    """The asker's own name for the request: asked twice, done once."""
+    created_at: Mapped[int]
+
+
+class SettingsHistoryRow(ControlBase):
+    """Every settings file that was put in force from the dashboard."""
+
+    __tablename__ = "settings_history"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[int]
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    message: Mapped[str]
+
 
 log = logging.getLogger("hunter.database")
 
@@ -24,11 +64,11 @@ def open_control(path: Path) -> Engine:
     """
     fault = quick_check(path)
     if fault is not None:
-        moved = move_aside(path, path.stat().st_mtime_ns // 1_000_000)
+        moved = quarantine(path, path.stat().st_mtime_ns // 1_000_000)
         log.error("the database of the dashboard was damaged (%s) and lies now at %s", fault, moved)
     make_private(path)
     engine = open_writer(path)
-    Control.metadata.create_all(engine)
+    ControlBase.metadata.create_all(engine)
     _add_missing_columns(engine)
     return engine
 
@@ -43,13 +83,13 @@ def _add_missing_columns(engine: Engine) -> None:
                 connection.exec_driver_sql(f"ALTER TABLE operator_commands ADD COLUMN {column.name} {kind}")
 
 
-class CommandDesk:
+class CommandWriter:
     """Where the API process leaves its wishes."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def ask(self, action: OperatorAction, nonce: str, now_ms: int, **details: Any) -> int:
+    def add(self, action: OperatorAction, nonce: str, now_ms: int, **details: Any) -> int:
         """Write a wish down; asked again under the same nonce it is the same wish. Its number is returned.
 
         Numbers follow the clock: the wishes in a file that was begun anew are still newer than those the bot has seen.
@@ -63,7 +103,7 @@ class CommandDesk:
             values = {"id": max(now_ms, newest + 1), "action": action.value, "nonce": nonce, "created_at": now_ms}
             return connection.execute(insert(row).values(values | details).returning(row.id)).scalar_one()
 
-    def keep_settings(self, document: dict[str, Any], message: str, now_ms: int) -> None:
+    def add_settings_version(self, document: dict[str, Any], message: str, now_ms: int) -> None:
         """Add a settings file to the history."""
         with self._engine.begin() as connection:
             connection.execute(insert(SettingsHistoryRow).values(document=document, message=message, at=now_ms))
@@ -75,7 +115,7 @@ class CommandReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._engine = open_reader(path)
-        self._fault = ""
+        self._last_error = ""
 
     def after(self, last_id: int) -> list[OperatorCommand]:
         """Wishes newer than a number, oldest first; none while the dashboard has never run."""
@@ -84,23 +124,23 @@ class CommandReader:
         row = OperatorCommandRow
         query = select(row.__table__).where(row.id > last_id).order_by(row.id)
         try:
-            with reading(self._engine) as connection:
+            with read_transaction(self._engine) as connection:
                 return [_command_from(each) for each in connection.execute(query) if self._is_known(each.action)]
         except DatabaseError as error:  # a damaged file too: the bot goes on protecting without it
-            self._note(str(error.orig))
+            self._log_once(str(error.orig))
             return []
 
     def _is_known(self, action: str) -> bool:
         """A dashboard of a newer version may ask for more than this bot can do."""
         if action not in _ACTIONS:
-            self._note(f"no such action: {action}")
+            self._log_once(f"no such action: {action}")
         return action in _ACTIONS
 
-    def _note(self, fault: str) -> None:
+    def _log_once(self, error: str) -> None:
         """A fault is said once; tables that are being made at this moment are none."""
-        if fault != self._fault and "no such table" not in fault:
-            log.error("commands of the operator cannot be read: %s", fault)
-        self._fault = fault
+        if error != self._last_error and "no such table" not in error:
+            log.error("commands of the operator cannot be read: %s", error)
+        self._last_error = error
 
 
 def _command_from(row: Any) -> OperatorCommand:
@@ -114,3 +154,20 @@ def _command_from(row: Any) -> OperatorCommand:
         client_order_id=row.client_order_id,
         terms=row.terms,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsVersion:
+    """One settings document, and since when it was in force."""
+
+    id: int
+    at: int
+    document: dict[str, Any]
+    message: str
+
+
+def settings_history(connection: Connection, limit: int) -> list[SettingsVersion]:
+    """The newest first."""
+    row = SettingsHistoryRow
+    query = select(row.id, row.at, row.document, row.message).order_by(row.id.desc()).limit(limit)
+    return [SettingsVersion(*found) for found in connection.execute(query)]

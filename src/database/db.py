@@ -21,7 +21,7 @@ from src.domain.market import Liquidation
 
 BUSY_TIMEOUT_MS = 5_000
 _JOURNAL_SIZE_LIMIT = 4 * 1024 * 1024
-_PAGES_A_STEP = 2_000
+_PAGES_PER_STEP = 2_000
 _WRITER_PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # a committed intent must survive a power cut (S4)
@@ -96,20 +96,20 @@ def checkpoint(engine: Engine) -> bool:
             driver.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
 
 
-def backup(path: Path, target: Path, beat: Callable[[], None] = lambda: None) -> None:
+def backup(path: Path, target: Path, heartbeat: Callable[[], None] = lambda: None) -> None:
     """Copy a database as of one moment, its write-ahead log included (S9); for the owner alone, as the original.
 
     It may be written meanwhile. ``beat`` is called every few pages.
     """
     unfinished = target.with_name(f"{target.name}.unfinished")
-    for left in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
-        left.unlink(missing_ok=True)  # by a copying that was cut short
+    for stale in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
+        stale.unlink(missing_ok=True)  # by a copying that was cut short
     make_private(unfinished)
     with closing(sqlite3.connect(_read_only(path), uri=True)) as source, closing(sqlite3.connect(unfinished)) as copy:
         crash_points.reached(Point.BACKUP)
         source.execute("BEGIN")  # one view for all steps: a commit meanwhile would make the copying begin anew
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
-        source.backup(copy, pages=_PAGES_A_STEP, progress=lambda *_: beat(), sleep=0)
+        source.backup(copy, pages=_PAGES_PER_STEP, progress=lambda *_: heartbeat(), sleep=0)
     unfinished.replace(target)
 
 
@@ -130,9 +130,9 @@ def quick_check(path: Path, *, thorough: bool = False) -> str | None:
     return None if found == "ok" else found
 
 
-def move_aside(path: Path, now_ms: int, why: str = "corrupt") -> Path:
+def quarantine(path: Path, now_ms: int, reason: str = "corrupt") -> Path:
     """Rename a database and its companions, so that nothing of it is lost; the new name is returned (S8)."""
-    target = path.with_name(f"{path.name}.{why}-{now_ms}")
+    target = path.with_name(f"{path.name}.{reason}-{now_ms}")
     for suffix in ("-wal", "-shm", ""):  # the file last: a log left behind would be played into the new one
         companion = path.with_name(path.name + suffix)
         if companion.exists():
@@ -140,7 +140,7 @@ def move_aside(path: Path, now_ms: int, why: str = "corrupt") -> Path:
     return target
 
 
-def rewrite(engine: Engine, path: Path, now_ms: int) -> None:
+def restore_deleted_file(engine: Engine, path: Path, now_ms: int) -> None:
     """Bring back a file that was deleted or replaced, from what its open connection still holds.
 
     What lies in its place is moved aside. The connection is closed before the file takes its place: a log left behind
@@ -153,17 +153,17 @@ def rewrite(engine: Engine, path: Path, now_ms: int) -> None:
         driver: Any = raw.driver_connection
         driver.backup(copy)
     engine.dispose()
-    move_aside(path, now_ms, "replaced")
+    quarantine(path, now_ms, "replaced")
     rescued.replace(path)
 
 
-def wait_at_most(connection: Connection, span_ms: int) -> None:
+def set_busy_timeout(connection: Connection, timeout_ms: int) -> None:
     """How long this connection waits where another holds the database."""
     driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin a transaction of its own
-    driver.execute(f"PRAGMA busy_timeout={span_ms}")
+    driver.execute(f"PRAGMA busy_timeout={timeout_ms}")
 
 
-def roll_back(connection: Connection) -> None:
+def rollback_raw(connection: Connection) -> None:
     """End what is open: after a commit that failed SQLite may still be in it, and SQLAlchemy would not know."""
     driver: Any = connection.connection.driver_connection
     with suppress(sqlite3.OperationalError):  # where the disk was full it has rolled back by itself
@@ -223,7 +223,7 @@ def liquidation_values(liquidation: Liquidation) -> dict[str, Any]:
 
 
 @contextmanager
-def reading(engine: Engine) -> Iterator[Connection]:
+def read_transaction(engine: Engine) -> Iterator[Connection]:
     """One consistent view for a few queries, closed at once: a reader held open lets the log grow (S6)."""
     with engine.connect() as connection, connection.begin():
         yield connection
@@ -251,7 +251,7 @@ def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
             connection.execute(f"PRAGMA {pragma}")
 
 
-def as_read(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def json_round_trip(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """What a JSON column gives back for this."""
     read: dict[str, Any] | None = json.loads(_to_json(value))
     return read

@@ -1,14 +1,55 @@
-"""The tables: five the users know, and ours. Money is TEXT, instants are ms UTC."""
+"""What every table shares: names, money as text, instants as whole numbers."""
 
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import JSON, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    CheckConstraint,
+    Dialect,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    TypeDecorator,
+    UniqueConstraint,
+)
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from src.database.columns import TYPES, new_metadata
 from src.domain.enums import OrderStatus
+
+NAMING_CONVENTION = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class Money(TypeDecorator[Decimal]):
+    """A Decimal as plain text: exact, and never in exponent form."""
+
+    impl = String(64)
+    cache_ok = True
+
+    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
+        return None if value is None else format(value, "f")
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
+        return None if value is None else Decimal(value)
+
+
+BIG_INT = BigInteger().with_variant(Integer, "sqlite")
+COLUMN_TYPES: dict[Any, Any] = {Decimal: Money, int: BIG_INT}
+
+
+def new_metadata() -> MetaData:
+    return MetaData(naming_convention=NAMING_CONVENTION)
+
 
 SIMULATED = "SIMULATED"
 """The status a trade shows in simulation: nothing of it ever reached an exchange.
@@ -17,22 +58,22 @@ What is not an order says the same by ``is_simulated``, so that paper and real s
 """
 
 
-class Ledger(DeclarativeBase):
+class BotBase(DeclarativeBase):
     """The bot's database: written by the trader alone."""
 
     metadata = new_metadata()
-    type_annotation_map = TYPES
+    type_annotation_map = COLUMN_TYPES
 
 
-def _one_of(column: str, words: list[str], name: str) -> CheckConstraint:
-    return CheckConstraint(f"{column} IN ({', '.join(repr(word) for word in words)})", name=name)
+def _one_of(column: str, values: list[str], name: str) -> CheckConstraint:
+    return CheckConstraint(f"{column} IN ({', '.join(repr(value) for value in values)})", name=name)
 
 
-def _words(enum: type[StrEnum]) -> list[str]:
+def _values(enum: type[StrEnum]) -> list[str]:
     return [member.value for member in enum]
 
 
-class LiquidationRow(Ledger):
+class LiquidationRow(BotBase):
     """One forced order of the market."""
 
     __tablename__ = "liquidations"
@@ -58,7 +99,7 @@ class LiquidationRow(Ledger):
     received_at: Mapped[int]
 
 
-class DecisionRow(Ledger):
+class DecisionRow(BotBase):
     """The verdict on a liquidation of a configured symbol."""
 
     __tablename__ = "decisions"
@@ -77,7 +118,7 @@ class DecisionRow(Ledger):
     client_order_id: Mapped[str | None]
 
 
-class TradeRow(Ledger):
+class TradeRow(BotBase):
     """One order of ours, and what it came to."""
 
     __tablename__ = "trades"
@@ -87,8 +128,8 @@ class TradeRow(Ledger):
         Index(None, "order_id"),
         Index(None, "parent_order_id"),
         Index(None, "order_status"),
-        _one_of("status", [*_words(OrderStatus), SIMULATED], "status"),
-        _one_of("order_status", _words(OrderStatus), "order_status"),
+        _one_of("status", [*_values(OrderStatus), SIMULATED], "status"),
+        _one_of("order_status", _values(OrderStatus), "order_status"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -125,7 +166,7 @@ class TradeRow(Ledger):
     unresolved_since: Mapped[int | None]
 
 
-class OrderRelationshipRow(Ledger):
+class OrderRelationshipRow(BotBase):
     """A protective order and the entry whose position it protects."""
 
     __tablename__ = "order_relationships"
@@ -140,13 +181,13 @@ class OrderRelationshipRow(Ledger):
     created_at: Mapped[int]
 
 
-class OrderStatusRow(Ledger):
+class OrderStatusRow(BotBase):
     """The life of an order: one row a change, never rewritten."""
 
     __tablename__ = "order_status"
     __table_args__ = (
         Index(None, "client_order_id", "id"),
-        _one_of("status", _words(OrderStatus), "status"),
+        _one_of("status", _values(OrderStatus), "status"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -160,7 +201,7 @@ class OrderStatusRow(Ledger):
     reason: Mapped[str | None]
 
 
-class FillRow(Ledger):
+class FillRow(BotBase):
     """One trade of one of our orders, counted once by its trade id."""
 
     __tablename__ = "fills"
@@ -187,7 +228,7 @@ class FillRow(Ledger):
     is_simulated: Mapped[bool]
 
 
-class FundingRow(Ledger):
+class FundingRow(BotBase):
     """Funding paid (negative) or received, counted once by its transaction."""
 
     __tablename__ = "funding"
@@ -201,7 +242,7 @@ class FundingRow(Ledger):
     is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
-class PositionRow(Ledger):
+class PositionRow(BotBase):
     """An open position, as the bot last knew it; a closed one has no row."""
 
     __tablename__ = "positions"
@@ -224,7 +265,7 @@ class PositionRow(Ledger):
     is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
-class JournalRow(Ledger):
+class JournalRow(BotBase):
     """What happened, in order, for ever appended: audit log and the dashboard's news."""
 
     __tablename__ = "journal"
@@ -237,7 +278,7 @@ class JournalRow(Ledger):
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
 
 
-class StateRow(Ledger):
+class StateRow(BotBase):
     """What the bot says of itself, one row a subject."""
 
     __tablename__ = "state"
@@ -247,7 +288,7 @@ class StateRow(Ledger):
     updated_at: Mapped[int]
 
 
-class EquityRow(Ledger):
+class AccountHistoryRow(BotBase):
     """The account once a minute: the equity curve."""
 
     __tablename__ = "account_history"
@@ -262,7 +303,7 @@ class EquityRow(Ledger):
     is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
-class InstrumentRow(Ledger):
+class InstrumentRow(BotBase):
     """What the exchange lets us trade, for the dashboard's symbol list."""
 
     __tablename__ = "instruments"
@@ -279,7 +320,7 @@ class InstrumentRow(Ledger):
     status: Mapped[str]
 
 
-class RunRow(Ledger):
+class RunRow(BotBase):
     """One life of the bot; without an end it was killed."""
 
     __tablename__ = "runs"

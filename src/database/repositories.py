@@ -13,14 +13,11 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
-from src.database.correction_rows import add_correction
-from src.database.db import as_read, insert_liquidation, liquidation_values
-from src.database.emergency import EmergencyFile
-from src.database.fill_rows import SlotResult, add_fill, has_fill, result_since
-from src.database.liquidation_rows import last_entries, newest_liquidation, recent_liquidations
+from src.database.db import insert_liquidation, json_round_trip, liquidation_values
+from src.database.intent_log import IntentLog
 from src.database.models import (
+    AccountHistoryRow,
     DecisionRow,
-    EquityRow,
     FundingRow,
     InstrumentRow,
     JournalRow,
@@ -29,10 +26,19 @@ from src.database.models import (
     RunRow,
     StateRow,
 )
-from src.database.order_rows import add_order, change_order, find_order, open_orders
-from src.database.pen import Act, Pen
-from src.database.position_rows import position_from, position_values
-from src.database.pruning import prune
+from src.database.tables.market import last_entries, newest_liquidation, prune, recent_liquidations
+from src.database.tables.orders import (
+    PositionResult,
+    add_fill,
+    add_order,
+    change_order,
+    find_order,
+    has_fill,
+    open_orders,
+    result_since,
+)
+from src.database.tables.positions import add_correction, position_from, position_values
+from src.database.writer import DeferredWriter, WriteFn
 from src.domain.clock import Clock
 from src.domain.decisions import Decision
 from src.domain.enums import PositionSide, Side
@@ -41,9 +47,9 @@ from src.domain.market import Liquidation
 from src.domain.orders import Fill, Order
 from src.domain.positions import AccountSummary, Correction, Income, PositionRecord
 
-_EQUITY_EVERY_MS = 60_000
+_EQUITY_INTERVAL_MS = 60_000
 _HISTORY_KEPT_MS = 30 * 24 * 3_600_000  # market history and journal
-_FILLS_TOLD_MS = 7 * 24 * 3_600_000  # the exchange lists our trades of a week at a time (Account Trade List)
+_FILLS_LISTED_MS = 7 * 24 * 3_600_000  # the exchange lists our trades of a week at a time (Account Trade List)
 Found = TypeVar("Found")
 PAPER_ACCOUNT = "paper_account"
 """The state row that holds what the paper exchange must not forget."""
@@ -60,64 +66,64 @@ class Store:
     def __init__(self, engine: Engine, clock: Clock, *, is_simulated: bool = False) -> None:
         self._clock = clock
         self._is_simulated = is_simulated
-        self._pen = Pen(engine, clock)
+        self._writer = DeferredWriter(engine, clock)
         self._last_equity_at = 0
-        self._last_liquidation: int | None = None
-        self._states: dict[str, Mapping[str, Any] | None] = {}
-        self._held_orders: dict[str, Order] = {}
-        self._held_fills: set[tuple[str, int]] = set()
-        self.bookings = 0
+        self._last_liquidation_id: int | None = None
+        self._state_cache: dict[str, Mapping[str, Any] | None] = {}
+        self._pending_orders: dict[str, Order] = {}
+        self._pending_fills: set[tuple[str, int]] = set()
+        self.results_version = 0
         """How many fills and payments this run has booked: results are the same while it is."""
-        self.emergency = EmergencyFile(Path(engine.url.database or ""))
+        self.intent_log = IntentLog(Path(engine.url.database or ""))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
         """Everything inside is committed together, or not at all; later where the database cannot be written now."""
         try:
-            with self._pen.transaction():
+            with self._writer.transaction():
                 yield
         finally:
-            if self._pen.is_clean:
-                self._held_orders.clear()
-                self._held_fills.clear()
+            if self._writer.is_flushed:
+                self._pending_orders.clear()
+                self._pending_fills.clear()
 
     @property
-    def fault(self) -> str | None:
+    def error(self) -> str | None:
         """Why the database cannot be written; None where all is committed."""
-        return self._pen.fault
+        return self._writer.error
 
     def take_slowest_ms(self) -> int:
         """The longest the database took for a write since the last call."""
-        slowest, self._pen.slowest_ms = self._pen.slowest_ms, 0
+        slowest, self._writer.slowest_ms = self._writer.slowest_ms, 0
         return slowest
 
     def read(self, query: Callable[[Connection], Found]) -> Found:
         """What a query finds, writes of the open transaction included."""
-        return self._pen.read(query)
+        return self._writer.read(query)
 
     @overload
-    def find(self, query: Callable[[Connection], Found | None]) -> Found | None: ...
+    def read_or_default(self, query: Callable[[Connection], Found | None]) -> Found | None: ...
 
     @overload
-    def find(self, query: Callable[[Connection], Found], otherwise: Found) -> Found: ...
+    def read_or_default(self, query: Callable[[Connection], Found], default: Found) -> Found: ...
 
-    def find(self, query: Callable[[Connection], Any], otherwise: Any = None) -> Any:
+    def read_or_default(self, query: Callable[[Connection], Any], default: Any = None) -> Any:
         """What a query finds; ``otherwise`` where the database cannot be read now (F43). ``read`` is for the start
         alone: whoever does not know what was must not begin."""
         try:
             return self.read(query)
         except OperationalError:
-            if self.fault is None:
+            if self.error is None:
                 raise
-            return otherwise
+            return default
 
     def checkpoint(self) -> None:
         """Keep the write-ahead log short; outside a transaction."""
-        self._pen.checkpoint()
+        self._writer.checkpoint()
 
-    def prepare(self) -> None:
+    def load_last_ids(self) -> None:
         """At the start: what must be known later, though nothing may be readable then."""
-        self._last_liquidation = self.read(newest_liquidation)
+        self._last_liquidation_id = self.read(newest_liquidation)
 
     # Market and decisions
 
@@ -125,102 +131,105 @@ class Store:
         """Store them in order; their row ids."""
         if not liquidations:
             return []
-        if self._last_liquidation is None:
-            self._last_liquidation = self.read(newest_liquidation)
-        row_ids = [self._last_liquidation + number for number in range(1, len(liquidations) + 1)]
-        self._last_liquidation = row_ids[-1]
+        if self._last_liquidation_id is None:
+            self._last_liquidation_id = self.read(newest_liquidation)
+        row_ids = [self._last_liquidation_id + number for number in range(1, len(liquidations) + 1)]
+        self._last_liquidation_id = row_ids[-1]
         if len(row_ids) == 1:  # the quiet market; the rest is for bursts
-            self._history(partial(insert_liquidation, liquidation=liquidations[0], row_id=row_ids[0]))
+            self._write_history(partial(insert_liquidation, liquidation=liquidations[0], row_id=row_ids[0]))
         else:
             pairs = zip(row_ids, liquidations, strict=True)
             rows = [{"id": row_id, **liquidation_values(each)} for row_id, each in pairs]
-            self._history(lambda connection: connection.execute(insert(LiquidationRow), rows))
+            self._write_history(lambda connection: connection.execute(insert(LiquidationRow), rows))
         return row_ids
 
     def record_decisions(self, decisions: Sequence[tuple[int, Decision]]) -> None:
         """Store the verdicts on liquidations, each under its liquidation's row id."""
         rows = [{"liquidation_id": row_id, **asdict(decision)} for row_id, decision in decisions]
         if rows:
-            self._history(lambda connection: connection.execute(insert(DecisionRow), rows))
+            self._write_history(lambda connection: connection.execute(insert(DecisionRow), rows))
 
     def recent_liquidations(self, since_ms: int) -> list[tuple[int, Liquidation]]:
         """Those traded after an instant, with their row ids, oldest first; with a fault those that can be read."""
-        return self.find(partial(recent_liquidations, since_ms=since_ms), otherwise=[])
+        return self.read_or_default(partial(recent_liquidations, since_ms=since_ms), default=[])
 
     def last_entries(self) -> dict[tuple[str, Side], tuple[int, int]]:
         """The newest entry per symbol and side: exchange time and row id of its liquidation; likewise."""
-        return self.find(last_entries, otherwise={})
+        return self.read_or_default(last_entries, default={})
 
     # Orders and fills
 
     def record_order(self, order: Order, *, simulated: bool, source: str = "intent") -> None:
         """The intent, before it leaves (I1)."""
-        known = self._hold(order)
+        known = self._pend(order)
         now_ms = self._clock.now_ms()
-        self._pen.write(lambda connection: add_order(connection, known, source, now_ms, simulated=simulated))
+        self._writer.write(lambda connection: add_order(connection, known, source, now_ms, simulated=simulated))
 
     def update_order(self, order: Order, source: str) -> None:
         """What we know of it now; its life gains a line where status or fills changed."""
-        known = self._hold(order)
+        known = self._pend(order)
         now_ms = self._clock.now_ms()
-        self._pen.write(lambda connection: change_order(connection, known, source, now_ms))
+        self._writer.write(lambda connection: change_order(connection, known, source, now_ms))
 
     def record_fill(self, fill: Fill) -> bool:
         """Count a trade once; False where it is known already (I7)."""
         now_ms, key = self._clock.now_ms(), (fill.symbol, fill.trade_id)
-        if self.fault is not None and (
-            key in self._held_fills or self.find(partial(has_fill, fill=fill, is_simulated=self._is_simulated))
+        if self.error is not None and (
+            key in self._pending_fills
+            or self.read_or_default(partial(has_fill, fill=fill, is_simulated=self._is_simulated))
         ):
             return False
-        self._held_fills.add(key)
+        self._pending_fills.add(key)
         add = partial(add_fill, fill=fill, now_ms=now_ms, is_simulated=self._is_simulated)
-        is_new = bool(self._pen.write(add, otherwise=True))
-        self.bookings += is_new
+        is_new = bool(self._writer.write(add, default=True))
+        self.results_version += is_new
         return is_new
 
     def load_open_orders(self) -> list[Order]:
         """Orders that may still fill, or whose fills of the last days are not all here."""
-        since_ms = self._clock.now_ms() - _FILLS_TOLD_MS
+        since_ms = self._clock.now_ms() - _FILLS_LISTED_MS
         return self.read(partial(open_orders, filled_since_ms=since_ms, is_simulated=self._is_simulated))
 
     def load_order(self, client_order_id: str) -> Order | None:
-        held = self._held_orders.get(client_order_id)
-        return held or self.find(partial(find_order, client_order_id=client_order_id))
+        pending = self._pending_orders.get(client_order_id)
+        return pending or self.read_or_default(partial(find_order, client_order_id=client_order_id))
 
-    def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> SlotResult:
+    def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> PositionResult:
         """Realised profit and commission of a slot's trades from an instant on, when the last was (0 for none), and
         what they have changed of its quantity."""
-        slot = partial(result_since, symbol=symbol, position_side=position_side, is_simulated=self._is_simulated)
-        return self.read(partial(slot, since_ms=since_ms))
+        position_filter = partial(
+            result_since, symbol=symbol, position_side=position_side, is_simulated=self._is_simulated
+        )
+        return self.read(partial(position_filter, since_ms=since_ms))
 
     # Account
 
     def record_funding(self, income: Income) -> bool:
         """Count a funding payment once; False where it is known already."""
-        values = {name: value for name, value in asdict(income).items() if name != "type"} | self._mark
+        values = {name: value for name, value in asdict(income).items() if name != "type"} | self._mode_columns
         statement = upsert(FundingRow).values(values).on_conflict_do_nothing().returning(FundingRow.transaction_id)
-        is_new = self._pen.write(lambda connection: connection.scalar(statement), otherwise=0) is not None
-        self.bookings += is_new
+        is_new = self._writer.write(lambda connection: connection.scalar(statement), default=0) is not None
+        self.results_version += is_new
         return is_new
 
     def record_correction(self, correction: Correction) -> bool:
         """Write down once where our books were wrong; False where it is known already."""
         add = partial(add_correction, correction=correction, is_simulated=self._is_simulated)
-        return bool(self._pen.write(add, otherwise=False))
+        return bool(self._writer.write(add, default=False))
 
     def last_funding_at(self) -> int | None:
         query = select(func.max(FundingRow.at)).where(FundingRow.is_simulated == self._is_simulated)
-        return self.find(lambda connection: connection.scalar(query))
+        return self.read_or_default(lambda connection: connection.scalar(query))
 
     def save_position(self, record: PositionRecord) -> None:
-        self._replace(PositionRow, position_values(record) | self._mark)
+        self._replace(PositionRow, position_values(record) | self._mode_columns)
 
     def remove_position(self, symbol: str, position_side: PositionSide) -> None:
         row = PositionRow
-        slot = (row.symbol == symbol, row.position_side == position_side.value)
-        statement = delete(row).where(*slot, row.is_simulated == self._is_simulated)
+        position_filter = (row.symbol == symbol, row.position_side == position_side.value)
+        statement = delete(row).where(*position_filter, row.is_simulated == self._is_simulated)
         name = (row, symbol, position_side.value, self._is_simulated)
-        self._pen.write(lambda connection: connection.execute(statement), name)
+        self._writer.write(lambda connection: connection.execute(statement), name)
 
     def load_positions(self) -> list[PositionRecord]:
         query = select(PositionRow.__table__).where(PositionRow.is_simulated == self._is_simulated)
@@ -228,68 +237,68 @@ class Store:
 
     def save_account(self, summary: AccountSummary, at: int) -> None:
         """A point of the equity curve, at most one a minute."""
-        if at - self._last_equity_at >= _EQUITY_EVERY_MS:
+        if at - self._last_equity_at >= _EQUITY_INTERVAL_MS:
             self._last_equity_at = at
-            self._replace(EquityRow, {"at": at, **asdict(summary)} | self._mark)
+            self._replace(AccountHistoryRow, {"at": at, **asdict(summary)} | self._mode_columns)
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
         """The exchange's list, replaced as a whole."""
         columns = {column.name for column in InstrumentRow.__table__.columns}
         rows = [{name: value for name, value in asdict(each).items() if name in columns} for each in instruments]
-        self._pen.write(lambda connection: connection.execute(delete(InstrumentRow)))
+        self._writer.write(lambda connection: connection.execute(delete(InstrumentRow)))
         if rows:
-            self._pen.write(lambda connection: connection.execute(insert(InstrumentRow), rows))
+            self._writer.write(lambda connection: connection.execute(insert(InstrumentRow), rows))
 
     # Journal, state, runs
 
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
         values = {"at": self._clock.now_ms(), "kind": kind, "symbol": symbol, "payload": dict(payload)}
-        self._history(lambda connection: connection.execute(insert(JournalRow), values))
+        self._write_history(lambda connection: connection.execute(insert(JournalRow), values))
 
     def set_state(self, key: str, value: Mapping[str, object]) -> None:
-        self._states[key] = dict(value)
+        self._state_cache[key] = dict(value)
         self._replace(StateRow, {"key": key, "value": dict(value), "updated_at": self._clock.now_ms()})
 
     def get_state(self, key: str) -> dict[str, Any] | None:
         """What was last said under this name. Nobody else writes it, so that it is read once; what waits to be
         written, or can be read no more, is known here all the same."""
-        if key not in self._states:
+        if key not in self._state_cache:
             query = select(StateRow.value).where(StateRow.key == key)
-            self._states[key] = self.read(lambda connection: connection.scalar(query))
-        return as_read(self._states[key])
+            self._state_cache[key] = self.read(lambda connection: connection.scalar(query))
+        return json_round_trip(self._state_cache[key])
 
     def begin_run(self, version: str, pid: int) -> bool:
         """Open a run; False where the last one was not ended by itself."""
         newest = select(RunRow.ended_at).order_by(RunRow.id.desc()).limit(1)
         ended_at = self.read(lambda connection: connection.execute(newest).first())
         values = {"version": version, "pid": pid, "started_at": self._clock.now_ms(), "ended_at": None}
-        self._pen.write(lambda connection: connection.execute(insert(RunRow).values(values)))
+        self._writer.write(lambda connection: connection.execute(insert(RunRow).values(values)))
         return ended_at is None or ended_at[0] is not None
 
     def end_run(self) -> None:
         newest = select(func.max(RunRow.id)).scalar_subquery()
         statement = update(RunRow).where(RunRow.id == newest).values(ended_at=self._clock.now_ms())
-        self._pen.write(lambda connection: connection.execute(statement))
+        self._writer.write(lambda connection: connection.execute(statement))
 
-    def prune(self, before_ms: int, most: int = 5_000) -> int:
+    def prune(self, before_ms: int, limit: int = 5_000) -> int:
         """Delete old market history and news, a bounded number at a time; orders, fills and funding stay (S13)."""
-        return int(self._pen.write(partial(prune, before_ms=before_ms, most=most), prune, otherwise=0))
+        return int(self._writer.write(partial(prune, before_ms=before_ms, limit=limit), prune, default=0))
 
     def prune_history(self) -> int:
         """Delete a bounded part of what is older than is kept; how many rows. Costs nothing where all is young."""
         return self.prune(self._clock.now_ms() - _HISTORY_KEPT_MS)
 
     @property
-    def _mark(self) -> dict[str, Any]:
+    def _mode_columns(self) -> dict[str, Any]:
         return {"is_simulated": self._is_simulated}
 
-    def _hold(self, order: Order) -> Order:
+    def _pend(self, order: Order) -> Order:
         """The order as it is now, known until it is committed."""
-        held = self._held_orders[order.client_order_id] = copy(order)
-        return held
+        pending = self._pending_orders[order.client_order_id] = copy(order)
+        return pending
 
-    def _history(self, act: Act) -> None:
-        self._pen.write(act, is_history=True)
+    def _write_history(self, write_fn: WriteFn) -> None:
+        self._writer.write(write_fn, is_history=True)
 
     def _replace(self, row: type[DeclarativeBase], values: dict[str, Any]) -> None:
         """Insert, or update the row with the same key."""
@@ -297,4 +306,4 @@ class Store:
         rest = {name: value for name, value in values.items() if name not in keys}
         statement = upsert(row).values(values).on_conflict_do_update(index_elements=keys, set_=rest)
         name = (row, *(values[key] for key in keys))
-        self._pen.write(lambda connection: connection.execute(statement), name)
+        self._writer.write(lambda connection: connection.execute(statement), name)

@@ -24,7 +24,7 @@ def migrate(engine: Engine, path: Path, migrations: Path) -> None:
         tables = inspect(connection).get_table_names()
         connection.rollback()
         if found is not None:
-            _refuse_newer(found, scripts, path)
+            _reject_newer(found, scripts, path)
             backup(path, path.with_name(f"{path.name}.before-{head}"))
         elif tables:
             raise ConfigError(
@@ -34,7 +34,7 @@ def migrate(engine: Engine, path: Path, migrations: Path) -> None:
         command.upgrade(config, "head")
 
 
-def _refuse_newer(found: str, scripts: ScriptDirectory, path: Path) -> None:
+def _reject_newer(found: str, scripts: ScriptDirectory, path: Path) -> None:
     if found not in {script.revision for script in scripts.walk_revisions()}:
         raise ConfigError(
             f"the database {path} was written by a newer version of this program: update the program, or start it "

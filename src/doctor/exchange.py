@@ -10,9 +10,10 @@ from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from src.core.plans.account_setup import in_words, plan_account_setup
-from src.doctor.symbols import Brackets, Listing, examine_symbol
-from src.domain.checks import Check, Verdict, failed, passed, warned
+from src.core.account.account_setup import describe, plan_account_setup
+from src.credentials.credentials import AnyCredentials
+from src.doctor.symbols import Brackets, SymbolListing, check_symbol
+from src.domain.checks import Check, CheckLevel, failed, passed, warned
 from src.domain.clock import Clock
 from src.domain.errors import ExchangeError, ProtocolError
 from src.domain.instrument import Instrument
@@ -21,18 +22,17 @@ from src.domain.positions import Snapshot
 from src.exchange import endpoints, wire
 from src.exchange.aster import AsterExchange, AsterMarket
 from src.exchange.client import AsterClient
-from src.exchange.credential_check import CLOCK, CredentialChecker, compare_clocks, explain
+from src.exchange.credential_check import CLOCK, CredentialChecker, compare_clocks, explain_failure
 from src.exchange.limits import RateLimits
-from src.utils.config import Environment, Settings
-from src.utils.credentials import AnyCredentials
+from src.settings.config import Environment, Settings
 
 _NETWORK, _STREAM, _RULES, _ACCOUNT = "network", "stream", "rules", "account"
-_ONLINE = "look whether this computer is online, and whether a firewall or a blocked country is in the way"
+_CHECK_CONNECTION = "look whether this computer is online, and whether a firewall or a blocked country is in the way"
 _CONNECT_SECONDS = 5.0
 _PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
 
-class ExchangeExamination:
+class ExchangeChecks:
     """One conversation; what builds on something that failed is left out."""
 
     def __init__(self, environment: Environment, settings: Settings | None, clock: Clock) -> None:
@@ -44,32 +44,32 @@ class ExchangeExamination:
         signer = credentials.make_signer() if credentials else None
         self._client = AsterClient(environment.base_url, clock, self._limits, signer)
 
-    def lines(self) -> Iterator[Check]:
+    def run(self) -> Iterator[Check]:
         if not self._environment.base_url:
             yield warned(_NETWORK, "not looked at, since the network is not set", "correct .env first")
             return
         try:
-            yield from self._reach()
+            yield from self._check_network()
         except (ExchangeError, ProtocolError) as error:
-            yield failed(_NETWORK, f"{self._environment.base_url} does not answer ({error})", _ONLINE)
+            yield failed(_NETWORK, f"{self._environment.base_url} does not answer ({error})", _CHECK_CONNECTION)
             return
-        yield self._stream()
+        yield self._check_stream()
         is_accepted = True
         if self._environment.credentials is not None:
-            checks = tuple(self._credentials(self._environment.credentials))
-            is_accepted = all(check.verdict is not Verdict.FAIL for check in checks)
-            yield from map(self._as_it_matters, checks)
+            checks = tuple(self._check_credentials(self._environment.credentials))
+            is_accepted = all(check.verdict is not CheckLevel.FAIL for check in checks)
+            yield from map(self._downgrade_on_paper, checks)
         if self._settings is not None:
-            yield from self._against(self._settings, is_accepted=is_accepted)
+            yield from self._check_settings(self._settings, is_accepted=is_accepted)
 
-    def _reach(self) -> Iterator[Check]:
+    def _check_network(self) -> Iterator[Check]:
         started = time.monotonic()
         self._client.measure_offset()
         trip_ms = round((time.monotonic() - started) * 1000)
         yield passed(_NETWORK, f"{self._environment.base_url} answers within {trip_ms} ms")
         yield compare_clocks(self._client)
 
-    def _stream(self) -> Check:
+    def _check_stream(self) -> Check:
         """The prices come from another host than the answers."""
         url = self._environment.ws_url
         parts = urlsplit(url)
@@ -77,78 +77,78 @@ class ExchangeExamination:
             address = parts.hostname or "", parts.port or _PORTS[parts.scheme]
             socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
         except OSError as error:
-            return failed(_STREAM, f"{url} cannot be reached ({error.strerror or error})", _ONLINE)
+            return failed(_STREAM, f"{url} cannot be reached ({error.strerror or error})", _CHECK_CONNECTION)
         return passed(_STREAM, f"{url} can be reached")
 
-    def _credentials(self, credentials: AnyCredentials) -> Iterator[Check]:
+    def _check_credentials(self, credentials: AnyCredentials) -> Iterator[Check]:
         hedge_mode = self._settings.globals_.hedge_mode if self._settings else None
         checker = CredentialChecker(self._environment.base_url, self._clock, self._limits)
         found = checker.check(credentials, hedge_mode=hedge_mode)
         return (check for check in found if check.name != CLOCK)  # said already
 
-    def _as_it_matters(self, check: Check) -> Check:
+    def _downgrade_on_paper(self, check: Check) -> Check:
         """On paper no key is needed: one that is refused is only worth a look."""
         is_simulated = self._settings is not None and self._settings.globals_.simulate_only
-        return replace(check, verdict=Verdict.WARN) if is_simulated and check.verdict is Verdict.FAIL else check
+        return replace(check, verdict=CheckLevel.WARN) if is_simulated and check.verdict is CheckLevel.FAIL else check
 
-    def _against(self, settings: Settings, *, is_accepted: bool) -> Iterator[Check]:
+    def _check_settings(self, settings: Settings, *, is_accepted: bool) -> Iterator[Check]:
         try:
             instruments = AsterMarket(self._client).instruments()
         except (ExchangeError, ProtocolError) as error:
-            yield explain(_RULES, error)
+            yield explain_failure(_RULES, error)
             return
         has_account = self._environment.credentials is not None and is_accepted
         brackets = self._brackets() if has_account else {}
         for name, each in settings.symbols.items():
             listing = self._listing(name, instruments.get(name), brackets.get(name, ()))
-            yield from examine_symbol(name, each, settings.globals_, listing)
+            yield from check_symbol(name, each, settings.globals_, listing)
         if has_account and not settings.globals_.simulate_only:
-            yield from self._account(settings)
+            yield from self._check_account(settings)
 
     def _brackets(self) -> Mapping[str, Brackets]:
         try:
-            return wire.parse_brackets(self._client.ask(endpoints.LEVERAGE_BRACKETS, essential=False))
+            return wire.parse_brackets(self._client.request(endpoints.LEVERAGE_BRACKETS, essential=False))
         except (ExchangeError, ProtocolError):
             return {}  # leverage is then judged when the bot sets it
 
-    def _listing(self, name: str, instrument: Instrument | None, brackets: Brackets) -> Listing:
+    def _listing(self, name: str, instrument: Instrument | None, brackets: Brackets) -> SymbolListing:
         price: Decimal | None = None
         if instrument is not None and instrument.is_trading:
             try:
-                depth = self._client.ask(endpoints.DEPTH, {"symbol": name, "limit": "5"}, essential=False)
-                price = wire.parse_depth(depth, name, self._clock.now_ms()).middle
+                depth = self._client.request(endpoints.DEPTH, {"symbol": name, "limit": "5"}, essential=False)
+                price = wire.parse_depth(depth, name, self._clock.now_ms()).mid_price
             except (ExchangeError, ProtocolError):
                 price = None
-        return Listing(instrument, price, brackets)
+        return SymbolListing(instrument, price, brackets)
 
-    def _account(self, settings: Settings) -> Iterator[Check]:
+    def _check_account(self, settings: Settings) -> Iterator[Check]:
         try:
             snapshot = AsterExchange(self._client).snapshot("check")
         except (ExchangeError, ProtocolError) as error:
-            yield explain(_ACCOUNT, error)
+            yield explain_failure(_ACCOUNT, error)
             return
-        yield from judge_account(settings, snapshot)
+        yield from check_account(settings, snapshot)
 
 
-def judge_account(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
+def check_account(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
     """The account's modes, margin and what others hold there, against the settings. Pure."""
     setup = plan_account_setup(settings, snapshot)
-    for sentence in setup.contradictions:
+    for sentence in setup.conflicts:
         said, _, remedy = sentence.partition(": ")
         yield failed(_ACCOUNT, said, remedy or "change the setting or the account")
     if setup.commands:
-        changes = ", ".join(in_words(command) for command in setup.commands)
+        changes = ", ".join(describe(command) for command in setup.commands)
         yield warned(_ACCOUNT, f"the bot will set when it starts: {changes}", "nothing to do if you want that")
-    yield from _margin(settings, snapshot)
+    yield from _check_margin(settings, snapshot)
     for name in settings.symbols:
-        if _is_touched_by_others(name, snapshot):
+        if _has_external_activity(name, snapshot):
             remedy = "close and cancel them if the bot is to trade it"
             yield warned(name, "orders or positions that are not the bot's may be there: it leaves such alone", remedy)
-    if not (setup.commands or setup.contradictions):
+    if not (setup.commands or setup.conflicts):
         yield passed(_ACCOUNT, "it is set as the settings want")
 
 
-def _margin(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
+def _check_margin(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
     smallest = min((each.trade_value_usdt for each in settings.symbols.values()), default=Decimal(0))
     available = snapshot.account.available_balance
     if available < smallest:
@@ -156,7 +156,7 @@ def _margin(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
         yield failed(_ACCOUNT, sentence, "transfer USDT to the futures account, or lower trade_value_usdt")
 
 
-def _is_touched_by_others(symbol: str, snapshot: Snapshot) -> bool:
+def _has_external_activity(symbol: str, snapshot: Snapshot) -> bool:
     """A position that is ours has orders of ours behind it."""
     orders = [order for order in snapshot.open_orders if order.symbol == symbol]
     is_ours = any(ClientOrderId.parse(order.client_order_id) is not None for order in orders)

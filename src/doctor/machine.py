@@ -1,4 +1,4 @@
-"""What the bot stands on: Python, packages, disk, and the port of the dashboard."""
+"""The machine: Python, packages, disk, and the port of the dashboard."""
 
 import re
 import shutil
@@ -8,13 +8,12 @@ from importlib import metadata
 from pathlib import Path
 
 from src.domain.checks import Check, failed, passed, warned
-from src.launch.environment import OLDEST_PYTHON
-from src.launch.errors import LaunchError
-from src.launch.home import Address, require_free
+from src.launch.errors import OLDEST_PYTHON, LaunchError
+from src.launch.home import Address, require_free_port
 
 _INSTALL = "start launcher.py once, it installs what is needed"
 _CLAUSE = re.compile(r"(~=|>=|<=|==|<|>)\s*([0-9][0-9.]*)")
-_NEEDED_BYTES, _COMFORTABLE_BYTES = 100 * 1024**2, 1024**3
+_MIN_FREE_BYTES, _LOW_DISK_BYTES = 100 * 1024**2, 1024**3
 _BYTES_PER_MB = 1024**2
 
 Version = tuple[int, ...]
@@ -33,24 +32,28 @@ def check_packages(requirements: Path) -> Iterator[Check]:
     """Every package that is missing or of another version than is asked for; one line where there is none."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
     asked = [line.split(";")[0].strip() for line in lines if line[:1].isalnum()]
-    faults = [fault for line in asked if (fault := _fault_of(line)) is not None]
+    faults = [fault for line in asked if (fault := _requirement_error(line)) is not None]
     for fault in faults:
         yield failed("packages", fault, _INSTALL)
     if not faults:
         yield passed("packages", f"all {len(asked)} are installed")
 
 
-def _fault_of(line: str) -> str | None:
+def _requirement_error(line: str) -> str | None:
     name = re.split(r"[~<>=! \[]", line, maxsplit=1)[0]
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
         return f"{name} is missing"
     clauses = _CLAUSE.findall(line)
-    return None if all(_fits(_version(found), *clause) for clause in clauses) else f"{name} {found} does not fit {line}"
+    return (
+        None
+        if all(_satisfies(_version(found), *clause) for clause in clauses)
+        else f"{name} {found} does not fit {line}"
+    )
 
 
-def _fits(found: Version, relation: str, text: str) -> bool:
+def _satisfies(found: Version, relation: str, text: str) -> bool:
     wanted = _version(text)
     length = max(len(found), len(wanted))
     here, there = (each + (0,) * (length - len(each)) for each in (found, wanted))
@@ -79,9 +82,9 @@ def check_disk(directory: Path) -> Check:
     existing = next(each for each in (directory, *directory.parents) if each.exists())
     free = shutil.disk_usage(existing).free
     sentence = f"{free / _BYTES_PER_MB:,.0f} MB are free for {directory}"
-    if free < _NEEDED_BYTES:
+    if free < _MIN_FREE_BYTES:
         return failed("disk", f"{sentence}, too little to go on recording", "make room on that disk")
-    if free < _COMFORTABLE_BYTES:
+    if free < _LOW_DISK_BYTES:
         return warned("disk", sentence, "make room: the records of a month may need that much")
     return passed("disk", sentence)
 
@@ -90,7 +93,7 @@ def check_port(host: str, port: int, *, is_bot_alive: bool) -> Check:
     """Whether the dashboard can listen; trading does not depend on it."""
     address = Address(host, port)
     try:
-        require_free(address)
+        require_free_port(address)
     except LaunchError as error:
         if is_bot_alive:
             return passed("dashboard", f"something listens at {address.url}, beside the bot that runs")

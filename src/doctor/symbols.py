@@ -4,17 +4,17 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from src.core.plans.risk import widest_stop_pct
+from src.core.entries.risk import max_stop_pct
 from src.domain.checks import Check, failed, passed, warned
 from src.domain.instrument import Instrument
-from src.utils.config import GlobalSettings, SymbolSettings
+from src.settings.config import GlobalSettings, SymbolSettings
 
 Brackets = Sequence[tuple[int, Decimal]]
 """The highest leverage of each step, and the position value it reaches to."""
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class SymbolListing:
     """What the exchange says of a symbol."""
 
     instrument: Instrument | None
@@ -25,7 +25,9 @@ class Listing:
     """Empty where they could not be asked for: they need a key."""
 
 
-def examine_symbol(name: str, settings: SymbolSettings, limits: GlobalSettings, listing: Listing) -> tuple[Check, ...]:
+def check_symbol(
+    name: str, settings: SymbolSettings, limits: GlobalSettings, listing: SymbolListing
+) -> tuple[Check, ...]:
     """Everything that keeps it from being traded as it is set; one line of praise where there is nothing."""
     instrument = listing.instrument
     if instrument is None:
@@ -36,15 +38,15 @@ def examine_symbol(name: str, settings: SymbolSettings, limits: GlobalSettings, 
         return (failed(name, f"the exchange does not trade it now ({instrument.status})", remedy),)
     price = listing.price
     found = (
-        *_stop(name, settings),
-        *_leverage(name, settings, listing.brackets),
-        *_margin(name, settings, limits),
-        *(_size(name, settings, limits, instrument, price) if price else _no_price(name)),
+        *_check_stop(name, settings),
+        *_check_leverage(name, settings, listing.brackets),
+        *_check_margin(name, settings, limits),
+        *(_check_size(name, settings, limits, instrument, price) if price else _no_price(name)),
     )
-    return found or (passed(name, _praise(settings)),)
+    return found or (passed(name, _summary(settings)),)
 
 
-def _praise(settings: SymbolSettings) -> str:
+def _summary(settings: SymbolSettings) -> str:
     worth = settings.trade_value_usdt * settings.leverage
     return f"entries of {worth:,.2f} USDT ({settings.trade_value_usdt:f} margin at {settings.leverage}x) are possible"
 
@@ -53,11 +55,11 @@ def _no_price(name: str) -> Iterator[Check]:
     yield warned(name, "its price could not be read, so its sizes were not checked", "try again in a minute")
 
 
-def _stop(name: str, settings: SymbolSettings) -> Iterator[Check]:
+def _check_stop(name: str, settings: SymbolSettings) -> Iterator[Check]:
     if not settings.stop_loss_enabled:
         yield warned(name, "it has no stop loss: only the liquidation ends a losing position", "set stop_loss_enabled")
         return
-    widest = widest_stop_pct(settings.leverage)
+    widest = max_stop_pct(settings.leverage)
     if settings.stop_loss_pct >= widest:
         sentence = (
             f"a stop {settings.stop_loss_pct:f} % away may lie beyond the liquidation price at {settings.leverage}x"
@@ -65,7 +67,7 @@ def _stop(name: str, settings: SymbolSettings) -> Iterator[Check]:
         yield failed(name, sentence, f"set stop_loss_pct below {widest:.2f}, or a lower leverage")
 
 
-def _leverage(name: str, settings: SymbolSettings, brackets: Brackets) -> Iterator[Check]:
+def _check_leverage(name: str, settings: SymbolSettings, brackets: Brackets) -> Iterator[Check]:
     if not brackets:
         return
     highest = max(leverage for leverage, _ in brackets)
@@ -81,7 +83,7 @@ def _leverage(name: str, settings: SymbolSettings, brackets: Brackets) -> Iterat
         yield warned(name, sentence, f"set max_position_usdt to {reach / settings.leverage:,.0f} or less")
 
 
-def _margin(name: str, settings: SymbolSettings, limits: GlobalSettings) -> Iterator[Check]:
+def _check_margin(name: str, settings: SymbolSettings, limits: GlobalSettings) -> Iterator[Check]:
     wanted = settings.trade_value_usdt
     caps = (
         ("max_position_usdt", settings.max_position_usdt),
@@ -93,7 +95,7 @@ def _margin(name: str, settings: SymbolSettings, limits: GlobalSettings) -> Iter
             yield failed(name, sentence, f"raise {setting}, or lower trade_value_usdt")
 
 
-def _size(
+def _check_size(
     name: str, settings: SymbolSettings, limits: GlobalSettings, instrument: Instrument, price: Decimal
 ) -> Iterator[Check]:
     """Below the smallest order the bot raises an entry to it, where the caps allow."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Verdict(StrEnum):
+class CheckLevel(StrEnum):
     """How something was found."""
 
     OK = "ok"
@@ -20,29 +20,29 @@ class Check:
     """``sentence`` says what was found, ``remedy`` what to do; there is none where all is well."""
 
     name: str
-    verdict: Verdict
+    verdict: CheckLevel
     sentence: str
     remedy: str = ""
 
     @property
     def line(self) -> str:
         """For a terminal: verdict, name, sentence, remedy."""
-        told = f"{self.verdict:<4}  {self.name}: {self.sentence}"
-        return f"{told}; {self.remedy}" if self.remedy else told
+        text = f"{self.verdict:<4}  {self.name}: {self.sentence}"
+        return f"{text}; {self.remedy}" if self.remedy else text
 
 
 def passed(name: str, sentence: str) -> Check:
-    return Check(name, Verdict.OK, sentence)
+    return Check(name, CheckLevel.OK, sentence)
 
 
 def warned(name: str, sentence: str, remedy: str) -> Check:
-    return Check(name, Verdict.WARN, sentence, remedy)
+    return Check(name, CheckLevel.WARN, sentence, remedy)
 
 
 def failed(name: str, sentence: str, remedy: str) -> Check:
-    return Check(name, Verdict.FAIL, sentence, remedy)
+    return Check(name, CheckLevel.FAIL, sentence, remedy)
 
 
-def is_passable(checks: Iterable[Check]) -> bool:
+def all_passed(checks: Iterable[Check]) -> bool:
     """Whether none of them failed."""
-    return all(check.verdict is not Verdict.FAIL for check in checks)
+    return all(check.verdict is not CheckLevel.FAIL for check in checks)

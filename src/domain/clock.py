@@ -34,7 +34,7 @@ class SteadyClock:
     def __init__(self, machine: Clock) -> None:
         self._machine = machine
         self._zero_ms = 0
-        self.follow()
+        self.resync()
 
     def now_ms(self) -> int:
         return self._zero_ms + self._machine.monotonic_ms()
@@ -43,11 +43,11 @@ class SteadyClock:
         return self._machine.monotonic_ms()
 
     @property
-    def strayed_ms(self) -> int:
+    def drift_ms(self) -> int:
         """How far the machine's clock is ahead of this one."""
         return self._machine.now_ms() - self.now_ms()
 
-    def follow(self) -> None:
+    def resync(self) -> None:
         """Take the machine's time over."""
         self._zero_ms = self._machine.now_ms() - self._machine.monotonic_ms()
 

@@ -23,7 +23,7 @@ class Quote:
     """Our time when it arrived, ms UTC: what freshness is judged by."""
 
     @property
-    def middle(self) -> Decimal:
+    def mid_price(self) -> Decimal:
         return (self.bid + self.ask) / 2
 
 
@@ -91,15 +91,15 @@ class _Series:
         self.notional += event[3]
 
     def expire(self, until_ms: int) -> None:
-        gone = 0
+        expired = 0
         for traded_at, _, volume, notional in self.events:
             if traded_at > until_ms:
                 break
             self.volume -= volume
             self.notional -= notional
-            gone += 1
-        if gone:
-            del self.events[:gone]
+            expired += 1
+        if expired:
+            del self.events[:expired]
 
 
 class LiquidationWindow:

@@ -12,9 +12,9 @@ from src.domain.instrument import Price, Quantity
 _OURS = re.compile(r"^lh-(?P<entry>[0-9a-z]{6,20})-(?P<letter>[etsc])(?P<number>\d{0,4})$")
 _ROLES = {role.letter: role for role in OrderRole}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
-_TIMED = 8
+_TIME_DIGITS = 8
 """Digits of an instant of these decades, ms in base 36."""
-_DRAWN = 5
+_RANDOM_DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,12 +32,12 @@ class ClientOrderId:
     @property
     def decided_at(self) -> int:
         """When its entry was decided, by the clock of the bot that named it (``new_entry_token``)."""
-        return int(self.entry[:_TIMED], 36)
+        return int(self.entry[:_TIME_DIGITS], 36)
 
     @property
-    def mark(self) -> str:
+    def bot_tag(self) -> str:
         """Which bot named its entry (I4); empty where that bore no mark yet."""
-        return self.entry[_TIMED:-_DRAWN]
+        return self.entry[_TIME_DIGITS:-_RANDOM_DIGITS]
 
     def __str__(self) -> str:
         return f"lh-{self.entry}-{self.role.letter}{self.number or ''}"
@@ -51,14 +51,14 @@ class ClientOrderId:
         return cls(match["entry"], _ROLES[match["letter"]], int(match["number"] or 0))
 
 
-def new_entry_token(now_ms: int, mark: str, draw: Callable[[int], int]) -> str:
+def new_entry_token(now_ms: int, bot_tag: str, random_below: Callable[[int], int]) -> str:
     """A name no other entry has: the time in base 36, the bot's mark, and digits that are drawn."""
-    return _base36(now_ms).rjust(_TIMED, "0") + mark + drawn(_DRAWN, draw)
+    return _base36(now_ms).rjust(_TIME_DIGITS, "0") + bot_tag + random_digits(_RANDOM_DIGITS, random_below)
 
 
-def drawn(digits: int, draw: Callable[[int], int]) -> str:
+def random_digits(count: int, random_below: Callable[[int], int]) -> str:
     """So many digits of base 36 (``draw(n)`` gives 0 … n-1)."""
-    return "".join(_DIGITS[draw(36)] for _ in range(digits))
+    return "".join(_DIGITS[random_below(36)] for _ in range(count))
 
 
 def _base36(number: int) -> str:
@@ -162,7 +162,7 @@ class Order:
     request: OrderRequest
     role: OrderRole
     created_at: int
-    parent: str | None = None
+    entry_client_order_id: str | None = None
     """Client order id of the entry a protective or closing order belongs to."""
     status: OrderStatus = OrderStatus.PENDING_NEW
     order_id: int | None = None
@@ -174,10 +174,10 @@ class Order:
     """Why it was refused, or why its answer is missing."""
     unresolved_since: int | None = None
     """When its answer was lost, until the exchange tells what became of it; ms UTC."""
-    not_found: int = 0
+    not_found_count: int = 0
     """How often the exchange has said since then that it knows no such order."""
     trade_ids: set[int] = field(default_factory=set)
-    booked_quantity: Decimal = Decimal(0)
+    recorded_quantity: Decimal = Decimal(0)
     """What the distinct fills in ``trade_ids`` add up to; less than ``filled_quantity`` while one is missing."""
 
     @property
@@ -209,43 +209,80 @@ class Order:
         The filled quantity never falls, a terminal state yields only to a fill, and a request to cancel stays
         until it is answered by an end, or, where its answer was lost, by what the order is now.
         """
-        if not self._is_news(update):
+        if not self._is_newer(update):
             return False
         self.order_id = update.order_id
         self.event_at = max(self.event_at, update.event_at)
         if update.filled_quantity > self.filled_quantity:
             self.filled_quantity = update.filled_quantity
             self.average_price = update.average_price
-        is_doubted = self.unresolved_since is not None
-        self.unresolved_since, self.not_found = None, 0
-        if self.status is not OrderStatus.PENDING_CANCEL or update.status.is_terminal or is_doubted:
+        was_unresolved = self.unresolved_since is not None
+        self.unresolved_since, self.not_found_count = None, 0
+        if self.status is not OrderStatus.PENDING_CANCEL or update.status.is_terminal or was_unresolved:
             self.advance(update.status)
         return True
 
     def acknowledge(self, order_id: int, *, is_listed_open: bool) -> None:
         """The exchange shows it in words that tell no more: it exists, and what it lists as open stands."""
-        self.order_id, self.not_found = order_id, 0
+        self.order_id, self.not_found_count = order_id, 0
         if is_listed_open and self.status is OrderStatus.PENDING_NEW:
             self.advance(OrderStatus.NEW)
 
-    def book(self, fill: Fill) -> bool:
+    def add_fill(self, fill: Fill) -> bool:
         """Count a fill once; False where its trade id is known."""
         if fill.trade_id in self.trade_ids:
             return False
         self.trade_ids.add(fill.trade_id)
-        self.booked_quantity += fill.quantity
+        self.recorded_quantity += fill.quantity
         return True
 
     @property
-    def lacks_fills(self) -> bool:
+    def has_missing_fills(self) -> bool:
         """The exchange says more was filled than we have seen trades for."""
-        return self.booked_quantity < self.filled_quantity
+        return self.recorded_quantity < self.filled_quantity
 
-    def _is_news(self, update: OrderUpdate) -> bool:
+    def _is_newer(self, update: OrderUpdate) -> bool:
         if update.filled_quantity > self.filled_quantity:
             return True
         if update.filled_quantity < self.filled_quantity or update.status not in TRANSITIONS[self.status]:
             return False
         # A question is answered by the time of the order's last change, which lies before that of the event about it.
-        is_answer = self.unresolved_since is not None
-        return update.event_at >= self.event_at or update.status.is_terminal or is_answer
+        is_query_response = self.unresolved_since is not None
+        return update.event_at >= self.event_at or update.status.is_terminal or is_query_response
+
+
+@dataclass(frozen=True, slots=True)
+class UnrecognizedOrder:
+    """An order of which only its names are sure. The rest is as it was written, for a person to look at."""
+
+    symbol: str
+    client_order_id: str
+    order_id: int
+    fault: str
+    """What is not understood."""
+    side: str = ""
+    position_side: str = ""
+    type: str = ""
+    status: str = ""
+    quantity: Decimal | None = None
+    price: Decimal | None = None
+    stop_price: Decimal | None = None
+
+    @property
+    def key(self) -> tuple[str, int]:
+        """Numbers of orders are unique within a symbol only."""
+        return self.symbol, self.order_id
+
+    @property
+    def is_ours(self) -> bool:
+        return ClientOrderId.parse(self.client_order_id) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class UnrecognizedPosition:
+    """A slot that is told in such words: nobody knows which it is, or what it holds."""
+
+    symbol: str
+    fault: str
+    is_flat: bool
+    """It holds nothing, and that is sure."""

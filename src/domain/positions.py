@@ -5,10 +5,11 @@ from decimal import Decimal
 from enum import StrEnum
 
 from src.domain.enums import MarginType, PositionSide, Side
-from src.domain.orders import OrderUpdate
-from src.domain.strange import StrangeOrder, StrangePosition
+from src.domain.orders import OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
 
 ZERO = Decimal(0)
+PositionKey = tuple[str, PositionSide]
+"""Symbol and position side: what the exchange keeps one position for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,11 @@ class Position:
     def unrealized_pnl(self, mark_price: Decimal) -> Decimal:
         return self.quantity * (mark_price - self.entry_price)
 
-    def after(self, side: Side, quantity: Decimal, price: Decimal) -> "tuple[Position, Decimal]":
+    def apply_trade(self, side: Side, quantity: Decimal, price: Decimal) -> "tuple[Position, Decimal]":
         """The position after a trade, and the profit that trade realised in the quote asset."""
         change = side.sign * quantity
         if self.quantity == 0 or self.side is side:
-            return self._enlarged(change, price), ZERO
+            return self._increased(change, price), ZERO
         closed = min(quantity, abs(self.quantity))
         realized = -side.sign * closed * (price - self.entry_price)
         rest = self.quantity + change
@@ -45,7 +46,7 @@ class Position:
         entry_price = self.entry_price if abs(rest) < abs(self.quantity) and rest * self.quantity > 0 else price
         return replace(self, quantity=rest, entry_price=entry_price), realized
 
-    def _enlarged(self, change: Decimal, price: Decimal) -> "Position":
+    def _increased(self, change: Decimal, price: Decimal) -> "Position":
         total = self.quantity + change
         entry_price = (self.quantity * self.entry_price + change * price) / total
         return replace(self, quantity=total, entry_price=entry_price)
@@ -122,7 +123,7 @@ class AccountSummary:
 class Snapshot:
     """The exchange's truth at one moment: read whole or not at all (a failed read raises)."""
 
-    asked_at: int
+    requested_at: int
     """Our time when the first question left: fills after it are newer than this."""
     taken_at: int
     """Our time when the last answer came."""
@@ -133,9 +134,9 @@ class Snapshot:
     positions: tuple[PositionReport, ...]
     """Every symbol and slot the exchange lists, open or flat: leverage and margin type are told here."""
     open_orders: tuple[OrderUpdate, ...]
-    strange_orders: tuple[StrangeOrder, ...] = ()
+    unrecognized_orders: tuple[UnrecognizedOrder, ...] = ()
     """Open orders that are told in words we do not know."""
-    strange_positions: tuple[StrangePosition, ...] = ()
+    unrecognized_positions: tuple[UnrecognizedPosition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ class Protection(StrEnum):
     PENDING = "pending"
     MISSING = "missing"
     DISABLED = "disabled"
-    FOREIGN = "foreign"
+    EXTERNAL = "foreign"
 
 
 @dataclass(frozen=True, slots=True)

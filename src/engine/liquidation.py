@@ -11,112 +11,114 @@ from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 
-from src.domain.enums import OrderType, PositionSide, TimeInForce
+from src.domain.enums import OrderType, TimeInForce
+from src.domain.events import MarginCall
 from src.domain.instrument import Price, Quantity
-from src.domain.messages import MarginCall
+from src.domain.market import MarkPrice
 from src.domain.orders import OrderRequest
-from src.engine.account import Deal, Holding
-from src.engine.costs import booked
-from src.engine.equity import cross_equity, crossed_holdings, maintenance, unrealized_pnl
+from src.domain.positions import PositionKey
+from src.engine.account import EnginePosition, Execution
+from src.engine.equity import cross_equity, crossed_positions, maintenance_margin_of, unrealized_pnl
 from src.engine.execution import Executor
-from src.engine.floor import Floor
-from src.engine.live_orders import FORCED_PREFIX, LiveOrder
-from src.engine.matching import Part, market_parts
+from src.engine.margin import round_amount
+from src.engine.matching import Book, Match, match_market
+from src.engine.orders import LIQUIDATION_ID_PREFIX, EngineOrder
+from src.engine.state import EngineState
 
 ZERO = Decimal(0)
-_CALL_RATIO = Decimal("0.8")
+_MARGIN_CALL_RATIO = Decimal("0.8")
 """From this part of the margin on that maintenance needs, the exchange warns; the document gives no figure."""
 
 
 class Liquidator:
     """Watches the margin of one floor."""
 
-    def __init__(self, floor: Floor, executor: Executor) -> None:
-        self._floor = floor
+    def __init__(self, state: EngineState, executor: Executor) -> None:
+        self._state = state
         self._executor = executor
-        self._warned: set[tuple[str, PositionSide]] = set()
-        self.forced: list[LiveOrder] = []
+        self._warned: set[PositionKey] = set()
+        self.orders: list[EngineOrder] = []
 
-    def watch(self, symbol: str, at: int) -> None:
+    def check(self, symbol: str, at: int) -> None:
         """Look at every margin that the price of this symbol bears on."""
-        holdings = tuple(self._floor.account.holdings_in(symbol))
+        holdings = tuple(self._state.account.open_positions_for(symbol))
         if not holdings:
             return
-        if self._floor.account.is_isolated(symbol):
+        if self._state.account.is_isolated(symbol):
             for holding in holdings:
-                self._watch_isolated(holding, at)
+                self._check_isolated(holding, at)
         else:
-            self._watch_crossed(holdings[0].asset, at)
+            self._check_crossed(holdings[0].asset, at)
 
-    def _watch_isolated(self, holding: Holding, at: int) -> None:
-        balance = holding.isolated_margin + unrealized_pnl(self._floor, holding)
-        needed = maintenance(self._floor, holding)
-        if balance > needed:
-            return self._warn([holding], balance, needed, at)
-        self._end_orders(holding, at)
-        before = self._floor.account.cross_wallet(holding.asset)
-        self._force(holding, holding.isolated_margin, at)
-        return self._insure(holding.asset, before - self._floor.account.cross_wallet(holding.asset), at)
+    def _check_isolated(self, holding: EnginePosition, at: int) -> None:
+        balance = holding.isolated_margin + unrealized_pnl(self._state, holding)
+        required = maintenance_margin_of(self._state, holding)
+        if balance > required:
+            return self._warn_if_near([holding], balance, required, at)
+        self._expire_orders(holding, at)
+        before = self._state.account.cross_wallet(holding.asset)
+        self._liquidate(holding, holding.isolated_margin, at)
+        return self._pay_shortfall(holding.asset, before - self._state.account.cross_wallet(holding.asset), at)
 
-    def _watch_crossed(self, asset: str, at: int) -> None:
-        floor = self._floor
-        equity = cross_equity(floor, asset)
-        held = crossed_holdings(floor, asset)
+    def _check_crossed(self, asset: str, at: int) -> None:
+        state = self._state
+        equity = cross_equity(state, asset)
+        held = crossed_positions(state, asset)
         if equity.balance > equity.maintenance_margin:
-            return self._warn(held, equity.balance, equity.maintenance_margin, at)
+            return self._warn_if_near(held, equity.balance, equity.maintenance_margin, at)
         for holding in held:
-            self._end_orders(holding, at)
+            self._expire_orders(holding, at)
         while held and equity.balance <= equity.maintenance_margin:
-            worst = max(held, key=lambda each: maintenance(floor, each))
-            self._force(worst, equity.balance - unrealized_pnl(floor, worst), at)
-            held = crossed_holdings(floor, asset)
-            equity = cross_equity(floor, asset)
+            largest = max(held, key=lambda each: maintenance_margin_of(state, each))
+            self._liquidate(largest, equity.balance - unrealized_pnl(state, largest), at)
+            held = crossed_positions(state, asset)
+            equity = cross_equity(state, asset)
         if not held:
-            self._insure(asset, -equity.wallet, at)
+            self._pay_shortfall(asset, -equity.wallet, at)
         return None
 
-    def _warn(self, held: Sequence[Holding], balance: Decimal, needed: Decimal, at: int) -> None:
+    def _warn_if_near(self, held: Sequence[EnginePosition], balance: Decimal, required: Decimal, at: int) -> None:
         """MARGIN_CALL once for a position, and again only after it has recovered."""
-        slots = {(each.position.symbol, each.position.position_side) for each in held}
-        if needed < balance * _CALL_RATIO:
-            self._warned -= slots
-        elif not slots <= self._warned:
-            self._warned |= slots
-            self._floor.events.append(MarginCall(tuple(sorted(slots)), at))
+        keys = {(each.position.symbol, each.position.position_side) for each in held}
+        if required < balance * _MARGIN_CALL_RATIO:
+            self._warned -= keys
+        elif not keys <= self._warned:
+            self._warned |= keys
+            self._state.events.append(MarginCall(tuple(sorted(keys)), at))
 
-    def _end_orders(self, holding: Holding, at: int) -> None:
+    def _expire_orders(self, holding: EnginePosition, at: int) -> None:
         """Orders of the book end; conditional ones stay, as they do when a position is closed by hand."""
-        for order in self._floor.orders.open_in(holding.position.symbol):
-            if order.rests and order.request.position_side is holding.position.position_side:
+        for order in self._state.orders.open_for(holding.position.symbol):
+            if order.is_resting and order.request.position_side is holding.position.position_side:
                 self._executor.expire(order, at)
 
-    def _force(self, holding: Holding, purse: Decimal, at: int) -> None:
-        """Close a position whole. ``purse`` is what may be spent on it: its margin, before its profit or loss."""
+    def _liquidate(self, holding: EnginePosition, collateral: Decimal, at: int) -> None:
+        """Close a position whole. ``collateral`` is what may be spent on it: its margin, before its profit or loss."""
         position = holding.position
-        parts = self._parts(holding)
-        order = self._open_forced(holding, parts[-1].price, at)
+        matches = self._match_position(holding)
+        order = self._create_order(holding, matches[-1].price, at)
         self._warned.discard((position.symbol, position.position_side))
-        rate = self._floor.instrument(position.symbol).liquidation_fee
-        for part in parts:
-            part.take()
-            _, profit = holding.position.after(order.side, part.quantity, part.price)
-            purse += booked(profit)
-            fee = min(booked(part.price * part.quantity * rate), max(ZERO, booked(purse)))
-            purse -= fee
-            self._executor.fill(order, Deal(part.price, part.quantity, fee, is_maker=False, at=at))
+        rate = self._state.instrument(position.symbol).liquidation_fee
+        for match in matches:
+            match.take()
+            _, profit = holding.position.apply_trade(order.side, match.quantity, match.price)
+            collateral += round_amount(profit)
+            fee = min(round_amount(match.price * match.quantity * rate), max(ZERO, round_amount(collateral)))
+            collateral -= fee
+            self._executor.fill(order, Execution(match.price, match.quantity, fee, is_maker=False, at=at))
 
-    def _parts(self, holding: Holding) -> list[Part]:
+    def _match_position(self, holding: EnginePosition) -> list[Match]:
         """The whole position, at the mark where there is no book; what no book takes goes at its last price."""
-        position, book = holding.position, self._floor.book(holding.position.symbol)
+        position, book = holding.position, self._state.book(holding.position.symbol)
         quantity = abs(position.quantity)
-        parts = market_parts(book, position.side.opposite, quantity, None, self._floor.costs.slippage)
-        rest = quantity - sum((part.quantity for part in parts), ZERO)
-        if rest:
-            price = parts[-1].price if parts else book.instrument.price(self._floor.mark_price(position.symbol))
-            parts.append(Part(price, rest))
-        return parts
+        matches = match_market(book, position.side.opposite, quantity, None, self._state.fees.slippage)
+        remaining = quantity - sum((match.quantity for match in matches), ZERO)
+        if remaining:
+            price = matches[-1].price if matches else book.instrument.price(self._state.mark_price(position.symbol))
+            matches.append(Match(price, remaining))
+        return matches
 
-    def _open_forced(self, holding: Holding, price: Decimal, at: int) -> LiveOrder:
+    def _create_order(self, holding: EnginePosition, price: Decimal, at: int) -> EngineOrder:
         position = holding.position
         request = OrderRequest(
             client_order_id="",
@@ -128,16 +130,45 @@ class Liquidator:
             price=Price(price),
             time_in_force=TimeInForce.IOC,
         )
-        order = self._floor.orders.create(request, at)
-        order.request = replace(request, client_order_id=f"{FORCED_PREFIX}{order.order_id}")
-        self._floor.orders.add(order)
-        self.forced.append(order)
-        self._floor.events.append(order.told())
+        order = self._state.orders.create(request, at)
+        order.request = replace(request, client_order_id=f"{LIQUIDATION_ID_PREFIX}{order.order_id}")
+        self._state.orders.add(order)
+        self.orders.append(order)
+        self._state.events.append(order.to_update())
         return order
 
-    def _insure(self, asset: str, shortfall: Decimal, at: int) -> None:
+    def _pay_shortfall(self, asset: str, shortfall: Decimal, at: int) -> None:
         """The insurance fund pays what a liquidation lost beyond its margin."""
         if shortfall > 0:
-            account = self._floor.account
-            account.book(asset, shortfall, "INSURANCE_CLEAR", "", at)
-            self._floor.events.append(account.told("INSURANCE_CLEAR", asset, at, balance_change=shortfall))
+            account = self._state.account
+            account.record_income(asset, shortfall, "INSURANCE_CLEAR", "", at)
+            self._state.events.append(account.account_update("INSURANCE_CLEAR", asset, at, balance_change=shortfall))
+
+
+def is_funding_due(book: Book, mark: MarkPrice) -> bool:
+    """The funding instant that the mark before this one announced has come, and was not settled."""
+    before = book.latest_mark
+    return before is not None and book.last_funding_at < before.next_funding_at <= mark.at
+
+
+def settle_funding(state: EngineState, symbol: str, rate: Decimal, at: int) -> None:
+    """Pay −quantity × mark × rate on every position of the symbol.
+
+    An isolated position pays from its own margin and is told with it, a crossed one is not (Event: Balance and
+    Position Update).
+    """
+    state.book(symbol).last_funding_at = at
+    for holding in tuple(state.account.open_positions_for(symbol)):
+        amount = round_amount(-holding.position.quantity * state.mark_price(symbol) * rate)
+        state.account.record_income(holding.asset, amount, "FUNDING_FEE", symbol, at)
+        changed = _charge_isolated(state, holding, amount)
+        state.events.append(
+            state.account.account_update("FUNDING_FEE", holding.asset, at, *changed, balance_change=amount)
+        )
+
+
+def _charge_isolated(state: EngineState, holding: EnginePosition, amount: Decimal) -> tuple[EnginePosition, ...]:
+    if not state.account.is_isolated(holding.position.symbol):
+        return ()
+    holding.isolated_margin = max(ZERO, holding.isolated_margin + amount)
+    return (holding,)

@@ -2,11 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
 
 from src.domain.positions import Position
-from src.engine.costs import booked
 
 ZERO = Decimal(0)
 MAX_LEVERAGE = 125
@@ -80,7 +79,7 @@ def liquidation_price(legs: Iterable[Position], collateral: Decimal, brackets: B
         if following == price:
             break
         price = following
-    return booked(price)
+    return round_amount(price)
 
 
 def _crossing(legs: Sequence[Position], collateral: Decimal, brackets: Brackets, price: Decimal) -> Decimal:
@@ -95,3 +94,40 @@ def _crossing(legs: Sequence[Position], collateral: Decimal, brackets: Brackets,
 def _step(brackets: Brackets, notional: Decimal) -> tuple[Decimal, Decimal]:
     bracket = bracket_of(brackets, notional)
     return bracket.maintenance_ratio, deductions(brackets)[list(brackets).index(bracket)]
+
+
+_AMOUNT_PRECISION = Decimal("0.00000001")
+
+
+def round_amount(amount: Decimal) -> Decimal:
+    """An amount as it enters the books: eight digits, half to even, everywhere the same.
+
+    Only booked amounts are ever added to a wallet, so a wallet is the exact sum of its incomes. The rounding is
+    named, because a library in the same thread may have changed the one of the decimal context.
+    """
+    return amount.quantize(_AMOUNT_PRECISION, ROUND_HALF_EVEN)
+
+
+def next_id(last: int, at: int) -> int:
+    """Rising with time, so that an engine started later never repeats a number of one before it."""
+    return max(last + 1, at * 1000)
+
+
+@dataclass(frozen=True, slots=True)
+class Fees:
+    """Fees, and what the market charges a taker past the depth that is known.
+
+    The rates are those User Commission Rate shows; an account with better ones hands them in.
+    """
+
+    maker_rate: Decimal = Decimal("0.0002")
+    taker_rate: Decimal = Decimal("0.0004")
+    slippage: Decimal = Decimal("0.0005")
+    """How much worse, relative to the last known level, each further level of the book is taken to be."""
+
+    def rate(self, *, is_maker: bool) -> Decimal:
+        return self.maker_rate if is_maker else self.taker_rate
+
+    def commission(self, notional: Decimal, *, is_maker: bool) -> Decimal:
+        """The fee of one fill in the quote asset, as it is booked."""
+        return round_amount(notional * self.rate(is_maker=is_maker))

@@ -5,35 +5,42 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from src.domain import crash_points
-from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
-from src.domain.crash_points import Point
-from src.domain.enums import OrderRole
-from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
-from src.domain.instrument import Instrument
-from src.domain.looks import CheckPositions, PositionsChecked
-from src.domain.messages import (
-    AccountSet,
+from src.domain.commands import (
+    AccountCommand,
     CancelOrder,
+    CheckPositions,
     Command,
     FetchFills,
     FetchFunding,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
+    QueryOrder,
+    SetLeverage,
+    SetMarginType,
+    SetMultiAssetsMode,
+    SetPositionMode,
+    SubmitOrder,
+    TakeSnapshot,
+)
+from src.domain.crash_points import Point
+from src.domain.enums import OrderRole
+from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
+from src.domain.events import (
+    AccountConfigured,
     FillsFetched,
     FundingFetched,
     InstrumentsFetched,
     OrderNotFound,
     OrdersFetched,
     Outcome,
-    QueryOrder,
+    PositionsChecked,
     SnapshotTaken,
-    SubmitOrder,
-    TakeSnapshot,
 )
+from src.domain.instrument import Instrument
 from src.domain.orders import ClientOrderId, OrderUpdate
 from src.domain.positions import Snapshot
-from src.exchange import answers, endpoints, histories, wire
+from src.exchange import endpoints, pagination, responses, wire
 from src.exchange.client import AsterClient
 from src.exchange.endpoints import Endpoint
 
@@ -65,26 +72,26 @@ class AsterExchange:
             case QueryOrder():
                 return [self._query(command)]
             case FetchFills():
-                fills = histories.fetch_fills(self._client, command)
+                fills = pagination.fetch_fills(self._client, command)
                 return [FillsFetched(command.symbol, fills, self._now_ms(), command.since_ms)]
             case FetchOrders():
-                orders, strange = histories.fetch_orders(self._client, command)
-                return [OrdersFetched(command.symbol, orders, command.since_ms, self._now_ms(), strange)]
+                orders, unrecognized = pagination.fetch_orders(self._client, command)
+                return [OrdersFetched(command.symbol, orders, command.since_ms, self._now_ms(), unrecognized)]
             case FetchInstruments():
                 instruments = AsterMarket(self._client).instruments()
                 return [InstrumentsFetched(tuple(instruments.values()), self._now_ms())]
             case FetchFunding():
-                return [FundingFetched(histories.fetch_funding(self._client, command), self._now_ms())]
+                return [FundingFetched(pagination.fetch_funding(self._client, command), self._now_ms())]
             case TakeSnapshot():
                 modes = self._modes if command.is_poll else None
                 return [SnapshotTaken(self._take_snapshot(command.reason, modes), command.reason)]
             case CheckPositions():
                 return [self._check_positions()]
             case FetchQuote():
-                depth = self._client.ask(endpoints.DEPTH, {"symbol": command.symbol, "limit": "5"}, essential=False)
+                depth = self._client.request(endpoints.DEPTH, {"symbol": command.symbol, "limit": "5"}, essential=False)
                 return [wire.parse_depth(depth, command.symbol, self._now_ms())]
             case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
-                return [self._set(command)]
+                return [self._apply_setting(command)]
             case _:
                 assert_never(command)
 
@@ -96,15 +103,15 @@ class AsterExchange:
         """Five reads of weight 110 in all, 50 without the modes; one that fails fails all. An order or
         a position in words we do not know is told beside the others."""
         self._client.refresh_offset()
-        asked_at = self._now_ms()
+        requested_at = self._now_ms()
         self._modes = hedge_mode, multi_assets_mode = modes or self._read_modes()
-        positions, strange_positions = wire.read_positions(self._read(endpoints.POSITIONS))
+        positions, unrecognized_positions = wire.read_positions(self._get(endpoints.POSITIONS))
         crash_points.reached(Point.SNAPSHOT_HALF_READ)
-        open_orders, strange_orders = wire.read_orders(self._read(endpoints.OPEN_ORDERS))
-        account = self._read(endpoints.ACCOUNT)
+        open_orders, unrecognized_orders = wire.read_orders(self._get(endpoints.OPEN_ORDERS))
+        account = self._get(endpoints.ACCOUNT)
         log.debug("snapshot read reason=%s positions=%s orders=%s", reason, len(positions), len(open_orders))
         return Snapshot(
-            asked_at=asked_at,
+            requested_at=requested_at,
             taken_at=self._now_ms(),
             hedge_mode=hedge_mode,
             multi_assets_mode=multi_assets_mode,
@@ -112,17 +119,17 @@ class AsterExchange:
             balances=wire.parse_account_balances(account),
             positions=positions,
             open_orders=open_orders,
-            strange_orders=strange_orders,
-            strange_positions=strange_positions,
+            unrecognized_orders=unrecognized_orders,
+            unrecognized_positions=unrecognized_positions,
         )
 
     def _read_modes(self) -> tuple[bool, bool]:
-        hedge_mode = wire.parse_position_mode(self._read(endpoints.POSITION_MODE))
-        return hedge_mode, wire.parse_multi_assets_mode(self._read(endpoints.MULTI_ASSETS_MODE))
+        hedge_mode = wire.parse_position_mode(self._get(endpoints.POSITION_MODE))
+        return hedge_mode, wire.parse_multi_assets_mode(self._get(endpoints.MULTI_ASSETS_MODE))
 
     def _check_positions(self) -> PositionsChecked:
         self._client.refresh_offset()
-        positions, _ = wire.read_positions(self._read(endpoints.POSITIONS))  # of strange ones the snapshots tell
+        positions, _ = wire.read_positions(self._get(endpoints.POSITIONS))  # of strange ones the snapshots tell
         return PositionsChecked(positions, self._now_ms())
 
     def _submit(self, command: SubmitOrder) -> OrderUpdate:
@@ -132,66 +139,66 @@ class AsterExchange:
         own_id = ClientOrderId.parse(request.client_order_id)
         essential = own_id is not None and own_id.role is not OrderRole.ENTRY
         parameters = wire.render_order_request(request)
-        answer = self._client.ask(endpoints.NEW_ORDER, parameters, essential=essential)
-        return _own_order(answer, request.symbol, request.client_order_id)
+        response = self._client.request(endpoints.NEW_ORDER, parameters, essential=essential)
+        return _parse_own_order(response, request.symbol, request.client_order_id)
 
     def _cancel(self, command: CancelOrder) -> OrderUpdate:
-        answer = self._client.ask(endpoints.CANCEL_ORDER, _named(command), essential=True)
-        return _own_order(answer, command.symbol, command.client_order_id)
+        response = self._client.request(endpoints.CANCEL_ORDER, _order_parameters(command), essential=True)
+        return _parse_own_order(response, command.symbol, command.client_order_id)
 
     def _query(self, command: QueryOrder) -> OrderUpdate | OrderNotFound:
         try:
-            answer = self._client.ask(endpoints.QUERY_ORDER, _named(command), essential=True)
+            response = self._client.request(endpoints.QUERY_ORDER, _order_parameters(command), essential=True)
         except Rejected as error:
-            if error.code != answers.NO_SUCH_ORDER:
+            if error.code != responses.UNKNOWN_ORDER:
                 raise
             return OrderNotFound(command.symbol, command.client_order_id, self._now_ms())
-        order = wire.parse_order(answer)
+        order = wire.parse_order(response)
         if (order.symbol, order.client_order_id) != (command.symbol, command.client_order_id):
-            raise ProtocolError("the answer tells of another order", answer)
+            raise ProtocolError("the answer tells of another order", response)
         return order
 
-    def _set(self, command: AccountCommand) -> AccountSet:
-        endpoint, parameters = _setting(command)
+    def _apply_setting(self, command: AccountCommand) -> AccountConfigured:
+        endpoint, parameters = _setting_request(command)
         try:
-            answer = self._client.ask(endpoint, parameters, essential=False)
+            response = self._client.request(endpoint, parameters, essential=False)
         except Rejected as error:
-            if not self._is_already_so(command, error.code):
+            if not self._is_already_set(command, error.code):
                 raise
         else:
-            _expect_set(command, answer)
-        return AccountSet(command, self._now_ms())
+            _check_setting(command, response)
+        return AccountConfigured(command, self._now_ms())
 
-    def _is_already_so(self, command: AccountCommand, code: int) -> bool:
+    def _is_already_set(self, command: AccountCommand, code: int) -> bool:
         match command:
             case SetMarginType():
-                return code == answers.SAME_MARGIN_TYPE
+                return code == responses.MARGIN_TYPE_UNCHANGED
             case SetPositionMode():
-                return code == answers.SAME_POSITION_MODE
+                return code == responses.POSITION_MODE_UNCHANGED
             case SetMultiAssetsMode():
                 # No code for this is documented: the mode itself is the evidence.
-                mode = wire.parse_multi_assets_mode(self._read(endpoints.MULTI_ASSETS_MODE))
+                mode = wire.parse_multi_assets_mode(self._get(endpoints.MULTI_ASSETS_MODE))
                 return mode is command.multi_assets_mode
             case SetLeverage():
                 return False
             case _:
                 assert_never(command)
 
-    def _read(self, endpoint: Endpoint) -> object:
-        return self._client.ask(endpoint, essential=True)
+    def _get(self, endpoint: Endpoint) -> object:
+        return self._client.request(endpoint, essential=True)
 
     def _now_ms(self) -> int:
         return self._client.clock.now_ms()
 
 
-def _named(command: CancelOrder | QueryOrder) -> Parameters:
+def _order_parameters(command: CancelOrder | QueryOrder) -> Parameters:
     return {"symbol": command.symbol, "origClientOrderId": command.client_order_id}
 
 
-def _own_order(answer: object, symbol: str, client_order_id: str) -> OrderUpdate:
+def _parse_own_order(response: object, symbol: str, client_order_id: str) -> OrderUpdate:
     """The order of an accepted write; an answer that is not about it leaves the outcome open."""
     try:
-        order = wire.parse_order(answer)
+        order = wire.parse_order(response)
     except ProtocolError as error:
         raise OutcomeUnknown(f"the answer is not an order: {error}") from error
     if (order.symbol, order.client_order_id) != (symbol, client_order_id):
@@ -199,7 +206,7 @@ def _own_order(answer: object, symbol: str, client_order_id: str) -> OrderUpdate
     return order
 
 
-def _setting(command: AccountCommand) -> tuple[Endpoint, Parameters]:
+def _setting_request(command: AccountCommand) -> tuple[Endpoint, Parameters]:
     match command:
         case SetPositionMode(hedge_mode=mode):
             return endpoints.SET_POSITION_MODE, {"dualSidePosition": str(mode).lower()}
@@ -213,17 +220,17 @@ def _setting(command: AccountCommand) -> tuple[Endpoint, Parameters]:
             assert_never(command)
 
 
-def _expect_set(command: AccountCommand, answer: object) -> None:
+def _check_setting(command: AccountCommand, response: object) -> None:
     """The exchange says what it did: the new leverage, or code 200."""
     try:
         if isinstance(command, SetLeverage):
-            done = wire.parse_leverage(answer) == command.leverage
+            done = wire.parse_leverage(response) == command.leverage
         else:
-            done = wire.parse_refusal(answer).code == 200
+            done = wire.parse_error(response).code == 200
     except ProtocolError as error:
         raise OutcomeUnknown(f"the answer is not understood: {error}") from error
     if not done:
-        raise OutcomeUnknown(f"the answer tells of something else: {answer}")
+        raise OutcomeUnknown(f"the answer tells of something else: {response}")
 
 
 class AsterListenKeys:
@@ -233,13 +240,13 @@ class AsterListenKeys:
         self._client = client
 
     def create(self) -> str:
-        return wire.parse_listen_key(self._client.ask(endpoints.CREATE_LISTEN_KEY, essential=True))
+        return wire.parse_listen_key(self._client.request(endpoints.CREATE_LISTEN_KEY, essential=True))
 
     def keep_alive(self) -> None:
-        self._client.ask(endpoints.EXTEND_LISTEN_KEY, essential=True)
+        self._client.request(endpoints.EXTEND_LISTEN_KEY, essential=True)
 
     def close(self) -> None:
-        self._client.ask(endpoints.CLOSE_LISTEN_KEY, essential=True)
+        self._client.request(endpoints.CLOSE_LISTEN_KEY, essential=True)
 
 
 class AsterMarket:
@@ -249,23 +256,23 @@ class AsterMarket:
         self._client = client
 
     def server_time(self) -> int:
-        return wire.parse_server_time(self._client.ask(endpoints.TIME, essential=True))
+        return wire.parse_server_time(self._client.request(endpoints.TIME, essential=True))
 
     def instruments(self) -> dict[str, Instrument]:
         """Every symbol whose rules are understood; one that is not cannot be traded and is said in the log."""
-        answer = self._client.ask(endpoints.EXCHANGE_INFO, essential=True)
-        listed = wire.parse_symbols(answer)
-        self._client.limits.adopt(*wire.parse_rate_limits(answer))
-        known = {}
-        for each in listed:
+        response = self._client.request(endpoints.EXCHANGE_INFO, essential=True)
+        entries = wire.parse_symbols(response)
+        self._client.limits.set_limits(*wire.parse_rate_limits(response))
+        instruments_by_symbol = {}
+        for each in entries:
             try:
                 instrument = wire.parse_instrument(each)
             except ProtocolError as error:
                 log.warning("symbol left out reason=%s", error)
             else:
-                known[instrument.symbol] = instrument
-        return known
+                instruments_by_symbol[instrument.symbol] = instrument
+        return instruments_by_symbol
 
     def klines(self, symbol: str, interval: str, limit: int) -> list[wire.Candle]:
         parameters = {"symbol": symbol, "interval": interval, "limit": str(limit)}
-        return wire.parse_klines(self._client.ask(endpoints.KLINES, parameters, essential=False))
+        return wire.parse_klines(self._client.request(endpoints.KLINES, parameters, essential=False))

@@ -7,16 +7,58 @@ from typing import assert_never
 
 import requests
 
-from src.domain.clock import Clock
+from src.domain.clock import Clock, SteadyClock
 from src.domain.errors import AuthError, InvariantError, OutcomeUnknown, ProtocolError, Unreachable
-from src.exchange import answers, endpoints
-from src.exchange.clock_offset import ClockOffset
+from src.exchange import endpoints, responses
 from src.exchange.endpoints import Access, Endpoint
 from src.exchange.limits import RateLimits
 from src.exchange.wire import parse_server_time
-from src.utils.auth import Call, Scheme, Signer, make_authenticated_request, make_public_request
+from src.utils.auth import ApiRequest, ApiVersion, Signer, make_authenticated_request, make_public_request
 
 log = logging.getLogger("hunter.rest")
+
+_RECHECK_MS = 10 * 60_000
+_RECHECK_WHILE_OFF_MS = 10_000
+"""Somebody is setting the clock right, one hopes."""
+_MAX_OFFSET_MS = 1_000
+_TOLERANCE_MS = 500
+
+
+class ClockOffset:
+    """The exchange's clock minus ours. ``steady`` where ours does not follow every step of the machine's."""
+
+    def __init__(self, clock: Clock, steady: SteadyClock | None = None) -> None:
+        self._clock = clock
+        self._steady = steady
+        self._measured_at = 0
+        self.ms: int | None = None
+        """None before it was measured."""
+
+    @property
+    def drift_ms(self) -> int:
+        """How far the machine's clock is ahead of ours."""
+        return self._steady.drift_ms if self._steady is not None else 0
+
+    @property
+    def is_due(self) -> bool:
+        """Time to compare: now and then, and often while something is off."""
+        if self.ms is None:
+            return True
+        is_off = max(abs(self.ms), abs(self.ms - self.drift_ms)) > _MAX_OFFSET_MS
+        age_ms = self._clock.monotonic_ms() - self._measured_at
+        return age_ms >= (_RECHECK_WHILE_OFF_MS if is_off else _RECHECK_MS)
+
+    def update(self, offset_ms: int, measured_at: int) -> int:
+        """The exchange has told its time; where the machine's clock is right and ours is not, ours follows it."""
+        self._measured_at = measured_at
+        drift_ms = self.drift_ms
+        if self._steady is not None and abs(offset_ms) > _TOLERANCE_MS >= abs(offset_ms - drift_ms):
+            self._steady.resync()
+            log.warning("the clock was set by %s ms, as the exchange confirms", drift_ms)
+            offset_ms -= drift_ms
+        self.ms = offset_ms
+        return offset_ms
+
 
 SessionFactory = Callable[[], requests.Session]
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
@@ -25,7 +67,7 @@ _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 class AsterClient:
     """Asks one endpoint at a time; safe from several threads, each with a connection of its own that is kept alive.
 
-    ``signer`` decides between V1 and V3; it may be missing where only public facts are read. ``beat`` is called before
+    ``signer`` decides between V1 and V3; it may be missing for public data only. ``heartbeat`` is called before
     every question: some commands are several, and a slow exchange is no stuck thread.
     """
 
@@ -36,16 +78,16 @@ class AsterClient:
         limits: RateLimits,
         signer: Signer | None = None,
         session_factory: SessionFactory = requests.Session,
-        beat: Callable[[], None] = lambda: None,
+        heartbeat: Callable[[], None] = lambda: None,
         offset: ClockOffset | None = None,
     ) -> None:
         self._base_url = base_url.rstrip("/")
         self._clock = clock
         self._limits = limits
         self._signer = signer
-        self._scheme = signer.scheme if signer else Scheme.V1
+        self._scheme = signer.api_version if signer else ApiVersion.V1
         self._session_factory = session_factory
-        self._beat = beat
+        self._heartbeat = heartbeat
         self._sessions = threading.local()
         self._offset = offset or ClockOffset(clock)
 
@@ -68,14 +110,14 @@ class AsterClient:
 
     def measure_offset(self) -> int:
         """Compare clocks (Check Server Time), taking half the round trip for the way back."""
-        asked_at, started = self._clock.now_ms(), self._clock.monotonic_ms()
-        answer = self.ask(endpoints.TIME, essential=True)
+        sent_at, started = self._clock.now_ms(), self._clock.monotonic_ms()
+        response = self.request(endpoints.TIME, essential=True)
         try:
-            told = parse_server_time(answer)
+            server_time = parse_server_time(response)
         except ProtocolError as error:
             raise Unreachable(f"the exchange does not tell its time: {error}") from error
         half_trip = (self._clock.monotonic_ms() - started) // 2
-        offset = self._offset.learn(told - asked_at - half_trip, started)
+        offset = self._offset.update(server_time - sent_at - half_trip, started)
         log.debug("clock compared offset_ms=%s round_trip_ms=%s", offset, 2 * half_trip)
         return offset
 
@@ -84,7 +126,7 @@ class AsterClient:
         if self._offset.is_due:
             self.measure_offset()
 
-    def ask(self, endpoint: Endpoint, parameters: Mapping[str, str] | None = None, *, essential: bool) -> object:
+    def request(self, endpoint: Endpoint, parameters: Mapping[str, str] | None = None, *, essential: bool) -> object:
         """The payload of a good answer, or an error of ``src.domain.errors``.
 
         A timestamp or nonce outside the window (-1021) is a refusal: the clocks are compared and the same request is
@@ -92,49 +134,51 @@ class AsterClient:
         copy of a request that was executed. Nothing else is ever repeated.
         """
         if endpoint.access(self._scheme) is not Access.SIGNED:
-            return self._ask_once(endpoint, parameters or {}, essential)
+            return self._request_once(endpoint, parameters or {}, essential)
         if self._offset.ms is None:
             self.measure_offset()
         try:
-            return self._ask_once(endpoint, parameters or {}, essential)
+            return self._request_once(endpoint, parameters or {}, essential)
         except AuthError as error:
-            if not _is_a_matter_of_time(error.code, endpoint):
+            if not _is_clock_error(error.code, endpoint):
                 raise
-        believed_ms, told_ms = self._offset.ms, self.measure_offset()
-        log.warning("timestamp refused offset_ms=%s new_offset_ms=%s", believed_ms, told_ms)
-        return self._ask_once(endpoint, parameters or {}, essential)
+        old_ms, new_ms = self._offset.ms, self.measure_offset()
+        log.warning("timestamp refused offset_ms=%s new_offset_ms=%s", old_ms, new_ms)
+        return self._request_once(endpoint, parameters or {}, essential)
 
-    def _ask_once(self, endpoint: Endpoint, parameters: Mapping[str, str], essential: bool) -> object:
-        self._beat()
-        asked_at = self._clock.monotonic_ms()
-        is_read = endpoint.repeatable and not endpoint.is_vital
-        self._limits.admit(endpoint.weight, essential=essential, orders=endpoint.orders, is_read=is_read)
-        response = self._send(endpoint, Call(endpoint.method, self._base_url + endpoint.path(self._scheme), parameters))
+    def _request_once(self, endpoint: Endpoint, parameters: Mapping[str, str], essential: bool) -> object:
+        self._heartbeat()
+        sent_at = self._clock.monotonic_ms()
+        is_read = endpoint.is_idempotent and not endpoint.is_critical
+        self._limits.acquire(endpoint.weight, essential=essential, orders=endpoint.orders, is_read=is_read)
+        response = self._send(
+            endpoint, ApiRequest(endpoint.method, self._base_url + endpoint.path(self._scheme), parameters)
+        )
         status, headers = response.status_code, response.headers
-        self._limits.learn(headers)
-        return answers.classify(
+        self._limits.update_from_headers(headers)
+        return responses.classify(
             status,
             response.content,
-            repeatable=endpoint.repeatable,
-            silence=lambda message: self._limits.fall_silent(status, headers, message, asked_at),
+            is_idempotent=endpoint.is_idempotent,
+            rate_limit_error=lambda message: self._limits.back_off(status, headers, message, sent_at),
         )
 
-    def _send(self, endpoint: Endpoint, call: Call) -> requests.Response:
+    def _send(self, endpoint: Endpoint, call: ApiRequest) -> requests.Response:
         try:
             access = endpoint.access(self._scheme)
             match access:
                 case Access.PUBLIC:
                     return make_public_request(self._session(), call)
                 case Access.KEY:
-                    return make_public_request(self._session(), call, self._known_signer().headers)
+                    return make_public_request(self._session(), call, self._require_signer().headers)
                 case Access.SIGNED:
-                    return make_authenticated_request(self._session(), call, self._known_signer(), self.now_ms)
+                    return make_authenticated_request(self._session(), call, self._require_signer(), self.now_ms)
                 case _:
                     assert_never(access)
         except OutcomeUnknown as error:
-            raise answers.lost(str(error), endpoint.repeatable) from error
+            raise responses.unknown_outcome(str(error), endpoint.is_idempotent) from error
 
-    def _known_signer(self) -> Signer:
+    def _require_signer(self) -> Signer:
         if self._signer is None:
             raise InvariantError("a signed request without a key")
         return self._signer
@@ -148,5 +192,5 @@ class AsterClient:
         return session
 
 
-def _is_a_matter_of_time(code: int, endpoint: Endpoint) -> bool:
-    return code == answers.BAD_TIMESTAMP or (code == answers.USED_NONCE and endpoint.repeatable)
+def _is_clock_error(code: int, endpoint: Endpoint) -> bool:
+    return code == responses.TIMESTAMP_REJECTED or (code == responses.NONCE_REJECTED and endpoint.is_idempotent)

@@ -11,7 +11,7 @@ from src.domain.clock import Clock
 from src.domain.errors import Unreachable
 
 _CLOSE_SECONDS = 0.2
-_DRAIN_SECONDS = 0.01
+_READ_PENDING_SECONDS = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,11 @@ class Timing:
     renew_after_ms: int = 23 * 60 * 60_000
     overlap_ms: int = 5_000
     """How long a planned change-over keeps the old connection beside a new one that has brought nothing yet."""
-    pause_ms: int = 250
+    backoff_ms: int = 250
     """Before the second attempt; doubled for each further one."""
-    longest_pause_ms: int = 5_000
-    connect_ms: int = 3_000
-    turn_ms: int = 200
+    max_backoff_ms: int = 5_000
+    connect_timeout_ms: int = 3_000
+    read_timeout_ms: int = 200
     """How long a read waits at most: a stop is noticed within it."""
 
 
@@ -41,14 +41,14 @@ class Connection:
         self._clock = clock
         self._timing = timing
         self._socket = websocket.create_connection(
-            address, timeout=timing.connect_ms / 1000, skip_utf8_validation=True, enable_multithread=False
+            address, timeout=timing.connect_timeout_ms / 1000, skip_utf8_validation=True, enable_multithread=False
         )
-        self._socket.settimeout(timing.turn_ms / 1000)
+        self._socket.settimeout(timing.read_timeout_ms / 1000)
         now_ms = clock.monotonic_ms()
-        self._opened_at = self._pinged_at = self._heard_at = self._told_at = now_ms
+        self._opened_at = self._pinged_at = self._last_frame_at = self._last_message_at = now_ms
 
     @property
-    def is_old(self) -> bool:
+    def needs_renewal(self) -> bool:
         """It will soon be cut by the exchange."""
         return self._clock.monotonic_ms() - self._opened_at >= self._timing.renew_after_ms
 
@@ -58,30 +58,30 @@ class Connection:
             kind, frame = self._socket.recv_data_frame(control_frame=True)
         except WebSocketTimeoutException:
             return None
-        self._heard_at = self._clock.monotonic_ms()
+        self._last_frame_at = self._clock.monotonic_ms()
         if kind == ABNF.OPCODE_CLOSE:
             raise Unreachable(f"closed by the exchange, code {int.from_bytes(frame.data[:2])}")
         if kind in (ABNF.OPCODE_PING, ABNF.OPCODE_PONG):
             return None
-        self._told_at = self._heard_at
+        self._last_message_at = self._last_frame_at
         return bytes(frame.data)
 
-    def tend(self) -> None:
+    def keep_alive(self) -> None:
         """Ping where it is time; ``Unreachable`` where the silence has lasted too long."""
         now_ms, timing = self._clock.monotonic_ms(), self._timing
-        if timing.stale_after_ms is not None and now_ms - self._told_at >= timing.stale_after_ms:
-            raise Unreachable(f"no message for {now_ms - self._told_at} ms")
-        if now_ms - self._heard_at >= timing.dead_after_ms:
-            raise Unreachable(f"no sign of life for {now_ms - self._heard_at} ms")
+        if timing.stale_after_ms is not None and now_ms - self._last_message_at >= timing.stale_after_ms:
+            raise Unreachable(f"no message for {now_ms - self._last_message_at} ms")
+        if now_ms - self._last_frame_at >= timing.dead_after_ms:
+            raise Unreachable(f"no sign of life for {now_ms - self._last_frame_at} ms")
         if now_ms - self._pinged_at >= timing.ping_every_ms:
             self._pinged_at = now_ms
             self._socket.ping()
 
-    def drain(self, at_most_ms: int) -> Iterator[bytes]:
+    def read_pending(self, max_ms: int) -> Iterator[bytes]:
         """What has already arrived, for a connection that is about to be closed; its failures no longer matter."""
-        until = self._clock.monotonic_ms() + at_most_ms
+        until = self._clock.monotonic_ms() + max_ms
         with contextlib.suppress(WebSocketException, OSError, Unreachable):
-            self._socket.settimeout(_DRAIN_SECONDS)
+            self._socket.settimeout(_READ_PENDING_SECONDS)
             while self._clock.monotonic_ms() < until and (message := self.receive()) is not None:
                 yield message
 

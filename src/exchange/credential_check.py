@@ -9,24 +9,24 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from decimal import Decimal
 
-from src.domain.checks import Check, Verdict, failed, passed, warned
+from src.credentials.credentials import AnyCredentials
+from src.domain.checks import Check, CheckLevel, failed, passed, warned
 from src.domain.clock import Clock
 from src.domain.errors import ExchangeError, ProtocolError, RateLimited, Rejected
 from src.domain.positions import AccountSummary
-from src.exchange import answers, endpoints, wire
+from src.exchange import endpoints, responses, wire
 from src.exchange.client import AsterClient
 from src.exchange.endpoints import Endpoint
 from src.exchange.limits import RateLimits
-from src.utils.credentials import AnyCredentials
 
 CLOCK, ACCESS, TRADING, BALANCE, MODE = "clock", "access", "right to trade", "balance", "position mode"
-MOST_CLOCK_OFFSET_MS = 1_000
+MAX_CLOCK_OFFSET_MS = 1_000
 """Beyond it the bot makes no entries (SAFETY I25)."""
 _NOTABLE_CLOCK_OFFSET_MS = 500
-_LOOKS_AGAIN = 2
-_LONGEST_SENTENCE = 300
-_SET_THE_CLOCK = "let this computer set its clock by the network"
-_ASK_ELSEWHERE = "look whether this computer is online, and try again in a minute"
+_CLOCK_RETRIES = 2
+_MAX_SENTENCE_LENGTH = 300
+_SYNC_CLOCK = "let this computer set its clock by the network"
+_CHECK_CONNECTION = "look whether this computer is online, and try again in a minute"
 
 
 class CredentialChecker:
@@ -40,18 +40,18 @@ class CredentialChecker:
     def check(self, credentials: AnyCredentials, *, hedge_mode: bool | None = None) -> tuple[Check, ...]:
         """One line each; what cannot be told after a failure is left out. ``hedge_mode`` is what the settings want."""
         client = AsterClient(self._base_url, self._clock, self._limits, credentials.make_signer())
-        found = _Examination(client, hedge_mode).lines()
-        return tuple(_without(credentials.secrets, check) for check in found)
+        result = _CredentialTest(client, hedge_mode).checks()
+        return tuple(_mask(credentials.secrets, check) for check in result)
 
 
-class _Examination:
+class _CredentialTest:
     """One conversation, step by step. Without a clock or an accepted key nothing further can be told."""
 
     def __init__(self, client: AsterClient, hedge_mode: bool | None) -> None:
         self._client = client
         self._hedge_mode = hedge_mode
 
-    def lines(self) -> Iterator[Check]:
+    def checks(self) -> Iterator[Check]:
         steps: tuple[tuple[str, Callable[[], Iterator[Check]]], ...] = (
             (CLOCK, self._clock),
             (ACCESS, self._account),
@@ -62,7 +62,7 @@ class _Examination:
             try:
                 yield from step()
             except (ExchangeError, ProtocolError) as error:
-                yield explain(name, error)
+                yield explain_failure(name, error)
                 if name in (CLOCK, ACCESS):
                     return
 
@@ -70,29 +70,29 @@ class _Examination:
         yield compare_clocks(self._client)
 
     def _account(self) -> Iterator[Check]:
-        account = wire.parse_account(self._read(endpoints.ACCOUNT))
+        account = wire.parse_account(self._get(endpoints.ACCOUNT))
         yield passed(ACCESS, "the exchange accepts it")
         yield _balance(account)
 
     def _trading(self) -> Iterator[Check]:
         """Cancel an order that nobody placed: whoever may trade is told that there is none."""
-        positions = wire.read_list(self._read(endpoints.POSITIONS))
+        positions = wire.read_list(self._get(endpoints.POSITIONS))
         if not positions:
             yield warned(TRADING, "the exchange lists no symbol to try it on", "try again later")
             return
-        nobodys = {
+        unknown_order = {
             "symbol": wire.Fields(positions[0]).text("symbol"),
             "origClientOrderId": f"check-{secrets.token_hex(8)}",
         }
         try:
-            self._client.ask(endpoints.CANCEL_ORDER, nobodys, essential=False)
+            self._client.request(endpoints.CANCEL_ORDER, unknown_order, essential=False)
         except Rejected as error:
-            if error.code != answers.NO_SUCH_OPEN_ORDER:
+            if error.code != responses.UNKNOWN_OPEN_ORDER:
                 raise
         yield passed(TRADING, "orders may be placed and cancelled with it")
 
     def _mode(self) -> Iterator[Check]:
-        is_hedge = wire.parse_position_mode(self._read(endpoints.POSITION_MODE))
+        is_hedge = wire.parse_position_mode(self._get(endpoints.POSITION_MODE))
         sentence = f"the account keeps {'long and short apart (hedge)' if is_hedge else 'one position (one-way)'}"
         if self._hedge_mode in (None, is_hedge):
             yield passed(MODE, sentence)
@@ -101,30 +101,30 @@ class _Examination:
         remedy = "the bot changes it when it starts, if no position and no order is open by then"
         yield warned(MODE, f"{sentence}, the settings want {wanted}", remedy)
 
-    def _read(self, endpoint: Endpoint) -> object:
+    def _get(self, endpoint: Endpoint) -> object:
         """Not essential: while the budget is short, a running bot goes first."""
-        return self._client.ask(endpoint, essential=False)
+        return self._client.request(endpoint, essential=False)
 
 
 def compare_clocks(client: AsterClient) -> Check:
     """Looked at again where they seem to differ: a connection that is being made, or a busy machine, errs by half of
     the way. Raises ExchangeError where the exchange does not tell its time."""
-    found = judge_clock(client.measure_offset())
-    for _ in range(_LOOKS_AGAIN):
-        if found.verdict is Verdict.OK:
+    result = check_clock(client.measure_offset())
+    for _ in range(_CLOCK_RETRIES):
+        if result.verdict is CheckLevel.OK:
             break
-        found = judge_clock(client.measure_offset())
-    return found
+        result = check_clock(client.measure_offset())
+    return result
 
 
-def judge_clock(offset_ms: int) -> Check:
+def check_clock(offset_ms: int) -> Check:
     """``offset_ms`` is the exchange's clock minus ours."""
     side = "ahead of" if offset_ms < 0 else "behind"
     sentence = f"this computer is {abs(offset_ms)} ms {side} the exchange"
-    if abs(offset_ms) > MOST_CLOCK_OFFSET_MS:
-        return failed(CLOCK, f"{sentence}, too far to make entries", _SET_THE_CLOCK)
+    if abs(offset_ms) > MAX_CLOCK_OFFSET_MS:
+        return failed(CLOCK, f"{sentence}, too far to make entries", _SYNC_CLOCK)
     if abs(offset_ms) > _NOTABLE_CLOCK_OFFSET_MS:
-        return warned(CLOCK, sentence, _SET_THE_CLOCK)
+        return warned(CLOCK, sentence, _SYNC_CLOCK)
     return passed(CLOCK, sentence)
 
 
@@ -139,11 +139,11 @@ def _money(amount: Decimal) -> str:
     return f"{amount:,.2f}"
 
 
-def explain(name: str, error: ExchangeError | ProtocolError) -> Check:
+def explain_failure(name: str, error: ExchangeError | ProtocolError) -> Check:
     """What a failure means for the person who pasted the key."""
     match error:
         case Rejected():
-            remedy = answers.remedy_for(error.code)
+            remedy = responses.remedy_for(error.code)
             reason = error.reason.removesuffix(f": {remedy}")
             return failed(name, f"refused: {reason} ({error.code})", remedy or "look on Aster's site what it may do")
         case RateLimited():
@@ -151,12 +151,12 @@ def explain(name: str, error: ExchangeError | ProtocolError) -> Check:
         case ProtocolError():
             return failed(name, f"the answer is not understood: {error}", "update this program")
         case _:
-            return failed(name, f"the exchange does not answer ({error})", _ASK_ELSEWHERE)
+            return failed(name, f"the exchange does not answer ({error})", _CHECK_CONNECTION)
 
 
-def _without(hidden: tuple[str, ...], check: Check) -> Check:
+def _mask(secret_texts: tuple[str, ...], check: Check) -> Check:
     """Whatever the exchange answered, nothing that must stay secret is repeated."""
     sentence = check.sentence
-    for text in hidden:
+    for text in secret_texts:
         sentence = sentence.replace(text, "***")
-    return replace(check, sentence=sentence[:_LONGEST_SENTENCE])
+    return replace(check, sentence=sentence[:_MAX_SENTENCE_LENGTH])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from typing import assert_never
 
-from src.utils.auth import Method, Scheme
+from src.utils.auth import ApiVersion, Method
 
 
 class Access(Enum):
@@ -28,24 +28,24 @@ class Endpoint:
     v3_path: str
     weight: int
     v1_access: Access = Access.SIGNED
-    repeatable: bool = True
+    is_idempotent: bool = True
     """Asking again changes nothing: a lost answer is no danger."""
     orders: int = 0
     """How many orders it counts against the account's order limit."""
-    is_vital: bool = False
+    is_critical: bool = False
     """Without it nothing can be signed, or heard of: it may use the whole budget, as protection may (I29)."""
 
-    def path(self, scheme: Scheme) -> str:
+    def path(self, scheme: ApiVersion) -> str:
         match scheme:
-            case Scheme.V1:
+            case ApiVersion.V1:
                 return self.v1_path
-            case Scheme.V3:
+            case ApiVersion.V3:
                 return self.v3_path
             case _:
                 assert_never(scheme)
 
-    def access(self, scheme: Scheme) -> Access:
-        if scheme is Scheme.V3 and self.v1_access is Access.KEY:
+    def access(self, scheme: ApiVersion) -> Access:
+        if scheme is ApiVersion.V3 and self.v1_access is Access.KEY:
             return Access.SIGNED
         return self.v1_access
 
@@ -63,23 +63,23 @@ def _public(paths: tuple[str, str], weight: int) -> Endpoint:
     return Endpoint("GET", *paths, weight, Access.PUBLIC)
 
 
-def _change(paths: tuple[str, str], orders: int = 0, method: Method = "POST") -> Endpoint:
-    return Endpoint(method, *paths, 1, repeatable=False, orders=orders)
+def _write(paths: tuple[str, str], orders: int = 0, method: Method = "POST") -> Endpoint:
+    return Endpoint(method, *paths, 1, is_idempotent=False, orders=orders)
 
 
 def _listen_key(method: Method) -> Endpoint:
-    return Endpoint(method, *_paths("listenKey"), 1, Access.KEY, is_vital=True)
+    return Endpoint(method, *_paths("listenKey"), 1, Access.KEY, is_critical=True)
 
 
-TIME = Endpoint("GET", *_paths("time"), 1, Access.PUBLIC, is_vital=True)
+TIME = Endpoint("GET", *_paths("time"), 1, Access.PUBLIC, is_critical=True)
 EXCHANGE_INFO = _public(_paths("exchangeInfo"), 1)
 DEPTH = _public(_paths("depth"), 2)
 """With at most 50 levels."""
 KLINES = _public(_paths("klines"), 10)
 """With any number of candles."""
 
-NEW_ORDER = _change(_paths("order"), orders=1)
-CANCEL_ORDER = _change(_paths("order"), method="DELETE")
+NEW_ORDER = _write(_paths("order"), orders=1)
+CANCEL_ORDER = _write(_paths("order"), method="DELETE")
 QUERY_ORDER = _read(_paths("order"), 1)
 OPEN_ORDERS = _read(_paths("openOrders"), 40)
 """Of all symbols."""
@@ -93,11 +93,11 @@ USER_TRADES = _read(_paths("userTrades"), 5)
 INCOME = _read(_paths("income"), 30)
 
 POSITION_MODE = _read(_paths("positionSide/dual"), 30)
-SET_POSITION_MODE = _change(_paths("positionSide/dual"))
+SET_POSITION_MODE = _write(_paths("positionSide/dual"))
 MULTI_ASSETS_MODE = _read(_paths("multiAssetsMargin"), 30)
-SET_MULTI_ASSETS_MODE = _change(_paths("multiAssetsMargin"))
-SET_MARGIN_TYPE = _change(_paths("marginType"))
-SET_LEVERAGE = _change(_paths("leverage"))
+SET_MULTI_ASSETS_MODE = _write(_paths("multiAssetsMargin"))
+SET_MARGIN_TYPE = _write(_paths("marginType"))
+SET_LEVERAGE = _write(_paths("leverage"))
 
 CREATE_LISTEN_KEY = _listen_key("POST")
 EXTEND_LISTEN_KEY = _listen_key("PUT")

@@ -10,102 +10,111 @@ from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
 from typing import Any, assert_never
 
-from src.domain.account_commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
+from pydantic import TypeAdapter, ValidationError
+
 from src.domain.clock import Clock
-from src.domain.errors import Rejected
-from src.domain.instrument import Instrument
-from src.domain.looks import CheckPositions, PositionsChecked
-from src.domain.market import MarkPrice, Quote
-from src.domain.messages import (
-    AccountSet,
-    AccountUpdate,
+from src.domain.commands import (
+    AccountCommand,
     CancelOrder,
+    CheckPositions,
     Command,
-    Event,
     FetchFills,
     FetchFunding,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
-    FillsFetched,
-    FundingFetched,
-    InstrumentsFetched,
     OrderCommand,
-    OrderNotFound,
-    OrdersFetched,
-    Outcome,
     QueryOrder,
-    SnapshotTaken,
-    Stream,
-    StreamUp,
+    SetLeverage,
+    SetMarginType,
+    SetMultiAssetsMode,
+    SetPositionMode,
     SubmitOrder,
     TakeSnapshot,
 )
+from src.domain.errors import ConfigError, Rejected
+from src.domain.events import (
+    AccountConfigured,
+    AccountUpdate,
+    Event,
+    FillsFetched,
+    FundingFetched,
+    InstrumentsFetched,
+    OrderNotFound,
+    OrdersFetched,
+    Outcome,
+    PaperAccountSaved,
+    PositionsChecked,
+    SnapshotTaken,
+    Stream,
+    StreamUp,
+)
+from src.domain.instrument import Instrument
+from src.domain.market import MarkPrice, Quote
 from src.domain.orders import OrderUpdate
-from src.domain.paper import PaperKept
 from src.domain.positions import Snapshot
+from src.engine.account_state import AccountState
 from src.engine.engine import Engine
-from src.engine.floor import EngineEvent
-from src.exchange.paper_memory import parse_memory, render_memory
+from src.engine.state import EngineEvent
 
-Tell = Callable[[Sequence[Event]], None]
+EventBatchSink = Callable[[Sequence[Event]], None]
 """Puts events into the trader's inbox that are to be committed together; safe from any thread."""
 
 PAPER_CAPITAL = Decimal(10_000)
 """USDT the paper account starts with."""
 
-ReadRules = Callable[[], Mapping[str, Instrument]]
+InstrumentSource = Callable[[], Mapping[str, Instrument]]
 """Asks the real exchange what may be traded."""
-PaperLook = TakeSnapshot | CheckPositions | FetchQuote
-PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchFunding | PaperLook
+PaperQuery = TakeSnapshot | CheckPositions | FetchQuote
+PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchFunding | PaperQuery
 """What the paper account answers by itself."""
 
 _FUNDING = "FUNDING_FEE"
-_ALREADY_SO = frozenset({-4046, -4059, -4171})
+_ALREADY_SET_CODES = frozenset({-4046, -4059, -4171})
 
 
 class PaperExchange:
     """The port ``Exchange`` over an engine. What the private stream would tell is told as it happens."""
 
-    def __init__(self, engine: Engine, tell: Tell, clock: Clock, read_rules: ReadRules) -> None:
+    def __init__(self, engine: Engine, emit: EventBatchSink, clock: Clock, read_instruments: InstrumentSource) -> None:
         self._engine = engine
-        self._tell_together = tell
-        self._read_rules = read_rules
+        self._emit_batch = emit
+        self._read_instruments = read_instruments
         self._clock = clock
         self._lock = threading.Lock()  # the market stream moves the engine while the lanes ask it
         self._quotes: dict[str, Quote] = {}
-        self._early_marks: dict[str, MarkPrice] = {}
+        self._pending_marks: dict[str, MarkPrice] = {}
 
-    def start(self, kept: Mapping[str, Any] | None = None) -> None:
+    def start(self, saved: Mapping[str, Any] | None = None) -> None:
         """Go on with the account that was kept, or open one; its private stream cannot fail."""
         now_ms = self._clock.now_ms()
         with self._lock:
-            if kept is None:
+            if saved is None:
                 self._engine.deposit("USDT", PAPER_CAPITAL, now_ms)
             else:
-                self._engine.recall(parse_memory(kept))
-            self._tell_together([StreamUp(Stream.USER, now_ms), self._kept()])
+                self._engine.restore(parse_account_state(saved))
+            self._emit_batch([StreamUp(Stream.USER, now_ms), self._account_saved()])
 
-    def observe(self, price: Quote | MarkPrice) -> None:
+    def on_price(self, price: Quote | MarkPrice) -> None:
         """Let the market move; what it does to the account is told."""
         with self._lock:
-            events = self._moved_by(price)
+            events = self._apply_price(price)
             if events:
-                self._tell(events)
+                self._emit(events)
 
-    def _moved_by(self, price: Quote | MarkPrice) -> list[EngineEvent]:
+    def _apply_price(self, price: Quote | MarkPrice) -> list[EngineEvent]:
         """A symbol's marks wait for its first quote: a stop that was passed while no bot ran fires at the market,
         before anything is liquidated."""
         match price:
             case Quote():
                 self._quotes[price.symbol] = price
-                early = self._early_marks.pop(price.symbol, None)
+                pending_mark = self._pending_marks.pop(price.symbol, None)
                 events = self._engine.on_quote(price)
-                return events + self._engine.on_mark(early) if early else events
+                return events + self._engine.on_mark(pending_mark) if pending_mark else events
             case MarkPrice():
                 if price.symbol in self._quotes:
                     return self._engine.on_mark(price)
-                self._early_marks[price.symbol] = price
+                self._pending_marks[price.symbol] = price
                 return []
             case _:
                 assert_never(price)
@@ -113,7 +122,7 @@ class PaperExchange:
     def execute(self, command: Command) -> Sequence[Outcome]:
         """Do it at once; ``Rejected`` with the documented code where the exchange would refuse."""
         if isinstance(command, FetchInstruments):
-            return [self._take_rules()]  # the one question that goes out: without the lock
+            return [self._refresh_instruments()]  # the one question that goes out: without the lock
         with self._lock:
             return self._execute(command, self._clock.now_ms())
 
@@ -122,8 +131,8 @@ class PaperExchange:
         with self._lock:
             return self._snapshot(self._clock.now_ms())
 
-    def _take_rules(self) -> InstrumentsFetched:
-        instruments = tuple(self._read_rules().values())
+    def _refresh_instruments(self) -> InstrumentsFetched:
+        instruments = tuple(self._read_instruments().values())
         with self._lock:
             for instrument in instruments:
                 self._engine.set_instrument(instrument)
@@ -133,10 +142,10 @@ class PaperExchange:
         engine = self._engine
         match command:
             case SubmitOrder(request):
-                self._tell(engine.submit(request, now_ms))
+                self._emit(engine.submit(request, now_ms))
                 return []
             case CancelOrder(symbol, client_order_id):
-                self._tell(engine.cancel(symbol, now_ms, client_order_id=client_order_id))
+                self._emit(engine.cancel(symbol, now_ms, client_order_id=client_order_id))
                 return []
             case QueryOrder(symbol, client_order_id):
                 return [self._query(symbol, client_order_id, now_ms)]
@@ -156,7 +165,7 @@ class PaperExchange:
             case FetchQuote(symbol):
                 return [self._quotes[symbol]] if symbol in self._quotes else []
             case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
-                return [self._set(command, now_ms)]
+                return [self._apply_setting(command, now_ms)]
             case _:
                 assert_never(command)
 
@@ -166,7 +175,7 @@ class PaperExchange:
         except Rejected:  # an engine refuses a query for one reason only
             return OrderNotFound(symbol, client_order_id, now_ms)
 
-    def _set(self, command: AccountCommand, now_ms: int) -> AccountSet:
+    def _apply_setting(self, command: AccountCommand, now_ms: int) -> AccountConfigured:
         events: list[EngineEvent] = []
         try:
             match command:
@@ -181,15 +190,15 @@ class PaperExchange:
                 case _:
                     assert_never(command)
         except Rejected as error:
-            if error.code not in _ALREADY_SO:
+            if error.code not in _ALREADY_SET_CODES:
                 raise
         else:
-            self._tell(events)
-        return AccountSet(command, now_ms)
+            self._emit(events)
+        return AccountConfigured(command, now_ms)
 
     def _snapshot(self, now_ms: int) -> Snapshot:
         return Snapshot(
-            asked_at=now_ms,
+            requested_at=now_ms,
             taken_at=now_ms,
             hedge_mode=self._engine.hedge_mode,
             multi_assets_mode=self._engine.multi_assets_mode,
@@ -199,12 +208,32 @@ class PaperExchange:
             open_orders=tuple(self._engine.open_orders()),
         )
 
-    def _tell(self, events: Sequence[EngineEvent]) -> None:
+    def _emit(self, events: Sequence[EngineEvent]) -> None:
         """What happened, the funding among it as the history of incomes would tell it, and the account after it."""
-        instants = {event.event_at for event in events if isinstance(event, AccountUpdate) and event.reason == _FUNDING}
-        paid = tuple(each for each in self._engine.incomes() if each.at in instants) if instants else ()
+        paid_at = {event.event_at for event in events if isinstance(event, AccountUpdate) and event.reason == _FUNDING}
+        paid = tuple(each for each in self._engine.incomes() if each.at in paid_at) if paid_at else ()
         funding = [FundingFetched(paid, self._clock.now_ms())] if paid else []
-        self._tell_together([*events, *funding, self._kept()])
+        self._emit_batch([*events, *funding, self._account_saved()])
 
-    def _kept(self) -> PaperKept:
-        return PaperKept(render_memory(self._engine.memory()))
+    def _account_saved(self) -> PaperAccountSaved:
+        return PaperAccountSaved(render_account_state(self._engine.save()))
+
+
+_ACCOUNT_STATE = TypeAdapter(AccountState)
+
+
+def render_account_state(state: AccountState) -> dict[str, Any]:
+    """Money as text, exact to the last digit."""
+    document: dict[str, Any] = _ACCOUNT_STATE.dump_python(state, mode="json")
+    return document
+
+
+def parse_account_state(document: Mapping[str, Any]) -> AccountState:
+    """ConfigError where it is none: a paper account is never begun anew behind its owner's back."""
+    try:
+        return _ACCOUNT_STATE.validate_python(document)
+    except ValidationError as error:
+        raise ConfigError(
+            "the paper account in the database cannot be read: go on with the version of this program that wrote it, "
+            "or begin a new one with another database (globals.db_path)"
+        ) from error

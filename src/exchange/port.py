@@ -4,13 +4,14 @@ from collections.abc import Callable, Sequence
 from decimal import Decimal
 from typing import Protocol
 
+from src.credentials.credentials import AnyCredentials
 from src.domain.checks import Check
+from src.domain.commands import Command
+from src.domain.events import Event, Outcome
 from src.domain.instrument import Instrument
-from src.domain.messages import Command, Event, Outcome
 from src.domain.positions import Snapshot
-from src.utils.credentials import AnyCredentials
 
-Post = Callable[[Event], None]
+EventSink = Callable[[Event], None]
 """Puts an event into the trader's inbox; safe from any thread."""
 
 

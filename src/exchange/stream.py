@@ -16,11 +16,11 @@ from src.exchange.wire import read_json
 log = logging.getLogger("hunter.stream")
 
 _FAILURES = (WebSocketException, OSError, ExchangeError, ProtocolError)
-_DRAIN_MS = 1_000
+_READ_PENDING_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
-class Listener:
+class StreamCallbacks:
     """Who is told. The calls come from the reader's thread, one at a time."""
 
     on_message: Callable[[object], None]
@@ -35,71 +35,76 @@ class StreamReader:
     """Reads one address until it is stopped. ``address`` is asked before every connection: a listen key may change."""
 
     def __init__(
-        self, address: Callable[[], str], listener: Listener, clock: Clock, random: Random, timing: Timing | None = None
+        self,
+        address: Callable[[], str],
+        callbacks: StreamCallbacks,
+        clock: Clock,
+        random: Random,
+        timing: Timing | None = None,
     ) -> None:
         self._address = address
-        self._listener = listener
+        self._callbacks = callbacks
         self._clock = clock
         self._random = random
         self._timing = timing or Timing()
         self._stopping = threading.Event()
-        self._renewal = threading.Event()
+        self._reconnect_requested = threading.Event()
         self._is_up: bool | None = None
         self._failures = 0
-        self._already_read: set[bytes] = set()
-        self.misunderstood = 0
+        self._seen: set[bytes] = set()
+        self.parse_errors = 0
         """Messages that were not JSON, or not understood by the listener."""
 
-    def run(self, beat: Callable[[], None] = lambda: None) -> None:
-        """Read until ``stop``; ``beat`` is called at least every few seconds."""
+    def run(self, heartbeat: Callable[[], None] = lambda: None) -> None:
+        """Read until ``stop``; ``heartbeat`` is called at least every few seconds."""
         while not self._stopping.is_set():
-            beat()
+            heartbeat()
             try:
-                self._read_one_connection(beat)
+                self._read_one_connection(heartbeat)
             except _FAILURES as error:
                 self._failures += 1
-                self._tell_down(_reason(error))
-                self._stopping.wait(self._pause_ms() / 1000)
+                self._notify_down(_reason(error))
+                self._stopping.wait(self._backoff_ms() / 1000)
 
     def stop(self) -> None:
         """End ``run`` within a moment; from any thread."""
         self._stopping.set()
 
-    def renew(self) -> None:
+    def reconnect(self) -> None:
         """Change over to a new connection at a fresh address; from any thread."""
-        self._renewal.set()
+        self._reconnect_requested.set()
 
-    def _read_one_connection(self, beat: Callable[[], None]) -> None:
+    def _read_one_connection(self, heartbeat: Callable[[], None]) -> None:
         connection = self._connect()
         try:
-            self._tell_up()
+            self._notify_up()
             while not self._stopping.is_set():
-                beat()
-                if self._renewal.is_set() or connection.is_old:
-                    connection = self._change_over(connection)
+                heartbeat()
+                if self._reconnect_requested.is_set() or connection.needs_renewal:
+                    connection = self._switch_connection(connection)
                 message = connection.receive()
                 if message is not None:
                     self._failures = 0
                     self._deliver(message)
-                connection.tend()
+                connection.keep_alive()
         finally:
             connection.close()
 
     def _connect(self) -> Connection:
-        self._renewal.clear()
+        self._reconnect_requested.clear()
         return Connection(self._address(), self._clock, self._timing)
 
-    def _change_over(self, old: Connection) -> Connection:
+    def _switch_connection(self, old: Connection) -> Connection:
         """Open the new one before the old one goes, and read what both have brought only once.
 
         A connection that is only old is kept until the new one has brought something: then both have told the same.
         """
-        patience_ms = self._timing.overlap_ms if old.is_old else 0
+        overlap_ms = self._timing.overlap_ms if old.needs_renewal else 0
         new = self._connect()
-        self._already_read.clear()
-        until = self._clock.monotonic_ms() + patience_ms
+        self._seen.clear()
+        until = self._clock.monotonic_ms() + overlap_ms
         try:
-            while not self._read_once(old.drain(_DRAIN_MS), new) and self._clock.monotonic_ms() < until:
+            while not self._read_both(old.read_pending(_READ_PENDING_MS), new) and self._clock.monotonic_ms() < until:
                 if self._stopping.is_set():
                     break
         except _FAILURES:
@@ -107,43 +112,43 @@ class StreamReader:
             raise
         old.close()
         log.info("stream changed over")
-        self._tell_up()
+        self._notify_up()
         return new
 
-    def _read_once(self, old: Iterable[bytes], new: Connection) -> bool:
+    def _read_both(self, old: Iterable[bytes], new: Connection) -> bool:
         """What one of two connections brings, the other brings too: whoever is first is heard. Whether the new one
         has brought something is returned."""
         arrived = new.receive()
         for message in (*old, *([] if arrived is None else [arrived])):
             if self._deliver(message):
-                self._already_read.add(message)
+                self._seen.add(message)
         return arrived is not None
 
     def _deliver(self, message: bytes) -> bool:
-        if message in self._already_read:
-            self._already_read.discard(message)
+        if message in self._seen:
+            self._seen.discard(message)
             return False
         try:
-            self._listener.on_message(read_json(message))
+            self._callbacks.on_message(read_json(message))
         except ProtocolError as error:
-            self.misunderstood += 1
+            self.parse_errors += 1
             log.warning("message not understood reason=%s payload=%.300s", error, error.payload)
         return True
 
-    def _tell_up(self) -> None:
+    def _notify_up(self) -> None:
         self._is_up = True
-        self._listener.on_up()
+        self._callbacks.on_up()
 
-    def _tell_down(self, reason: str) -> None:
+    def _notify_down(self, reason: str) -> None:
         log.warning("stream down reason=%s attempt=%s", reason, self._failures)
         if self._is_up is not False:
             self._is_up = False
-            self._listener.on_down(reason)
+            self._callbacks.on_down(reason)
 
-    def _pause_ms(self) -> float:
+    def _backoff_ms(self) -> float:
         """Twice as long each time, at most five seconds, less a random part: a crowd must not return at once."""
-        longest = min(self._timing.pause_ms * 2 ** min(self._failures - 1, 16), self._timing.longest_pause_ms)
-        return self._random.uniform(longest / 2, longest)
+        max_ms = min(self._timing.backoff_ms * 2 ** min(self._failures - 1, 16), self._timing.max_backoff_ms)
+        return self._random.uniform(max_ms / 2, max_ms)
 
 
 def _reason(error: Exception) -> str:

@@ -19,8 +19,8 @@ GRACE_S = 5.0
 
 def main(arguments: list[str]) -> None:
     """Run the program named by ``arguments`` as ``__main__`` of this process."""
-    signal.signal(signal.SIGTERM, _leave)  # until the program sets its own
-    threading.Thread(target=_hold_lifeline, name="lifeline", daemon=True).start()
+    signal.signal(signal.SIGTERM, _exit_on_signal)  # until the program sets its own
+    threading.Thread(target=_watch_lifeline, name="lifeline", daemon=True).start()
     is_module = arguments[0] == "-m"
     sys.argv = arguments[is_module:]
     if is_module:
@@ -29,14 +29,14 @@ def main(arguments: list[str]) -> None:
         runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-def _leave(_signal: int, _frame: FrameType | None) -> None:
+def _exit_on_signal(_signal: int, _frame: FrameType | None) -> None:
     raise SystemExit(0)
 
 
-def _hold_lifeline() -> None:
+def _watch_lifeline() -> None:
     was_asked = _read_lifeline() != b""
     if not was_asked:
-        _forget_terminal()
+        _discard_output()
     if sys.platform == "win32":
         _thread.interrupt_main(signal.SIGTERM)
     else:
@@ -52,7 +52,7 @@ def _read_lifeline() -> bytes:
         return b""
 
 
-def _forget_terminal() -> None:
+def _discard_output() -> None:
     """Nobody reads our output any more; a broken pipe must not disturb the orderly end."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, 1)

@@ -21,7 +21,7 @@ class Console:
             os.system("")  # switches the Windows console to escape sequences
 
     @property
-    def is_gone(self) -> bool:
+    def is_closed(self) -> bool:
         """Claims that nobody reads us any more."""
         return self._out is None
 

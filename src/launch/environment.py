@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
-from src.launch.errors import LaunchError
+from src.launch.errors import OLDEST_PYTHON, LaunchError
 
-OLDEST_PYTHON = (3, 11)
 PROBE = (
     "import importlib.util, sys\n"
     "pip = importlib.util.find_spec('pip') is not None\n"
-    "print(*sys.version_info[:2], 'pip' if pip else 'bare', sys.platform)"
+    "print(*sys.version_info[:2], 'pip' if pip else 'no-pip', sys.platform)"
 )
 
 Say = Callable[[str], None]
@@ -38,7 +37,7 @@ class Interpreter:
 
 
 @dataclass(frozen=True, slots=True)
-class Environment:
+class VirtualEnv:
     """The folder ``.venv``, whether it exists yet or not."""
 
     folder: Path
@@ -73,43 +72,43 @@ class Environment:
             return None
 
 
-def prepare(root: Path, requirements: Path, say: Say, *, install: bool = True) -> Path:
+def ensure_venv(root: Path, requirements: Path, say: Say, *, install: bool = True) -> Path:
     """Return a Python that has every package of ``requirements``; make and fill ``.venv`` where needed.
 
     The second call with the same requirements starts one short process and installs nothing. With
     ``install=False`` nothing is made: ``.venv`` or the running interpreter must be complete already.
     Raises `LaunchError` with one plain sentence.
     """
-    environment = Environment(root / ".venv")
-    inside = environment.probe()
-    if inside is not None and _is_complete(environment, inside, requirements):
+    environment = VirtualEnv(root / ".venv")
+    found = environment.probe()
+    if found is not None and _is_complete(environment, found, requirements):
         return environment.python
     if not install:
         return _running_interpreter(requirements)
-    if inside is None or not inside.is_usable:
-        inside = _make(environment, say)
-    _fill(environment, inside, requirements, say)
+    if found is None or not found.is_usable:
+        found = _create(environment, say)
+    _install(environment, found, requirements, say)
     return environment.python
 
 
-def included(requirements: Path) -> list[Path]:
+def included_files(requirements: Path) -> list[Path]:
     """The requirements file and those it includes with ``-r``, itself first."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
     inner = [requirements.parent / line.removeprefix("-r ").strip() for line in lines if line.startswith("-r ")]
-    return [requirements, *(file for path in inner for file in included(path))]
+    return [requirements, *(file for path in inner for file in included_files(path))]
 
 
 def fingerprint(requirements: Path, interpreter: Interpreter) -> str:
     """A hash that changes with any line of the requirements and with the Python they were installed for."""
     digest = hashlib.sha256(repr(interpreter).encode())
-    for file in included(requirements):
+    for file in included_files(requirements):
         digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
     return digest.hexdigest()
 
 
-def _is_complete(environment: Environment, inside: Interpreter, requirements: Path) -> bool:
+def _is_complete(environment: VirtualEnv, found: Interpreter, requirements: Path) -> bool:
     stamp = environment.stamp(requirements)
-    return stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint(requirements, inside)
+    return stamp.exists() and stamp.read_text(encoding="utf-8") == fingerprint(requirements, found)
 
 
 def _running_interpreter(requirements: Path) -> Path:
@@ -123,7 +122,7 @@ def _running_interpreter(requirements: Path) -> Path:
 
 
 def _package_names(requirements: Path) -> Iterator[str]:
-    for file in included(requirements):
+    for file in included_files(requirements):
         for line in file.read_text(encoding="utf-8").splitlines():
             if name := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line):
                 yield name.group()
@@ -137,7 +136,7 @@ def _is_installed(package: str) -> bool:
     return True
 
 
-def _make(environment: Environment, say: Say) -> Interpreter:
+def _create(environment: VirtualEnv, say: Say) -> Interpreter:
     if environment.folder.exists() and not environment.is_ours:
         raise LaunchError(
             f"{environment.folder} was not made by this launcher and holds no Python >= 3.11 with pip: "
@@ -156,10 +155,10 @@ def _make(environment: Environment, say: Say) -> Interpreter:
     except (OSError, subprocess.CalledProcessError) as error:
         reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
         raise LaunchError(f"The virtual environment {environment.folder} could not be made: {reason}") from error
-    inside = environment.probe()
-    if inside is None or not inside.is_usable:
+    found = environment.probe()
+    if found is None or not found.is_usable:
         raise LaunchError(f"The virtual environment {environment.folder} was made, but its Python does not work.")
-    return inside
+    return found
 
 
 def _require_venv_module() -> None:
@@ -171,20 +170,20 @@ def _require_venv_module() -> None:
         )
 
 
-def _fill(environment: Environment, inside: Interpreter, requirements: Path, say: Say) -> None:
+def _install(environment: VirtualEnv, found: Interpreter, requirements: Path, say: Say) -> None:
     for stamp in environment.folder.glob("installed-*.sha256"):
         stamp.unlink()  # whatever interrupts pip from here on, the next start installs again
     say(f"Installing the packages of {requirements.name} into .venv (a minute or two, only this once) ...")
     command = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
     # A personal pip configuration with user = true would fail inside a virtual environment.
-    surroundings = os.environ | {"PIP_USER": "0"}
+    environ = os.environ | {"PIP_USER": "0"}
     try:
-        subprocess.run([*command, "--prefer-binary", "-r", str(requirements)], check=True, env=surroundings)
+        subprocess.run([*command, "--prefer-binary", "-r", str(requirements)], check=True, env=environ)
     except (OSError, subprocess.CalledProcessError) as error:
         raise LaunchError(
             "The packages could not be installed, pip's own words are above: "
             "check the connection to the package index and start again."
         ) from error
-    for file in included(requirements):
-        environment.stamp(file).write_text(fingerprint(file, inside), encoding="utf-8")
+    for file in included_files(requirements):
+        environment.stamp(file).write_text(fingerprint(file, found), encoding="utf-8")
     say("Everything is installed.")

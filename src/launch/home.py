@@ -1,25 +1,28 @@
-"""The launcher's view of a home directory: the demo's own files, and where the dashboard will answer."""
+"""The launcher's view of a home directory: demo files, lock files, and the dashboard's address."""
 
 import errno
 import os
 import shutil
 import socket
+import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 from src.launch.errors import LaunchError
 
-_OF_ONE_SANDBOX = (
+_SANDBOX_FILES = (
     ".env",
     *(f"{database}{part}" for database in ("bot.db", "control.db") for part in ("", "-wal", "-shm")),
 )
 SUPERVISED = "HUNTER_SUPERVISED"
 """Tells a child that it is started anew where it asks for that."""
-FEW_ARENAS = {"MALLOC_ARENA_MAX": "2"}
+MALLOC_ENV = {"MALLOC_ARENA_MAX": "2"}
 """The C library keeps freed memory apart for each of many threads that wait: with few such stores a dashboard that runs
 for weeks stays as small as what it holds."""
-EXPLICIT = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
+PERSONAL_VARIABLES = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,13 @@ def dashboard_address(environment: Mapping[str, str], env_file: Mapping[str, str
     return Address(host, int(port))
 
 
-def require_free(address: Address) -> None:
+def require_free_port(address: Address) -> None:
     """Raise `LaunchError` when the dashboard could not listen there."""
     busy = (
         f"Port {address.port} on {address.host} is busy, another program listens there: "
         f"choose another one, for example PORT={address.port % 65535 + 1} in the environment or in .env."
     )
-    if _answers(address):  # macOS would let us bind beside a program that listens on every address
+    if _is_port_in_use(address):  # macOS would let us bind beside a program that listens on every address
         raise LaunchError(busy)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
@@ -83,7 +86,7 @@ def require_free(address: Address) -> None:
             raise LaunchError(f"The dashboard cannot listen on {address.host} port {address.port}: {error}.") from error
 
 
-def _answers(address: Address) -> bool:
+def _is_port_in_use(address: Address) -> bool:
     try:
         socket.create_connection((address.browser_host, address.port), timeout=0.5).close()
     except OSError:
@@ -98,7 +101,7 @@ def prepare_demo(home: Path, settings: Path) -> None:
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
-        for name in _OF_ONE_SANDBOX:
+        for name in _SANDBOX_FILES:
             (home / name).unlink(missing_ok=True)
         if not (home / "settings.json").exists():
             shutil.copyfile(settings, home / "settings.json.new")
@@ -116,7 +119,7 @@ def child_environment(environment: Mapping[str, str], address: Address, *, is_co
         "HOST": address.host,
         "PORT": str(address.port),
     }
-    return {**FEW_ARENAS, **environment, **ours, **({"FORCE_COLOR": "1"} if is_coloured else {})}
+    return {**MALLOC_ENV, **environment, **ours, **({"FORCE_COLOR": "1"} if is_coloured else {})}
 
 
 def demo_environment(environment: Mapping[str, str]) -> dict[str, str]:
@@ -125,4 +128,44 @@ def demo_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_personal(name: str) -> bool:
-    return name in EXPLICIT or name.startswith("ASTER_") or name.endswith("_PROXY")
+    return name in PERSONAL_VARIABLES or name.startswith("ASTER_") or name.endswith("_PROXY")
+
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+class FileLock:
+    """An exclusive lock on a file; taken again only after every holder has let go or died."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._file: IO[bytes] = path.open("ab")
+
+    def fileno(self) -> int:
+        """The descriptor; a child that inherits it (POSIX) holds the lock too."""
+        return self._file.fileno()
+
+    def acquire(self, timeout_ms: int, message: str) -> None:
+        """Wait up to ``patience_ms`` for the lock; raises `LaunchError` with ``refusal`` after that."""
+        deadline = time.monotonic_ns() + timeout_ms * 1_000_000
+        while not self._try_lock():
+            if time.monotonic_ns() >= deadline:
+                raise LaunchError(message)
+            time.sleep(0.05)
+
+    def release(self) -> None:
+        """Let go; on POSIX the lock stays with children that inherited it."""
+        self._file.close()
+
+    def _try_lock(self) -> bool:
+        try:
+            if sys.platform == "win32":
+                msvcrt.locking(self.fileno(), msvcrt.LK_NBLCK, 1)
+            else:
+                fcntl.flock(self.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            return False
+        return True

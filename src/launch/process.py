@@ -17,20 +17,22 @@ class Child:
     """A running program. Two threads follow it: one copies its lines, one waits for its end."""
 
     def __init__(
-        self, program: Program, command: list[str], folder: Path, console: Console, held: tuple[int, ...]
+        self, program: Program, command: list[str], folder: Path, console: Console, inherited_fds: tuple[int, ...]
     ) -> None:
         self.program = program
-        self.ended = threading.Event()
+        self.exited = threading.Event()
         self._console = console
-        self._process = _start(command, program.environment, folder, held)
-        self._pump = threading.Thread(target=self._copy_lines, name=f"{program.label} lines", daemon=True)
-        self._pump.start()
+        self._process = _start(command, program.environment, folder, inherited_fds)
+        self._output_thread = threading.Thread(target=self._copy_lines, name=f"{program.label} lines", daemon=True)
+        self._output_thread.start()
 
-    def follow(self, on_exit: Callable[["Child", int], None]) -> None:
+    def watch(self, on_exit: Callable[["Child", int], None]) -> None:
         """Call ``on_exit`` with the exit code, once, from a thread of its own."""
-        threading.Thread(target=self._await_end, args=(on_exit,), name=f"{self.program.label} end", daemon=True).start()
+        threading.Thread(
+            target=self._wait_for_exit, args=(on_exit,), name=f"{self.program.label} end", daemon=True
+        ).start()
 
-    def ask_to_stop(self) -> None:
+    def request_stop(self) -> None:
         """Let go of the lifeline, see `src.launch.child`."""
         pipe = self._process.stdin
         if pipe is None or pipe.closed:
@@ -41,7 +43,7 @@ class Child:
 
     def kill(self) -> None:
         """End the process, and whatever it started, at once."""
-        if self.ended.is_set():
+        if self.exited.is_set():
             return
         if sys.platform == "win32":
             self._process.kill()
@@ -55,15 +57,15 @@ class Child:
         for line in self._process.stdout:
             self._console.write(self.program.label, line.decode("utf-8", "replace").rstrip("\r\n"))
 
-    def _await_end(self, on_exit: Callable[["Child", int], None]) -> None:
+    def _wait_for_exit(self, on_exit: Callable[["Child", int], None]) -> None:
         code = self._process.wait()
-        self._pump.join(1.0)  # its last words first; a grandchild may hold the pipe open for longer
-        self.ended.set()
+        self._output_thread.join(1.0)  # its last words first; a grandchild may hold the pipe open for longer
+        self.exited.set()
         on_exit(self, code)
 
 
 def _start(
-    command: list[str], environment: dict[str, str], folder: Path, held: tuple[int, ...]
+    command: list[str], environment: dict[str, str], folder: Path, inherited_fds: tuple[int, ...]
 ) -> "subprocess.Popen[bytes]":
     """Start in a process group of its own: the terminal's Ctrl-C must reach the launcher alone."""
     pipe, merged = subprocess.PIPE, subprocess.STDOUT
@@ -80,5 +82,5 @@ def _start(
         stdout=pipe,
         stderr=merged,
         start_new_session=True,
-        pass_fds=held,
+        pass_fds=inherited_fds,
     )

@@ -1,35 +1,37 @@
 """Sets up, checks what can be checked beforehand, and runs the programs under a supervisor."""
 
+import http.client
+import json
 import os
 import signal
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from src.launch.announce import announce
 from src.launch.console import Console, utf8_output
-from src.launch.environment import prepare
+from src.launch.environment import ensure_venv
 from src.launch.errors import LaunchError
 from src.launch.home import (
     Address,
+    FileLock,
     child_environment,
     dashboard_address,
     demo_environment,
     prepare_demo,
     read_env_file,
-    require_free,
+    require_free_port,
 )
-from src.launch.locks import FileLock
 from src.launch.options import Options, parse_options
 from src.launch.programs import Program, bot, dashboard, sandbox
 from src.launch.supervisor import Supervisor
 
-LEFTOVERS_MS = 7_000  # children of a killed launcher end within five seconds
+LEFTOVER_WAIT_MS = 7_000  # children of a killed launcher end within five seconds
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class LaunchPaths:
     """Where this run lives."""
 
     root: Path
@@ -37,7 +39,7 @@ class Place:
     address: Address
 
     @property
-    def locks(self) -> Path:
+    def lock_directory(self) -> Path:
         """The directory of our lock files, one for each home."""
         return self.home if self.home.parent == self.root / "data" else self.home / "data"
 
@@ -47,7 +49,7 @@ def main(root: Path, arguments: Sequence[str]) -> int:
     options = parse_options(arguments)
     console = Console(utf8_output())
     try:
-        return _launch(_place(root, options), options, console)
+        return _launch(_launch_paths(root, options), options, console)
     except LaunchError as error:
         console.say(str(error))
         return 2
@@ -56,37 +58,42 @@ def main(root: Path, arguments: Sequence[str]) -> int:
         return INTERRUPTED
 
 
-def _place(root: Path, options: Options) -> Place:
+def _launch_paths(root: Path, options: Options) -> LaunchPaths:
     if options.demo:
-        return Place(root, root / "data" / "demo", dashboard_address(os.environ, {}))
+        return LaunchPaths(root, root / "data" / "demo", dashboard_address(os.environ, {}))
     home = Path(os.environ.get("HUNTER_HOME") or root).resolve()
-    return Place(root, home, dashboard_address(os.environ, read_env_file(home / ".env")))
+    return LaunchPaths(root, home, dashboard_address(os.environ, read_env_file(home / ".env")))
 
 
-def _launch(place: Place, options: Options, console: Console) -> int:
-    launchers, children = FileLock(place.locks / "launcher.lock"), FileLock(place.locks / "children.lock")
-    launchers.take(0, f"Another launcher is running in {place.home}: use its dashboard, or stop it first with Ctrl-C.")
-    children.take(
-        LEFTOVERS_MS, f"Processes of an earlier launcher still run in {place.home}: end them, then start again."
+def _launch(paths: LaunchPaths, options: Options, console: Console) -> int:
+    launchers, children = (
+        FileLock(paths.lock_directory / "launcher.lock"),
+        FileLock(paths.lock_directory / "children.lock"),
     )
-    require_free(place.address)
-    python = prepare(place.root, place.root / "requirements.txt", console.say, install=options.install)
-    programs = _programs(place, options, console)
+    launchers.acquire(
+        0, f"Another launcher is running in {paths.home}: use its dashboard, or stop it first with Ctrl-C."
+    )
+    children.acquire(
+        LEFTOVER_WAIT_MS, f"Processes of an earlier launcher still run in {paths.home}: end them, then start again."
+    )
+    require_free_port(paths.address)
+    python = ensure_venv(paths.root, paths.root / "requirements.txt", console.say, install=options.install)
+    programs = _programs(paths, options, console)
     command = [str(python), "-m", "src.launch.child"]
-    supervisor = Supervisor(command, programs, place.root, console, held=(children.fileno(),))
+    supervisor = Supervisor(command, programs, paths.root, console, inherited_fds=(children.fileno(),))
     _stop_on_signals(supervisor)
-    announce(place.address, console, is_demo=options.demo)
+    announce(paths.address, console, is_demo=options.demo)
     return supervisor.run()
 
 
-def _programs(place: Place, options: Options, console: Console) -> list[Program]:
-    environment = child_environment(os.environ, place.address, is_coloured=console.is_coloured)
+def _programs(paths: LaunchPaths, options: Options, console: Console) -> list[Program]:
+    environment = child_environment(os.environ, paths.address, is_coloured=console.is_coloured)
     if not options.demo:
-        return [bot(place.home, environment, agrees=options.yes), dashboard(place.home, environment)]
-    prepare_demo(place.home, place.root / "src" / "sandbox" / "demo_settings.json")
+        return [bot(paths.home, environment, accept_live=options.yes), dashboard(paths.home, environment)]
+    prepare_demo(paths.home, paths.root / "src" / "sandbox" / "demo_settings.json")
     environment = demo_environment(environment)
-    foundation = sandbox(place.home, environment, options)
-    return [foundation, bot(place.home, environment), dashboard(place.home, environment)]
+    sandbox_program = sandbox(paths.home, environment, options)
+    return [sandbox_program, bot(paths.home, environment), dashboard(paths.home, environment)]
 
 
 def _stop_on_signals(supervisor: Supervisor) -> None:
@@ -95,4 +102,39 @@ def _stop_on_signals(supervisor: Supervisor) -> None:
         number = getattr(signal, name, None)
         if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
             continue  # nohup means: stay
-        signal.signal(number, lambda _number, _frame: supervisor.ask_to_stop())
+        signal.signal(number, lambda _number, _frame: supervisor.request_stop())
+
+
+ANNOUNCE_TIMEOUT_S = 60.0
+
+
+def announce(address: Address, console: Console, *, is_demo: bool) -> None:
+    """Wait in the background for ``GET /api/health``, then print one line with the URL."""
+    arguments = (address, console, is_demo)
+    threading.Thread(target=_announce, args=arguments, name="announce", daemon=True).start()
+
+
+def _announce(address: Address, console: Console, is_demo: bool) -> None:
+    never = threading.Event()
+    for _ in range(int(ANNOUNCE_TIMEOUT_S * 10)):
+        mode = health_mode(address)
+        if mode is not None:
+            name = "SANDBOX" if is_demo else mode.upper()
+            console.plain(f"\nDashboard: {address.url}{f'  ({name})' if name else ''}\nCtrl-C stops everything.\n")
+            return
+        never.wait(0.1)
+    console.say(f"The dashboard does not answer on {address.url} yet; its lines above may say why.")
+
+
+def health_mode(address: Address) -> str | None:
+    """The mode the dashboard names, empty when it names none; ``None`` while it does not answer."""
+    connection = http.client.HTTPConnection(address.browser_host, address.port, timeout=2)
+    try:
+        connection.request("GET", "/api/health")
+        answer = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError):
+        return None
+    finally:
+        connection.close()
+    mode = answer.get("mode") if isinstance(answer, dict) else None
+    return mode if isinstance(mode, str) else ""

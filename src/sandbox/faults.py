@@ -22,19 +22,19 @@ class FaultKind(StrEnum):
     """Answer 418 likewise."""
     GARBLED = "garbled"
     """Execute, then answer what nobody can read: ``GARBLED_ANSWERS[value]``."""
-    REFUSED = "refused"
+    REJECTED = "rejected"
     """Refuse with the code ``-value`` without executing."""
     BAD_TIMESTAMP = "bad_timestamp"
     """Refuse with -1021."""
-    STOP_REFUSED = "stop_refused"
+    STOP_REJECTED = "stop_rejected"
     """Refuse conditional orders with -2021."""
-    OMITTED = "omitted"
+    OMITTED_FROM_LIST = "omitted"
     """Leave orders whose client id contains ``path`` out of a list of open orders."""
     OUTDATED = "outdated"
     """Repeat the answer that the first request met, as a copy of the data that is no longer fed would."""
     ONE_CLOSING_STOP = "one_closing_stop"
     """Refuse a second closePosition order of a type in a direction with -4130, as Binance does."""
-    REWORDED = "reworded"
+    REWRITTEN = "rewritten"
     """Say ``new`` wherever an answer or a frame matches the regular expression ``old``: words that nobody knows."""
     EXPIRED = "expired"
     """Accept a market or IOC order, let ``value`` percent of it fill, and let the rest expire."""
@@ -42,7 +42,7 @@ class FaultKind(StrEnum):
     """Let the next fills be small: the book is as thin as ``value`` percent of its usual depth."""
     STREAM_CUT = "stream_cut"
     """Close the connections whose streams contain ``path``."""
-    STREAM_MUTE = "stream_mute"
+    STREAM_SILENT = "stream_silent"
     """Withhold ``times`` frames; the connection stays open."""
     STREAM_REFUSED = "stream_refused"
     """Let no new connection in whose streams contain ``path``."""
@@ -58,7 +58,7 @@ class FaultKind(StrEnum):
 
 FOREVER = 10**9
 
-GARBLED_ANSWERS = (
+GARBLED_RESPONSES = (
     (403, "<html><body><h1>403 Forbidden</h1></body></html>"),
     (502, "<html><body><h1>502 Bad Gateway</h1></body></html>"),
     (200, ""),
@@ -85,7 +85,7 @@ class Fault:
     kept: str | None = None
     """The answer that an outdated copy repeats."""
 
-    def reword(self, text: str) -> str:
+    def rewrite(self, text: str) -> str:
         return re.sub(self.old, self.new, text)
 
     def applies(self, method: str, path: str) -> bool:
@@ -96,47 +96,47 @@ class Faults:
     """What shall go wrong. Safe from any thread: requests and frames meet it at the same time."""
 
     def __init__(self) -> None:
-        self._waiting: list[Fault] = []
+        self._pending: list[Fault] = []
         self._held: dict[str, str] = {}
         self._lock = threading.Lock()  # a fault that strikes once must not strike two requests at once
 
     def inject(self, fault: Fault) -> None:
         with self._lock:
-            self._waiting.append(fault)
+            self._pending.append(fault)
 
     def clear(self) -> None:
         with self._lock:
-            self._waiting.clear()
+            self._pending.clear()
             self._held.clear()
 
-    def waiting(self) -> list[Fault]:
+    def pending(self) -> list[Fault]:
         with self._lock:
-            return list(self._waiting)
+            return list(self._pending)
 
-    def take(self, kind: FaultKind, method: str, path: str) -> Fault | None:
+    def consume(self, kind: FaultKind, method: str, path: str) -> Fault | None:
         """The waiting fault of this kind that applies here; it is used up once by this."""
-        if not self._waiting:
+        if not self._pending:
             return None
         with self._lock:
-            for fault in self._waiting:
+            for fault in self._pending:
                 if fault.kind is kind and fault.applies(method, path):
                     fault.times -= 1
                     if not fault.times:
-                        self._waiting.remove(fault)
+                        self._pending.remove(fault)
                     return fault
         return None
 
-    def bend(self, stream: str, frame: str) -> Iterable[str]:
+    def apply_to_frame(self, stream: str, frame: str) -> Iterable[str]:
         """The frames to send in place of this one: none, one, two, or in the wrong order."""
-        if not self._waiting and not self._held:
+        if not self._pending and not self._held:
             return (frame,)
-        if self.take(FaultKind.STREAM_MUTE, "", stream):
+        if self.consume(FaultKind.STREAM_SILENT, "", stream):
             return ()
-        if fault := self.take(FaultKind.REWORDED, "", stream):
-            frame = fault.reword(frame)
+        if fault := self.consume(FaultKind.REWRITTEN, "", stream):
+            frame = fault.rewrite(frame)
         if (held := self._held.pop(stream, None)) is not None:
             return (frame, held)
-        if self.take(FaultKind.REORDERED, "", stream):
+        if self.consume(FaultKind.REORDERED, "", stream):
             self._held[stream] = frame
             return ()
-        return (frame, frame) if self.take(FaultKind.DUPLICATED, "", stream) else (frame,)
+        return (frame, frame) if self.consume(FaultKind.DUPLICATED, "", stream) else (frame,)

@@ -6,13 +6,12 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
-from src.sandbox.catalogue import load_catalogue
-from src.sandbox.history import made_up_history, recorded_history
-from src.sandbox.recording import load_candles, load_recording
-from src.sandbox.replay import ReplaySource, listings_for, plan_paths
-from src.sandbox.script import Script
-from src.sandbox.synthetic import SyntheticSource
-from src.utils.auth import Scheme
+from src.sandbox.market.listings import load_listings
+from src.sandbox.market.recording import load_candles, load_recording
+from src.sandbox.market.replay import ReplaySource, listings_for, make_price_paths
+from src.sandbox.market.scenario import Scenario, recorded_history, synthetic_history
+from src.sandbox.market.synthetic import SyntheticSource
+from src.utils.auth import ApiVersion
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +24,7 @@ class Options:
     klines: Path | None
     seed: int
     allow_faults: bool
-    scheme: Scheme
+    scheme: ApiVersion
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -42,43 +41,45 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument("--klines", type=Path, metavar="DIR", help="recorded prices: SYMBOL.csv.gz")
     parser.add_argument("--seed", type=int, default=1, help="of the made-up market (default 1)")
     parser.add_argument("--allow-faults", action="store_true", help="let /sandbox/faults make it misbehave (tests)")
-    parser.add_argument("--scheme", type=Scheme, choices=list(Scheme), default=Scheme.V1, help="what .env signs with")
+    parser.add_argument(
+        "--scheme", type=ApiVersion, choices=list(ApiVersion), default=ApiVersion.V1, help="what .env signs with"
+    )
     options = parser.parse_args(arguments)
     if options.klines is not None and options.replay is None:
         parser.error("--klines needs --replay")
     return Options(**vars(options))
 
 
-def make_script(options: Options) -> Script:
+def make_scenario(options: Options) -> Scenario:
     """The market the options ask for; raises ConfigError where a recording cannot be read."""
     if options.replay is not None:
-        return replay_script(options.replay, options.speed, options.klines, awaits_listener=True)
-    return synthetic_script(options.seed)
+        return replay_scenario(options.replay, options.speed, options.klines, waits_for_subscriber=True)
+    return synthetic_scenario(options.seed)
 
 
-def synthetic_script(seed: int = 1) -> Script:
+def synthetic_scenario(seed: int = 1) -> Scenario:
     """The made-up market with its cascades."""
-    listings = load_catalogue()
-    return Script(
+    listings = load_listings()
+    return Scenario(
         listings,
         lambda at: SyntheticSource(listings.values(), at, seed),
-        lambda at: made_up_history(listings.values(), at, seed),
+        lambda at: synthetic_history(listings.values(), at, seed),
     )
 
 
-def replay_script(
-    file: Path, speed: Decimal = Decimal(1), klines: Path | None = None, *, awaits_listener: bool = False
-) -> Script:
+def replay_scenario(
+    file: Path, speed: Decimal = Decimal(1), klines: Path | None = None, *, waits_for_subscriber: bool = False
+) -> Scenario:
     """The market of a recording; raises ConfigError where a file cannot be read."""
     recording = load_recording(file)
     candles = load_candles(klines, recording.symbols) if klines is not None else {}
-    paths = plan_paths(recording, candles)
-    listings = listings_for(recording, load_catalogue(), paths)
-    return Script(
+    paths = make_price_paths(recording, candles)
+    listings = listings_for(recording, load_listings(), paths)
+    return Scenario(
         listings,
         lambda at: ReplaySource(recording, paths, at, speed),
         lambda at: recorded_history(candles, recording.started_at, at),
-        awaits_listener,
+        waits_for_subscriber,
     )
 
 

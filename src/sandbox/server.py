@@ -20,17 +20,15 @@ from waitress.server import create_server
 
 from src.domain.clock import Clock, SystemClock
 from src.domain.errors import ConfigError
-from src.sandbox.exchange import SandboxExchange
+from src.sandbox.account.keys import Keys, Wallet, issue_keys, write_key_file
+from src.sandbox.exchange import MarketLoop, SandboxExchange
 from src.sandbox.faults import Faults
-from src.sandbox.key_file import write_key_file
-from src.sandbox.keys import Keys, Wallet, issue_keys
-from src.sandbox.options import Options, make_script, parse_options
-from src.sandbox.pulse import Pulse
-from src.sandbox.rest.app import create_app, dropping
-from src.sandbox.script import Script
-from src.sandbox.status import progress_line
-from src.sandbox.streams import StreamLimits, StreamServer
-from src.utils.auth import Scheme
+from src.sandbox.market.scenario import Scenario
+from src.sandbox.options import Options, make_scenario, parse_options
+from src.sandbox.rest.app import create_app, drop_replies
+from src.sandbox.rest.control import progress_line
+from src.sandbox.streams.server import StreamLimits, StreamServer
+from src.utils.auth import ApiVersion
 from src.utils.log import set_up_logging
 
 if TYPE_CHECKING:
@@ -41,14 +39,14 @@ log = logging.getLogger(__name__)
 Opened = TypeVar("Opened")
 _HOST = "127.0.0.1"
 _REST_THREADS = 8
-_WRONG_OPTIONS = 2
-_LOOK_EVERY_S = 0.25
-_WORKERS_END_S = 3
+_EXIT_BAD_OPTIONS = 2
+_POLL_S = 0.25
+_WORKER_SHUTDOWN_S = 3
 """One that a busy machine holds up for longer might write to a pipe that is closed, or is already another's file."""
 
 
 class SandboxServer:
-    """A local exchange. Without a script its market stands still until a test moves it.
+    """A local exchange. Without a scenario its market stands still until a test moves it.
 
     With a ``home``, addresses and what ``scheme`` signs with are written to ``<home>/.env`` once both ports answer.
     """
@@ -56,7 +54,7 @@ class SandboxServer:
     def __init__(
         self,
         home: Path | None = None,
-        script: Script | None = None,
+        scenario: Scenario | None = None,
         clock: Clock | None = None,
         *,
         rest_port: int = 0,
@@ -64,18 +62,18 @@ class SandboxServer:
         allow_faults: bool = True,
         stream_limits: StreamLimits | None = None,
         keys: Keys | None = None,
-        scheme: Scheme = Scheme.V1,
+        scheme: ApiVersion = ApiVersion.V1,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         self._home, self._scheme = home, scheme
-        self._script = script or Script()
+        self._scenario = scenario or Scenario()
         self._ports = (rest_port, ws_port)
         clock = clock or SystemClock()
         faults = Faults()
         self._streams = StreamServer(faults, stream_limits)
-        self.exchange = SandboxExchange(self._script.listings, clock, keys or issue_keys(), faults, self._streams)
-        self._app = dropping(create_app(self.exchange, allow_faults=allow_faults))
-        self._pulse = Pulse(self.exchange, self._fail)
+        self.exchange = SandboxExchange(self._scenario.listings, clock, keys or issue_keys(), faults, self._streams)
+        self._app = drop_replies(create_app(self.exchange, allow_faults=allow_faults))
+        self._market_loop = MarketLoop(self.exchange, self._fail)
         self._on_failure = on_failure
         self.has_failed = False
         self._rest_thread: threading.Thread | None = None
@@ -111,39 +109,39 @@ class SandboxServer:
     def start(self) -> None:
         """Open both ports and let the market run; raises ConfigError where a port is busy."""
         rest_port, ws_port = self._ports
-        self._rest = _opened(rest_port, lambda: _rest_server(self._app, rest_port))
+        self._rest = _open_port(rest_port, lambda: _rest_server(self._app, rest_port))
         try:
-            _opened(ws_port, lambda: self._streams.start(ws_port))
+            _open_port(ws_port, lambda: self._streams.start(ws_port))
         except ConfigError:
             self._rest.close()
             raise
         self._rest_thread = threading.Thread(target=self._rest.run, name="sandbox-rest", daemon=True)
         self._rest_thread.start()
-        self.exchange.begin(self._script)
+        self.exchange.run_scenario(self._scenario)
         self.exchange.advance()
-        self._pulse.start()
+        self._market_loop.start()
         if self._home is not None:
             write_key_file(self._home, self.exchange.keys, self._scheme, self.base_url, self.ws_url)
 
     def stop(self) -> None:
         """End everything, as a rule at once."""
-        self._pulse.stop()
+        self._market_loop.stop()
         self._streams.stop()
-        self.exchange.end_waiting()
+        self.exchange.stop_waiting()
         if self._rest_thread is not None:
-            self._rest.task_dispatcher.shutdown(timeout=_WORKERS_END_S)  # they pull the trigger too
-            woken = threading.Event()
-            self._rest.trigger.pull_trigger(lambda: self._close_rest(woken))
-            woken.set()
+            self._rest.task_dispatcher.shutdown(timeout=_WORKER_SHUTDOWN_S)  # they pull the trigger too
+            awake = threading.Event()
+            self._rest.trigger.pull_trigger(lambda: self._close_rest(awake))
+            awake.set()
             self._rest_thread.join(1)
 
-    def _close_rest(self, woken: threading.Event) -> None:
+    def _close_rest(self, awake: threading.Event) -> None:
         """Close the port and the connections clients keep alive: an exchange that is gone answers nobody.
 
         It runs in the REST thread, where nobody else writes, and not before that has been woken for it: the pipe by
         which it is woken is closed here.
         """
-        woken.wait()
+        awake.wait()
         for channel in list(self._rest.active_channels.values()):
             channel.handle_close()
         self._rest.close()
@@ -168,7 +166,7 @@ def _rest_server(app: "WSGIApplication", port: int) -> Any:
     )
 
 
-def _opened(port: int, open_port: Callable[[], Opened]) -> Opened:
+def _open_port(port: int, open_port: Callable[[], Opened]) -> Opened:
     try:
         return open_port()
     except OSError as error:
@@ -181,18 +179,18 @@ def main(arguments: Sequence[str]) -> int:
     """Run until a signal comes. 0 after one, 2 where options, recording or ports are wrong, 1 for a failure."""
     options = parse_options(arguments)
     try:
-        script = make_script(options)
+        scenario = make_scenario(options)
         options.home.mkdir(parents=True, exist_ok=True)
         set_up_logging("sandbox", options.home / "logs")
-        return _run(options, script)
+        return _run(options, scenario)
     except ConfigError as error:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{options.home} cannot be used: {error.strerror}", file=sys.stderr)
-    return _WRONG_OPTIONS
+    return _EXIT_BAD_OPTIONS
 
 
-def _run(options: Options, script: Script) -> int:
+def _run(options: Options, scenario: Scenario) -> int:
     ended = threading.Event()
 
     def end(_number: int, _frame: FrameType | None) -> None:
@@ -203,7 +201,7 @@ def _run(options: Options, script: Script) -> int:
             signal.signal(getattr(signal, name), end)
     server = SandboxServer(
         options.home,
-        script,
+        scenario,
         rest_port=options.rest_port,
         ws_port=options.ws_port,
         allow_faults=options.allow_faults,
@@ -212,7 +210,7 @@ def _run(options: Options, script: Script) -> int:
     )
     with server:
         print(f"sandbox ready rest={server.base_url} ws={server.ws_url}", flush=True)
-        if script.awaits_listener:
+        if scenario.waits_for_subscriber:
             print("replay starts with the first listener to liquidations", flush=True)
         _report(server.exchange, ended)
     return 1 if server.has_failed else 0
@@ -220,13 +218,13 @@ def _run(options: Options, script: Script) -> int:
 
 def _report(exchange: SandboxExchange, ended: threading.Event) -> None:
     """Tell how a replay goes until the program shall end."""
-    said = None
-    while not ended.wait(_LOOK_EVERY_S):
+    last_line = None
+    while not ended.wait(_POLL_S):
         progress = exchange.progress
         line = None if progress is None else progress_line(progress)
-        if line is not None and line != said:
+        if line is not None and line != last_line:
             print(line, flush=True)
-            said = line
+            last_line = line
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ import requests
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from src.domain.errors import OutcomeUnknown, Unreachable
-from src.utils.typed_data import as_typed_data, open_wallet
+from src.utils.eip712 import encode_message, load_account
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Timeout = tuple[float, float]
@@ -24,10 +24,10 @@ RECV_WINDOW_MS = 3000
 """How long a request may travel: short, so that one whose answer was lost cannot arrive late (Timing Security)."""
 _NONCE_WINDOW_US = 10_000_000
 """How far a nonce may lie from the exchange's time (V3 Nonce Mechanism)."""
-_FORM = {"Content-Type": "application/x-www-form-urlencoded"}
+_FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
-class Scheme(StrEnum):
+class ApiVersion(StrEnum):
     """How requests are signed; Aster's paths follow from it."""
 
     V1 = "v1"
@@ -40,7 +40,7 @@ class Signer(Protocol):
     """A scheme that turns parameters into signed ones. It does no input or output and never shows its secret."""
 
     @property
-    def scheme(self) -> Scheme: ...
+    def api_version(self) -> ApiVersion: ...
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -60,7 +60,7 @@ class Signer(Protocol):
 class HmacSigner:
     """V1: HMAC-SHA256 over query and body joined with nothing between; the signature comes last."""
 
-    scheme = Scheme.V1
+    api_version = ApiVersion.V1
     headers: Mapping[str, str]
     body_methods = frozenset({"POST", "PUT"})
 
@@ -83,12 +83,12 @@ class Eip712Signer:
     for a private key that is none.
     """
 
-    scheme = Scheme.V3
+    api_version = ApiVersion.V3
     headers: Mapping[str, str] = {}
     body_methods = frozenset({"POST", "PUT", "DELETE"})
 
     def __init__(self, user: str, private_key: str, microsecond: int | None = None) -> None:
-        self._wallet = open_wallet(private_key)
+        self._wallet = load_account(private_key)
         self._payload = {"user": user, "signer": self._wallet.address}
         self._lock = threading.Lock()  # requests are signed by several threads, and no two may share a nonce
         self._last_nonce = 0
@@ -96,7 +96,7 @@ class Eip712Signer:
 
     def sign(self, parameters: Mapping[str, str], timestamp_ms: int) -> str:
         query = urlencode({**parameters, **self._payload, "nonce": str(self._next_nonce(timestamp_ms))})
-        signature = self._wallet.sign_message(as_typed_data(query)).signature
+        signature = self._wallet.sign_message(encode_message(query)).signature
         return f"{query}&signature=0x{bytes(signature).hex()}"
 
     def _next_nonce(self, timestamp_ms: int) -> int:
@@ -113,7 +113,7 @@ class Eip712Signer:
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class ApiRequest:
     """One request before it is signed."""
 
     method: Method
@@ -126,63 +126,63 @@ class Call:
 
 
 def make_authenticated_request(
-    session: requests.Session, call: Call, signer: Signer, now_ms: Callable[[], int]
+    session: requests.Session, request: ApiRequest, signer: Signer, now_ms: Callable[[], int]
 ) -> requests.Response:
     """Sign and send once, with a timestamp of this instant; ``now_ms`` tells the exchange's time.
 
     Whatever the answer says, it is returned. ``Unreachable`` where no byte can have left, ``OutcomeUnknown`` where
     the request may have arrived. Neither carries the signed address.
     """
-    return _send(session, call, signer.sign(call.parameters, now_ms()), signer.headers, signer.body_methods)
+    return _send(session, request, signer.sign(request.parameters, now_ms()), signer.headers, signer.body_methods)
 
 
 def make_public_request(
-    session: requests.Session, call: Call, headers: Mapping[str, str] | None = None
+    session: requests.Session, request: ApiRequest, headers: Mapping[str, str] | None = None
 ) -> requests.Response:
     """Send without a signature: public facts, or an API key alone (USER_STREAM); the same errors."""
-    return _send(session, call, urlencode(call.parameters), headers or {}, frozenset())
+    return _send(session, request, urlencode(request.parameters), headers or {}, frozenset())
 
 
 def _send(
-    session: requests.Session, call: Call, query: str, headers: Mapping[str, str], body_methods: frozenset[str]
+    session: requests.Session, request: ApiRequest, query: str, headers: Mapping[str, str], body_methods: frozenset[str]
 ) -> requests.Response:
-    in_body = call.method in body_methods
-    url = call.url if in_body or not query else f"{call.url}?{query}"
+    in_body = request.method in body_methods
+    url = request.url if in_body or not query else f"{request.url}?{query}"
     try:
         # A redirect would be followed with the same signature: it is an answer, and not a good one.
         return session.request(
-            call.method,
+            request.method,
             url,
             data=query if in_body else None,
-            headers={**headers, **(_FORM if in_body else {})},
-            timeout=call.timeout,
+            headers={**headers, **(_FORM_HEADERS if in_body else {})},
+            timeout=request.timeout,
             allow_redirects=False,
         )
     except requests.RequestException as error:
-        reason = f"{call}: {_innermost(error)}"
-        failure = Unreachable(reason) if _never_left(error) else OutcomeUnknown(reason)
+        reason = f"{request}: {_error_kinds(error)}"
+        failure = Unreachable(reason) if _was_never_sent(error) else OutcomeUnknown(reason)
     # Raised outside the handler: a library's exception holds the address with its signature, and must not be chained.
     raise failure
 
 
-def _never_left(error: requests.RequestException) -> bool:
+def _was_never_sent(error: requests.RequestException) -> bool:
     """True only where the connection itself failed: by name, by address, by time or by certificate."""
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.InvalidURL):
         return True
-    reason = _reason(error)
+    reason = _cause(error)
     if isinstance(reason, NewConnectionError | ConnectTimeoutError):
         return True
     return any(isinstance(each, ssl.SSLCertVerificationError) for each in getattr(reason, "args", ()))
 
 
-def _reason(error: requests.RequestException) -> object:
+def _cause(error: requests.RequestException) -> object:
     wrapped = error.args[0] if error.args else None
     return getattr(wrapped, "reason", None) or wrapped
 
 
-def _innermost(error: requests.RequestException) -> str:
+def _error_kinds(error: requests.RequestException) -> str:
     """The kinds of the failure, without its text: that may hold the address."""
-    reason = _reason(error)
+    reason = _cause(error)
     kinds = [type(error).__name__]
     if isinstance(reason, BaseException):
         kinds.append(type(reason).__name__)

@@ -1,22 +1,69 @@
-"""Logging for one process: readable lines on the terminal, the whole story in a rotating file, secrets in neither."""
+"""Logging for one process: readable lines on the terminal, everything in a rotating file, secrets masked in both."""
 
 import logging
 import os
+import re
 import sys
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from io import TextIOWrapper
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from types import TracebackType
 from typing import TextIO
+from urllib.parse import quote
 
-from src.utils.log_redaction import Redact, on_one_line, redactor
+MASK = "***"
+_MIN_SECRET_LENGTH = 6
 
-_LARGEST_FILE = 5_000_000
-_OLDER_FILES = 5
-_TALKATIVE = ("alembic", "apscheduler", "urllib3", "waitress.queue", "websocket", "websockets", "werkzeug")
+# Names as they stand in URLs, headers, JSON and Python's repr; what follows is masked whoever made it.
+_NAMED_SECRET = re.compile(
+    r"(?i)(signature|listen_?key|x-mbx-apikey|api_?key|api_?secret|secret_?key|private_?key|authorization|(?:set-)?cookie|nonce"
+    r"|x-hunter-token|password)"
+    r"""((?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)(?:(?:bearer|basic)\s+)?([^\s&"',;})\\]+)"""
+)
+_LISTEN_KEY_IN_PATH = re.compile(r"(/ws/|streams=)[A-Za-z0-9]{32,}")
+# Keys, secrets, signatures and listen keys of the exchange are 64 signs; nothing else we log is a word this long.
+_LONG_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{60,}(?![A-Za-z0-9])")
+# Control characters, line separators and signs that reverse the direction of what follows.
+_UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
+Redact = Callable[[str], str]
+
+
+def make_redactor(secrets: Iterable[str]) -> Redact:
+    """A function that masks these secrets, and whatever looks like one, in any text."""
+    spellings = {
+        form for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH for form in (secret, quote(secret, ""))
+    }
+    longest_first = sorted(spellings, key=len, reverse=True)
+    known = re.compile("|".join(map(re.escape, longest_first))) if spellings else None
+
+    def redact(text: str) -> str:
+        if known is not None:
+            text = known.sub(MASK, text)
+        text = _NAMED_SECRET.sub(rf"\1\2{MASK}", text)
+        text = _LISTEN_KEY_IN_PATH.sub(rf"\1{MASK}", text)
+        return _LONG_WORD.sub(MASK, text)
+
+    return redact
+
+
+def escape_control_characters(text: str) -> str:
+    """The text with every sign that could break the line, move the cursor or turn the writing spelt out."""
+    return _UNSAFE.sub(lambda match: _escape(match.group()), text)
+
+
+def _escape(character: str) -> str:
+    return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(character) or (
+        f"\\x{ord(character):02x}" if ord(character) < 0x100 else f"\\u{ord(character):04x}"
+    )
+
+
+_MAX_FILE_BYTES = 5_000_000
+_BACKUP_COUNT = 5
+_NOISY_LOGGERS = ("alembic", "apscheduler", "urllib3", "waitress.queue", "websocket", "websockets", "werkzeug")
 _RESET, _DIM = "\033[0m", "\033[2m"
 _COLOURS: Mapping[int, str] = {
     logging.DEBUG: _DIM,
@@ -35,11 +82,11 @@ def set_up_logging(name: str, directory: Path, *, secrets: Iterable[str] = ()) -
     logged too, instead of being printed with whatever secrets their traceback holds. May be called again.
     """
     root = logging.getLogger()
-    redact = redactor(secrets)
-    _remove_ours(root)
+    redact = make_redactor(secrets)
+    _remove_own_handlers(root)
     root.setLevel(logging.INFO)
-    for talkative in _TALKATIVE:
-        logging.getLogger(talkative).setLevel(logging.WARNING)
+    for noisy in _NOISY_LOGGERS:
+        logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         handlers = [_console(redact, has_file=True), _file(directory / f"{name}.log", redact)]
         problem = None
@@ -47,36 +94,36 @@ def set_up_logging(name: str, directory: Path, *, secrets: Iterable[str] = ()) -
         handlers, problem = [_console(redact, has_file=False)], error
     for handler in handlers:
         root.addHandler(handler)
-    _catch_what_nobody_caught()
+    _install_excepthooks()
     if problem is not None:
         log.warning("no log file can be written in %s (%s): terminal only", directory, problem.strerror)
 
 
-class _Ours:
+class _OwnHandler:
     """Marks our handlers, and keeps a failing one from printing the record, secrets included."""
 
-    _has_complained = False
+    _has_reported = False
 
     def handleError(self, record: logging.LogRecord) -> None:
         error = sys.exc_info()[1]
-        if self._has_complained or sys.stderr is None:
+        if self._has_reported or sys.stderr is None:
             return
-        self._has_complained = True
+        self._has_reported = True
         try:
             sys.stderr.write(f"a log line of {record.name} was lost: {type(error).__name__}\n")
         except (OSError, ValueError):
             return
 
 
-class _Console(_Ours, logging.StreamHandler[TextIO]):
+class _Console(_OwnHandler, logging.StreamHandler[TextIO]):
     pass
 
 
-class _RotatingFile(_Ours, RotatingFileHandler):
+class _RotatingFile(_OwnHandler, RotatingFileHandler):
     pass
 
 
-class _Line(logging.Formatter):
+class _LineFormatter(logging.Formatter):
     """What both outputs share: a record as one safe line, and its traceback as safe, indented lines."""
 
     def __init__(self, redact: Redact) -> None:
@@ -88,25 +135,25 @@ class _Line(logging.Formatter):
             text = record.getMessage()
         except (TypeError, ValueError, KeyError):
             text = f"{record.msg} {record.args!r}"  # a mistake in a log call must not cost the line
-        return on_one_line(self._redact(text))
+        return escape_control_characters(self._redact(text))
 
     def _traceback(self, record: logging.LogRecord) -> str:
         parts = [self.formatException(record.exc_info)] if record.exc_info and record.exc_info[0] else []
         parts += [record.stack_info] if record.stack_info else []
         lines = self._redact("\n".join(parts)).split("\n") if parts else []
-        return "".join(f"\n    | {on_one_line(line)}" for line in lines)
+        return "".join(f"\n    | {escape_control_characters(line)}" for line in lines)
 
 
-class _FileLine(_Line):
+class _FileFormatter(_LineFormatter):
     """``2026-01-31T23:59:59.123Z WARNING trader src.core.trader: message``, then the traceback."""
 
     def format(self, record: logging.LogRecord) -> str:
         second = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
-        source = f"{record.levelname} {on_one_line(record.threadName or '-')} {record.name}"
+        source = f"{record.levelname} {escape_control_characters(record.threadName or '-')} {record.name}"
         return f"{second}.{int(record.msecs):03d}Z {source}: {self._message(record)}{self._traceback(record)}"
 
 
-class _TerminalLine(_Line):
+class _TerminalFormatter(_LineFormatter):
     """``23:59:59  message`` in local time; of a traceback only the error, as long as the file has the rest."""
 
     def __init__(self, redact: Redact, *, has_colours: bool, has_file: bool) -> None:
@@ -125,11 +172,13 @@ class _TerminalLine(_Line):
 
     def _error(self, record: logging.LogRecord) -> str:
         error = record.exc_info[1] if record.exc_info else None
-        return "" if error is None else f": {on_one_line(self._redact(f'{type(error).__name__}: {error}'))}"
+        return (
+            "" if error is None else f": {escape_control_characters(self._redact(f'{type(error).__name__}: {error}'))}"
+        )
 
 
-def _remove_ours(root: logging.Logger) -> None:
-    for handler in [handler for handler in root.handlers if isinstance(handler, _Ours)]:
+def _remove_own_handlers(root: logging.Logger) -> None:
+    for handler in [handler for handler in root.handlers if isinstance(handler, _OwnHandler)]:
         root.removeHandler(handler)
         handler.close()
 
@@ -141,7 +190,7 @@ def _console(redact: Redact, *, has_file: bool) -> logging.Handler:
     if stream is None:  # a Windows program without a terminal
         return logging.NullHandler()
     handler = _Console(stream)
-    handler.setFormatter(_TerminalLine(redact, has_colours=_wants_colours(stream), has_file=has_file))
+    handler.setFormatter(_TerminalFormatter(redact, has_colours=_wants_colours(stream), has_file=has_file))
     return handler
 
 
@@ -157,13 +206,13 @@ def _wants_colours(stream: TextIO) -> bool:
 def _file(path: Path, redact: Redact) -> logging.Handler:
     path.parent.mkdir(parents=True, exist_ok=True)
     handler = _RotatingFile(
-        path, maxBytes=_LARGEST_FILE, backupCount=_OLDER_FILES, encoding="utf-8", errors="backslashreplace"
+        path, maxBytes=_MAX_FILE_BYTES, backupCount=_BACKUP_COUNT, encoding="utf-8", errors="backslashreplace"
     )
-    handler.setFormatter(_FileLine(redact))
+    handler.setFormatter(_FileFormatter(redact))
     return handler
 
 
-def _catch_what_nobody_caught() -> None:
+def _install_excepthooks() -> None:
     logging.captureWarnings(True)
     sys.excepthook = _log_uncaught
     threading.excepthook = _log_uncaught_in_thread

@@ -2,19 +2,19 @@
 
 import { createApi } from "./lib/api.js";
 import { createCommands } from "./lib/commands.js";
-import { setText, together } from "./lib/dom.js";
-import { watchLiveness } from "./lib/liveness.js";
-import { createResources } from "./lib/resources.js";
+import { setText, combine } from "./lib/dom.js";
+import { watchBotLiveness } from "./lib/bot_liveness.js";
+import { createPoller } from "./lib/polling.js";
 import { createStore } from "./lib/store.js";
 import { followStream } from "./lib/stream.js";
 import { makeTabs } from "./lib/tabs.js";
 import { followTheme } from "./lib/theme.js";
 import * as account from "./panels/account.js";
 import * as chart from "./panels/chart.js";
-import * as feed from "./panels/feed.js";
+import * as liquidationFeed from "./panels/liquidation_feed.js";
 import * as goingLive from "./panels/going_live.js";
-import * as journal from "./panels/journal.js";
-import * as notices from "./panels/notices.js";
+import * as log from "./panels/log.js";
+import * as notifications from "./panels/notifications.js";
 import * as orders from "./panels/orders.js";
 import * as positions from "./panels/positions.js";
 import * as settings from "./panels/settings.js";
@@ -60,7 +60,7 @@ function pathsFor(choice) {
   const ofSymbol = (path) => () => (choice.symbol ? path(encodeURIComponent(choice.symbol)) : null);
   return {
     health: "/api/health",
-    live: "/api/live",
+    live: "/api/live-consent",
     account: "/api/account",
     positions: "/api/positions",
     orders: "/api/orders",
@@ -81,64 +81,64 @@ function pathsFor(choice) {
 function start() {
   const store = createStore();
   const api = createApi(token);
-  const tell = notices.mount(byId("notices"));
-  const commands = createCommands(api, store, tell);
-  const choice = { symbol: null, interval: "1m", days: 7, kinds: journal.SPOKEN };
+  const notify = notifications.mount(byId("notices"));
+  const commands = createCommands(api, store, notify);
+  const choice = { symbol: null, interval: "1m", days: 7, kinds: log.DEFAULT_KINDS };
   const paths = pathsFor(choice);
-  const resources = createResources(api, store, paths);
+  const poller = createPoller(api, store, paths);
 
-  function hear({ kind, data }) {
-    if (kind === "hello" || kind === "reset") resources.refresh(...Object.keys(paths));
+  function onEvent({ kind, data }) {
+    if (kind === "hello" || kind === "reset") poller.refresh(...Object.keys(paths));
     const entry = JSON.parse(data);
-    if (kind === "command") commands.hear(entry);
-    if (kind === "alert") tell("warn", journal.messageOf(entry));
-    resources.refresh(...(STALE_AFTER[kind] ?? []));
+    if (kind === "command") commands.onEvent(entry);
+    if (kind === "alert") notify("warn", log.messageOf(entry));
+    poller.refresh(...(STALE_AFTER[kind] ?? []));
   }
 
   // What the stream missed while it was down stands in the journal.
-  store.subscribe("journal", (entries) => entries.filter((entry) => entry.kind === "command").forEach(commands.hear));
+  store.subscribe("journal", (entries) => entries.filter((entry) => entry.kind === "command").forEach(commands.onEvent));
   followTheme(byId("theme"), store);
-  const undo = together(
-    mountPanels({ store, api, tell, commands, choice, resources }),
-    watchLiveness(store),
-    followStream("/api/stream", { onEvent: hear, onState: (state) => store.set("stream", state) }),
-    ...Object.entries(POLLED_MS).map(([name, ms]) => resources.poll(name, ms)),
+  const undo = combine(
+    mountPanels({ store, api, notify, commands, choice, poller }),
+    watchBotLiveness(store),
+    followStream("/api/stream", { onEvent, onState: (state) => store.set("stream", state) }),
+    ...Object.entries(POLLED_MS).map(([name, ms]) => poller.poll(name, ms)),
   );
-  resources.refresh("config", "schema", "symbols", "live");
+  poller.refresh("config", "schema", "symbols", "live");
   window.addEventListener("pagehide", undo, { once: true });
 }
 
-function mountPanels({ store, api, tell, commands, choice, resources }) {
-  return together(
+function mountPanels({ store, api, notify, commands, choice, poller }) {
+  return combine(
     status.mount(byId("status"), store, { banner: byId("banner"), commands }),
     account.mount(byId("account"), store),
     positions.mount(byId("book-positions"), store, { count: byId("count-positions"), commands }),
     orders.mount(byId("book-orders"), store, { count: byId("count-orders"), commands }),
-    trades.mount(byId("book-trades"), store, { api, tell }),
-    feed.mount(byId("feed"), store),
-    goingLive.mount(byId("going-live"), store, { api, tell, ask: () => resources.refresh("live") }),
+    trades.mount(byId("book-trades"), store, { api, notify }),
+    liquidationFeed.mount(byId("feed"), store),
+    goingLive.mount(byId("going-live"), store, { api, notify, refresh: () => poller.refresh("live") }),
     chart.mount(byId("chart"), store, {
       onChoose: (chosen) => {
         Object.assign(choice, chosen);
-        resources.refresh("candles", "chart");
+        poller.refresh("candles", "chart");
       },
     }),
     statistics.mount(byId("statistics"), store, {
       onPeriod: (days) => {
         choice.days = days;
-        resources.refresh("pnl", "pnl-symbols");
+        poller.refresh("pnl", "pnl-symbols");
       },
     }),
     settings.mount(byId("settings"), store, {
       api,
-      tell,
-      keep: (config) => resources.keep("config", config),
-      onSaved: () => resources.refresh("config", "health"),
+      notify,
+      keep: (config) => poller.keep("config", config),
+      onSaved: () => poller.refresh("config", "health"),
     }),
-    journal.mount(byId("journal"), store, {
+    log.mount(byId("journal"), store, {
       onKinds: (kinds) => {
         choice.kinds = kinds;
-        resources.refresh("journal");
+        poller.refresh("journal");
       },
     }),
     makeTabs(document.querySelector('[data-tabs="view"]'), {

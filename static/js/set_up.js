@@ -1,11 +1,11 @@
 // The set-up page: paper or live, a key that is tested before it is saved, and a bot that comes up with it.
 
 import { createApi } from "./lib/api.js";
-import { fill, listen, setText, setTone, show, slot } from "./lib/dom.js";
+import { fill, on, setText, setTone, show, slot } from "./lib/dom.js";
 import { createStore } from "./lib/store.js";
 import { applyTheme } from "./lib/theme.js";
 import { mountKey } from "./panels/set_up_key.js";
-import { awaitBot } from "./panels/set_up_start.js";
+import { awaitBot } from "./panels/setup_restart.js";
 
 const api = createApi(document.querySelector('meta[name="hunter-token"]').content);
 const page = document.getElementById("set-up");
@@ -23,8 +23,8 @@ async function start() {
   const known = await knownAtLast();
   paint(known);
   const key = mountKey(slot(page, "key"), api, known, (answer) => finish(answer));
-  listen(slot(page, "live"), "click", () => key.open());
-  listen(slot(page, "paper"), "click", () => choosePaper());
+  on(slot(page, "live"), "click", () => key.open());
+  on(slot(page, "paper"), "click", () => choosePaper());
   for (const way of ["paper", "live"]) slot(page, way).disabled = false;
 }
 

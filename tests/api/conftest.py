@@ -3,12 +3,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.api.rig import FakeMarket, Rig
+from tests.api.harness import ApiHarness, FakeMarket
 
 
 @pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+def harness(tmp_path: Path) -> Iterator[ApiHarness]:
     """A dashboard in a fresh home; the bot has never run in it until the test lets it."""
-    rig = Rig(tmp_path, market=FakeMarket())
-    yield rig
-    rig.close()
+    harness = ApiHarness(tmp_path, market=FakeMarket())
+    yield harness
+    harness.close()

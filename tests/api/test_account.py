@@ -6,7 +6,7 @@ import pytest
 
 from src.domain.enums import MarginType, OrderRole, PositionSide
 from src.domain.positions import Position, PositionRecord, Protection
-from tests.api.rig import Rig
+from tests.api.harness import ApiHarness
 from tests.builders import ENTRY_ID, NOW, D, an_order
 
 LONG = PositionRecord(
@@ -25,9 +25,9 @@ LONG = PositionRecord(
 SHORT = replace(LONG, position=Position("币安人生USDT", PositionSide.BOTH, D(-3), D(2)), mark_price=None)
 
 
-def test_a_position_tells_size_result_and_protection(rig: Rig) -> None:
-    rig.hold(LONG)
-    (row,) = rig.json("/api/positions")
+def test_a_position_tells_size_result_and_protection(harness: ApiHarness) -> None:
+    harness.add_position(LONG)
+    (row,) = harness.json("/api/positions")
     assert (row["symbol"], row["side"], row["positionSide"]) == ("BTCUSDT", "LONG", "LONG")
     assert (row["positionAmt"], row["entryPrice"], row["markPrice"]) == ("0.020", "50000", "51000")
     assert row["unRealizedProfit"] == row["unrealizedPnl"] == "20.000"
@@ -38,36 +38,36 @@ def test_a_position_tells_size_result_and_protection(rig: Rig) -> None:
     assert (row["protection"], row["is_ours"], row["opened_at"], row["as_of"]) == ("ok", True, NOW - 5_000, NOW)
 
 
-def test_what_is_not_known_is_null(rig: Rig) -> None:
-    rig.hold(SHORT)
-    (row,) = rig.json("/api/positions")
+def test_what_is_not_known_is_null(harness: ApiHarness) -> None:
+    harness.add_position(SHORT)
+    (row,) = harness.json("/api/positions")
     assert (row["side"], row["positionSide"], row["symbol"]) == ("SHORT", "BOTH", "币安人生USDT")
     assert row["markPrice"] is row["unrealizedPnl"] is row["positionValue"] is row["liquidationDistancePct"] is None
 
 
-def test_one_position_with_its_orders(rig: Rig) -> None:
-    rig.hold(LONG)
-    rig.record(an_order(order_id=1), an_order(OrderRole.STOP_LOSS, 1, order_id=2))
-    found = rig.json("/api/positions/BTCUSDT/LONG")
+def test_one_position_with_its_orders(harness: ApiHarness) -> None:
+    harness.add_position(LONG)
+    harness.add_orders(an_order(order_id=1), an_order(OrderRole.STOP_LOSS, 1, order_id=2))
+    found = harness.json("/api/positions/BTCUSDT/LONG")
     assert found["entryPrice"] == "50000"
     assert {order["role"] for order in found["orders"]} == {"ENTRY", "STOP_LOSS"}
     assert len(found["trades"]) == 2
 
 
 @pytest.mark.parametrize("side", ["SHORT", "short", "BOTH"])
-def test_a_one_way_position_is_found_by_direction_and_by_slot(rig: Rig, side: str) -> None:
-    rig.hold(SHORT)
-    assert rig.json(f"/api/positions/币安人生USDT/{side}")["positionAmt"] == "-3"
+def test_a_one_way_position_is_found_by_direction_and_by_slot(harness: ApiHarness, side: str) -> None:
+    harness.add_position(SHORT)
+    assert harness.json(f"/api/positions/币安人生USDT/{side}")["positionAmt"] == "-3"
 
 
-def test_a_position_that_is_not_there(rig: Rig) -> None:
-    rig.hold(LONG)
-    response = rig.get("/api/positions/BTCUSDT/SHORT")
+def test_a_position_that_is_not_there(harness: ApiHarness) -> None:
+    harness.add_position(LONG)
+    response = harness.get("/api/positions/BTCUSDT/SHORT")
     assert (response.status_code, response.json["error"]["code"]) == (404, "not_found")
 
 
-def test_the_account_in_the_exchanges_words(rig: Rig) -> None:
-    rig.say(
+def test_the_account_in_the_exchanges_words(harness: ApiHarness) -> None:
+    harness.set_state(
         "account",
         wallet_balance=D("1000.10"),
         unrealized_pnl=D("-1"),
@@ -77,7 +77,7 @@ def test_the_account_in_the_exchanges_words(rig: Rig) -> None:
         maintenance_margin=D("9.991"),
         at=NOW - 10,
     )
-    assert rig.json("/api/account") == {
+    assert harness.json("/api/account") == {
         "totalWalletBalance": "1000.10",
         "totalUnrealizedProfit": "-1",
         "totalMarginBalance": "999.10",
@@ -89,14 +89,16 @@ def test_the_account_in_the_exchanges_words(rig: Rig) -> None:
     }
 
 
-def test_an_account_never_read_is_null(rig: Rig) -> None:
-    assert set(rig.json("/api/account").values()) == {None}
+def test_an_account_never_read_is_null(harness: ApiHarness) -> None:
+    assert set(harness.json("/api/account").values()) == {None}
 
 
-def test_open_orders_tell_whose_they_are(rig: Rig) -> None:
-    rig.record(an_order(order_id=1), an_order(OrderRole.STOP_LOSS, 1), an_order(OrderRole.CLOSE, 2))
-    rig.say("foreign_orders", items=[{"order_id": 9, "client_order_id": "web_1", "symbol": "ETHUSDT", "side": "SELL"}])
-    rows = rig.json("/api/orders")
+def test_open_orders_tell_whose_they_are(harness: ApiHarness) -> None:
+    harness.add_orders(an_order(order_id=1), an_order(OrderRole.STOP_LOSS, 1), an_order(OrderRole.CLOSE, 2))
+    harness.set_state(
+        "foreign_orders", items=[{"order_id": 9, "client_order_id": "web_1", "symbol": "ETHUSDT", "side": "SELL"}]
+    )
+    rows = harness.json("/api/orders")
     assert [(row["purpose"], row["is_ours"]) for row in rows] == [
         ("close", True),
         ("protective", True),

@@ -16,17 +16,16 @@ import requests
 
 from src.api.api_server import ROOT, create_app, main, serve
 from src.domain.errors import ConfigError
-from src.utils.config import Environment
-from tests.api.rig import Rig
-from tests.api.serving import eventually, served
-from tests.ports import free_port
+from src.settings.config import Environment
+from tests.api.harness import ApiHarness, eventually, served
+from tests.helpers import free_port
 
 pytestmark = pytest.mark.processes
 SCRIPT = ROOT / "src" / "api" / "api_server.py"
 PERSONAL = ("API_KEY", "API_SECRET", "PORT", "HOST", "DB_PATH", "HUNTER_HOME", "ASTER_BASE_URL", "ASTER_WS_URL")
 
 
-def surroundings(**variables: str) -> dict[str, str]:
+def clean_environment(**variables: str) -> dict[str, str]:
     ours = {name: value for name, value in os.environ.items() if name not in PERSONAL}
     return {**ours, "ASTER_NETWORK": "mainnet", **variables}
 
@@ -35,24 +34,24 @@ def ended(home: Path, folder: Path, *arguments: str, **variables: str) -> "subpr
     """What the script says and returns where it cannot start; run from a folder that is not the project."""
     command = [sys.executable, str(SCRIPT), *(arguments or ("--home", str(home)))]
     return subprocess.run(
-        command, cwd=folder, env=surroundings(**variables), capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=clean_environment(**variables), capture_output=True, text=True, timeout=60, check=False
     )
 
 
 @contextmanager
-def started(rig: Rig, folder: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
-    rig.port = free_port()
-    command = [sys.executable, str(SCRIPT), "--home", str(rig.home)]
+def started(harness: ApiHarness, folder: Path, **variables: str) -> Iterator["subprocess.Popen[str]"]:
+    harness.port = free_port()
+    command = [sys.executable, str(SCRIPT), "--home", str(harness.home)]
     process = subprocess.Popen(
         command,
         cwd=folder,
-        env=surroundings(PORT=str(rig.port), **variables),
+        env=clean_environment(PORT=str(harness.port), **variables),
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
     )
     try:
-        assert eventually(lambda: answers(rig.port) or process.poll() is not None)
+        assert eventually(lambda: answers(harness.port) or process.poll() is not None)
         yield process
     finally:
         process.kill()
@@ -68,13 +67,13 @@ def answers(port: int) -> bool:
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
 def test_it_serves_without_a_database_and_ends_when_asked_though_a_page_listens(
-    rig: Rig, tmp_path: Path, name: str
+    harness: ApiHarness, tmp_path: Path, name: str
 ) -> None:
-    with started(rig, tmp_path, API_KEY="canary1234567890", API_SECRET="canary0987654321") as process:
-        url = f"http://127.0.0.1:{rig.port}"
+    with started(harness, tmp_path, API_KEY="canary1234567890", API_SECRET="canary0987654321") as process:
+        url = f"http://127.0.0.1:{harness.port}"
         assert requests.get(f"{url}/api/positions", timeout=20).json() == []
         page = requests.get(f"{url}/", timeout=20)
-        token = (rig.home / "data" / "dashboard.token").read_text(encoding="utf-8")
+        token = (harness.home / "data" / "dashboard.token").read_text(encoding="utf-8")
         assert f'content="{token}"' in page.text
         stream = requests.get(f"{url}/api/stream", stream=True, timeout=20)
         process.send_signal(getattr(signal, name))
@@ -91,19 +90,19 @@ def test_help_explains_itself(tmp_path: Path) -> None:
     assert "--home" in result.stdout
 
 
-def test_a_port_in_use_is_one_sentence(rig: Rig, tmp_path: Path) -> None:
+def test_a_port_in_use_is_one_sentence(harness: ApiHarness, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
-        result = ended(rig.home, tmp_path, PORT=str(port))
+        result = ended(harness.home, tmp_path, PORT=str(port))
     assert result.returncode == 2
     assert re.fullmatch(rf"port {port} on 127.0.0.1 is busy, another program listens there: .*\n", result.stderr)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
-def test_other_machines_are_refused_in_one_sentence(rig: Rig, tmp_path: Path, host: str) -> None:
-    result = ended(rig.home, tmp_path, HOST=host, PORT=str(free_port()))
+def test_other_machines_are_refused_in_one_sentence(harness: ApiHarness, tmp_path: Path, host: str) -> None:
+    result = ended(harness.home, tmp_path, HOST=host, PORT=str(free_port()))
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and "no password yet" in result.stderr
 
@@ -114,34 +113,34 @@ def test_a_home_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
     assert result.stderr.count("\n") == 1 and "does not exist" in result.stderr
 
 
-def test_a_missing_package_is_one_sentence(rig: Rig, tmp_path: Path) -> None:
+def test_a_missing_package_is_one_sentence(harness: ApiHarness, tmp_path: Path) -> None:
     (tmp_path / "flask.py").write_text("raise ModuleNotFoundError('gone', name='flask')", encoding="utf-8")
-    result = ended(rig.home, tmp_path, PYTHONPATH=str(tmp_path))
+    result = ended(harness.home, tmp_path, PYTHONPATH=str(tmp_path))
     assert result.returncode == 2
     assert result.stderr == "The package flask is missing: start launcher.py once, it installs what is needed.\n"
 
 
-def test_an_address_that_is_not_ours_is_said(rig: Rig) -> None:
-    rig.port = free_port()
+def test_an_address_that_is_not_ours_is_said(harness: ApiHarness) -> None:
+    harness.port = free_port()
     with pytest.raises(ConfigError, match=r"cannot listen|busy"), socket.socket() as other:
-        other.bind(("127.0.0.1", rig.port))
+        other.bind(("127.0.0.1", harness.port))
         other.listen()
-        serve(rig.app, rig.environment, threading.Event())
+        serve(harness.app, harness.environment, threading.Event())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_thread_ends_the_process(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_dead_thread_ends_the_process(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def die() -> None:
         raise SystemExit
 
-    with served(rig) as running:
-        monkeypatch.setattr(running.streams, "turn", die)
+    with served(harness) as running:
+        monkeypatch.setattr(running.streams, "poll", die)
         assert eventually(lambda: running.code is not None)
     assert running.code == 1
 
 
-def test_the_process_holds_no_keys(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    (rig.home / ".env").write_text("API_KEY=abc123\nAPI_SECRET=def456\nHOST=0.0.0.0\n", encoding="utf-8")
+def test_the_process_holds_no_keys(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    (harness.home / ".env").write_text("API_KEY=abc123\nAPI_SECRET=def456\nHOST=0.0.0.0\n", encoding="utf-8")
     monkeypatch.setenv("API_KEY", "abc123")
     monkeypatch.setenv("API_SECRET", "def456")
     seen: list[Environment] = []
@@ -153,7 +152,7 @@ def test_the_process_holds_no_keys(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr("src.api.api_server.serve", note)
     for name in ("src.api.api_server.set_up_logging", "signal.signal"):  # they change the process that runs the tests
         monkeypatch.setattr(name, lambda *_: None)
-    assert main(["--home", str(rig.home)]) == 0
+    assert main(["--home", str(harness.home)]) == 0
     assert seen[0].credentials is None
     assert "API_KEY" not in os.environ and "API_SECRET" not in os.environ
 
@@ -168,25 +167,25 @@ def test_the_process_holds_no_keys(rig: Rig, monkeypatch: pytest.MonkeyPatch) ->
         "GET http://127.0.0.1:{port}/ HTTP/1.1\nHost: evil.test\nConnection: close\n\n",
     ],
 )
-def test_on_the_wire_too_a_foreign_host_gets_nothing(rig: Rig, head: str) -> None:
-    with served(rig) as running:
-        answer = running.raw(head.replace("{port}", str(rig.port)))
+def test_on_the_wire_too_a_foreign_host_gets_nothing(harness: ApiHarness, head: str) -> None:
+    with served(harness) as running:
+        answer = running.raw(head.replace("{port}", str(harness.port)))
         assert answer.split(" ")[1] in ("400", "421")
         assert "hunter-token" not in answer
 
 
-def test_the_server_does_not_name_itself(rig: Rig) -> None:
-    with served(rig) as running:
+def test_the_server_does_not_name_itself(harness: ApiHarness) -> None:
+    with served(harness) as running:
         assert "Server" not in running.get("/api/health").headers
 
 
-def test_a_giant_body_is_refused_in_the_one_shape(rig: Rig) -> None:
-    with served(rig) as running:
-        headers = {"Origin": running.url, "X-Hunter-Token": rig.token, "Content-Type": "application/json"}
+def test_a_giant_body_is_refused_in_the_one_shape(harness: ApiHarness) -> None:
+    with served(harness) as running:
+        headers = {"Origin": running.url, "X-Hunter-Token": harness.token, "Content-Type": "application/json"}
         response = requests.post(f"{running.url}/api/control", data="x" * 100_000, headers=headers, timeout=20)
         assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
 
 
-def test_two_apps_share_one_home_and_one_token(rig: Rig) -> None:
-    other = create_app(rig.environment)
-    assert rig.token in other.test_client().get("/", base_url="http://127.0.0.1:5000").text
+def test_two_apps_share_one_home_and_one_token(harness: ApiHarness) -> None:
+    other = create_app(harness.environment)
+    assert harness.token in other.test_client().get("/", base_url="http://127.0.0.1:5000").text

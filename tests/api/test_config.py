@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from src.database.control import CommandReader
-from src.domain.messages import OperatorAction
-from src.utils.config import load_settings, parse_settings
-from tests.api.rig import Rig
+from src.domain.commands import OperatorAction
+from src.settings.config import load_settings, parse_settings
+from tests.api.harness import ApiHarness
 from tests.builders import D, an_instrument, settings_document
 
 POSTS: dict[str, dict[str, Any]] = {
@@ -18,32 +18,32 @@ POSTS: dict[str, dict[str, Any]] = {
 }
 
 
-def asked(rig: Rig) -> list[OperatorAction]:
-    return [wish.action for wish in CommandReader(rig.environment.control_database).after(0)]
+def sent_commands(harness: ApiHarness) -> list[OperatorAction]:
+    return [wish.action for wish in CommandReader(harness.environment.control_database).after(0)]
 
 
-def test_amounts_are_strings_and_unset_values_stay_out(rig: Rig) -> None:
-    settings = rig.json("/api/config")
+def test_amounts_are_strings_and_unset_values_stay_out(harness: ApiHarness) -> None:
+    settings = harness.json("/api/config")
     assert settings["globals"]["max_total_exposure_usdt"] == "500"
     assert settings["symbols"]["BTCUSDT"]["leverage"] == 10
     assert "cooldown_sec" not in settings["globals"]
 
 
-def test_what_is_read_can_be_saved_back(rig: Rig) -> None:
-    before = load_settings(rig.settings_file)
-    assert rig.post("/api/config", rig.json("/api/config")).status_code == 200
-    assert load_settings(rig.settings_file) == before
+def test_what_is_read_can_be_saved_back(harness: ApiHarness) -> None:
+    before = load_settings(harness.settings_file)
+    assert harness.post("/api/config", harness.json("/api/config")).status_code == 200
+    assert load_settings(harness.settings_file) == before
 
 
 @pytest.mark.parametrize(("path", "body"), POSTS.items())
-def test_every_change_is_written_kept_and_told(rig: Rig, path: str, body: dict[str, Any]) -> None:
-    rig.beat()
-    response = rig.post(path, body)
+def test_every_change_is_written_kept_and_told(harness: ApiHarness, path: str, body: dict[str, Any]) -> None:
+    harness.heartbeat()
+    response = harness.post(path, body)
     assert (response.status_code, response.json["success"]) == (200, True)
     assert "the bot was asked to apply it" in response.json["message"]
-    assert asked(rig) == [OperatorAction.RELOAD_SETTINGS]
-    now, before = rig.json("/api/config/history")
-    assert now["settings"] == rig.json("/api/config")
+    assert sent_commands(harness) == [OperatorAction.RELOAD_SETTINGS]
+    now, before = harness.json("/api/config/history")
+    assert now["settings"] == harness.json("/api/config")
     assert now["changes"] and before["changes"] == []
     assert before["settings"] == plain(settings_document())
 
@@ -60,40 +60,40 @@ def plain(document: dict[str, Any]) -> object:
     return {"globals": texts(document["globals"]), "symbols": symbols}
 
 
-def test_changes_name_what_was_and_what_is(rig: Rig) -> None:
+def test_changes_name_what_was_and_what_is(harness: ApiHarness) -> None:
     document = settings_document(leverage=20, take_profit_pct="1.5")
-    assert rig.post("/api/config", document).json["after_restart"] == []
-    assert rig.json("/api/config/history?limit=1")[0]["changes"] == [
+    assert harness.post("/api/config", document).json["after_restart"] == []
+    assert harness.json("/api/config/history?limit=1")[0]["changes"] == [
         {"path": "symbols.BTCUSDT.leverage", "before": 10, "after": 20},
         {"path": "symbols.BTCUSDT.take_profit_pct", "before": "1", "after": "1.5"},
     ]
 
 
-def test_what_waits_for_a_restart_is_said(rig: Rig) -> None:
-    rig.beat()
+def test_what_waits_for_a_restart_is_said(harness: ApiHarness) -> None:
+    harness.heartbeat()
     document = settings_document()
     document["globals"]["simulate_only"] = True
-    answer = rig.post("/api/config", document).json
+    answer = harness.post("/api/config", document).json
     assert answer["after_restart"] == ["globals.simulate_only"]
     assert answer["message"].endswith("; after a restart: globals.simulate_only.")
 
 
-def test_a_version_of_the_history_can_be_put_in_force_again(rig: Rig) -> None:
-    rig.post("/api/config", settings_document(leverage=20))
-    oldest = rig.json("/api/config/history")[-1]
-    assert rig.post("/api/config", oldest["settings"]).status_code == 200
-    assert load_settings(rig.settings_file) == parse_settings(settings_document())
+def test_a_version_of_the_history_can_be_put_in_force_again(harness: ApiHarness) -> None:
+    harness.post("/api/config", settings_document(leverage=20))
+    oldest = harness.json("/api/config/history")[-1]
+    assert harness.post("/api/config", oldest["settings"]).status_code == 200
+    assert load_settings(harness.settings_file) == parse_settings(settings_document())
 
 
-def test_a_sleeping_bot_applies_it_when_it_starts(rig: Rig) -> None:
-    assert "when it starts" in rig.post("/api/config", settings_document()).json["message"]
+def test_a_sleeping_bot_applies_it_when_it_starts(harness: ApiHarness) -> None:
+    assert "when it starts" in harness.post("/api/config", settings_document()).json["message"]
 
 
-def test_every_fault_is_named_and_nothing_is_changed(rig: Rig) -> None:
-    before = rig.settings_file.read_bytes()
+def test_every_fault_is_named_and_nothing_is_changed(harness: ApiHarness) -> None:
+    before = harness.settings_file.read_bytes()
     document = settings_document(leverage=500, stop_loss_pct=-1)
     document["globals"]["hegde_mode"] = True
-    response = rig.post("/api/config", document)
+    response = harness.post("/api/config", document)
     error = response.json["error"]
     assert (response.status_code, error["code"]) == (400, "invalid_settings")
     assert {fault["path"] for fault in error["faults"]} == {
@@ -102,56 +102,64 @@ def test_every_fault_is_named_and_nothing_is_changed(rig: Rig) -> None:
         "symbols.BTCUSDT.stop_loss_pct",
     }
     assert any("nearest one is hedge_mode" in fault["message"] for fault in error["faults"])
-    assert (rig.settings_file.read_bytes(), asked(rig), rig.json("/api/config/history")) == (before, [], [])
+    assert (harness.settings_file.read_bytes(), sent_commands(harness), harness.json("/api/config/history")) == (
+        before,
+        [],
+        [],
+    )
 
 
 @pytest.mark.parametrize(
     "body", ['{"globals": NaN}', '{"a": 1, "a": 2}', "[]", '"x"', "{", "", "\udcff", '{"a":' * 9_999]
 )
-def test_a_body_that_is_no_json_object_is_refused(rig: Rig, body: str) -> None:
+def test_a_body_that_is_no_json_object_is_refused(harness: ApiHarness, body: str) -> None:
     data = body.encode("utf-8", "surrogateescape")
-    headers = {"Origin": "http://127.0.0.1:5000", "X-Hunter-Token": rig.token, "Content-Type": "application/json"}
-    response = rig.client.post("/api/config", data=data, headers=headers, base_url="http://127.0.0.1:5000")
+    headers = {"Origin": "http://127.0.0.1:5000", "X-Hunter-Token": harness.token, "Content-Type": "application/json"}
+    response = harness.client.post("/api/config", data=data, headers=headers, base_url="http://127.0.0.1:5000")
     assert (response.status_code, response.json["error"]["code"]) == (400, "bad_json")
 
 
 @pytest.mark.parametrize("value", [1e309, -1, 0, "1e999", True, None, [], "five"])
-def test_an_amount_that_is_none_is_refused(rig: Rig, value: object) -> None:
+def test_an_amount_that_is_none_is_refused(harness: ApiHarness, value: object) -> None:
     body = settings_document(trade_value_usdt=value)
     text = "1e309" if value == 1e309 else None
     if text:
-        headers = {"Origin": "http://127.0.0.1:5000", "X-Hunter-Token": rig.token, "Content-Type": "application/json"}
+        headers = {
+            "Origin": "http://127.0.0.1:5000",
+            "X-Hunter-Token": harness.token,
+            "Content-Type": "application/json",
+        }
         data = '{"globals": {}, "symbols": {"BTCUSDT": {"trade_value_usdt": 1e309}}}'
-        response = rig.client.post("/api/config", data=data, headers=headers, base_url="http://127.0.0.1:5000")
+        response = harness.client.post("/api/config", data=data, headers=headers, base_url="http://127.0.0.1:5000")
     else:
-        response = rig.post("/api/config", body)
+        response = harness.post("/api/config", body)
     assert response.status_code == 400
     paths = [fault["path"] for fault in response.json["error"]["faults"]]
     assert "symbols.BTCUSDT.trade_value_usdt" in paths
 
 
-def test_the_database_is_not_the_pages_to_choose(rig: Rig) -> None:
+def test_the_database_is_not_the_pages_to_choose(harness: ApiHarness) -> None:
     document = settings_document()
     document["globals"]["db_path"] = "../elsewhere.db"
-    response = rig.post("/api/config", document)
+    response = harness.post("/api/config", document)
     assert response.status_code == 400
     assert response.json["error"]["faults"][0]["path"] == "globals.db_path"
-    assert "db_path" not in rig.saved_settings()["globals"]
+    assert "db_path" not in harness.saved_settings()["globals"]
 
 
-def test_a_symbol_is_added_carefully_with_what_was_chosen(rig: Rig) -> None:
-    assert rig.post("/api/config/symbol/add", {"symbol": "ethusdt", "config": {"leverage": 3}}).status_code == 200
-    added = load_settings(rig.settings_file).symbols["ETHUSDT"]
+def test_a_symbol_is_added_carefully_with_what_was_chosen(harness: ApiHarness) -> None:
+    assert harness.post("/api/config/symbol/add", {"symbol": "ethusdt", "config": {"leverage": 3}}).status_code == 200
+    added = load_settings(harness.settings_file).symbols["ETHUSDT"]
     assert (added.leverage, added.stop_loss_enabled, added.take_profit_enabled) == (3, True, True)
-    assert added.trade_value_usdt == D(rig.json("/api/config/defaults")["trade_value_usdt"])
+    assert added.trade_value_usdt == D(harness.json("/api/config/defaults")["trade_value_usdt"])
 
 
-def test_a_symbol_the_exchange_does_not_list_is_not_added(rig: Rig) -> None:
-    store = rig.store
+def test_a_symbol_the_exchange_does_not_list_is_not_added(harness: ApiHarness) -> None:
+    store = harness.store
     with store.transaction():
         store.save_instruments([an_instrument(), an_instrument(symbol="ETHUSDT", base_asset="ETH")])
-    assert rig.post("/api/config/symbol/add", {"symbol": "MOONUSDT"}).status_code == 404
-    assert rig.post("/api/config/symbol/add", {"symbol": "ETHUSDT"}).status_code == 200
+    assert harness.post("/api/config/symbol/add", {"symbol": "MOONUSDT"}).status_code == 404
+    assert harness.post("/api/config/symbol/add", {"symbol": "ETHUSDT"}).status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -169,34 +177,34 @@ def test_a_symbol_the_exchange_does_not_list_is_not_added(rig: Rig) -> None:
         ("/api/config/symbol/remove", {}, 400, "bad_parameter"),
     ],
 )
-def test_what_does_not_fit_is_refused(rig: Rig, path: str, body: object, status: int, code: str) -> None:
-    response = rig.post(path, body)
+def test_what_does_not_fit_is_refused(harness: ApiHarness, path: str, body: object, status: int, code: str) -> None:
+    response = harness.post(path, body)
     assert (response.status_code, response.json["error"]["code"]) == (status, code)
-    assert asked(rig) == []
+    assert sent_commands(harness) == []
 
 
-def test_a_broken_file_is_told_with_its_faults_and_can_be_replaced(rig: Rig) -> None:
-    rig.settings_file.write_text('{"globals": {', encoding="utf-8")
-    response = rig.get("/api/config")
+def test_a_broken_file_is_told_with_its_faults_and_can_be_replaced(harness: ApiHarness) -> None:
+    harness.settings_file.write_text('{"globals": {', encoding="utf-8")
+    response = harness.get("/api/config")
     assert (response.status_code, response.json["error"]["code"]) == (503, "invalid_settings")
     assert "line 1" in response.json["error"]["faults"][0]["message"]
-    assert rig.post("/api/config/symbol/remove", {"symbol": "BTCUSDT"}).status_code == 400
-    assert rig.post("/api/config", settings_document()).status_code == 200
-    assert load_settings(rig.settings_file) == parse_settings(settings_document())
-    assert len(rig.json("/api/config/history")) == 1
+    assert harness.post("/api/config/symbol/remove", {"symbol": "BTCUSDT"}).status_code == 400
+    assert harness.post("/api/config", settings_document()).status_code == 200
+    assert load_settings(harness.settings_file) == parse_settings(settings_document())
+    assert len(harness.json("/api/config/history")) == 1
 
 
-def test_a_file_that_cannot_be_written_is_said(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_written_is_said(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/a/private/path")
 
-    monkeypatch.setattr("src.api.settings_editor.save_settings", refuse)
-    response = rig.post("/api/config", settings_document())
+    monkeypatch.setattr("src.api.settings_service.save_settings", refuse)
+    response = harness.post("/api/config", settings_document())
     assert (response.status_code, response.json["error"]["code"]) == (503, "settings_not_writable")
     assert "private" not in response.text
 
 
-def test_the_schema_describes_every_setting(rig: Rig) -> None:
-    schema = rig.json("/api/config/schema")
+def test_the_schema_describes_every_setting(harness: ApiHarness) -> None:
+    schema = harness.json("/api/config/schema")
     assert schema["symbols"]["leverage"]["max"] == "125"
     assert schema["globals"]["simulate_only"]["applies"] == "after restart"

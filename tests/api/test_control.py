@@ -6,40 +6,40 @@ from typing import Any
 import pytest
 
 from src.database.control import CommandReader
+from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
-from src.domain.messages import OperatorAction, OperatorCommand
 from src.domain.positions import Protection
-from tests.api.rig import Rig
+from tests.api.harness import ApiHarness
 from tests.api.test_account import LONG, SHORT
 from tests.builders import ENTRY_ID, NOW, D, an_order
 
 
 @pytest.fixture
-def rig(rig: Rig) -> Rig:
+def harness(harness: ApiHarness) -> ApiHarness:
     """The bot is alive."""
-    rig.beat()
-    return rig
+    harness.heartbeat()
+    return harness
 
 
-def wishes(rig: Rig) -> list[OperatorCommand]:
-    return CommandReader(rig.environment.control_database).after(0)
+def commands(harness: ApiHarness) -> list[OperatorCommand]:
+    return CommandReader(harness.environment.control_database).after(0)
 
 
 @pytest.mark.parametrize("action", ["pause", "resume", "halt", "flatten"])
-def test_a_wish_is_written_down_and_numbered(rig: Rig, action: str) -> None:
-    response = rig.post("/api/control", {"action": action, "nonce": "nonce-0001"})
-    (wish,) = wishes(rig)
+def test_a_wish_is_written_down_and_numbered(harness: ApiHarness, action: str) -> None:
+    response = harness.post("/api/control", {"action": action, "nonce": "nonce-0001"})
+    (command,) = commands(harness)
     assert response.status_code == 202
     assert response.json["success"] is True
-    assert (wish.action, wish.at) == (OperatorAction(action), NOW)
-    assert response.json["command_id"] == wish.id
+    assert (command.action, command.at) == (OperatorAction(action), NOW)
+    assert response.json["command_id"] == command.id
     assert response.json["message"].startswith("the bot was asked")
 
 
-def test_a_double_click_is_one_wish(rig: Rig) -> None:
+def test_a_double_click_is_one_wish(harness: ApiHarness) -> None:
     body = {"action": "flatten", "nonce": "nonce-0001"}
-    numbers = {rig.post("/api/control", body).json["command_id"] for _ in range(3)}
-    assert numbers == {wish.id for wish in wishes(rig)} and len(numbers) == 1
+    numbers = {harness.post("/api/control", body).json["command_id"] for _ in range(3)}
+    assert numbers == {command.id for command in commands(harness)} and len(numbers) == 1
 
 
 @pytest.mark.parametrize(
@@ -58,27 +58,27 @@ def test_a_double_click_is_one_wish(rig: Rig) -> None:
         ({"action": "cancel_entry", "nonce": "nonce-0001"}, "client_order_id"),
     ],
 )
-def test_a_wish_that_makes_no_sense_is_refused(rig: Rig, body: dict[str, Any], parameter: str) -> None:
-    response = rig.post("/api/control", body)
+def test_a_wish_that_makes_no_sense_is_refused(harness: ApiHarness, body: dict[str, Any], parameter: str) -> None:
+    response = harness.post("/api/control", body)
     assert (response.status_code, response.json["error"]["parameter"]) == (400, parameter)
-    assert wishes(rig) == []
+    assert commands(harness) == []
 
 
-def test_an_open_entry_is_cancelled_by_name(rig: Rig) -> None:
-    rig.record(an_order())
+def test_an_open_entry_is_cancelled_by_name(harness: ApiHarness) -> None:
+    harness.add_orders(an_order())
     body = {"action": "cancel_entry", "nonce": "nonce-0001", "client_order_id": ENTRY_ID}
-    assert rig.post("/api/control", body).status_code == 202
-    (wish,) = wishes(rig)
-    assert (wish.client_order_id, wish.symbol) == (ENTRY_ID, "BTCUSDT")
+    assert harness.post("/api/control", body).status_code == 202
+    (command,) = commands(harness)
+    assert (command.client_order_id, command.symbol) == (ENTRY_ID, "BTCUSDT")
 
 
-def test_neither_protection_nor_what_has_ended_is_cancelled(rig: Rig) -> None:
+def test_neither_protection_nor_what_has_ended_is_cancelled(harness: ApiHarness) -> None:
     stop = an_order(OrderRole.STOP_LOSS, 1)
-    rig.record(an_order(status=OrderStatus.FILLED), stop)
+    harness.add_orders(an_order(status=OrderStatus.FILLED), stop)
     for name in (ENTRY_ID, stop.client_order_id, "lh-unknown-e"):
         body = {"action": "cancel_entry", "nonce": "nonce-0001", "client_order_id": name}
-        assert rig.post("/api/control", body).status_code == 404
-    assert wishes(rig) == []
+        assert harness.post("/api/control", body).status_code == 404
+    assert commands(harness) == []
 
 
 @pytest.mark.parametrize(
@@ -88,50 +88,50 @@ def test_neither_protection_nor_what_has_ended_is_cancelled(rig: Rig) -> None:
         ("/api/positions/BTCUSDT/LONG/close", {}),
     ],
 )
-def test_nothing_is_asked_of_a_silent_bot(rig: Rig, path: str, body: dict[str, Any]) -> None:
-    rig.hold(LONG)
-    rig.clock.advance(15_001)
-    response = rig.post(path, body)
+def test_nothing_is_asked_of_a_silent_bot(harness: ApiHarness, path: str, body: dict[str, Any]) -> None:
+    harness.add_position(LONG)
+    harness.clock.advance(15_001)
+    response = harness.post(path, body)
     assert (response.status_code, response.json["error"]["code"]) == (409, "bot_silent")
-    assert wishes(rig) == []
+    assert commands(harness) == []
 
 
 @pytest.mark.parametrize(("fraction", "share"), [("1", "close BTCUSDT"), (0.5, "close 50 % of BTCUSDT")])
-def test_a_position_is_closed_by_its_share(rig: Rig, fraction: object, share: str) -> None:
-    rig.hold(LONG)
-    response = rig.post("/api/positions/BTCUSDT/LONG/close", {"fraction": fraction, "nonce": "nonce-0001"})
-    (wish,) = wishes(rig)
+def test_a_position_is_closed_by_its_share(harness: ApiHarness, fraction: object, share: str) -> None:
+    harness.add_position(LONG)
+    response = harness.post("/api/positions/BTCUSDT/LONG/close", {"fraction": fraction, "nonce": "nonce-0001"})
+    (command,) = commands(harness)
     assert response.status_code == 202 and share in response.json["message"]
-    assert (wish.action, wish.symbol, wish.position_side) == (
+    assert (command.action, command.symbol, command.position_side) == (
         OperatorAction.CLOSE_POSITION,
         "BTCUSDT",
         PositionSide.LONG,
     )
-    assert wish.fraction == D(str(fraction))
+    assert command.fraction == D(str(fraction))
 
 
-def test_all_of_a_one_way_position_without_a_nonce(rig: Rig) -> None:
-    rig.hold(SHORT)
-    assert rig.post("/api/positions/币安人生USDT/SHORT/close", {}).status_code == 202
-    (wish,) = wishes(rig)
-    assert (wish.symbol, wish.position_side, wish.fraction) == ("币安人生USDT", PositionSide.BOTH, D(1))
+def test_all_of_a_one_way_position_without_a_nonce(harness: ApiHarness) -> None:
+    harness.add_position(SHORT)
+    assert harness.post("/api/positions/币安人生USDT/SHORT/close", {}).status_code == 202
+    (command,) = commands(harness)
+    assert (command.symbol, command.position_side, command.fraction) == ("币安人生USDT", PositionSide.BOTH, D(1))
 
 
 @pytest.mark.parametrize("fraction", [0, -1, "1.01", "NaN", "Infinity", "half", True, None, [1], "1e-999999999999"])
-def test_a_share_that_is_none_is_refused(rig: Rig, fraction: object) -> None:
-    rig.hold(LONG)
-    response = rig.post("/api/positions/BTCUSDT/LONG/close", {"fraction": fraction})
+def test_a_share_that_is_none_is_refused(harness: ApiHarness, fraction: object) -> None:
+    harness.add_position(LONG)
+    response = harness.post("/api/positions/BTCUSDT/LONG/close", {"fraction": fraction})
     assert (response.status_code, response.json["error"]["parameter"]) == (400, "fraction")
-    assert wishes(rig) == []
+    assert commands(harness) == []
 
 
-def test_only_what_is_open_can_be_closed(rig: Rig) -> None:
-    assert rig.post("/api/positions/BTCUSDT/LONG/close", {}).status_code == 404
-    assert wishes(rig) == []
+def test_only_what_is_open_can_be_closed(harness: ApiHarness) -> None:
+    assert harness.post("/api/positions/BTCUSDT/LONG/close", {}).status_code == 404
+    assert commands(harness) == []
 
 
-def test_what_is_not_ours_is_left_alone(rig: Rig) -> None:
-    rig.hold(replace(LONG, protection=Protection.FOREIGN, entry_client_order_id=None))
-    response = rig.post("/api/positions/BTCUSDT/LONG/close", {})
+def test_what_is_not_ours_is_left_alone(harness: ApiHarness) -> None:
+    harness.add_position(replace(LONG, protection=Protection.EXTERNAL, entry_client_order_id=None))
+    response = harness.post("/api/positions/BTCUSDT/LONG/close", {})
     assert (response.status_code, response.json["error"]["code"]) == (409, "not_ours")
-    assert wishes(rig) == []
+    assert commands(harness) == []

@@ -6,29 +6,29 @@ from contextlib import closing
 import pytest
 
 from src.domain.positions import AccountSummary
-from tests.api.rig import Rig, Trip
+from tests.api.harness import ApiHarness, Trip
 from tests.builders import NOW, D
 
 MINUTE_MS = 60_000
 
 
-def test_before_the_bots_first_start_nothing_is_claimed(rig: Rig) -> None:
-    health = rig.json("/api/health")
+def test_before_the_bots_first_start_nothing_is_claimed(harness: ApiHarness) -> None:
+    health = harness.json("/api/health")
     assert (health["status"], health["database"], health["settings"]) == ("degraded", "missing", "healthy")
     assert health["bot"]["alive"] is False and health["bot"]["heartbeat_at"] is None
     assert health["trading_state"] is None and health["drawdown_pct"] is None
     assert health["exposure"] == {"margin": None, "cap": None, "notional": None}
 
 
-def test_a_bot_that_beats_is_healthy(rig: Rig) -> None:
-    rig.beat()
-    rig.say("trading", state="ACTIVE", reason="")
-    rig.say("market_stream", state="up", last_event_at=NOW - 250)
-    rig.say("limits", weight_used=12, weight_limit=2400, blocked_until=0)
-    rig.say("clock", offset_ms=-3)
-    rig.say("inbox", waiting=2, dropped=0, lag_ms=4)
-    rig.say("exposure", margin=D("10.50"), notional=D(105), cap=D(500))
-    health = rig.json("/api/health")
+def test_a_bot_that_beats_is_healthy(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    harness.set_state("trading", state="ACTIVE", reason="")
+    harness.set_state("market_stream", state="up", last_event_at=NOW - 250)
+    harness.set_state("limits", weight_used=12, weight_limit=2400, blocked_until=0)
+    harness.set_state("clock", offset_ms=-3)
+    harness.set_state("inbox", waiting=2, dropped=0, lag_ms=4)
+    harness.set_state("exposure", margin=D("10.50"), notional=D(105), cap=D(500))
+    health = harness.json("/api/health")
     assert (health["status"], health["mode"], health["network"]) == ("healthy", "SANDBOX", "sandbox")
     assert (health["trading_state"], health["trading_state_reason"]) == ("ACTIVE", None)
     assert health["market_stream"] == {"state": "up", "last_event_at": NOW - 250, "age_ms": 250}
@@ -40,19 +40,19 @@ def test_a_bot_that_beats_is_healthy(rig: Rig) -> None:
     assert health["timestamp"] == NOW
 
 
-def test_a_bot_that_hears_no_market_is_not_healthy(rig: Rig) -> None:
-    rig.beat()
-    rig.say("market_stream", state="down", last_event_at=NOW - 250)
-    health = rig.json("/api/health")
+def test_a_bot_that_hears_no_market_is_not_healthy(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    harness.set_state("market_stream", state="down", last_event_at=NOW - 250)
+    health = harness.json("/api/health")
     assert (health["status"], health["bot"]["alive"]) == ("degraded", True)
 
 
-def test_a_heartbeat_older_than_15_seconds_is_none(rig: Rig) -> None:
-    rig.beat()
-    rig.clock.advance(15_000)
-    assert rig.json("/api/health")["bot"]["alive"] is True
-    rig.clock.advance(1)
-    health = rig.json("/api/health")
+def test_a_heartbeat_older_than_15_seconds_is_none(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    harness.clock.advance(15_000)
+    assert harness.json("/api/health")["bot"]["alive"] is True
+    harness.clock.advance(1)
+    health = harness.json("/api/health")
     assert (health["status"], health["bot"]["alive"], health["bot"]["age_ms"]) == ("degraded", False, 15_001)
 
 
@@ -65,69 +65,71 @@ def test_a_heartbeat_older_than_15_seconds_is_none(rig: Rig) -> None:
         ({"network": "mainnet", "is_simulated": True}, "PAPER"),
     ],
 )
-def test_the_mode_is_what_the_bot_says(rig: Rig, bot: dict[str, object], mode: str) -> None:
-    rig.beat(**bot)
-    assert rig.json("/api/health")["mode"] == mode
+def test_the_mode_is_what_the_bot_says(harness: ApiHarness, bot: dict[str, object], mode: str) -> None:
+    harness.heartbeat(**bot)
+    assert harness.json("/api/health")["mode"] == mode
 
 
-def test_pause_and_halt_of_the_operator_are_told(rig: Rig) -> None:
-    rig.say("operator", last_id=3, paused=True, halted=False)
-    assert rig.json("/api/health")["operator"] == {"paused": True, "halted": False}
+def test_pause_and_halt_of_the_operator_are_told(harness: ApiHarness) -> None:
+    harness.set_state("operator", last_id=3, paused=True, halted=False)
+    assert harness.json("/api/health")["operator"] == {"paused": True, "halted": False}
 
 
-def test_what_a_resume_would_end_is_told_as_halted(rig: Rig) -> None:
-    rig.say("trading", state="REDUCE_ONLY", reason="locked until 14:30 UTC", awaits_resume=True)
-    assert rig.json("/api/health")["operator"] == {"paused": False, "halted": True}
+def test_what_a_resume_would_end_is_told_as_halted(harness: ApiHarness) -> None:
+    harness.set_state("trading", state="REDUCE_ONLY", reason="locked until 14:30 UTC", awaits_resume=True)
+    assert harness.json("/api/health")["operator"] == {"paused": False, "halted": True}
 
 
 @pytest.mark.parametrize(("text", "word"), [("{", "faulty"), (None, "missing")])
-def test_a_settings_file_that_cannot_be_used_is_told(rig: Rig, text: str | None, word: str) -> None:
-    rig.settings_file.unlink() if text is None else rig.settings_file.write_text(text, encoding="utf-8")
-    health = rig.json("/api/health")
+def test_a_settings_file_that_cannot_be_used_is_told(harness: ApiHarness, text: str | None, word: str) -> None:
+    harness.settings_file.unlink() if text is None else harness.settings_file.write_text(text, encoding="utf-8")
+    health = harness.json("/api/health")
     assert (health["settings"], health["status"], health["mode"]) == (word, "degraded", "PAPER")
 
 
-def test_today_adds_up_exactly(rig: Rig) -> None:
-    rig.beat()
-    rig.round_trip(Trip(realized_pnl=D("0.1"), commission=D("0.05")))
-    rig.round_trip(Trip(entry="yesterday00", opened_at=NOW - 2 * 86_400_000, closed_at=NOW - 86_400_000, number=2))
-    today = rig.json("/api/health")["today"]
+def test_today_adds_up_exactly(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    harness.add_round_trip(Trip(realized_pnl=D("0.1"), commission=D("0.05")))
+    harness.add_round_trip(
+        Trip(entry="yesterday00", opened_at=NOW - 2 * 86_400_000, closed_at=NOW - 86_400_000, number=2)
+    )
+    today = harness.json("/api/health")["today"]
     assert today == {"realized_pnl": "0.1", "commission": "-0.10", "funding": "0", "net": "0.00"}
 
 
-def test_drawdown_is_measured_from_the_highest_equity(rig: Rig) -> None:
-    rig.beat()
-    store = rig.store
+def test_drawdown_is_measured_from_the_highest_equity(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    store = harness.store
     with store.transaction():
         for minute, equity in enumerate(("1000", "1250", "1000")):
             balance = D(equity)
             summary = AccountSummary(balance, D(0), balance, balance, D(0), D(0))
             store.save_account(summary, NOW - (3 - minute) * MINUTE_MS)
-    rig.say("account", margin_balance="1000", at=NOW)
-    assert rig.json("/api/health")["drawdown_pct"] == 20.0
+    harness.set_state("account", margin_balance="1000", at=NOW)
+    assert harness.json("/api/health")["drawdown_pct"] == 20.0
 
 
-def test_a_damaged_database_is_an_error_not_an_empty_answer(rig: Rig) -> None:
-    (rig.home / "data").mkdir(exist_ok=True)
-    (rig.home / "data" / "bot.db").write_bytes(b"this is no database at all" * 100)
-    response = rig.get("/api/positions")
+def test_a_damaged_database_is_an_error_not_an_empty_answer(harness: ApiHarness) -> None:
+    (harness.home / "data").mkdir(exist_ok=True)
+    (harness.home / "data" / "bot.db").write_bytes(b"this is no database at all" * 100)
+    response = harness.get("/api/positions")
     assert response.status_code == 503
     assert response.json["error"]["code"] == "database_unreadable"
 
 
-def test_a_database_of_another_version_is_named_as_that(rig: Rig) -> None:
-    (rig.home / "data").mkdir(exist_ok=True)
-    with closing(sqlite3.connect(rig.home / "data" / "bot.db")) as connection:
+def test_a_database_of_another_version_is_named_as_that(harness: ApiHarness) -> None:
+    (harness.home / "data").mkdir(exist_ok=True)
+    with closing(sqlite3.connect(harness.home / "data" / "bot.db")) as connection:
         connection.execute("create table of_the_future (id integer)")
-    response = rig.get("/api/health")
+    response = harness.get("/api/health")
     assert response.status_code == 503
     assert "made by another version of this program" in response.json["error"]["message"]
 
 
-def test_a_database_that_the_bot_is_making_is_not_there_yet(rig: Rig) -> None:
-    (rig.home / "data").mkdir(exist_ok=True)
-    (rig.home / "data" / "bot.db").touch()
-    assert rig.json("/api/health")["database"] == "missing"
-    assert rig.json("/api/positions") == []
-    rig.say("account", margin_balance="1000", at=NOW)
-    assert rig.json("/api/health")["database"] == "healthy"
+def test_a_database_that_the_bot_is_making_is_not_there_yet(harness: ApiHarness) -> None:
+    (harness.home / "data").mkdir(exist_ok=True)
+    (harness.home / "data" / "bot.db").touch()
+    assert harness.json("/api/health")["database"] == "missing"
+    assert harness.json("/api/positions") == []
+    harness.set_state("account", margin_balance="1000", at=NOW)
+    assert harness.json("/api/health")["database"] == "healthy"

@@ -7,13 +7,13 @@ import pytest
 
 from src.domain.decisions import Decision, Gate
 from src.domain.enums import OrderStatus, Side
-from tests.api.rig import Rig, Trip
+from tests.api.harness import ApiHarness, Trip
 from tests.builders import ENTRY_ID, NOW, D, a_liquidation, an_order
 
 HOUR_MS = 3_600_000
 
 
-def a_verdict(gate: Gate | None = Gate.THRESHOLD, **changes: Any) -> Decision:
+def a_decision(gate: Gate | None = Gate.THRESHOLD, **changes: Any) -> Decision:
     values: dict[str, Any] = {
         "symbol": "BTCUSDT",
         "liquidation_side": Side.SELL,
@@ -27,9 +27,9 @@ def a_verdict(gate: Gate | None = Gate.THRESHOLD, **changes: Any) -> Decision:
     return Decision(**{**values, **changes})
 
 
-def test_a_row_carries_its_verdict(rig: Rig) -> None:
-    rig.see(a_liquidation(60_000, quantity=D(2), filled_quantity=D("1.2")), a_verdict())
-    (row,) = rig.json("/api/liquidations")
+def test_a_row_carries_its_verdict(harness: ApiHarness) -> None:
+    harness.add_liquidation(a_liquidation(60_000, quantity=D(2), filled_quantity=D("1.2")), a_decision())
+    (row,) = harness.json("/api/liquidations")
     assert (row["timestamp"], row["symbol"], row["side"]) == (NOW, "BTCUSDT", "SELL")
     assert (D(row["qty"]), D(row["price"]), D(row["usdt_value"])) == (D("1.2"), D(50_000), D(60_000))
     assert (row["gate"], row["reason"], row["client_order_id"]) == ("threshold", "12000 of 50000", None)
@@ -37,58 +37,60 @@ def test_a_row_carries_its_verdict(rig: Rig) -> None:
     assert row["numbers"] == {"room": "1.50", "count": 3, "none": None}
 
 
-def test_a_symbol_that_is_not_configured_has_no_verdict(rig: Rig) -> None:
-    rig.see(a_liquidation(symbol="币安人生USDT"))
-    (row,) = rig.json("/api/liquidations?symbol=币安人生USDT")
+def test_a_symbol_that_is_not_configured_has_no_verdict(harness: ApiHarness) -> None:
+    harness.add_liquidation(a_liquidation(symbol="币安人生USDT"))
+    (row,) = harness.json("/api/liquidations?symbol=币安人生USDT")
     assert row["gate"] is row["reason"] is row["numbers"] is row["threshold"] is None
 
 
-def test_the_limit_of_the_forced_order_stands_in_where_no_fill_is_known(rig: Rig) -> None:
-    rig.see(replace(a_liquidation(), price=D(100), average_price=D(0), filled_quantity=D(0), quantity=D(3)))
-    (row,) = rig.json("/api/liquidations")
+def test_the_limit_of_the_forced_order_stands_in_where_no_fill_is_known(harness: ApiHarness) -> None:
+    harness.add_liquidation(
+        replace(a_liquidation(), price=D(100), average_price=D(0), filled_quantity=D(0), quantity=D(3))
+    )
+    (row,) = harness.json("/api/liquidations")
     assert (row["qty"], row["price"]) == ("3", "100")
 
 
-def test_newest_first_within_hours_and_limit(rig: Rig) -> None:
+def test_newest_first_within_hours_and_limit(harness: ApiHarness) -> None:
     for hours in (30, 5, 1):
-        rig.see(a_liquidation(traded_at=NOW - hours * HOUR_MS))
-    assert [row["timestamp"] for row in rig.json("/api/liquidations")] == [NOW - HOUR_MS, NOW - 5 * HOUR_MS]
-    assert len(rig.json("/api/liquidations?hours=48")) == 3
-    assert len(rig.json("/api/liquidations?hours=48&limit=1")) == 1
-    assert len(rig.json("/api/liquidations?hours=48&limit=999999")) == 3
+        harness.add_liquidation(a_liquidation(traded_at=NOW - hours * HOUR_MS))
+    assert [row["timestamp"] for row in harness.json("/api/liquidations")] == [NOW - HOUR_MS, NOW - 5 * HOUR_MS]
+    assert len(harness.json("/api/liquidations?hours=48")) == 3
+    assert len(harness.json("/api/liquidations?hours=48&limit=1")) == 1
+    assert len(harness.json("/api/liquidations?hours=48&limit=999999")) == 3
 
 
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=-1", "limit=ten", "limit=1e3", "hours=0", "hours=٣", f"symbol={'A' * 41}", "limit="]
 )
-def test_a_parameter_that_makes_no_sense_is_named(rig: Rig, query: str) -> None:
-    response = rig.get(f"/api/liquidations?{query}")
+def test_a_parameter_that_makes_no_sense_is_named(harness: ApiHarness, query: str) -> None:
+    response = harness.get(f"/api/liquidations?{query}")
     assert response.status_code == 400
     assert response.json["error"]["parameter"] == query.split("=")[0]
 
 
-def test_a_symbol_is_a_value_never_sql(rig: Rig) -> None:
-    rig.see(a_liquidation())
-    assert rig.json("/api/liquidations?symbol=' OR 1=1 --") == []
+def test_a_symbol_is_a_value_never_sql(harness: ApiHarness) -> None:
+    harness.add_liquidation(a_liquidation())
+    assert harness.json("/api/liquidations?symbol=' OR 1=1 --") == []
 
 
-def test_decisions_tell_the_liquidation_they_judged(rig: Rig) -> None:
-    rig.see(a_liquidation(), a_verdict())
-    rig.see(a_liquidation(traded_at=NOW + 5), a_verdict(None, at=NOW + 6, client_order_id=ENTRY_ID))
-    rig.see(a_liquidation(symbol="ETHUSDT"))
-    assert [row["is_entry"] for row in rig.json("/api/decisions")] == [True, False]
-    (entry,) = rig.json("/api/decisions?only_entries=true")
+def test_decisions_tell_the_liquidation_they_judged(harness: ApiHarness) -> None:
+    harness.add_liquidation(a_liquidation(), a_decision())
+    harness.add_liquidation(a_liquidation(traded_at=NOW + 5), a_decision(None, at=NOW + 6, client_order_id=ENTRY_ID))
+    harness.add_liquidation(a_liquidation(symbol="ETHUSDT"))
+    assert [row["is_entry"] for row in harness.json("/api/decisions")] == [True, False]
+    (entry,) = harness.json("/api/decisions?only_entries=true")
     assert (entry["client_order_id"], entry["decided_at"], D(entry["usdt_value"])) == (ENTRY_ID, NOW + 6, D(60_000))
-    assert rig.json("/api/decisions?symbol=ETHUSDT") == []
-    assert rig.get("/api/decisions?only_entries=perhaps").status_code == 400
+    assert harness.json("/api/decisions?symbol=ETHUSDT") == []
+    assert harness.get("/api/decisions?only_entries=perhaps").status_code == 400
 
 
-def test_stats_count_liquidations_and_entries(rig: Rig) -> None:
-    rig.see(a_liquidation(60_000))
-    rig.see(a_liquidation(1_000, symbol="ETHUSDT", traded_at=NOW - HOUR_MS))
-    rig.round_trip(Trip(entry="another0entry"))
-    rig.record(an_order(status=OrderStatus.CANCELED))
-    stats = rig.json("/api/stats?hours=24")
+def test_stats_count_liquidations_and_entries(harness: ApiHarness) -> None:
+    harness.add_liquidation(a_liquidation(60_000))
+    harness.add_liquidation(a_liquidation(1_000, symbol="ETHUSDT", traded_at=NOW - HOUR_MS))
+    harness.add_round_trip(Trip(entry="another0entry"))
+    harness.add_orders(an_order(status=OrderStatus.CANCELED))
+    stats = harness.json("/api/stats?hours=24")
     assert stats["liquidations"] == {
         "total_liquidations": 2,
         "total_liquidation_volume": "61000.00",

@@ -3,12 +3,12 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from src.api.round_trips import MANUAL, round_trips
-from src.database.queries.fills import BookedFill, BookedFunding
+from src.api.round_trips import EXTERNAL, round_trips
+from src.database.queries.fills import FillRecord, FundingRecord
 from src.domain.enums import Side
 from tests.builders import NOW, D
 
-OPEN = BookedFill(
+OPEN = FillRecord(
     symbol="BTCUSDT",
     trade_id=1,
     client_order_id="lh-a-e",
@@ -39,13 +39,13 @@ CLOSE = replace(
 )
 
 
-def a_payment(amount: str, at: int, symbol: str = "BTCUSDT") -> BookedFunding:
-    return BookedFunding(at, symbol, "USDT", Decimal(amount), at)
+def a_payment(amount: str, at: int, symbol: str = "BTCUSDT") -> FundingRecord:
+    return FundingRecord(at, symbol, "USDT", Decimal(amount), at)
 
 
 def test_a_trip_runs_from_flat_to_flat() -> None:
     (trip,) = round_trips([OPEN, CLOSE])
-    assert (trip.entry, trip.side, trip.exit) == ("lh-a-e", Side.BUY, "TAKE_PROFIT")
+    assert (trip.entry_client_order_id, trip.side, trip.exit_reason) == ("lh-a-e", Side.BUY, "TAKE_PROFIT")
     assert (trip.opened_at, trip.closed_at) == (NOW, NOW + 60)
     assert (trip.realized_pnl, trip.commission, trip.net_pnl) == (D(10), D("-0.084"), D("9.916"))
     assert trip.orders == {"lh-a-e", "lh-a-t1"}
@@ -53,7 +53,7 @@ def test_a_trip_runs_from_flat_to_flat() -> None:
 
 def test_an_open_position_is_a_trip_without_an_end() -> None:
     (trip,) = round_trips([OPEN, replace(CLOSE, quantity=D("0.4"))])
-    assert (trip.closed_at, trip.rest) == (None, D("0.6"))
+    assert (trip.closed_at, trip.open_quantity) == (None, D("0.6"))
 
 
 def test_partial_fills_belong_to_one_trip() -> None:
@@ -64,7 +64,7 @@ def test_partial_fills_belong_to_one_trip() -> None:
 
 def test_the_next_position_is_another_trip() -> None:
     trips = round_trips([OPEN, CLOSE, replace(OPEN, client_order_id="lh-b-e", traded_at=NOW + 70)])
-    assert [trip.entry for trip in trips] == ["lh-a-e", "lh-b-e"]
+    assert [trip.entry_client_order_id for trip in trips] == ["lh-a-e", "lh-b-e"]
 
 
 def test_long_and_short_of_hedge_mode_are_apart() -> None:
@@ -91,7 +91,7 @@ def test_a_close_of_what_was_opened_before_our_records_is_a_trip_of_its_own() ->
 
 def test_a_liquidation_by_the_exchange_ends_a_trip_from_outside() -> None:
     (trip,) = round_trips([OPEN, replace(CLOSE, role=None, client_order_id="autoclose-1")])
-    assert trip.exit == MANUAL
+    assert trip.exit_reason == EXTERNAL
 
 
 def test_a_fee_in_another_asset_is_not_converted() -> None:

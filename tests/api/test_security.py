@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from src.api.security import TOKEN_HEADER, load_token, own_hosts, require_loopback
+from src.api.security import TOKEN_HEADER, allowed_hosts, load_token, require_loopback
 from src.domain.errors import ConfigError
-from tests.api.rig import ORIGIN, Rig
+from tests.api.harness import ORIGIN, ApiHarness
 
 EVERY_GET = (
     "/",
@@ -24,7 +24,7 @@ EVERY_GET = (
     "/api/journal",
     "/api/klines?symbol=BTCUSDT",
     "/api/liquidations",
-    "/api/live",
+    "/api/live-consent",
     "/api/orders",
     "/api/pnl/stats",
     "/api/pnl/symbols",
@@ -42,7 +42,7 @@ EVERY_POST = (
     "/api/config/symbol/add",
     "/api/config/symbol/remove",
     "/api/control",
-    "/api/live/confirm",
+    "/api/live-consent/confirm",
     "/api/positions/BTCUSDT/LONG/close",
     "/api/setup/paper",
     "/api/setup/save",
@@ -50,11 +50,11 @@ EVERY_POST = (
 )
 
 
-def test_every_route_is_in_these_lists(rig: Rig) -> None:
+def test_every_route_is_in_these_lists(harness: ApiHarness) -> None:
     listed = {path.split("?")[0] for path in (*EVERY_GET, *EVERY_POST)}
     elsewhere = {"/api/stream", "/static/<path:filename>", "/api/trades/<name>"}
     patterns = {"/api/positions/<symbol>/<side>", "/api/positions/<symbol>/<side>/close"}
-    rules = {rule.rule for rule in rig.app.url_map.iter_rules()}
+    rules = {rule.rule for rule in harness.app.url_map.iter_rules()}
     assert rules - listed == elsewhere | patterns
 
 
@@ -74,21 +74,21 @@ def test_every_route_is_in_these_lists(rig: Rig) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/api/health", "/static/js/dashboard.js", "/nothing", "/api/stream"])
-def test_a_foreign_host_is_turned_away_everywhere(rig: Rig, host: str, path: str) -> None:
-    response = rig.client.get(path, headers={"Host": host}, base_url=ORIGIN)
+def test_a_foreign_host_is_turned_away_everywhere(harness: ApiHarness, host: str, path: str) -> None:
+    response = harness.client.get(path, headers={"Host": host}, base_url=ORIGIN)
     assert response.status_code == 421
     assert response.json["error"]["code"] == "wrong_host"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000", "[::1]:5000"])
-def test_the_names_of_this_machine_are_answered(rig: Rig, host: str) -> None:
-    assert rig.client.get("/api/health", headers={"Host": host}, base_url=ORIGIN).status_code == 200
+def test_the_names_of_this_machine_are_answered(harness: ApiHarness, host: str) -> None:
+    assert harness.client.get("/api/health", headers={"Host": host}, base_url=ORIGIN).status_code == 200
 
 
 def test_port_80_needs_no_port_in_the_host() -> None:
-    assert "localhost" in own_hosts("127.0.0.1", 80)
-    assert "localhost" not in own_hosts("127.0.0.1", 5000)
-    assert "[::1]:5000" in own_hosts("::1", 5000)
+    assert "localhost" in allowed_hosts("127.0.0.1", 80)
+    assert "localhost" not in allowed_hosts("127.0.0.1", 5000)
+    assert "[::1]:5000" in allowed_hosts("::1", 5000)
 
 
 @pytest.mark.parametrize("path", EVERY_POST)
@@ -108,46 +108,48 @@ def test_port_80_needs_no_port_in_the_host() -> None:
         ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
     ],
 )
-def test_a_change_needs_origin_type_and_token(rig: Rig, path: str, headers: dict[str, str], status: int) -> None:
-    own = {"Origin": ORIGIN, TOKEN_HEADER: rig.token, "Content-Type": "application/json"}
-    response = rig.client.post(path, data="{}", headers={**own, **headers}, base_url=ORIGIN)
+def test_a_change_needs_origin_type_and_token(
+    harness: ApiHarness, path: str, headers: dict[str, str], status: int
+) -> None:
+    own = {"Origin": ORIGIN, TOKEN_HEADER: harness.token, "Content-Type": "application/json"}
+    response = harness.client.post(path, data="{}", headers={**own, **headers}, base_url=ORIGIN)
     assert response.status_code == status
     assert set(response.json) == {"error"}
 
 
-def test_a_change_without_any_origin_is_refused_with_the_remedy(rig: Rig) -> None:
-    headers = {TOKEN_HEADER: rig.token}
-    response = rig.client.post("/api/control", json={}, headers=headers, base_url=ORIGIN)
+def test_a_change_without_any_origin_is_refused_with_the_remedy(harness: ApiHarness) -> None:
+    headers = {TOKEN_HEADER: harness.token}
+    response = harness.client.post("/api/control", json={}, headers=headers, base_url=ORIGIN)
     assert response.status_code == 403
     assert "Origin: http://127.0.0.1:5000" in response.json["error"]["message"]
 
 
-def test_a_browser_of_our_own_page_gets_in(rig: Rig) -> None:
-    headers = {TOKEN_HEADER: rig.token, "Sec-Fetch-Site": "same-origin"}
-    response = rig.client.post("/api/control", json={"action": "dance"}, headers=headers, base_url=ORIGIN)
+def test_a_browser_of_our_own_page_gets_in(harness: ApiHarness) -> None:
+    headers = {TOKEN_HEADER: harness.token, "Sec-Fetch-Site": "same-origin"}
+    response = harness.client.post("/api/control", json={"action": "dance"}, headers=headers, base_url=ORIGIN)
     assert response.json["error"]["code"] == "bad_parameter"
 
 
-def test_another_page_cannot_even_read(rig: Rig) -> None:
+def test_another_page_cannot_even_read(harness: ApiHarness) -> None:
     for site in ("cross-site", "same-site"):
-        response = rig.client.get("/api/stream", headers={"Sec-Fetch-Site": site}, base_url=ORIGIN)
+        response = harness.client.get("/api/stream", headers={"Sec-Fetch-Site": site}, base_url=ORIGIN)
         assert response.status_code == 403
 
 
-def test_a_link_from_elsewhere_may_open_the_page(rig: Rig) -> None:
-    assert rig.client.get("/", headers={"Sec-Fetch-Site": "cross-site"}, base_url=ORIGIN).status_code == 200
+def test_a_link_from_elsewhere_may_open_the_page(harness: ApiHarness) -> None:
+    assert harness.client.get("/", headers={"Sec-Fetch-Site": "cross-site"}, base_url=ORIGIN).status_code == 200
 
 
 @pytest.mark.parametrize("path", EVERY_POST)
-def test_a_body_past_64_kb_is_refused(rig: Rig, path: str) -> None:
-    response = rig.post(path, {"action": "x" * 70_000})
+def test_a_body_past_64_kb_is_refused(harness: ApiHarness, path: str) -> None:
+    response = harness.post(path, {"action": "x" * 70_000})
     assert response.status_code == 413
     assert response.json["error"]["code"] == "too_large"
 
 
 @pytest.mark.parametrize("path", ["/", "/api/health", "/nothing", "/static/js/dashboard.js"])
-def test_every_answer_carries_the_headers(rig: Rig, path: str) -> None:
-    headers = rig.get(path).headers
+def test_every_answer_carries_the_headers(harness: ApiHarness, path: str) -> None:
+    headers = harness.get(path).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
     assert headers["X-Content-Type-Options"] == "nosniff"
@@ -155,19 +157,19 @@ def test_every_answer_carries_the_headers(rig: Rig, path: str) -> None:
     assert not [name for name in headers.keys() if name.startswith("Access-Control")]  # noqa: SIM118
 
 
-def test_options_tells_nothing(rig: Rig) -> None:
-    response = rig.client.options("/api/control", headers={"Origin": "http://evil.test"}, base_url=ORIGIN)
+def test_options_tells_nothing(harness: ApiHarness) -> None:
+    response = harness.client.options("/api/control", headers={"Origin": "http://evil.test"}, base_url=ORIGIN)
     assert response.status_code == 405
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_no_get_changes_anything(rig: Rig) -> None:
-    rig.beat()
-    assert rig.token
-    before = fingerprints(rig.home)
+def test_no_get_changes_anything(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    assert harness.token
+    before = fingerprints(harness.home)
     for path in EVERY_GET:
-        assert rig.get(path).status_code == 200, path
-    assert fingerprints(rig.home) == before
+        assert harness.get(path).status_code == 200, path
+    assert fingerprints(harness.home) == before
 
 
 def fingerprints(home: Path) -> dict[str, str]:
@@ -179,23 +181,23 @@ def fingerprints(home: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "path", ["/static/../src/api/security.py", "/static/..%2f..%2fsettings.json", "/static//etc/passwd"]
 )
-def test_no_path_leads_out_of_the_static_files(rig: Rig, path: str) -> None:
-    assert rig.get(path).status_code == 404
+def test_no_path_leads_out_of_the_static_files(harness: ApiHarness, path: str) -> None:
+    assert harness.get(path).status_code == 404
 
 
-def test_unknown_paths_and_methods_answer_in_the_one_shape(rig: Rig) -> None:
-    assert rig.get("/api/nothing").json["error"]["code"] == "not_found"
-    response = rig.post("/api/health", {})
+def test_unknown_paths_and_methods_answer_in_the_one_shape(harness: ApiHarness) -> None:
+    assert harness.get("/api/nothing").json["error"]["code"] == "not_found"
+    response = harness.post("/api/health", {})
     assert (response.status_code, response.json["error"]["code"]) == (405, "method_not_allowed")
     assert response.headers["Allow"] == "GET, HEAD"
 
 
-def test_a_failure_of_ours_tells_nothing_of_our_insides(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_of_ours_tells_nothing_of_our_insides(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_connection: object, _now_ms: int) -> None:
         raise ZeroDivisionError("/home/secret/path.py")
 
     monkeypatch.setattr("src.api.routes.account.read_bot_state", fail)
-    response = rig.get("/api/account")
+    response = harness.get("/api/account")
     assert response.status_code == 500
     assert response.json["error"]["code"] == "internal_error"
     assert "secret" not in response.text
@@ -244,4 +246,4 @@ def test_other_machines_are_never_let_in(host: str) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
 def test_this_machine_may_listen_to_itself(host: str) -> None:
     require_loopback(host)
-    assert any(host.strip("[]") in own for own in own_hosts(host.strip("[]"), 5000))
+    assert any(host.strip("[]") in own for own in allowed_hosts(host.strip("[]"), 5000))

@@ -5,11 +5,11 @@ import io
 
 import pytest
 
-from src.api.csv_export import as_attachment
+from src.api.serialization import csv_attachment
 from src.domain.decisions import Decision
 from src.domain.enums import OrderRole, OrderStatus, Side
 from src.domain.positions import Income
-from tests.api.rig import Rig, Trip
+from tests.api.harness import ApiHarness, Trip
 from tests.builders import ENTRY_ID, NOW, D, a_fill, a_liquidation, an_order
 
 TRIP = Trip()
@@ -35,16 +35,16 @@ KEYS = [
 ]
 
 
-def fund(rig: Rig, amount: str, at: int) -> None:
-    store = rig.store
+def fund(harness: ApiHarness, amount: str, at: int) -> None:
+    store = harness.store
     with store.transaction():
         assert store.record_funding(Income(at, "BTCUSDT", "FUNDING_FEE", "USDT", D(amount), at))
 
 
-def test_rows_have_every_key_of_the_older_bot(rig: Rig) -> None:
-    rig.round_trip(TRIP)
-    fund(rig, "-0.3", TRIP.opened_at + 1)
-    leave, entry = rig.json("/api/trades")
+def test_rows_have_every_key_of_the_older_bot(harness: ApiHarness) -> None:
+    harness.add_round_trip(TRIP)
+    fund(harness, "-0.3", TRIP.opened_at + 1)
+    leave, entry = harness.json("/api/trades")
     assert set(KEYS) <= set(entry)
     assert (entry["order_id"], entry["exchange_trade_id"], entry["parent_order_id"]) == ("10", "10", None)
     assert (entry["commission"], entry["funding_fee"], entry["net_pnl"]) == ("-0.1", "-0.3", "-0.4")
@@ -52,68 +52,68 @@ def test_rows_have_every_key_of_the_older_bot(rig: Rig) -> None:
     assert (leave["parent_order_id"], leave["role"]) == (TRIP.entry_id, "TAKE_PROFIT")
 
 
-def test_a_paper_trade_and_a_real_one_at_the_same_time_share_nothing(rig: Rig) -> None:
+def test_a_paper_trade_and_a_real_one_at_the_same_time_share_nothing(harness: ApiHarness) -> None:
     on_paper = Trip(entry="paper0000000", opened_at=TRIP.opened_at - 5_000, closed_at=TRIP.closed_at + 5_000, number=2)
-    rig.round_trip(on_paper, simulated=True)
-    rig.round_trip(TRIP)
-    fund(rig, "-0.3", TRIP.opened_at + 1)
-    paid = {row["client_order_id"]: row["funding_fee"] for row in rig.json("/api/trades") if row["role"] == "ENTRY"}
+    harness.add_round_trip(on_paper, simulated=True)
+    harness.add_round_trip(TRIP)
+    fund(harness, "-0.3", TRIP.opened_at + 1)
+    paid = {row["client_order_id"]: row["funding_fee"] for row in harness.json("/api/trades") if row["role"] == "ENTRY"}
     assert paid == {TRIP.entry_id: "-0.3", on_paper.entry_id: "0"}
-    rig.beat(is_simulated=True)
-    fills = rig.json("/api/chart?symbol=BTCUSDT")["fills"]
+    harness.heartbeat(is_simulated=True)
+    fills = harness.json("/api/chart?symbol=BTCUSDT")["fills"]
     assert {fill["client_order_id"] for fill in fills} == {on_paper.entry_id, on_paper.exit_id}
 
 
-def test_only_what_traded_is_listed_unless_all_is_asked_for(rig: Rig) -> None:
-    rig.record(an_order(status=OrderStatus.CANCELED), an_order(OrderRole.STOP_LOSS, 1))
-    assert rig.json("/api/trades") == []
-    assert len(rig.json("/api/trades?include_all=true")) == 2
-    assert [row["role"] for row in rig.json("/api/trades?status=CANCELED")] == ["ENTRY"]
+def test_only_what_traded_is_listed_unless_all_is_asked_for(harness: ApiHarness) -> None:
+    harness.add_orders(an_order(status=OrderStatus.CANCELED), an_order(OrderRole.STOP_LOSS, 1))
+    assert harness.json("/api/trades") == []
+    assert len(harness.json("/api/trades?include_all=true")) == 2
+    assert [row["role"] for row in harness.json("/api/trades?status=CANCELED")] == ["ENTRY"]
 
 
-def test_filters_by_symbol_age_and_status(rig: Rig) -> None:
-    rig.round_trip(TRIP, simulated=True)
-    rig.round_trip(Trip(entry="old000000000", symbol="ETHUSDT", opened_at=NOW - 10 * 86_400_000, number=2))
-    assert {row["symbol"] for row in rig.json("/api/trades")} == {"BTCUSDT"}
-    assert len(rig.json("/api/trades?hours=1000&symbol=ETHUSDT")) == 2
-    assert {row["status"] for row in rig.json("/api/trades?status=SIMULATED")} == {"SIMULATED"}
-    assert len(rig.json("/api/trades?status=FILLED")) == 2
-    assert rig.get("/api/trades?status=SUCCESS").status_code == 400
+def test_filters_by_symbol_age_and_status(harness: ApiHarness) -> None:
+    harness.add_round_trip(TRIP, simulated=True)
+    harness.add_round_trip(Trip(entry="old000000000", symbol="ETHUSDT", opened_at=NOW - 10 * 86_400_000, number=2))
+    assert {row["symbol"] for row in harness.json("/api/trades")} == {"BTCUSDT"}
+    assert len(harness.json("/api/trades?hours=1000&symbol=ETHUSDT")) == 2
+    assert {row["status"] for row in harness.json("/api/trades?status=SIMULATED")} == {"SIMULATED"}
+    assert len(harness.json("/api/trades?status=FILLED")) == 2
+    assert harness.get("/api/trades?status=SUCCESS").status_code == 400
 
 
-def test_several_fills_are_named_together(rig: Rig) -> None:
-    rig.record(an_order(order_id=1001, status=OrderStatus.FILLED, filled_quantity=D("0.01")))
-    rig.book(a_fill(trade_id=7, quantity=D("0.004")), a_fill(trade_id=8, quantity=D("0.006")))
-    (row,) = rig.json("/api/trades")
+def test_several_fills_are_named_together(harness: ApiHarness) -> None:
+    harness.add_orders(an_order(order_id=1001, status=OrderStatus.FILLED, filled_quantity=D("0.01")))
+    harness.add_fills(a_fill(trade_id=7, quantity=D("0.004")), a_fill(trade_id=8, quantity=D("0.006")))
+    (row,) = harness.json("/api/trades")
     assert (row["exchange_trade_id"], row["commission"]) == ("7,8", "-0.2")
 
 
-def test_a_fee_in_another_asset_is_shown_and_not_added(rig: Rig) -> None:
-    rig.record(an_order(order_id=1001, status=OrderStatus.FILLED, filled_quantity=D("0.01")))
-    rig.book(a_fill(commission=D(7), commission_asset="ASTER"))
-    (row,) = rig.json("/api/trades")
+def test_a_fee_in_another_asset_is_shown_and_not_added(harness: ApiHarness) -> None:
+    harness.add_orders(an_order(order_id=1001, status=OrderStatus.FILLED, filled_quantity=D("0.01")))
+    harness.add_fills(a_fill(commission=D(7), commission_asset="ASTER"))
+    (row,) = harness.json("/api/trades")
     assert (row["commission"], row["commission_asset"], row["net_pnl"]) == ("-7", "ASTER", "0")
 
 
 @pytest.mark.parametrize("name", ["1", TRIP.entry_id])
-def test_a_trade_is_found_by_its_names(rig: Rig, name: str) -> None:
-    rig.round_trip(TRIP)
-    assert rig.json(f"/api/trades/{name}")["client_order_id"] == TRIP.entry_id
+def test_a_trade_is_found_by_its_names(harness: ApiHarness, name: str) -> None:
+    harness.add_round_trip(TRIP)
+    assert harness.json(f"/api/trades/{name}")["client_order_id"] == TRIP.entry_id
 
 
-def test_a_trade_is_found_by_the_exchanges_number(rig: Rig) -> None:
-    rig.round_trip(TRIP)
-    assert rig.json("/api/trades/11")["client_order_id"] == TRIP.exit_id
+def test_a_trade_is_found_by_the_exchanges_number(harness: ApiHarness) -> None:
+    harness.add_round_trip(TRIP)
+    assert harness.json("/api/trades/11")["client_order_id"] == TRIP.exit_id
 
 
 @pytest.mark.parametrize("name", ["99", "lh-none-e", "%00", "9" * 30, "<script>"])
-def test_a_trade_that_is_not_there(rig: Rig, name: str) -> None:
-    rig.round_trip(TRIP)
-    response = rig.get(f"/api/trades/{name}")
+def test_a_trade_that_is_not_there(harness: ApiHarness, name: str) -> None:
+    harness.add_round_trip(TRIP)
+    response = harness.get(f"/api/trades/{name}")
     assert (response.status_code, response.json["error"]["code"]) == (404, "not_found")
 
 
-def test_an_entry_tells_all_that_came_of_it(rig: Rig) -> None:
+def test_an_entry_tells_all_that_came_of_it(harness: ApiHarness) -> None:
     decision = Decision(
         symbol="BTCUSDT",
         liquidation_side=Side.SELL,
@@ -125,12 +125,12 @@ def test_an_entry_tells_all_that_came_of_it(rig: Rig) -> None:
         threshold=D(50_000),
         client_order_id=TRIP.entry_id,
     )
-    rig.see(a_liquidation(traded_at=TRIP.opened_at - 9), decision)
-    rig.clock.advance(-60_500)
-    rig.record(*TRIP.orders)
-    rig.book(*TRIP.fills)
-    fund(rig, "-0.5", TRIP.opened_at + 1)
-    found = rig.json(f"/api/trades/{TRIP.entry_id}")
+    harness.add_liquidation(a_liquidation(traded_at=TRIP.opened_at - 9), decision)
+    harness.clock.advance(-60_500)
+    harness.add_orders(*TRIP.orders)
+    harness.add_fills(*TRIP.fills)
+    fund(harness, "-0.5", TRIP.opened_at + 1)
+    found = harness.json(f"/api/trades/{TRIP.entry_id}")
     pnl = found["pnl_breakdown"]
     assert (pnl["realized_pnl"], pnl["commission"], pnl["funding_fee"], pnl["total_pnl"]) == (
         "5",
@@ -149,18 +149,18 @@ def test_an_entry_tells_all_that_came_of_it(rig: Rig) -> None:
     assert found["timeline"][-1]["text"] == "SELL 0.01 at 50500, fee 0.1, realised 5"
 
 
-def test_a_take_profit_tells_its_own_part(rig: Rig) -> None:
-    rig.round_trip(TRIP)
-    found = rig.json(f"/api/trades/{TRIP.exit_id}")
+def test_a_take_profit_tells_its_own_part(harness: ApiHarness) -> None:
+    harness.add_round_trip(TRIP)
+    found = harness.json(f"/api/trades/{TRIP.exit_id}")
     assert (found["pnl_breakdown"]["total_pnl"], found["decision"]) == ("4.9", None)
     assert [row["client_order_id"] for row in found["related_trades"]] == [TRIP.entry_id]
 
 
-def test_the_life_of_an_order_without_fills_is_told(rig: Rig) -> None:
+def test_the_life_of_an_order_without_fills_is_told(harness: ApiHarness) -> None:
     rejected = an_order(status=OrderStatus.REJECTED, reason="margin is insufficient")
     market = an_order(OrderRole.CLOSE, 3)
-    rig.record(rejected, market, an_order(OrderRole.STOP_LOSS, 1))
-    timeline = rig.json(f"/api/trades/{ENTRY_ID}")["timeline"]
+    harness.add_orders(rejected, market, an_order(OrderRole.STOP_LOSS, 1))
+    timeline = harness.json(f"/api/trades/{ENTRY_ID}")["timeline"]
     assert [(event["kind"], event["title"], event["text"]) for event in timeline] == [
         ("order", "Entry rejected", "BUY 0.01 at 50000: margin is insufficient"),
         ("order", "Close accepted", "SELL 0.01 at market"),
@@ -168,17 +168,17 @@ def test_the_life_of_an_order_without_fills_is_told(rig: Rig) -> None:
     ]
 
 
-def test_an_order_is_accepted_before_it_fills(rig: Rig) -> None:
+def test_an_order_is_accepted_before_it_fills(harness: ApiHarness) -> None:
     """Our clock tells when we heard of it, the exchange's when it filled: the story keeps its order."""
-    rig.record(an_order())
-    rig.book(a_fill(an_order().request, traded_at=NOW - 50))
-    titles = [event["title"] for event in rig.json(f"/api/trades/{ENTRY_ID}")["timeline"]]
+    harness.add_orders(an_order())
+    harness.add_fills(a_fill(an_order().request, traded_at=NOW - 50))
+    titles = [event["title"] for event in harness.json(f"/api/trades/{ENTRY_ID}")["timeline"]]
     assert titles == ["Entry accepted", "Entry filled"]
 
 
-def test_the_spreadsheet_holds_the_list(rig: Rig) -> None:
-    rig.round_trip(TRIP)
-    response = rig.get("/api/trades.csv")
+def test_the_spreadsheet_holds_the_list(harness: ApiHarness) -> None:
+    harness.add_round_trip(TRIP)
+    response = harness.get("/api/trades.csv")
     assert response.headers["Content-Disposition"] == 'attachment; filename="trades.csv"'
     assert response.mimetype == "text/csv"
     rows = list(csv.DictReader(io.StringIO(response.data.decode("utf-8-sig"))))
@@ -189,13 +189,13 @@ def test_the_spreadsheet_holds_the_list(rig: Rig) -> None:
 
 
 @pytest.mark.parametrize("symbol", ["=1+1", "+1", "-1", "@sum", "\t=1", "\r=1"])
-def test_no_cell_is_a_formula(rig: Rig, symbol: str) -> None:
-    rig.record(an_order(request={"symbol": symbol}))
-    text = rig.get("/api/trades.csv?include_all=1").data.decode("utf-8-sig")
+def test_no_cell_is_a_formula(harness: ApiHarness, symbol: str) -> None:
+    harness.add_orders(an_order(request={"symbol": symbol}))
+    text = harness.get("/api/trades.csv?include_all=1").data.decode("utf-8-sig")
     rows = list(csv.DictReader(io.StringIO(text, newline="")))
     assert [row["symbol"] for row in rows] == [f"'{symbol}"]
 
 
-def test_an_empty_spreadsheet_is_empty(rig: Rig) -> None:
-    with rig.app.app_context():
-        assert as_attachment("x.csv", []).data == b"\xef\xbb\xbf"
+def test_an_empty_spreadsheet_is_empty(harness: ApiHarness) -> None:
+    with harness.app.app_context():
+        assert csv_attachment("x.csv", []).data == b"\xef\xbb\xbf"

@@ -21,10 +21,10 @@ from playwright.sync_api import ConsoleMessage, Page, expect
 from src.api.api_server import create_app, serve
 from src.domain.clock import SystemClock
 from src.domain.instrument import Instrument
-from src.utils.config import Environment, load_environment
+from src.settings.config import Environment, load_environment
 from tests.browser.scripted_bot import ScriptedBot
 from tests.builders import an_instrument, settings_document
-from tests.ports import free_port
+from tests.helpers import free_port
 
 FLAGS = (
     "--no-sandbox",
@@ -110,7 +110,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     port = free_port()
     environment = load_environment(tmp_path, {"PORT": str(port), "ASTER_NETWORK": "sandbox", **SANDBOX_HOSTS})
     bot = ScriptedBot(environment.database)
-    bot.beat()
+    bot.heartbeat()
     clock = SystemClock()
     app = create_app(environment, clock=clock, market=QuietMarket(clock))
     with answering(app, environment):
@@ -151,7 +151,7 @@ def width_of(page: Page) -> int:
 
 
 @pytest.fixture
-def complaints(page: Page) -> list[str]:
+def console_errors(page: Page) -> list[str]:
     """Everything the browser finds wrong: errors, refused resources, violated policies."""
     found: list[str] = []
 
@@ -166,9 +166,9 @@ def complaints(page: Page) -> list[str]:
 
 
 @pytest.fixture
-def open_page(page: Page, scene: Scene, complaints: list[str]) -> Callable[..., Page]:
+def open_page(page: Page, scene: Scene, console_errors: list[str]) -> Callable[..., Page]:
     """Open the dashboard, at a view where one is named, and wait until it has heard of the bot."""
-    assert complaints == []
+    assert console_errors == []
 
     def visit(view: str = "trading") -> Page:
         page.goto(f"{scene.url}/#/{view}")

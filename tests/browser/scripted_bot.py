@@ -5,8 +5,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from src.core.plans.live_terms import LiveTerms
-from src.database.ledger import open_ledger
+from src.core.limits.risk_terms import RiskTerms
+from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import SystemClock
 from src.domain.decisions import Decision, Gate
@@ -26,13 +26,13 @@ class ScriptedBot:
 
     def __init__(self, database: Path) -> None:
         self.clock = SystemClock()
-        self._engine = open_ledger(database, self.clock.now_ms()).engine
+        self._engine = open_database(database, self.clock.now_ms()).engine
         self.store = Store(self._engine, self.clock)
 
     def close(self) -> None:
         self._engine.dispose()
 
-    def beat(self, *, ago_ms: int = 0, state: str = "ACTIVE", reason: str = "", **more: object) -> None:
+    def heartbeat(self, *, ago_ms: int = 0, state: str = "ACTIVE", reason: str = "", **more: object) -> None:
         """A heartbeat with everything the bot says of itself each second."""
         at = self.clock.now_ms() - ago_ms if ago_ms else self.clock.now_ms() + AHEAD_MS
         identity = {"version": "0.1.0", "pid": 1, "started_at": at - 60_000, "network": "sandbox"}
@@ -47,19 +47,19 @@ class ScriptedBot:
             self.store.set_state("foreign_orders", {"items": []})
             self.store.set_state("account", _account(at))
 
-    def wait_for_word(self, terms: LiveTerms, *rising: str) -> None:
+    def await_consent(self, terms: RiskTerms, *risk_increases: str) -> None:
         """Real orders that wait to be agreed to."""
-        state = {"terms": terms.shape(), "fingerprint": terms.fingerprint, "rising": list(rising)}
+        state = {"terms": terms.to_json(), "fingerprint": terms.fingerprint, "risk_increases": list(risk_increases)}
         with self.store.transaction():
             self.store.set_state("live_pending", state)
             self.store.journal("state", {"state": "REDUCE_ONLY", "reason": "real orders wait for your word"})
 
-    def stop_waiting(self) -> None:
+    def clear_pending_consent(self) -> None:
         with self.store.transaction():
             self.store.set_state("live_pending", {})
             self.store.journal("state", {"state": "ACTIVE", "reason": ""})
 
-    def hold(self, symbol: str = "BTCUSDT", **changes: Any) -> None:
+    def add_position(self, symbol: str = "BTCUSDT", **changes: Any) -> None:
         """Open a position of 0.002 at 96,000 that stands under its own stop."""
         now = self.clock.now_ms()
         record = {
@@ -79,7 +79,9 @@ class ScriptedBot:
             self.store.save_position(PositionRecord(position=position, **{**record, **changes}))
             self.store.journal("position", {}, symbol)
 
-    def see(self, liquidation: Liquidation | None = None, gate: Gate | None = Gate.THRESHOLD, **changes: Any) -> None:
+    def add_liquidation(
+        self, liquidation: Liquidation | None = None, gate: Gate | None = Gate.THRESHOLD, **changes: Any
+    ) -> None:
         """A liquidation of now and the verdict on it."""
         event = liquidation or a_liquidation(traded_at=self.clock.now_ms(), **changes)
         decision = Decision(
@@ -107,11 +109,11 @@ class ScriptedBot:
         with self.store.transaction():
             self.tell(kind, payload, symbol)
 
-    def order(self, role: OrderRole = OrderRole.ENTRY) -> None:
+    def add_order(self, role: OrderRole = OrderRole.ENTRY) -> None:
         """An open order of ours."""
         self._record(an_order(role, created_at=self.clock.now_ms(), order_id=1001))
 
-    def fill(self) -> None:
+    def add_fill(self) -> None:
         """An entry that filled at once."""
         request, now = an_order().request, self.clock.now_ms()
         fill = a_fill(request, traded_at=now)

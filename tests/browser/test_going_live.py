@@ -6,24 +6,24 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from src.core.plans.live_terms import LiveTerms, terms_of
+from src.core.limits.risk_terms import RiskTerms, terms_from_settings
 from src.database.control import CommandReader
+from src.domain.commands import OperatorAction
 from src.domain.enums import Network
-from src.domain.messages import OperatorAction
-from tests.api.serving import eventually
+from tests.api.harness import eventually
 from tests.browser.conftest import Scene, width_of
 from tests.builders import some_settings
 
 ACCOUNT = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
 
 
-def terms(account: str = ACCOUNT, **symbol_changes: Any) -> LiveTerms:
-    return terms_of(some_settings(**symbol_changes), Network.MAINNET, account)
+def terms(account: str = ACCOUNT, **symbol_changes: Any) -> RiskTerms:
+    return terms_from_settings(some_settings(**symbol_changes), Network.MAINNET, account)
 
 
-def wait_for_word(scene: Scene, wanted: LiveTerms, *rising: str) -> None:
-    scene.bot.beat(state="REDUCE_ONLY", reason="real orders wait for your word", network="mainnet")
-    scene.bot.wait_for_word(wanted, *rising)
+def await_consent(scene: Scene, wanted: RiskTerms, *risk_increases: str) -> None:
+    scene.bot.heartbeat(state="REDUCE_ONLY", reason="real orders wait for your word", network="mainnet")
+    scene.bot.await_consent(wanted, *risk_increases)
 
 
 def words(scene: Scene) -> list[str | None]:
@@ -36,10 +36,10 @@ def test_nothing_is_asked_where_nothing_waits(open_page: Callable[..., Page]) ->
 
 
 def test_the_terms_are_shown_and_the_word_is_typed(
-    scene: Scene, open_page: Callable[..., Page], complaints: list[str]
+    scene: Scene, open_page: Callable[..., Page], console_errors: list[str]
 ) -> None:
     wanted = terms(stop_loss_enabled=False)
-    wait_for_word(scene, wanted, "real orders have not been agreed to yet")
+    await_consent(scene, wanted, "real orders have not been agreed to yet")
     page = open_page()
     panel = page.locator("#going-live")
     expect(panel).to_be_visible()
@@ -60,13 +60,13 @@ def test_the_terms_are_shown_and_the_word_is_typed(
     expect(agree).to_be_disabled()
     assert eventually(lambda: words(scene) == [wanted.fingerprint])
 
-    scene.bot.stop_waiting()
+    scene.bot.clear_pending_consent()
     expect(panel).to_be_hidden()
-    assert complaints == []
+    assert console_errors == []
 
 
 def test_the_end_of_the_account_is_a_word_too(scene: Scene, open_page: Callable[..., Page]) -> None:
-    wait_for_word(scene, terms())
+    await_consent(scene, terms())
     panel = open_page().locator("#going-live")
     panel.get_by_label("Type LIVE").fill("7c4E")
     panel.get_by_role("button", name="Trade for real").click()
@@ -75,34 +75,34 @@ def test_the_end_of_the_account_is_a_word_too(scene: Scene, open_page: Callable[
 
 
 def test_terms_that_change_under_the_hand_are_not_agreed_to(scene: Scene, open_page: Callable[..., Page]) -> None:
-    wait_for_word(scene, terms(leverage=2))
+    await_consent(scene, terms(leverage=2))
     page = open_page()
     panel = page.locator("#going-live")
     panel.get_by_label("Type LIVE").fill("LIVE")
 
     def change(route: Any) -> None:
-        scene.bot.wait_for_word(terms(leverage=9), "BTCUSDT: leverage from 2 to 9")
+        scene.bot.await_consent(terms(leverage=9), "BTCUSDT: leverage from 2 to 9")
         route.continue_()
 
-    page.route("**/api/live/confirm", change)
+    page.route("**/api/live-consent/confirm", change)
     panel.get_by_role("button", name="Trade for real").click()
     expect(panel.locator("[data-slot=fault]")).to_contain_text("The settings have changed since you looked")
-    expect(panel.locator("[data-slot=rising]")).to_contain_text("BTCUSDT: leverage from 2 to 9")
+    expect(panel.locator("[data-slot=risk-increases]")).to_contain_text("BTCUSDT: leverage from 2 to 9")
     assert words(scene) == []
 
 
 @pytest.mark.parametrize("width", [390, 1280])
 def test_it_fits_a_phone_and_a_desktop(scene: Scene, page: Page, open_page: Callable[..., Page], width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
-    wait_for_word(scene, terms())
+    await_consent(scene, terms())
     open_page()
     expect(page.locator("#going-live")).to_be_visible()
     assert width_of(page) <= width
 
 
-def test_a_hostile_account_is_text(scene: Scene, open_page: Callable[..., Page], complaints: list[str]) -> None:
-    wait_for_word(scene, terms("<img src=x onerror=alert(1)>"), "<b>more</b>")
+def test_a_hostile_account_is_text(scene: Scene, open_page: Callable[..., Page], console_errors: list[str]) -> None:
+    await_consent(scene, terms("<img src=x onerror=alert(1)>"), "<b>more</b>")
     panel = open_page().locator("#going-live")
-    expect(panel.locator("[data-slot=rising]")).to_have_text("<b>more</b>")
+    expect(panel.locator("[data-slot=risk-increases]")).to_have_text("<b>more</b>")
     assert panel.locator("img, b").count() == 0
-    assert complaints == []
+    assert console_errors == []

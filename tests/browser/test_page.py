@@ -13,17 +13,17 @@ HOSTILE = ("<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "{{7*7}}",
 
 
 def test_every_view_opens_without_a_complaint(
-    scene: Scene, open_page: Callable[..., Page], complaints: list[str]
+    scene: Scene, open_page: Callable[..., Page], console_errors: list[str]
 ) -> None:
-    scene.bot.hold()
-    scene.bot.see()
+    scene.bot.add_position()
+    scene.bot.add_liquidation()
     page = open_page()
     for name in ("Results", "Settings", "Log", "Trading"):
         page.get_by_role("tab", name=name).click()
         expect(page.get_by_role("tab", name=name)).to_have_attribute("aria-selected", "true")
 
     expect(page.locator("#book-positions tbody tr")).to_have_count(1)
-    assert complaints == []
+    assert console_errors == []
 
 
 def test_status_bar_says_what_is_at_stake(open_page: Callable[..., Page]) -> None:
@@ -44,9 +44,11 @@ def test_account_strip_shows_margin_and_notional_side_by_side(open_page: Callabl
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_are_text(name: str, scene: Scene, open_page: Callable[..., Page], complaints: list[str]) -> None:
-    scene.bot.hold(name)
-    scene.bot.see(a_liquidation(symbol=name, traded_at=scene.bot.clock.now_ms()))
+def test_hostile_names_are_text(
+    name: str, scene: Scene, open_page: Callable[..., Page], console_errors: list[str]
+) -> None:
+    scene.bot.add_position(name)
+    scene.bot.add_liquidation(a_liquidation(symbol=name, traded_at=scene.bot.clock.now_ms()))
     scene.bot.say("alert", {"level": "warning", "message": f"stop refused for {name}"}, name)
     page = open_page()
 
@@ -54,11 +56,11 @@ def test_hostile_names_are_text(name: str, scene: Scene, open_page: Callable[...
     expect(page.locator("#feed tbody [data-slot=symbol]")).to_have_text(name)
     assert page.locator("img, [onerror], [onload]").count() == 0
     expect(page.locator("body")).to_have_js_property("scrollWidth", 1440)
-    assert complaints == []
+    assert console_errors == []
 
 
 def test_a_name_cannot_turn_the_direction_of_writing(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.hold("BTC\u202eTDSU")
+    scene.bot.add_position("BTC\u202eTDSU")
 
     page = open_page()
 
@@ -81,9 +83,9 @@ def test_every_word_stands_out_from_its_ground(
     theme: str, page: Page, scene: Scene, open_page: Callable[..., Page]
 ) -> None:
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]  # no colour half changed
-    scene.bot.hold()
+    scene.bot.add_position()
     for gate in (None, Gate.THRESHOLD, Gate.COOLDOWN, Gate.MARGIN, Gate.TOTAL_CAP):
-        scene.bot.see(gate=gate)
+        scene.bot.add_liquidation(gate=gate)
     open_page()
     expect(page.locator("#feed tbody tr")).to_have_count(5)
 

@@ -16,8 +16,8 @@ def phone(page: Page) -> Page:
 
 @pytest.mark.parametrize("view", ["trading", "statistics", "settings", "journal"])
 def test_no_view_scrolls_sideways(view: str, phone: Page, scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.hold()
-    scene.bot.see()
+    scene.bot.add_position()
+    scene.bot.add_liquidation()
     open_page(view)
     expect(phone.locator(f"#view-{view}")).to_be_visible()
 
@@ -25,7 +25,7 @@ def test_no_view_scrolls_sideways(view: str, phone: Page, scene: Scene, open_pag
 
 
 def test_a_position_can_be_closed_with_a_thumb(phone: Page, scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.hold()
+    scene.bot.add_position()
     open_page()
 
     close = phone.locator("#book-positions tbody [data-slot=close]")
@@ -40,8 +40,8 @@ def test_a_position_can_be_closed_with_a_thumb(phone: Page, scene: Scene, open_p
 def test_positions_stay_in_sight_when_the_bot_is_silent(
     phone: Page, scene: Scene, open_page: Callable[..., Page]
 ) -> None:
-    scene.bot.hold()
-    scene.bot.beat(ago_ms=60_000)
+    scene.bot.add_position()
+    scene.bot.heartbeat(ago_ms=60_000)
     open_page()
     expect(phone.locator("#banner")).to_be_visible()
 

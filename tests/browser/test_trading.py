@@ -8,15 +8,15 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from src.database.control import CommandReader
+from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole
-from src.domain.messages import OperatorAction, OperatorCommand
 from src.domain.positions import Protection
 from tests.browser.conftest import MINUTE_MS, Scene
 from tests.builders import a_liquidation
 
 POSITION = "#book-positions tbody tr"
-A_CLICK = """(button) => {
+CLICK_SCRIPT = """(button) => {
   for (const type of ["pointerdown", "pointerup"]) button.dispatchEvent(new PointerEvent(type, { bubbles: true }));
   button.click();
 }"""
@@ -27,12 +27,12 @@ def commands_of(scene: Scene) -> list[OperatorCommand]:
     return CommandReader(scene.environment.control_database).after(0)
 
 
-def asked(scene: Scene) -> list[tuple[OperatorAction, str | None]]:
+def sent_commands(scene: Scene) -> list[tuple[OperatorAction, str | None]]:
     return [(command.action, command.symbol) for command in commands_of(scene)]
 
 
 def test_position_shows_its_exits_and_its_result(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.hold()
+    scene.bot.add_position()
     row = open_page().locator(POSITION)
 
     expect(row.locator("[data-slot=take-profit]")).to_have_text("TP 96,960.5")
@@ -48,13 +48,13 @@ def test_position_shows_its_exits_and_its_result(scene: Scene, open_page: Callab
         (Protection.PENDING, "Pending"),
         (Protection.MISSING, "No stop"),
         (Protection.DISABLED, "Stop disabled"),
-        (Protection.FOREIGN, "Not ours"),
+        (Protection.EXTERNAL, "Not ours"),
     ],
 )
 def test_protection_is_said_in_a_word(
     protection: Protection, word: str, scene: Scene, open_page: Callable[..., Page]
 ) -> None:
-    scene.bot.hold(protection=protection)
+    scene.bot.add_position(protection=protection)
 
     expect(open_page().locator(f"{POSITION} [data-slot=protection]")).to_have_text(word)
 
@@ -63,7 +63,7 @@ def test_protection_is_said_in_a_word(
 def test_the_word_of_protection_is_never_behind_the_buttons(
     width: int, scene: Scene, open_page: Callable[..., Page]
 ) -> None:
-    scene.bot.hold(mark_price=D("91232.31012345"), liquidation_price=D("101234.5"))
+    scene.bot.add_position(mark_price=D("91232.31012345"), liquidation_price=D("101234.5"))
     page = open_page()
     page.set_viewport_size({"width": width, "height": 900})
     row = page.locator(POSITION)
@@ -78,7 +78,7 @@ def test_the_word_of_protection_is_never_behind_the_buttons(
 
 
 def test_old_position_is_dim_and_says_how_old(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.hold(as_of=scene.bot.clock.now_ms() - 40 * MINUTE_MS)
+    scene.bot.add_position(as_of=scene.bot.clock.now_ms() - 40 * MINUTE_MS)
     row = open_page().locator(POSITION)
 
     expect(row).to_have_class("is-stale")
@@ -86,7 +86,7 @@ def test_old_position_is_dim_and_says_how_old(scene: Scene, open_page: Callable[
 
 
 def test_closing_asks_first_and_names_what_it_closes(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.hold()
+    scene.bot.add_position()
     page = open_page()
 
     page.get_by_role("button", name="Close half").click()
@@ -96,19 +96,19 @@ def test_closing_asks_first_and_names_what_it_closes(scene: Scene, open_page: Ca
     dialog.get_by_role("button", name="Cancel").click()
 
     expect(dialog).to_be_hidden()
-    assert asked(scene) == []
+    assert sent_commands(scene) == []
 
 
 def test_close_is_pending_until_the_bot_confirms(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.hold()
+    scene.bot.add_position()
     page = open_page()
     page.locator(f"{POSITION} [data-slot=close]").click()
     with page.expect_response("**/close"):
         page.get_by_role("button", name="Close position").click()
     expect(page.locator(f"{POSITION} [data-slot=close]")).to_have_text("Pending")
-    assert asked(scene) == [(OperatorAction.CLOSE_POSITION, "BTCUSDT")]
+    assert sent_commands(scene) == [(OperatorAction.CLOSE_POSITION, "BTCUSDT")]
 
-    scene.bot.beat()
+    scene.bot.heartbeat()
     (command,) = commands_of(scene)
     scene.bot.say("command", {"id": command.id, "action": "close_position", "message": "the position is being closed"})
 
@@ -117,8 +117,8 @@ def test_close_is_pending_until_the_bot_confirms(scene: Scene, open_page: Callab
 
 
 def test_close_all_must_be_held(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.hold()
-    scene.bot.hold("SOLUSDT", protection=Protection.FOREIGN)
+    scene.bot.add_position()
+    scene.bot.add_position("SOLUSDT", protection=Protection.EXTERNAL)
     page = open_page()
     expect(page.locator(POSITION)).to_have_count(2)
     page.get_by_role("button", name="Close all").click()
@@ -126,15 +126,15 @@ def test_close_all_must_be_held(scene: Scene, open_page: Callable[..., Page]) ->
     expect(dialog).to_contain_text("Close the one open position?")
     hold = dialog.get_by_role("button", name="Hold to close all")
 
-    hold.evaluate(A_CLICK)
-    assert asked(scene) == []
+    hold.evaluate(CLICK_SCRIPT)
+    assert sent_commands(scene) == []
     hold.hover()
     with page.expect_response("**/api/control"):
         page.mouse.down()
     expect(dialog).to_be_hidden()
 
     expect(page.locator("#status [data-slot=flatten]")).to_have_text("Closing")
-    assert asked(scene) == [(OperatorAction.FLATTEN, None)]
+    assert sent_commands(scene) == [(OperatorAction.FLATTEN, None)]
 
 
 def test_pause_is_asked_of_the_bot(scene: Scene, open_page: Callable[..., Page]) -> None:
@@ -144,12 +144,12 @@ def test_pause_is_asked_of_the_bot(scene: Scene, open_page: Callable[..., Page])
         page.get_by_role("button", name="Pause entries").click()
 
     expect(page.locator("#status [data-slot=pause]")).to_have_text("Pending")
-    assert asked(scene) == [(OperatorAction.PAUSE, None)]
+    assert sent_commands(scene) == [(OperatorAction.PAUSE, None)]
 
 
 def test_feed_tells_each_verdict_with_its_window(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.see(gate=Gate.THRESHOLD)
-    scene.bot.see(a_liquidation(notional=120_000, traded_at=scene.bot.clock.now_ms()), gate=None)
+    scene.bot.add_liquidation(gate=Gate.THRESHOLD)
+    scene.bot.add_liquidation(a_liquidation(notional=120_000, traded_at=scene.bot.clock.now_ms()), gate=None)
     page = open_page()
     chips = page.locator("#feed tbody [data-slot=chip]")
     expect(chips).to_have_text(["Entry", "Below threshold"])
@@ -163,7 +163,7 @@ def test_feed_tells_each_verdict_with_its_window(scene: Scene, open_page: Callab
 
 
 def test_no_position_is_explained_by_the_last_verdicts(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.see()
+    scene.bot.add_liquidation()
 
     empty = open_page().locator("#book-positions [data-slot=empty]")
 
@@ -172,8 +172,8 @@ def test_no_position_is_explained_by_the_last_verdicts(scene: Scene, open_page: 
 
 
 def test_open_orders_say_their_purpose(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.order(OrderRole.ENTRY)
-    scene.bot.order(OrderRole.STOP_LOSS)
+    scene.bot.add_order(OrderRole.ENTRY)
+    scene.bot.add_order(OrderRole.STOP_LOSS)
     page = open_page()
 
     page.get_by_role("tab", name="Open orders").click()
@@ -182,8 +182,8 @@ def test_open_orders_say_their_purpose(scene: Scene, open_page: Callable[..., Pa
 
 
 def test_entry_is_cancelled_after_a_question(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.order(OrderRole.ENTRY)
-    scene.bot.order(OrderRole.STOP_LOSS)
+    scene.bot.add_order(OrderRole.ENTRY)
+    scene.bot.add_order(OrderRole.STOP_LOSS)
     page = open_page()
     page.get_by_role("tab", name="Open orders").click()
     expect(page.locator("#book-orders tbody tr")).to_have_count(2)
@@ -196,11 +196,11 @@ def test_entry_is_cancelled_after_a_question(scene: Scene, open_page: Callable[.
         page.get_by_role("button", name="Cancel the entry").click()
 
     expect(page.locator("#book-orders [data-slot=cancel]:visible")).to_have_text("Pending")
-    assert asked(scene) == [(OperatorAction.CANCEL_ENTRY, "BTCUSDT")]
+    assert sent_commands(scene) == [(OperatorAction.CANCEL_ENTRY, "BTCUSDT")]
 
 
 def test_trades_are_saved_as_a_spreadsheet(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.fill()
+    scene.bot.add_fill()
     page = open_page()
     page.get_by_role("tab", name="Trades").click()
 
@@ -212,8 +212,8 @@ def test_trades_are_saved_as_a_spreadsheet(scene: Scene, open_page: Callable[...
 
 
 def test_trade_opens_its_timeline(scene: Scene, open_page: Callable[..., Page]) -> None:
-    scene.bot.see(gate=None)
-    scene.bot.fill()
+    scene.bot.add_liquidation(gate=None)
+    scene.bot.add_fill()
     page = open_page()
     page.get_by_role("tab", name="Trades").click()
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.core.rig import Rig
+from tests.core.harness import Harness
 
 
 @pytest.fixture
@@ -12,8 +12,8 @@ def path(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def rig(path: Path) -> Iterator[Rig]:
+def harness(path: Path) -> Iterator[Harness]:
     """A connected bot in hedge mode, flat, with 1,000 USDT."""
-    rig = Rig(path).connect()
-    yield rig
-    rig.close()
+    harness = Harness(path).connect()
+    yield harness
+    harness.close()

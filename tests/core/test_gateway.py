@@ -3,11 +3,21 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from src.core.gateway import Gateway, failure_of
-from src.core.inbox import TraderEvent
-from src.domain.access import AccessRefused, Door
-from src.domain.account_commands import SetLeverage, SetMarginType, SetPositionMode
+from src.core.events import TraderEvent
+from src.core.gateway import Gateway, event_for_error
 from src.domain.clock import ManualClock
+from src.domain.commands import (
+    CancelOrder,
+    Command,
+    FetchFills,
+    FetchQuote,
+    QueryOrder,
+    SetLeverage,
+    SetMarginType,
+    SetPositionMode,
+    SubmitOrder,
+    TakeSnapshot,
+)
 from src.domain.enums import MarginType, OrderRole
 from src.domain.errors import (
     AuthError,
@@ -18,20 +28,15 @@ from src.domain.errors import (
     Rejected,
     Unreachable,
 )
-from src.domain.messages import (
-    CancelOrder,
-    CancelRefused,
-    Command,
+from src.domain.events import (
+    ApiScope,
+    AuthFailed,
+    CancelRejected,
     CommandFailed,
     Event,
-    FetchFills,
-    FetchQuote,
-    OrderRefused,
+    OrderRejected,
     OrderUnresolved,
     Outcome,
-    QueryOrder,
-    SubmitOrder,
-    TakeSnapshot,
 )
 from src.domain.positions import Snapshot
 from tests.builders import NOW, a_request, a_snapshot, an_update
@@ -67,7 +72,7 @@ def a_gateway(exchange: Scripted, events: list[TraderEvent], now_ms: int = NOW, 
     return Gateway(exchange, events.append, ManualClock(now_ms), lambda: halted)
 
 
-def test_an_answer_is_passed_on() -> None:
+def test_response_is_posted() -> None:
     gateway = a_gateway(Scripted(lambda _: [an_update()]), [])
     assert gateway.execute(ENTRY) == [an_update()]
 
@@ -75,14 +80,14 @@ def test_an_answer_is_passed_on() -> None:
 @pytest.mark.parametrize(
     ("error", "event"),
     [
-        (Rejected(-2019, "margin"), OrderRefused("BTCUSDT", NAME, -2019, "margin", NOW)),
-        (Unreachable("no route"), OrderRefused("BTCUSDT", NAME, None, "no route", NOW)),
-        (RateLimited("slow", NOW), OrderRefused("BTCUSDT", NAME, None, "slow", NOW)),
+        (Rejected(-2019, "margin"), OrderRejected("BTCUSDT", NAME, -2019, "margin", NOW)),
+        (Unreachable("no route"), OrderRejected("BTCUSDT", NAME, None, "no route", NOW)),
+        (RateLimited("slow", NOW), OrderRejected("BTCUSDT", NAME, None, "slow", NOW)),
         (OutcomeUnknown("503"), OrderUnresolved("BTCUSDT", NAME, "503", NOW)),
         (ProtocolError("no id"), OrderUnresolved("BTCUSDT", NAME, "no id", NOW)),
     ],
 )
-def test_each_error_of_a_submit_says_what_it_means(error: Exception, event: Event) -> None:
+def test_submit_error_becomes_event(error: Exception, event: Event) -> None:
     gateway = a_gateway(Scripted(raising(error)), [])
     assert gateway.execute(ENTRY) == [event]
 
@@ -90,35 +95,35 @@ def test_each_error_of_a_submit_says_what_it_means(error: Exception, event: Even
 @pytest.mark.parametrize(
     ("error", "event"),
     [
-        (Rejected(-2011, "unknown"), CancelRefused("BTCUSDT", NAME, -2011, "unknown", NOW)),
-        (Unreachable("no"), CancelRefused("BTCUSDT", NAME, None, "no", NOW)),
+        (Rejected(-2011, "unknown"), CancelRejected("BTCUSDT", NAME, -2011, "unknown", NOW)),
+        (Unreachable("no"), CancelRejected("BTCUSDT", NAME, None, "no", NOW)),
         (OutcomeUnknown("?"), OrderUnresolved("BTCUSDT", NAME, "?", NOW)),
     ],
 )
-def test_each_error_of_a_cancel_says_what_it_means(error: ExchangeError, event: Event) -> None:
-    assert failure_of(CancelOrder("BTCUSDT", NAME), error, NOW) == event
+def test_cancel_error_becomes_event(error: ExchangeError, event: Event) -> None:
+    assert event_for_error(CancelOrder("BTCUSDT", NAME), error, NOW) == event
 
 
-def test_a_refusal_to_let_us_in_does_not_judge_the_order() -> None:
-    refused = failure_of(ENTRY, AuthError(-2015, "key"), NOW)
-    assert refused == OrderRefused("BTCUSDT", NAME, -2015, "key", NOW, of_access=True)
+def test_auth_error_is_not_order_rejection() -> None:
+    rejected = event_for_error(ENTRY, AuthError(-2015, "key"), NOW)
+    assert rejected == OrderRejected("BTCUSDT", NAME, -2015, "key", NOW, is_auth_error=True)
 
 
-def test_a_read_that_failed_tells_nothing_else() -> None:
+def test_failed_read_becomes_command_failed() -> None:
     command = QueryOrder("BTCUSDT", NAME)
-    assert failure_of(command, OutcomeUnknown("?"), NOW) == CommandFailed(command, None, "?", NOW)
-    assert failure_of(command, Rejected(-1, "no"), NOW) == CommandFailed(command, -1, "no", NOW)
+    assert event_for_error(command, OutcomeUnknown("?"), NOW) == CommandFailed(command, None, "?", NOW)
+    assert event_for_error(command, Rejected(-1, "no"), NOW) == CommandFailed(command, -1, "no", NOW)
 
 
-def test_an_entry_whose_time_has_passed_does_not_leave() -> None:
+def test_expired_entry_is_not_sent() -> None:
     exchange = Scripted(lambda _: [])
-    refused = a_gateway(exchange, [], now_ms=NOW + 5_001).execute(ENTRY)
+    rejected = a_gateway(exchange, [], now_ms=NOW + 5_001).execute(ENTRY)
     assert exchange.asked == []
-    assert isinstance(refused[0], OrderRefused)
-    assert refused[0].code is None
+    assert isinstance(rejected[0], OrderRejected)
+    assert rejected[0].code is None
 
 
-def test_the_halt_file_stops_entries_and_nothing_else() -> None:
+def test_halt_file_stops_only_entries() -> None:
     exchange = Scripted(lambda _: [])
     gateway = a_gateway(exchange, [], halted=True)
     assert "halt file" in str(gateway.execute(ENTRY)[0])
@@ -132,11 +137,11 @@ def worked(gateway: Gateway, exchange: Scripted, commands: Sequence[Command]) ->
     gateway.submit(commands)
     done = threading.Event()
 
-    def beat() -> None:
+    def heartbeat() -> None:
         if len(exchange.asked) == len(commands):
             done.set()
 
-    threads = [threading.Thread(target=gateway.work, args=(lane, beat)) for lane in range(gateway.lanes)]
+    threads = [threading.Thread(target=gateway.work, args=(lane, heartbeat)) for lane in range(gateway.lanes)]
     for thread in threads:
         thread.start()
     assert done.wait(10)
@@ -146,7 +151,7 @@ def worked(gateway: Gateway, exchange: Scripted, commands: Sequence[Command]) ->
     return exchange.asked
 
 
-def test_protection_leaves_before_entries_and_questions() -> None:
+def test_protection_is_sent_before_entries_and_reads() -> None:
     events: list[TraderEvent] = []
     exchange = Scripted(lambda _: [an_update()])
     query = QueryOrder("BTCUSDT", NAME)
@@ -155,14 +160,14 @@ def test_protection_leaves_before_entries_and_questions() -> None:
     assert len(events) == 4
 
 
-def test_a_question_that_waits_is_not_put_twice() -> None:
+def test_queued_read_is_not_queued_twice() -> None:
     exchange, question = Scripted(lambda _: []), QueryOrder("BTCUSDT", NAME)
     gateway = a_gateway(exchange, [])
     gateway.submit([question])
     assert worked(gateway, exchange, [question, ENTRY]) == [question, ENTRY]
 
 
-def test_a_question_that_was_put_may_be_put_again() -> None:
+def test_finished_read_may_be_queued_again() -> None:
     question = QueryOrder("BTCUSDT", NAME)
 
     def ask_again(_: Command) -> Sequence[Outcome]:
@@ -175,7 +180,7 @@ def test_a_question_that_was_put_may_be_put_again() -> None:
     assert worked(gateway, exchange, [question, question])[:2] == [question, question]
 
 
-def test_every_command_finds_a_lane() -> None:
+def test_every_command_has_a_lane() -> None:
     exchange = Scripted(lambda _: [])
     commands: list[Command] = [
         TakeSnapshot("test"),
@@ -189,8 +194,8 @@ def test_every_command_finds_a_lane() -> None:
 
 
 @pytest.mark.parametrize(("command", "of_write"), [(ENTRY, True), (STOP, True), (TakeSnapshot("test"), False)])
-def test_a_refused_key_is_told_beside_what_became_of_the_command(command: Command, of_write: bool) -> None:
+def test_rejected_key_posts_auth_failed(command: Command, of_write: bool) -> None:
     exchange = Scripted(raising(AuthError(-2015, "look on Aster's site")))
-    failure, refusal = a_gateway(exchange, []).execute(command)
-    assert isinstance(failure, OrderRefused if of_write else CommandFailed)
-    assert refusal == AccessRefused(-2015, "look on Aster's site", Door.ORDERS if of_write else Door.QUESTIONS, NOW)
+    failure, rejection = a_gateway(exchange, []).execute(command)
+    assert isinstance(failure, OrderRejected if of_write else CommandFailed)
+    assert rejection == AuthFailed(-2015, "look on Aster's site", ApiScope.TRADE if of_write else ApiScope.READ, NOW)

@@ -7,7 +7,7 @@ from src.domain.clock import ManualClock
 DEADLINE_SECONDS = 20.0
 
 
-def test_a_worker_runs_until_its_body_returns() -> None:
+def test_worker_runs_until_body_returns() -> None:
     clock, done = ManualClock(), threading.Event()
     worker = Worker("streamer", lambda _: done.set(), clock)
     worker.start()
@@ -16,7 +16,7 @@ def test_a_worker_runs_until_its_body_returns() -> None:
     assert (worker.is_alive, worker.failure) == (False, None)
 
 
-def test_an_exception_that_escapes_is_kept() -> None:
+def test_escaped_exception_is_kept() -> None:
     def body(_: Callable[[], None]) -> None:
         raise RuntimeError("gone")
 
@@ -26,27 +26,27 @@ def test_an_exception_that_escapes_is_kept() -> None:
     assert str(worker.failure) == "gone"
 
 
-def test_a_worker_that_gives_no_sign_of_life_is_seen() -> None:
+def test_missing_heartbeat_is_detected() -> None:
     clock, may_beat, has_beaten, may_end = ManualClock(), threading.Event(), threading.Event(), threading.Event()
 
-    def body(beat: Callable[[], None]) -> None:
+    def body(heartbeat: Callable[[], None]) -> None:
         may_beat.wait(DEADLINE_SECONDS)
-        beat()
+        heartbeat()
         has_beaten.set()
         may_end.wait(DEADLINE_SECONDS)
 
     worker = Worker("gateway-0", body, clock)
     worker.start()
     clock.advance(16_000)
-    assert worker.silent_ms == 16_000
+    assert worker.ms_since_heartbeat == 16_000
     assert worker.is_alive
     assert not worker.join(0)
     may_beat.set()
     assert has_beaten.wait(DEADLINE_SECONDS)
-    assert worker.silent_ms == 0
+    assert worker.ms_since_heartbeat == 0
     may_end.set()
     assert worker.join(DEADLINE_SECONDS)
 
 
-def test_a_worker_never_started_has_ended() -> None:
+def test_unstarted_worker_can_be_joined() -> None:
     assert Worker("listen key", lambda _: None, ManualClock()).join(0)

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Connection, Engine
 
-from src.database.ledger import open_ledger
+from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from tests.builders import NOW
@@ -23,7 +23,7 @@ def clock() -> ManualClock:
 @pytest.fixture
 def engine(path: Path) -> Iterator[Engine]:
     """The bot's database, freshly made and open for writing."""
-    engine = open_ledger(path, NOW).engine
+    engine = open_database(path, NOW).engine
     yield engine
     engine.dispose()
 

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from src.core.archivist import Archivist
-from src.database.backups import KEPT, Backups
-from src.database.db import backup, open_reader, quick_check, reading
-from src.database.ledger import open_ledger
+from src.database.backups import BACKUPS_KEPT, Backups, BackupWorker
+from src.database.db import backup, open_reader, quick_check, read_transaction
+from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from tests.builders import an_order
@@ -30,7 +29,7 @@ def write(store: Store, rows: int = 1) -> None:
 
 
 def count(path: Path) -> int:
-    with reading(open_reader(path)) as connection:
+    with read_transaction(open_reader(path)) as connection:
         return int(connection.exec_driver_sql("SELECT count(*) FROM journal").scalar_one())
 
 
@@ -38,11 +37,11 @@ def age(path: Path, at_ms: int) -> None:
     os.utime(path, ns=(at_ms * 1_000_000, at_ms * 1_000_000))
 
 
-def test_one_a_day_and_the_newest_few_are_kept(store: Store, path: Path, clock: ManualClock) -> None:
+def test_daily_backups_keep_only_newest(store: Store, path: Path, clock: ManualClock) -> None:
     backups = Backups(path, clock)
     write(store)
     made = []
-    for _ in range(KEPT + 2):
+    for _ in range(BACKUPS_KEPT + 2):
         copy = backups.make_when_due(nobody)
         assert copy is not None
         age(copy, clock.now_ms())
@@ -50,27 +49,27 @@ def test_one_a_day_and_the_newest_few_are_kept(store: Store, path: Path, clock: 
         assert backups.make_when_due(nobody) is None
         made.append(copy)
         clock.advance(DAY_MS)
-    assert backups.copies() == made[-KEPT:]
+    assert backups.copies() == made[-BACKUPS_KEPT:]
     assert made[0].name == "bot-2025-06-15.db"
 
 
-def test_a_copy_takes_the_place_of_a_lost_ledger(store: Store, path: Path, clock: ManualClock) -> None:
+def test_backup_replaces_lost_database(store: Store, path: Path, clock: ManualClock) -> None:
     with store.transaction():
         store.record_order(an_order(), simulated=False)
     copy = Backups(path, clock).make_when_due(nobody)
     assert copy is not None
     restored = path.with_name("restored.db")
     shutil.copyfile(copy, restored)
-    opened = open_ledger(restored, clock.now_ms())
+    opened = open_database(restored, clock.now_ms())
     again = Store(opened.engine, clock)
     with again.transaction():
         assert [each.client_order_id for each in again.load_open_orders()] == [an_order().client_order_id]
     opened.engine.dispose()
 
 
-def test_it_is_whole_though_the_bot_writes_on(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_backup_is_consistent_while_bot_writes(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each step of the copying is followed by a commit: it must neither begin anew for ever nor mix two moments."""
-    monkeypatch.setattr("src.database.db._PAGES_A_STEP", 20)
+    monkeypatch.setattr("src.database.db._PAGES_PER_STEP", 20)
     write(store, 2_000)
     beats: list[int] = []
 
@@ -85,7 +84,7 @@ def test_it_is_whole_though_the_bot_writes_on(store: Store, path: Path, monkeypa
     assert count(path) == 2_000 + len(beats)
 
 
-def test_a_disk_without_room_is_left_alone(
+def test_no_backup_when_disk_is_nearly_full(
     store: Store, path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(store)
@@ -100,7 +99,7 @@ def test_a_disk_without_room_is_left_alone(
     assert backups.make_when_due(nobody) is not None
 
 
-def test_what_cannot_be_made_is_said_and_tried_again(
+def test_failed_backup_is_logged_and_retried(
     store: Store, path: Path, clock: ManualClock, caplog: pytest.LogCaptureFixture
 ) -> None:
     write(store)
@@ -113,22 +112,22 @@ def test_what_cannot_be_made_is_said_and_tried_again(
     assert backups.make_when_due(nobody) is not None
 
 
-def test_the_archivist_looks_once_a_minute_and_ends_when_asked(
+def test_backup_worker_checks_every_minute_and_stops(
     store: Store, path: Path, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(store)
-    monkeypatch.setattr("src.core.archivist._LOOK_EVERY", 1)
+    monkeypatch.setattr("src.database.backups._CHECK_EVERY_SECONDS", 1)
     backups = Backups(path, clock)
-    archivist = Archivist(backups)
+    worker = BackupWorker(backups)
     made = threading.Event()
 
     def beat() -> None:
         if backups.copies():
             made.set()
 
-    thread = threading.Thread(target=archivist.run, args=[beat])
+    thread = threading.Thread(target=worker.run, args=[beat])
     thread.start()
     assert made.wait(10)
-    archivist.stop()
+    worker.stop()
     thread.join(20)
     assert not thread.is_alive()

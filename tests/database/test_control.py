@@ -1,18 +1,22 @@
 """The operator's wishes, from the dashboard's file to the bot."""
 
 import logging
+import sqlite3
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 from sqlalchemy import Engine
 
-from src.database.control import CommandDesk, CommandReader, open_control
+from src.database.control import CommandReader, CommandWriter, open_control
+from src.database.db import make_private
+from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import PositionSide
-from src.domain.messages import OperatorAction, OperatorCommand
+from src.domain.errors import ConfigError
 from tests.builders import ENTRY_ID, NOW, D
-from tests.database.reading import rows
+from tests.database.helpers import rows
 
 
 @pytest.fixture
@@ -27,11 +31,11 @@ def writer(control: Path) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_a_wish_reaches_the_bot_as_it_was_made(writer: Engine, control: Path) -> None:
-    desk = CommandDesk(writer)
-    first = desk.ask(OperatorAction.PAUSE, "a", NOW)
+def test_command_round_trip(writer: Engine, control: Path) -> None:
+    commands = CommandWriter(writer)
+    first = commands.add(OperatorAction.PAUSE, "a", NOW)
     details = {"symbol": "BTCUSDT", "position_side": "LONG", "fraction": D("0.5"), "client_order_id": ENTRY_ID}
-    second = desk.ask(OperatorAction.CLOSE_POSITION, "b", NOW + 1, **details)
+    second = commands.add(OperatorAction.CLOSE_POSITION, "b", NOW + 1, **details)
     assert CommandReader(control).after(0) == [
         OperatorCommand(first, OperatorAction.PAUSE, NOW),
         OperatorCommand(
@@ -40,34 +44,34 @@ def test_a_wish_reaches_the_bot_as_it_was_made(writer: Engine, control: Path) ->
     ]
 
 
-def test_only_newer_wishes_are_read(writer: Engine, control: Path) -> None:
-    first = CommandDesk(writer).ask(OperatorAction.PAUSE, "a", NOW)
-    second = CommandDesk(writer).ask(OperatorAction.RESUME, "b", NOW)
+def test_only_newer_commands_are_read(writer: Engine, control: Path) -> None:
+    first = CommandWriter(writer).add(OperatorAction.PAUSE, "a", NOW)
+    second = CommandWriter(writer).add(OperatorAction.RESUME, "b", NOW)
     assert [command.id for command in CommandReader(control).after(first)] == [second]
     assert CommandReader(control).after(second) == []
 
 
-def test_a_double_click_from_two_threads_is_one_wish(writer: Engine) -> None:
-    desk = CommandDesk(writer)
+def test_same_nonce_from_two_threads_is_one_command(writer: Engine) -> None:
+    commands = CommandWriter(writer)
     with ThreadPoolExecutor(8) as threads:
-        asked = [threads.submit(desk.ask, OperatorAction.FLATTEN, "same nonce", NOW) for _ in range(32)]
-        assert len({each.result(timeout=30) for each in asked}) == 1
+        futures = [threads.submit(commands.add, OperatorAction.FLATTEN, "same nonce", NOW) for _ in range(32)]
+        assert len({each.result(timeout=30) for each in futures}) == 1
     assert rows(writer, "SELECT count(*) FROM operator_commands") == [(1,)]
 
 
-def test_a_file_that_is_not_there_yet_holds_no_wishes(control: Path) -> None:
+def test_missing_file_has_no_commands(control: Path) -> None:
     assert CommandReader(control).after(0) == []
     assert not control.exists()
 
 
-def test_a_file_without_tables_yet_is_nothing_to_speak_of(control: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_file_without_tables_is_not_logged(control: Path, caplog: pytest.LogCaptureFixture) -> None:
     control.parent.mkdir()
     control.touch()
     assert CommandReader(control).after(0) == []
     assert caplog.records == []
 
 
-def test_a_file_that_cannot_be_read_is_said_once(control: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_unreadable_file_is_logged_once(control: Path, caplog: pytest.LogCaptureFixture) -> None:
     control.mkdir(parents=True)
     reader = CommandReader(control)
     with caplog.at_level(logging.ERROR):
@@ -75,30 +79,87 @@ def test_a_file_that_cannot_be_read_is_said_once(control: Path, caplog: pytest.L
     assert [record.levelname for record in caplog.records] == ["ERROR"]
 
 
-def test_opening_again_keeps_what_was_asked(writer: Engine, control: Path) -> None:
-    CommandDesk(writer).ask(OperatorAction.HALT, "a", NOW)
+def test_reopening_keeps_commands(writer: Engine, control: Path) -> None:
+    CommandWriter(writer).add(OperatorAction.HALT, "a", NOW)
     writer.dispose()
     open_control(control).dispose()
     assert [command.action for command in CommandReader(control).after(0)] == [OperatorAction.HALT]
 
 
-def test_settings_that_were_put_in_force_are_kept(writer: Engine) -> None:
-    CommandDesk(writer).keep_settings({"globals": {"db_path": "bot.db"}}, "币安人生USDT added", NOW)
+def test_settings_history_is_kept(writer: Engine) -> None:
+    CommandWriter(writer).add_settings_version({"globals": {"db_path": "bot.db"}}, "币安人生USDT added", NOW)
     found = rows(writer, "SELECT at, document, message FROM settings_history")
     assert found == [(NOW, '{"globals": {"db_path": "bot.db"}}', "币安人生USDT added")]
 
 
-def test_a_file_of_an_earlier_version_learns_what_may_be_asked_for_since(tmp_path: Path) -> None:
+def test_older_file_gets_missing_columns(tmp_path: Path) -> None:
     path = tmp_path / "control.db"
     engine = open_control(path)
-    CommandDesk(engine).ask(OperatorAction.PAUSE, "before", NOW)
+    CommandWriter(engine).add(OperatorAction.PAUSE, "before", NOW)
     with engine.begin() as connection:
         connection.exec_driver_sql("ALTER TABLE operator_commands DROP COLUMN terms")
     engine.dispose()
     engine = open_control(path)
-    CommandDesk(engine).ask(OperatorAction.CONFIRM_LIVE, "after", NOW + 1, terms="abc")
+    CommandWriter(engine).add(OperatorAction.CONFIRM_LIVE, "after", NOW + 1, terms="abc")
     assert [(each.action, each.terms) for each in CommandReader(path).after(0)] == [
         (OperatorAction.PAUSE, None),
         (OperatorAction.CONFIRM_LIVE, "abc"),
     ]
     engine.dispose()
+
+
+DAMAGED = b"no database, whatever its name says" * 100
+
+
+def add_command(path: Path, action: OperatorAction, now_ms: int) -> int:
+    """Write one wish into a file, and close it."""
+    engine: Engine = open_control(path)
+    number = CommandWriter(engine).add(action, f"nonce {now_ms}", now_ms)
+    engine.dispose()
+    return number
+
+
+def test_command_ids_increase_when_clock_is_set_back(control: Path) -> None:
+    numbers = [add_command(control, OperatorAction.PAUSE, at) for at in (NOW, NOW + 1, NOW - 60_000)]
+    assert numbers == sorted(set(numbers))
+    assert [each.id for each in CommandReader(control).after(numbers[0])] == numbers[1:]
+
+
+def test_commands_in_recreated_file_have_higher_ids(control: Path) -> None:
+    seen = add_command(control, OperatorAction.PAUSE, NOW)
+    for file in control.parent.iterdir():
+        file.unlink()
+    halt = add_command(control, OperatorAction.HALT, NOW + 1)
+    assert [each.id for each in CommandReader(control).after(seen)] == [halt]
+
+
+def test_damaged_file_is_logged_once(control: Path, caplog: pytest.LogCaptureFixture) -> None:
+    make_private(control)
+    control.write_bytes(DAMAGED)
+    reader = CommandReader(control)
+    assert [reader.after(0), reader.after(0)] == [[], []]
+    assert caplog.text.count("cannot be read") == 1
+
+
+def test_damaged_file_is_quarantined_at_dashboard_start(control: Path) -> None:
+    make_private(control)
+    control.write_bytes(DAMAGED)
+    open_control(control).dispose()
+    assert [each.read_bytes() for each in control.parent.glob("control.db.corrupt-*")] == [DAMAGED]
+    assert CommandReader(control).after(0) == []
+
+
+def test_unknown_action_is_skipped(control: Path, caplog: pytest.LogCaptureFixture) -> None:
+    add_command(control, OperatorAction.PAUSE, NOW)
+    with closing(sqlite3.connect(control)) as other:
+        other.execute("UPDATE operator_commands SET action = 'dance'")
+        other.commit()
+    halt = add_command(control, OperatorAction.HALT, NOW + 1)
+    assert [each.id for each in CommandReader(control).after(0)] == [halt]
+    assert "no such action: dance" in caplog.text
+
+
+def test_unwritable_directory_is_config_error(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file stands where the directory should", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        open_control(tmp_path / "data" / "control.db")

@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 from sqlalchemy import text
 
-from src.database.db import open_reader, quick_check, reading
-from src.database.ledger import open_ledger
+from src.database.db import open_reader, quick_check, read_transaction
+from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from tests.builders import NOW
-from tests.database.processes import WRITERS, end, heard, python, tell
+from tests.database.helpers import WRITERS, kill, python, read_line, send_line
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "500"))
 ROUNDS_A_FILE = 50
@@ -29,7 +29,7 @@ FRAME_HEADER = 24
 def journal(path: Path) -> list[tuple[str, int]]:
     engine = open_reader(path)
     query = "SELECT kind, json_extract(payload, '$.number') FROM journal ORDER BY id"
-    with reading(engine) as connection:
+    with read_transaction(engine) as connection:
         return [(kind, number) for kind, number in connection.execute(text(query))]
 
 
@@ -40,14 +40,14 @@ def both(numbers: range) -> list[tuple[str, int]]:
 
 def acknowledged_until_killed(writers: subprocess.Popen[str], path: Path, first: int, life: float) -> int:
     """Write numbered rows, be killed; the number after the last that was acknowledged."""
-    tell(writers, f"{path} {first}")
+    send_line(writers, f"{path} {first}")
     following, pid = first, 0
-    while (line := heard(writers)) not in ("", "dead"):
+    while (line := read_line(writers)) not in ("", "dead"):
         if line.startswith("writer"):
             pid = int(line.split()[1])
             continue
         if following == first:
-            threading.Timer(life, end, [pid]).start()
+            threading.Timer(life, kill, [pid]).start()
         following = int(line) + 1
     return following
 
@@ -76,9 +76,9 @@ def test_every_acknowledged_row_survives_a_kill_at_any_instant(tmp_path: Path) -
 
 
 def test_a_log_cut_at_any_frame_holds_whole_transactions(path: Path, tmp_path: Path) -> None:
-    engine = open_ledger(path, NOW).engine
+    engine = open_database(path, NOW).engine
     engine.dispose()  # folds the tables into the file: the log holds the rows alone
-    engine = open_ledger(path, NOW).engine
+    engine = open_database(path, NOW).engine
     store = Store(engine, ManualClock(NOW))
     for number in range(20):
         with store.transaction():
@@ -88,8 +88,8 @@ def test_a_log_cut_at_any_frame_holds_whole_transactions(path: Path, tmp_path: P
     for cut in frame_boundaries(path.with_name("bot.db-wal")):
         copy = power_cut(path, tmp_path / "copy", cut)
         assert quick_check(copy) is None
-        opened = open_ledger(copy, NOW)
-        assert opened.moved_aside is None
+        opened = open_database(copy, NOW)
+        assert opened.quarantined_to is None
         opened.engine.dispose()
         found = journal(copy)
         assert found == both(range(len(found) // 2))

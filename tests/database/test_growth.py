@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Engine, text
 
-from src.database.db import data_version, open_reader, reading
+from src.database.db import data_version, open_reader, read_transaction
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from src.domain.enums import OrderRole, OrderStatus
@@ -28,7 +28,7 @@ def write(store: Store, number: int) -> None:
         store.set_state("bot", {"number": number})
 
 
-def test_the_log_stays_short_though_the_dashboard_follows(store: Store, path: Path) -> None:
+def test_wal_stays_short_while_dashboard_reads(store: Store, path: Path) -> None:
     """Eight followers with connections that stay open, as behind the page's streams, and queries in between."""
     readers = [open_reader(path) for _ in range(8)]
     longest = 0
@@ -37,7 +37,7 @@ def test_the_log_stays_short_though_the_dashboard_follows(store: Store, path: Pa
             write(store, number)
             if number % 20 == 0:
                 data_version(follower)
-                with reading(readers[number % 8]) as connection:
+                with read_transaction(readers[number % 8]) as connection:
                     connection.execute(text("SELECT count(*) FROM journal")).scalar_one()
             if number % 200 == 199:
                 store.checkpoint()
@@ -47,9 +47,9 @@ def test_the_log_stays_short_though_the_dashboard_follows(store: Store, path: Pa
     assert log_size(path) == 0
 
 
-def test_a_log_that_a_reader_made_grow_is_cut_once_it_has_gone(store: Store, path: Path) -> None:
+def test_wal_is_truncated_after_reader_closes(store: Store, path: Path) -> None:
     engine = open_reader(path)
-    with reading(engine) as connection:
+    with read_transaction(engine) as connection:
         connection.execute(text("SELECT count(*) FROM journal")).scalar_one()
         for number in range(1_500):
             write(store, number)
@@ -101,5 +101,5 @@ def test_a_month_of_trading_keeps_its_size_and_every_order(store: Store, path: P
 
 
 def rows(path: Path, query: str) -> Any:
-    with reading(open_reader(path)) as connection:
+    with read_transaction(open_reader(path)) as connection:
         return connection.execute(text(query)).scalar_one()

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
-from src.database.db import open_reader, reading
-from src.database.queries import account, fills, journal, market, orders
+from src.database.db import open_reader, read_transaction
+from src.database.queries import account, fills, market, orders
 from src.database.repositories import Store
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.positions import AccountSummary, Income
@@ -22,7 +22,7 @@ def reader(path: Path, store: Store) -> Iterator[Connection]:
     """A reader as the dashboard has it; what is committed later is not in its view."""
     with store.transaction():
         fill_in(store)
-    with reading(open_reader(path)) as connection:
+    with read_transaction(open_reader(path)) as connection:
         yield connection
 
 
@@ -49,14 +49,14 @@ def test_the_reader_cannot_write(reader: Connection) -> None:
 
 
 def test_journal_pages(reader: Connection) -> None:
-    assert journal.journal_bounds(reader) == (1, 5)
-    assert [entry.id for entry in journal.journal_after(reader, 2, 2)] == [3, 4]
-    assert [entry.id for entry in journal.latest_journal(reader, 2)] == [4, 5]
-    assert [entry.id for entry in journal.latest_journal(reader, 5, ("alert",))] == [2, 4]
+    assert account.journal_bounds(reader) == (1, 5)
+    assert [entry.id for entry in account.journal_after(reader, 2, 2)] == [3, 4]
+    assert [entry.id for entry in account.latest_journal(reader, 2)] == [4, 5]
+    assert [entry.id for entry in account.latest_journal(reader, 5, ("alert",))] == [2, 4]
 
 
 def test_an_empty_journal_has_bounds(connection: Connection) -> None:
-    assert journal.journal_bounds(connection) == (1, 0)
+    assert account.journal_bounds(connection) == (1, 0)
 
 
 def test_fills_come_in_the_order_they_happened_with_their_orders_role(reader: Connection) -> None:
@@ -75,7 +75,7 @@ def test_fills_come_in_the_order_they_happened_with_their_orders_role(reader: Co
 
 
 def test_our_row_id_goes_before_the_exchanges_number(reader: Connection) -> None:
-    first, stop = orders.family(reader, ENTRY_ID)
+    first, stop = orders.order_group(reader, ENTRY_ID)
     assert (first.role, stop.role) == ("ENTRY", "STOP_LOSS")
     for name, found in ((str(stop.id), stop), ("1001", first), (ENTRY_ID, first)):
         assert orders.find_order(reader, name) == found

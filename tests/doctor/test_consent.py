@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from src.core.desks.consent_desk import AGREED
-from src.core.plans.live_terms import terms_of
-from src.doctor.consent import check_consent
-from src.domain.checks import Verdict
+from src.core.limits.live_consent import CONSENT_STATE
+from src.core.limits.risk_terms import terms_from_settings
+from src.credentials.credentials import Credentials
+from src.doctor.configuration import check_consent
+from src.domain.checks import CheckLevel
 from src.domain.enums import Network
-from src.utils.config import Environment
-from src.utils.credentials import Credentials
+from src.settings.config import Environment
 from tests.builders import some_settings
 
 
@@ -25,15 +25,15 @@ def environment(tmp_path: Path) -> Environment:
 
 def agreed_by(environment: Environment, **changes: Any) -> dict[str, dict[str, Any]]:
     assert environment.credentials is not None
-    terms = terms_of(some_settings(**changes), environment.network, environment.credentials.label)
-    return {AGREED: {"terms": terms.shape()}}
+    terms = terms_from_settings(some_settings(**changes), environment.network, environment.credentials.label)
+    return {CONSENT_STATE: {"terms": terms.to_json()}}
 
 
 def test_without_a_word_no_real_order_is_made(environment: Environment) -> None:
-    nothing: tuple[dict[str, dict[str, Any]], ...] = ({}, {AGREED: {}})
+    nothing: tuple[dict[str, dict[str, Any]], ...] = ({}, {CONSENT_STATE: {}})
     for known in nothing:
         [check] = check_consent(known, environment, some_settings())
-        assert check.verdict is Verdict.FAIL
+        assert check.verdict is CheckLevel.FAIL
         assert "real orders wait for your word" in check.sentence
         assert "--yes" in check.remedy
 
@@ -42,7 +42,7 @@ def test_what_was_agreed_to_needs_no_other_word_and_more_than_that_does(environm
     known = agreed_by(environment)
     [same] = check_consent(known, environment, some_settings())
     [more] = check_consent(known, environment, some_settings(leverage=20))
-    assert (same.verdict, more.verdict) == (Verdict.OK, Verdict.FAIL)
+    assert (same.verdict, more.verdict) == (CheckLevel.OK, CheckLevel.FAIL)
 
 
 def test_paper_and_the_sandbox_need_none(environment: Environment) -> None:

@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from src.doctor.exchange import ExchangeExamination, judge_account
-from src.domain.checks import Check, Verdict
+from src.credentials.credentials import AnyCredentials, Credentials
+from src.doctor.exchange import ExchangeChecks, check_account
+from src.domain.checks import Check, CheckLevel
 from src.domain.clock import Clock, ManualClock, SystemClock
 from src.domain.enums import Network, PositionSide
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Scheme
-from src.utils.config import Environment, Settings
-from src.utils.credentials import AnyCredentials, Credentials
+from src.settings.config import Environment, Settings
+from src.utils.auth import ApiVersion
 from tests.builders import D, a_report, a_snapshot, an_instrument, an_update, some_settings
 from tests.sandbox.credentials import credentials_of
 
-OK, WARN, FAIL = Verdict
+OK, WARN, FAIL = CheckLevel
 FITTING: dict[str, Any] = {"leverage": 10, "margin_type": "CROSSED"}
 
 
@@ -28,7 +28,7 @@ def sandbox() -> Iterator[SandboxServer]:
         yield running
 
 
-@pytest.fixture(params=Scheme)
+@pytest.fixture(params=ApiVersion)
 def environment(request: pytest.FixtureRequest, sandbox: SandboxServer, tmp_path: Path) -> Environment:
     urls = sandbox.base_url, sandbox.ws_url
     keys = credentials_of(sandbox, request.param)
@@ -36,10 +36,10 @@ def environment(request: pytest.FixtureRequest, sandbox: SandboxServer, tmp_path
 
 
 def examined(environment: Environment, settings: Settings | None, clock: Clock | None = None) -> list[Check]:
-    return list(ExchangeExamination(environment, settings, clock or SystemClock()).lines())
+    return list(ExchangeChecks(environment, settings, clock or SystemClock()).run())
 
 
-def of(checks: list[Check], verdict: Verdict) -> list[str]:
+def of(checks: list[Check], verdict: CheckLevel) -> list[str]:
     return [check.line for check in checks if check.verdict is verdict]
 
 
@@ -48,7 +48,7 @@ def real(**changes: Any) -> Settings:
 
 
 def test_everything_is_examined_and_nothing_is_placed_or_set(sandbox: SandboxServer, environment: Environment) -> None:
-    before = sandbox.exchange.engine.memory()
+    before = sandbox.exchange.engine.save()
     checks = examined(environment, real())
     assert [check.name for check in checks] == [
         *["network", "clock", "stream", "access", "balance", "right to trade", "position mode"],
@@ -56,8 +56,8 @@ def test_everything_is_examined_and_nothing_is_placed_or_set(sandbox: SandboxSer
     ]
     assert of(checks, FAIL) == []
     assert "leverage 10x" in of(checks, WARN)[0]
-    assert sandbox.exchange.engine.memory() == before
-    assert sandbox.exchange.account.records.received == []
+    assert sandbox.exchange.engine.save() == before
+    assert sandbox.exchange.account.request_log.received == []
 
 
 def test_an_account_that_is_set_as_wanted_needs_nothing(environment: Environment) -> None:
@@ -82,7 +82,7 @@ def _spoilt(environment: Environment) -> AnyCredentials:
     return replace(environment.credentials, private_key="0x" + "7" * 64)
 
 
-def test_a_clock_that_is_off_is_told_in_one_line(environment: Environment) -> None:
+def test_clock_drift_is_one_line(environment: Environment) -> None:
     wrong = ManualClock(SystemClock().now_ms() - 4_000)
     clocks = [check for check in examined(environment, None, wrong) if check.name == "clock"]
     assert [check.verdict for check in clocks] == [FAIL]
@@ -112,7 +112,7 @@ def test_a_faulty_env_leaves_nothing_to_ask(environment: Environment) -> None:
     assert (check.verdict, check.remedy) == (WARN, "correct .env first")
 
 
-def test_a_symbol_that_is_not_listed_is_told(environment: Environment) -> None:
+def test_unlisted_symbol_is_reported(environment: Environment) -> None:
     settings = some_settings({"simulate_only": True})
     odd = Settings.model_validate(
         {"globals": settings.globals_, "symbols": {"NOSUCHUSDT": settings.symbols["BTCUSDT"]}}
@@ -122,7 +122,7 @@ def test_a_symbol_that_is_not_listed_is_told(environment: Environment) -> None:
 
 def test_a_contradiction_between_account_and_settings_is_a_fault() -> None:
     held = a_report("0.01", 50_000, position_side=PositionSide.LONG)
-    found = list(judge_account(real(), a_snapshot(positions=(held,), hedge_mode=True)))
+    found = list(check_account(real(), a_snapshot(positions=(held,), hedge_mode=True)))
     [fault] = of(found, FAIL)
     assert "hedge mode" in fault and "close them" in fault
 
@@ -130,16 +130,16 @@ def test_a_contradiction_between_account_and_settings_is_a_fault() -> None:
 def test_an_account_too_small_for_one_entry_is_a_fault() -> None:
     snapshot = a_snapshot()
     poor = replace(snapshot, account=replace(snapshot.account, available_balance=D("12.5")))
-    [fault] = of(list(judge_account(real(), poor)), FAIL)
+    [fault] = of(list(check_account(real(), poor)), FAIL)
     assert "12.50 USDT are available, one entry takes 50" in fault
 
 
-def test_what_others_hold_is_told_and_what_the_bot_holds_is_not() -> None:
+def test_external_positions_are_reported_but_not_the_bots_own() -> None:
     held = a_report("0.01", 50_000)
-    others = list(judge_account(real(), a_snapshot(positions=(held,))))
-    ours = list(judge_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(),))))
+    others = list(check_account(real(), a_snapshot(positions=(held,))))
+    ours = list(check_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(),))))
     by_hand = an_update(client_order_id="web_1")
     assert ["leaves such alone" in "".join(of(found, WARN)) for found in (others, ours)] == [True, False]
-    both = list(judge_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(), by_hand))))
+    both = list(check_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(), by_hand))))
     assert "leaves such alone" in "".join(of(both, WARN))
     assert an_instrument().symbol == held.symbol

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from src.doctor import machine
-from src.domain.checks import Verdict
-from src.utils.environment import PROJECT_ROOT
+from src.domain.checks import CheckLevel
+from src.settings.environment import PROJECT_ROOT
 
 Usage = namedtuple("Usage", "total used free")
-OK, WARN, FAIL = Verdict
+OK, WARN, FAIL = CheckLevel
 
 
 def test_this_python_and_its_packages_are_what_is_asked_for() -> None:
@@ -43,7 +43,7 @@ def test_an_old_python_is_named_with_the_one_that_is_needed(monkeypatch: pytest.
         ("no-such-package-anywhere~=1.0", FAIL),
     ],
 )
-def test_a_package_must_be_there_and_fit(line: str, verdict: Verdict, tmp_path: Path) -> None:
+def test_a_package_must_be_there_and_fit(line: str, verdict: CheckLevel, tmp_path: Path) -> None:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"# a comment\n{line}\n", encoding="utf-8")
     [check] = machine.check_packages(requirements)
@@ -52,8 +52,8 @@ def test_a_package_must_be_there_and_fit(line: str, verdict: Verdict, tmp_path: 
 
 
 @pytest.mark.parametrize(("free_mb", "verdict"), [(50, FAIL), (500, WARN), (5_000, OK)])
-def test_a_disk_that_fills_up_is_told_in_time(
-    free_mb: int, verdict: Verdict, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_low_disk_space_is_reported(
+    free_mb: int, verdict: CheckLevel, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("shutil.disk_usage", lambda _: Usage(1, 1, free_mb * 1024**2))
     check = machine.check_disk(tmp_path / "not" / "there" / "yet")
@@ -61,7 +61,7 @@ def test_a_disk_that_fills_up_is_told_in_time(
     assert f"{free_mb:,} MB are free" in check.sentence
 
 
-def test_a_port_that_another_program_uses_is_told_with_another_one() -> None:
+def test_busy_port_is_reported_with_another_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         busy = machine.check_port("127.0.0.1", port, is_bot_alive=False)

@@ -5,18 +5,20 @@ from typing import Any
 
 import pytest
 
-from src.core.plans.risk import widest_stop_pct
-from src.doctor.symbols import Listing, examine_symbol
-from src.domain.checks import Check, Verdict
+from src.core.entries.risk import max_stop_pct
+from src.doctor.symbols import SymbolListing, check_symbol
+from src.domain.checks import Check, CheckLevel
 from tests.builders import D, an_instrument, some_settings
 
-LISTED = Listing(an_instrument(), D(50_000), ((100, D(10_000)), (20, D(100_000))))
-OK, WARN, FAIL = Verdict
+LISTED = SymbolListing(an_instrument(), D(50_000), ((100, D(10_000)), (20, D(100_000))))
+OK, WARN, FAIL = CheckLevel
 
 
-def examined(listing: Listing = LISTED, globals_: dict[str, Any] | None = None, **changes: Any) -> tuple[Check, ...]:
+def examined(
+    listing: SymbolListing = LISTED, globals_: dict[str, Any] | None = None, **changes: Any
+) -> tuple[Check, ...]:
     settings = some_settings(globals_, **changes)
-    return examine_symbol("BTCUSDT", settings.symbols["BTCUSDT"], settings.globals_, listing)
+    return check_symbol("BTCUSDT", settings.symbols["BTCUSDT"], settings.globals_, listing)
 
 
 def test_a_symbol_without_a_fault_is_one_line_with_its_size() -> None:
@@ -40,7 +42,7 @@ def test_a_symbol_without_a_fault_is_one_line_with_its_size() -> None:
     ],
 )
 def test_what_keeps_a_symbol_from_being_traded_is_said_with_its_remedy(
-    listing: Listing, changes: dict[str, Any], verdict: Verdict, said: str, remedy: str
+    listing: SymbolListing, changes: dict[str, Any], verdict: CheckLevel, said: str, remedy: str
 ) -> None:
     [line] = examined(listing, **changes)
     assert line.verdict is verdict
@@ -60,5 +62,5 @@ def test_without_a_key_the_steps_of_leverage_are_left_out() -> None:
 
 
 def test_what_the_doctor_passes_the_risk_gate_passes_too() -> None:
-    narrow = widest_stop_pct(10) - D("0.01")
+    narrow = max_stop_pct(10) - D("0.01")
     assert [line.verdict for line in examined(stop_loss_pct=narrow)] == [OK]

@@ -8,7 +8,7 @@ def test_the_system_clock_runs_forward() -> None:
     assert clock.monotonic_ms() >= earlier
 
 
-def test_a_manual_clock_moves_when_told() -> None:
+def test_manual_clock_moves_only_when_advanced() -> None:
     clock = ManualClock(1000)
     clock.advance(5)
     clock.advance_to(2000)
@@ -22,17 +22,17 @@ def test_a_step_of_the_wall_clock_does_not_touch_spans() -> None:
     assert (clock.now_ms(), clock.monotonic_ms()) == (6_400, 0)
 
 
-def test_a_steady_clock_runs_on_when_the_machine_is_set() -> None:
+def test_steady_clock_ignores_system_clock_changes() -> None:
     machine = ManualClock(1_000_000)
     clock = SteadyClock(machine)
     machine.step(-3_600_000)
     machine.advance(5)
-    assert (clock.now_ms(), clock.monotonic_ms(), clock.strayed_ms) == (1_000_005, 5, -3_600_000)
+    assert (clock.now_ms(), clock.monotonic_ms(), clock.drift_ms) == (1_000_005, 5, -3_600_000)
 
 
-def test_a_steady_clock_takes_the_machines_time_over_when_told_to() -> None:
+def test_steady_clock_resyncs_with_system_time() -> None:
     machine = ManualClock(1_000_000)
     clock = SteadyClock(machine)
     machine.step(5_000)
-    clock.follow()
-    assert (clock.now_ms(), clock.strayed_ms) == (1_005_000, 0)
+    clock.resync()
+    assert (clock.now_ms(), clock.drift_ms) == (1_005_000, 0)

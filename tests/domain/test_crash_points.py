@@ -11,12 +11,12 @@ ROOT = Path(__file__).parents[2]
 SOURCES = [ROOT / "main.py", *(ROOT / "src").rglob("*.py")]
 
 
-def test_coming_to_a_line_does_nothing() -> None:
+def test_reached_does_nothing_in_production() -> None:
     for point in Point:
         crash_points.reached(point, "ENTRY")
 
 
 @pytest.mark.parametrize("point", Point)
-def test_every_point_is_a_line_of_the_program(point: Point) -> None:
+def test_every_crash_point_is_called_in_the_source(point: Point) -> None:
     call = f"crash_points.reached(Point.{point.name}"
     assert [path.name for path in SOURCES if call in path.read_text(encoding="utf-8")] != []

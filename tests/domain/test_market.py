@@ -1,29 +1,30 @@
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_FLOOR, Decimal
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from src.domain.enums import Side
 from src.domain.market import LiquidationWindow
-from tests.builders import NOW, a_liquidation, a_quote
+from tests.builders import NOW, a_liquidation, a_quote, an_instrument
 
 D = Decimal
 
 
-def test_a_liquidation_is_worth_what_filled_where_it_filled() -> None:
+def test_liquidation_notional_uses_filled_quantity_and_average_price() -> None:
     liquidation = a_liquidation(quantity=D(3), filled_quantity=D(2), price=D(90), average_price=D(100))
     assert liquidation.notional == D(200)
 
 
-def test_a_liquidation_falls_back_to_what_was_ordered() -> None:
+def test_liquidation_falls_back_to_ordered_quantity_and_price() -> None:
     liquidation = a_liquidation(1, quantity=D(3), filled_quantity=D(0), price=D(90))
-    bare = a_liquidation(1, quantity=D(3), filled_quantity=D(0), price=D(90), average_price=D(50_000))
-    assert bare.volume == D(3)
+    unfilled = a_liquidation(1, quantity=D(3), filled_quantity=D(0), price=D(90), average_price=D(50_000))
+    assert unfilled.volume == D(3)
     assert liquidation.fill_price == D(50_000)
 
 
-def test_the_middle_of_a_quote() -> None:
-    assert a_quote(99, 101).middle == D(100)
+def test_quote_mid_price() -> None:
+    assert a_quote(99, 101).mid_price == D(100)
 
 
 def test_sides_are_added_up_apart_and_together() -> None:
@@ -36,14 +37,14 @@ def test_sides_are_added_up_apart_and_together() -> None:
     assert window.get_usdt_volume_in_window("ETHUSDT", NOW) == 0
 
 
-def test_what_has_left_the_window_does_not_count() -> None:
+def test_expired_liquidations_do_not_count() -> None:
     window = LiquidationWindow(60_000)
     window.add(a_liquidation(100, traded_at=NOW))
     assert window.get_usdt_volume_in_window("BTCUSDT", NOW + 59_999) == D(100)
     assert window.get_usdt_volume_in_window("BTCUSDT", NOW + 60_000) == 0
 
 
-def test_volume_acted_upon_does_not_count_again() -> None:
+def test_consumed_volume_does_not_count_again() -> None:
     window = LiquidationWindow(60_000)
     window.add(a_liquidation(100))
     window.add(a_liquidation(70, side=Side.BUY))
@@ -68,3 +69,50 @@ def test_the_running_sums_equal_the_sums(rows: list[tuple[int, int, Side]]) -> N
         inside = [each for each in seen if each.traded_at > NOW + newest - 60_000]
         assert window.get_usdt_volume_in_window("BTCUSDT", NOW + newest) == sum(each.notional for each in inside)
         assert window.get_volume_in_window("BTCUSDT", NOW + newest) == sum(each.volume for each in inside)
+
+
+@pytest.mark.parametrize(
+    ("value", "rounding", "expected"),
+    [("100.04", ROUND_FLOOR, "100.0"), ("100.04", ROUND_CEILING, "100.1"), ("100.1", ROUND_DOWN, "100.1")],
+)
+def test_prices_come_on_the_tick(value: str, rounding: str, expected: str) -> None:
+    assert str(an_instrument().price(D(value), rounding)) == expected
+
+
+def test_the_grid_of_prices_starts_at_the_lowest_price() -> None:
+    instrument = an_instrument(tick=D("0.5"), min_price=D("0.2"))
+    assert instrument.price(D("1.1"), ROUND_FLOOR) == D("0.7")
+
+
+def test_quantities_round_down() -> None:
+    assert str(an_instrument().quantity(D("0.0019"))) == "0.001"
+    assert an_instrument().quantity(D("0.0009")) == 0
+
+
+def test_a_market_order_carries_no_more_than_it_may() -> None:
+    assert an_instrument().market_quantity(D(500)) == D(120)
+
+
+def test_the_smallest_order_passes_both_minimums() -> None:
+    instrument = an_instrument()
+    assert instrument.smallest_quantity(D(50_000)) == D("0.001")
+    assert instrument.smallest_quantity(D(100)) == D("0.050")
+
+
+def test_a_whole_step_is_written_without_an_exponent() -> None:
+    instrument = an_instrument(step=D(10), min_quantity=D(10))
+    assert str(instrument.quantity(D(12_345))) == "12340"
+
+
+def test_a_symbol_trades_only_while_the_exchange_says_so() -> None:
+    assert an_instrument().is_trading
+    assert not an_instrument(status="SETTLING").is_trading
+
+
+@given(st.decimals("0.001", "1000", places=6), st.decimals("1", "100000", places=1))
+def test_the_smallest_quantity_is_enough_and_not_a_step_more(step_seed: Decimal, price: Decimal) -> None:
+    instrument = an_instrument(step=D("0.001"))
+    smallest = instrument.smallest_quantity(price)
+    assert smallest * price >= instrument.min_notional
+    assert smallest == instrument.min_quantity or (smallest - instrument.step) * price < instrument.min_notional
+    assert instrument.quantity(step_seed) <= step_seed

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.domain.enums import OrderRole, OrderStatus
-from src.domain.errors import InvariantError
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
+from src.domain.errors import ConfigError, InvariantError, RateLimited, Rejected
 from src.domain.orders import TRANSITIONS, ClientOrderId, new_entry_token
 from tests.builders import ENTRY_ID, NOW, a_fill, an_order, an_update
 
@@ -25,7 +25,7 @@ def test_client_order_ids_survive_the_exchange(
     token = new_entry_token(now, mark, lambda _: draws.pop())
     name = ClientOrderId(token, role, number)
     assert ClientOrderId.parse(str(name)) == name
-    assert (name.decided_at, name.mark) == (now, mark)
+    assert (name.decided_at, name.bot_tag) == (now, mark)
     assert len(str(name)) <= 36
 
 
@@ -35,15 +35,15 @@ def test_orders_of_others_are_not_ours(text: str) -> None:
     assert not an_update(client_order_id=text).is_ours
 
 
-def test_entry_tokens_of_one_instant_differ_by_what_is_drawn() -> None:
+def test_entry_tokens_of_same_millisecond_differ() -> None:
     assert new_entry_token(0, "bot1", lambda _: 0) == "00000000bot100000"
     assert new_entry_token(NOW, "bot1", lambda _: 1) != new_entry_token(NOW, "bot1", lambda _: 2)
 
 
-def test_an_entry_named_before_bots_had_marks_bears_none() -> None:
+def test_old_entry_token_has_no_bot_tag() -> None:
     old = ClientOrderId.parse("lh-mbv0x1k2abcde-s3")
     assert old is not None
-    assert (old.mark, old.decided_at) == ("", int("mbv0x1k2", 36))
+    assert (old.bot_tag, old.decided_at) == ("", int("mbv0x1k2", 36))
 
 
 def test_filled_quantity_never_falls() -> None:
@@ -62,14 +62,14 @@ def test_new_after_filled_changes_nothing() -> None:
     assert not order.is_open
 
 
-def test_older_news_of_the_same_quantity_is_ignored() -> None:
+def test_older_update_of_same_quantity_is_ignored() -> None:
     order = an_order()
     order.apply(an_update(event_at=NOW + 10))
     assert not order.apply(an_update(event_at=NOW + 5))
     assert order.event_at == NOW + 10
 
 
-def test_what_is_told_of_a_doubted_order_ends_the_doubt_however_old_its_time() -> None:
+def test_update_resolves_unresolved_order_whatever_its_time() -> None:
     """The event of an order is younger than its last change, by which a query answers (E and updateTime)."""
     order = an_order()
     order.apply(an_update(event_at=NOW + 10))
@@ -79,19 +79,19 @@ def test_what_is_told_of_a_doubted_order_ends_the_doubt_however_old_its_time() -
     assert order.unresolved_since is None
 
 
-def test_a_cancelled_order_yields_to_a_late_fill() -> None:
+def test_late_fill_overrides_cancelled_status() -> None:
     order = an_order(status=OrderStatus.CANCELED)
     assert order.apply(an_update(status=OrderStatus.FILLED, filled_quantity=D("0.01")))
     assert order.status is OrderStatus.FILLED
 
 
-def test_an_order_declared_absent_is_taken_up_when_it_is_seen() -> None:
+def test_rejected_order_is_restored_when_seen() -> None:
     order = an_order(status=OrderStatus.REJECTED)
     assert order.apply(an_update())
     assert order.status is OrderStatus.NEW
 
 
-def test_a_cancel_under_way_is_not_undone_by_old_news() -> None:
+def test_pending_cancel_survives_older_update() -> None:
     order = an_order(status=OrderStatus.PENDING_CANCEL)
     assert order.apply(an_update(event_at=NOW + 1))
     assert order.is_open
@@ -99,14 +99,14 @@ def test_a_cancel_under_way_is_not_undone_by_old_news() -> None:
     assert order.status is OrderStatus.CANCELED
 
 
-def test_a_doubted_cancel_takes_what_the_order_is_now() -> None:
-    order = an_order(status=OrderStatus.PENDING_CANCEL, unresolved_since=NOW, not_found=2)
+def test_unresolved_cancel_takes_current_status() -> None:
+    order = an_order(status=OrderStatus.PENDING_CANCEL, unresolved_since=NOW, not_found_count=2)
     assert order.apply(an_update(event_at=NOW + 1))
     assert order.status is OrderStatus.NEW
-    assert (order.unresolved_since, order.not_found) == (None, 0)
+    assert (order.unresolved_since, order.not_found_count) == (None, 0)
 
 
-def test_a_status_the_table_does_not_allow_is_a_contradiction() -> None:
+def test_forbidden_transition_raises() -> None:
     with pytest.raises(InvariantError, match="cannot go from FILLED to NEW"):
         an_order(status=OrderStatus.FILLED).advance(OrderStatus.NEW)
 
@@ -118,14 +118,14 @@ def test_every_status_has_its_row_in_the_table() -> None:
 def test_a_fill_counts_once() -> None:
     order = an_order()
     order.apply(an_update(status=OrderStatus.PARTIALLY_FILLED, filled_quantity=D("0.01")))
-    assert order.lacks_fills
-    assert order.book(a_fill(trade_id=7))
-    assert not order.book(a_fill(trade_id=7))
-    assert order.booked_quantity == D("0.01")
-    assert not order.lacks_fills
+    assert order.has_missing_fills
+    assert order.add_fill(a_fill(trade_id=7))
+    assert not order.add_fill(a_fill(trade_id=7))
+    assert order.recorded_quantity == D("0.01")
+    assert not order.has_missing_fills
 
 
-def test_an_entry_names_itself() -> None:
+def test_entry_client_order_id_parses() -> None:
     parsed = ClientOrderId.parse(ENTRY_ID)
     assert parsed is not None
     assert parsed.role is OrderRole.ENTRY
@@ -141,10 +141,48 @@ def test_an_entry_names_itself() -> None:
         (OrderStatus.PENDING_CANCEL, True, OrderStatus.PENDING_CANCEL),
     ],
 )
-def test_an_order_shown_in_words_that_tell_no_more_exists(
-    before: OrderStatus, is_listed_open: bool, after: OrderStatus
-) -> None:
+def test_acknowledged_order_becomes_new(before: OrderStatus, is_listed_open: bool, after: OrderStatus) -> None:
     order = an_order(status=before)
-    order.not_found = 2
+    order.not_found_count = 2
     order.acknowledge(77, is_listed_open=is_listed_open)
-    assert (order.status, order.order_id, order.not_found) == (after, 77, 0)
+    assert (order.status, order.order_id, order.not_found_count) == (after, 77, 0)
+
+
+@pytest.mark.parametrize("side", Side)
+def test_a_side_and_its_opposite_cancel_out(side: Side) -> None:
+    assert side.sign + side.opposite.sign == 0
+    assert side.opposite.opposite is side
+
+
+@pytest.mark.parametrize(
+    ("side", "hedge", "position_side"),
+    [
+        (Side.BUY, True, PositionSide.LONG),
+        (Side.SELL, True, PositionSide.SHORT),
+        (Side.SELL, False, PositionSide.BOTH),
+    ],
+)
+def test_entry_opens_position_side_of_position_mode(side: Side, hedge: bool, position_side: PositionSide) -> None:
+    assert PositionSide.opened_by(side, hedge_mode=hedge) is position_side
+
+
+def test_conditional_orders_rest_outside_the_book() -> None:
+    assert OrderType.STOP_MARKET.is_conditional
+    assert OrderType.TAKE_PROFIT.is_take_profit
+    assert not OrderType.LIMIT.is_conditional
+    assert not OrderType.STOP.is_take_profit
+
+
+def test_terminal_order_statuses() -> None:
+    assert {status for status in OrderStatus if status.is_terminal} == {
+        OrderStatus.FILLED,
+        OrderStatus.CANCELED,
+        OrderStatus.REJECTED,
+        OrderStatus.EXPIRED,
+    }
+
+
+def test_error_messages() -> None:
+    assert ConfigError("one", "two").faults == ("one", "two")
+    assert str(Rejected(-2019, "Margin is insufficient.")) == "Margin is insufficient. (-2019)"
+    assert RateLimited("slow down", 5, banned=True).banned

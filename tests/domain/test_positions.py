@@ -13,30 +13,30 @@ EMPTY = Position("BTCUSDT", PositionSide.BOTH)
 
 
 def test_an_entry_opens_at_its_price() -> None:
-    position, realized = EMPTY.after(Side.SELL, D(2), D(100))
+    position, realized = EMPTY.apply_trade(Side.SELL, D(2), D(100))
     assert (position.quantity, position.entry_price, realized) == (D(-2), D(100), ZERO)
     assert position.side is Side.SELL
     assert position.is_open
 
 
 def test_more_of_the_same_averages_the_entry() -> None:
-    position, _ = EMPTY.after(Side.BUY, D(1), D(100))
-    position, realized = position.after(Side.BUY, D(3), D(200))
+    position, _ = EMPTY.apply_trade(Side.BUY, D(1), D(100))
+    position, realized = position.apply_trade(Side.BUY, D(3), D(200))
     assert (position.quantity, position.entry_price, realized) == (D(4), D(175), ZERO)
 
 
-def test_a_part_closed_realises_its_part_and_keeps_the_entry() -> None:
-    position, realized = a_position(2, 100).after(Side.SELL, D(1), D(130))
+def test_partial_close_realises_pnl_and_keeps_entry_price() -> None:
+    position, realized = a_position(2, 100).apply_trade(Side.SELL, D(1), D(130))
     assert (position.quantity, position.entry_price, realized) == (D(1), D(100), D(30))
 
 
 def test_a_short_gains_when_the_price_falls() -> None:
-    position, realized = a_position(-2, 100).after(Side.BUY, D(2), D(90))
+    position, realized = a_position(-2, 100).apply_trade(Side.BUY, D(2), D(90))
     assert (position.quantity, position.entry_price, realized) == (ZERO, ZERO, D(20))
 
 
-def test_past_flat_the_rest_opens_at_the_price_of_the_trade() -> None:
-    position, realized = a_position(1, 100).after(Side.SELL, D(3), D(110))
+def test_flip_opens_remainder_at_trade_price() -> None:
+    position, realized = a_position(1, 100).apply_trade(Side.SELL, D(3), D(110))
     assert (position.quantity, position.entry_price, realized) == (D(-2), D(110), D(10))
 
 
@@ -60,7 +60,7 @@ trades = st.tuples(st.sampled_from(Side), st.integers(1, 50), st.integers(1, 100
 def test_realised_and_unrealised_add_up_to_what_the_trades_are_worth(rows: list[tuple[Side, int, int]]) -> None:
     position, realized, cash = EMPTY, D(0), D(0)
     for side, quantity, price in rows:
-        position, gain = position.after(side, D(quantity), D(price))
+        position, gain = position.apply_trade(side, D(quantity), D(price))
         realized += gain
         cash -= side.sign * quantity * price
     worth = cash + position.quantity * 500

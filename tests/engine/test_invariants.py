@@ -11,14 +11,13 @@ from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, Posi
 from src.domain.errors import Rejected
 from src.domain.market import MarkPrice, Quote
 from src.domain.orders import Order, OrderRequest, OrderUpdate
-from src.domain.positions import Position
-from src.engine.costs import Costs, booked
+from src.domain.positions import Position, PositionKey
 from src.engine.engine import Engine
-from src.engine.floor import EngineEvent
+from src.engine.margin import Fees, round_amount
+from src.engine.state import EngineEvent
 from tests.builders import NOW
-from tests.engine.rig import BRACKETS, BTC, ETH, INSTRUMENTS, D
+from tests.engine.harness import BRACKETS, BTC, ETH, INSTRUMENTS, D
 
-Slot = tuple[str, PositionSide]
 SYMBOLS = st.sampled_from([BTC, ETH])
 SIDES = st.sampled_from(list(Side))
 SIZES = st.decimals("0.001", "0.5", places=3)
@@ -32,7 +31,7 @@ TYPES = st.sampled_from(
 )
 
 
-class Books(RuleBasedStateMachine):
+class RandomTrading(RuleBasedStateMachine):
     """BTCUSDT is crossed and ETHUSDT isolated; a second set of books is kept from the events alone."""
 
     def __init__(self) -> None:
@@ -40,15 +39,15 @@ class Books(RuleBasedStateMachine):
         self.now = NOW
         self.deposited = D(0)
         self.middle = {BTC: D(50_000), ETH: D(50_000)}
-        self.positions: dict[Slot, Position] = {}
+        self.positions: dict[PositionKey, Position] = {}
         self.orders: dict[int, Order] = {}
         self.realized = self.commission = D(0)
 
     @initialize(hedge_mode=st.booleans(), money=st.integers(500, 20_000))
     def open_account(self, hedge_mode: bool, money: int) -> None:
-        costs = Costs(D("0.00013"), D("0.00037"), D("0.001"))
+        fees = Fees(D("0.00013"), D("0.00037"), D("0.001"))
         self.hedge_mode = hedge_mode
-        self.engine = Engine(INSTRUMENTS, costs, {BTC: BRACKETS, ETH: BRACKETS}, hedge_mode=hedge_mode)
+        self.engine = Engine(INSTRUMENTS, fees, {BTC: BRACKETS, ETH: BRACKETS}, hedge_mode=hedge_mode)
         self.deposit(D(money))
         self.take(self.engine.set_margin_type(ETH, MarginType.ISOLATED, self.tick()))
         for symbol in (BTC, ETH):
@@ -91,7 +90,7 @@ class Books(RuleBasedStateMachine):
         price, stop_price = (INSTRUMENTS[symbol].price(self.middle[symbol] * (1 + each)) for each in offsets)
         limited = kind in (OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT)
         closes = kind in (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET) and data.draw(st.booleans())
-        slots = [PositionSide.LONG, PositionSide.SHORT] if self.hedge_mode else [PositionSide.BOTH]
+        position_sides = [PositionSide.LONG, PositionSide.SHORT] if self.hedge_mode else [PositionSide.BOTH]
         request: dict[str, Any] = {
             "quantity": None if closes else quantity,
             "price": price if limited else None,
@@ -101,8 +100,8 @@ class Books(RuleBasedStateMachine):
             "close_position": closes,
             "reduce_only": not self.hedge_mode and not closes and data.draw(st.sampled_from([False, False, True])),
         }
-        slot = data.draw(st.sampled_from(slots))
-        self.attempt(OrderRequest("", symbol, side, slot, kind, **request))
+        key = data.draw(st.sampled_from(position_sides))
+        self.attempt(OrderRequest("", symbol, side, key, kind, **request))
 
     def attempt(self, request: OrderRequest) -> None:
         before = self.state()
@@ -133,11 +132,11 @@ class Books(RuleBasedStateMachine):
 
     @rule(data=st.data(), amount=st.decimals("0.01", "100", places=2), kind=st.sampled_from([1, 2]))
     def move_margin(self, data: st.DataObject, amount: Decimal, kind: int) -> None:
-        slots = (PositionSide.LONG, PositionSide.SHORT) if self.hedge_mode else (PositionSide.BOTH,)
-        slot = data.draw(st.sampled_from(slots))
+        position_sides = (PositionSide.LONG, PositionSide.SHORT) if self.hedge_mode else (PositionSide.BOTH,)
+        key = data.draw(st.sampled_from(position_sides))
         before = self.state()
         try:
-            self.take(self.engine.change_position_margin(ETH, slot, amount, kind, self.tick()))
+            self.take(self.engine.change_position_margin(ETH, key, amount, kind, self.tick()))
         except Rejected:
             assert self.state() == before
 
@@ -160,16 +159,16 @@ class Books(RuleBasedStateMachine):
         fill = update.fill
         if fill is None:
             return
-        assert order.book(fill)
-        slot = (fill.symbol, fill.position_side)
-        before = self.positions.get(slot, Position(*slot))
-        after, profit = before.after(fill.side, fill.quantity, fill.price)
-        assert fill.realized_pnl == booked(profit)
+        assert order.add_fill(fill)
+        key = (fill.symbol, fill.position_side)
+        before = self.positions.get(key, Position(*key))
+        after, profit = before.apply_trade(fill.side, fill.quantity, fill.price)
+        assert fill.realized_pnl == round_amount(profit)
         if update.reduce_only or update.close_position or fill.position_side is not PositionSide.BOTH:
             assert after.quantity * before.quantity >= 0
         if update.reduce_only or update.close_position:
             assert abs(after.quantity) < abs(before.quantity)
-        self.positions[slot] = after
+        self.positions[key] = after
         self.realized += fill.realized_pnl
         self.commission += fill.commission
 
@@ -177,7 +176,7 @@ class Books(RuleBasedStateMachine):
         return any(position.is_open for (symbol, _), position in self.positions.items() if symbol == BTC)
 
     @invariant()
-    def the_wallet_is_the_sum_of_all_that_was_booked(self) -> None:
+    def wallet_is_the_sum_of_incomes(self) -> None:
         incomes = self.engine.incomes()
         funding = sum((each.amount for each in incomes if each.is_funding), D(0))
         paid_in = sum((each.amount for each in incomes if each.type == "INSURANCE_CLEAR" and each.amount > 0), D(0))
@@ -186,16 +185,16 @@ class Books(RuleBasedStateMachine):
         assert wallet == self.deposited + self.realized - self.commission + funding + paid_in
 
     @invariant()
-    def positions_are_what_their_fills_make_them(self) -> None:
+    def positions_match_their_fills(self) -> None:
         for row in self.engine.positions():
-            slot = (row.symbol, row.position_side)
-            assert row.position == self.positions.get(slot, Position(*slot))
+            key = (row.symbol, row.position_side)
+            assert row.position == self.positions.get(key, Position(*key))
             assert row.isolated_margin >= 0
             if not row.quantity:
                 assert row.isolated_margin == 0
 
     @invariant()
-    def orders_fill_no_more_than_they_asked_for(self) -> None:
+    def orders_never_overfill(self) -> None:
         for symbol in (BTC, ETH):
             for order in self.engine.all_orders(symbol):
                 filled = sum(
@@ -206,7 +205,7 @@ class Books(RuleBasedStateMachine):
         assert not any(order.status.is_terminal for order in self.engine.open_orders())
 
     @invariant()
-    def a_resting_close_always_has_something_to_close(self) -> None:
+    def resting_reduce_only_order_has_a_position(self) -> None:
         for order in self.engine.open_orders():
             if order.type is OrderType.LIMIT and order.reduce_only:
                 held = self.positions.get(
@@ -220,5 +219,5 @@ def _request(update: OrderUpdate) -> OrderRequest:
     return OrderRequest(update.client_order_id, update.symbol, update.side, update.position_side, update.type)
 
 
-TestBooks = Books.TestCase
-TestBooks.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)
+TestInvariants = RandomTrading.TestCase
+TestInvariants.settings = settings(max_examples=60, stateful_step_count=40, deadline=None)

@@ -1,4 +1,4 @@
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal, localcontext
 
 import pytest
 from hypothesis import given
@@ -8,17 +8,19 @@ from src.domain.enums import PositionSide
 from src.domain.positions import Position
 from src.engine.margin import (
     DEFAULT_BRACKETS,
+    Fees,
     bracket_of,
     deductions,
     liquidation_price,
     maintenance_margin,
     max_leverage,
     max_notional,
+    round_amount,
 )
-from tests.engine.rig import BRACKETS, D
+from tests.engine.harness import BRACKETS, D
 
 
-def test_a_value_stands_on_the_step_whose_cap_it_does_not_pass() -> None:
+def test_bracket_is_chosen_by_notional_cap() -> None:
     assert bracket_of(BRACKETS, D(50_000)) is BRACKETS[0]
     assert bracket_of(BRACKETS, D(50_001)) is BRACKETS[1]
     assert bracket_of(BRACKETS, D(9_000_000)) is BRACKETS[1]
@@ -38,7 +40,7 @@ def test_a_higher_leverage_allows_a_smaller_position() -> None:
     assert max_leverage(BRACKETS) == 100
 
 
-def test_a_lone_long_falls_where_its_margin_equals_its_maintenance() -> None:
+def test_long_liquidation_price() -> None:
     long = Position("BTCUSDT", PositionSide.BOTH, D("0.1"), D(50_000))
 
     price = liquidation_price([long], D(500), BRACKETS, D(50_000))
@@ -59,7 +61,7 @@ def test_a_position_that_no_price_can_take_has_no_liquidation_price() -> None:
     quantity=st.decimals("-20", "20", places=3).filter(lambda each: abs(each) > D("0.01")),
     leverage=st.integers(2, 20),
 )
-def test_at_its_liquidation_price_a_position_has_exactly_its_maintenance_left(quantity: Decimal, leverage: int) -> None:
+def test_liquidation_price_leaves_exactly_maintenance_margin(quantity: Decimal, leverage: int) -> None:
     position = Position("BTCUSDT", PositionSide.BOTH, quantity, D(50_000))
     margin = abs(quantity) * 50_000 / leverage
 
@@ -69,3 +71,24 @@ def test_at_its_liquidation_price_a_position_has_exactly_its_maintenance_left(qu
     beyond = price == 0 or abs(margin + position.unrealized_pnl(price) - needed) < D("0.001")
     # At a high leverage a large position may need more from the start than it was given.
     assert beyond or needed >= margin
+
+
+def test_amounts_are_rounded_to_eight_digits_half_even() -> None:
+    assert [round_amount(D(text)) for text in ("1.000000005", "1.000000015", "-1.000000015", "2")] == [
+        D("1.00000000"),
+        D("1.00000002"),
+        D("-1.00000002"),
+        D("2.00000000"),
+    ]
+
+
+def test_decimal_context_does_not_change_rounding() -> None:
+    with localcontext(rounding=ROUND_HALF_UP):
+        assert round_amount(D("1.000000005")) == D("1.00000000")
+
+
+def test_a_maker_pays_less_than_a_taker_by_the_documented_rates() -> None:
+    fees = Fees()
+
+    assert fees.commission(D(10_000), is_maker=True) == D(2)
+    assert fees.commission(D(10_000), is_maker=False) == D(4)

@@ -4,23 +4,18 @@ from decimal import Decimal
 
 import pytest
 
+from src.domain.commands import CancelOrder, Command, QueryOrder, SubmitOrder
 from src.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.errors import (
     ExchangeError,
     ProtocolError,
 )
 from src.domain.instrument import Price, Quantity
-from src.domain.messages import (
-    CancelOrder,
-    Command,
-    QueryOrder,
-    SubmitOrder,
-)
 from src.domain.orders import OrderRequest, OrderUpdate
 from src.exchange import wire
 from src.exchange.aster import AsterExchange
 from tests.exchange.conftest import NOW_MS
-from tests.exchange.scripted import Answer
+from tests.exchange.scripted_server import Reply
 
 ORDER = "/fapi/v1/order"
 ENTRY_ID, STOP_ID = "lh-abc123-e", "lh-abc123-s"
@@ -68,12 +63,14 @@ ACCEPTED = OrderUpdate(
 SUBMIT, CANCEL, QUERY = SubmitOrder(ENTRY), CancelOrder("BTCUSDT", ENTRY_ID), QueryOrder("BTCUSDT", ENTRY_ID)
 
 
-def refused(code: int, status: int = 400, **headers: str) -> Answer:
-    return Answer({"code": code, "msg": "no"}, status, {name.replace("_", "-"): told for name, told in headers.items()})
+def rejected(code: int, status: int = 400, **headers: str) -> Reply:
+    return Reply(
+        {"code": code, "msg": "no"}, status, {name.replace("_", "-"): value for name, value in headers.items()}
+    )
 
 
-def accepted() -> Answer:
-    return Answer(wire.render_order(ACCEPTED))
+def accepted() -> Reply:
+    return Reply(wire.render_order(ACCEPTED))
 
 
 def failure_of(exchange: AsterExchange, command: Command) -> Exception:

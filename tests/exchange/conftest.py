@@ -7,8 +7,8 @@ from src.domain.clock import ManualClock
 from src.exchange.aster import AsterExchange
 from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
-from src.utils.auth import Eip712Signer, HmacSigner, Scheme, Signer
-from tests.exchange.scripted import Answer, ScriptedServer
+from src.utils.auth import ApiVersion, Eip712Signer, HmacSigner, Signer
+from tests.exchange.scripted_server import Reply, ScriptedServer
 
 NOW_MS = 1_700_000_000_000
 API_KEY = "the-public-key"
@@ -23,27 +23,27 @@ def clock() -> ManualClock:
     return ManualClock(NOW_MS)
 
 
-def a_signer(scheme: Scheme) -> Signer:
+def a_signer(scheme: ApiVersion) -> Signer:
     """A new one each time: what it signs first is always the same."""
     match scheme:
-        case Scheme.V1:
+        case ApiVersion.V1:
             return HmacSigner(API_KEY, API_SECRET)
-        case Scheme.V3:
+        case ApiVersion.V3:
             return Eip712Signer(USER, PRIVATE_KEY, microsecond=0)
         case _:
             assert_never(scheme)
 
 
 @pytest.fixture
-def scheme() -> Scheme:
+def scheme() -> ApiVersion:
     """V1, but where a module asks for both."""
-    return Scheme.V1
+    return ApiVersion.V1
 
 
 @pytest.fixture
-def server(scheme: Scheme) -> Iterator[ScriptedServer]:
+def server(scheme: ApiVersion) -> Iterator[ScriptedServer]:
     with ScriptedServer(scheme).running() as server:
-        server.script("GET", "/fapi/v1/time", Answer({"serverTime": NOW_MS + 250}))
+        server.script("GET", "/fapi/v1/time", Reply({"serverTime": NOW_MS + 250}))
         yield server
 
 
@@ -53,7 +53,7 @@ def limits(clock: ManualClock) -> RateLimits:
 
 
 @pytest.fixture
-def client(scheme: Scheme, server: ScriptedServer, clock: ManualClock, limits: RateLimits) -> AsterClient:
+def client(scheme: ApiVersion, server: ScriptedServer, clock: ManualClock, limits: RateLimits) -> AsterClient:
     return AsterClient(server.url, clock, limits, a_signer(scheme))
 
 

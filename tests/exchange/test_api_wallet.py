@@ -11,10 +11,10 @@ from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Eip712Signer, Scheme
-from tests.exchange.builders import ACCEPTED, CANCEL, ENTRY_ID, QUERY, SUBMIT, accepted, failure_of, refused
+from src.utils.auth import ApiVersion, Eip712Signer
+from tests.exchange.builders import ACCEPTED, CANCEL, ENTRY_ID, QUERY, SUBMIT, accepted, failure_of, rejected
 from tests.exchange.conftest import NOW_MS, PRIVATE_KEY, USER
-from tests.exchange.scripted import Answer, ScriptedServer
+from tests.exchange.scripted_server import Reply, ScriptedServer
 
 ORDER = "/fapi/v3/order"
 TIME = "/fapi/v3/time"
@@ -22,8 +22,8 @@ LISTEN_KEY = "/fapi/v3/listenKey"
 
 
 @pytest.fixture
-def scheme() -> Scheme:
-    return Scheme.V3
+def scheme() -> ApiVersion:
+    return ApiVersion.V3
 
 
 def test_a_request_carries_wallets_and_the_exchanges_time(exchange: AsterExchange, server: ScriptedServer) -> None:
@@ -31,7 +31,7 @@ def test_a_request_carries_wallets_and_the_exchanges_time(exchange: AsterExchang
 
     assert exchange.execute(SUBMIT) == [ACCEPTED]
 
-    [asked] = server.asked_for(ORDER)
+    [asked] = server.received_at(ORDER)
     assert asked.parameters["newClientOrderId"] == ENTRY_ID
     assert (asked.parameters["user"], asked.parameters["nonce"]) == (USER, str((NOW_MS + 250) * 1000))
     assert not {"timestamp", "recvWindow"} & asked.parameters.keys()
@@ -43,51 +43,51 @@ def test_a_cancel_travels_in_the_body(exchange: AsterExchange, server: ScriptedS
 
     exchange.execute(CANCEL)
 
-    assert server.asked_for(ORDER)[0].headers["Content-Type"] == "application/x-www-form-urlencoded"
+    assert server.received_at(ORDER)[0].headers["Content-Type"] == "application/x-www-form-urlencoded"
 
 
 def test_a_listen_key_is_signed_for(client: AsterClient, server: ScriptedServer) -> None:
-    server.script("POST", LISTEN_KEY, Answer({"listenKey": "abc"}))
-    server.script("PUT", LISTEN_KEY, Answer())
-    server.script("DELETE", LISTEN_KEY, Answer())
+    server.script("POST", LISTEN_KEY, Reply({"listenKey": "abc"}))
+    server.script("PUT", LISTEN_KEY, Reply())
+    server.script("DELETE", LISTEN_KEY, Reply())
     keys = AsterListenKeys(client)
 
     assert keys.create() == "abc"
     keys.keep_alive()
     keys.close()
 
-    asked = server.asked_for(LISTEN_KEY)
+    asked = server.received_at(LISTEN_KEY)
     assert [each.method for each in asked] == ["POST", "PUT", "DELETE"]
     assert all(each.parameters["signature"].startswith("0x") for each in asked)
 
 
-def test_a_nonce_outside_the_window_is_made_anew_once(exchange: AsterExchange, server: ScriptedServer) -> None:
-    server.script("GET", TIME, Answer({"serverTime": NOW_MS}), Answer({"serverTime": NOW_MS + 11_000}))
-    server.script("POST", ORDER, refused(-1021), accepted())
+def test_expired_nonce_is_retried_once(exchange: AsterExchange, server: ScriptedServer) -> None:
+    server.script("GET", TIME, Reply({"serverTime": NOW_MS}), Reply({"serverTime": NOW_MS + 11_000}))
+    server.script("POST", ORDER, rejected(-1021), accepted())
 
     assert exchange.execute(SUBMIT) == [ACCEPTED]
 
-    first, second = server.asked_for(ORDER)
+    first, second = server.received_at(ORDER)
     nonces = [each.parameters["nonce"] for each in (first, second)]
     assert nonces == [str(NOW_MS * 1000), str((NOW_MS + 11_000) * 1000)]
     assert first.parameters["signature"] != second.parameters["signature"]
 
 
-def test_an_order_whose_nonce_was_used_is_not_sent_again(exchange: AsterExchange, server: ScriptedServer) -> None:
-    server.script("POST", ORDER, refused(-4225), accepted())
+def test_order_with_reused_nonce_is_not_retried(exchange: AsterExchange, server: ScriptedServer) -> None:
+    server.script("POST", ORDER, rejected(-4225), accepted())
 
     error = failure_of(exchange, SUBMIT)
 
     assert isinstance(error, AuthError)
     assert "another program signs with the same API wallet" in error.reason
-    assert len(server.asked_for(ORDER)) == 1
+    assert len(server.received_at(ORDER)) == 1
 
 
-def test_a_read_whose_nonce_was_used_is_asked_again(exchange: AsterExchange, server: ScriptedServer) -> None:
-    server.script("GET", ORDER, refused(-4225), accepted())
+def test_read_with_reused_nonce_is_retried(exchange: AsterExchange, server: ScriptedServer) -> None:
+    server.script("GET", ORDER, rejected(-4225), accepted())
 
     assert exchange.execute(QUERY) == [ACCEPTED]
-    first, second = server.asked_for(ORDER)
+    first, second = server.received_at(ORDER)
     assert int(first.parameters["nonce"]) < int(second.parameters["nonce"])
 
 
@@ -99,7 +99,7 @@ class TestOnTheSandbox:
         with SandboxServer() as running:
             yield running
 
-    def told(self, sandbox: SandboxServer, user: str, private_key: str) -> str:
+    def auth_error(self, sandbox: SandboxServer, user: str, private_key: str) -> str:
         with pytest.raises(AuthError) as refusal:
             on(sandbox, Eip712Signer(user, private_key)).snapshot("test")
         return refusal.value.reason
@@ -109,10 +109,10 @@ class TestOnTheSandbox:
         assert on(sandbox, signer).snapshot("test").account.wallet_balance > 0
 
     def test_a_wrong_key(self, sandbox: SandboxServer) -> None:
-        assert "API wallet is unknown" in self.told(sandbox, sandbox.wallet.user, PRIVATE_KEY)
+        assert "API wallet is unknown" in self.auth_error(sandbox, sandbox.wallet.user, PRIVATE_KEY)
 
     def test_a_wrong_user(self, sandbox: SandboxServer) -> None:
-        assert "API wallet is unknown" in self.told(sandbox, USER, sandbox.wallet.private_key)
+        assert "API wallet is unknown" in self.auth_error(sandbox, USER, sandbox.wallet.private_key)
 
     def test_a_key_that_does_not_sign_for_its_address(self, sandbox: SandboxServer) -> None:
         signer = Eip712Signer(sandbox.wallet.user, PRIVATE_KEY)
@@ -123,8 +123,8 @@ class TestOnTheSandbox:
     def test_another_program_with_the_same_wallet(self, sandbox: SandboxServer) -> None:
         """It is ahead with more than the hundred nonces that are remembered."""
         ahead = (sandbox.exchange.now_ms() + 9_000) * 1000
-        assert all(sandbox.wallet.nonces.spend(ahead + number) for number in range(100))
-        reason = self.told(sandbox, sandbox.wallet.user, sandbox.wallet.private_key)
+        assert all(sandbox.wallet.nonces.use(ahead + number) for number in range(100))
+        reason = self.auth_error(sandbox, sandbox.wallet.user, sandbox.wallet.private_key)
         assert "another program signs with the same API wallet" in reason
 
     def test_a_clock_that_is_eleven_seconds_off_is_allowed_for(self, sandbox: SandboxServer) -> None:
@@ -140,7 +140,7 @@ class TestOnTheSandbox:
 
     def test_a_nonce_that_stays_outside_the_window(self, sandbox: SandboxServer) -> None:
         sandbox.exchange.inject(Fault(FaultKind.BAD_TIMESTAMP, path="/fapi/v3/positionSide/dual", times=FOREVER))
-        reason = self.told(sandbox, sandbox.wallet.user, sandbox.wallet.private_key)
+        reason = self.auth_error(sandbox, sandbox.wallet.user, sandbox.wallet.private_key)
         assert "let this machine's clock follow a time server" in reason
 
 

@@ -6,19 +6,18 @@ import threading
 import pytest
 import requests
 
-from src.domain.clock import ManualClock
+from src.domain.clock import ManualClock, SteadyClock
+from src.domain.commands import SubmitOrder
 from src.domain.errors import (
     AuthError,
     RateLimited,
     Unreachable,
 )
-from src.domain.messages import (
-    SubmitOrder,
-)
 from src.exchange import wire
 from src.exchange.aster import AsterExchange, AsterListenKeys
-from src.exchange.client import AsterClient
+from src.exchange.client import AsterClient, ClockOffset
 from src.exchange.limits import RateLimits
+from tests.builders import NOW
 from tests.exchange.builders import (
     ACCEPTED,
     CANCEL,
@@ -30,10 +29,10 @@ from tests.exchange.builders import (
     SUBMIT,
     accepted,
     failure_of,
-    refused,
+    rejected,
 )
 from tests.exchange.conftest import API_KEY, API_SECRET, NOW_MS
-from tests.exchange.scripted import Answer, Reset, ScriptedServer
+from tests.exchange.scripted_server import Reply, Reset, ScriptedServer
 
 
 class TestClock:
@@ -47,33 +46,33 @@ class TestClock:
         exchange.execute(QUERY)
 
         assert exchange.offset_ms == 250
-        assert len(server.asked_for("/fapi/v1/time")) == 1
+        assert len(server.received_at("/fapi/v1/time")) == 1
 
-    def test_a_refused_timestamp_is_corrected_once(self, exchange: AsterExchange, server: ScriptedServer) -> None:
-        times = [Answer({"serverTime": NOW_MS + 9000}), Answer({"serverTime": NOW_MS + 500})]
+    def test_rejected_timestamp_is_corrected_once(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        times = [Reply({"serverTime": NOW_MS + 9000}), Reply({"serverTime": NOW_MS + 500})]
         server.script("GET", "/fapi/v1/time", *times)
-        server.script("POST", ORDER, refused(-1021), accepted())
+        server.script("POST", ORDER, rejected(-1021), accepted())
 
         assert exchange.execute(SUBMIT) == [ACCEPTED]
 
-        first, second = server.asked_for(ORDER)
+        first, second = server.received_at(ORDER)
         assert [first.parameters["timestamp"], second.parameters["timestamp"]] == [
             str(NOW_MS + 9000),
             str(NOW_MS + 500),
         ]
         assert first.parameters["newClientOrderId"] == second.parameters["newClientOrderId"] == ENTRY_ID
 
-    def test_a_timestamp_refused_twice_is_an_auth_error(self, exchange: AsterExchange, server: ScriptedServer) -> None:
-        server.script("POST", ORDER, refused(-1021))
+    def test_timestamp_rejected_twice_is_an_auth_error(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("POST", ORDER, rejected(-1021))
 
         assert isinstance(failure_of(exchange, SUBMIT), AuthError)
-        assert len(server.asked_for(ORDER)) == 2
+        assert len(server.received_at(ORDER)) == 2
 
-    def test_another_refused_key_is_not_tried_again(self, exchange: AsterExchange, server: ScriptedServer) -> None:
-        server.script("POST", ORDER, refused(-2015, 401))
+    def test_other_auth_errors_are_not_retried(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("POST", ORDER, rejected(-2015, 401))
 
         assert isinstance(failure_of(exchange, SUBMIT), AuthError)
-        assert len(server.asked_for(ORDER)) == 1
+        assert len(server.received_at(ORDER)) == 1
 
     def test_half_the_round_trip_is_the_way_back(self, clock: ManualClock) -> None:
         class SlowClock(ManualClock):
@@ -83,14 +82,14 @@ class TestClock:
 
         slow = SlowClock(NOW_MS)
         with ScriptedServer().running() as server:
-            server.script("GET", "/fapi/v1/time", Answer({"serverTime": NOW_MS + 1000}))
+            server.script("GET", "/fapi/v1/time", Reply({"serverTime": NOW_MS + 1000}))
             measuring = AsterClient(server.url, slow, RateLimits(clock))
 
             # asked at NOW, the clock then moves by 100 at each of its readings: start, admission, end
             assert measuring.measure_offset() == 1000 - (300 - 100) // 2
 
-    def test_a_time_that_is_not_told(self, client: AsterClient, server: ScriptedServer) -> None:
-        server.script("GET", "/fapi/v1/time", Answer({"time": 1}))
+    def test_missing_server_time(self, client: AsterClient, server: ScriptedServer) -> None:
+        server.script("GET", "/fapi/v1/time", Reply({"time": 1}))
 
         with pytest.raises(Unreachable):
             client.measure_offset()
@@ -101,40 +100,42 @@ class TestClock:
         client.refresh_offset()
         clock.advance(599_999)
         client.refresh_offset()
-        assert len(server.asked_for("/fapi/v1/time")) == 1
+        assert len(server.received_at("/fapi/v1/time")) == 1
 
         clock.advance(1)
         client.refresh_offset()
-        assert len(server.asked_for("/fapi/v1/time")) == 2
+        assert len(server.received_at("/fapi/v1/time")) == 2
 
 
 class TestLimits:
-    def test_used_weight_is_learnt(self, exchange: AsterExchange, server: ScriptedServer, limits: RateLimits) -> None:
-        answer = Answer(wire.render_order(ACCEPTED), headers={"x-mbx-used-weight-1m": "1700"})
+    def test_used_weight_is_read_from_headers(
+        self, exchange: AsterExchange, server: ScriptedServer, limits: RateLimits
+    ) -> None:
+        answer = Reply(wire.render_order(ACCEPTED), headers={"x-mbx-used-weight-1m": "1700"})
         server.script("POST", ORDER, answer)
 
         exchange.execute(SUBMIT)
 
-        assert limits.used == 1700
+        assert limits.weight_used == 1700
         assert isinstance(failure_of(exchange, SUBMIT), RateLimited)
 
-    def test_a_spent_budget_still_protects(
+    def test_exhausted_budget_still_allows_protection(
         self, exchange: AsterExchange, server: ScriptedServer, limits: RateLimits
     ) -> None:
-        server.script("POST", ORDER, Answer({**wire.render_order(ACCEPTED), "clientOrderId": STOP_ID}))
-        limits.learn({"X-MBX-USED-WEIGHT-1M": "2000"})
+        server.script("POST", ORDER, Reply({**wire.render_order(ACCEPTED), "clientOrderId": STOP_ID}))
+        limits.update_from_headers({"X-MBX-USED-WEIGHT-1M": "2000"})
 
         assert isinstance(failure_of(exchange, SUBMIT), RateLimited)
-        assert server.asked_for(ORDER) == []
+        assert server.received_at(ORDER) == []
         assert len(exchange.execute(SubmitOrder(STOP))) == 1
 
-    def test_what_protection_needs_to_be_signed_and_to_hear_is_asked_for_to_the_last(
+    def test_critical_endpoints_may_use_the_whole_budget(
         self, exchange: AsterExchange, client: AsterClient, server: ScriptedServer, limits: RateLimits
     ) -> None:
         """A bot that was killed again and again met a minute without weight, and heard of no fill until its end."""
-        server.script("POST", ORDER, Answer({**wire.render_order(ACCEPTED), "clientOrderId": STOP_ID}))
-        server.script("POST", "/fapi/v1/listenKey", Answer({"listenKey": "key"}))
-        limits.learn({"X-MBX-USED-WEIGHT-1M": "2390"})
+        server.script("POST", ORDER, Reply({**wire.render_order(ACCEPTED), "clientOrderId": STOP_ID}))
+        server.script("POST", "/fapi/v1/listenKey", Reply({"listenKey": "key"}))
+        limits.update_from_headers({"X-MBX-USED-WEIGHT-1M": "2390"})
 
         assert len(exchange.execute(SubmitOrder(STOP))) == 1
         assert AsterListenKeys(client).create() == "key"
@@ -142,24 +143,24 @@ class TestLimits:
 
     @pytest.mark.parametrize(("headers", "wait_ms"), [({"Retry_After": "9"}, 9000), ({}, 60_000)])
     def test_429(self, exchange: AsterExchange, server: ScriptedServer, headers: dict[str, str], wait_ms: int) -> None:
-        server.script("POST", ORDER, refused(-1003, 429, **headers))
+        server.script("POST", ORDER, rejected(-1003, 429, **headers))
 
         error = failure_of(exchange, SUBMIT)
 
         assert isinstance(error, RateLimited)
         assert (error.retry_at, error.banned) == (NOW_MS + wait_ms, False)
         failure_of(exchange, SUBMIT)
-        assert len(server.asked_for(ORDER)) == 1
+        assert len(server.received_at(ORDER)) == 1
 
     def test_418(self, exchange: AsterExchange, server: ScriptedServer, limits: RateLimits) -> None:
-        server.script("DELETE", ORDER, refused(-1003, 418, Retry_After="120"))
+        server.script("DELETE", ORDER, rejected(-1003, 418, Retry_After="120"))
 
         error = failure_of(exchange, CANCEL)
 
         assert isinstance(error, RateLimited)
         assert error.banned
         failure_of(exchange, CANCEL)
-        assert len(server.asked_for(ORDER)) == 1
+        assert len(server.received_at(ORDER)) == 1
         assert limits.is_banned
 
 
@@ -175,7 +176,7 @@ def test_each_thread_keeps_one_connection(exchange: AsterExchange, server: Scrip
     other.start()
     other.join(30)
 
-    ports = [each.port for each in server.asked_for(ORDER)]
+    ports = [each.port for each in server.received_at(ORDER)]
     assert len(ports) == 4
     assert len(set(ports)) == 2
 
@@ -183,15 +184,15 @@ def test_each_thread_keeps_one_connection(exchange: AsterExchange, server: Scrip
 def test_no_log_line_and_no_error_holds_a_secret(
     exchange: AsterExchange, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
-    server.script("POST", ORDER, refused(-1021), Reset())
+    server.script("POST", ORDER, rejected(-1021), Reset())
 
     with caplog.at_level(logging.DEBUG, logger="hunter"):
         error = failure_of(exchange, SUBMIT)
 
-    signatures = [each.parameters["signature"] for each in server.asked_for(ORDER)]
+    signatures = [each.parameters["signature"] for each in server.received_at(ORDER)]
     assert len(signatures) == 2
-    told = caplog.text + repr(error) + repr(error.__cause__)
-    assert not [secret for secret in (*signatures, API_SECRET, API_KEY) if secret in told]
+    output = caplog.text + repr(error) + repr(error.__cause__)
+    assert not [secret for secret in (*signatures, API_SECRET, API_KEY) if secret in output]
 
 
 @pytest.mark.parametrize(("base_url", "asks_environment"), [("https://fapi.asterdex.com", True), ("{}", False)])
@@ -210,3 +211,57 @@ def test_a_proxy_of_the_environment_does_not_lead_to_this_machine(
 
     assert session.trust_env is asks_environment
     assert client.limits is limits
+
+
+def test_clocks_are_compared_at_once_and_every_ten_minutes() -> None:
+    clock = ManualClock(NOW)
+    offset = ClockOffset(clock)
+    assert (offset.ms, offset.is_due, offset.drift_ms) == (None, True, 0)
+    offset.update(40, clock.monotonic_ms())
+    clock.advance(599_999)
+    assert not offset.is_due
+    clock.advance(1)
+    assert offset.is_due
+
+
+def test_clocks_that_differ_are_compared_every_ten_seconds() -> None:
+    clock = ManualClock(NOW)
+    offset = ClockOffset(clock)
+    offset.update(-5_000, clock.monotonic_ms())
+    clock.advance(10_000)
+    assert offset.is_due
+
+
+def test_a_machine_that_is_set_wrong_is_not_followed() -> None:
+    machine = ManualClock(NOW)
+    clock = SteadyClock(machine)
+    offset = ClockOffset(clock, clock)
+    offset.update(20, clock.monotonic_ms())
+    machine.step(-3_600_000)
+    machine.advance(10_000)
+    assert offset.is_due
+    assert offset.update(20, clock.monotonic_ms()) == 20
+    assert (clock.now_ms(), offset.drift_ms) == (NOW + 10_000, -3_600_000)
+
+
+def test_a_machine_that_is_set_right_is_followed() -> None:
+    machine = ManualClock(NOW + 5_000)
+    clock = SteadyClock(machine)
+    offset = ClockOffset(clock, clock)
+    offset.update(-5_000, clock.monotonic_ms())
+    machine.step(-5_000)
+    assert offset.update(-4_990, clock.monotonic_ms()) == 10
+    assert (clock.now_ms(), offset.ms, offset.drift_ms) == (NOW, 10, 0)
+
+
+def test_a_machine_that_slept_is_followed() -> None:
+    """The clock of spans stands still meanwhile, and the one we count by with it."""
+    machine = ManualClock(NOW)
+    clock = SteadyClock(machine)
+    offset = ClockOffset(clock, clock)
+    offset.update(0, clock.monotonic_ms())
+    machine.step(3_600_000)
+    machine.advance(10_000)
+    assert offset.is_due
+    assert offset.update(3_600_000, clock.monotonic_ms()) == 0
+    assert clock.now_ms() == NOW + 3_610_000

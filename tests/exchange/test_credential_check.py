@@ -5,15 +5,15 @@ from dataclasses import replace
 
 import pytest
 
-from src.domain.checks import Check, Verdict, is_passable
+from src.credentials.credentials import AnyCredentials, Credentials, WalletCredentials
+from src.domain.checks import Check, CheckLevel, all_passed
 from src.domain.clock import ManualClock, SystemClock
 from src.exchange.credential_check import ACCESS, BALANCE, CLOCK, MODE, TRADING, CredentialChecker
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Scheme
-from src.utils.credentials import AnyCredentials, Credentials, WalletCredentials
+from src.utils.auth import ApiVersion
 from tests.exchange.conftest import NOW_MS
-from tests.exchange.scripted import Answer, ScriptedServer
+from tests.exchange.scripted_server import Reply, ScriptedServer
 
 OTHER_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
 NAMES = [CLOCK, ACCESS, BALANCE, TRADING, MODE]
@@ -25,99 +25,108 @@ def sandbox() -> Iterator[SandboxServer]:
         yield running
 
 
-def credentials_of(sandbox: SandboxServer, scheme: Scheme) -> AnyCredentials:
-    if scheme is Scheme.V1:
+def credentials_of(sandbox: SandboxServer, scheme: ApiVersion) -> AnyCredentials:
+    if scheme is ApiVersion.V1:
         return Credentials(sandbox.api_key, sandbox.api_secret)
     wallet = sandbox.wallet
     return WalletCredentials(wallet.user, wallet.signer, wallet.private_key)
 
 
-def examined(sandbox: SandboxServer, credentials: AnyCredentials, hedge_mode: bool | None = None) -> list[Check]:
+def check_credentials(
+    sandbox: SandboxServer, credentials: AnyCredentials, hedge_mode: bool | None = None
+) -> list[Check]:
     checker = CredentialChecker(sandbox.base_url, SystemClock())
     return list(checker.check(credentials, hedge_mode=hedge_mode))
 
 
 def failed_in(checks: list[Check]) -> Check:
-    [failed] = [check for check in checks if check.verdict is Verdict.FAIL]
+    [failed] = [check for check in checks if check.verdict is CheckLevel.FAIL]
     return failed
 
 
-@pytest.fixture(params=list(Scheme))
+@pytest.fixture(params=list(ApiVersion))
 def right(request: pytest.FixtureRequest, sandbox: SandboxServer) -> AnyCredentials:
     return credentials_of(sandbox, request.param)
 
 
 def test_the_right_key_passes_every_line(sandbox: SandboxServer, right: AnyCredentials) -> None:
-    checks = examined(sandbox, right)
+    checks = check_credentials(sandbox, right)
     assert [check.name for check in checks] == NAMES
-    assert {check.verdict for check in checks} == {Verdict.OK}
-    assert is_passable(checks)
+    assert {check.verdict for check in checks} == {CheckLevel.OK}
+    assert all_passed(checks)
     assert "USDT" in checks[2].sentence
     assert all(check.line == f"ok    {check.name}: {check.sentence}" for check in checks)
 
 
 def test_a_position_mode_that_differs_is_a_warning(sandbox: SandboxServer, right: AnyCredentials) -> None:
-    is_hedge = "hedge" in examined(sandbox, right)[-1].sentence
-    mode = examined(sandbox, right, hedge_mode=not is_hedge)[-1]
-    assert mode.verdict is Verdict.WARN
+    is_hedge = "hedge" in check_credentials(sandbox, right)[-1].sentence
+    mode = check_credentials(sandbox, right, hedge_mode=not is_hedge)[-1]
+    assert mode.verdict is CheckLevel.WARN
     assert "the bot changes it when it starts" in mode.line
 
 
 def test_a_wrong_secret_is_named_with_its_remedy_and_not_repeated(sandbox: SandboxServer) -> None:
     wrong = Credentials(sandbox.api_key, "f" * 64)
-    failed = failed_in(examined(sandbox, wrong))
+    failed = failed_in(check_credentials(sandbox, wrong))
     assert failed.name == ACCESS
     assert "API_SECRET" in failed.remedy
     assert sandbox.api_key not in failed.line and "f" * 64 not in failed.line
 
 
-def test_an_unknown_wallet_ends_the_examination(sandbox: SandboxServer) -> None:
-    right = credentials_of(sandbox, Scheme.V3)
+def test_unknown_wallet_ends_the_check(sandbox: SandboxServer) -> None:
+    right = credentials_of(sandbox, ApiVersion.V3)
     assert isinstance(right, WalletCredentials)
-    checks = examined(sandbox, replace(right, private_key=OTHER_KEY))
+    checks = check_credentials(sandbox, replace(right, private_key=OTHER_KEY))
     assert [check.name for check in checks] == [CLOCK, ACCESS]
     assert "unknown" in failed_in(checks).remedy
 
 
 def test_a_key_that_may_read_but_not_trade_fails(sandbox: SandboxServer, right: AnyCredentials) -> None:
-    sandbox.faults.inject(Fault(FaultKind.REFUSED, FOREVER, "/order", "DELETE", 2015))
-    checks = examined(sandbox, right)
+    sandbox.faults.inject(Fault(FaultKind.REJECTED, FOREVER, "/order", "DELETE", 2015))
+    checks = check_credentials(sandbox, right)
     assert failed_in(checks).name == TRADING
     assert [check.name for check in checks] == NAMES  # the mode is told nevertheless
-    assert not is_passable(checks)
+    assert not all_passed(checks)
 
 
 def test_nothing_is_changed_at_the_exchange(sandbox: SandboxServer, right: AnyCredentials) -> None:
     before = sandbox.exchange.engine.positions(), sandbox.exchange.engine.open_orders()
-    examined(sandbox, right)
+    check_credentials(sandbox, right)
     assert (sandbox.exchange.engine.positions(), sandbox.exchange.engine.open_orders()) == before
 
 
 @pytest.mark.parametrize(
-    ("off_ms", "verdict"), [(0, Verdict.OK), (700, Verdict.WARN), (-700, Verdict.WARN), (60_000, Verdict.FAIL)]
+    ("off_ms", "verdict"),
+    [(0, CheckLevel.OK), (700, CheckLevel.WARN), (-700, CheckLevel.WARN), (60_000, CheckLevel.FAIL)],
 )
-def test_a_clock_that_is_off_is_said(server: ScriptedServer, off_ms: int, verdict: Verdict) -> None:
-    server.script("GET", "/fapi/v1/time", Answer({"serverTime": NOW_MS - off_ms}))
-    told = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))[0]
-    assert (told.name, told.verdict) == (CLOCK, verdict)
+def test_clock_offset_is_reported(server: ScriptedServer, off_ms: int, verdict: CheckLevel) -> None:
+    server.script("GET", "/fapi/v1/time", Reply({"serverTime": NOW_MS - off_ms}))
+    check = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))[0]
+    assert (check.name, check.verdict) == (CLOCK, verdict)
 
 
 def test_an_empty_account_and_an_exchange_without_symbols_are_warnings(server: ScriptedServer) -> None:
     totals = ("totalWalletBalance", "totalUnrealizedProfit", "totalMarginBalance", "availableBalance")
     account = dict.fromkeys((*totals, "totalPositionInitialMargin", "totalMaintMargin"), "0")
-    server.script("GET", "/fapi/v4/account", Answer(account))
-    server.script("GET", "/fapi/v2/positionRisk", Answer([]))
-    server.script("GET", "/fapi/v1/positionSide/dual", Answer({"dualSidePosition": True}))
+    server.script("GET", "/fapi/v4/account", Reply(account))
+    server.script("GET", "/fapi/v2/positionRisk", Reply([]))
+    server.script("GET", "/fapi/v1/positionSide/dual", Reply({"dualSidePosition": True}))
     checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))
-    assert [check.verdict for check in checks] == [Verdict.OK, Verdict.OK, Verdict.WARN, Verdict.WARN, Verdict.OK]
+    assert [check.verdict for check in checks] == [
+        CheckLevel.OK,
+        CheckLevel.OK,
+        CheckLevel.WARN,
+        CheckLevel.WARN,
+        CheckLevel.OK,
+    ]
     assert "transfer USDT" in checks[2].remedy
 
 
-def test_an_exchange_that_does_not_answer_is_told_by_one_line() -> None:
+def test_unreachable_exchange_is_one_failed_check() -> None:
     checker = CredentialChecker("http://127.0.0.1:1", SystemClock())
-    [told] = checker.check(Credentials("key", "secret"))
-    assert (told.name, told.verdict) == (CLOCK, Verdict.FAIL)
-    assert "does not answer" in told.sentence
+    [check] = checker.check(Credentials("key", "secret"))
+    assert (check.name, check.verdict) == (CLOCK, CheckLevel.FAIL)
+    assert "does not answer" in check.sentence
 
 
 @pytest.mark.parametrize(
@@ -126,18 +135,18 @@ def test_an_exchange_that_does_not_answer_is_told_by_one_line() -> None:
         (Fault(FaultKind.GARBLED, FOREVER, "/account", "GET", 5), "not understood"),
         (Fault(FaultKind.UNAVAILABLE, FOREVER, "/account", "GET"), "does not answer"),
         (Fault(FaultKind.RATE_LIMITED, FOREVER, "/account", "GET", 30), "asks for a pause"),
-        (Fault(FaultKind.REFUSED, FOREVER, "/account", "GET", 1121), "refused"),
+        (Fault(FaultKind.REJECTED, FOREVER, "/account", "GET", 1121), "refused"),
     ],
 )
-def test_other_failures_are_told_in_words(sandbox: SandboxServer, fault: Fault, words: str) -> None:
+def test_other_failures_are_explained(sandbox: SandboxServer, fault: Fault, words: str) -> None:
     sandbox.faults.inject(fault)
-    failed = failed_in(examined(sandbox, credentials_of(sandbox, Scheme.V1)))
+    failed = failed_in(check_credentials(sandbox, credentials_of(sandbox, ApiVersion.V1)))
     assert (failed.name, words in failed.sentence, bool(failed.remedy)) == (ACCESS, True, True)
 
 
 def test_a_secret_that_the_exchange_echoes_is_masked(server: ScriptedServer) -> None:
     refusal = {"code": -2015, "msg": "no such key canary-key with canary-secret " + "x " * 500}
-    server.script("GET", "/fapi/v4/account", Answer(refusal, 401))
+    server.script("GET", "/fapi/v4/account", Reply(refusal, 401))
     checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("canary-key", "canary-secret"))
     sentence = failed_in(list(checks)).sentence
     assert sentence.startswith("refused: no such key *** with *** x")

@@ -6,51 +6,44 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from src.domain.account_commands import SetLeverage, SetPositionMode
 from src.domain.clock import ManualClock
+from src.domain.commands import QueryOrder, SetLeverage, SetPositionMode, SubmitOrder
 from src.domain.enums import OrderRole, PositionSide
+from src.domain.events import Event, FundingFetched, PaperAccountSaved, StreamUp
 from src.domain.market import MarkPrice, Quote
-from src.domain.messages import (
-    Event,
-    FundingFetched,
-    QueryOrder,
-    StreamUp,
-    SubmitOrder,
-)
 from src.domain.orders import OrderRequest, OrderUpdate
-from src.domain.paper import PaperKept
 from src.domain.positions import Snapshot
-from src.engine.costs import Costs
 from src.engine.engine import Engine
+from src.engine.margin import Fees
 from src.exchange.paper import PaperExchange
 from tests.builders import NOW, D, a_mark, a_quote, a_request, an_instrument
 
 
 @dataclass
-class Paper:
+class PaperHarness:
     """A paper exchange in hedge mode; a restart knows what was told last, as the ledger would."""
 
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
-    told: list[Sequence[Event]] = field(default_factory=list)
+    emitted: list[Sequence[Event]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.begin(None)
+        self.start(None)
         self.exchange.execute(SetPositionMode(True))
         self.market(50_000)
 
-    def begin(self, kept: Any) -> None:
+    def start(self, saved: Any) -> None:
         instruments = {"BTCUSDT": an_instrument()}
-        self.exchange = PaperExchange(Engine(instruments, Costs()), self.told.append, self.clock, lambda: instruments)
-        self.exchange.start(kept)
+        self.exchange = PaperExchange(Engine(instruments, Fees()), self.emitted.append, self.clock, lambda: instruments)
+        self.exchange.start(saved)
 
-    def restart(self) -> "Paper":
-        self.begin(json.loads(json.dumps(self.kept)))
+    def restart(self) -> "PaperHarness":
+        self.start(json.loads(json.dumps(self.saved)))
         return self
 
     @property
-    def kept(self) -> Any:
-        last = self.told[-1][-1]
-        assert isinstance(last, PaperKept)
+    def saved(self) -> Any:
+        last = self.emitted[-1][-1]
+        assert isinstance(last, PaperAccountSaved)
         return last.document
 
     def market(self, price: int, *, is_mark_first: bool = False, **mark: Any) -> None:
@@ -59,7 +52,7 @@ class Paper:
         quote: Quote | MarkPrice = a_quote(price, D(price) + D("0.1"), at=now, received_at=now)
         marked = a_mark(price, at=now, received_at=now, **mark)
         for each in [marked, quote] if is_mark_first else [quote, marked]:
-            self.exchange.observe(each)
+            self.exchange.on_price(each)
 
     def submit(self, role: OrderRole = OrderRole.ENTRY, number: int = 0, **changes: Any) -> OrderRequest:
         request = a_request(role, number, **changes)
@@ -75,23 +68,23 @@ class Paper:
         return next(each.quantity for each in self.snapshot.positions if each.position_side is PositionSide.LONG)
 
 
-def a_protected_position() -> Paper:
-    paper = Paper()
+def a_protected_position() -> PaperHarness:
+    paper = PaperHarness()
     paper.submit(price=D(50_001))
     paper.submit(OrderRole.STOP_LOSS, 1)
     paper.submit(OrderRole.TAKE_PROFIT, 2)
     return paper
 
 
-def test_the_account_is_told_with_every_change_of_it_and_after_it() -> None:
+def test_account_is_saved_after_every_change() -> None:
     paper = a_protected_position()
     paper.exchange.execute(SetLeverage("BTCUSDT", 7))
-    for breath in paper.told:
-        assert [isinstance(event, PaperKept) for event in breath] == [*[False] * (len(breath) - 1), True]
-    quiet = len(paper.told)
+    for batch in paper.emitted:
+        assert [isinstance(event, PaperAccountSaved) for event in batch] == [*[False] * (len(batch) - 1), True]
+    quiet = len(paper.emitted)
     paper.market(50_010)
     paper.exchange.execute(SetPositionMode(True))
-    assert len(paper.told) == quiet
+    assert len(paper.emitted) == quiet
 
 
 def test_a_restart_shows_the_same_account_to_the_last_digit() -> None:
@@ -101,38 +94,38 @@ def test_a_restart_shows_the_same_account_to_the_last_digit() -> None:
     assert (after.positions, after.open_orders) == (before.positions, before.open_orders)
     assert (after.account, after.balances, after.hedge_mode) == (before.account, before.balances, True)
     assert before.account.wallet_balance != 10_000
-    first = paper.told[-1][0]
+    first = paper.emitted[-1][0]
     assert isinstance(first, StreamUp)
 
 
-def test_orders_are_still_found_by_the_names_they_were_sent_with() -> None:
+def test_orders_are_found_by_client_id_after_restart() -> None:
     paper = a_protected_position()
     [found] = paper.restart().exchange.execute(QueryOrder("BTCUSDT", a_request(OrderRole.STOP_LOSS, 1).client_order_id))
     assert isinstance(found, OrderUpdate)
     assert (found.stop_price, found.close_position) == (D(49_000), True)
 
 
-def test_a_passed_stop_fires_before_the_liquidation_that_was_passed_too() -> None:
-    paper = Paper()
+def test_stop_triggers_before_liquidation_after_restart() -> None:
+    paper = PaperHarness()
     paper.exchange.execute(SetLeverage("BTCUSDT", 20))
     paper.submit(price=D(50_001), quantity=D("3"))
     paper.submit(OrderRole.STOP_LOSS, 1)
     paper.restart().market(47_000, is_mark_first=True)
-    fills = [event.fill for breath in paper.told for event in breath if isinstance(event, OrderUpdate) and event.fill]
+    fills = [event.fill for batch in paper.emitted for event in batch if isinstance(event, OrderUpdate) and event.fill]
     assert {fill.client_order_id for fill in fills[1:]} == {a_request(OrderRole.STOP_LOSS, 1).client_order_id}
     assert paper.held == 0
 
 
-def test_funding_is_told_as_income_with_the_account_that_paid_it() -> None:
+def test_funding_is_emitted_with_the_account() -> None:
     paper = a_protected_position()
     due = paper.clock.now_ms() + 1_500
     paper.market(50_000, funding_rate=D("0.001"), next_funding_at=due)
     paper.market(50_000, funding_rate=D("0.001"), next_funding_at=due + 3_600_000)
-    breath = paper.told[-1]
-    paid = [event.incomes for event in breath if isinstance(event, FundingFetched)]
+    batch = paper.emitted[-1]
+    paid = [event.incomes for event in batch if isinstance(event, FundingFetched)]
     assert [[income.amount for income in incomes] for incomes in paid] == [[D("-0.5")]]
 
 
 def test_a_fresh_account_begins_with_its_capital() -> None:
-    paper = Paper()
+    paper = PaperHarness()
     assert paper.restart().snapshot.account.wallet_balance == 10_000

@@ -14,10 +14,10 @@ from src.domain.errors import ExchangeError, HunterError
 from src.exchange import endpoints
 from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
-from src.utils.auth import Call, Eip712Signer, HmacSigner, Method, Signer, make_authenticated_request
+from src.utils.auth import ApiRequest, Eip712Signer, HmacSigner, Method, Signer, make_authenticated_request
 from tests.canaries import Canaries
 from tests.exchange.conftest import NOW_MS
-from tests.exchange.scripted import Answer, Reset, ScriptedServer
+from tests.exchange.scripted_server import Reply, Reset, ScriptedServer
 
 API_KEY = "4be1c09d77a35f2286d0e9b1c3a57f6840d2b9e8f1a6c5d3704e8b2f9a1c6d35"
 API_SECRET = "c7d20f4a91be6835de0b7a42f8c1539e6a0d4f7b2c8e1953a6f0d7b4e2c81a96"
@@ -39,7 +39,7 @@ def server() -> Iterator[ScriptedServer]:
         yield server
 
 
-def told_by(call: Call, signer: Signer, caplog: pytest.LogCaptureFixture) -> str:
+def output_of(call: ApiRequest, signer: Signer, caplog: pytest.LogCaptureFixture) -> str:
     """Everything a failed request leaves behind: the error, how it came about, and each line that was logged."""
     caplog.set_level(logging.DEBUG)
     session = requests.Session()
@@ -55,57 +55,53 @@ def told_by(call: Call, signer: Signer, caplog: pytest.LogCaptureFixture) -> str
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("host", ["http://127.0.0.1:1", "http://no-such-host.invalid", "http://"])
-def test_a_request_that_never_left_tells_no_secret(
+def test_unsent_request_leaks_no_secret(
     signer: Signer, caplog: pytest.LogCaptureFixture, host: str, method: Method
 ) -> None:
-    told = told_by(Call(method, host + PATH, {"symbol": "BTCUSDT"}), signer, caplog)
-    assert f"{method} {PATH}" in told
-    assert not CANARIES.are_in(told)
+    output = output_of(ApiRequest(method, host + PATH, {"symbol": "BTCUSDT"}), signer, caplog)
+    assert f"{method} {PATH}" in output
+    assert not CANARIES.are_in(output)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_connection_that_breaks_tells_no_secret(
+def test_broken_connection_leaks_no_secret(
     signer: Signer, caplog: pytest.LogCaptureFixture, server: ScriptedServer, method: Method
 ) -> None:
     server.script(method, PATH, Reset())
-    told = told_by(Call(method, server.url + PATH, {"symbol": "BTCUSDT"}), signer, caplog)
-    assert not CANARIES.are_in(told)
-    assert server.asked
+    output = output_of(ApiRequest(method, server.url + PATH, {"symbol": "BTCUSDT"}), signer, caplog)
+    assert not CANARIES.are_in(output)
+    assert server.received
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_an_answer_that_never_comes_tells_no_secret(
-    signer: Signer, caplog: pytest.LogCaptureFixture, method: Method
-) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        url = f"http://127.0.0.1:{mute.getsockname()[1]}{PATH}"
-        told = told_by(Call(method, url, timeout=(1.0, 0.05)), signer, caplog)
-    assert not CANARIES.are_in(told)
+def test_timeout_leaks_no_secret(signer: Signer, caplog: pytest.LogCaptureFixture, method: Method) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent_server:
+        url = f"http://127.0.0.1:{silent_server.getsockname()[1]}{PATH}"
+        output = output_of(ApiRequest(method, url, timeout=(1.0, 0.05)), signer, caplog)
+    assert not CANARIES.are_in(output)
 
 
-def test_a_door_that_is_not_encrypted_as_it_should_be_tells_no_secret(
-    signer: Signer, caplog: pytest.LogCaptureFixture, server: ScriptedServer
-) -> None:
-    told = told_by(Call("POST", server.url.replace("http:", "https:") + PATH), signer, caplog)
-    assert "SSL" in told
-    assert not CANARIES.are_in(told)
-    assert server.asked == []
+def test_tls_error_leaks_no_secret(signer: Signer, caplog: pytest.LogCaptureFixture, server: ScriptedServer) -> None:
+    output = output_of(ApiRequest("POST", server.url.replace("http:", "https:") + PATH), signer, caplog)
+    assert "SSL" in output
+    assert not CANARIES.are_in(output)
+    assert server.received == []
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 418, 429])
-def test_a_refusal_that_quotes_the_key_is_not_passed_on(
+def test_rejection_that_quotes_the_key_is_redacted(
     caplog: pytest.LogCaptureFixture, server: ScriptedServer, status: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    answer = Answer({"code": -2015, "msg": f"Invalid API-key {API_KEY}, or signature={API_SECRET}"}, status)
-    server.script("GET", "/fapi/v1/time", Answer({"serverTime": NOW_MS}))
+    answer = Reply({"code": -2015, "msg": f"Invalid API-key {API_KEY}, or signature={API_SECRET}"}, status)
+    server.script("GET", "/fapi/v1/time", Reply({"serverTime": NOW_MS}))
     server.script("POST", PATH, answer)
     client = a_client(server.url)
     with pytest.raises(ExchangeError) as caught:
-        client.ask(endpoints.NEW_ORDER, {"symbol": "BTCUSDT"}, essential=True)
-    told = "".join([*traceback.format_exception(caught.value), str(vars_of(caught.value)), caplog.text])
-    assert "Invalid API-key ***" in told or status in (418, 429)
-    assert not CANARIES.are_in(told)
+        client.request(endpoints.NEW_ORDER, {"symbol": "BTCUSDT"}, essential=True)
+    output = "".join([*traceback.format_exception(caught.value), str(vars_of(caught.value)), caplog.text])
+    assert "Invalid API-key ***" in output or status in (418, 429)
+    assert not CANARIES.are_in(output)
 
 
 def a_client(url: str) -> AsterClient:

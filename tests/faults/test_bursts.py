@@ -1,6 +1,7 @@
 """Much at once: fifty signals within a second (F48), many threads at one signer (F46)."""
 
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from decimal import Decimal
@@ -13,9 +14,9 @@ from src.domain.errors import AuthError, RateLimited
 from src.exchange import endpoints
 from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
-from src.utils.auth import Scheme
-from tests.faults.conftest import MakeRig
-from tests.faults.rig import SYMBOL, D, Rig, wait_until
+from src.utils.auth import ApiVersion
+from tests.faults.conftest import MakeHarness
+from tests.faults.harness import SYMBOL, D, FaultHarness, wait_until
 from tests.sandbox.credentials import credentials_of
 
 pytestmark = pytest.mark.recovery
@@ -26,19 +27,19 @@ _TRIES = 3
 _THREADS, _QUESTIONS = 8, 20
 
 
-def burst(rig: Rig) -> None:
+def burst(harness: FaultHarness) -> None:
     """Each liquidation alone passes the threshold; all come at once, from both sides in turn."""
-    rig.move(rig.middle)
-    before = len(rig.verdicts())
+    harness.move(harness.mid_price)
+    before = len(harness.verdicts())
     for number in range(_BURST):
-        rig.exchange.liquidate(SYMBOL, Side.SELL if number % 2 else Side.BUY, D("1.5"))
-    rig.measure("fifty judged", lambda: len(rig.verdicts()) == before + _BURST, 20)
+        harness.exchange.liquidate(SYMBOL, Side.SELL if number % 2 else Side.BUY, D("1.5"))
+    harness.measure("fifty judged", lambda: len(harness.verdicts()) == before + _BURST, 20)
 
 
-def margins(rig: Rig) -> dict[str, Decimal]:
+def margins(harness: FaultHarness) -> dict[str, Decimal]:
     """Of every entry that was decided."""
-    leverage = rig.settings.symbols[SYMBOL].leverage
-    rows = rig.rows("SELECT client_order_id, price, quantity FROM trades WHERE role = 'ENTRY'")
+    leverage = harness.settings.symbols[SYMBOL].leverage
+    rows = harness.rows("SELECT client_order_id, price, quantity FROM trades WHERE role = 'ENTRY'")
     return {row["client_order_id"]: D(row["price"]) * D(row["quantity"]) / leverage for row in rows}
 
 
@@ -51,23 +52,23 @@ def margins(rig: Rig) -> dict[str, Decimal]:
     ],
     ids=["orders", "per minute", "exposure"],
 )
-def test_f48_fifty_signals_at_once_pass_no_cap(make_rig: MakeRig, limits: dict[str, int], most: int) -> None:
+def test_f48_fifty_signals_at_once_pass_no_cap(make_harness: MakeHarness, limits: dict[str, int], most: int) -> None:
     """One thread decides and reserves in one step: no answer of the exchange is waited for."""
-    rig = make_rig({"hedge_mode": True, **limits}, max_position_usdt=1_000).start()
+    harness = make_harness({"hedge_mode": True, **limits}, max_position_usdt=1_000).start()
     for _ in range(_TRIES):
-        if len(margins(rig)) < most:  # on a busy machine the quote may have grown old first
-            burst(rig)
-    wait_until(lambda: len(rig.arrived(ENTRY)) == most, 15, "all that was decided has left")
-    decided = margins(rig)
-    assert set(rig.arrived(ENTRY)) == set(decided)
+        if len(margins(harness)) < most:  # on a busy machine the quote may have grown old first
+            burst(harness)
+    wait_until(lambda: len(harness.received_orders(ENTRY)) == most, 15, "all that was decided has left")
+    decided = margins(harness)
+    assert set(harness.received_orders(ENTRY)) == set(decided)
     assert len(decided) == most
-    assert sum(decided.values()) <= rig.settings.globals_.max_total_exposure_usdt
-    burst(rig)
-    assert len(rig.arrived(ENTRY)) == most
-    rig.check_books(naked_ms=0)
+    assert sum(decided.values()) <= harness.settings.globals_.max_total_exposure_usdt
+    burst(harness)
+    assert len(harness.received_orders(ENTRY)) == most
+    harness.check_consistency(unprotected_ms=0)
 
 
-class Wandering(SystemClock):
+class DriftingClock(SystemClock):
     """A wall clock that is set back a little now and then, as a time server does."""
 
     def __init__(self) -> None:
@@ -78,11 +79,13 @@ class Wandering(SystemClock):
         return super().now_ms() - (800 if self._asked % 3 == 0 else 0)
 
 
-def test_f46_of_many_threads_that_sign_at_once_none_is_refused(make_rig: MakeRig) -> None:
+def test_f46_of_many_threads_that_sign_at_once_none_is_refused(make_harness: MakeHarness) -> None:
     """The sandbox keeps the last hundred nonces and refuses what is no greater than all of them, as V3 says."""
-    rig = make_rig()
-    signer = credentials_of(rig.server, Scheme.V3).make_signer()
-    client = AsterClient(rig.server.base_url, Wandering(), RateLimits(SystemClock(), weight_limit=10**6), signer)
+    harness = make_harness()
+    signer = credentials_of(harness.server, ApiVersion.V3).make_signer()
+    client = AsterClient(
+        harness.server.base_url, DriftingClock(), RateLimits(SystemClock(), weight_limit=10**6), signer
+    )
     refused: list[AuthError] = []
     together = threading.Barrier(_THREADS)
 
@@ -92,7 +95,7 @@ def test_f46_of_many_threads_that_sign_at_once_none_is_refused(make_rig: MakeRig
         for _question in range(_QUESTIONS):
             with suppress(RateLimited):
                 try:
-                    client.ask(endpoints.POSITIONS, essential=True)
+                    client.request(endpoints.POSITIONS, essential=True)
                     answered += 1
                 except AuthError as error:
                     refused.append(error)
@@ -102,3 +105,37 @@ def test_f46_of_many_threads_that_sign_at_once_none_is_refused(make_rig: MakeRig
         answered = sum(threads.map(ask, range(_THREADS)))
     assert refused == []
     assert answered == _THREADS * _QUESTIONS
+
+
+SECONDS, PER_SECOND = 6, 200
+"""A tenth of the minute: what is judged keeps no queue, so that a longer one looks the same."""
+
+
+def send_events(harness: FaultHarness, seconds: float) -> tuple[int, list[int]]:
+    """Liquidations of a configured symbol, evenly: how many; how long our own events waited meanwhile, as told."""
+    began_at, sent, lags = time.monotonic(), 0, []
+    while (passed := time.monotonic() - began_at) < seconds:
+        while sent < passed * PER_SECOND:
+            harness.exchange.liquidate(SYMBOL, Side.SELL, Decimal("0.1"))
+            sent += 1
+        lags.append(harness.state("inbox").get("lag_ms", 0))
+        time.sleep(0.02)
+    return sent, lags
+
+
+def test_f26_in_a_flood_of_liquidations_a_fill_is_protected_at_once_and_none_is_lost(make_harness: MakeHarness) -> None:
+    harness = make_harness({"cooldown_sec": 120}).start()
+    harness.trigger_entry()
+    before = len(harness.rows("SELECT id FROM liquidations"))
+    sent, lags = send_events(harness, SECONDS / 2)
+    harness.fill()
+    harness.wait_protected()
+    more, later = send_events(harness, SECONDS / 2)
+    lags += later
+    harness.measured["events of ours waited"] = max(lags)
+    assert max(lags) <= 1_000
+    assert sent + more > SECONDS * PER_SECOND // 2
+    wait_until(lambda: len(harness.rows("SELECT id FROM liquidations")) - before >= sent + more, 30, "all are stored")
+    assert harness.state("inbox")["dropped"] == 0
+    assert len(harness.received_orders(OrderRole.ENTRY)) == 1
+    harness.check_consistency(unprotected_ms=2_000)

@@ -8,7 +8,7 @@ import pytest
 from src.domain.enums import OrderRole, OrderType, Side
 from src.sandbox.faults import FOREVER, FaultKind
 from tests.faults.conftest import in_both_modes
-from tests.faults.rig import Rig, wait_until
+from tests.faults.harness import SYMBOL, FaultHarness, wait_until
 
 pytestmark = pytest.mark.recovery
 
@@ -16,86 +16,130 @@ D = Decimal
 STOP, CLOSE = OrderRole.STOP_LOSS, OrderRole.CLOSE
 
 
-def closes(rig: Rig) -> list[tuple[OrderType, int]]:
+def closes(harness: FaultHarness) -> list[tuple[OrderType, int]]:
     """The closing orders that came to the exchange's engine, with their instants."""
-    with rig.exchange.lock:
-        received = list(rig.exchange.account.records.received)
+    with harness.exchange.lock:
+        received = list(harness.exchange.account.request_log.received)
     return [(each.request.type, each.at) for each in received if "-c" in each.request.client_order_id]
 
 
-def wait_closed(rig: Rig, seconds: float = 10) -> None:
-    wait_until(lambda: not rig.position, seconds, "a flat position")
-    wait_until(lambda: not rig.orders(), 10, "no order is left")
+def wait_closed(harness: FaultHarness, seconds: float = 10) -> None:
+    wait_until(lambda: not harness.position, seconds, "a flat position")
+    wait_until(lambda: not harness.orders(), 10, "no order is left")
 
 
 @in_both_modes
-def test_f09_a_refused_close_climbs_the_ladder_and_the_stop_stays(rig: Rig) -> None:
-    rig.open_position()
-    protected_at = rig.exchange.now_ms()
-    rig.inject(FaultKind.REFUSED, CLOSE, value=4131, times=3)
-    rig.close_position()
-    rig.measure("rung 2", lambda: len(rig.arrived(CLOSE)) >= 2, 10)
-    wait_closed(rig, 30)
-    assert len(rig.arrived(CLOSE)) == 4
-    assert rig.bare_spans(protected_at) == []
-    assert [kind for kind, _ in closes(rig)] == [OrderType.LIMIT]  # the fourth order: the first three were refused
-    rig.check_books(naked_ms=2_000)
+def test_f09_a_refused_close_climbs_the_ladder_and_the_stop_stays(harness: FaultHarness) -> None:
+    harness.open_position()
+    protected_at = harness.exchange.now_ms()
+    harness.inject(FaultKind.REJECTED, CLOSE, value=4131, times=3)
+    harness.close_position()
+    harness.measure("rung 2", lambda: len(harness.received_orders(CLOSE)) >= 2, 10)
+    wait_closed(harness, 30)
+    assert len(harness.received_orders(CLOSE)) == 4
+    assert harness.unprotected_spans(protected_at) == []
+    assert [kind for kind, _ in closes(harness)] == [OrderType.LIMIT]  # the fourth order: the first three were refused
+    harness.check_consistency(unprotected_ms=2_000)
 
 
 @in_both_modes
-def test_f09_a_close_that_expires_climbs_the_ladder_too(rig: Rig) -> None:
-    rig.open_position()
-    held, protected_at = rig.position, rig.exchange.now_ms()
-    rig.inject(FaultKind.EXPIRED, CLOSE, value=0, times=2)
-    rig.inject(FaultKind.EXPIRED, CLOSE, value=50)
-    rig.close_position()
-    wait_closed(rig, 30)
-    part, rest = [each.quantity for each in rig.fills() if each.side is Side.SELL]
+def test_f09_a_close_that_expires_climbs_the_ladder_too(harness: FaultHarness) -> None:
+    harness.open_position()
+    held, protected_at = harness.position, harness.exchange.now_ms()
+    harness.inject(FaultKind.EXPIRED, CLOSE, value=0, times=2)
+    harness.inject(FaultKind.EXPIRED, CLOSE, value=50)
+    harness.close_position()
+    wait_closed(harness, 30)
+    part, rest = [each.quantity for each in harness.fills() if each.side is Side.SELL]
     assert 0 < part < held == part + rest
-    assert rig.bare_spans(protected_at) == []
-    kinds = [kind for kind, _ in closes(rig)]
+    assert harness.unprotected_spans(protected_at) == []
+    kinds = [kind for kind, _ in closes(harness)]
     assert kinds == [OrderType.MARKET, OrderType.LIMIT, OrderType.MARKET, OrderType.MARKET]
-    instants = [at for _, at in closes(rig)]
+    instants = [at for _, at in closes(harness)]
     assert instants[1] - instants[0] < 10_000
-    rig.check_books(naked_ms=2_000)
+    harness.check_consistency(unprotected_ms=2_000)
 
 
-def test_f09_at_the_end_of_the_ladder_a_person_is_told_and_the_stop_stays(rig: Rig) -> None:
-    rig.open_position()
-    rig.inject(FaultKind.REFUSED, CLOSE, value=4131, times=FOREVER)
-    rig.close_position()
-    wait_until(lambda: any("cannot be closed" in alert for alert in rig.alerts()), 30, "the alarm")
-    assert rig.position
-    assert len(rig.orders(STOP)) == 1
-    rig.shift("-3")
-    wait_closed(rig)  # by the stop that stayed
-    rig.check_books(naked_ms=2_000)
-
-
-@in_both_modes
-def test_f29_a_stop_that_fired_and_expired_is_followed_by_a_close_though_the_price_came_back(rig: Rig) -> None:
-    rig.open_position()
-    middle = rig.middle
-    with rig.exchange.lock:
-        rig.exchange.move("BTCUSDT", middle * D("0.8"))  # beyond the bound of every market order
-        assert rig.position
-        assert not rig.orders(STOP)
-        rig.exchange.move("BTCUSDT", middle)
-    rig.measure("closed", lambda: not rig.position, 5)
-    wait_closed(rig)
-    assert closes(rig)
-    rig.check_books()
+def test_f09_at_the_end_of_the_ladder_a_person_is_told_and_the_stop_stays(harness: FaultHarness) -> None:
+    harness.open_position()
+    harness.inject(FaultKind.REJECTED, CLOSE, value=4131, times=FOREVER)
+    harness.close_position()
+    wait_until(lambda: any("cannot be closed" in alert for alert in harness.alerts()), 30, "the alarm")
+    assert harness.position
+    assert len(harness.orders(STOP)) == 1
+    harness.shift("-3")
+    wait_closed(harness)  # by the stop that stayed
+    harness.check_consistency(unprotected_ms=2_000)
 
 
 @in_both_modes
-def test_f29_a_stop_that_fired_and_does_not_fill_is_followed_by_a_close(rig: Rig) -> None:
-    rig.open_position()
-    [stop] = rig.orders(STOP)
-    with rig.exchange.lock:
-        told_at = rig.exchange.now_ms()
-    rig.tell(replace(stop, type=OrderType.MARKET, event_at=told_at))
-    wait_closed(rig, 20)
-    [(kind, at)] = closes(rig)
+def test_f29_a_stop_that_fired_and_expired_is_followed_by_a_close_though_the_price_came_back(
+    harness: FaultHarness,
+) -> None:
+    harness.open_position()
+    middle = harness.mid_price
+    with harness.exchange.lock:
+        harness.exchange.move("BTCUSDT", middle * D("0.8"))  # beyond the bound of every market order
+        assert harness.position
+        assert not harness.orders(STOP)
+        harness.exchange.move("BTCUSDT", middle)
+    harness.measure("closed", lambda: not harness.position, 5)
+    wait_closed(harness)
+    assert closes(harness)
+    harness.check_consistency()
+
+
+@in_both_modes
+def test_f29_a_stop_that_fired_and_does_not_fill_is_followed_by_a_close(harness: FaultHarness) -> None:
+    harness.open_position()
+    [stop] = harness.orders(STOP)
+    with harness.exchange.lock:
+        told_at = harness.exchange.now_ms()
+    harness.publish_update(replace(stop, type=OrderType.MARKET, event_at=told_at))
+    wait_closed(harness, 20)
+    [(kind, at)] = closes(harness)
     assert kind is OrderType.MARKET
     assert 4_900 <= at - told_at <= 9_000  # five seconds, up to one until the next look, and a busy machine's
-    rig.check_books(naked_ms=2_000)
+    harness.check_consistency(unprotected_ms=2_000)
+
+
+def average_down(harness: FaultHarness) -> None:
+    """The market has fallen a little, and a second entry fills there."""
+    harness.shift("-0.5")
+    harness.trigger_entry()
+    harness.fill()
+
+
+@in_both_modes
+@pytest.mark.parametrize("may_second_stand", [True, False])
+def test_i10_an_averaged_down_position_gets_its_new_stop_before_the_old_one_goes(
+    harness: FaultHarness, may_second_stand: bool
+) -> None:
+    if not may_second_stand:
+        harness.inject(FaultKind.ONE_CLOSING_STOP, path=SYMBOL, times=FOREVER)
+    harness.open_position()
+    held, old = harness.position, harness.orders(STOP)[0]
+    average_down(harness)
+    wait_until(lambda: harness.position > held and harness.has_correct_stop(), 8, "the new stop alone")
+    [stop] = harness.orders(STOP)
+    assert stop.stop_price < old.stop_price
+    assert stop.close_position is may_second_stand
+    assert stop.close_position or stop.quantity == harness.position
+    harness.shift("-3")
+    wait_until(lambda: not harness.position, 5, "the new stop closes all of it")
+    wait_until(lambda: not harness.orders(), 10, "no order is left")
+    harness.check_consistency(unprotected_ms=2_000)
+
+
+@in_both_modes
+def test_i10_a_stop_of_a_size_follows_the_position_until_one_that_closes_all_takes_its_place(
+    harness: FaultHarness,
+) -> None:
+    harness.inject(FaultKind.ONE_CLOSING_STOP, path=SYMBOL, times=FOREVER)
+    harness.open_position()
+    average_down(harness)
+    wait_until(lambda: harness.has_correct_stop() and not harness.orders(STOP)[0].close_position, 8, "a stop of a size")
+    harness.trade_manually(Side.SELL, "0.003")
+    wait_until(lambda: [each.quantity for each in harness.orders(STOP)] == [harness.position], 5, "the size follows")
+    wait_until(lambda: harness.has_correct_stop() and harness.orders(STOP)[0].close_position, 20, "one that closes all")
+    harness.check_consistency(unprotected_ms=2_000)

@@ -11,28 +11,27 @@ import psutil
 import pytest
 import requests
 
-from src.utils.auth import Scheme
-from tests.recovery.lives import Life, once
-from tests.recovery.rig import Stage
+from src.utils.auth import ApiVersion
+from tests.recovery.harness import BotHarness, ProcessSetup, with_setup
 
 pytestmark = [pytest.mark.recovery, pytest.mark.slow]
 
 _STALLED = 200
-_HAMMERS, _BLOWS = 4, 250
+_CLIENTS, _REQUESTS = 4, 250
 _PATHS = ("/api/stats", "/api/trades", "/api/positions", "/api/liquidations", "/api/health", "/")
 
 
 @pytest.fixture
-def stage(tmp_path: Path, life: Life) -> Iterator[Stage]:
+def harness(tmp_path: Path, process_setup: ProcessSetup) -> Iterator[BotHarness]:
     """Launcher, bot and dashboard."""
-    stage = Stage(tmp_path, life, globals={"cooldown_sec": 0})
-    stage.start()
-    yield stage
-    stage.close()
+    harness = BotHarness(tmp_path, process_setup, globals={"cooldown_sec": 0})
+    harness.start()
+    yield harness
+    harness.close()
 
 
-def dashboard(stage: Stage) -> psutil.Process:
-    [found] = [each for each in stage._processes() if any("api_server.py" in word for word in each.cmdline())]
+def dashboard(harness: BotHarness) -> psutil.Process:
+    [found] = [each for each in harness._processes() if any("api_server.py" in word for word in each.cmdline())]
     return found
 
 
@@ -48,18 +47,18 @@ def stalled_readers(port: int) -> Iterator[None]:
 
 
 @contextmanager
-def hammered(port: int) -> Iterator[list[int]]:
+def load_test(port: int) -> Iterator[list[int]]:
     """A thousand questions as fast as they are answered; the status of each."""
     answers: list[int] = []
 
     def strike() -> None:
         with requests.Session() as session:
-            for blow in range(_BLOWS):
+            for blow in range(_REQUESTS):
                 with suppress(requests.RequestException):
                     url = f"http://127.0.0.1:{port}{_PATHS[blow % len(_PATHS)]}"
                     answers.append(session.get(url, timeout=30).status_code)
 
-    hammers = [threading.Thread(target=strike) for _ in range(_HAMMERS)]
+    hammers = [threading.Thread(target=strike) for _ in range(_CLIENTS)]
     for each in hammers:
         each.start()
     yield answers
@@ -67,34 +66,34 @@ def hammered(port: int) -> Iterator[list[int]]:
         each.join()
 
 
-def trade(stage: Stage, what: str) -> None:
+def trade(harness: BotHarness, what: str) -> None:
     """An entry on a signal, its stop on the fill; how long the stop took is told."""
-    stage.hunt()
-    stage.fill()
-    stage.measure(what, lambda: stage.orders() and stage.position, 10)
-    stage.wait_protected()
+    harness.trigger_entry()
+    harness.fill()
+    harness.measure(what, lambda: harness.orders() and harness.position, 10)
+    harness.wait_protected()
 
 
-@once(whole=True, scheme=Scheme.V1)
-def test_f45_a_hammered_dashboard_costs_the_bot_nothing(stage: Stage) -> None:
-    files = dashboard(stage).num_fds() if os.name != "nt" else 0
-    with stalled_readers(stage.port), hammered(stage.port) as answers:
-        trade(stage, "protected while hammered")
-    assert len(answers) == _HAMMERS * _BLOWS
+@with_setup(with_launcher=True, scheme=ApiVersion.V1)
+def test_f45_a_hammered_dashboard_costs_the_bot_nothing(harness: BotHarness) -> None:
+    files = dashboard(harness).num_fds() if os.name != "nt" else 0
+    with stalled_readers(harness.port), load_test(harness.port) as answers:
+        trade(harness, "protected while hammered")
+    assert len(answers) == _CLIENTS * _REQUESTS
     assert set(answers) <= {200, 429, 503}
-    stage.check_books(naked_ms=2_000)
+    harness.check_consistency(unprotected_ms=2_000)
     if os.name != "nt":
-        stage.measure("file descriptors back", lambda: dashboard(stage).num_fds() <= files + 10, 45)
+        harness.measure("file descriptors back", lambda: dashboard(harness).num_fds() <= files + 10, 45)
 
 
-@once(whole=True, scheme=Scheme.V3)
-def test_f45_a_dashboard_that_hangs_costs_the_bot_nothing(stage: Stage) -> None:
-    hung = dashboard(stage)
+@with_setup(with_launcher=True, scheme=ApiVersion.V3)
+def test_f45_a_dashboard_that_hangs_costs_the_bot_nothing(harness: BotHarness) -> None:
+    hung = dashboard(harness)
     hung.suspend()
     try:
-        trade(stage, "protected while it hangs")
-        stage.shift("-3")
-        stage.measure("known as closed", lambda: not stage.position and stage.booked_position() == 0, 10)
+        trade(harness, "protected while it hangs")
+        harness.shift("-3")
+        harness.measure("known as closed", lambda: not harness.position and harness.recorded_position() == 0, 10)
     finally:
         hung.resume()
-    stage.check_books(naked_ms=2_000)
+    harness.check_consistency(unprotected_ms=2_000)

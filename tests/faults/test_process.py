@@ -6,38 +6,38 @@ from typing import Any, cast
 
 import pytest
 
-from src.domain.messages import Duty
+from src.domain.events import Task
 from src.sandbox.faults import FOREVER, Fault, FaultKind
-from tests.faults.rig import Rig, wait_until
+from tests.faults.harness import FaultHarness, wait_until
 
 pytestmark = pytest.mark.recovery
 
 _NOTICED_WITHIN_SECONDS = 17  # 15 s of silence, and the next look at it
 
 
-def expect_the_end(rig: Rig, seconds: float) -> None:
-    rig.measure("noticed", lambda: rig.code is not None, seconds)
-    assert rig.code == 1  # the launcher starts it again
+def expect_the_end(harness: FaultHarness, seconds: float) -> None:
+    harness.measure("noticed", lambda: harness.exit_code is not None, seconds)
+    assert harness.exit_code == 1  # the launcher starts it again
 
 
-def start_again(rig: Rig) -> None:
-    rig.stop()
-    rig.start()
-    rig.wait_protected()
-    rig.check_books()
+def start_again(harness: FaultHarness) -> None:
+    harness.stop()
+    harness.start()
+    harness.wait_protected()
+    harness.check_consistency()
 
 
 @pytest.mark.parametrize("name", ["trader", "operator"])
-def test_f42_a_thread_that_raises_ends_the_process(rig: Rig, name: str) -> None:
-    rig.open_position()
-    [worker] = [each for each in rig.bot._crew._workers if each.name == name]
+def test_f42_a_thread_that_raises_ends_the_process(harness: FaultHarness, name: str) -> None:
+    harness.open_position()
+    [worker] = [each for each in harness.bot._threads._workers if each.name == name]
     if name == "trader":
-        rig.bot._inbox.post(cast(Any, "no event at all"))
+        harness.bot._event_queue.put(cast(Any, "no event at all"))
     else:
-        cast(Any, rig.bot._commands).after = _raise
-    expect_the_end(rig, 15)
+        cast(Any, harness.bot._commands).after = _raise
+    expect_the_end(harness, 15)
     assert isinstance(worker.failure, BaseException)
-    start_again(rig)
+    start_again(harness)
 
 
 def _raise(*_: object) -> list[Any]:
@@ -57,42 +57,42 @@ def hold(lock: Any, until: threading.Event) -> None:
     assert taken.wait(5)
 
 
-def the_inbox(rig: Rig) -> Any:
-    return rig.bot._inbox._arrived
+def the_inbox(harness: FaultHarness) -> Any:
+    return harness.bot._event_queue._arrived
 
 
-def the_limits(rig: Rig) -> Any:
-    return rig.bot._limits._lock
+def the_limits(harness: FaultHarness) -> Any:
+    return harness.bot._limits._lock
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("lock", [the_inbox, the_limits])
-def test_f42_a_deadlock_is_noticed_by_its_silence(rig: Rig, lock: Callable[[Rig], Any]) -> None:
-    rig.open_position()
+def test_f42_a_deadlock_is_noticed_by_its_silence(harness: FaultHarness, lock: Callable[[FaultHarness], Any]) -> None:
+    harness.open_position()
     released = threading.Event()
-    hold(lock(rig), released)
-    expect_the_end(rig, _NOTICED_WITHIN_SECONDS + 5)  # and the time its end takes without that lock
+    hold(lock(harness), released)
+    expect_the_end(harness, _NOTICED_WITHIN_SECONDS + 5)  # and the time its end takes without that lock
     released.set()
-    start_again(rig)
+    start_again(harness)
 
 
-def test_f42_a_scheduler_that_falls_silent_is_noticed(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    rig.open_position()
-    [scheduler] = [each for each in rig.bot._crew._watched if each.name == "scheduler"]
+def test_f42_a_scheduler_that_falls_silent_is_noticed(harness: FaultHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.open_position()
+    [scheduler] = [each for each in harness.bot._threads._monitored if each.name == "scheduler"]
     with monkeypatch.context() as impatient:
-        impatient.setattr("src.bot.crew.STUCK_MS", 3_000)
+        impatient.setattr("src.bot.thread_group.STUCK_MS", 3_000)
         cast(Any, scheduler)._scheduler.pause()
-        expect_the_end(rig, 15)
-    start_again(rig)
+        expect_the_end(harness, 15)
+    start_again(harness)
 
 
-def test_f42_a_slow_exchange_is_no_stuck_thread(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f42_a_slow_exchange_is_no_stuck_thread(harness: FaultHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five reads, each slow: together longer than a thread may be silent, one by one a sign of life."""
-    monkeypatch.setattr("src.bot.crew.STUCK_MS", 6_000)
+    monkeypatch.setattr("src.bot.thread_group.STUCK_MS", 6_000)
     slow = Fault(FaultKind.DELAY, path="/fapi/", method="GET", times=FOREVER, value=1_500)
-    rig.exchange.inject(slow)
-    rig.remind(Duty.RECONCILE)
+    harness.exchange.inject(slow)
+    harness.run_task_now(Task.RECONCILE)
     wait_until(lambda: slow.times <= FOREVER - 8, 60, "the account is read slowly")
-    assert rig.code is None
-    rig.exchange.clear_faults()
-    rig.check_books(naked_ms=0)
+    assert harness.exit_code is None
+    harness.exchange.clear_faults()
+    harness.check_consistency(unprotected_ms=0)

@@ -43,4 +43,4 @@ def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_terminal_that_went_away_stops_nothing() -> None:
     console = Console(Gone())
     console.say("hello")
-    assert console.is_gone
+    assert console.is_closed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from src.launch.environment import Environment, Interpreter, fingerprint, included, prepare
+from src.launch.environment import Interpreter, VirtualEnv, ensure_venv, fingerprint, included_files
 from src.launch.errors import LaunchError
 
 pytestmark = pytest.mark.processes
@@ -30,7 +30,7 @@ class Project:
 
     def prepare(self, *, install: bool = True) -> Path:
         self.said.clear()
-        return prepare(self.root, self.requirements, self.said.append, install=install)
+        return ensure_venv(self.root, self.requirements, self.said.append, install=install)
 
 
 def a_wheel(folder: Path, name: str) -> str:
@@ -68,7 +68,7 @@ def imports(python: Path, module: str) -> bool:
 
 
 def test_first_start_makes_and_fills_the_environment(made: Project) -> None:
-    assert imports(Environment(made.root / ".venv").python, "tinyone")
+    assert imports(VirtualEnv(made.root / ".venv").python, "tinyone")
 
 
 def test_second_start_installs_nothing(made: Project) -> None:
@@ -95,7 +95,7 @@ def test_failed_install_is_tried_again(made: Project) -> None:
 
 
 def test_interrupted_making_is_begun_again(made: Project) -> None:
-    environment = Environment(made.root / ".venv")
+    environment = VirtualEnv(made.root / ".venv")
     environment.marker.write_text("making", encoding="utf-8")
     made.prepare()
     assert environment.marker.read_text(encoding="utf-8") == "made"
@@ -134,7 +134,7 @@ def test_included_requirements_count(tmp_path: Path) -> None:
     more = tmp_path / "more.txt"
     more.write_text("-r base.txt\npytest~=9.0\n", encoding="utf-8")
     before = fingerprint(more, PYTHON_311)
-    assert included(more) == [more, tmp_path / "base.txt"]
+    assert included_files(more) == [more, tmp_path / "base.txt"]
 
     (tmp_path / "base.txt").write_text("flask~=3.2\n", encoding="utf-8")
     assert fingerprint(more, PYTHON_311) != before

@@ -12,7 +12,7 @@ from src.launch.home import (
     demo_environment,
     prepare_demo,
     read_env_file,
-    require_free,
+    require_free_port,
 )
 
 
@@ -56,20 +56,20 @@ def test_a_busy_port_is_named_with_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(LaunchError, match=rf"Port {port} on 127.0.0.1 is busy.*PORT={port + 1} "):
-            require_free(Address("127.0.0.1", port))
-    require_free(Address("127.0.0.1", port))
+            require_free_port(Address("127.0.0.1", port))
+    require_free_port(Address("127.0.0.1", port))
 
 
 def test_a_bound_port_that_does_not_answer_is_busy_too() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         with pytest.raises(LaunchError, match="is busy"):
-            require_free(Address("127.0.0.1", silent.getsockname()[1]))
+            require_free_port(Address("127.0.0.1", silent.getsockname()[1]))
 
 
 def test_an_address_of_another_machine_is_refused() -> None:
     with pytest.raises(LaunchError, match=r"cannot listen on 192\.0\.2\.1"):
-        require_free(Address("192.0.2.1", 5000))
+        require_free_port(Address("192.0.2.1", 5000))
 
 
 def test_demo_gets_settings_once_and_nothing_of_an_earlier_sandbox(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ def test_defaults() -> None:
 
 def test_yes_goes_on_to_the_bot(tmp_path: Path) -> None:
     assert parse_options(["--yes"]).yes
-    assert "--yes" in bot(tmp_path, {}, agrees=True).arguments
+    assert "--yes" in bot(tmp_path, {}, accept_live=True).arguments
     assert "--yes" not in bot(tmp_path, {}).arguments
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from src.launch import restarts, supervisor
+from src.launch import programs as restarts
+from src.launch import supervisor
 from src.launch.console import Console
 from src.launch.programs import Program
 from src.launch.supervisor import Supervisor
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 RUNS = "import signal, sys, threading\nstop = threading.Event()\nsignal.signal(signal.SIGTERM, lambda *_: stop.set())\n"
 WAITS = "while not stop.wait(0.05):\n    pass\n"  # Windows notices a signal only between two waits
 DEADLINE_S = 30.0
-WHOLE_PATIENCE_MS = supervisor.STOP_MS + supervisor.FOUNDATION_STOP_MS
+WHOLE_PATIENCE_MS = supervisor.STOP_MS + supervisor.REQUIRED_STOP_MS
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Stage:
 
     def stop(self) -> None:
         assert self.supervisor is not None
-        self.supervisor.ask_to_stop()
+        self.supervisor.request_stop()
 
     def code(self) -> int:
         """The exit code, once everything has ended."""
@@ -85,7 +86,7 @@ def wait_for(claim: Callable[[], bool]) -> None:
 @pytest.fixture
 def stage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stage]:
     monkeypatch.setattr(restarts, "FIRST_DELAY_MS", 10)
-    for patience in ("STOP_MS", "FOUNDATION_STOP_MS"):  # on a busy machine an end in order takes its time
+    for patience in ("STOP_MS", "REQUIRED_STOP_MS"):  # on a busy machine an end in order takes its time
         monkeypatch.setattr(supervisor, patience, int(DEADLINE_S * 1_000))
     stage = Stage(tmp_path)
     yield stage
@@ -116,7 +117,7 @@ def test_the_foundation_starts_first_and_stops_last(stage: Stage) -> None:
     sandbox = RUNS + slow + WAITS + "print('sandbox ends')\n"
     bot = RUNS + "print('bot starts')\n" + WAITS + "print('bot ends')\n"
     stage.start(
-        stage.program("sandbox", sandbox, is_foundation=True, ready=ready.exists),
+        stage.program("sandbox", sandbox, is_required=True, ready=ready.exists),
         stage.program("bot", bot),
     )
     wait_for(lambda: stage.said("bot starts"))
@@ -149,7 +150,7 @@ def test_a_final_exit_code_ends_everything_without_a_loop(stage: Stage, code: in
 
 def test_the_end_of_the_foundation_ends_everything(stage: Stage) -> None:
     stage.start(
-        stage.program("sandbox", "raise SystemExit(7)", is_foundation=True),
+        stage.program("sandbox", "raise SystemExit(7)", is_required=True),
         stage.program("bot", RUNS + WAITS),
     )
     assert stage.code() == 1
@@ -160,7 +161,7 @@ def test_the_end_of_the_foundation_ends_everything(stage: Stage) -> None:
 def test_a_foundation_that_ends_before_it_is_ready_starts_nobody(stage: Stage) -> None:
     stage.start(
         stage.program(
-            "sandbox", "raise SystemExit(2)", is_foundation=True, final_codes=frozenset({2}), ready=lambda: False
+            "sandbox", "raise SystemExit(2)", is_required=True, final_codes=frozenset({2}), ready=lambda: False
         ),
         stage.program("bot", "print('bot starts')"),
     )
@@ -170,7 +171,7 @@ def test_a_foundation_that_ends_before_it_is_ready_starts_nobody(stage: Stage) -
 
 def test_a_crash_loop_leaves_the_bot_protecting(stage: Stage) -> None:
     script = RUNS + "if '--protect-only' not in sys.argv:\n    raise SystemExit(1)\nprint('protecting')\n" + WAITS
-    stage.start(stage.program("bot", script, loop_arguments=("--protect-only",)))
+    stage.start(stage.program("bot", script, crash_loop_args=("--protect-only",)))
     wait_for(lambda: stage.said("[bot]       protecting"))
     assert stage.said("ended 5 times within 5 minutes: from now on it only protects open positions")
     assert stage.out.getvalue().count("starting it again") == 5
@@ -180,10 +181,10 @@ def test_a_deaf_program_is_killed_when_the_patience_with_it_is_over(
     stage: Stage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert WHOLE_PATIENCE_MS < 5_000
-    for patience in ("STOP_MS", "FOUNDATION_STOP_MS"):
+    for patience in ("STOP_MS", "REQUIRED_STOP_MS"):
         monkeypatch.setattr(supervisor, patience, 200)
     deaf = "import signal, time\nsignal.signal(signal.SIGTERM, signal.SIG_IGN)\nprint('deaf')\ntime.sleep(600)\n"
-    stage.start(stage.program("sandbox", deaf, is_foundation=True), stage.program("bot", deaf))
+    stage.start(stage.program("sandbox", deaf, is_required=True), stage.program("bot", deaf))
     wait_for(lambda: stage.out.getvalue().count("deaf") == 2)
     stage.stop()
     assert stage.code() == 0
@@ -192,14 +193,14 @@ def test_a_deaf_program_is_killed_when_the_patience_with_it_is_over(
     assert stage.children() == []
 
 
-def test_a_program_that_asks_to_be_started_anew_is_at_once_and_it_is_no_crash(stage: Stage) -> None:
+def test_requested_restart_is_immediate_and_no_crash(stage: Stage) -> None:
     again = (
         "import sys\nfrom pathlib import Path\nnote = Path(sys.argv[1]) / 'starts'\n"
         "starts = len(note.read_text()) if note.exists() else 0\nnote.write_text('x' * (starts + 1))\n"
-        f"if starts < {restarts.LOOP_CRASHES + 2}:\n    raise SystemExit(4)\n{RUNS}{WAITS}"
+        f"if starts < {restarts.LOOP_COUNT + 2}:\n    raise SystemExit(4)\n{RUNS}{WAITS}"
     )
-    stage.start(stage.program("bot", again, anew_codes=frozenset({4}), loop_arguments=("--protect-only",)))
-    wait_for(lambda: stage.out.getvalue().count("is started anew") == restarts.LOOP_CRASHES + 2)
+    stage.start(stage.program("bot", again, restart_codes=frozenset({4}), crash_loop_args=("--protect-only",)))
+    wait_for(lambda: stage.out.getvalue().count("restarts as requested") == restarts.LOOP_COUNT + 2)
     assert not stage.said("only protects")
     stage.stop()
     assert stage.code() == 0

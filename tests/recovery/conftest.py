@@ -6,36 +6,37 @@ from typing import Any
 
 import pytest
 
-from tests.faults.table import NAKED
-from tests.recovery.lives import LIVES, Life
-from tests.recovery.rig import Stage
+from tests.faults.fault_table import UNPROTECTED
+from tests.recovery.harness import PROCESS_SETUPS, BotHarness, ProcessSetup
 
-MakeStage = Callable[..., Stage]
+MakeHarness = Callable[..., BotHarness]
 
 
-@pytest.fixture(params=LIVES, ids=str)
-def life(request: pytest.FixtureRequest) -> Life:
+@pytest.fixture(params=PROCESS_SETUPS, ids=str)
+def process_setup(request: pytest.FixtureRequest) -> ProcessSetup:
     """The bot alone is killed, or launcher, bot and dashboard together."""
-    return Life(request.param.whole, request.param.scheme)
+    return ProcessSetup(request.param.with_launcher, request.param.scheme)
 
 
 @pytest.fixture
-def make_stage(tmp_path: Path, life: Life, record_property: Callable[[str, object], None]) -> Iterator[MakeStage]:
+def make_harness(
+    tmp_path: Path, process_setup: ProcessSetup, record_property: Callable[[str, object], None]
+) -> Iterator[MakeHarness]:
     """Makes stages with settings of their own; nothing is started yet."""
-    stages: list[Stage] = []
+    harnesses: list[BotHarness] = []
 
-    def make(**changes: Any) -> Stage:
-        home = tmp_path / str(len(stages))
+    def make(**changes: Any) -> BotHarness:
+        home = tmp_path / str(len(harnesses))
         home.mkdir()
-        stages.append(Stage(home, life, **changes))
-        return stages[-1]
+        harnesses.append(BotHarness(home, process_setup, **changes))
+        return harnesses[-1]
 
     yield make
-    for stage in stages:
-        record_property(NAKED, stage.longest_naked_ms())
-        stage.close()
+    for harness in harnesses:
+        record_property(UNPROTECTED, harness.longest_unprotected_ms())
+        harness.close()
 
 
 @pytest.fixture
-def stage(make_stage: MakeStage) -> Stage:
-    return make_stage()
+def harness(make_harness: MakeHarness) -> BotHarness:
+    return make_harness()

@@ -9,27 +9,26 @@ import pytest
 from alembic import command
 from alembic.config import Config
 
-from src.database import ledger
+from src.database import open_database as opening
 from src.database.db import backup, open_writer, quick_check
-from src.database.ledger import open_ledger
+from src.database.open_database import open_database
 from src.domain.crash_points import Point
-from src.utils.auth import Scheme
+from src.utils.auth import ApiVersion
 from tests.builders import NOW
-from tests.recovery.conftest import MakeStage
-from tests.recovery.lives import LIVES, in_turn, once
-from tests.recovery.rig import Crash, Stage
+from tests.recovery.conftest import MakeHarness
+from tests.recovery.harness import PROCESS_SETUPS, BotHarness, Crash, each_setup, with_setup
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
-FOLDS_FOR_EVER = """
+CHECKPOINT_LOOP = """
 import sys
 from pathlib import Path
 from src.database.db import checkpoint
-from src.database.ledger import open_ledger
+from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import SystemClock
 clock, number = SystemClock(), int(sys.argv[2])
-engine = open_ledger(Path(sys.argv[1]), clock.now_ms()).engine
+engine = open_database(Path(sys.argv[1]), clock.now_ms()).engine
 store = Store(engine, clock, is_simulated=False)
 while True:
     for _ in range(50):
@@ -40,18 +39,18 @@ while True:
     checkpoint(engine)
 """
 CHECKPOINTS = 20
-_LONGEST_FOLD_MS = 6.0
+_MAX_CHECKPOINT_MS = 6.0
 
 
-@once(whole=False, scheme=Scheme.V1)
-def test_c19_nothing_is_lost_by_a_death_while_the_log_is_folded(make_stage: MakeStage) -> None:
-    stage, draw, following = make_stage(), Random(19), 0
-    path = stage.home / "other.db"
+@with_setup(with_launcher=False, scheme=ApiVersion.V1)
+def test_c19_nothing_is_lost_by_a_death_while_the_log_is_folded(make_harness: MakeHarness) -> None:
+    harness, draw, following = make_harness(), Random(19), 0
+    path = harness.home / "other.db"
     for _ in range(CHECKPOINTS):
-        stage.arm(Crash(Point.CHECKPOINT, after_ms=draw.uniform(0, _LONGEST_FOLD_MS)))
-        said = stage.home / "said.txt"
+        harness.arm(Crash(Point.CHECKPOINT, after_ms=draw.uniform(0, _MAX_CHECKPOINT_MS)))
+        said = harness.home / "said.txt"
         said.unlink(missing_ok=True)
-        stage.call("-c", FOLDS_FOR_EVER, str(path), str(following))
+        harness.call("-c", CHECKPOINT_LOOP, str(path), str(following))
         acknowledged = int(said.read_text(encoding="utf-8").split()[-1])
         assert quick_check(path) is None
         found = numbers(path)
@@ -60,70 +59,76 @@ def test_c19_nothing_is_lost_by_a_death_while_the_log_is_folded(make_stage: Make
         following = len(found)
 
 
-@once(whole=False, scheme=Scheme.V3)
-def test_c20_tables_are_the_old_or_the_new_ones(make_stage: MakeStage) -> None:
+@with_setup(with_launcher=False, scheme=ApiVersion.V3)
+def test_c20_tables_are_the_old_or_the_new_ones(make_harness: MakeHarness) -> None:
     """A bot that was updated is killed as it brings its tables up to date, then started again."""
-    stage = an_older_home(make_stage)
-    stage.arm(Crash(Point.MIGRATION))
-    stage.launch()
-    stage.wait_dead()
-    assert quick_check(stage.home / "bot.db") is None
-    assert revision(stage.home / "bot.db") == "0001"
-    stage.start()
-    assert revision(stage.home / "bot.db") == newest()
-    stage.open_position()
-    stage.check_recovered()
+    harness = an_older_home(make_harness)
+    harness.arm(Crash(Point.MIGRATION))
+    harness.launch()
+    harness.wait_exited()
+    assert quick_check(harness.home / "bot.db") is None
+    assert revision(harness.home / "bot.db") == "0001"
+    harness.start()
+    assert revision(harness.home / "bot.db") == newest()
+    harness.open_position()
+    harness.check_recovered()
 
 
-@in_turn("passing", {"1": 1, "2": 2}, wholes=[False])
-def test_c20_the_first_tables_are_all_there_or_none(make_stage: MakeStage, passing: int) -> None:
-    stage = make_stage()
-    stage.arm(Crash(Point.MIGRATION, passing=passing))
-    stage.launch()
-    stage.wait_dead()
-    assert revision(stage.home / "bot.db") == (None if passing == 1 else "0001")
-    stage.start()
-    stage.open_position()
-    stage.check_recovered()
+@each_setup("passing", {"1": 1, "2": 2}, variants=[False])
+def test_c20_the_first_tables_are_all_there_or_none(make_harness: MakeHarness, passing: int) -> None:
+    harness = make_harness()
+    harness.arm(Crash(Point.MIGRATION, passing=passing))
+    harness.launch()
+    harness.wait_exited()
+    assert revision(harness.home / "bot.db") == (None if passing == 1 else "0001")
+    harness.start()
+    harness.open_position()
+    harness.check_recovered()
 
 
-@in_turn("after_ms", {str(each): each for each in (None, 0.3, 1, 3)}, wholes=[False])
-def test_c24_a_copy_that_was_cut_short_is_made_anew(make_stage: MakeStage, after_ms: float | None) -> None:
-    stage = an_older_home(make_stage)
-    stage.arm(Crash(Point.BACKUP, after_ms=after_ms))
-    stage.launch()
-    stage.wait_dead()
-    assert quick_check(stage.home / "bot.db") is None
-    stage.start()
-    [copy] = stage.home.glob("bot.db.before-*")
+@each_setup("after_ms", {str(each): each for each in (None, 0.3, 1, 3)}, variants=[False])
+def test_c24_a_copy_that_was_cut_short_is_made_anew(make_harness: MakeHarness, after_ms: float | None) -> None:
+    harness = an_older_home(make_harness)
+    harness.arm(Crash(Point.BACKUP, after_ms=after_ms))
+    harness.launch()
+    harness.wait_exited()
+    assert quick_check(harness.home / "bot.db") is None
+    harness.start()
+    [copy] = harness.home.glob("bot.db.before-*")
     assert quick_check(copy) is None
-    stage.open_position()
-    stage.check_recovered()
+    harness.open_position()
+    harness.check_recovered()
 
 
 @pytest.mark.parametrize(
-    ("crash", "life"),
+    ("crash", "process_setup"),
     [
-        pytest.param(Crash(Point.CHECKPOINT, after_ms=0.5), LIVES[0], id=f"C19 the bot folds its log-{LIVES[0]}"),
-        pytest.param(Crash(Point.BACKUP, after_ms=0.5), LIVES[1], id=f"C24 the copy of the day-{LIVES[1]}"),
+        pytest.param(
+            Crash(Point.CHECKPOINT, after_ms=0.5),
+            PROCESS_SETUPS[0],
+            id=f"C19 the bot folds its log-{PROCESS_SETUPS[0]}",
+        ),
+        pytest.param(
+            Crash(Point.BACKUP, after_ms=0.5), PROCESS_SETUPS[1], id=f"C24 the copy of the day-{PROCESS_SETUPS[1]}"
+        ),
     ],
 )
-def test_c19_c24_a_bot_dies_at_the_work_of_the_minute(stage: Stage, crash: Crash) -> None:
-    stage.start()
-    stage.open_position()
-    stage.arm(crash)
-    stage.wait_dead()
-    assert quick_check(stage.home / "bot.db") is None
-    stage.start()
-    stage.check_recovered()
+def test_c19_c24_a_bot_dies_at_the_work_of_the_minute(harness: BotHarness, crash: Crash) -> None:
+    harness.start()
+    harness.open_position()
+    harness.arm(crash)
+    harness.wait_exited()
+    assert quick_check(harness.home / "bot.db") is None
+    harness.start()
+    harness.check_recovered()
 
 
-def an_older_home(make_stage: MakeStage) -> Stage:
+def an_older_home(make_harness: MakeHarness) -> BotHarness:
     """What an earlier version has left: its first tables, with rows in them."""
-    stage = make_stage()
-    engine = open_writer(stage.home / "bot.db")
+    harness = make_harness()
+    engine = open_writer(harness.home / "bot.db")
     config = Config()
-    config.set_main_option("script_location", str(ledger._MIGRATIONS))
+    config.set_main_option("script_location", str(opening._MIGRATIONS))
     config.set_main_option("path_separator", "os")
     with engine.connect() as connection:
         config.attributes["connection"] = connection
@@ -133,11 +138,11 @@ def an_older_home(make_stage: MakeStage) -> Stage:
             row = ("INSERT INTO journal (at, kind, payload) VALUES (?, 'row', ?)", (NOW, f'{{"number": {number}}}'))
             connection.exec_driver_sql(*row)
     engine.dispose()
-    return stage
+    return harness
 
 
 def test_a_copy_is_whole_though_its_making_was_cut_short_before(tmp_path: Path) -> None:
-    engine = open_ledger(tmp_path / "bot.db", NOW).engine
+    engine = open_database(tmp_path / "bot.db", NOW).engine
     engine.dispose()
     target, part = tmp_path / "copy.db", (tmp_path / "bot.db").read_bytes()[:5_000]
     for left in (target, tmp_path / "copy.db.unfinished", tmp_path / "copy.db.unfinished-journal"):
@@ -162,4 +167,4 @@ def revision(path: Path) -> str | None:
 
 
 def newest() -> str:
-    return max(each.name[:4] for each in (ledger._MIGRATIONS / "versions").glob("0*.py"))
+    return max(each.name[:4] for each in (opening._MIGRATIONS / "versions").glob("0*.py"))

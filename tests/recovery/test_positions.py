@@ -4,16 +4,15 @@ import pytest
 
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
-from tests.faults.rig import wait_until
-from tests.recovery.conftest import MakeStage
-from tests.recovery.lives import in_turn
-from tests.recovery.rig import REQUEST_WRITTEN, Crash, Stage
+from tests.faults.harness import wait_until
+from tests.recovery.conftest import MakeHarness
+from tests.recovery.harness import REQUEST_WRITTEN, BotHarness, Crash, each_setup
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
 ENTRY, STOP, TAKE = OrderRole.ENTRY.value, OrderRole.STOP_LOSS.value, OrderRole.TAKE_PROFIT.value
 GROWING = {
-    "C15 second entry booked, stop not moved": Crash(Point.FILL_BOOKED, ENTRY),
+    "C15 second entry booked, stop not moved": Crash(Point.FILL_RECORDED, ENTRY),
     "C12 between the new stop and the end of the old": Crash(Point.SENDING, f"cancel {STOP}"),
     "C12 the old stop's end is sent": Crash(REQUEST_WRITTEN, f"cancel {STOP}"),
 }
@@ -25,41 +24,43 @@ LEAVING = {
 }
 
 
-@in_turn("crash", GROWING)
-def test_a_position_that_grew_has_one_stop_at_its_new_price(make_stage: MakeStage, crash: Crash) -> None:
-    stage = make_stage(globals={"cooldown_sec": 0}).start()
-    stage.open_position()
-    stage.shift("-0.8")
-    [old] = stage.orders(OrderRole.STOP_LOSS)
-    stage.hunt()
-    entries = len(stage.arrived(OrderRole.ENTRY))
-    stage.arm(crash)
-    stage.fill()
-    stage.wait_dead()
-    stage.start()
-    wait_until(lambda: [old.stop_price] != [each.stop_price for each in stage.orders(OrderRole.STOP_LOSS)], 20, "moved")
-    wait_until(lambda: len(stage.orders(OrderRole.STOP_LOSS)) == 1, 20, "one stop")
-    stage.check_recovered(entries=entries)
+@each_setup("crash", GROWING)
+def test_a_position_that_grew_has_one_stop_at_its_new_price(make_harness: MakeHarness, crash: Crash) -> None:
+    harness = make_harness(globals={"cooldown_sec": 0}).start()
+    harness.open_position()
+    harness.shift("-0.8")
+    [old] = harness.orders(OrderRole.STOP_LOSS)
+    harness.trigger_entry()
+    entries = len(harness.received_orders(OrderRole.ENTRY))
+    harness.arm(crash)
+    harness.fill()
+    harness.wait_exited()
+    harness.start()
+    wait_until(
+        lambda: [old.stop_price] != [each.stop_price for each in harness.orders(OrderRole.STOP_LOSS)], 20, "moved"
+    )
+    wait_until(lambda: len(harness.orders(OrderRole.STOP_LOSS)) == 1, 20, "one stop")
+    harness.check_recovered(entries=entries)
 
 
-@in_turn("crash", LEAVING)
-def test_a_position_is_left_once_and_nothing_stays_behind(stage: Stage, crash: Crash) -> None:
-    stage.start()
-    stage.open_position()
-    stage.arm(crash)
-    stage.close_position()
-    stage.wait_dead()
-    stage.start()
-    wait_until(lambda: not stage.position and not stage.orders(), 20, "flat, and no order is left")
-    stage.check_recovered()
+@each_setup("crash", LEAVING)
+def test_a_position_is_left_once_and_nothing_stays_behind(harness: BotHarness, crash: Crash) -> None:
+    harness.start()
+    harness.open_position()
+    harness.arm(crash)
+    harness.close_position()
+    harness.wait_exited()
+    harness.start()
+    wait_until(lambda: not harness.position and not harness.orders(), 20, "flat, and no order is left")
+    harness.check_recovered()
 
 
-def test_c17_the_stop_has_fired_and_the_take_profit_is_left(stage: Stage) -> None:
-    stage.start()
-    stage.open_position()
-    stage.arm(Crash(Point.SWEEPING))
-    stage.shift("-3")
-    stage.wait_dead()
-    stage.start()
-    wait_until(lambda: not stage.orders(), 20, "no order is left")
-    stage.check_recovered()
+def test_c17_the_stop_has_fired_and_the_take_profit_is_left(harness: BotHarness) -> None:
+    harness.start()
+    harness.open_position()
+    harness.arm(Crash(Point.SWEEPING))
+    harness.shift("-3")
+    harness.wait_exited()
+    harness.start()
+    wait_until(lambda: not harness.orders(), 20, "no order is left")
+    harness.check_recovered()

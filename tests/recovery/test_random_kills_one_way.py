@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from src.utils.auth import Scheme
-from tests.recovery.killer import Siege, a_busy_market, busy_settings, withstand
+from src.utils.auth import ApiVersion
+from tests.recovery.kill_plan import KillPlan, a_busy_market, busy_settings, survive_kills
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
 def test_a_bot_in_one_way_mode_on_v3_withstands_kills_at_any_instant(tmp_path: Path) -> None:
-    withstand(tmp_path, Siege(102, a_busy_market(2), busy_settings(hedge_mode=False), Scheme.V3))
+    survive_kills(tmp_path, KillPlan(102, a_busy_market(2), busy_settings(hedge_mode=False), ApiVersion.V3))

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import pytest
 
-from src.sandbox.options import replay_script
-from src.utils.auth import Scheme
-from tests.recovery.killer import Siege, busy_settings, withstand
+from src.sandbox.options import replay_scenario
+from src.utils.auth import ApiVersion
+from tests.recovery.kill_plan import KillPlan, busy_settings, survive_kills
 from tests.system.test_replay import a_recording
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
 def test_a_bot_of_v1_on_a_replay_withstands_kills_at_any_instant(tmp_path: Path) -> None:
-    script = replay_script(a_recording(tmp_path), speed=Decimal(3), awaits_listener=True)
-    withstand(tmp_path, Siege(104, script, busy_settings(), Scheme.V1))
+    script = replay_scenario(a_recording(tmp_path), speed=Decimal(3), waits_for_subscriber=True)
+    survive_kills(tmp_path, KillPlan(104, script, busy_settings(), ApiVersion.V1))

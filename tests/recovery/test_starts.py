@@ -4,10 +4,9 @@ import pytest
 
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, Side
-from tests.faults.rig import wait_until
-from tests.recovery.conftest import MakeStage
-from tests.recovery.lives import in_turn
-from tests.recovery.rig import Crash, Stage
+from tests.faults.harness import wait_until
+from tests.recovery.conftest import MakeHarness
+from tests.recovery.harness import BotHarness, Crash, each_setup
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
@@ -15,7 +14,7 @@ ENTRY, STOP = OrderRole.ENTRY.value, OrderRole.STOP_LOSS.value
 STEPS = {
     "R3 private stream open": Crash(Point.STREAM_UP, "private"),
     "R4 account half read": Crash(Point.SNAPSHOT_HALF_READ),
-    "R5 journal read": Crash(Point.BOOKS_LOADED),
+    "R5 journal read": Crash(Point.PORTFOLIO_LOADED),
     "R6 asking for an order": Crash(Point.SENDING, "QueryOrder"),
     "R7 asking for trades": Crash(Point.SENDING, "FetchFills"),
     "R8 positions compared": Crash(Point.RECONCILED),
@@ -27,38 +26,38 @@ STEPS = {
 }
 
 
-@in_turn("crash", STEPS)
-def test_a_start_that_was_ended_is_begun_anew(make_stage: MakeStage, crash: Crash) -> None:
-    stage = make_stage(globals={"cooldown_sec": 0}).start()
-    stage.open_position()
-    stage.shift("-0.8")
-    stage.hunt()
-    stage.kill()
-    grow_without_a_stop(stage)
-    entries = len(stage.arrived(OrderRole.ENTRY))
-    stage.arm(crash)
-    stage.launch()
-    stage.wait_dead()
-    stage.start()
-    wait_until(lambda: len(stage.orders(OrderRole.STOP_LOSS)) == 1, 20, "one stop")
-    stage.check_recovered(entries=entries)
+@each_setup("crash", STEPS)
+def test_a_start_that_was_ended_is_begun_anew(make_harness: MakeHarness, crash: Crash) -> None:
+    harness = make_harness(globals={"cooldown_sec": 0}).start()
+    harness.open_position()
+    harness.shift("-0.8")
+    harness.trigger_entry()
+    harness.kill()
+    grow_without_a_stop(harness)
+    entries = len(harness.received_orders(OrderRole.ENTRY))
+    harness.arm(crash)
+    harness.launch()
+    harness.wait_exited()
+    harness.start()
+    wait_until(lambda: len(harness.orders(OrderRole.STOP_LOSS)) == 1, 20, "one stop")
+    harness.check_recovered(entries=entries)
 
 
-def test_c21_r10_the_position_is_gone_and_the_sweep_is_ended(stage: Stage) -> None:
-    stage.start()
-    stage.open_position()
-    stage.kill()
-    stage.trade_by_hand(Side.SELL, str(stage.position))
-    stage.arm(Crash(Point.SWEEPING))
-    stage.launch()
-    stage.wait_dead()
-    stage.start()
-    wait_until(lambda: not stage.orders(), 20, "no order is left")
-    stage.check_recovered()
+def test_c21_r10_the_position_is_gone_and_the_sweep_is_ended(harness: BotHarness) -> None:
+    harness.start()
+    harness.open_position()
+    harness.kill()
+    harness.trade_manually(Side.SELL, str(harness.position))
+    harness.arm(Crash(Point.SWEEPING))
+    harness.launch()
+    harness.wait_exited()
+    harness.start()
+    wait_until(lambda: not harness.orders(), 20, "no order is left")
+    harness.check_recovered()
 
 
-def grow_without_a_stop(stage: Stage) -> None:
+def grow_without_a_stop(harness: BotHarness) -> None:
     """Nobody looks: an entry fills, and the stop is taken away."""
-    stage.fill()
-    [stop] = stage.orders(OrderRole.STOP_LOSS)
-    stage.cancel_by_hand(stop.client_order_id)
+    harness.fill()
+    [stop] = harness.orders(OrderRole.STOP_LOSS)
+    harness.cancel_manually(stop.client_order_id)

@@ -13,7 +13,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from src.sandbox.server import SandboxServer
 
-PATIENT_SECONDS = 20
+TIMEOUT_S = 20
 Answer = Any
 """JSON, as it came."""
 
@@ -26,7 +26,7 @@ class Client:
     session: requests.Session = field(default_factory=requests.Session)
 
     def public(self, path: str, **parameters: object) -> requests.Response:
-        return self.session.get(f"{self.server.base_url}{path}", params=texts(parameters), timeout=PATIENT_SECONDS)
+        return self.session.get(f"{self.server.base_url}{path}", params=texts(parameters), timeout=TIMEOUT_S)
 
     def market_data(self, path: str, **parameters: object) -> requests.Response:
         """With the key alone (MARKET_DATA)."""
@@ -43,7 +43,7 @@ class Client:
             data=body or None,
             headers={"X-MBX-APIKEY": self.server.api_key if key is None else key}
             | ({"Content-Type": "application/x-www-form-urlencoded"} if body else {}),
-            timeout=PATIENT_SECONDS,
+            timeout=TIMEOUT_S,
         )
 
     def signature(self, text: str) -> str:
@@ -66,7 +66,7 @@ class Client:
         usual = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
         return self.post("/fapi/v1/order", **{**usual, **parameters})
 
-    def refused(self, method: str, path: str, **parameters: object) -> int:
+    def rejected(self, method: str, path: str, **parameters: object) -> int:
         """The code a request is refused with."""
         return code(self.signed(method, path, **parameters))
 
@@ -88,11 +88,11 @@ def texts(parameters: dict[str, object]) -> dict[str, str]:
     return {name: str(value) for name, value in parameters.items() if value is not None}
 
 
-class Listener:
+class Subscriber:
     """A stream connection; what arrives is parsed."""
 
     def __init__(self, server: SandboxServer, path: str) -> None:
-        self._opening = connect(f"{server.ws_url}{path}", open_timeout=PATIENT_SECONDS)
+        self._opening = connect(f"{server.ws_url}{path}", open_timeout=TIMEOUT_S)
         self._socket: ClientConnection
 
     def __enter__(self) -> Self:
@@ -102,10 +102,10 @@ class Listener:
     def __exit__(self, *_: object) -> None:
         self._opening.__exit__(None, None, None)
 
-    def next(self, timeout: float = PATIENT_SECONDS) -> Answer:
+    def next(self, timeout: float = TIMEOUT_S) -> Answer:
         return json.loads(self._socket.recv(timeout))
 
-    def until(self, event: str, timeout: float = PATIENT_SECONDS) -> Answer:
+    def until(self, event: str, timeout: float = TIMEOUT_S) -> Answer:
         """The next event of this kind."""
         deadline = time.monotonic() + timeout
         while True:
@@ -113,13 +113,13 @@ class Listener:
             if isinstance(answer, dict) and answer.get("data", answer).get("e") == event:
                 return answer
 
-    def ask(self, **request: object) -> Answer:
+    def request(self, **body: object) -> Answer:
         """Send a request and give the reply, events in between left out."""
-        self.say(json.dumps(request))
+        self.send(json.dumps(body))
         while True:
             answer = self.next()
             if "result" in answer or "error" in answer:
                 return answer
 
-    def say(self, text: str) -> None:
+    def send(self, text: str) -> None:
         self._socket.send(text)

@@ -2,17 +2,17 @@
 
 from typing import assert_never
 
+from src.credentials.credentials import AnyCredentials, Credentials, WalletCredentials
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Scheme
-from src.utils.credentials import AnyCredentials, Credentials, WalletCredentials
+from src.utils.auth import ApiVersion
 from tests.canaries import Canaries
 
 
-def credentials_of(server: SandboxServer, scheme: Scheme) -> AnyCredentials:
+def credentials_of(server: SandboxServer, scheme: ApiVersion) -> AnyCredentials:
     match scheme:
-        case Scheme.V1:
+        case ApiVersion.V1:
             return Credentials(server.api_key, server.api_secret)
-        case Scheme.V3:
+        case ApiVersion.V3:
             wallet = server.wallet
             return WalletCredentials(wallet.user, wallet.signer, wallet.private_key)
         case _:

@@ -7,10 +7,10 @@ import requests
 from websockets.exceptions import ConnectionClosed
 
 from src.domain.enums import Side
-from src.sandbox.faults import GARBLED_ANSWERS, Fault, FaultKind, Faults
+from src.sandbox.faults import GARBLED_RESPONSES, Fault, FaultKind, Faults
 from src.sandbox.server import SandboxServer
-from tests.sandbox.client import Client, Listener, code, done
-from tests.sandbox.test_streams import heard
+from tests.sandbox.client import Client, Subscriber, code, done
+from tests.sandbox.streams.test_server import wait_for_subscription
 
 ORDER = "/fapi/v1/order"
 MARKET = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
@@ -28,7 +28,7 @@ def test_a_lost_answer_hides_an_order_that_was_executed(server: SandboxServer, c
 
     assert (response.status_code, code(response)) == (503, -1007)
     assert client.get(ORDER, symbol="BTCUSDT", origClientOrderId="lh-a-e")["status"] == "FILLED"
-    assert server.exchange.account.records.times_received() == {"lh-a-e": 1}
+    assert server.exchange.account.request_log.times_received() == {"lh-a-e": 1}
 
 
 def test_a_dropped_reply_closes_the_connection_after_executing(server: SandboxServer, client: Client) -> None:
@@ -36,7 +36,7 @@ def test_a_dropped_reply_closes_the_connection_after_executing(server: SandboxSe
     with pytest.raises(requests.ConnectionError):
         client.signed("POST", ORDER, **MARKET)
 
-    assert len(server.exchange.account.records.received) == 1
+    assert len(server.exchange.account.request_log.received) == 1
     assert client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["positionAmt"] == "0.01"
 
 
@@ -44,31 +44,31 @@ def test_unavailable_executes_nothing(server: SandboxServer, client: Client) -> 
     inject(client, "unavailable", path="order")
 
     assert client.signed("POST", ORDER, **MARKET).status_code == 503
-    assert server.exchange.account.records.received == []
+    assert server.exchange.account.request_log.received == []
 
 
 def test_a_fault_may_strike_one_order_by_its_client_id(server: SandboxServer, client: Client) -> None:
-    inject(client, "refused", path="-s", method="POST", value=4045)
+    inject(client, "rejected", path="-s", method="POST", value=4045)
     assert client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e").status_code == 200
     refused = client.signed("POST", ORDER, **STOP, newClientOrderId="lh-a-s1")
 
     assert (refused.status_code, code(refused)) == (400, -4045)
-    assert server.exchange.account.records.arrived == {"lh-a-e": 1, "lh-a-s1": 1}
-    assert server.exchange.account.records.times_received() == {"lh-a-e": 1}
+    assert server.exchange.account.request_log.attempts == {"lh-a-e": 1, "lh-a-s1": 1}
+    assert server.exchange.account.request_log.times_received() == {"lh-a-e": 1}
 
 
-@pytest.mark.parametrize("answer", range(len(GARBLED_ANSWERS)))
+@pytest.mark.parametrize("answer", range(len(GARBLED_RESPONSES)))
 def test_nonsense_hides_an_order_that_was_executed(server: SandboxServer, client: Client, answer: int) -> None:
     inject(client, "garbled", path="order", method="POST", value=answer)
     response = client.signed("POST", ORDER, **MARKET)
 
-    assert (response.status_code, response.text) == GARBLED_ANSWERS[answer]
-    assert len(server.exchange.account.records.received) == 1
+    assert (response.status_code, response.text) == GARBLED_RESPONSES[answer]
+    assert len(server.exchange.account.request_log.received) == 1
 
 
 def test_an_answer_may_say_what_nobody_knows(client: Client) -> None:
     done(client.signed("POST", ORDER, **STOP, newClientOrderId="web-1"))
-    inject(client, "reworded", path="openOrders", old='"type":"STOP_MARKET"', new='"type":"ICEBERG"')
+    inject(client, "rewritten", path="openOrders", old='"type":"STOP_MARKET"', new='"type":"ICEBERG"')
 
     first, second = (client.get("/fapi/v1/openOrders") for _ in range(2))
     assert [each["type"] for each in (*first, *second)] == ["ICEBERG", "STOP_MARKET"]
@@ -76,15 +76,15 @@ def test_an_answer_may_say_what_nobody_knows(client: Client) -> None:
 
 def test_a_frame_may_say_what_nobody_knows() -> None:
     faults = Faults()
-    faults.inject(Fault(FaultKind.REWORDED, path="user", old=r'"X":"\w+"', new='"X":"SUSPENDED"'))
+    faults.inject(Fault(FaultKind.REWRITTEN, path="user", old=r'"X":"\w+"', new='"X":"SUSPENDED"'))
 
-    assert list(faults.bend("btcusdt@depth", '{"X":"NEW"}')) == ['{"X":"NEW"}']
-    assert list(faults.bend("user", '{"X":"NEW"}')) == ['{"X":"SUSPENDED"}']
-    assert list(faults.bend("user", '{"X":"NEW"}')) == ['{"X":"NEW"}']
+    assert list(faults.apply_to_frame("btcusdt@depth", '{"X":"NEW"}')) == ['{"X":"NEW"}']
+    assert list(faults.apply_to_frame("user", '{"X":"NEW"}')) == ['{"X":"SUSPENDED"}']
+    assert list(faults.apply_to_frame("user", '{"X":"NEW"}')) == ['{"X":"NEW"}']
 
 
 @pytest.mark.parametrize(("kind", "status"), [("rate_limited", 429), ("banned", 418)])
-def test_a_limit_tells_how_long_to_wait(client: Client, kind: str, status: int) -> None:
+def test_rate_limit_sends_retry_after(client: Client, kind: str, status: int) -> None:
     inject(client, kind, path="ping", value=7)
     response = client.public("/fapi/v1/ping")
 
@@ -98,14 +98,14 @@ def test_a_clock_can_be_found_wrong(client: Client) -> None:
     assert [client.signed("GET", "/fapi/v2/balance").status_code for _ in range(3)] == [400, 400, 200]
 
 
-def test_an_order_whose_timestamp_was_refused_may_come_once_more(server: SandboxServer, client: Client) -> None:
-    records = server.exchange.account.records
+def test_order_may_be_resent_after_timestamp_rejection(server: SandboxServer, client: Client) -> None:
+    records = server.exchange.account.request_log
     inject(client, "bad_timestamp", path="order", method="POST")
     statuses = [client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e").status_code for _ in range(2)]
-    assert (statuses, records.arrived, records.sent_twice()) == ([400, 200], {"lh-a-e": 2}, {})
+    assert (statuses, records.attempts, records.duplicates()) == ([400, 200], {"lh-a-e": 2}, {})
 
     client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e")
-    assert records.sent_twice() == {"lh-a-e": 3}
+    assert records.duplicates() == {"lh-a-e": 3}
 
 
 def test_an_answer_can_come_late(client: Client) -> None:
@@ -115,9 +115,9 @@ def test_an_answer_can_come_late(client: Client) -> None:
 
 
 def test_a_stop_can_be_refused(client: Client) -> None:
-    inject(client, "stop_refused")
+    inject(client, "stop_rejected")
 
-    assert client.refused("POST", ORDER, **STOP) == -2021
+    assert client.rejected("POST", ORDER, **STOP) == -2021
     assert done(client.signed("POST", ORDER, **STOP))["status"] == "NEW"
 
 
@@ -153,8 +153,11 @@ def test_a_thin_book_fills_in_parts(server: SandboxServer, client: Client) -> No
 
 
 def test_a_cut_ends_the_connections_it_names(server: SandboxServer, client: Client) -> None:
-    with Listener(server, f"/ws/{client.listen_key()}") as private, Listener(server, "/ws/btcusdt@depth5") as public:
-        heard(server, client.listen_key())
+    with (
+        Subscriber(server, f"/ws/{client.listen_key()}") as private,
+        Subscriber(server, "/ws/btcusdt@depth5") as public,
+    ):
+        wait_for_subscription(server, client.listen_key())
         inject(client, "stream_cut", path="user")
         with pytest.raises(ConnectionClosed):
             private.next()
@@ -163,21 +166,21 @@ def test_a_cut_ends_the_connections_it_names(server: SandboxServer, client: Clie
 
 def test_a_listen_key_can_end_early(server: SandboxServer, client: Client) -> None:
     key = client.listen_key()
-    with Listener(server, f"/ws/{key}") as private:
-        heard(server, key)
+    with Subscriber(server, f"/ws/{key}") as private:
+        wait_for_subscription(server, key)
         inject(client, "listen_key_expired")
         assert private.until("listenKeyExpired")["e"] == "listenKeyExpired"
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
-    [("stream_mute", ["2", "3"]), ("duplicated", ["1", "1", "2", "3"]), ("reordered", ["2", "1", "3"])],
+    [("stream_silent", ["2", "3"]), ("duplicated", ["1", "1", "2", "3"]), ("reordered", ["2", "1", "3"])],
 )
 def test_frames_can_be_withheld_doubled_and_turned_around(
     server: SandboxServer, client: Client, kind: str, expected: list[str]
 ) -> None:
-    with Listener(server, "/ws/btcusdt@aggTrade") as listener:
-        heard(server, "btcusdt@aggTrade")
+    with Subscriber(server, "/ws/btcusdt@aggTrade") as listener:
+        wait_for_subscription(server, "btcusdt@aggTrade")
         inject(client, kind, path="aggTrade")
         for quantity in (1, 2, 3):
             server.exchange.trade("BTCUSDT", Side.BUY, Decimal(quantity))
@@ -186,8 +189,8 @@ def test_frames_can_be_withheld_doubled_and_turned_around(
 
 
 def test_a_frame_can_come_late(server: SandboxServer) -> None:
-    with Listener(server, "/ws/btcusdt@aggTrade") as listener:
-        heard(server, "btcusdt@aggTrade")
+    with Subscriber(server, "/ws/btcusdt@aggTrade") as listener:
+        wait_for_subscription(server, "btcusdt@aggTrade")
         server.faults.inject(Fault(FaultKind.LATE, path="aggTrade", value=2_000))
         for quantity in (1, 2):
             server.exchange.trade("BTCUSDT", Side.BUY, Decimal(quantity))
@@ -198,10 +201,10 @@ def test_a_frame_can_come_late(server: SandboxServer) -> None:
 def test_new_connections_can_be_refused(server: SandboxServer, client: Client) -> None:
     key = client.listen_key()
     inject(client, "stream_refused", path="user")
-    with Listener(server, f"/ws/{key}") as private, pytest.raises(ConnectionClosed):
+    with Subscriber(server, f"/ws/{key}") as private, pytest.raises(ConnectionClosed):
         private.next()
-    with Listener(server, f"/ws/{key}"):
-        heard(server, key)
+    with Subscriber(server, f"/ws/{key}"):
+        wait_for_subscription(server, key)
 
 
 def test_an_open_order_can_be_left_out_of_the_list(client: Client) -> None:
@@ -227,13 +230,13 @@ def test_faults_wait_for_their_occasion_and_can_be_taken_back() -> None:
     faults = Faults()
     faults.inject(Fault(FaultKind.DELAY, times=2, path="order", method="POST"))
 
-    assert faults.take(FaultKind.DELAY, "GET", "/fapi/v1/order") is None
-    assert faults.take(FaultKind.DELAY, "POST", "/fapi/v1/time") is None
-    assert faults.take(FaultKind.BANNED, "POST", "/fapi/v1/order") is None
-    assert faults.take(FaultKind.DELAY, "POST", "/fapi/v1/order") is not None
-    assert [each.times for each in faults.waiting()] == [1]
+    assert faults.consume(FaultKind.DELAY, "GET", "/fapi/v1/order") is None
+    assert faults.consume(FaultKind.DELAY, "POST", "/fapi/v1/time") is None
+    assert faults.consume(FaultKind.BANNED, "POST", "/fapi/v1/order") is None
+    assert faults.consume(FaultKind.DELAY, "POST", "/fapi/v1/order") is not None
+    assert [each.times for each in faults.pending()] == [1]
     faults.clear()
-    assert faults.take(FaultKind.DELAY, "POST", "/fapi/v1/order") is None
+    assert faults.consume(FaultKind.DELAY, "POST", "/fapi/v1/order") is None
 
 
 def test_the_control_route_lists_faults_and_refuses_nonsense(server: SandboxServer, client: Client) -> None:

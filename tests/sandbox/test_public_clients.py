@@ -117,7 +117,7 @@ def test_a_binance_client_trades(binance: Any) -> None:
     assert binance.fetch_my_trades(symbol)[0]["amount"] == 0.01
 
 
-def test_a_binance_client_is_told_why(binance: Any) -> None:
+def test_binance_client_gets_the_reason(binance: Any) -> None:
     binance.load_markets()
 
     with pytest.raises(ccxt.ExchangeError, match="-2019"):

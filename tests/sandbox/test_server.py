@@ -18,14 +18,14 @@ from websockets.sync.client import connect
 
 from src.domain.clock import ManualClock
 from src.domain.errors import ConfigError
-from src.sandbox.keys import issue_keys
-from src.sandbox.options import parse_options, replay_script
+from src.sandbox.account.keys import issue_keys
+from src.sandbox.options import parse_options, replay_scenario
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Scheme
-from src.utils.config import WalletCredentials, load_environment
-from tests.sandbox.client import Client, Listener
-from tests.sandbox.test_recording import HEADER, written
-from tests.sandbox.test_streams import heard
+from src.settings.config import WalletCredentials, load_environment
+from src.utils.auth import ApiVersion
+from tests.sandbox.client import Client, Subscriber
+from tests.sandbox.market.test_recording import HEADER, written
+from tests.sandbox.streams.test_server import wait_for_subscription
 
 ROOT = Path(__file__).parents[2]
 
@@ -38,10 +38,10 @@ def recording(path: Path) -> Path:
 
 
 def test_a_recording_is_played_with_its_quotes_before_its_liquidations(tmp_path: Path) -> None:
-    script = replay_script(recording(tmp_path / "a.csv"), Decimal(20), awaits_listener=True)
+    script = replay_scenario(recording(tmp_path / "a.csv"), Decimal(20), waits_for_subscriber=True)
     with (
-        SandboxServer(script=script) as server,
-        Listener(server, "/stream?streams=!forceOrder@arr/!bookTicker") as stream,
+        SandboxServer(scenario=script) as server,
+        Subscriber(server, "/stream?streams=!forceOrder@arr/!bookTicker") as stream,
     ):
         seen = [stream.until("forceOrder")["data"]["o"]]
         while seen[-1]["s"] != "BTCUSDT":
@@ -59,13 +59,13 @@ def test_a_recording_is_played_with_its_quotes_before_its_liquidations(tmp_path:
 
 def test_a_recording_waits_for_its_first_listener(tmp_path: Path) -> None:
     clock = ManualClock(1_700_000_000_000)
-    script = replay_script(recording(tmp_path / "a.csv"), Decimal(1000), awaits_listener=True)
-    with SandboxServer(script=script, clock=clock) as server:
+    script = replay_scenario(recording(tmp_path / "a.csv"), Decimal(1000), waits_for_subscriber=True)
+    with SandboxServer(scenario=script, clock=clock) as server:
         clock.advance(60_000)
         server.exchange.advance()
         waiting = server.exchange.progress
-        with Listener(server, "/ws/!forceOrder@arr") as liquidations:
-            heard(server, "!forceOrder@arr")
+        with Subscriber(server, "/ws/!forceOrder@arr") as liquidations:
+            wait_for_subscription(server, "!forceOrder@arr")
             server.exchange.advance()
             clock.advance(60_000)
             server.exchange.advance()
@@ -76,11 +76,11 @@ def test_a_recording_waits_for_its_first_listener(tmp_path: Path) -> None:
 
 
 def test_after_the_replay_the_market_lives_on(tmp_path: Path) -> None:
-    script = replay_script(recording(tmp_path / "a.csv"), Decimal(1000), awaits_listener=True)
+    script = replay_scenario(recording(tmp_path / "a.csv"), Decimal(1000), waits_for_subscriber=True)
     with (
-        SandboxServer(script=script) as server,
-        Listener(server, "/ws/btcusdt@bookTicker") as stream,
-        Listener(server, "/ws/!forceOrder@arr") as liquidations,
+        SandboxServer(scenario=script) as server,
+        Subscriber(server, "/ws/btcusdt@bookTicker") as stream,
+        Subscriber(server, "/ws/!forceOrder@arr") as liquidations,
     ):
         liquidations.until("forceOrder")
         while server.exchange.progress is None or not server.exchange.progress.is_finished:
@@ -98,12 +98,12 @@ def test_recorded_candles_lead_the_price(tmp_path: Path) -> None:
         encoding="utf-8",
     )
     file = written(tmp_path / "a.csv", "90000,BTCUSDT,SELL,,,1,,49000,,,")
-    script = replay_script(file, Decimal(1000), tmp_path, awaits_listener=True)
+    script = replay_scenario(file, Decimal(1000), tmp_path, waits_for_subscriber=True)
     with (
-        SandboxServer(script=script, clock=ManualClock(1_700_000_000_000)) as server,
-        Listener(server, "/ws/!forceOrder@arr") as liquidations,
+        SandboxServer(scenario=script, clock=ManualClock(1_700_000_000_000)) as server,
+        Subscriber(server, "/ws/!forceOrder@arr") as liquidations,
     ):
-        heard(server, "!forceOrder@arr")
+        wait_for_subscription(server, "!forceOrder@arr")
         server.exchange.advance()
         liquidations.until("forceOrder")
         price = Client(server).public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["bidPrice"]
@@ -133,13 +133,13 @@ def test_what_it_has_issued_is_never_shown() -> None:
     assert f"{keys} {keys.wallet}" == "Keys(***) Wallet(***)"
 
 
-@pytest.mark.parametrize(("arguments", "expected"), [([], Scheme.V1), (["--scheme", "v3"], Scheme.V3)])
-def test_the_command_line_chooses_the_scheme(arguments: list[str], expected: Scheme) -> None:
+@pytest.mark.parametrize(("arguments", "expected"), [([], ApiVersion.V1), (["--scheme", "v3"], ApiVersion.V3)])
+def test_the_command_line_chooses_the_scheme(arguments: list[str], expected: ApiVersion) -> None:
     assert parse_options(arguments).scheme is expected
 
 
 def test_the_key_file_may_hold_the_wallet_instead(tmp_path: Path) -> None:
-    with SandboxServer(tmp_path, scheme=Scheme.V3) as server:
+    with SandboxServer(tmp_path, scheme=ApiVersion.V3) as server:
         credentials = load_environment(tmp_path, {}).credentials
 
     assert credentials == WalletCredentials(server.wallet.user, server.wallet.signer, server.wallet.private_key)

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 
 import requests
 
-from src.utils.typed_data import load_library
-from tests.sandbox.client import PATIENT_SECONDS, Client, texts
+from src.utils.eip712 import load_library
+from tests.sandbox.client import TIMEOUT_S, Client, texts
 
 _DOMAIN = {
     "name": "AsterSignTransaction",
@@ -51,7 +51,7 @@ class WalletClient(Client):
     def send(self, method: str, path: str, *, query: str = "", body: str = "") -> requests.Response:
         headers = {"Content-Type": "application/x-www-form-urlencoded"} if body else {}
         url = f"{self.server.base_url}{path}?{query}"
-        return self.session.request(method, url, data=body or None, headers=headers, timeout=PATIENT_SECONDS)
+        return self.session.request(method, url, data=body or None, headers=headers, timeout=TIMEOUT_S)
 
 
 def _twin(path: str) -> str:

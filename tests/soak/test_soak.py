@@ -18,42 +18,40 @@ from random import Random
 import psutil
 import pytest
 
-from src.domain.enums import PositionSide
 from src.domain.orders import Fill
-from src.sandbox.catalogue import load_catalogue
+from src.domain.positions import PositionKey
 from src.sandbox.faults import FaultKind
-from src.sandbox.script import Script
+from src.sandbox.market.listings import load_listings
+from src.sandbox.market.scenario import Scenario
+from src.sandbox.market.source import MarketSource
+from src.sandbox.market.synthetic import SyntheticSource
 from src.sandbox.server import SandboxServer
-from src.sandbox.source import Source
-from src.sandbox.synthetic import SyntheticSource
-from src.utils.auth import Scheme
+from src.utils.auth import ApiVersion
 from tests.conftest import SOAK_SCHEME
 from tests.sandbox.credentials import canaries_of
-from tests.soak.faults import a_fault
-from tests.soak.gauges import Gauge
-from tests.soak.hurry import HurriedSource
-from tests.soak.page import Dashboard
-from tests.system.rig import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
+from tests.soak.fast_forward import FastForwardSource, a_fault
+from tests.soak.metrics import Dashboard, ProcessMetrics
+from tests.system.harness import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 SECONDS = int(os.environ.get("SOAK_SECONDS", "360"))
 SPEED, SEED = 20, 20_260
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
-LONGEST_NAKED_MS = 40_000
+MAX_UNPROTECTED_MS = 40_000
 """A fill whose news was lost is found by the next reconcile after half a minute (F22), and then protected (I8)."""
-LARGEST_WAL = 8_000_000
+MAX_WAL_BYTES = 8_000_000
 SETTLED_WITHIN_S = 60
 
 
 class Soak:
     """Sandbox, bot and dashboard in one home."""
 
-    def __init__(self, home: Path, scheme: Scheme) -> None:
+    def __init__(self, home: Path, scheme: ApiVersion) -> None:
         self.home = home
-        self.sources: list[HurriedSource] = []
-        listings = {symbol: listing for symbol, listing in load_catalogue().items() if symbol in SYMBOLS}
-        self.server = SandboxServer(home, Script(listings, self._market), scheme=scheme)
+        self.sources: list[FastForwardSource] = []
+        listings = {symbol: listing for symbol, listing in load_listings().items() if symbol in SYMBOLS}
+        self.server = SandboxServer(home, Scenario(listings, self._market), scheme=scheme)
         self.server.start()
         settings = demo_settings({"cooldown_sec": 2}, volume_threshold=500)
         settings["symbols"] = {symbol: settings["symbols"][symbol] for symbol in SYMBOLS}
@@ -63,13 +61,13 @@ class Soak:
         self.dashboard = Dashboard(home)
         self.dashboard.open()
         bot, page = psutil.Process(self.bot.pid), psutil.Process(self.dashboard.process.pid)
-        self.gauges = [Gauge("bot", bot), Gauge("dashboard", page)]
+        self.metrics = [ProcessMetrics("bot", bot), ProcessMetrics("dashboard", page)]
         self.injected: list[FaultKind] = []
         self.largest_wal = 0
 
-    def _market(self, started_at: int) -> Source:
-        listings = [load_catalogue()[symbol] for symbol in SYMBOLS]
-        self.sources.append(HurriedSource(SyntheticSource(listings, started_at, SEED), started_at, SPEED))
+    def _market(self, started_at: int) -> MarketSource:
+        listings = [load_listings()[symbol] for symbol in SYMBOLS]
+        self.sources.append(FastForwardSource(SyntheticSource(listings, started_at, SEED), started_at, SPEED))
         return self.sources[-1]
 
     def run(self, seconds: int) -> None:
@@ -85,19 +83,19 @@ class Soak:
                 self.server.exchange.inject(fault)
             if now >= pages_at:
                 pages_at = now + 10
-                self.look_at_pages()
+                self.check_pages()
             self._measure()
             tick += 1
             time.sleep(max(0.0, tick - time.monotonic()))  # the pace of the readings, not a wait for anything
 
     def _measure(self) -> None:
-        for gauge in self.gauges:
-            gauge.read()
+        for gauge in self.metrics:
+            gauge.sample()
         for path in self.home.glob("*.db-wal"):
             with suppress(FileNotFoundError):  # whoever closes a database last removes its log
                 self.largest_wal = max(self.largest_wal, path.stat().st_size)
 
-    def look_at_pages(self) -> None:
+    def check_pages(self) -> None:
         canaries = canaries_of(self.server)
         for route, answer in self.dashboard.pages().items():
             assert answer.ok, (route, answer.status_code, answer.text[:200])
@@ -109,10 +107,10 @@ class Soak:
         self.server.exchange.clear_faults()
 
         def agree() -> bool:
-            books = self.bot.books()
+            books = self.bot.totals()
             return books.net == sandbox_net(self.server) and books.positions == sandbox_positions(self.server)
 
-        wait_until(agree, SETTLED_WITHIN_S, f"{self.bot.books()} {sandbox_positions(self.server)}")
+        wait_until(agree, SETTLED_WITHIN_S, f"{self.bot.totals()} {sandbox_positions(self.server)}")
 
     def close(self) -> None:
         self.dashboard.close()
@@ -120,7 +118,7 @@ class Soak:
         self.server.stop()
 
 
-@pytest.fixture(params=[Scheme(os.environ[SOAK_SCHEME])], ids=str)
+@pytest.fixture(params=[ApiVersion(os.environ[SOAK_SCHEME])], ids=str)
 def soak(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Soak]:
     soak = Soak(tmp_path, request.param)
     yield soak
@@ -129,7 +127,7 @@ def soak(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Soak]:
 
 def flips(server: SandboxServer) -> list[Fill]:
     """Fills that led a slot from one side to the other."""
-    held: dict[tuple[str, PositionSide], Decimal] = defaultdict(Decimal)
+    held: dict[PositionKey, Decimal] = defaultdict(Decimal)
     found = []
     with server.exchange.lock:
         fills = [fill for symbol in SYMBOLS for fill in server.exchange.engine.fills(symbol)]
@@ -141,7 +139,7 @@ def flips(server: SandboxServer) -> list[Fill]:
     return found
 
 
-def processes_that_tell(server: SandboxServer) -> list[list[str]]:
+def measurable_processes(server: SandboxServer) -> list[list[str]]:
     """Command lines, of whomever, in which one of its keys stands."""
     canaries = canaries_of(server)
     lines = [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]
@@ -151,24 +149,24 @@ def processes_that_tell(server: SandboxServer) -> list[list[str]]:
 def test_two_hours_of_faults_leave_nothing_behind(soak: Soak) -> None:
     soak.run(SECONDS)
     soak.settle()
-    soak.look_at_pages()
+    soak.check_pages()
 
-    exchange, records = soak.server.exchange, soak.server.exchange.account.records
+    exchange, records = soak.server.exchange, soak.server.exchange.account.request_log
     naked_ms = exchange.protection.longest_ms(exchange.now_ms())
     with exchange.lock:
         fills = sum(len(exchange.engine.fills(symbol)) for symbol in SYMBOLS)
-    print(*(gauge.told() for gauge in soak.gauges), sep="\n")
+    print(*(gauge.describe() for gauge in soak.metrics), sep="\n")
     print(f"market {soak.sources[0].played_ms // 60_000} min, faults {len(soak.injected)}")
-    print(f"orders {len(records.arrived)}, fills {fills}, events on the page {soak.dashboard.events}")
+    print(f"orders {len(records.attempts)}, fills {fills}, events on the page {soak.dashboard.events}")
     print(f"largest WAL {soak.largest_wal / 1e6:.2f} MB, longest without a full stop {naked_ms} ms")
     assert fills > SECONDS / 10, "a market in which nothing happens proves nothing"
     assert soak.dashboard.events > fills
-    assert [growth for gauge in soak.gauges for growth in gauge.growth()] == []
-    assert soak.largest_wal < LARGEST_WAL
+    assert [growth for gauge in soak.metrics for growth in gauge.growth()] == []
+    assert soak.largest_wal < MAX_WAL_BYTES
     assert set(records.times_accepted().values()) == {1}
-    assert records.sent_twice() == {}
-    assert naked_ms < LONGEST_NAKED_MS
+    assert records.duplicates() == {}
+    assert naked_ms < MAX_UNPROTECTED_MS
     assert flips(soak.server) == []
-    assert processes_that_tell(soak.server) == []
+    assert measurable_processes(soak.server) == []
     assert soak.bot.stop() == 0
     assert canaries_of(soak.server).files_under(soak.home) == {".env"}

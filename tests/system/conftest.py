@@ -6,15 +6,15 @@ from typing import Any, Protocol
 
 import pytest
 
-from src.sandbox.script import Script
+from src.sandbox.market.scenario import Scenario
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Scheme
-from tests.system.rig import BotProcess
+from src.utils.auth import ApiVersion
+from tests.system.harness import BotProcess
 
 
 class Start(Protocol):
     def __call__(
-        self, script: Script, settings: dict[str, Any], scheme: Scheme = Scheme.V1
+        self, script: Scenario, settings: dict[str, Any], scheme: ApiVersion = ApiVersion.V1
     ) -> tuple[SandboxServer, BotProcess]: ...
 
 
@@ -24,7 +24,9 @@ def start(tmp_path: Path) -> Iterator[Start]:
     servers: list[SandboxServer] = []
     bots: list[BotProcess] = []
 
-    def begin(script: Script, settings: dict[str, Any], scheme: Scheme = Scheme.V1) -> tuple[SandboxServer, BotProcess]:
+    def begin(
+        script: Scenario, settings: dict[str, Any], scheme: ApiVersion = ApiVersion.V1
+    ) -> tuple[SandboxServer, BotProcess]:
         server = SandboxServer(tmp_path, script, scheme=scheme)
         server.start()
         servers.append(server)

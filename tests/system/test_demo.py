@@ -15,8 +15,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tests.ports import free_port
-from tests.system.rig import ROOT, wait_until
+from tests.helpers import free_port
+from tests.system.harness import ROOT, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
@@ -51,7 +51,7 @@ class Demo:
             return None
 
     @property
-    def said(self) -> str:
+    def output(self) -> str:
         return self._said.read_text(encoding="utf-8", errors="replace")
 
     def descendants(self) -> list[psutil.Process]:
@@ -89,6 +89,6 @@ def test_the_demo_trades_protects_closes_and_ends(demo: Demo) -> None:
     family = demo.descendants()
     assert len(family) >= 3
     demo.process.send_signal(signal.SIGINT)
-    assert demo.process.wait(ENDED_WITHIN_S) == 0, demo.said
+    assert demo.process.wait(ENDED_WITHIN_S) == 0, demo.output
     _, alive = psutil.wait_procs(family, timeout=10)
     assert alive == []

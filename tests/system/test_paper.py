@@ -1,28 +1,166 @@
 """Paper trading with real keys in reach: everything is recorded, and nothing reaches the exchange."""
 
+import os
+import threading
+from collections.abc import Callable
+from decimal import Decimal
+from random import Random
+from typing import Any
+
 import pytest
 from sqlalchemy import select
 
-from src.database.db import open_reader, reading
-from src.database.models import TradeRow
-from src.sandbox.catalogue import load_catalogue
-from src.sandbox.script import Script
-from src.sandbox.synthetic import SyntheticSource
+from src.database.db import open_reader, read_transaction
+from src.database.models import FillRow, JournalRow, TradeRow
+from src.database.queries.orders import OPEN_STATUSES
+from src.database.repositories import PAPER_ACCOUNT
+from src.domain.enums import Side
+from src.exchange.paper import PAPER_CAPITAL
+from src.sandbox.market.listings import load_listings
+from src.sandbox.market.scenario import Scenario
+from src.sandbox.market.synthetic import SyntheticSource
+from src.sandbox.server import SandboxServer
+from tests.builders import settings_document
 from tests.system.conftest import Start
-from tests.system.rig import demo_settings, wait_until
+from tests.system.harness import BotProcess, demo_settings, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
 
 def test_simulation_trades_on_the_books_alone(start: Start) -> None:
-    listings = load_catalogue()
-    script = Script(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
+    listings = load_listings()
+    script = Scenario(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
     server, bot = start(script, demo_settings({"simulate_only": True, "cooldown_sec": 2}, volume_threshold=500))
     wait_until(lambda: bool(bot.orders("STOP_LOSS")), 60, "an entry filled on live quotes and its stop")
-    with reading(open_reader(bot.home / "bot.db")) as connection:
+    with read_transaction(open_reader(bot.home / "bot.db")) as connection:
         statuses = set(connection.scalars(select(TradeRow.status)))
     assert statuses == {"SIMULATED"}
-    assert server.exchange.account.records.received == []
+    assert server.exchange.account.request_log.received == []
     with server.exchange.lock:
         assert not server.exchange.engine.hedge_mode  # not even the account was set
+    assert bot.stop() == 0
+
+
+D = Decimal
+SYMBOL = "BTCUSDT"
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "4"))
+Ending = Callable[[BotProcess], object]
+
+
+def on_paper() -> dict[str, Any]:
+    document = settings_document()
+    document["globals"] |= {"simulate_only": True, "cooldown_sec": 600, "db_path": "bot.db"}
+    return document
+
+
+def quote(server: SandboxServer, bid: Decimal) -> None:
+    """Mark and a book one tick wide; told anew each time, since the bot wants them fresh."""
+    server.exchange.set_mark(SYMBOL, bid)
+    server.exchange.set_quote(SYMBOL, bid, bid + D("0.1"))
+
+
+def open_position(server: SandboxServer, bot: BotProcess) -> None:
+    """Longs are liquidated at 50,000, the entry is reached, and both exits come to rest."""
+
+    def has_entry() -> bool:
+        quote(server, D(50_000))
+        server.exchange.liquidate(SYMBOL, Side.SELL, D(2), D(50_000))
+        return bool(bot.orders("ENTRY"))
+
+    def is_protected() -> bool:
+        quote(server, D(49_900))
+        return {role for role, *_ in open_orders(bot)} == {"STOP_LOSS", "TAKE_PROFIT"}
+
+    wait_until(has_entry, 20, "an entry")
+    wait_until(is_protected, 20, "a filled entry with both exits")
+
+
+def open_orders(bot: BotProcess) -> list[tuple[Any, ...]]:
+    """Orders that may still fill: role, both names, price it waits for, and what it is."""
+    row = TradeRow
+    columns = (row.role, row.client_order_id, row.order_id, row.stop_price, row.order_status)
+    with read_transaction(open_reader(bot.home / "bot.db")) as connection:
+        found = connection.execute(select(*columns).where(row.order_status.in_(OPEN_STATUSES)).order_by(row.id))
+        return [tuple(each) for each in found]
+
+
+def fills(bot: BotProcess) -> list[Any]:
+    with read_transaction(open_reader(bot.home / "bot.db")) as connection:
+        return list(connection.execute(select(FillRow.__table__).order_by(FillRow.id)))
+
+
+def alerts(bot: BotProcess) -> list[str]:
+    with read_transaction(open_reader(bot.home / "bot.db")) as connection:
+        found = connection.scalars(select(JournalRow.payload).where(JournalRow.kind == "alert"))
+        return [payload["message"] for payload in found]
+
+
+def account(bot: BotProcess) -> tuple[Any, Any, Any]:
+    """What the paper exchange must not forget."""
+    kept = bot.state(PAPER_ACCOUNT)
+    return kept["wallets"], kept["holdings"], kept["terms"]
+
+
+def wallet(bot: BotProcess) -> Decimal:
+    return D(bot.state(PAPER_ACCOUNT)["wallets"]["USDT"])
+
+
+def is_user_stream_back(bot: BotProcess, server: SandboxServer) -> None:
+    """The next process trades, and has compared its books with the exchange's twice."""
+    bot.start()
+    bot.wait_until_trading()
+    quote(server, D(49_900))
+    wait_until(lambda: bot.state("bot")["heartbeat_at"] > bot.state("bot")["started_at"] + 7_000, 30, bot.output)
+
+
+@pytest.mark.parametrize("end", [BotProcess.kill, BotProcess.stop], ids=["kill -9", "stop"])
+def test_the_next_bot_goes_on_with_the_same_account(start: Start, end: Ending) -> None:
+    server, bot = start(Scenario(), on_paper())
+    open_position(server, bot)
+    before = bot.totals(), open_orders(bot), account(bot), wallet(bot)
+    end(bot)
+    assert before[1] == open_orders(bot)
+    is_user_stream_back(bot, server)
+    assert (bot.totals(), open_orders(bot), account(bot), wallet(bot)) == before
+    assert before[3] == PAPER_CAPITAL + bot.totals().net < PAPER_CAPITAL
+    assert [each for each in alerts(bot) if "corrected" in each or "unknown" in each or "lost" in each] == []
+    assert bot.stop() == 0
+
+
+def test_a_stop_that_was_passed_while_no_bot_ran_fires_at_the_market_then(start: Start) -> None:
+    server, bot = start(Scenario(), on_paper())
+    open_position(server, bot)
+    [stop] = [each for each in open_orders(bot) if each[0] == "STOP_LOSS"]
+    bot.kill()
+    quote(server, D(40_000))
+    bot.start()
+
+    def is_flat() -> bool:
+        quote(server, D(40_000))
+        return bot.totals().positions == {}
+
+    wait_until(is_flat, 30, bot.output)
+    wait_until(lambda: open_orders(bot) == [], 90, "the take profit is swept, or known never to have stood")
+    exits = [fill for fill in fills(bot) if fill.side == "SELL"]
+    assert {(fill.client_order_id, fill.price) for fill in exits} == {(stop[1], D(40_000))}
+    assert wallet(bot) == PAPER_CAPITAL + bot.totals().net
+    assert len({fill.trade_id for fill in fills(bot)}) == len(fills(bot))
+    assert bot.stop() == 0
+
+
+def test_kills_at_random_moments_of_a_busy_market_leave_books_that_agree(start: Start) -> None:
+    draw, listings = Random(5), load_listings()
+    script = Scenario(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
+    _, bot = start(script, demo_settings({"simulate_only": True, "cooldown_sec": 2}, volume_threshold=500))
+    wait_until(lambda: bool(bot.orders("STOP_LOSS")), 60, "an entry filled on live quotes and its stop")
+    for _ in range(ROUNDS):
+        threading.Event().wait(draw.uniform(1, 6))
+        bot.kill()
+        assert wallet(bot) == PAPER_CAPITAL + bot.totals().net
+        held = {(each["position"]["symbol"], each["position"]["position_side"]): D(each["position"]["quantity"])
+                for each in bot.state(PAPER_ACCOUNT)["holdings"]}  # fmt: skip
+        assert {slot: quantity for slot, quantity in bot.totals().positions.items() if quantity} == held
+        bot.start()
+        bot.wait_until_trading()
+    assert [each for each in alerts(bot) if "corrected" in each or "unknown" in each] == []
     assert bot.stop() == 0

@@ -5,13 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from src.sandbox.options import replay_script
+from src.sandbox.options import replay_scenario
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Scheme
+from src.utils.auth import ApiVersion
 from tests.recorded import RECORDED_HOUR, RECORDED_KLINES
 from tests.sandbox.credentials import canaries_of
 from tests.system.conftest import Start
-from tests.system.rig import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
+from tests.system.harness import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
@@ -38,43 +38,43 @@ def play_to_the_end(server: SandboxServer, bot: BotProcess, seconds: float) -> N
     progress = server.exchange.progress
     assert progress is not None
     wait_until(lambda: progress.is_finished, seconds, "the replay's end")
-    wait_until(lambda: bot.books().liquidations >= progress.pushed, 20, "the last liquidation stored")
+    wait_until(lambda: bot.totals().liquidations >= progress.pushed, 20, "the last liquidation stored")
 
 
-def assert_equal_books(server: SandboxServer, bot: BotProcess) -> None:
+def assert_equal_totals(server: SandboxServer, bot: BotProcess) -> None:
     """To the last digit, once what is under way has arrived."""
 
     def agree() -> bool:
-        books = bot.books()
+        books = bot.totals()
         return books.net == sandbox_net(server) and books.positions == sandbox_positions(server)
 
-    wait_until(agree, 45, f"{bot.books()} against {sandbox_net(server)} {sandbox_positions(server)}")
-    assert max(server.exchange.account.records.times_received().values(), default=1) == 1
+    wait_until(agree, 45, f"{bot.totals()} against {sandbox_net(server)} {sandbox_positions(server)}")
+    assert max(server.exchange.account.request_log.times_received().values(), default=1) == 1
 
 
-@pytest.mark.parametrize("scheme", Scheme)
-def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path, scheme: Scheme) -> None:
-    script = replay_script(a_recording(tmp_path), speed=Decimal(15), awaits_listener=True)
+@pytest.mark.parametrize("scheme", ApiVersion)
+def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path, scheme: ApiVersion) -> None:
+    script = replay_scenario(a_recording(tmp_path), speed=Decimal(15), waits_for_subscriber=True)
     server, bot = start(script, demo_settings(), scheme)
     play_to_the_end(server, bot, 120)
-    progress, books = server.exchange.progress, bot.books()
+    progress, books = server.exchange.progress, bot.totals()
     assert progress is not None
     assert progress.played == progress.rows == 240
     assert books.liquidations == progress.pushed == progress.rows - progress.suppressed
     assert books.undecided == 0
     assert bot.orders("ENTRY")
-    assert_equal_books(server, bot)
+    assert_equal_totals(server, bot)
     assert bot.stop() == 0
     assert canaries_of(server).files_under(tmp_path) == {".env"}  # what it said on its terminal is a file, too
 
 
 def test_a_real_hour_is_played_completely(start: Start) -> None:
-    script = replay_script(RECORDED_HOUR, Decimal(150), RECORDED_KLINES, awaits_listener=True)
+    script = replay_scenario(RECORDED_HOUR, Decimal(150), RECORDED_KLINES, waits_for_subscriber=True)
     server, bot = start(script, demo_settings())
     play_to_the_end(server, bot, 400)
-    progress, books = server.exchange.progress, bot.books()
+    progress, books = server.exchange.progress, bot.totals()
     assert progress is not None
     assert progress.played == progress.rows
     assert books.liquidations == progress.pushed == progress.rows - progress.suppressed
     assert books.undecided == 0
-    assert_equal_books(server, bot)
+    assert_equal_totals(server, bot)

@@ -9,8 +9,8 @@ from urllib3.exceptions import MaxRetryError
 from urllib3.exceptions import SSLError as Urllib3SslError
 
 from src.domain.errors import HunterError, OutcomeUnknown, Unreachable
-from src.utils.auth import Call, HmacSigner, Method, make_authenticated_request, make_public_request
-from tests.exchange.scripted import Answer, Reset, ScriptedServer
+from src.utils.auth import ApiRequest, HmacSigner, Method, make_authenticated_request, make_public_request
+from tests.exchange.scripted_server import Reply, Reset, ScriptedServer
 
 SECRET = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
 NOW_MS = 1_591_702_613_943
@@ -29,7 +29,7 @@ def signer() -> HmacSigner:
     return HmacSigner("key", SECRET)
 
 
-def failure_of(call: Call, session: requests.Session | None = None) -> HunterError:
+def failure_of(call: ApiRequest, session: requests.Session | None = None) -> HunterError:
     with pytest.raises(HunterError) as caught:
         make_authenticated_request(session or requests.Session(), call, HmacSigner("key", SECRET), lambda: NOW_MS)
     return caught.value
@@ -62,14 +62,14 @@ def test_a_symbol_that_is_not_ascii_is_signed_as_it_is_sent(signer: HmacSigner) 
 
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "DELETE"])
 def test_every_method_arrives_signed(server: ScriptedServer, signer: HmacSigner, method: Method) -> None:
-    server.script(method, PATH, Answer({"done": True}))
+    server.script(method, PATH, Reply({"done": True}))
 
     response = make_authenticated_request(
-        requests.Session(), Call(method, server.url + PATH, {"symbol": "BTCUSDT"}), signer, lambda: NOW_MS
+        requests.Session(), ApiRequest(method, server.url + PATH, {"symbol": "BTCUSDT"}), signer, lambda: NOW_MS
     )
 
     assert response.json() == {"done": True}
-    asked = server.asked[0]
+    asked = server.received[0]
     assert asked.headers["X-MBX-APIKEY"] == "key"
     assert asked.parameters["timestamp"] == str(NOW_MS)
     assert asked.parameters["recvWindow"] == "3000"
@@ -77,59 +77,61 @@ def test_every_method_arrives_signed(server: ScriptedServer, signer: HmacSigner,
 
 
 def test_each_request_carries_its_own_instant(server: ScriptedServer, signer: HmacSigner) -> None:
-    server.script("GET", PATH, Answer())
+    server.script("GET", PATH, Reply())
     instants = iter([1, 2])
-    session, call = requests.Session(), Call("GET", server.url + PATH)
+    session, call = requests.Session(), ApiRequest("GET", server.url + PATH)
 
     for _ in range(2):
         make_authenticated_request(session, call, signer, lambda: next(instants))
 
-    assert [asked.parameters["timestamp"] for asked in server.asked] == ["1", "2"]
+    assert [asked.parameters["timestamp"] for asked in server.received] == ["1", "2"]
 
 
 def test_a_public_request_carries_no_signature(server: ScriptedServer) -> None:
-    server.script("GET", "/fapi/v1/depth", Answer())
+    server.script("GET", "/fapi/v1/depth", Reply())
 
-    make_public_request(requests.Session(), Call("GET", server.url + "/fapi/v1/depth", {"symbol": "BTCUSDT"}))
+    make_public_request(requests.Session(), ApiRequest("GET", server.url + "/fapi/v1/depth", {"symbol": "BTCUSDT"}))
 
-    assert server.asked[0].signed_text == "symbol=BTCUSDT"
-    assert "X-MBX-APIKEY" not in server.asked[0].headers
+    assert server.received[0].signed_text == "symbol=BTCUSDT"
+    assert "X-MBX-APIKEY" not in server.received[0].headers
 
 
 def test_a_redirect_is_not_followed(server: ScriptedServer, signer: HmacSigner) -> None:
-    server.script("GET", PATH, Answer(status=302, headers={"Location": server.url + "/elsewhere"}))
+    server.script("GET", PATH, Reply(status=302, headers={"Location": server.url + "/elsewhere"}))
 
-    response = make_authenticated_request(requests.Session(), Call("GET", server.url + PATH), signer, lambda: NOW_MS)
+    response = make_authenticated_request(
+        requests.Session(), ApiRequest("GET", server.url + PATH), signer, lambda: NOW_MS
+    )
 
     assert response.status_code == 302
-    assert len(server.asked) == 1
+    assert len(server.received) == 1
 
 
 def test_a_refused_connection_left_nothing() -> None:
-    assert isinstance(failure_of(Call("POST", f"{NOBODY}{PATH}")), Unreachable)
+    assert isinstance(failure_of(ApiRequest("POST", f"{NOBODY}{PATH}")), Unreachable)
 
 
 def test_an_unknown_host_left_nothing() -> None:
     session = requests.Session()
     session.trust_env = False
-    assert isinstance(failure_of(Call("POST", f"http://no-such-host.invalid{PATH}"), session), Unreachable)
+    assert isinstance(failure_of(ApiRequest("POST", f"http://no-such-host.invalid{PATH}"), session), Unreachable)
 
 
 def test_an_address_that_is_none_left_nothing() -> None:
-    assert isinstance(failure_of(Call("POST", "http:///order")), Unreachable)
+    assert isinstance(failure_of(ApiRequest("POST", "http:///order")), Unreachable)
 
 
 def test_a_reset_after_sending_leaves_the_outcome_open(server: ScriptedServer) -> None:
     server.script("POST", PATH, Reset())
 
-    assert isinstance(failure_of(Call("POST", server.url + PATH)), OutcomeUnknown)
-    assert len(server.asked) == 1
+    assert isinstance(failure_of(ApiRequest("POST", server.url + PATH)), OutcomeUnknown)
+    assert len(server.received) == 1
 
 
 def test_an_answer_that_does_not_come_leaves_the_outcome_open() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        url = f"http://127.0.0.1:{mute.getsockname()[1]}{PATH}"
-        failure = failure_of(Call("POST", url, timeout=(1.0, 0.05)))
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}{PATH}"
+        failure = failure_of(ApiRequest("POST", url, timeout=(1.0, 0.05)))
 
     assert isinstance(failure, OutcomeUnknown)
 
@@ -153,20 +155,20 @@ def test_only_a_refused_certificate_proves_that_tls_never_stood(cause: Exception
     wrapped = MaxRetryError(None, "/order?signature=x", Urllib3SslError(cause))  # type: ignore[arg-type]
     session = FailingSession(requests.exceptions.SSLError(wrapped))
 
-    assert isinstance(failure_of(Call("POST", "https://x/order"), session), expected)
+    assert isinstance(failure_of(ApiRequest("POST", "https://x/order"), session), expected)
 
 
 def test_a_connection_that_takes_too_long_left_nothing() -> None:
     session = FailingSession(requests.ConnectTimeout("https://x/order?signature=x"))
 
-    assert isinstance(failure_of(Call("POST", "https://x/order"), session), Unreachable)
+    assert isinstance(failure_of(ApiRequest("POST", "https://x/order"), session), Unreachable)
 
 
 def test_no_failure_shows_the_signed_address(server: ScriptedServer) -> None:
     server.script("GET", PATH, Reset())
     calls = [
-        Call("GET", server.url + PATH, {"symbol": "BTCUSDT"}),
-        Call("GET", f"{NOBODY}{PATH}", {"symbol": "BTCUSDT"}),
+        ApiRequest("GET", server.url + PATH, {"symbol": "BTCUSDT"}),
+        ApiRequest("GET", f"{NOBODY}{PATH}", {"symbol": "BTCUSDT"}),
     ]
 
     for call in calls:

@@ -14,8 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.utils import log as log_module
-from src.utils.log import set_up_logging
-from src.utils.log_redaction import on_one_line, redactor
+from src.utils.log import escape_control_characters, make_redactor, set_up_logging
 
 SECRET = "s3cr3tCanaryValue0123456789"
 LISTEN_KEY = "pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a81va65sdf19v8a65a1"
@@ -122,7 +121,7 @@ def test_an_unwritable_directory_is_said_and_survived(tmp_path: Path, capsys: py
 
 
 def test_files_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(log_module, "_LARGEST_FILE", 500)
+    monkeypatch.setattr(log_module, "_MAX_FILE_BYTES", 500)
     set_up_logging("bot", tmp_path)
     for number in range(100):
         logging.getLogger("x").info("line %s", number)
@@ -216,7 +215,7 @@ def test_warnings_are_logged(tmp_path: Path) -> None:
     assert "old stuff" in written(tmp_path)
 
 
-def test_a_terminal_that_is_gone_is_told_once_without_the_record(
+def test_closed_terminal_is_reported_once_without_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Gone(StringIO):
@@ -244,7 +243,7 @@ def test_with_both_ends_gone_nothing_escapes(tmp_path: Path, monkeypatch: pytest
 
 @given(st.text())
 def test_no_value_can_break_the_line(text: str) -> None:
-    line = on_one_line(text)
+    line = escape_control_characters(text)
     assert len(line.splitlines()) <= 1
     assert "\033" not in line
     assert "\u202e" not in line
@@ -253,9 +252,9 @@ def test_no_value_can_break_the_line(text: str) -> None:
 
 @given(st.text(), st.text(), st.text(alphabet="abcdefABCDEF0123456789", min_size=6, max_size=80))
 def test_a_known_secret_never_survives(before: str, after: str, secret: str) -> None:
-    assert secret not in redactor([secret])(f"{before}{secret}{after}").replace("***", "")
+    assert secret not in make_redactor([secret])(f"{before}{secret}{after}").replace("***", "")
 
 
 def test_harmless_words_stay() -> None:
     text = "order lh-1a2b3c-e1 symbol=BTCUSDT price=91250.5 key points: none"
-    assert redactor(["longsecret"])(text) == text
+    assert make_redactor(["longsecret"])(text) == text

@@ -5,13 +5,13 @@ from typing import Any
 
 from flask import Blueprint, Response, jsonify
 
-from src.api import parameters
-from src.api.bot_state import read_bot_state
-from src.api.dashboard import dashboard, reading
+from src.api import request_args
+from src.api.bot_database import read_bot_state
 from src.api.errors import ApiError, bad_parameter, not_found
-from src.api.settings_editor import Saved, SymbolKnown, SymbolUnknown, plain_document
+from src.api.services import read_bot_database, services
+from src.api.settings_service import SaveResult, SymbolExists, SymbolNotFound, settings_to_json
 from src.database.queries.market import instruments
-from src.utils.config import SettingsError, settings_schema, starting_symbol
+from src.settings.config import SettingsError, new_symbol_defaults, settings_schema
 
 blueprint = Blueprint("config", __name__)
 
@@ -20,15 +20,15 @@ blueprint = Blueprint("config", __name__)
 def show_settings() -> dict[str, Any]:
     """``{globals, symbols}``: the values that were chosen; what is left out has its default."""
     try:
-        return plain_document(dashboard().settings.current())
+        return settings_to_json(services().settings.current())
     except SettingsError as error:
-        raise invalid_settings(error, 503) from error
+        raise settings_error_response(error, 503) from error
 
 
 @blueprint.get("/api/config/defaults")
 def show_defaults() -> dict[str, object]:
     """A complete symbol to start from."""
-    return starting_symbol()
+    return new_symbol_defaults()
 
 
 @blueprint.get("/api/config/schema")
@@ -38,13 +38,13 @@ def show_schema() -> dict[str, Any]:
 
 @blueprint.get("/api/config/history")
 def list_history() -> Response:
-    return jsonify(dashboard().settings.history(parameters.limit(20)))
+    return jsonify(services().settings.history(request_args.limit_arg(20)))
 
 
 @blueprint.post("/api/config")
 def save_settings() -> dict[str, Any]:
     """Put a whole ``{globals, symbols}`` in force."""
-    return _answer(dashboard().settings.replace(parameters.body()), "The settings were saved")
+    return _save_response(services().settings.replace(request_args.json_body()), "The settings were saved")
 
 
 @blueprint.post("/api/config/symbol")
@@ -52,44 +52,44 @@ def save_symbol() -> dict[str, Any]:
     symbol, chosen = _symbol_and_config()
     if chosen is None:
         raise bad_parameter("config", "config is missing: it must be the symbol's settings.")
-    return _answer(dashboard().settings.change_symbol(symbol, chosen), f"{symbol} was saved")
+    return _save_response(services().settings.update_symbol(symbol, chosen), f"{symbol} was saved")
 
 
 @blueprint.post("/api/config/symbol/add")
 def add_symbol() -> dict[str, Any]:
     symbol, chosen = _symbol_and_config()
     _require_listed(symbol)
-    return _answer(dashboard().settings.add_symbol(symbol, chosen or {}), f"{symbol} was added")
+    return _save_response(services().settings.add_symbol(symbol, chosen or {}), f"{symbol} was added")
 
 
 @blueprint.post("/api/config/symbol/remove")
 def remove_symbol() -> dict[str, Any]:
     symbol, _ = _symbol_and_config()
-    return _answer(dashboard().settings.remove_symbol(symbol), f"{symbol} was removed")
+    return _save_response(services().settings.remove_symbol(symbol), f"{symbol} was removed")
 
 
 @blueprint.errorhandler(SettingsError)
-def refuse(error: SettingsError) -> Response:
-    return invalid_settings(error, 400).response()
+def handle_settings_error(error: SettingsError) -> Response:
+    return settings_error_response(error, 400).response()
 
 
-@blueprint.errorhandler(SymbolUnknown)
-def refuse_unknown(error: SymbolUnknown) -> Response:
+@blueprint.errorhandler(SymbolNotFound)
+def handle_symbol_not_found(error: SymbolNotFound) -> Response:
     return not_found(f"{error} is not in the settings.").response()
 
 
-@blueprint.errorhandler(SymbolKnown)
-def refuse_known(error: SymbolKnown) -> Response:
+@blueprint.errorhandler(SymbolExists)
+def handle_symbol_exists(error: SymbolExists) -> Response:
     return ApiError(409, "symbol_known", f"{error} is in the settings already.").response()
 
 
 @blueprint.errorhandler(OSError)
-def refuse_unwritable(error: OSError) -> Response:
+def handle_write_error(error: OSError) -> Response:
     message = f"The settings file cannot be written: {error.strerror}."
     return ApiError(503, "settings_not_writable", message).response()
 
 
-def invalid_settings(error: SettingsError, status: int) -> ApiError:
+def settings_error_response(error: SettingsError, status: int) -> ApiError:
     """Every fault with its path."""
     faults = [{"path": fault.path, "message": fault.message} for fault in error.details]
     count = "One setting is" if len(faults) == 1 else f"{len(faults)} settings are"
@@ -97,24 +97,24 @@ def invalid_settings(error: SettingsError, status: int) -> ApiError:
 
 
 def _symbol_and_config() -> tuple[str, Mapping[str, Any] | None]:
-    document = parameters.body()
+    document = request_args.json_body()
     chosen = document.get("config")
     if chosen is not None and not isinstance(chosen, dict):
         raise bad_parameter("config", "config must be an object in braces.")
-    return parameters.text_in(document, "symbol").upper(), chosen
+    return request_args.str_field(document, "symbol").upper(), chosen
 
 
 def _require_listed(symbol: str) -> None:
     """A symbol the exchange does not list can never trade; nothing is said before the list is known."""
-    with reading() as connection:
+    with read_bot_database() as connection:
         listed = {each["symbol"] for each in instruments(connection)}
     if listed and symbol not in listed:
         raise not_found(f"The exchange lists no {symbol}.")
 
 
-def _answer(saved: Saved, done: str) -> dict[str, Any]:
-    with reading() as connection:
-        is_alive = read_bot_state(connection, dashboard().clock.now_ms()).is_alive
+def _save_response(saved: SaveResult, done: str) -> dict[str, Any]:
+    with read_bot_database() as connection:
+        is_alive = read_bot_state(connection, services().clock.now_ms()).is_alive
     then = "the bot was asked to apply it" if is_alive else "the bot applies it when it starts"
     waiting = f"; after a restart: {', '.join(saved.after_restart)}" if is_alive and saved.after_restart else ""
     return {

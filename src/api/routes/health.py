@@ -8,12 +8,12 @@ from flask import Blueprint
 from sqlalchemy import Connection
 
 from src import VERSION
-from src.api.bot_state import BotState, mode_word, read_bot_state
-from src.api.dashboard import dashboard, reading
+from src.api.bot_database import BotState, mode_label, read_bot_state
 from src.api.pnl_tracker import DAY_MS, PnlTracker
+from src.api.services import read_bot_database, services
 from src.database.queries.account import highest_equity
 from src.domain.enums import Network
-from src.utils.config import SettingsError
+from src.settings.config import SettingsError
 
 blueprint = Blueprint("health", __name__)
 
@@ -22,14 +22,14 @@ _DRAWDOWN_DAYS = 30
 
 @blueprint.get("/api/health")
 def show_health() -> dict[str, Any]:
-    now_ms = dashboard().clock.now_ms()
+    now_ms = services().clock.now_ms()
     settings, is_paper = _settings()
-    with reading() as connection:
+    with read_bot_database() as connection:
         bot = read_bot_state(connection, now_ms)
         is_simulated = is_paper if bot.is_simulated is None else bot.is_simulated
-        database = "healthy" if dashboard().ledger.exists else "missing"
-        hears_market = bot.of("market_stream").get("state") == "up"  # without it nothing can be traded
-        is_healthy = bot.is_alive and hears_market and database == settings == "healthy"
+        database = "healthy" if services().bot_database.exists else "missing"
+        is_market_stream_up = bot.get("market_stream").get("state") == "up"  # without it nothing can be traded
+        is_healthy = bot.is_alive and is_market_stream_up and database == settings == "healthy"
         return {
             "status": "healthy" if is_healthy else "degraded",
             "database": database,
@@ -37,63 +37,63 @@ def show_health() -> dict[str, Any]:
             "timestamp": now_ms,
             "version": VERSION,
             "sqlite_version": sqlite3.sqlite_version,
-            **_standing(bot, is_simulated=is_simulated),
-            **_vitals(bot),
-            **_money(connection, bot, is_simulated=is_simulated),
+            **_trading_status(bot, is_simulated=is_simulated),
+            **_connections(bot),
+            **_account_figures(connection, bot, is_simulated=is_simulated),
         }
 
 
 def _settings() -> tuple[str, bool]:
     """Whether the file can be used, and whether it asks for paper trading."""
     try:
-        settings = dashboard().settings.current()
+        settings = services().settings.current()
     except SettingsError:
-        return ("faulty" if dashboard().environment.settings_file.exists() else "missing"), True
+        return ("faulty" if services().environment.settings_file.exists() else "missing"), True
     return "healthy", settings.globals_.simulate_only
 
 
-def _standing(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
-    speaks, trading, operator = bot.of("bot"), bot.of("trading"), bot.of("operator")
+def _trading_status(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
+    reported, trading, operator = bot.get("bot"), bot.get("trading"), bot.get("operator")
     is_paused = bool(operator.get("paused"))
     is_halted = bool(operator.get("halted"))
-    is_held = bool(trading.get("awaits_resume")) and not is_paused  # the file HALT or a lock: resume ends them too
-    network = Network(speaks.get("network", dashboard().environment.network))
+    is_blocked = bool(trading.get("awaits_resume")) and not is_paused  # the file HALT or a lock: resume ends them too
+    network = Network(reported.get("network", services().environment.network))
     return {
         "network": network,
-        "mode": mode_word(network, is_simulated=is_simulated),
+        "mode": mode_label(network, is_simulated=is_simulated),
         "trading_state": trading.get("state"),
         "trading_state_reason": trading.get("reason") or None,
-        "awaits_consent": bot.of("live_pending").get("fingerprint"),
-        "operator": {"paused": is_paused, "halted": is_halted or is_held},
+        "awaits_consent": bot.get("live_pending").get("fingerprint"),
+        "operator": {"paused": is_paused, "halted": is_halted or is_blocked},
         "bot": {
             "alive": bot.is_alive,
-            "heartbeat_at": speaks.get("heartbeat_at"),
+            "heartbeat_at": reported.get("heartbeat_at"),
             "age_ms": bot.heartbeat_age_ms,
-            "started_at": speaks.get("started_at"),
-            "pid": speaks.get("pid"),
-            "version": speaks.get("version"),
+            "started_at": reported.get("started_at"),
+            "pid": reported.get("pid"),
+            "version": reported.get("version"),
         },
     }
 
 
-def _vitals(bot: BotState) -> dict[str, Any]:
-    limits = bot.of("limits")
+def _connections(bot: BotState) -> dict[str, Any]:
+    limits = bot.get("limits")
     return {
-        "market_stream": bot.stream("market_stream"),
-        "user_stream": bot.stream("user_stream"),
+        "market_stream": bot.stream_status("market_stream"),
+        "user_stream": bot.stream_status("user_stream"),
         "api_weight": {
             "used": limits.get("weight_used"),
             "limit": limits.get("weight_limit"),
             "blocked_until": limits.get("blocked_until") or None,
         },
-        "inbox": bot.of("inbox") or None,
-        "clock_offset_ms": bot.of("clock").get("offset_ms"),
-        "streams_open": dashboard().streams.count,
+        "inbox": bot.get("inbox") or None,
+        "clock_offset_ms": bot.get("clock").get("offset_ms"),
+        "streams_open": services().event_hub.subscriber_count,
     }
 
 
-def _money(connection: Connection, bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
-    exposure = bot.of("exposure")
+def _account_figures(connection: Connection, bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
+    exposure = bot.get("exposure")
     return {
         "exposure": {name: exposure.get(name) for name in ("margin", "cap", "notional")},
         "today": PnlTracker(connection, is_simulated=is_simulated).today(bot.now_ms),
@@ -103,7 +103,7 @@ def _money(connection: Connection, bot: BotState, *, is_simulated: bool) -> dict
 
 def _drawdown_pct(connection: Connection, bot: BotState) -> float | None:
     """How far the equity is below its highest of the last thirty days, in percent."""
-    equity = bot.of("account").get("margin_balance")
+    equity = bot.get("account").get("margin_balance")
     highest = highest_equity(connection, bot.now_ms - _DRAWDOWN_DAYS * DAY_MS)
     if equity is None or not highest or highest <= 0:
         return None

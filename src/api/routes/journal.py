@@ -2,13 +2,13 @@
 
 from flask import Blueprint, Response, jsonify, request
 
-from src.api import parameters
-from src.api.dashboard import dashboard, reading
-from src.database.queries.journal import journal_after, latest_journal
+from src.api import request_args
+from src.api.services import read_bot_database, services
+from src.database.queries.account import journal_after, latest_journal
 
 blueprint = Blueprint("journal", __name__)
 
-_LARGEST_ID = 2**63 - 1
+_MAX_ID = 2**63 - 1
 KINDS = (
     "liquidation",
     "decision",
@@ -27,23 +27,25 @@ KINDS = (
 @blueprint.get("/api/journal")
 def list_entries() -> Response:
     """Oldest first: what follows ``after``, or without it the newest; of some kinds where ``kind`` names them."""
-    kinds = parameters.choices("kind", KINDS)
-    with reading() as connection:
+    kinds = request_args.enum_list_arg("kind", KINDS)
+    with read_bot_database() as connection:
         if "after" in request.args:
-            entries = journal_after(connection, parameters.whole("after", 0, 0, _LARGEST_ID), parameters.limit(), kinds)
+            entries = journal_after(
+                connection, request_args.int_arg("after", 0, 0, _MAX_ID), request_args.limit_arg(), kinds
+            )
         else:
-            entries = latest_journal(connection, parameters.limit(), kinds)
-    return jsonify([entry.shape() for entry in entries])
+            entries = latest_journal(connection, request_args.limit_arg(), kinds)
+    return jsonify([entry.to_dict() for entry in entries])
 
 
 @blueprint.get("/api/stream")
-def follow() -> Response:
+def stream_events() -> Response:
     """Server-sent events: ``hello``, what was missed since Last-Event-ID, then the journal as it grows."""
-    streams = dashboard().streams
-    subscription = streams.join(_last_id())
-    is_gone = request.environ.get("waitress.client_disconnected", lambda: False)
-    response = Response(streams.read(subscription, is_gone), mimetype="text/event-stream")
-    response.call_on_close(lambda: streams.leave(subscription))
+    event_hub = services().event_hub
+    subscription = event_hub.subscribe(_last_id())
+    is_disconnected = request.environ.get("waitress.client_disconnected", lambda: False)
+    response = Response(event_hub.read(subscription, is_disconnected), mimetype="text/event-stream")
+    response.call_on_close(lambda: event_hub.unsubscribe(subscription))
     return response
 
 

@@ -8,66 +8,64 @@ from typing import Any
 from flask import Blueprint, Response, jsonify
 from sqlalchemy import Connection
 
-from src.api import order_shapes, parameters
-from src.api.csv_export import as_attachment
-from src.api.dashboard import dashboard, reading
+from src.api import request_args, schemas
 from src.api.errors import not_found
 from src.api.round_trips import RoundTrip, round_trips
-from src.api.timeline import timeline
+from src.api.serialization import csv_attachment
+from src.api.services import read_bot_database, services
+from src.api.timeline import build_timeline
 from src.database.queries import market, orders
-from src.database.queries.fills import BookedFill, BookedFunding, fills, fills_of, funding
+from src.database.queries.fills import FillRecord, FundingRecord, fills, fills_of, funding
 from src.database.queries.orders import OrderRow
 
 blueprint = Blueprint("trades", __name__)
 
 ZERO = Decimal(0)
-_MOST_IN_A_FILE = 100_000
-_A_WEEK_IN_HOURS = 168
+_MAX_CSV_ROWS = 100_000
+_DEFAULT_HOURS = 168
 
 
 @blueprint.get("/api/trades")
 def list_trades() -> Response:
     """Newest first: the orders that traded; all of them with ``include_all``, or those of one ``status``."""
-    with reading() as connection:
-        return jsonify(_asked_for(connection, parameters.limit()))
+    with read_bot_database() as connection:
+        return jsonify(_query_trades(connection, request_args.limit_arg()))
 
 
 @blueprint.get("/api/trades.csv")
 def export_trades() -> Response:
-    with reading() as connection:
-        return as_attachment("trades.csv", _asked_for(connection, _MOST_IN_A_FILE))
+    with read_bot_database() as connection:
+        return csv_attachment("trades.csv", _query_trades(connection, _MAX_CSV_ROWS))
 
 
 @blueprint.get("/api/trades/<name>")
 def show_trade(name: str) -> dict[str, Any]:
     """By our row id, the client order id or the exchange's id."""
-    with reading() as connection:
+    with read_bot_database() as connection:
         row = orders.find_order(connection, name)
         if row is None:
             raise not_found("There is no trade of that name.")
         return _details(connection, row)
 
 
-def _asked_for(connection: Connection, limit: int) -> list[dict[str, Any]]:
+def _query_trades(connection: Connection, limit: int) -> list[dict[str, Any]]:
     rows = orders.orders(
         connection,
-        parameters.since(dashboard().clock.now_ms(), _A_WEEK_IN_HOURS),
+        request_args.since_arg(services().clock.now_ms(), _DEFAULT_HOURS),
         limit,
-        parameters.symbol(),
-        parameters.choice("status", orders.STATUSES),
-        include_all=parameters.flag("include_all"),
+        request_args.symbol_arg(),
+        request_args.enum_arg("status", orders.STATUSES),
+        include_all=request_args.bool_arg("include_all"),
     )
-    return _shapes(connection, rows)
+    return _trade_rows(connection, rows)
 
 
-def _shapes(connection: Connection, rows: Sequence[OrderRow]) -> list[dict[str, Any]]:
-    own_fills: dict[str, list[BookedFill]] = defaultdict(list)
+def _trade_rows(connection: Connection, rows: Sequence[OrderRow]) -> list[dict[str, Any]]:
+    own_fills: dict[str, list[FillRecord]] = defaultdict(list)
     for fill in fills_of(connection, [row.client_order_id for row in rows]):
         own_fills[fill.client_order_id].append(fill)
     fees = _funding_by_entry(connection, rows)
-    return [
-        order_shapes.trade(row, own_fills[row.client_order_id], fees.get(row.client_order_id, ZERO)) for row in rows
-    ]
+    return [schemas.trade_row(row, own_fills[row.client_order_id], fees.get(row.client_order_id, ZERO)) for row in rows]
 
 
 def _funding_by_entry(connection: Connection, rows: Iterable[OrderRow]) -> dict[str, Decimal]:
@@ -77,18 +75,18 @@ def _funding_by_entry(connection: Connection, rows: Iterable[OrderRow]) -> dict[
     found: dict[str, Decimal] = defaultdict(Decimal)
     for symbol in symbols:
         for trip in _trips(connection, symbol, payments):
-            found[trip.entry] += trip.funding_fee
+            found[trip.entry_client_order_id] += trip.funding_fee
     return found
 
 
-def _trips(connection: Connection, symbol: str, payments: Sequence[BookedFunding]) -> list[RoundTrip]:
+def _trips(connection: Connection, symbol: str, payments: Sequence[FundingRecord]) -> list[RoundTrip]:
     """Those on paper and the real ones, neither mixed into the other."""
-    booked = fills(connection, symbol=symbol)
+    recorded = fills(connection, symbol=symbol)
     return [
         trip
         for mode in (False, True)
         for trip in round_trips(
-            [fill for fill in booked if fill.is_simulated == mode],
+            [fill for fill in recorded if fill.is_simulated == mode],
             [each for each in payments if each.symbol == symbol and each.is_simulated == mode],
         )
     ]
@@ -96,25 +94,25 @@ def _trips(connection: Connection, symbol: str, payments: Sequence[BookedFunding
 
 def _details(connection: Connection, row: OrderRow) -> dict[str, Any]:
     entry = row.parent_order_id or row.client_order_id
-    relatives = orders.family(connection, entry)
+    relatives = orders.order_group(connection, entry)
     names = [each.client_order_id for each in relatives]
     is_entry = row.client_order_id == entry
-    booked = fills_of(connection, names)
-    counted = booked if is_entry else [fill for fill in booked if fill.client_order_id == row.client_order_id]
-    paid = _payments_of(connection, row.symbol, entry) if is_entry else []
-    decision = market.decision_of(connection, entry)
-    (shape,) = _shapes(connection, [row])
+    recorded = fills_of(connection, names)
+    counted = recorded if is_entry else [fill for fill in recorded if fill.client_order_id == row.client_order_id]
+    payments = _funding_of(connection, row.symbol, entry) if is_entry else []
+    decision = market.decision_for(connection, entry)
+    (own_row,) = _trade_rows(connection, [row])
     return {
-        **shape,
-        "pnl_breakdown": order_shapes.breakdown(counted, paid),
-        "related_trades": _shapes(connection, [each for each in relatives if each.id != row.id]),
+        **own_row,
+        "pnl_breakdown": schemas.pnl_breakdown(counted, payments),
+        "related_trades": _trade_rows(connection, [each for each in relatives if each.id != row.id]),
         "order_relationships": orders.relationships(connection, entry),
         "decision": decision,
-        "timeline": timeline(decision, relatives, orders.lives(connection, names), booked),
+        "timeline": build_timeline(decision, relatives, orders.status_history(connection, names), recorded),
     }
 
 
-def _payments_of(connection: Connection, symbol: str, entry: str) -> list[BookedFunding]:
+def _funding_of(connection: Connection, symbol: str, entry: str) -> list[FundingRecord]:
     payments = [each for each in funding(connection) if each.symbol == symbol]
-    own = [trip for trip in _trips(connection, symbol, payments) if trip.entry == entry]
+    own = [trip for trip in _trips(connection, symbol, payments) if trip.entry_client_order_id == entry]
     return [payment for trip in own for payment in trip.payments]

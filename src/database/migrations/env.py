@@ -2,13 +2,13 @@
 
 from alembic import context
 
-from src.database.models import Ledger
+from src.database.models import BotBase
 from src.domain import crash_points
 from src.domain.crash_points import Point
 
 context.configure(
     connection=context.config.attributes["connection"],
-    target_metadata=Ledger.metadata,
+    target_metadata=BotBase.metadata,
     render_as_batch=True,
     transaction_per_migration=True,
     on_version_apply=lambda **_: crash_points.reached(Point.MIGRATION),

@@ -1,10 +1,11 @@
 """What the bot says of itself and of the account: state, positions, equity."""
 
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Float, Row, cast, func, select
 
-from src.database.models import EquityRow, PositionRow, RunRow, StateRow
+from src.database.models import AccountHistoryRow, JournalRow, PositionRow, RunRow, StateRow
 from src.domain.positions import Protection
 
 
@@ -19,7 +20,7 @@ def is_run_ended(connection: Connection) -> bool:
     return connection.scalar(newest) is not None
 
 
-def is_on_paper(connection: Connection) -> bool:
+def is_paper_mode(connection: Connection) -> bool:
     """The mode the bot runs in, or ran in last: whose account is to be shown."""
     bot: dict[str, Any] = connection.scalar(select(StateRow.value).where(StateRow.key == "bot")) or {}
     return bool(bot.get("is_simulated"))
@@ -28,32 +29,71 @@ def is_on_paper(connection: Connection) -> bool:
 def positions(connection: Connection) -> list[Row[Any]]:
     """Open positions of the mode the bot runs in, the longest held first."""
     row = PositionRow
-    query = select(*row.__table__.columns).where(row.is_simulated == is_on_paper(connection))
+    query = select(*row.__table__.columns).where(row.is_simulated == is_paper_mode(connection))
     return list(connection.execute(query.order_by(row.opened_at, row.symbol)))
 
 
-def held_for_real(connection: Connection) -> list[str]:
+def live_position_symbols(connection: Connection) -> list[str]:
     """Symbols of the bot's own open positions that are not paper: what must not be left without it."""
     row = PositionRow
-    query = select(row.symbol).where(row.protection != Protection.FOREIGN, row.is_simulated.is_(False)).distinct()
-    return [] if is_on_paper(connection) else sorted(connection.scalars(query))
+    query = select(row.symbol).where(row.protection != Protection.EXTERNAL, row.is_simulated.is_(False)).distinct()
+    return [] if is_paper_mode(connection) else sorted(connection.scalars(query))
 
 
-def equity(connection: Connection, since_ms: int, most: int) -> list[Row[Any]]:
+def equity(connection: Connection, since_ms: int, limit: int) -> list[Row[Any]]:
     """The account's history, oldest first, thinned to about ``most`` points; the newest one is always among them."""
-    row = EquityRow
-    chosen = (row.at >= since_ms) & (row.is_simulated == is_on_paper(connection))
-    count, last = connection.execute(select(func.count(), func.max(row.at)).where(chosen)).one()
-    step = max(1, -(-count // most))
+    row = AccountHistoryRow
+    condition = (row.at >= since_ms) & (row.is_simulated == is_paper_mode(connection))
+    count, last = connection.execute(select(func.count(), func.max(row.at)).where(condition)).one()
+    step = max(1, -(-count // limit))
     rank = func.row_number().over(order_by=row.at).label("rank")
-    ranked = select(*row.__table__.columns, rank).where(chosen).subquery()
+    ranked = select(*row.__table__.columns, rank).where(condition).subquery()
     query = select(ranked).where((ranked.c.rank % step == 0) | (ranked.c.at == last)).order_by(ranked.c.at)
     return list(connection.execute(query))
 
 
 def highest_equity(connection: Connection, since_ms: int) -> float | None:
     """The highest margin balance since an instant: what a drawdown is measured from."""
-    row = EquityRow
+    row = AccountHistoryRow
     query = select(func.max(cast(row.margin_balance, Float)))
-    chosen = query.where(row.at >= since_ms, row.is_simulated == is_on_paper(connection))
-    return connection.execute(chosen).scalar()
+    condition = query.where(row.at >= since_ms, row.is_simulated == is_paper_mode(connection))
+    return connection.execute(condition).scalar()
+
+
+@dataclass(frozen=True, slots=True)
+class JournalEntry:
+    """One thing that happened."""
+
+    id: int
+    at: int
+    kind: str
+    symbol: str | None
+    payload: dict[str, Any]
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+_COLUMNS = (JournalRow.id, JournalRow.at, JournalRow.kind, JournalRow.symbol, JournalRow.payload)
+
+
+def journal_after(connection: Connection, entry_id: int, limit: int, kinds: tuple[str, ...] = ()) -> list[JournalEntry]:
+    """The entries that follow one, oldest first; of some kinds only where any is named."""
+    query = select(*_COLUMNS).where(JournalRow.id > entry_id).order_by(JournalRow.id).limit(limit)
+    if kinds:
+        query = query.where(JournalRow.kind.in_(kinds))
+    return [JournalEntry(*row) for row in connection.execute(query)]
+
+
+def latest_journal(connection: Connection, limit: int, kinds: tuple[str, ...] = ()) -> list[JournalEntry]:
+    """The newest entries, oldest of them first."""
+    query = select(*_COLUMNS).order_by(JournalRow.id.desc()).limit(limit)
+    if kinds:
+        query = query.where(JournalRow.kind.in_(kinds))
+    return [JournalEntry(*row) for row in connection.execute(query)][::-1]
+
+
+def journal_bounds(connection: Connection) -> tuple[int, int]:
+    """The first id that is kept and the newest one; (1, 0) where there is none."""
+    first, last = connection.execute(select(func.min(JournalRow.id), func.max(JournalRow.id))).one()
+    return (first or 1, last or 0)

@@ -1,19 +1,21 @@
 """What was traded and paid: fills and funding, exact to the last digit."""
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Select, select
+from sqlalchemy import Connection, Select, func, or_, select
 
 from src.database.models import FillRow, FundingRow, TradeRow
+from src.domain.enums import OrderRole
 
-_NAMES_IN_A_QUERY = 10_000  # SQLite takes 32,766 values in a statement
+_IDS_PER_QUERY = 10_000  # SQLite takes 32,766 values in a statement
 
 
 @dataclass(frozen=True, slots=True)
-class BookedFill:
+class FillRecord:
     """One trade of one of our orders, and why that order existed."""
 
     symbol: str
@@ -36,7 +38,7 @@ class BookedFill:
 
 
 @dataclass(frozen=True, slots=True)
-class BookedFunding:
+class FundingRecord:
     """Funding of a symbol: negative was paid."""
 
     transaction_id: int
@@ -47,7 +49,7 @@ class BookedFunding:
     is_simulated: bool = False
 
 
-def fills(connection: Connection, since_ms: int = 0, symbol: str | None = None) -> list[BookedFill]:
+def fills(connection: Connection, since_ms: int = 0, symbol: str | None = None) -> list[FillRecord]:
     """Fills in the order they happened."""
     query = _FILLS.where(FillRow.traded_at >= since_ms)
     if symbol is not None:
@@ -55,21 +57,21 @@ def fills(connection: Connection, since_ms: int = 0, symbol: str | None = None) 
     return _read(connection, query)
 
 
-def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[BookedFill]:
+def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[FillRecord]:
     """The fills of some orders, in the order they happened."""
-    found: list[BookedFill] = []
-    for start in range(0, len(client_order_ids), _NAMES_IN_A_QUERY):
-        names = client_order_ids[start : start + _NAMES_IN_A_QUERY]
+    found: list[FillRecord] = []
+    for start in range(0, len(client_order_ids), _IDS_PER_QUERY):
+        names = client_order_ids[start : start + _IDS_PER_QUERY]
         found += _read(connection, _FILLS.where(FillRow.client_order_id.in_(names)))
     return sorted(found, key=lambda fill: (fill.traded_at, fill.symbol, fill.trade_id))
 
 
-def funding(connection: Connection, since_ms: int = 0) -> list[BookedFunding]:
+def funding(connection: Connection, since_ms: int = 0) -> list[FundingRecord]:
     """Funding in the order it happened."""
     row = FundingRow
     columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.at, row.is_simulated)
     query = select(*columns).where(row.at >= since_ms).order_by(row.at, row.transaction_id)
-    return [BookedFunding(*found) for found in connection.execute(query)]
+    return [FundingRecord(*found) for found in connection.execute(query)]
 
 
 _FILLS = (
@@ -95,9 +97,9 @@ _FILLS = (
 )
 
 
-def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[BookedFill]:
+def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[FillRecord]:
     return [
-        BookedFill(
+        FillRecord(
             symbol=row.symbol,
             trade_id=row.trade_id,
             client_order_id=row.client_order_id,
@@ -116,3 +118,48 @@ def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[Booke
         )
         for row in connection.execute(query)
     ]
+
+
+ZERO = Decimal(0)
+
+
+def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> Decimal:
+    """Realised profit less fees of one mode's fills, and its funding. A fee in another asset is left out."""
+    row = FillRow
+    columns = (row.symbol, row.realized_pnl, row.commission, row.commission_asset)
+    recorded = connection.execute(select(*columns).where(row.traded_at >= since_ms, row.is_simulated == is_simulated))
+    payments = (each.amount for each in funding(connection, since_ms) if each.is_simulated == is_simulated)
+    return sum((fill.realized_pnl - _fee(fill) for fill in recorded), sum(payments, ZERO))
+
+
+def recent_exits(connection: Connection, fill_id: int, limit: int, *, is_simulated: bool) -> list[Decimal]:
+    """Realised results of the newest exits booked after a fill, newest first; forced orders are exits too."""
+    query = (
+        select(FillRow.client_order_id, FillRow.realized_pnl)
+        .outerjoin(TradeRow, TradeRow.client_order_id == FillRow.client_order_id)
+        .where(FillRow.id > fill_id, FillRow.is_simulated == is_simulated)
+        .where(or_(TradeRow.role.is_(None), TradeRow.role != OrderRole.ENTRY.value))
+        .order_by(FillRow.traded_at.desc(), FillRow.id.desc())
+    )
+    exits: defaultdict[str, Decimal] = defaultdict(Decimal)
+    with connection.execute(query) as found:
+        for row in found:
+            if len(exits) == limit and row.client_order_id not in exits:
+                break
+            exits[row.client_order_id] += row.realized_pnl
+    return list(exits.values())
+
+
+def newest_fill_id(connection: Connection) -> int:
+    """The number of the fill booked last; 0 before the first."""
+    return connection.scalar(select(func.max(FillRow.id))) or 0
+
+
+def entries_since(connection: Connection, since_ms: int) -> int:
+    """Entries that were decided after an instant, whatever became of them."""
+    query = select(func.count()).where(TradeRow.role == OrderRole.ENTRY.value, TradeRow.created_at > since_ms)
+    return connection.scalar(query) or 0
+
+
+def _fee(fill: Any) -> Decimal:
+    return fill.commission if fill.symbol.endswith(fill.commission_asset) else ZERO

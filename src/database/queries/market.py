@@ -46,7 +46,7 @@ def decisions(
     return [_decision(row) for row in connection.execute(query)]
 
 
-def decision_of(connection: Connection, client_order_id: str) -> dict[str, Any] | None:
+def decision_for(connection: Connection, client_order_id: str) -> dict[str, Any] | None:
     """The verdict that led to an entry, with its liquidation."""
     query = (
         select(_event, *_VERDICT_COLUMNS)

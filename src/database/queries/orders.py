@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Float, Row, cast, func, or_, select
 
 from src.database.models import SIMULATED, OrderRelationshipRow, OrderStatusRow, TradeRow
-from src.database.queries.account import is_on_paper
+from src.database.queries.account import is_paper_mode
 from src.domain.enums import OrderStatus
 
 STATUSES: tuple[str, ...] = (*(status.value for status in OrderStatus), SIMULATED)
@@ -52,9 +52,11 @@ def open_orders(connection: Connection) -> list[OrderRow]:
     return list(connection.execute(query.order_by(TradeRow.id.desc())))
 
 
-def family(connection: Connection, entry: str) -> list[OrderRow]:
+def order_group(connection: Connection, entry_client_order_id: str) -> list[OrderRow]:
     """An entry and every order that belongs to it, oldest first."""
-    condition = or_(TradeRow.client_order_id == entry, TradeRow.parent_order_id == entry)
+    condition = or_(
+        TradeRow.client_order_id == entry_client_order_id, TradeRow.parent_order_id == entry_client_order_id
+    )
     return list(connection.execute(_ALL.where(condition).order_by(TradeRow.created_at, TradeRow.id)))
 
 
@@ -75,17 +77,17 @@ def orders_of_position(connection: Connection, symbol: str, position_side: str, 
 
 
 def _is_of_mode(connection: Connection) -> ColumnElement[bool]:
-    return TradeRow.status == SIMULATED if is_on_paper(connection) else TradeRow.status != SIMULATED
+    return TradeRow.status == SIMULATED if is_paper_mode(connection) else TradeRow.status != SIMULATED
 
 
-def relationships(connection: Connection, entry: str) -> list[dict[str, Any]]:
+def relationships(connection: Connection, entry_client_order_id: str) -> list[dict[str, Any]]:
     """Which orders protect or close what an entry opened."""
     columns = OrderRelationshipRow.__table__.columns
-    query = select(*columns).where(OrderRelationshipRow.main_order_id == entry)
+    query = select(*columns).where(OrderRelationshipRow.main_order_id == entry_client_order_id)
     return [dict(row) for row in connection.execute(query.order_by(OrderRelationshipRow.created_at)).mappings()]
 
 
-def lives(connection: Connection, client_order_ids: Iterable[str]) -> list[dict[str, Any]]:
+def status_history(connection: Connection, client_order_ids: Iterable[str]) -> list[dict[str, Any]]:
     """Every status the orders went through, oldest first."""
     row = OrderStatusRow
     query = select(*row.__table__.columns).where(row.client_order_id.in_(set(client_order_ids))).order_by(row.id)

@@ -1,34 +1,32 @@
 """Aster's JSON and our values, both ways: the bot parses, the sandbox renders. Pure, without a socket or a clock."""
 
 from src.exchange.wire.account import (
+    AccountModeChanged,
+    ListenKeyExpired,
     parse_account,
     parse_account_balances,
+    parse_account_update,
     parse_balance,
     parse_brackets,
+    parse_configuration,
     parse_income,
     parse_leverage,
     parse_listen_key,
+    parse_margin_call,
     parse_multi_assets_mode,
     parse_position,
     parse_position_mode,
     render_account,
+    render_account_update,
     render_balance,
+    render_configuration,
     render_income,
     render_leverage,
+    render_listen_key_expired,
+    render_margin_call,
     render_multi_assets_mode,
     render_position,
     render_position_mode,
-)
-from src.exchange.wire.account_events import (
-    AccountModeChanged,
-    ListenKeyExpired,
-    parse_account_update,
-    parse_configuration,
-    parse_margin_call,
-    render_account_update,
-    render_configuration,
-    render_listen_key_expired,
-    render_margin_call,
 )
 from src.exchange.wire.events import (
     Renderable,
@@ -40,10 +38,14 @@ from src.exchange.wire.events import (
 )
 from src.exchange.wire.fields import (
     Body,
+    ErrorBody,
     Fields,
-    number,
+    decimal_str,
+    parse_error,
     read_json,
     read_list,
+    render_error,
+    render_success,
 )
 from src.exchange.wire.instruments import (
     ORDER_LIMIT,
@@ -54,6 +56,7 @@ from src.exchange.wire.instruments import (
     render_exchange_info,
     render_instrument,
 )
+from src.exchange.wire.lenient import read_orders, read_positions
 from src.exchange.wire.market import (
     Candle,
     Level,
@@ -74,26 +77,17 @@ from src.exchange.wire.market import (
     render_mark_price_event,
     render_premium_index,
 )
-from src.exchange.wire.order_events import (
-    Execution,
-    parse_order_event,
-    render_order_event,
-)
 from src.exchange.wire.orders import (
+    ExecutionType,
     parse_fill,
     parse_order,
+    parse_order_event,
     parse_order_request,
     render_fill,
     render_order,
+    render_order_event,
     render_order_request,
 )
-from src.exchange.wire.refusals import (
-    Refusal,
-    parse_refusal,
-    render_done,
-    render_refusal,
-)
-from src.exchange.wire.strange import read_orders, read_positions
 
 __all__ = [
     "ORDER_LIMIT",
@@ -101,14 +95,14 @@ __all__ = [
     "AccountModeChanged",
     "Body",
     "Candle",
-    "Execution",
+    "ErrorBody",
+    "ExecutionType",
     "Fields",
     "Level",
     "ListenKeyExpired",
-    "Refusal",
     "Renderable",
     "WireEvent",
-    "number",
+    "decimal_str",
     "parse_account",
     "parse_account_balances",
     "parse_account_update",
@@ -118,6 +112,7 @@ __all__ = [
     "parse_brackets",
     "parse_configuration",
     "parse_depth",
+    "parse_error",
     "parse_event",
     "parse_fill",
     "parse_force_order",
@@ -136,7 +131,6 @@ __all__ = [
     "parse_position_mode",
     "parse_premium_index",
     "parse_rate_limits",
-    "parse_refusal",
     "parse_server_time",
     "parse_symbols",
     "read_json",
@@ -150,7 +144,7 @@ __all__ = [
     "render_book_ticker_event",
     "render_configuration",
     "render_depth",
-    "render_done",
+    "render_error",
     "render_event",
     "render_exchange_info",
     "render_fill",
@@ -170,7 +164,7 @@ __all__ = [
     "render_position",
     "render_position_mode",
     "render_premium_index",
-    "render_refusal",
+    "render_success",
     "unwrap",
     "wrap",
 ]

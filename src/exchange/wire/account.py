@@ -1,13 +1,15 @@
 """What the account holds: positions, balances, totals, modes and income, as the REST answers tell it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
-from src.domain.errors import InvariantError
-from src.domain.positions import AccountSummary, Balance, Income, PositionReport
-from src.exchange.wire.fields import Body, Fields, number, read_list
-from src.exchange.wire.words import MARGIN_TYPES
+from src.domain.errors import InvariantError, ProtocolError
+from src.domain.events import AccountUpdate, LeverageChanged, MarginCall, PositionChange
+from src.domain.orders import UnrecognizedPosition
+from src.domain.positions import AccountSummary, Balance, Income, Position, PositionKey, PositionReport
+from src.exchange.wire.fields import MARGIN_TYPE_ALIASES, Body, Fields, decimal_str, read_list
 
 _ZERO = Decimal(0)
 
@@ -17,14 +19,14 @@ def parse_position(payload: object) -> PositionReport:
     position = Fields(payload)
     return PositionReport(
         symbol=position.text("symbol"),
-        position_side=position.word("positionSide", PositionSide),
+        position_side=position.enum("positionSide", PositionSide),
         quantity=position.decimal("positionAmt"),
         entry_price=position.decimal("entryPrice"),
         mark_price=position.decimal("markPrice"),
         unrealized_pnl=position.decimal("unRealizedProfit"),
         liquidation_price=position.decimal("liquidationPrice"),
         leverage=position.integer("leverage"),
-        margin_type=position.known_word("marginType", MarginType, MARGIN_TYPES),
+        margin_type=position.optional_enum("marginType", MarginType, MARGIN_TYPE_ALIASES),
         isolated_margin=position.decimal("isolatedMargin"),
         updated_at=position.integer("updateTime"),
     )
@@ -34,18 +36,18 @@ def render_position(report: PositionReport, max_notional: Decimal = _ZERO) -> Bo
     """The entry of ``v2/positionRisk``, with the ``notional`` some clients tell long from short by."""
     return {
         "symbol": report.symbol,
-        "positionAmt": number(report.quantity),
-        "entryPrice": number(report.entry_price),
-        "markPrice": number(report.mark_price),
-        "unRealizedProfit": number(report.unrealized_pnl),
-        "liquidationPrice": number(report.liquidation_price),
+        "positionAmt": decimal_str(report.quantity),
+        "entryPrice": decimal_str(report.entry_price),
+        "markPrice": decimal_str(report.mark_price),
+        "unRealizedProfit": decimal_str(report.unrealized_pnl),
+        "liquidationPrice": decimal_str(report.liquidation_price),
         "leverage": str(report.leverage),
-        "maxNotionalValue": number(max_notional),
+        "maxNotionalValue": decimal_str(max_notional),
         "marginType": render_margin_type(report.margin_type),
-        "isolatedMargin": number(report.isolated_margin),
+        "isolatedMargin": decimal_str(report.isolated_margin),
         "isAutoAddMargin": "false",
         "positionSide": report.position_side.value,
-        "notional": number(report.quantity * report.mark_price),
+        "notional": decimal_str(report.quantity * report.mark_price),
         "updateTime": report.updated_at,
     }
 
@@ -60,7 +62,7 @@ def render_margin_type(margin_type: MarginType | None) -> str:
 def parse_brackets(payload: object) -> dict[str, tuple[tuple[int, Decimal], ...]]:
     """Per symbol, the highest leverage of each step and the position value it reaches to (Leverage Brackets)."""
     tables = map(Fields, read_list(payload))
-    return {table.text("symbol"): tuple(map(_bracket, table.parts("brackets"))) for table in tables}
+    return {table.text("symbol"): tuple(map(_bracket, table.children("brackets"))) for table in tables}
 
 
 def _bracket(step: Fields) -> tuple[int, Decimal]:
@@ -77,11 +79,11 @@ def render_balance(balance: Balance, available: Decimal, cross_unrealized_pnl: D
     return {
         "accountAlias": "SgsR",
         "asset": balance.asset,
-        "balance": number(balance.wallet_balance),
-        "crossWalletBalance": number(balance.cross_wallet_balance),
-        "crossUnPnl": number(cross_unrealized_pnl),
-        "availableBalance": number(available),
-        "maxWithdrawAmount": number(available),
+        "balance": decimal_str(balance.wallet_balance),
+        "crossWalletBalance": decimal_str(balance.cross_wallet_balance),
+        "crossUnPnl": decimal_str(cross_unrealized_pnl),
+        "availableBalance": decimal_str(available),
+        "maxWithdrawAmount": decimal_str(available),
         "marginAvailable": True,
         "updateTime": at,
     }
@@ -104,7 +106,7 @@ def parse_account_balances(payload: object) -> tuple[Balance, ...]:
     """The wallet, asset by asset, from the same answer."""
     return tuple(
         Balance(asset.text("asset"), asset.decimal("walletBalance"), asset.decimal("crossWalletBalance"))
-        for asset in Fields(payload).parts("assets")
+        for asset in Fields(payload).children("assets")
     )
 
 
@@ -125,33 +127,35 @@ def render_account(
         "updateTime": 0,
         "totalInitialMargin": totals["initialMargin"],
         "totalMaintMargin": totals["maintMargin"],
-        "totalWalletBalance": number(account.wallet_balance),
+        "totalWalletBalance": decimal_str(account.wallet_balance),
         "totalUnrealizedProfit": totals["unrealizedProfit"],
         "totalMarginBalance": totals["marginBalance"],
         "totalPositionInitialMargin": totals["positionInitialMargin"],
         "totalOpenOrderInitialMargin": totals["openOrderInitialMargin"],
-        "totalCrossWalletBalance": number(sum((each.cross_wallet_balance for each in balances), _ZERO)),
+        "totalCrossWalletBalance": decimal_str(sum((each.cross_wallet_balance for each in balances), _ZERO)),
         "totalCrossUnPnl": totals["unrealizedProfit"],
         "availableBalance": totals["availableBalance"],
         "maxWithdrawAmount": totals["availableBalance"],
-        "assets": [_asset(each, totals if index == 0 else _alone(each)) for index, each in enumerate(balances)],
+        "assets": [
+            _asset(each, totals if index == 0 else _totals_of_asset(each)) for index, each in enumerate(balances)
+        ],
         "positions": [_account_position(each) for each in positions],
     }
 
 
 def _totals(account: AccountSummary, order_margin: Decimal) -> dict[str, str]:
     return {
-        "unrealizedProfit": number(account.unrealized_pnl),
-        "marginBalance": number(account.margin_balance),
-        "maintMargin": number(account.maintenance_margin),
-        "initialMargin": number(account.initial_margin + order_margin),
-        "positionInitialMargin": number(account.initial_margin),
-        "openOrderInitialMargin": number(order_margin),
-        "availableBalance": number(account.available_balance),
+        "unrealizedProfit": decimal_str(account.unrealized_pnl),
+        "marginBalance": decimal_str(account.margin_balance),
+        "maintMargin": decimal_str(account.maintenance_margin),
+        "initialMargin": decimal_str(account.initial_margin + order_margin),
+        "positionInitialMargin": decimal_str(account.initial_margin),
+        "openOrderInitialMargin": decimal_str(order_margin),
+        "availableBalance": decimal_str(account.available_balance),
     }
 
 
-def _alone(balance: Balance) -> dict[str, str]:
+def _totals_of_asset(balance: Balance) -> dict[str, str]:
     wallet = balance.wallet_balance
     return _totals(AccountSummary(wallet, _ZERO, wallet, balance.cross_wallet_balance, _ZERO, _ZERO), _ZERO)
 
@@ -159,9 +163,9 @@ def _alone(balance: Balance) -> dict[str, str]:
 def _asset(balance: Balance, totals: dict[str, str]) -> Body:
     return {
         "asset": balance.asset,
-        "walletBalance": number(balance.wallet_balance),
+        "walletBalance": decimal_str(balance.wallet_balance),
         **totals,
-        "crossWalletBalance": number(balance.cross_wallet_balance),
+        "crossWalletBalance": decimal_str(balance.cross_wallet_balance),
         "crossUnPnl": totals["unrealizedProfit"],
         "maxWithdrawAmount": totals["availableBalance"],
         "marginAvailable": True,
@@ -170,20 +174,20 @@ def _asset(balance: Balance, totals: dict[str, str]) -> Body:
 
 
 def _account_position(report: PositionReport) -> Body:
-    margin = number(abs(report.quantity) * report.mark_price / report.leverage)
+    margin = decimal_str(abs(report.quantity) * report.mark_price / report.leverage)
     return {
         "symbol": report.symbol,
         "initialMargin": margin,
         "maintMargin": "0",
-        "unrealizedProfit": number(report.unrealized_pnl),
+        "unrealizedProfit": decimal_str(report.unrealized_pnl),
         "positionInitialMargin": margin,
         "openOrderInitialMargin": "0",
         "leverage": str(report.leverage),
         "isolated": report.margin_type is MarginType.ISOLATED,
-        "entryPrice": number(report.entry_price),
+        "entryPrice": decimal_str(report.entry_price),
         "maxNotional": "0",
         "positionSide": report.position_side.value,
-        "positionAmt": number(report.quantity),
+        "positionAmt": decimal_str(report.quantity),
         "updateTime": report.updated_at,
     }
 
@@ -205,7 +209,7 @@ def render_income(income: Income, trade_id: int | None = None) -> Body:
     return {
         "symbol": income.symbol,
         "incomeType": income.type,
-        "income": number(income.amount),
+        "income": decimal_str(income.amount),
         "asset": income.asset,
         "info": income.type,
         "time": income.at,
@@ -216,7 +220,7 @@ def render_income(income: Income, trade_id: int | None = None) -> Body:
 
 def parse_position_mode(payload: object) -> bool:
     """True for hedge mode (Get Current Position Mode)."""
-    return Fields(payload).truth("dualSidePosition")
+    return Fields(payload).boolean("dualSidePosition")
 
 
 def render_position_mode(hedge_mode: bool) -> Body:
@@ -225,7 +229,7 @@ def render_position_mode(hedge_mode: bool) -> Body:
 
 def parse_multi_assets_mode(payload: object) -> bool:
     """True for Multi-Assets mode (Get Current Multi-Assets Mode)."""
-    return Fields(payload).truth("multiAssetsMargin")
+    return Fields(payload).boolean("multiAssetsMargin")
 
 
 def render_multi_assets_mode(multi_assets_mode: bool) -> Body:
@@ -238,9 +242,147 @@ def parse_leverage(payload: object) -> int:
 
 
 def render_leverage(symbol: str, leverage: int, max_notional: Decimal) -> Body:
-    return {"leverage": leverage, "maxNotionalValue": number(max_notional), "symbol": symbol}
+    return {"leverage": leverage, "maxNotionalValue": decimal_str(max_notional), "symbol": symbol}
 
 
 def parse_listen_key(payload: object) -> str:
     """The key to the private stream (Start User Data Stream)."""
     return Fields(payload).text("listenKey")
+
+
+@dataclass(frozen=True, slots=True)
+class ListenKeyExpired:
+    """Nothing more will come on this connection; it is not closed (Event: User Data Stream Expired)."""
+
+    event_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountModeChanged:
+    """A mode of the whole account was changed: ask for it anew. None where the event does not tell it."""
+
+    multi_assets_mode: bool | None
+    hedge_mode: bool | None
+    event_at: int
+
+
+def parse_account_update(event: Fields) -> AccountUpdate:
+    """What changed; funding on a crossed position comes without ``P`` (Event: Balance and Position Update)."""
+    update = event.child("a")
+    balances = list(update.children("B")) if "B" in update else []
+    changes = [_position_change(each) for each in update.children("P")] if "P" in update else []
+    return AccountUpdate(
+        reason=update.text("m"),
+        balances=tuple(Balance(each.text("a"), each.decimal("wb"), each.decimal("cw")) for each in balances),
+        positions=tuple(each for each in changes if isinstance(each, PositionChange)),
+        changed_at=event.integer("T"),
+        event_at=event.integer("E"),
+        balance_change=sum((each.decimal("bc") for each in balances if "bc" in each), _ZERO),
+        unrecognized=tuple(each for each in changes if isinstance(each, UnrecognizedPosition)),
+    )
+
+
+def _position_change(change: Fields) -> PositionChange | UnrecognizedPosition:
+    """One that is not understood must not take those of other symbols with it (I30)."""
+    try:
+        return _parse_change(change)
+    except ProtocolError as error:
+        return UnrecognizedPosition(change.text("s"), str(error), is_flat=False)
+
+
+def _parse_change(change: Fields) -> PositionChange:
+    return PositionChange(
+        position=Position(
+            symbol=change.text("s"),
+            position_side=change.enum("ps", PositionSide),
+            quantity=change.decimal("pa"),
+            entry_price=change.decimal("ep"),
+        ),
+        margin_type=change.optional_enum("mt", MarginType, MARGIN_TYPE_ALIASES),
+        isolated_margin=change.decimal("iw"),
+    )
+
+
+def render_account_update(update: AccountUpdate, unrealized_pnl: Mapping[PositionKey, Decimal] | None = None) -> Body:
+    """The event; ``bc`` stands with the first balance. A slot without a known profit is written with 0."""
+    profits = unrealized_pnl or {}
+    changes = [update.balance_change, *[_ZERO] * len(update.balances)]
+    content: Body = {
+        "m": update.reason,
+        "B": [
+            {
+                "a": balance.asset,
+                "wb": decimal_str(balance.wallet_balance),
+                "cw": decimal_str(balance.cross_wallet_balance),
+                "bc": decimal_str(change),
+            }
+            for balance, change in zip(update.balances, changes, strict=False)
+        ],
+    }
+    if update.positions:
+        content["P"] = [_render_change(each, profits) for each in update.positions]
+    return {"e": "ACCOUNT_UPDATE", "E": update.event_at, "T": update.changed_at, "a": content}
+
+
+def _render_change(change: PositionChange, profits: Mapping[PositionKey, Decimal]) -> Body:
+    position = change.position
+    return {
+        "s": position.symbol,
+        "pa": decimal_str(position.quantity),
+        "ep": decimal_str(position.entry_price),
+        "cr": "0",
+        "up": decimal_str(profits.get((position.symbol, position.position_side), _ZERO)),
+        "mt": render_margin_type(change.margin_type),
+        "iw": decimal_str(change.isolated_margin),
+        "ps": position.position_side.value,
+    }
+
+
+def parse_configuration(event: Fields) -> LeverageChanged | AccountModeChanged:
+    """ACCOUNT_CONFIG_UPDATE: ``ac`` is a symbol's leverage, ``ai`` the modes of the account."""
+    event_at = event.integer("E")
+    if "ac" in event:
+        symbol = event.child("ac")
+        return LeverageChanged(symbol.text("s"), symbol.integer("l"), event_at)
+    account = event.child("ai")
+    multi_assets_mode, hedge_mode = (account.boolean(key) if key in account else None for key in ("j", "d"))
+    return AccountModeChanged(multi_assets_mode, hedge_mode, event_at)
+
+
+def render_configuration(change: LeverageChanged | AccountModeChanged) -> Body:
+    frame: Body = {"e": "ACCOUNT_CONFIG_UPDATE", "E": change.event_at, "T": change.event_at}
+    if isinstance(change, LeverageChanged):
+        return {**frame, "ac": {"s": change.symbol, "l": change.leverage}}
+    modes = {"j": change.multi_assets_mode, "f": False, "d": change.hedge_mode}
+    return {**frame, "ai": {key: value for key, value in modes.items() if value is not None}}
+
+
+def parse_margin_call(event: Fields) -> MarginCall:
+    """The positions that are near liquidation (Event: Margin Call): a warning that no strange word may swallow."""
+    positions = tuple((each.text("s"), each.optional_enum("ps", PositionSide)) for each in event.children("p"))
+    return MarginCall(positions, event.integer("E"))
+
+
+def render_margin_call(positions: Sequence[tuple[PositionReport, Decimal]], at: int) -> Body:
+    """The event for positions, each with the maintenance margin it requires."""
+    return {
+        "e": "MARGIN_CALL",
+        "E": at,
+        "p": [
+            {
+                "s": report.symbol,
+                "ps": report.position_side.value,
+                "pa": decimal_str(report.quantity),
+                "mt": str(report.margin_type),
+                "iw": decimal_str(report.isolated_margin),
+                "mp": decimal_str(report.mark_price),
+                "up": decimal_str(report.unrealized_pnl),
+                "mm": decimal_str(maintenance_margin),
+            }
+            for report, maintenance_margin in positions
+        ],
+    }
+
+
+def render_listen_key_expired(expired: ListenKeyExpired) -> Body:
+    return {"e": "listenKeyExpired", "E": expired.event_at}

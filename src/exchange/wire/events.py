@@ -4,10 +4,10 @@ from collections.abc import Callable
 from typing import assert_never
 
 from src.domain.errors import ProtocolError
+from src.domain.events import AccountUpdate, LeverageChanged, StreamEvent
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import AccountUpdate, LeverageChanged, StreamEvent
 from src.domain.orders import OrderUpdate
-from src.exchange.wire.account_events import (
+from src.exchange.wire.account import (
     AccountModeChanged,
     ListenKeyExpired,
     parse_account_update,
@@ -18,6 +18,7 @@ from src.exchange.wire.account_events import (
     render_listen_key_expired,
 )
 from src.exchange.wire.fields import Body, Fields
+from src.exchange.wire.lenient import read_order_event
 from src.exchange.wire.market import (
     parse_book_ticker_event,
     parse_force_order,
@@ -26,8 +27,7 @@ from src.exchange.wire.market import (
     render_force_order,
     render_mark_price_event,
 )
-from src.exchange.wire.order_events import render_order_event
-from src.exchange.wire.strange import read_order_event
+from src.exchange.wire.orders import render_order_event
 
 WireEvent = StreamEvent | ListenKeyExpired | AccountModeChanged
 """What a stream may tell: events for the trader, and two that concern the connection's owner."""
@@ -44,7 +44,7 @@ _USER: dict[str, Callable[[Fields], WireEvent]] = {
     "MARGIN_CALL": parse_margin_call,
     "listenKeyExpired": lambda event: ListenKeyExpired(event.integer("E")),
 }
-_OF_NO_INTEREST = frozenset({"aggTrade", "trade", "kline", "depthUpdate", "24hrMiniTicker", "24hrTicker", "tradepro"})
+_IGNORED_EVENTS = frozenset({"aggTrade", "trade", "kline", "depthUpdate", "24hrMiniTicker", "24hrTicker", "tradepro"})
 
 
 def parse_event(payload: object, received_at: int) -> WireEvent | None:
@@ -55,21 +55,21 @@ def parse_event(payload: object, received_at: int) -> WireEvent | None:
     """
     event = Fields(payload)
     if "stream" in event:
-        event = event.part("data")
+        event = event.child("data")
     if "e" not in event:
-        _expect_acknowledgement(payload)
+        _check_acknowledgement(payload)
         return None
     kind = event.text("e")
     if kind in _MARKET:
         return _MARKET[kind](event, received_at)
     if kind in _USER:
         return _USER[kind](event)
-    if kind in _OF_NO_INTEREST:
+    if kind in _IGNORED_EVENTS:
         return None
     raise ProtocolError(f"unknown event {kind}", payload)
 
 
-def _expect_acknowledgement(payload: object) -> None:
+def _check_acknowledgement(payload: object) -> None:
     """``{"result": null, "id": 1}`` (Live Subscribing/Unsubscribing to streams); an error is not one."""
     if not isinstance(payload, dict) or "result" not in payload:
         raise ProtocolError("a frame without an event", payload)

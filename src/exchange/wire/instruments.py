@@ -5,18 +5,18 @@ from collections.abc import Iterable
 from src.domain.enums import OrderType
 from src.domain.errors import ProtocolError
 from src.domain.instrument import Instrument
-from src.exchange.wire.fields import Body, Fields, number
+from src.exchange.wire.fields import Body, Fields, decimal_str
 
 WEIGHT_LIMIT = 2400
 ORDER_LIMIT = 1200
-_NEVER_DELIVERED = 4133404800000
+_NO_DELIVERY_DATE = 4133404800000
 _TIMES_IN_FORCE = ["GTC", "IOC", "FOK", "GTX"]
 
 
 def parse_instrument(payload: object) -> Instrument:
     """One entry of ``symbols`` (Exchange Information, Symbol filters); a missing filter is a ``ProtocolError``."""
     symbol = Fields(payload)
-    filters = {each.text("filterType"): each for each in symbol.parts("filters")}
+    filters = {each.text("filterType"): each for each in symbol.children("filters")}
     try:
         prices, lots, market_lots = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters["MARKET_LOT_SIZE"]
         band, notional = filters["PERCENT_PRICE"], filters["MIN_NOTIONAL"]
@@ -61,7 +61,7 @@ def render_instrument(instrument: Instrument) -> Body:
         "symbol": instrument.symbol,
         "pair": instrument.symbol,
         "contractType": "PERPETUAL",
-        "deliveryDate": _NEVER_DELIVERED,
+        "deliveryDate": _NO_DELIVERY_DATE,
         "onboardDate": 0,
         "status": instrument.status,
         "maintMarginPercent": "2.5000",
@@ -76,9 +76,9 @@ def render_instrument(instrument: Instrument) -> Body:
         "underlyingType": "COIN",
         "underlyingSubType": [],
         "settlePlan": 0,
-        "triggerProtect": number(instrument.trigger_protect),
-        "liquidationFee": number(instrument.liquidation_fee),
-        "marketTakeBound": number(instrument.market_take_bound),
+        "triggerProtect": decimal_str(instrument.trigger_protect),
+        "liquidationFee": decimal_str(instrument.liquidation_fee),
+        "marketTakeBound": decimal_str(instrument.market_take_bound),
         "filters": _render_filters(instrument),
         "orderTypes": [each.value for each in OrderType],
         "timeInForce": _TIMES_IN_FORCE,
@@ -89,29 +89,29 @@ def _render_filters(instrument: Instrument) -> list[Body]:
     return [
         {
             "filterType": "PRICE_FILTER",
-            "minPrice": number(instrument.min_price),
-            "maxPrice": number(instrument.max_price),
-            "tickSize": number(instrument.tick),
+            "minPrice": decimal_str(instrument.min_price),
+            "maxPrice": decimal_str(instrument.max_price),
+            "tickSize": decimal_str(instrument.tick),
         },
         {
             "filterType": "LOT_SIZE",
-            "minQty": number(instrument.min_quantity),
-            "maxQty": number(instrument.max_quantity),
-            "stepSize": number(instrument.step),
+            "minQty": decimal_str(instrument.min_quantity),
+            "maxQty": decimal_str(instrument.max_quantity),
+            "stepSize": decimal_str(instrument.step),
         },
         {
             "filterType": "MARKET_LOT_SIZE",
-            "minQty": number(instrument.market_min_quantity),
-            "maxQty": number(instrument.market_max_quantity),
-            "stepSize": number(instrument.market_step),
+            "minQty": decimal_str(instrument.market_min_quantity),
+            "maxQty": decimal_str(instrument.market_max_quantity),
+            "stepSize": decimal_str(instrument.market_step),
         },
         {"filterType": "MAX_NUM_ORDERS", "limit": instrument.max_orders},
         {"filterType": "MAX_NUM_ALGO_ORDERS", "limit": instrument.max_conditional_orders},
-        {"filterType": "MIN_NOTIONAL", "notional": number(instrument.min_notional)},
+        {"filterType": "MIN_NOTIONAL", "notional": decimal_str(instrument.min_notional)},
         {
             "filterType": "PERCENT_PRICE",
-            "multiplierUp": number(instrument.multiplier_up),
-            "multiplierDown": number(instrument.multiplier_down),
+            "multiplierUp": decimal_str(instrument.multiplier_up),
+            "multiplierDown": decimal_str(instrument.multiplier_down),
             "multiplierDecimal": 4,
         },
     ]
@@ -119,8 +119,8 @@ def _render_filters(instrument: Instrument) -> list[Body]:
 
 def parse_rate_limits(payload: object) -> tuple[int | None, int | None]:
     """Weight and orders a minute that ``exchangeInfo`` allows; None for what it does not tell."""
-    told = payload.get("rateLimits") if isinstance(payload, dict) else None
-    limits = [each for each in told if isinstance(each, dict)] if isinstance(told, list) else []
+    rate_limits = payload.get("rateLimits") if isinstance(payload, dict) else None
+    limits = [each for each in rate_limits if isinstance(each, dict)] if isinstance(rate_limits, list) else []
     return _limit_of(limits, "REQUEST_WEIGHT"), _limit_of(limits, "ORDERS")
 
 

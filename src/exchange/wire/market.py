@@ -6,8 +6,15 @@ from decimal import Decimal
 from src.domain.enums import OrderType, Side, TimeInForce
 from src.domain.errors import ProtocolError
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.exchange.wire.fields import Body, Fields, number, read_decimal, read_list
-from src.exchange.wire.words import ORDER_TYPES, TIMES_IN_FORCE
+from src.exchange.wire.fields import (
+    ORDER_TYPE_ALIASES,
+    TIME_IN_FORCE_ALIASES,
+    Body,
+    Fields,
+    decimal_str,
+    read_decimal,
+    read_list,
+)
 
 Level = tuple[Decimal, Decimal]
 """A price and the quantity that waits there."""
@@ -34,7 +41,7 @@ def _level(payload: object) -> Level:
 
 
 def render_levels(levels: Sequence[Level]) -> list[list[str]]:
-    return [[number(price), number(quantity)] for price, quantity in levels]
+    return [[decimal_str(price), decimal_str(quantity)] for price, quantity in levels]
 
 
 def render_depth(bids: Sequence[Level], asks: Sequence[Level], update_id: int, at: int) -> Body:
@@ -59,10 +66,10 @@ def parse_book_ticker(payload: object, received_at: int) -> Quote:
 def render_book_ticker(quote: Quote) -> Body:
     return {
         "symbol": quote.symbol,
-        "bidPrice": number(quote.bid),
-        "bidQty": number(quote.bid_quantity),
-        "askPrice": number(quote.ask),
-        "askQty": number(quote.ask_quantity),
+        "bidPrice": decimal_str(quote.bid),
+        "bidQty": decimal_str(quote.bid_quantity),
+        "askPrice": decimal_str(quote.ask),
+        "askQty": decimal_str(quote.ask_quantity),
         "time": quote.at,
     }
 
@@ -87,10 +94,10 @@ def render_book_ticker_event(quote: Quote, update_id: int = 0) -> Body:
         "E": quote.at,
         "T": quote.at,
         "s": quote.symbol,
-        "b": number(quote.bid),
-        "B": number(quote.bid_quantity),
-        "a": number(quote.ask),
-        "A": number(quote.ask_quantity),
+        "b": decimal_str(quote.bid),
+        "B": decimal_str(quote.bid_quantity),
+        "a": decimal_str(quote.ask),
+        "A": decimal_str(quote.ask_quantity),
     }
 
 
@@ -111,10 +118,10 @@ def parse_premium_index(payload: object, received_at: int) -> MarkPrice:
 def render_premium_index(mark: MarkPrice) -> Body:
     return {
         "symbol": mark.symbol,
-        "markPrice": number(mark.price),
-        "indexPrice": number(mark.index_price),
-        "estimatedSettlePrice": number(mark.index_price),
-        "lastFundingRate": number(mark.funding_rate),
+        "markPrice": decimal_str(mark.price),
+        "indexPrice": decimal_str(mark.index_price),
+        "estimatedSettlePrice": decimal_str(mark.index_price),
+        "lastFundingRate": decimal_str(mark.funding_rate),
         "nextFundingTime": mark.next_funding_at,
         "interestRate": "0.00010000",
         "time": mark.at,
@@ -139,20 +146,20 @@ def render_mark_price_event(mark: MarkPrice) -> Body:
         "e": "markPriceUpdate",
         "E": mark.at,
         "s": mark.symbol,
-        "p": number(mark.price),
-        "i": number(mark.index_price),
-        "P": number(mark.index_price),
-        "r": number(mark.funding_rate),
+        "p": decimal_str(mark.price),
+        "i": decimal_str(mark.index_price),
+        "P": decimal_str(mark.index_price),
+        "r": decimal_str(mark.funding_rate),
         "T": mark.next_funding_at,
     }
 
 
 def parse_force_order(event: Fields, received_at: int) -> Liquidation:
     """``!forceOrder@arr`` (All Market Liquidation Order Streams). ``p`` is its limit; it filled at ``ap``."""
-    order = event.part("o")
+    order = event.child("o")
     return Liquidation(
         symbol=order.text("s"),
-        side=order.word("S", Side),
+        side=order.enum("S", Side),
         quantity=order.decimal("q"),
         price=order.decimal("p"),
         average_price=order.decimal("ap") if "ap" in order else _ZERO,
@@ -160,8 +167,8 @@ def parse_force_order(event: Fields, received_at: int) -> Liquidation:
         traded_at=order.integer("T"),
         event_at=event.integer("E"),
         received_at=received_at,
-        type=order.word("o", OrderType, ORDER_TYPES),
-        time_in_force=order.word("f", TimeInForce, TIMES_IN_FORCE),
+        type=order.enum("o", OrderType, ORDER_TYPE_ALIASES),
+        time_in_force=order.enum("f", TimeInForce, TIME_IN_FORCE_ALIASES),
         status=order.text("X"),
     )
 
@@ -175,12 +182,12 @@ def render_force_order(liquidation: Liquidation) -> Body:
             "S": liquidation.side.value,
             "o": liquidation.type.value,
             "f": liquidation.time_in_force.value,
-            "q": number(liquidation.quantity),
-            "p": number(liquidation.price),
-            "ap": number(liquidation.average_price),
+            "q": decimal_str(liquidation.quantity),
+            "p": decimal_str(liquidation.price),
+            "ap": decimal_str(liquidation.average_price),
             "X": liquidation.status,
-            "l": number(liquidation.filled_quantity),
-            "z": number(liquidation.filled_quantity),
+            "l": decimal_str(liquidation.filled_quantity),
+            "z": decimal_str(liquidation.filled_quantity),
             "T": liquidation.traded_at,
         },
     }
@@ -202,7 +209,7 @@ def _candle(row: object) -> Candle:
 def render_kline(candle: Candle, closes_at: int, quote_volume: Decimal = _ZERO, trades: int = 0) -> list[object]:
     """One row of ``klines``; what takers bought is not known and written as 0."""
     opened_at, *values = candle
-    return [opened_at, *map(number, values), closes_at, number(quote_volume), trades, "0", "0", "0"]
+    return [opened_at, *map(decimal_str, values), closes_at, decimal_str(quote_volume), trades, "0", "0", "0"]
 
 
 def parse_server_time(payload: object) -> int:

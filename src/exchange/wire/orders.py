@@ -2,13 +2,21 @@
 
 from collections.abc import Mapping
 from decimal import Decimal
+from enum import StrEnum
 
 from src.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.errors import InvariantError, ProtocolError
 from src.domain.instrument import Price, Quantity
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
-from src.exchange.wire.fields import Body, Fields, number
-from src.exchange.wire.words import LIQUIDATION_STATUSES, ORDER_TYPES, TIMES_IN_FORCE, UNTOLD_STATUSES
+from src.exchange.wire.fields import (
+    LIQUIDATION_STATUSES,
+    LOCAL_ONLY_STATUSES,
+    ORDER_TYPE_ALIASES,
+    TIME_IN_FORCE_ALIASES,
+    Body,
+    Fields,
+    decimal_str,
+)
 
 _ZERO = Decimal(0)
 
@@ -17,9 +25,9 @@ def render_order_request(request: OrderRequest) -> dict[str, str]:
     """The parameters of New Order. ``RESULT`` makes MARKET, IOC and FOK orders answer with their end."""
     optional = {
         "timeInForce": request.time_in_force,
-        "quantity": _written(request.quantity),
-        "price": _written(request.price),
-        "stopPrice": _written(request.stop_price),
+        "quantity": _optional_str(request.quantity),
+        "price": _optional_str(request.price),
+        "stopPrice": _optional_str(request.stop_price),
         "reduceOnly": "true" if request.reduce_only else None,
         "closePosition": "true" if request.close_position else None,
         "workingType": request.working_type,
@@ -36,50 +44,50 @@ def render_order_request(request: OrderRequest) -> dict[str, str]:
     }
 
 
-def _written(value: Decimal | None) -> str | None:
-    return None if value is None else number(value)
+def _optional_str(value: Decimal | None) -> str | None:
+    return None if value is None else decimal_str(value)
 
 
 def parse_order_request(parameters: Mapping[str, object]) -> OrderRequest:
     """An order as a client asks for it: structure only, no rule is checked. An id not given is empty."""
     order = Fields(dict(parameters))
-    quantity, price, stop_price = (_asked(order, key) for key in ("quantity", "price", "stopPrice"))
+    quantity, price, stop_price = (_optional_decimal(order, key) for key in ("quantity", "price", "stopPrice"))
     return OrderRequest(
         client_order_id=order.text("newClientOrderId") if "newClientOrderId" in order else "",
         symbol=order.text("symbol"),
-        side=order.word("side", Side),
-        position_side=order.word("positionSide", PositionSide) if "positionSide" in order else PositionSide.BOTH,
-        type=order.word("type", OrderType),
+        side=order.enum("side", Side),
+        position_side=order.enum("positionSide", PositionSide) if "positionSide" in order else PositionSide.BOTH,
+        type=order.enum("type", OrderType),
         quantity=None if quantity is None else Quantity(quantity),
         price=None if price is None else Price(price),
         stop_price=None if stop_price is None else Price(stop_price),
-        time_in_force=order.word("timeInForce", TimeInForce, TIMES_IN_FORCE) if "timeInForce" in order else None,
-        reduce_only=_claimed(order, "reduceOnly"),
-        close_position=_claimed(order, "closePosition"),
-        working_type=order.word("workingType", WorkingType) if "workingType" in order else None,
-        price_protect=_claimed(order, "priceProtect"),
+        time_in_force=order.enum("timeInForce", TimeInForce, TIME_IN_FORCE_ALIASES) if "timeInForce" in order else None,
+        reduce_only=_is_set(order, "reduceOnly"),
+        close_position=_is_set(order, "closePosition"),
+        working_type=order.enum("workingType", WorkingType) if "workingType" in order else None,
+        price_protect=_is_set(order, "priceProtect"),
     )
 
 
-def _asked(order: Fields, key: str) -> Decimal | None:
+def _optional_decimal(order: Fields, key: str) -> Decimal | None:
     return order.decimal(key) if key in order else None
 
 
-def _claimed(order: Fields, key: str) -> bool:
-    return key in order and order.truth(key)
+def _is_set(order: Fields, key: str) -> bool:
+    return key in order and order.boolean(key)
 
 
 def parse_order(payload: object) -> OrderUpdate:
     """An order as New Order, Query Order, Cancel Order and the order lists answer it."""
     order = Fields(payload)
-    order_type = order.word("type", OrderType, ORDER_TYPES)
+    order_type = order.enum("type", OrderType, ORDER_TYPE_ALIASES)
     quantity, filled_quantity = order.decimal("origQty"), order.decimal("executedQty")
     return OrderUpdate(
         symbol=order.text("symbol"),
         client_order_id=order.text("clientOrderId"),
         order_id=order.integer("orderId"),
-        side=order.word("side", Side),
-        position_side=order.word("positionSide", PositionSide),
+        side=order.enum("side", Side),
+        position_side=order.enum("positionSide", PositionSide),
         type=order_type,
         status=read_status(order, "status", quantity, filled_quantity),
         quantity=quantity,
@@ -87,27 +95,27 @@ def parse_order(payload: object) -> OrderUpdate:
         average_price=_average_price(order, filled_quantity),
         price=order.decimal("price"),
         stop_price=order.decimal("stopPrice") if "stopPrice" in order else _ZERO,
-        time_in_force=order.word("timeInForce", TimeInForce, TIMES_IN_FORCE),
-        reduce_only=order.truth("reduceOnly"),
-        close_position=_claimed(order, "closePosition"),
+        time_in_force=order.enum("timeInForce", TimeInForce, TIME_IN_FORCE_ALIASES),
+        reduce_only=order.boolean("reduceOnly"),
+        close_position=_is_set(order, "closePosition"),
         working_type=read_working_type(order, "workingType"),
-        price_protect=_claimed(order, "priceProtect"),
-        original_type=order.word("origType", OrderType, ORDER_TYPES) if "origType" in order else order_type,
+        price_protect=_is_set(order, "priceProtect"),
+        original_type=order.enum("origType", OrderType, ORDER_TYPE_ALIASES) if "origType" in order else order_type,
         event_at=order.integer("updateTime"),
     )
 
 
 def _average_price(order: Fields, filled_quantity: Decimal) -> Decimal:
     """Cancel Order tells no ``avgPrice``: what was filled and what it cost tell it too."""
-    told = order.decimal("avgPrice") if "avgPrice" in order else _ZERO
-    if told or not filled_quantity:
-        return told
+    average_price = order.decimal("avgPrice") if "avgPrice" in order else _ZERO
+    if average_price or not filled_quantity:
+        return average_price
     return order.decimal("cumQuote") / filled_quantity
 
 
 def read_working_type(order: Fields, key: str) -> WorkingType:
     """CONTRACT_PRICE is the documented default (New Order)."""
-    return order.word(key, WorkingType) if key in order else WorkingType.CONTRACT_PRICE
+    return order.enum(key, WorkingType) if key in order else WorkingType.CONTRACT_PRICE
 
 
 def read_status(order: Fields, key: str, quantity: Decimal, filled_quantity: Decimal) -> OrderStatus:
@@ -115,8 +123,8 @@ def read_status(order: Fields, key: str, quantity: Decimal, filled_quantity: Dec
         if filled_quantity >= quantity:
             return OrderStatus.FILLED
         return OrderStatus.PARTIALLY_FILLED if filled_quantity else OrderStatus.NEW
-    status = order.word(key, OrderStatus)
-    if status in UNTOLD_STATUSES:
+    status = order.enum(key, OrderStatus)
+    if status in LOCAL_ONLY_STATUSES:
         raise ProtocolError(f"the exchange cannot know {status}", order.text(key))
     return status
 
@@ -128,19 +136,19 @@ def render_order(order: OrderUpdate, created_at: int | None = None) -> Body:
         "symbol": order.symbol,
         "status": render_status(order.status),
         "clientOrderId": order.client_order_id,
-        "price": number(order.price),
-        "avgPrice": number(order.average_price),
-        "origQty": number(order.quantity),
-        "executedQty": number(order.filled_quantity),
-        "cumQty": number(order.filled_quantity),
-        "cumQuote": number(order.filled_quantity * order.average_price),
+        "price": decimal_str(order.price),
+        "avgPrice": decimal_str(order.average_price),
+        "origQty": decimal_str(order.quantity),
+        "executedQty": decimal_str(order.filled_quantity),
+        "cumQty": decimal_str(order.filled_quantity),
+        "cumQuote": decimal_str(order.filled_quantity * order.average_price),
         "timeInForce": order.time_in_force.value,
         "type": order.type.value,
         "reduceOnly": order.reduce_only,
         "closePosition": order.close_position,
         "side": order.side.value,
         "positionSide": order.position_side.value,
-        "stopPrice": number(order.stop_price),
+        "stopPrice": decimal_str(order.stop_price),
         "workingType": order.working_type.value,
         "priceProtect": order.price_protect,
         "origType": order.original_type.value,
@@ -150,7 +158,7 @@ def render_order(order: OrderUpdate, created_at: int | None = None) -> Body:
 
 
 def render_status(status: OrderStatus) -> str:
-    if status in UNTOLD_STATUSES:
+    if status in LOCAL_ONLY_STATUSES:
         raise InvariantError(f"an exchange does not say {status}")
     return status.value
 
@@ -166,14 +174,14 @@ def parse_fill(payload: object, client_order_id: str = "") -> Fill:
         trade_id=trade.integer("id"),
         order_id=trade.integer("orderId"),
         client_order_id=client_order_id,
-        side=trade.word("side", Side),
-        position_side=trade.word("positionSide", PositionSide),
+        side=trade.enum("side", Side),
+        position_side=trade.enum("positionSide", PositionSide),
         quantity=trade.decimal("qty"),
         price=trade.decimal("price"),
         realized_pnl=trade.decimal("realizedPnl"),
         commission=abs(trade.decimal("commission")),
         commission_asset=trade.text("commissionAsset"),
-        is_maker=trade.truth("maker"),
+        is_maker=trade.boolean("maker"),
         traded_at=trade.integer("time"),
     )
 
@@ -181,17 +189,136 @@ def parse_fill(payload: object, client_order_id: str = "") -> Fill:
 def render_fill(fill: Fill) -> Body:
     return {
         "buyer": fill.side is Side.BUY,
-        "commission": number(-fill.commission),
+        "commission": decimal_str(-fill.commission),
         "commissionAsset": fill.commission_asset,
         "id": fill.trade_id,
         "maker": fill.is_maker,
         "orderId": fill.order_id,
-        "price": number(fill.price),
-        "qty": number(fill.quantity),
-        "quoteQty": number(fill.quantity * fill.price),
-        "realizedPnl": number(fill.realized_pnl),
+        "price": decimal_str(fill.price),
+        "qty": decimal_str(fill.quantity),
+        "quoteQty": decimal_str(fill.quantity * fill.price),
+        "realizedPnl": decimal_str(fill.realized_pnl),
         "side": fill.side.value,
         "positionSide": fill.position_side.value,
         "symbol": fill.symbol,
         "time": fill.traded_at,
     }
+
+
+class ExecutionType(StrEnum):
+    """What happened to the order. CALCULATED is a liquidation, which may carry its trade as TRADE does."""
+
+    NEW = "NEW"
+    CANCELED = "CANCELED"
+    CALCULATED = "CALCULATED"
+    EXPIRED = "EXPIRED"
+    TRADE = "TRADE"
+    REJECTED = "REJECTED"
+
+
+def parse_order_event(event: Fields) -> OrderUpdate:
+    """The order after the change, with the fill where it traded; ordered by ``E`` (User Data Streams)."""
+    order = event.child("o")
+    quantity, filled_quantity = order.decimal("q"), order.decimal("z")
+    return OrderUpdate(
+        symbol=order.text("s"),
+        client_order_id=order.text("c"),
+        order_id=order.integer("i"),
+        side=order.enum("S", Side),
+        position_side=order.enum("ps", PositionSide),
+        type=order.enum("o", OrderType, ORDER_TYPE_ALIASES),
+        status=read_status(order, "X", quantity, filled_quantity),
+        quantity=quantity,
+        filled_quantity=filled_quantity,
+        average_price=order.decimal("ap"),
+        price=order.decimal("p"),
+        stop_price=order.decimal("sp"),
+        time_in_force=order.enum("f", TimeInForce, TIME_IN_FORCE_ALIASES),
+        reduce_only=order.boolean("R"),
+        close_position="cp" in order and order.boolean("cp"),
+        working_type=read_working_type(order, "wt"),
+        price_protect="pP" in order and order.boolean("pP"),
+        original_type=order.enum("ot", OrderType, ORDER_TYPE_ALIASES),
+        event_at=event.integer("E"),
+        fill=_parse_trade(order),
+    )
+
+
+def _parse_trade(order: Fields) -> Fill | None:
+    execution, trade_id = order.enum("x", ExecutionType), order.integer("t")
+    is_trade = execution is ExecutionType.TRADE or (execution is ExecutionType.CALCULATED and trade_id > 0)
+    if not is_trade or not order.decimal("l"):
+        return None
+    return Fill(
+        symbol=order.text("s"),
+        trade_id=trade_id,
+        order_id=order.integer("i"),
+        client_order_id=order.text("c"),
+        side=order.enum("S", Side),
+        position_side=order.enum("ps", PositionSide),
+        quantity=order.decimal("l"),
+        price=order.decimal("L"),
+        realized_pnl=order.decimal("rp"),
+        # "Will not push if no commission": absent means nothing was paid.
+        commission=abs(order.decimal("n")) if "n" in order else _ZERO,
+        commission_asset=order.text("N") if "N" in order else "",
+        is_maker=order.boolean("m"),
+        traded_at=order.integer("T"),
+    )
+
+
+def render_order_event(order: OrderUpdate, execution: ExecutionType | None = None) -> Body:
+    """The event for an order; the execution follows from its fill and its status where it is not given."""
+    fill = order.fill
+    return {
+        "e": "ORDER_TRADE_UPDATE",
+        "E": order.event_at,
+        "T": fill.traded_at if fill else order.event_at,
+        "o": {
+            "s": order.symbol,
+            "c": order.client_order_id,
+            "S": order.side.value,
+            "o": order.type.value,
+            "f": order.time_in_force.value,
+            "q": decimal_str(order.quantity),
+            "p": decimal_str(order.price),
+            "ap": decimal_str(order.average_price),
+            "sp": decimal_str(order.stop_price),
+            "x": (execution or _execution_type(order)).value,
+            "X": render_status(order.status),
+            "i": order.order_id,
+            "z": decimal_str(order.filled_quantity),
+            "b": "0",
+            "a": "0",
+            "R": order.reduce_only,
+            "wt": order.working_type.value,
+            "ot": order.original_type.value,
+            "ps": order.position_side.value,
+            "cp": order.close_position,
+            "pP": order.price_protect,
+            **(_render_trade(fill) if fill else _no_trade(order.event_at)),
+        },
+    }
+
+
+def _execution_type(order: OrderUpdate) -> ExecutionType:
+    if order.fill or order.status in (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED):
+        return ExecutionType.TRADE
+    return ExecutionType(order.status.value)
+
+
+def _render_trade(fill: Fill) -> Body:
+    return {
+        "l": decimal_str(fill.quantity),
+        "L": decimal_str(fill.price),
+        "N": fill.commission_asset,
+        "n": decimal_str(fill.commission),
+        "T": fill.traded_at,
+        "t": fill.trade_id,
+        "m": fill.is_maker,
+        "rp": decimal_str(fill.realized_pnl),
+    }
+
+
+def _no_trade(at: int) -> Body:
+    return {"l": "0", "L": "0", "T": at, "t": 0, "m": False, "rp": "0"}

@@ -9,26 +9,26 @@ from src.domain.positions import PositionReport
 from src.engine.margin import deductions
 from src.exchange.wire import (
     Body,
-    Refusal,
-    number,
+    ErrorBody,
+    decimal_str,
     render_account,
     render_balance,
-    render_done,
     render_fill,
     render_income,
     render_multi_assets_mode,
     render_order,
     render_position,
     render_position_mode,
+    render_success,
 )
+from src.sandbox.account.account import SelfTradePrevention
 from src.sandbox.exchange import SandboxExchange
+from src.sandbox.rest.auth import Security
 from src.sandbox.rest.order_parameters import read_optional_symbol, read_position_side, read_symbol
-from src.sandbox.rest.parameters import INVALID, Parameters
-from src.sandbox.rest.periods import read_period
-from src.sandbox.rest.routes import Route, Weight, by_symbol
-from src.sandbox.rest.security import Security
+from src.sandbox.rest.parameters import INVALID, Parameters, read_period
+from src.sandbox.rest.routes import Action, Route, Weight, by_symbol
 
-_BAD_MARGIN_TYPE = Refusal(INVALID, "Data sent for parameter 'marginType' is not valid.")
+_BAD_MARGIN_TYPE = ErrorBody(INVALID, "Data sent for parameter 'marginType' is not valid.")
 _HISTORY = ("startTime", "endTime", "limit")
 
 
@@ -37,8 +37,8 @@ def _position_mode(exchange: SandboxExchange, _parameters: Parameters) -> Body:
 
 
 def _set_position_mode(exchange: SandboxExchange, parameters: Parameters) -> Body:
-    exchange.account.set_position_mode(parameters.truth("dualSidePosition"))
-    return render_done()
+    exchange.account.set_position_mode(parameters.boolean("dualSidePosition"))
+    return render_success()
 
 
 def _multi_assets_mode(exchange: SandboxExchange, _parameters: Parameters) -> Body:
@@ -46,8 +46,8 @@ def _multi_assets_mode(exchange: SandboxExchange, _parameters: Parameters) -> Bo
 
 
 def _set_multi_assets_mode(exchange: SandboxExchange, parameters: Parameters) -> Body:
-    exchange.account.set_multi_assets_mode(parameters.truth("multiAssetsMargin"))
-    return render_done()
+    exchange.account.set_multi_assets_mode(parameters.boolean("multiAssetsMargin"))
+    return render_success()
 
 
 def _set_leverage(exchange: SandboxExchange, parameters: Parameters) -> Body:
@@ -55,13 +55,13 @@ def _set_leverage(exchange: SandboxExchange, parameters: Parameters) -> Body:
     leverage = parameters.integer("leverage")
     exchange.account.set_leverage(symbol, leverage)
     cap = exchange.account.max_notional(symbol, leverage)
-    return {"symbol": symbol, "leverage": leverage, "maxNotionalValue": number(cap)}
+    return {"symbol": symbol, "leverage": leverage, "maxNotionalValue": decimal_str(cap)}
 
 
 def _set_margin_type(exchange: SandboxExchange, parameters: Parameters) -> Body:
     symbol = read_symbol(parameters, exchange.market.symbols)
-    exchange.account.set_margin_type(symbol, parameters.word("marginType", MarginType, _BAD_MARGIN_TYPE))
-    return render_done()
+    exchange.account.set_margin_type(symbol, parameters.enum("marginType", MarginType, _BAD_MARGIN_TYPE))
+    return render_success()
 
 
 def _change_margin(exchange: SandboxExchange, parameters: Parameters) -> Body:
@@ -81,7 +81,7 @@ def _margin_history(exchange: SandboxExchange, parameters: Parameters) -> list[B
     period = read_period(parameters, exchange.now_ms())
     changes: list[Body] = [
         {
-            "amount": number(change.amount),
+            "amount": decimal_str(change.amount),
             "asset": exchange.market[symbol].instrument.quote_asset,
             "symbol": symbol,
             "time": change.at,
@@ -89,9 +89,9 @@ def _margin_history(exchange: SandboxExchange, parameters: Parameters) -> list[B
             "positionSide": change.position_side.value,
         }
         for change in exchange.account.margin_changes
-        if change.symbol == symbol and period.holds(change.at) and kind in (None, change.kind)
+        if change.symbol == symbol and period.contains(change.at) and kind in (None, change.kind)
     ]
-    return changes[-parameters.limit(usual=500, most=1000) :]
+    return changes[-parameters.limit(default=500, maximum=1000) :]
 
 
 def _positions(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
@@ -120,11 +120,11 @@ def _trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     if first is not None and ("startTime" in parameters or "endTime" in parameters):
         raise Rejected(-1128, "Combination of optional parameters invalid.")
     period = read_period(parameters, exchange.now_ms())
-    limit = parameters.limit(usual=500, most=1000)
+    limit = parameters.limit(default=500, maximum=1000)
     fills = [
         fill
         for fill in exchange.engine.fills(symbol)
-        if (fill.trade_id >= first if first is not None else period.holds(fill.traded_at))
+        if (fill.trade_id >= first if first is not None else period.contains(fill.traded_at))
     ]
     is_anchored = first is not None or period.is_given
     return [render_fill(fill) for fill in (fills[:limit] if is_anchored else fills[-limit:])]
@@ -134,11 +134,11 @@ def _incomes(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     symbol = read_optional_symbol(parameters, exchange.market.symbols)
     kind = parameters.optional("incomeType")
     period = read_period(parameters, exchange.now_ms())
-    limit = parameters.limit(usual=100, most=1000)
+    limit = parameters.limit(default=100, maximum=1000)
     found = [
         each
         for each in exchange.engine.incomes()
-        if symbol in (None, each.symbol) and kind in (None, each.type) and period.holds(each.at)
+        if symbol in (None, each.symbol) and kind in (None, each.type) and period.contains(each.at)
     ]
     chosen = found[:limit] if period.is_given else found[-limit:]
     trades = [exchange.account.trade_of(each) for each in chosen]
@@ -191,9 +191,9 @@ def _force_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Bod
     found = [
         render_order(order, exchange.account.created_at(order))
         for order in exchange.engine.force_orders()
-        if symbol in (None, order.symbol) and period.holds(exchange.account.created_at(order)) and kind != "ADL"
+        if symbol in (None, order.symbol) and period.contains(exchange.account.created_at(order)) and kind != "ADL"
     ]
-    return found[-parameters.limit(usual=50, most=100) :]
+    return found[-parameters.limit(default=50, maximum=100) :]
 
 
 def _commission_rate(exchange: SandboxExchange, parameters: Parameters) -> Body:
@@ -201,8 +201,8 @@ def _commission_rate(exchange: SandboxExchange, parameters: Parameters) -> Body:
     costs = exchange.account.costs
     return {
         "symbol": symbol,
-        "makerCommissionRate": number(costs.maker_rate),
-        "takerCommissionRate": number(costs.taker_rate),
+        "makerCommissionRate": decimal_str(costs.maker_rate),
+        "takerCommissionRate": decimal_str(costs.taker_rate),
     }
 
 
@@ -256,4 +256,39 @@ ACCOUNT_ROUTES = (
     _key_route("POST", _create_key),
     _key_route("PUT", _keep_key),
     _key_route("DELETE", _close_key),
+)
+
+
+_BAD_MODE = ErrorBody(INVALID, "Data sent for parameter 'stpMode' is not valid.")
+
+
+def _noop(_exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    """It spends its nonce, and that is all: a request with the same one that is still under way is refused (Noop)."""
+    return render_success()
+
+
+def _stp_mode(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    return {"stpMode": exchange.account.self_trade_prevention.value}
+
+
+def _set_stp_mode(exchange: SandboxExchange, parameters: Parameters) -> Body:
+    """It is remembered, and that is all: our orders meet the market here, never each other."""
+    exchange.account.self_trade_prevention = parameters.enum("stpMode", SelfTradePrevention, _BAD_MODE)
+    return render_success()
+
+
+def _builders(_exchange: SandboxExchange, _parameters: Parameters) -> list[Body]:
+    """None was approved, and none can be here."""
+    return []
+
+
+def _v3_route(method: str, name: str, action: Action, weight: Weight = 1, *parameters: str) -> Route:
+    return Route(method, (f"/fapi/v3/{name}",), action, Security.SIGNED, weight, parameters)
+
+
+V3_ROUTES = (
+    _v3_route("POST", "noop", _noop),
+    _v3_route("GET", "stpMode", _stp_mode, 30),
+    _v3_route("POST", "stpMode", _set_stp_mode, 1, "stpMode"),
+    _v3_route("GET", "builder", _builders),
 )

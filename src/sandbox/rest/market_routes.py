@@ -5,26 +5,26 @@ from collections.abc import Callable
 from src.domain.errors import Rejected
 from src.exchange.wire import (
     Body,
-    number,
+    decimal_str,
     render_book_ticker,
     render_depth,
     render_exchange_info,
     render_premium_index,
 )
-from src.sandbox.candles import INTERVALS_MS, Candles
 from src.sandbox.exchange import SandboxExchange
-from src.sandbox.market import FUNDING_CAP, FUNDING_INTERVAL_MS, INTEREST_RATE, SymbolMarket
-from src.sandbox.market_wire import (
-    render_aggregate,
+from src.sandbox.market.candles import INTERVALS_MS, Candles
+from src.sandbox.market.market import FUNDING_CAP, FUNDING_INTERVAL_MS, INTEREST_RATE, SymbolMarket
+from src.sandbox.market.wire import (
+    render_aggregate_trade,
     render_candle,
-    render_day,
+    render_day_ticker,
     render_price_ticker,
     render_trade,
 )
+from src.sandbox.rest.auth import Security
 from src.sandbox.rest.order_parameters import read_optional_symbol, read_symbol
 from src.sandbox.rest.parameters import Parameters
 from src.sandbox.rest.routes import Route, by_symbol
-from src.sandbox.rest.security import Security
 
 _DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 _USUAL_DEPTH = 500
@@ -60,7 +60,7 @@ def _depth_weight(parameters: Parameters) -> int:
 
 def _trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     market = _market(exchange, parameters)
-    limit = parameters.limit(usual=500, most=1000)
+    limit = parameters.limit(default=500, maximum=1000)
     first = parameters.optional_integer("fromId")
     trades = [trade for trade in market.trades if first is None or trade.id >= first]
     return [render_trade(trade) for trade in (trades[-limit:] if first is None else trades[:limit])]
@@ -70,14 +70,14 @@ def _aggregate_trades(exchange: SandboxExchange, parameters: Parameters) -> list
     market = _market(exchange, parameters)
     first = parameters.optional_integer("fromId")
     since, until = _period(parameters, most_ms=_HOUR_MS)
-    limit = parameters.limit(usual=500, most=1000)
+    limit = parameters.limit(default=500, maximum=1000)
     trades = [
         trade
         for trade in market.trades
         if (first is None or trade.id >= first) and since <= trade.at <= (until if until is not None else trade.at)
     ]
     is_anchored = first is not None or since > 0
-    return [render_aggregate(trade) for trade in (trades[:limit] if is_anchored else trades[-limit:])]
+    return [render_aggregate_trade(trade) for trade in (trades[:limit] if is_anchored else trades[-limit:])]
 
 
 def _klines(
@@ -96,10 +96,10 @@ def _rows(candles: Candles, parameters: Parameters) -> list[list[object]]:
     if interval not in INTERVALS_MS:
         raise Rejected(-1120, "Invalid interval.")
     since, until = _period(parameters)
-    limit = parameters.limit(usual=500, most=1500)
+    limit = parameters.limit(default=500, maximum=1500)
     found = [
         candle
-        for candle in candles.of(interval)
+        for candle in candles.for_interval(interval)
         if since <= candle.open_at <= (until if until is not None else candle.open_at)
     ]
     return [render_candle(candle) for candle in (found[:limit] if since else found[-limit:])]
@@ -114,22 +114,22 @@ def _kline_weight(parameters: Parameters) -> int:
 def _funding_rates(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     symbol = read_optional_symbol(parameters, exchange.market.symbols)
     since, until = _period(parameters)
-    limit = parameters.limit(usual=100, most=1000)
+    limit = parameters.limit(default=100, maximum=1000)
     rates = [
-        {"symbol": mark.symbol, "fundingRate": number(mark.funding_rate), "fundingTime": mark.at}
+        {"symbol": mark.symbol, "fundingRate": decimal_str(mark.funding_rate), "fundingTime": mark.at}
         for mark in exchange.funding_history
         if symbol in (None, mark.symbol) and since <= mark.at <= (until if until is not None else mark.at)
     ]
     return rates[:limit] if since else rates[-limit:]
 
 
-def _funding_terms(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
+def _funding_info(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     """The same for all: every eight hours, within the same bounds (Get Funding Rate Config)."""
     symbol = read_optional_symbol(parameters, exchange.market.symbols)
     return [
         {
             "symbol": each,
-            "interestRate": number(INTEREST_RATE),
+            "interestRate": decimal_str(INTEREST_RATE),
             "time": exchange.now_ms(),
             "fundingIntervalHours": FUNDING_INTERVAL_MS // _HOUR_MS,
             "fundingFeeCap": float(FUNDING_CAP),
@@ -140,7 +140,7 @@ def _funding_terms(exchange: SandboxExchange, parameters: Parameters) -> list[Bo
     ]
 
 
-def _each(render: Callable[[SymbolMarket, int], Body]) -> Callable[[SandboxExchange, Parameters], object]:
+def _one_or_all(render: Callable[[SymbolMarket, int], Body]) -> Callable[[SandboxExchange, Parameters], object]:
     """An answer about one symbol, or about all where none is named."""
 
     def answer(exchange: SandboxExchange, parameters: Parameters) -> object:
@@ -187,22 +187,36 @@ MARKET_ROUTES = (
     _candles("klines", _klines(lambda market: market.candles), "symbol"),
     _candles("markPriceKlines", _klines(lambda market: market.mark_candles), "symbol"),
     _candles("indexPriceKlines", _klines(lambda market: market.index_candles, "pair"), "pair"),
-    _get("premiumIndex", _each(lambda market, _at: render_premium_index(market.mark)), "symbol"),
-    _get("fundingInfo", _funding_terms, "symbol"),
+    _get("premiumIndex", _one_or_all(lambda market, _at: render_premium_index(market.mark)), "symbol"),
+    _get("fundingInfo", _funding_info, "symbol"),
     _get("fundingRate", _funding_rates, "symbol", *_PERIOD),
-    Route("GET", ("/fapi/v1/ticker/24hr",), _each(render_day), weight=by_symbol(1, 40), parameters=("symbol",)),
+    Route(
+        "GET",
+        ("/fapi/v1/ticker/24hr",),
+        _one_or_all(render_day_ticker),
+        weight=by_symbol(1, 40),
+        parameters=("symbol",),
+    ),
     Route(
         "GET",
         ("/fapi/v1/ticker/price",),
-        _each(lambda market, _at: render_price_ticker(market)),
+        _one_or_all(lambda market, _at: render_price_ticker(market)),
         weight=by_symbol(1, 2),
         parameters=("symbol",),
     ),
     Route(
         "GET",
         ("/fapi/v1/ticker/bookTicker",),
-        _each(lambda market, _at: render_book_ticker(market.quote)),
+        _one_or_all(lambda market, _at: render_book_ticker(market.quote)),
         weight=by_symbol(1, 2),
         parameters=("symbol",),
     ),
 )
+
+
+def _spot_exchange_info(exchange: SandboxExchange, _parameters: Parameters) -> Body:
+    futures = render_exchange_info((each.instrument for each in exchange.market.symbols.values()), exchange.now_ms())
+    return {**futures, "symbols": []}
+
+
+SPOT_ROUTES = (Route("GET", ("/api/v1/exchangeInfo",), _spot_exchange_info),)

@@ -8,10 +8,10 @@ from src.domain.enums import OrderType, PositionSide, Side, TimeInForce, Working
 from src.domain.errors import Rejected
 from src.domain.instrument import Price, Quantity
 from src.domain.orders import OrderRequest
-from src.exchange.wire import Refusal
+from src.exchange.wire import ErrorBody
 from src.sandbox.rest.parameters import MANDATORY, Parameters, rejected
 
-NEW_ORDER = (
+NEW_ORDER_PARAMETERS = (
     "symbol",
     "side",
     "positionSide",
@@ -31,17 +31,17 @@ NEW_ORDER = (
 )
 _CLIENT_ID = re.compile(r"^[.A-Z:/a-z0-9_-]{1,36}$")
 _RESPONSE_TYPES = ("ACK", "RESULT")
-_BAD_SYMBOL = Refusal(-1121, "Invalid symbol.")
-_BAD_SIDE = Refusal(-1117, "Invalid side.")
-_BAD_TYPE = Refusal(-1116, "Invalid orderType.")
-_BAD_TIME_IN_FORCE = Refusal(-1115, "Invalid timeInForce.")
-_BAD_POSITION_SIDE = Refusal(-4060, "Invalid position side.")
-_BAD_WORKING_TYPE = Refusal(-4031, "Invalid parameter working type.")
-_QUANTITY_BESIDE_CLOSE = Refusal(-4137, "Quantity must be zero with closePosition equals true")
-_UNSUPPORTED = Refusal(-1020, "This operation is not supported.")
+_BAD_SYMBOL = ErrorBody(-1121, "Invalid symbol.")
+_BAD_SIDE = ErrorBody(-1117, "Invalid side.")
+_BAD_TYPE = ErrorBody(-1116, "Invalid orderType.")
+_BAD_TIME_IN_FORCE = ErrorBody(-1115, "Invalid timeInForce.")
+_BAD_POSITION_SIDE = ErrorBody(-4060, "Invalid position side.")
+_BAD_WORKING_TYPE = ErrorBody(-4031, "Invalid parameter working type.")
+_QUANTITY_BESIDE_CLOSE = ErrorBody(-4137, "Quantity must be zero with closePosition equals true")
+_UNSUPPORTED = ErrorBody(-1020, "This operation is not supported.")
 
 _T = OrderType
-_NEEDED: dict[OrderType, tuple[str, ...]] = {
+_REQUIRED: dict[OrderType, tuple[str, ...]] = {
     _T.LIMIT: ("timeInForce", "quantity", "price"),
     _T.MARKET: ("quantity",),
     _T.STOP: ("quantity", "price", "stopPrice"),
@@ -51,7 +51,7 @@ _NEEDED: dict[OrderType, tuple[str, ...]] = {
     _T.TRAILING_STOP_MARKET: ("callbackRate",),
 }
 """Additional mandatory parameters based on type."""
-_MEANINGLESS: dict[OrderType, tuple[str, ...]] = {
+_NOT_ALLOWED: dict[OrderType, tuple[str, ...]] = {
     _T.LIMIT: ("stopPrice", "activationPrice", "callbackRate"),
     _T.MARKET: ("price", "timeInForce", "stopPrice", "activationPrice", "callbackRate"),
     _T.STOP: ("activationPrice", "callbackRate"),
@@ -60,17 +60,17 @@ _MEANINGLESS: dict[OrderType, tuple[str, ...]] = {
     _T.TAKE_PROFIT_MARKET: ("price", "activationPrice", "callbackRate"),
     _T.TRAILING_STOP_MARKET: ("price", "stopPrice"),
 }
-_CLOSING = (_T.STOP_MARKET, _T.TAKE_PROFIT_MARKET)
+_CLOSE_POSITION_TYPES = (_T.STOP_MARKET, _T.TAKE_PROFIT_MARKET)
 
 
 def read_new_order(parameters: Parameters, symbols: Iterable[str], hedge_mode: bool) -> OrderRequest:
     """The order that is asked for; raises Rejected with the documented code. Its id is empty where none was sent."""
     symbol = read_symbol(parameters, symbols)
-    side = parameters.word("side", Side, _BAD_SIDE)
-    order_type = parameters.word("type", OrderType, _BAD_TYPE)
+    side = parameters.enum("side", Side, _BAD_SIDE)
+    order_type = parameters.enum("type", OrderType, _BAD_TYPE)
     if order_type is OrderType.TRAILING_STOP_MARKET:
         raise rejected(_UNSUPPORTED)  # the engine holds no trailing stops: better refused than kept and never triggered
-    closing = parameters.optional_truth("closePosition")
+    closing = parameters.optional_boolean("closePosition")
     _check_combination(parameters, order_type, closing, hedge_mode)
     return OrderRequest(
         client_order_id=_client_id(parameters),
@@ -81,11 +81,11 @@ def read_new_order(parameters: Parameters, symbols: Iterable[str], hedge_mode: b
         quantity=None if closing else Quantity(parameters.decimal("quantity")),
         price=_price(parameters.optional_decimal("price")),
         stop_price=_price(parameters.optional_decimal("stopPrice")),
-        time_in_force=parameters.optional_word("timeInForce", _time_in_force, _BAD_TIME_IN_FORCE),
-        reduce_only=parameters.optional_truth("reduceOnly"),
+        time_in_force=parameters.optional_enum("timeInForce", _time_in_force, _BAD_TIME_IN_FORCE),
+        reduce_only=parameters.optional_boolean("reduceOnly"),
         close_position=closing,
-        working_type=parameters.optional_word("workingType", WorkingType, _BAD_WORKING_TYPE),
-        price_protect=parameters.optional_truth("priceProtect"),
+        working_type=parameters.optional_enum("workingType", WorkingType, _BAD_WORKING_TYPE),
+        price_protect=parameters.optional_boolean("priceProtect"),
     )
 
 
@@ -102,10 +102,10 @@ def read_optional_symbol(parameters: Parameters, symbols: Iterable[str]) -> str 
 
 def read_position_side(parameters: Parameters) -> PositionSide:
     """BOTH where it is left out."""
-    return parameters.optional_word("positionSide", PositionSide, _BAD_POSITION_SIDE) or PositionSide.BOTH
+    return parameters.optional_enum("positionSide", PositionSide, _BAD_POSITION_SIDE) or PositionSide.BOTH
 
 
-def wants_final_state(parameters: Parameters) -> bool:
+def is_result_requested(parameters: Parameters) -> bool:
     """Whether the final state is asked for (newOrderRespType RESULT)."""
     wanted = parameters.optional("newOrderRespType")
     if wanted not in (None, *_RESPONSE_TYPES):
@@ -114,20 +114,24 @@ def wants_final_state(parameters: Parameters) -> bool:
 
 
 def _check_combination(parameters: Parameters, order_type: OrderType, closing: bool, hedge_mode: bool) -> None:
-    for name in _MEANINGLESS[order_type]:
+    for name in _NOT_ALLOWED[order_type]:
         parameters.forbid(name)
     if hedge_mode:
         parameters.forbid("reduceOnly")
     if closing:
         _check_closing(parameters, order_type)
-    needed = _NEEDED[order_type] if closing or order_type not in _CLOSING else ("quantity", *_NEEDED[order_type])
+    needed = (
+        _REQUIRED[order_type]
+        if closing or order_type not in _CLOSE_POSITION_TYPES
+        else ("quantity", *_REQUIRED[order_type])
+    )
     for name in needed:
         parameters.text(name)
 
 
 def _check_closing(parameters: Parameters, order_type: OrderType) -> None:
     """closePosition is for STOP_MARKET and TAKE_PROFIT_MARKET, without quantity and reduceOnly (New Order)."""
-    if order_type not in _CLOSING:
+    if order_type not in _CLOSE_POSITION_TYPES:
         parameters.forbid("closePosition")
     if "quantity" in parameters:
         raise rejected(_QUANTITY_BESIDE_CLOSE)

@@ -8,50 +8,49 @@ from typing import TypeVar, cast
 from src.domain.errors import Rejected
 from src.domain.instrument import Price, Quantity
 from src.domain.orders import OrderUpdate
-from src.engine.amendment import Amendment
-from src.exchange.wire import Body, Refusal, render_order, render_refusal
+from src.engine.modify import Modification
+from src.exchange.wire import Body, ErrorBody, render_error, render_order
 from src.sandbox.exchange import SandboxExchange
 from src.sandbox.faults import FaultKind
+from src.sandbox.rest.auth import Security
 from src.sandbox.rest.order_parameters import (
-    NEW_ORDER,
+    NEW_ORDER_PARAMETERS,
+    is_result_requested,
     read_new_order,
     read_optional_symbol,
     read_order_ids,
     read_symbol,
-    wants_final_state,
 )
-from src.sandbox.rest.parameters import INVALID, MANDATORY, Parameters
-from src.sandbox.rest.periods import read_period
+from src.sandbox.rest.parameters import INVALID, MANDATORY, Parameters, read_period
 from src.sandbox.rest.routes import Route, by_symbol
-from src.sandbox.rest.security import Security
 
-Asked = TypeVar("Asked")
-_MOST_BATCHED = 5
-_MOST_CANCELLED = 10
+Item = TypeVar("Item")
+_MAX_BATCH = 5
+_MAX_CANCEL_BATCH = 10
 _NO_SUCH_ORDER = -2013
 _IDS = ("symbol", "orderId", "origClientOrderId")
 
 
 def _place(exchange: SandboxExchange, parameters: Parameters) -> Body:
     """An acknowledgement shows the order as accepted, a result its state after what it met (newOrderRespType)."""
-    wants_result = wants_final_state(parameters)
+    wants_result = is_result_requested(parameters)
     order = exchange.account.submit(read_new_order(parameters, exchange.market.symbols, exchange.engine.hedge_mode))
-    return _shown(exchange, exchange.account.find(order.symbol, order.order_id, None) if wants_result else order)
+    return _render(exchange, exchange.account.find(order.symbol, order.order_id, None) if wants_result else order)
 
 
 def _place_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     """Each order is judged alone; answers come in the order asked (Place Multiple Orders)."""
     orders = _list(parameters, "batchOrders")
-    if not 1 <= len(orders) <= _MOST_BATCHED:
+    if not 1 <= len(orders) <= _MAX_BATCH:
         raise Rejected(-4082, f"Invalid number of batch place orders: {len(orders)}.")
     if not all(isinstance(order, dict) for order in orders):
         raise Rejected(INVALID, "Data sent for parameter 'batchOrders' is not valid.")
-    return [_refusal_or(_place_one, exchange, cast(dict[str, object], order)) for order in orders]
+    return [_result_or_error(_place_one, exchange, cast(dict[str, object], order)) for order in orders]
 
 
 def _place_one(exchange: SandboxExchange, order: dict[str, object]) -> Body:
     parameters = Parameters({name: _text(value) for name, value in order.items() if value is not None})
-    parameters.expect_only(NEW_ORDER)
+    parameters.expect_only(NEW_ORDER_PARAMETERS)
     return _place(exchange, parameters)
 
 
@@ -61,14 +60,14 @@ def _text(value: object) -> str:
 
 
 def _query(exchange: SandboxExchange, parameters: Parameters) -> Body:
-    return _shown(exchange, _find(exchange, parameters))
+    return _render(exchange, _find(exchange, parameters))
 
 
 def _query_open(exchange: SandboxExchange, parameters: Parameters) -> Body:
     order = _find(exchange, parameters)
     if order.status.is_terminal:
         raise Rejected(_NO_SUCH_ORDER, "Order does not exist.")
-    return _shown(exchange, order)
+    return _render(exchange, order)
 
 
 def _find(exchange: SandboxExchange, parameters: Parameters) -> OrderUpdate:
@@ -79,9 +78,9 @@ def _find(exchange: SandboxExchange, parameters: Parameters) -> OrderUpdate:
 def _open_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     symbol = read_optional_symbol(parameters, exchange.market.symbols)
     return [
-        _shown(exchange, order)
+        _render(exchange, order)
         for order in exchange.engine.open_orders(symbol)
-        if not exchange.faults.take(FaultKind.OMITTED, "", order.client_order_id)
+        if not exchange.faults.consume(FaultKind.OMITTED_FROM_LIST, "", order.client_order_id)
     ]
 
 
@@ -89,26 +88,26 @@ def _all_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Body]
     symbol = read_symbol(parameters, exchange.market.symbols)
     first = parameters.optional_integer("orderId")
     period = read_period(parameters, exchange.now_ms())
-    limit = parameters.limit(usual=500, most=1000)
+    limit = parameters.limit(default=500, maximum=1000)
     orders = [
         order
         for order in exchange.account.all_orders(symbol)
-        if (order.order_id >= first if first is not None else period.holds(exchange.account.created_at(order)))
+        if (order.order_id >= first if first is not None else period.contains(exchange.account.created_at(order)))
     ]
     chosen = orders[:limit] if first is not None or period.is_given else orders[-limit:]
-    return [_shown(exchange, order) for order in chosen]
+    return [_render(exchange, order) for order in chosen]
 
 
 def _cancel(exchange: SandboxExchange, parameters: Parameters) -> Body:
     symbol = read_symbol(parameters, exchange.market.symbols)
-    return _shown(exchange, exchange.account.cancel(symbol, *read_order_ids(parameters)))
+    return _render(exchange, exchange.account.cancel(symbol, *read_order_ids(parameters)))
 
 
-def _amend(exchange: SandboxExchange, parameters: Parameters) -> Body:
+def _modify(exchange: SandboxExchange, parameters: Parameters) -> Body:
     """Both price and quantity must be sent; a number wins over a name (Modify Order)."""
     symbol = read_symbol(parameters, exchange.market.symbols)
-    wish = Amendment(Price(parameters.decimal("price")), Quantity(parameters.decimal("quantity")))
-    return _shown(exchange, exchange.account.amend(symbol, *read_order_ids(parameters), wish))
+    modification = Modification(Price(parameters.decimal("price")), Quantity(parameters.decimal("quantity")))
+    return _render(exchange, exchange.account.modify(symbol, *read_order_ids(parameters), modification))
 
 
 def _cancel_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
@@ -118,13 +117,13 @@ def _cancel_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Bod
     if not numbers and not names:
         reason = "Param 'origClientOrderIdList' or 'orderIdList' must be sent, but both were empty/null!"
         raise Rejected(MANDATORY, reason)
-    if len(numbers) > _MOST_CANCELLED or len(names) > _MOST_CANCELLED:
+    if len(numbers) > _MAX_CANCEL_BATCH or len(names) > _MAX_CANCEL_BATCH:
         raise Rejected(-4032, "Exceed maximum cancel order size.")
     if not all(map(_is_number, numbers)) or not all(isinstance(each, str) for each in names):
         raise Rejected(INVALID, "Data sent for parameter 'orderIdList' is not valid.")
     asked = [(symbol, int(cast(str, number)), None) for number in numbers]
     named = [(symbol, None, cast(str, name)) for name in names]
-    return [_refusal_or(_cancel_one, exchange, each) for each in asked or named]
+    return [_result_or_error(_cancel_one, exchange, each) for each in asked or named]
 
 
 def _is_number(value: object) -> bool:
@@ -132,8 +131,8 @@ def _is_number(value: object) -> bool:
     return type(value) is int or (isinstance(value, str) and value.isascii() and value.isdecimal())
 
 
-def _cancel_one(exchange: SandboxExchange, asked: tuple[str, int | None, str | None]) -> Body:
-    return _shown(exchange, exchange.account.cancel(*asked))
+def _cancel_one(exchange: SandboxExchange, order: tuple[str, int | None, str | None]) -> Body:
+    return _render(exchange, exchange.account.cancel(*order))
 
 
 def _cancel_all(exchange: SandboxExchange, parameters: Parameters) -> Body:
@@ -146,15 +145,15 @@ def _count_down(exchange: SandboxExchange, parameters: Parameters) -> Body:
     span_ms = parameters.integer("countdownTime")
     if span_ms < 0:
         raise Rejected(INVALID, "Data sent for parameter 'countdownTime' is not valid.")
-    exchange.account.count_down(symbol, span_ms)
+    exchange.account.set_countdown(symbol, span_ms)
     return {"symbol": symbol, "countdownTime": str(span_ms)}
 
 
-def _refusal_or(action: Callable[[SandboxExchange, Asked], Body], exchange: SandboxExchange, asked: Asked) -> Body:
+def _result_or_error(action: Callable[[SandboxExchange, Item], Body], exchange: SandboxExchange, item: Item) -> Body:
     try:
-        return action(exchange, asked)
-    except Rejected as refusal:
-        return render_refusal(Refusal(refusal.code, refusal.reason))
+        return action(exchange, item)
+    except Rejected as error:
+        return render_error(ErrorBody(error.code, error.reason))
 
 
 def _list(parameters: Parameters, name: str) -> list[object]:
@@ -168,7 +167,7 @@ def _list(parameters: Parameters, name: str) -> list[object]:
     return value
 
 
-def _shown(exchange: SandboxExchange, order: OrderUpdate) -> Body:
+def _render(exchange: SandboxExchange, order: OrderUpdate) -> Body:
     return render_order(order, exchange.account.created_at(order))
 
 
@@ -177,11 +176,11 @@ def _route(method: str, name: str, action: Callable[[SandboxExchange, Parameters
 
 
 ORDER_ROUTES = (
-    Route("POST", ("/fapi/v1/order",), _place, Security.SIGNED, parameters=NEW_ORDER, orders=1),
+    Route("POST", ("/fapi/v1/order",), _place, Security.SIGNED, parameters=NEW_ORDER_PARAMETERS, orders=1),
     Route("POST", ("/fapi/v1/batchOrders",), _place_batch, Security.SIGNED, 5, ("batchOrders",), orders=1),
     _route("GET", "order", _query, *_IDS),
     _route("DELETE", "order", _cancel, *_IDS),
-    Route("PUT", ("/fapi/v3/order",), _amend, Security.SIGNED, parameters=(*_IDS, "quantity", "price")),
+    Route("PUT", ("/fapi/v3/order",), _modify, Security.SIGNED, parameters=(*_IDS, "quantity", "price")),
     _route("DELETE", "batchOrders", _cancel_batch, "symbol", "orderIdList", "origClientOrderIdList"),
     _route("DELETE", "allOpenOrders", _cancel_all, "symbol"),
     _route("GET", "openOrder", _query_open, *_IDS),

@@ -1,29 +1,30 @@
 """The parameters of a request, read strictly; every refusal carries its documented code (Error Codes, 11xx)."""
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from src.domain.errors import Rejected
-from src.exchange.wire import Refusal
+from src.exchange.wire import ErrorBody
 
 ILLEGAL_CHARACTERS = -1100
 TOO_MANY = -1101
 MANDATORY = -1102
-UNREAD = -1104
+NOT_ALL_READ = -1104
 EMPTY = -1105
 NOT_REQUIRED = -1106
 INVALID = -1130
 
-Word = TypeVar("Word", bound=StrEnum)
+EnumT = TypeVar("EnumT", bound=StrEnum)
 _LARGEST_LONG = 2**63 - 1
 
 
-def rejected(refusal: Refusal) -> Rejected:
+def rejected(error: ErrorBody) -> Rejected:
     """A fresh exception for a refusal: one that is kept and raised again would drag its old traces along."""
-    return Rejected(refusal.code, refusal.message)
+    return Rejected(error.code, error.message)
 
 
 class Parameters:
@@ -46,7 +47,7 @@ class Parameters:
         if known < len(self._values):
             sent = len(self._values)
             reason = f"Not all sent parameters were read; read '{known}' parameter(s) but was sent '{sent}'."
-            raise Rejected(UNREAD, reason)
+            raise Rejected(NOT_ALL_READ, reason)
 
     def text(self, name: str) -> str:
         """A mandatory parameter."""
@@ -62,48 +63,48 @@ class Parameters:
         return self._values.get(name)
 
     def integer(self, name: str) -> int:
-        return self._whole(name, self.text(name))
+        return self._parse_integer(name, self.text(name))
 
     def optional_integer(self, name: str) -> int | None:
         value = self.optional(name)
-        return None if value is None else self._whole(name, value)
+        return None if value is None else self._parse_integer(name, value)
 
     def decimal(self, name: str) -> Decimal:
-        return self._number(name, self.text(name))
+        return self._parse_decimal(name, self.text(name))
 
     def optional_decimal(self, name: str) -> Decimal | None:
         value = self.optional(name)
-        return None if value is None else self._number(name, value)
+        return None if value is None else self._parse_decimal(name, value)
 
-    def truth(self, name: str) -> bool:
-        return self._claim(name, self.text(name))
+    def boolean(self, name: str) -> bool:
+        return self._parse_boolean(name, self.text(name))
 
-    def optional_truth(self, name: str) -> bool:
+    def optional_boolean(self, name: str) -> bool:
         """False where it is left out."""
         value = self.optional(name)
-        return value is not None and self._claim(name, value)
+        return value is not None and self._parse_boolean(name, value)
 
-    def word(self, name: str, vocabulary: Callable[[str], Word], refusal: Refusal) -> Word:
+    def enum(self, name: str, parse: Callable[[str], EnumT], error: ErrorBody) -> EnumT:
         """A mandatory word of a closed vocabulary, else ``refusal``."""
-        return _word(self.text(name), vocabulary, refusal)
+        return _parse_enum(self.text(name), parse, error)
 
-    def optional_word(self, name: str, vocabulary: Callable[[str], Word], refusal: Refusal) -> Word | None:
+    def optional_enum(self, name: str, parse: Callable[[str], EnumT], error: ErrorBody) -> EnumT | None:
         value = self.optional(name)
-        return None if value is None else _word(value, vocabulary, refusal)
+        return None if value is None else _parse_enum(value, parse, error)
 
     def forbid(self, name: str) -> None:
         """Refuse a parameter that has no meaning beside the others (-1106)."""
         if name in self._values:
             raise Rejected(NOT_REQUIRED, f"Parameter '{name}' sent when not required.")
 
-    def limit(self, usual: int, most: int) -> int:
+    def limit(self, default: int, maximum: int) -> int:
         """How many entries are asked for."""
         limit = self.optional_integer("limit")
-        if limit is not None and not 1 <= limit <= most:
+        if limit is not None and not 1 <= limit <= maximum:
             raise Rejected(INVALID, "Data sent for parameter 'limit' is not valid.")
-        return usual if limit is None else limit
+        return default if limit is None else limit
 
-    def _whole(self, name: str, text: str) -> int:
+    def _parse_integer(self, name: str, text: str) -> int:
         sign, digits = (-1, text[1:]) if text.startswith("-") else (1, text)
         if not (digits.isascii() and digits.isdigit()):
             raise Rejected(ILLEGAL_CHARACTERS, _illegal(name, "^-?[0-9]+$"))
@@ -111,7 +112,7 @@ class Parameters:
             raise Rejected(INVALID, f"Data sent for parameter '{name}' is not valid.")
         return sign * int(digits)
 
-    def _number(self, name: str, text: str) -> Decimal:
+    def _parse_decimal(self, name: str, text: str) -> Decimal:
         try:
             value = Decimal(text) if text.isascii() and "_" not in text else Decimal("NaN")
         except InvalidOperation:
@@ -120,7 +121,7 @@ class Parameters:
             raise Rejected(ILLEGAL_CHARACTERS, _illegal(name, "^-?[0-9]+(\\.[0-9]+)?$"))
         return value
 
-    def _claim(self, name: str, text: str) -> bool:
+    def _parse_boolean(self, name: str, text: str) -> bool:
         if text.lower() not in ("true", "false"):
             raise Rejected(INVALID, f"Data sent for parameter '{name}' is not valid.")
         return text.lower() == "true"
@@ -134,12 +135,39 @@ def _pairs(text: str) -> dict[str, str]:
     return values
 
 
-def _word(text: str, vocabulary: Callable[[str], Word], refusal: Refusal) -> Word:
+def _parse_enum(text: str, parse: Callable[[str], EnumT], error: ErrorBody) -> EnumT:
     try:
-        return vocabulary(text)
+        return parse(text)
     except ValueError:
-        raise rejected(refusal) from None
+        raise rejected(error) from None
 
 
 def _illegal(name: str, legal: str) -> str:
     return f"Illegal characters found in parameter '{name}'; legal range is '{legal}'."
+
+
+_DAY_MS = 24 * 60 * 60 * 1000
+_DEFAULT_PERIOD_MS = _MAX_PERIOD_MS = 7 * _DAY_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    since: int
+    until: int
+    is_given: bool
+    """Whether the client named a beginning: then the oldest entries come first, else the newest count."""
+
+    def contains(self, at: int) -> bool:
+        return self.since <= at <= self.until
+
+
+def read_period(parameters: Parameters, now_ms: int) -> Period:
+    """The period asked for, by default the last seven days; Rejected -1023 or -4165 for an impossible one."""
+    since, until = parameters.optional_integer("startTime"), parameters.optional_integer("endTime")
+    end = now_ms if until is None else until
+    begin = end - _DEFAULT_PERIOD_MS if since is None else since
+    if begin > end:
+        raise Rejected(-1023, "Start time is greater than end time.")
+    if since is not None and until is not None and end - begin > _MAX_PERIOD_MS:
+        raise Rejected(-4165, "Maximum time interval is 7 days.")
+    return Period(begin, begin + _MAX_PERIOD_MS if until is None else end, since is not None)

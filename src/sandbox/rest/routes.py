@@ -8,9 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from src.sandbox.exchange import SandboxExchange
+from src.sandbox.rest.auth import V1_PARAMETERS, V3_PARAMETERS, Security
 from src.sandbox.rest.parameters import Parameters
-from src.sandbox.rest.security import SIGNED_PARAMETERS, Security
-from src.sandbox.rest.wallet_security import WALLET_PARAMETERS
 
 Action = Callable[[SandboxExchange, Parameters], object]
 """Answers a request; raises Rejected."""
@@ -35,7 +34,7 @@ class Route:
     @property
     def v3_paths(self) -> tuple[str, ...]:
         """Of its twin; what V1 has in several versions is one there."""
-        return tuple(dict.fromkeys(twin for path in self.paths for twin in _twins(path)))
+        return tuple(dict.fromkeys(twin for path in self.paths for twin in _v3_twins(path)))
 
     @property
     def all_paths(self) -> tuple[str, ...]:
@@ -43,10 +42,10 @@ class Route:
 
     def known_parameters(self, path: str) -> tuple[str, ...]:
         if is_v3(path):
-            return self.parameters + (WALLET_PARAMETERS if self.security in _SIGNED_ON_V3 else ())
-        return self.parameters + (SIGNED_PARAMETERS if self.security is Security.SIGNED else ())
+            return self.parameters + (V3_PARAMETERS if self.security in _SIGNED_ON_V3 else ())
+        return self.parameters + (V1_PARAMETERS if self.security is Security.SIGNED else ())
 
-    def weigh(self, parameters: Parameters) -> int:
+    def weight_of(self, parameters: Parameters) -> int:
         return self.weight if isinstance(self.weight, int) else self.weight(parameters)
 
 
@@ -54,7 +53,7 @@ def is_v3(path: str) -> bool:
     return path.split("/")[2] == _V3
 
 
-def _twins(path: str) -> list[str]:
+def _v3_twins(path: str) -> list[str]:
     _, host, _, name = path.split("/", 3)
     return [f"/{host}/{_V3}/{each}" for each in (name, *_ALSO_ON_V3.get(name, ()))]
 

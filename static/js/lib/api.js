@@ -1,6 +1,6 @@
 // The one door to our server: JSON in, JSON out, and one kind of error.
 
-const PATIENCE_MS = 10_000;
+const TIMEOUT_MS = 10_000;
 
 /** The server refused, or could not be asked (`status` 0). `faults` are `{path, message}`. */
 export class ApiError extends Error {
@@ -12,12 +12,12 @@ export class ApiError extends Error {
 
 /** @param token what the page was given: it proves that a write comes from this page. */
 export function createApi(token, send = window.fetch.bind(window)) {
-  const get = (path) => ask(send, path, { headers: { Accept: "application/json" } });
+  const get = (path) => request(send, path, { headers: { Accept: "application/json" } });
 
   /** `patienceMs` for what takes the server longer than an answer out of its database. */
-  const post = (path, body, patienceMs = PATIENCE_MS) =>
-    ask(send, path, {
-      patienceMs,
+  const post = (path, body, timeoutMs = TIMEOUT_MS) =>
+    request(send, path, {
+      timeoutMs,
       method: "POST",
       headers: { Accept: "application/json", "Content-Type": "application/json", "X-Hunter-Token": token },
       body: JSON.stringify(body),
@@ -26,16 +26,16 @@ export function createApi(token, send = window.fetch.bind(window)) {
   return { get, post };
 }
 
-async function ask(send, path, options) {
-  const response = await reach(send, path, options);
+async function request(send, path, options) {
+  const response = await fetchOnce(send, path, options);
   const body = await readJson(response);
-  if (!response.ok) throw refusal(response.status, body);
+  if (!response.ok) throw errorFrom(response.status, body);
   return body;
 }
 
-async function reach(send, path, { patienceMs = PATIENCE_MS, ...options }) {
+async function fetchOnce(send, path, { timeoutMs = TIMEOUT_MS, ...options }) {
   try {
-    return await send(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(patienceMs) });
+    return await send(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
   } catch (error) {
     throw new ApiError("The dashboard server does not answer.", { code: error.name });
   }
@@ -49,7 +49,7 @@ async function readJson(response) {
   }
 }
 
-function refusal(status, body) {
+function errorFrom(status, body) {
   const { message = `The server answered ${status}.`, code = "error", faults = [] } = body?.error ?? {};
   return new ApiError(message, { status, code, faults });
 }

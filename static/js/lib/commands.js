@@ -2,14 +2,14 @@
 
 import { newNonce } from "./api.js";
 
-const PATIENCE_MS = 20_000;
-const REMEMBERED = 50;
+const TIMEOUT_MS = 20_000;
+const MAX_OUTCOMES = 50;
 
 /**
  * `pending` in the store maps a key ("entries", "close:BTCUSDT:LONG") to the wish; what ends it comes from the journal.
- * `tell(level, text)` says what a person must read.
+ * `notify(level, text)` says what a person must read.
  */
-export function createCommands(api, store, tell) {
+export function createCommands(api, store, notify) {
   const outcomes = new Map(); // by the wish's number: the bot may answer before the server's reply is here
   store.set("pending", new Map());
 
@@ -27,25 +27,25 @@ export function createCommands(api, store, tell) {
     try {
       const { command_id: id } = await api.post(path, { ...body, nonce: newNonce() });
       change((pending) => pending.set(key, { name, id }));
-      setTimeout(() => giveUp(key, id), PATIENCE_MS);
+      setTimeout(() => onTimeout(key, id), TIMEOUT_MS);
       settle();
     } catch (error) {
       forget(key);
-      tell("error", `${name}: ${error.message}`);
+      notify("error", `${name}: ${error.message}`);
     }
   }
 
-  function giveUp(key, id) {
-    const wish = store.get("pending").get(key);
-    if (wish?.id !== id) return;
+  function onTimeout(key, id) {
+    const command = store.get("pending").get(key);
+    if (command?.id !== id) return;
     forget(key);
-    tell("warn", `${wish.name}: the bot has not confirmed it yet. Look at its positions and its log.`);
+    notify("warn", `${command.name}: the bot has not confirmed it yet. Look at its positions and its log.`);
   }
 
   /** A journal entry of kind "command": the bot says what it did, under the wish's number. */
-  function hear({ payload }) {
+  function onEvent({ payload }) {
     outcomes.set(payload.id, payload.message);
-    if (outcomes.size > REMEMBERED) outcomes.delete(outcomes.keys().next().value);
+    if (outcomes.size > MAX_OUTCOMES) outcomes.delete(outcomes.keys().next().value);
     settle();
   }
 
@@ -53,9 +53,9 @@ export function createCommands(api, store, tell) {
     for (const [key, { name, id }] of store.get("pending")) {
       if (!outcomes.has(id)) continue;
       forget(key);
-      tell("info", `${name}: ${outcomes.get(id)}.`);
+      notify("info", `${name}: ${outcomes.get(id)}.`);
     }
   }
 
-  return { send, hear };
+  return { send, onEvent };
 }

@@ -1,6 +1,6 @@
 // Questions that must be answered before something happens, and buttons that must be held.
 
-import { create, fill, listen, setText, show, slot, together } from "./dom.js";
+import { create, fill, on, setText, show, slot, combine } from "./dom.js";
 
 const HOLD_MS = 1200;
 
@@ -20,11 +20,11 @@ export function confirm({ title, lead, facts = [], action, hold = false, note = 
       dialog.returnValue = answer;
       dialog.close();
     };
-    const undo = together(
-      hold ? onHold(agree, say("yes")) : listen(agree, "click", say("yes")),
-      listen(slot(dialog, "cancel"), "click", say("no")),
+    const undo = combine(
+      hold ? onHold(agree, say("yes")) : on(agree, "click", say("yes")),
+      on(slot(dialog, "cancel"), "click", say("no")),
       closesOutside(dialog),
-      listen(dialog, "close", () => {
+      on(dialog, "close", () => {
         undo();
         resolve(dialog.returnValue === "yes");
       }),
@@ -43,7 +43,7 @@ export function factRow([name, value, tone]) {
 
 /** A click on the backdrop closes; returns the undo. */
 export function closesOutside(dialog) {
-  return listen(dialog, "click", (event) => event.target === dialog && dialog.close());
+  return on(dialog, "click", (event) => event.target === dialog && dialog.close());
 }
 
 /** Call `act` when the button was kept down, by pointer or by key, for the whole time. */
@@ -63,11 +63,11 @@ export function onHold(button, act) {
     button.classList.remove("is-held");
   };
   const byKey = (act) => (event) => (event.key === " " || event.key === "Enter") && act();
-  return together(
+  return combine(
     stop,
-    listen(button, "pointerdown", start),
-    listen(button, "keydown", byKey(start)),
-    listen(button, "keyup", byKey(stop)),
-    ...["pointerup", "pointerleave", "pointercancel", "blur"].map((type) => listen(button, type, stop)),
+    on(button, "pointerdown", start),
+    on(button, "keydown", byKey(start)),
+    on(button, "keyup", byKey(stop)),
+    ...["pointerup", "pointerleave", "pointercancel", "blur"].map((type) => on(button, type, stop)),
   );
 }

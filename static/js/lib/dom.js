@@ -30,7 +30,7 @@ export function setTitle(element, text) {
 }
 
 /** Fill a bar to a share between 0 and 1. */
-export function setShare(element, share) {
+export function setFill(element, share) {
   const bounded = Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0));
   element.style.setProperty("--share", String(bounded));
 }
@@ -40,7 +40,7 @@ export const show = (element, isShown) => element.toggleAttribute("hidden", !isS
 export const template = (name) => document.getElementById(name);
 
 /** A fresh element from a `<template>`. */
-export const stamp = (name) => template(name).content.firstElementChild.cloneNode(true);
+export const cloneTemplate = (name) => template(name).content.firstElementChild.cloneNode(true);
 
 export function create(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
@@ -74,19 +74,19 @@ export function patchRows(body, items, { templateName, keyOf, paint }) {
 }
 
 function newRow(templateName, isLate) {
-  const row = stamp(templateName);
+  const row = cloneTemplate(templateName);
   row.classList.toggle("is-new", isLate);
   return row;
 }
 
 /** Listen, and return how to stop. */
-export function listen(target, type, handle, options) {
+export function on(target, type, handle, options) {
   target.addEventListener(type, handle, options);
   return () => target.removeEventListener(type, handle, options);
 }
 
 /** One undo out of many. */
-export const together =
+export const combine =
   (...undos) =>
   () =>
     undos.forEach((undo) => undo?.());

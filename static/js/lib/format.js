@@ -29,10 +29,10 @@ export const signed = (value, places = 2) =>
   decimal(value, { minimumFractionDigits: places, maximumFractionDigits: places, signDisplay: "exceptZero" });
 
 /** A price or a quantity with the digits it has, and no empty ones. */
-export const exact = (value) => decimal(value, { maximumFractionDigits: 12 });
+export const plainNumber = (value) => decimal(value, { maximumFractionDigits: 12 });
 
 /** How much, whatever its direction: the words beside it say LONG or SHORT. */
-export const size = (value) => exact(isAbsent(value) ? value : String(value).replace(/^-/, ""));
+export const size = (value) => plainNumber(isAbsent(value) ? value : String(value).replace(/^-/, ""));
 
 /** A computed price: digits by its size. */
 export const roughPrice = (value) => decimal(value, { maximumSignificantDigits: 6 });
@@ -49,10 +49,10 @@ export function percent(value, places = 2, options = {}) {
 export const signedPercent = (value, places = 2) => percent(value, places, { signDisplay: "exceptZero" });
 
 /** A float, for bars and curves only; NaN where there is none. */
-export const drawn = (value) => (isAbsent(value) ? Number.NaN : Number(value));
+export const toNumber = (value) => (isAbsent(value) ? Number.NaN : Number(value));
 
 /** Of what is shown: a thousandth of a dollar lost reads 0.00 and is no loss. */
-export const signOf = (value, places = 2) => Math.sign(Number(drawn(value).toFixed(places))) || 0;
+export const signOf = (value, places = 2) => Math.sign(Number(toNumber(value).toFixed(places))) || 0;
 
 /** Colour never speaks alone: an arrow says the same. */
 export const arrow = (value, places) => ["▼", "", "▲"][signOf(value, places) + 1];
@@ -87,7 +87,7 @@ export function date(at) {
 export const dateTime = (at) => (isAbsent(at) ? ABSENT : `${date(at)} ${clockTime(at)}`);
 
 /** "take_profit_pct" → "Take profit pct"; "STOP_LOSS" → "Stop loss". */
-export function words(name) {
+export function humanize(name) {
   if (isAbsent(name)) return ABSENT;
   const spaced = String(name).replaceAll("_", " ").toLowerCase();
   return spaced.charAt(0).toUpperCase() + spaced.slice(1);

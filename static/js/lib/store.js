@@ -10,15 +10,15 @@ export function createStore() {
   function set(name, value) {
     values.set(name, value);
     confirmedAt.set(name, Date.now());
-    listeners.get(name)?.forEach((hear) => hear(value));
+    listeners.get(name)?.forEach((listener) => listener(value));
   }
 
   /** Hear the value now, if there is one, and whenever it is set; returns the undo. */
-  function subscribe(name, hear) {
+  function subscribe(name, listener) {
     if (!listeners.has(name)) listeners.set(name, new Set());
-    listeners.get(name).add(hear);
-    if (values.has(name)) hear(values.get(name));
-    return () => listeners.get(name).delete(hear);
+    listeners.get(name).add(listener);
+    if (values.has(name)) listener(values.get(name));
+    return () => listeners.get(name).delete(listener);
   }
 
   /** Milliseconds since the value was last confirmed; Infinity where it never was. */

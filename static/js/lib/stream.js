@@ -41,7 +41,7 @@ export function followStream(url, { onEvent, onState }) {
   let pauseMs = FIRST_PAUSE_MS;
   let line = new AbortController();
 
-  const hear = createParser((event) => {
+  const parse = createParser((event) => {
     lastId = event.id ?? lastId;
     onEvent(event);
   });
@@ -49,7 +49,7 @@ export function followStream(url, { onEvent, onState }) {
   async function follow() {
     while (!isOver) {
       line = new AbortController();
-      await readLine(url, lastId, line, hear, () => {
+      await readLine(url, lastId, line, parse, () => {
         pauseMs = FIRST_PAUSE_MS;
         onState("live");
       });
@@ -67,7 +67,7 @@ export function followStream(url, { onEvent, onState }) {
   };
 }
 
-async function readLine(url, lastId, line, hear, onOpen) {
+async function readLine(url, lastId, line, parse, onOpen) {
   const headers = { Accept: "text/event-stream", ...(lastId && { "Last-Event-ID": lastId }) };
   let watch = setTimeout(() => line.abort(), SILENCE_MS);
   try {
@@ -78,7 +78,7 @@ async function readLine(url, lastId, line, hear, onOpen) {
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       clearTimeout(watch);
       watch = setTimeout(() => line.abort(), SILENCE_MS);
-      hear(part.value);
+      parse(part.value);
     }
   } catch {
     // A cut line is expected: the caller waits and tries again.

@@ -1,6 +1,6 @@
 // Tab lists after the ARIA pattern: arrows move, the address remembers, the chosen panel is the one that shows.
 
-import { listen, together } from "./dom.js";
+import { on, combine } from "./dom.js";
 
 /** Make `list` ([role=tablist]) work; `onChoose` hears the id of the panel that shows. */
 export function makeTabs(list, { onChoose = () => {}, inAddress = false } = {}) {
@@ -30,16 +30,16 @@ export function makeTabs(list, { onChoose = () => {}, inAddress = false } = {}) 
 
   const named = () => tabs.find((tab) => addressOf(tab) === location.hash);
   if (inAddress && named()) choose(named());
-  return together(
-    listen(list, "keydown", step),
-    inAddress ? listen(window, "hashchange", () => named() && choose(named())) : null,
-    ...tabs.map((tab) => listen(tab, "click", () => choose(tab))),
+  return combine(
+    on(list, "keydown", step),
+    inAddress ? on(window, "hashchange", () => named() && choose(named())) : null,
+    ...tabs.map((tab) => on(tab, "click", () => choose(tab))),
   );
 }
 
 /** Buttons of which one is pressed; `onChoose` hears it. */
 export function makeSegments(group, onChoose) {
-  return listen(group, "click", (event) => {
+  return on(group, "click", (event) => {
     const chosen = event.target.closest("button");
     if (!chosen) return;
     for (const button of group.children) button.setAttribute("aria-pressed", String(button === chosen));

@@ -1,7 +1,7 @@
 // The account strip: what there is, what is bound, and how the day goes.
 
-import { fill, setShare, setText, setTone, slot, together } from "../lib/dom.js";
-import { arrow, drawn, money, percent, signed, signOf, span, tone } from "../lib/format.js";
+import { fill, setFill, setText, setTone, slot, combine } from "../lib/dom.js";
+import { arrow, toNumber, money, percent, signed, signOf, span, tone } from "../lib/format.js";
 
 const STALE_MS = 30_000;
 
@@ -12,25 +12,25 @@ export function mount(strip, store) {
     if (health) paintHealth(strip, health);
     if (account) paintAge(strip, account.as_of, store.get("now"));
   };
-  return together(...["account", "health", "positions", "now"].map((name) => store.subscribe(name, paint)));
+  return combine(...["account", "health", "positions", "now"].map((name) => store.subscribe(name, paint)));
 }
 
 function paintAccount(strip, account, count) {
-  const equity = drawn(account.totalMarginBalance);
+  const equity = toNumber(account.totalMarginBalance);
   fill(strip, {
     equity: money(account.totalMarginBalance),
     wallet: Number.isFinite(equity) ? `wallet ${money(account.totalWalletBalance)}` : "",
     available: money(account.availableBalance),
-    "available-share": equity > 0 ? `${percent((drawn(account.availableBalance) / equity) * 100, 0)} of equity` : "",
+    "available-share": equity > 0 ? `${percent((toNumber(account.availableBalance) / equity) * 100, 0)} of equity` : "",
     "open-count": count === 1 ? "1 position" : `${count} positions`,
   });
   setSigned(slot(strip, "unrealized"), account.totalUnrealizedProfit);
   setText(slot(strip, "ratio"), percent(account.margin_ratio));
-  setLoad(slot(strip, "ratio-bar"), drawn(account.margin_ratio) / 100);
+  setLoad(slot(strip, "ratio-bar"), toNumber(account.margin_ratio) / 100);
 }
 
 function paintHealth(strip, { exposure, today, drawdown_pct: drawdown }) {
-  const share = drawn(exposure?.margin) / drawn(exposure?.cap);
+  const share = toNumber(exposure?.margin) / toNumber(exposure?.cap);
   fill(strip, {
     exposure: `${money(exposure?.margin)} of ${money(exposure?.cap, 0)}`,
     notional: `notional ${money(exposure?.notional, 0)}`,
@@ -38,14 +38,14 @@ function paintHealth(strip, { exposure, today, drawdown_pct: drawdown }) {
     "today-parts": `realised ${signed(today?.realized_pnl)}, fees ${signed(today?.commission)}, funding ${signed(today?.funding)}`,
   });
   slot(strip, "today-parts").title = slot(strip, "today-parts").textContent;
-  setTone(slot(strip, "drawdown"), drawn(drawdown) ? "loss" : "flat");
+  setTone(slot(strip, "drawdown"), toNumber(drawdown) ? "loss" : "flat");
   setSigned(slot(strip, "today"), today?.net);
   setLoad(slot(strip, "exposure-bar"), share);
 }
 
 /** A load on a limit: calm, then a warning, then red. */
 function setLoad(bar, share) {
-  setShare(bar, share);
+  setFill(bar, share);
   setTone(bar, share > 0.9 ? "loss" : share > 0.7 ? "warn" : "accent");
 }
 

@@ -1,16 +1,16 @@
 // The price of one symbol, with the liquidations that moved it and what we did about them.
 
-import { createCandleChart } from "../lib/candles.js";
-import { create, listen, setText, show, slot, together } from "../lib/dom.js";
-import { drawn } from "../lib/format.js";
-import { candleWords } from "../lib/painting.js";
+import { createCandleChart } from "../lib/candle_chart.js";
+import { create, on, setText, show, slot, combine } from "../lib/dom.js";
+import { toNumber } from "../lib/format.js";
+import { candleWords } from "../lib/candle_painter.js";
 import { makeSegments } from "../lib/tabs.js";
 
 const INTERVALS = { "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000 };
 const SMALLEST_RING = 2.5;
 const LARGEST_RING = 11;
 const MOST_MARKS = 250;
-const LONGEST_NAME = 40;
+const MAX_SYMBOL_LENGTH = 40;
 
 /** @param onChoose hears {symbol, interval}: the candles of that choice are wanted. */
 export function mount(panel, store, { onChoose }) {
@@ -20,8 +20,8 @@ export function mount(panel, store, { onChoose }) {
     onHover: (candle) => setText(slot(panel, "words"), candle ? candleWords(candle) : ""),
   });
 
-  function choose(news) {
-    choice = { ...choice, ...news };
+  function choose(update) {
+    choice = { ...choice, ...update };
     chart.latest();
     store.set("candles", []);
     store.set("chart", { liquidations: [], fills: [], positions: [] });
@@ -43,7 +43,7 @@ export function mount(panel, store, { onChoose }) {
     });
   };
 
-  const offer = () => {
+  const updateSymbols = () => {
     const symbols = namesOf(store);
     if (!symbols.length || sameNames(picker, symbols)) return;
     const chosen = symbols.includes(choice.symbol) ? choice.symbol : symbols[0];
@@ -53,46 +53,46 @@ export function mount(panel, store, { onChoose }) {
   };
 
   const shown = ["candles", "fault:candles", "chart"];
-  return together(
+  return combine(
     chart.undo,
     ...shown.map((name) => store.subscribe(name, paint)),
-    ...["config", "positions"].map((name) => store.subscribe(name, offer)),
+    ...["config", "positions"].map((name) => store.subscribe(name, updateSymbols)),
     store.subscribe("theme", chart.redraw),
-    listen(picker, "change", () => choose({ symbol: picker.value })),
+    on(picker, "change", () => choose({ symbol: picker.value })),
     makeSegments(slot(panel, "intervals"), (button) => choose({ interval: button.textContent })),
   );
 }
 
 /** Symbols worth a chart: those held first, then those configured; no symbol has a longer name than the server takes. */
 function namesOf(store) {
-  const held = (store.get("positions") ?? []).map((position) => position.symbol);
-  const names = store.get("config") ? [...held, ...Object.keys(store.get("config").symbols)] : [];
-  return [...new Set(names)].filter((name) => name.length <= LONGEST_NAME);
+  const positions = (store.get("positions") ?? []).map((position) => position.symbol);
+  const names = store.get("config") ? [...positions, ...Object.keys(store.get("config").symbols)] : [];
+  return [...new Set(names)].filter((name) => name.length <= MAX_SYMBOL_LENGTH);
 }
 
 const sameNames = (picker, names) => names.join("\n") === [...picker.options].map((option) => option.value).join("\n");
 
 function asCandle([openAt, open, high, low, close, volume]) {
-  return { openAt, open: drawn(open), high: drawn(high), low: drawn(low), close: drawn(close), volume: drawn(volume) };
+  return { openAt, open: toNumber(open), high: toNumber(high), low: toNumber(low), close: toNumber(close), volume: toNumber(volume) };
 }
 
-function linesOf(held, lastCandle) {
-  const lines = held.flatMap((position) => [
-    { price: drawn(position.entryPrice), label: `${position.side} entry`, tone: "accent", dashed: true },
-    { price: drawn(position.takeProfitPrice), label: "Take profit", tone: "gain", dashed: true },
-    { price: drawn(position.stopLossPrice), label: "Stop loss", tone: "loss", dashed: true },
-    { price: drawn(position.liquidationPrice), label: "Liquidation", tone: "warn", dashed: true },
+function linesOf(positions, lastCandle) {
+  const lines = positions.flatMap((position) => [
+    { price: toNumber(position.entryPrice), label: `${position.side} entry`, tone: "accent", dashed: true },
+    { price: toNumber(position.takeProfitPrice), label: "Take profit", tone: "gain", dashed: true },
+    { price: toNumber(position.stopLossPrice), label: "Stop loss", tone: "loss", dashed: true },
+    { price: toNumber(position.liquidationPrice), label: "Liquidation", tone: "warn", dashed: true },
   ]);
   if (lastCandle) lines.push({ price: lastCandle.close, label: "", tone: "flat", dashed: true });
   return lines.filter((line) => line.price > 0);
 }
 
 function liquidationMarks(rows) {
-  const values = rows.map((row) => drawn(row.usdt_value));
+  const values = rows.map((row) => toNumber(row.usdt_value));
   const largest = Math.max(...values, 1);
   return rows.slice(0, MOST_MARKS).map((row, index) => ({
     at: row.timestamp,
-    price: drawn(row.price),
+    price: toNumber(row.price),
     shape: "ring",
     size: SMALLEST_RING + Math.sqrt(values[index] / largest) * (LARGEST_RING - SMALLEST_RING),
     tone: row.side === "SELL" ? "loss" : "gain",
@@ -102,7 +102,7 @@ function liquidationMarks(rows) {
 function fillMarks(fills) {
   return fills.map((fill) => ({
     at: fill.traded_at,
-    price: drawn(fill.price),
+    price: toNumber(fill.price),
     shape: fill.side === "BUY" ? "up" : "down",
     tone: "accent",
   }));

@@ -1,8 +1,8 @@
 // Open orders, by purpose: ours that open, ours that protect, and those of somebody else.
 
 import { confirm } from "../lib/dialogs.js";
-import { fill, patchRows, setText, setTitle, setTone, show, slot, together } from "../lib/dom.js";
-import { drawn, exact, span, words } from "../lib/format.js";
+import { fill, patchRows, setText, setTitle, setTone, show, slot, combine } from "../lib/dom.js";
+import { toNumber, plainNumber, span, humanize } from "../lib/format.js";
 
 const PURPOSES = {
   entry: ["Entry", "accent"],
@@ -24,21 +24,21 @@ export function mount(panel, store, { count, commands }) {
     show(panel.querySelector("table"), orders.length > 0);
     show(slot(panel, "empty"), orders.length === 0);
   };
-  return together(...["orders", "now", "controls", "pending"].map((name) => store.subscribe(name, paint)));
+  return combine(...["orders", "now", "controls", "pending"].map((name) => store.subscribe(name, paint)));
 }
 
 function paintRow(row, order, store, commands) {
-  const [word, tone] = PURPOSES[order.purpose] ?? [words(order.purpose), "flat"];
-  const isTriggered = drawn(order.stop_price) > 0;
+  const [word, tone] = PURPOSES[order.purpose] ?? [humanize(order.purpose), "flat"];
+  const isTriggered = toNumber(order.stop_price) > 0;
   fill(row, {
     symbol: order.symbol,
-    purpose: order.role && order.purpose === "protective" ? words(order.role) : word,
+    purpose: order.role && order.purpose === "protective" ? humanize(order.role) : word,
     side: order.side,
-    type: words(order.type),
-    quantity: drawn(order.quantity) > 0 ? exact(order.quantity) : "whole position",
-    filled: drawn(order.filled_quantity) > 0 ? exact(order.filled_quantity) : "—",
-    price: isTriggered ? exact(order.stop_price) : exact(order.price),
-    status: words(order.status),
+    type: humanize(order.type),
+    quantity: toNumber(order.quantity) > 0 ? plainNumber(order.quantity) : "whole position",
+    filled: toNumber(order.filled_quantity) > 0 ? plainNumber(order.filled_quantity) : "—",
+    price: isTriggered ? plainNumber(order.stop_price) : plainNumber(order.price),
+    status: humanize(order.status),
     age: span(order.created_at ? store.get("now") - order.created_at : null),
   });
   setTone(slot(row, "purpose"), tone);
@@ -68,12 +68,12 @@ async function cancel(key, order, commands) {
     facts: [
       ["Symbol", order.symbol],
       ["Side", order.side],
-      ["Quantity", exact(order.quantity)],
-      ["Filled", exact(order.filled_quantity)],
-      ["Price", exact(order.price)],
+      ["Quantity", plainNumber(order.quantity)],
+      ["Filled", plainNumber(order.filled_quantity)],
+      ["Price", plainNumber(order.price)],
     ],
     action: "cancel the entry",
   });
-  const wish = { action: "cancel_entry", client_order_id: order.client_order_id };
-  if (agreed) commands.send(key, name, "/api/control", wish);
+  const command = { action: "cancel_entry", client_order_id: order.client_order_id };
+  if (agreed) commands.send(key, name, "/api/control", command);
 }

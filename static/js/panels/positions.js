@@ -1,12 +1,12 @@
 // Open positions: what is held, what it would cost, and whether a stop stands behind it.
 
 import { confirm } from "../lib/dialogs.js";
-import { fill, patchRows, setText, setTitle, setTone, show, slot, together } from "../lib/dom.js";
+import { fill, patchRows, setText, setTitle, setTone, show, slot, combine } from "../lib/dom.js";
 import {
   arrow,
   clockTime,
-  drawn,
-  exact,
+  toNumber,
+  plainNumber,
   money,
   percent,
   roughPrice,
@@ -45,7 +45,7 @@ export function mount(panel, store, { count, commands }) {
     if (!positions.length) paintEmpty(panel, store);
   };
   const names = ["positions", "now", "controls", "pending", "liquidations"];
-  return together(...names.map((name) => store.subscribe(name, paint)));
+  return combine(...names.map((name) => store.subscribe(name, paint)));
 }
 
 function paintRow(row, position, store, commands) {
@@ -55,7 +55,7 @@ function paintRow(row, position, store, commands) {
     margin: `${position.leverage}× ${position.marginType}`,
     size: size(position.positionAmt),
     notional: `${money(position.positionValue ?? position.notional)} USDT`,
-    entry: exact(position.entryPrice),
+    entry: plainNumber(position.entryPrice),
     mark: roughPrice(position.markPrice),
   });
   setTone(slot(row, "side"), position.side === "LONG" ? "gain" : "loss");
@@ -67,15 +67,15 @@ function paintRow(row, position, store, commands) {
 }
 
 function paintLiquidation(row, { liquidationPrice: price, liquidationDistancePct: distance }) {
-  const hasPrice = drawn(price) > 0;
+  const hasPrice = toNumber(price) > 0;
   fill(row, {
     liquidation: hasPrice ? roughPrice(price) : "none",
     distance: hasPrice && distance !== null ? distanceOf(distance) : "",
   });
-  setTone(slot(row, "distance"), hasPrice && drawn(distance) < NEAR_LIQUIDATION_PCT ? "loss" : "flat");
+  setTone(slot(row, "distance"), hasPrice && toNumber(distance) < NEAR_LIQUIDATION_PCT ? "loss" : "flat");
 }
 
-const distanceOf = (share) => (drawn(share) > 100 ? "over 100 %" : `${percent(share, 1)} away`);
+const distanceOf = (share) => (toNumber(share) > 100 ? "over 100 %" : `${percent(share, 1)} away`);
 
 function paintResult(row, position) {
   const { unrealizedPnl: pnl, unrealizedPnlPct: share } = position;
@@ -87,8 +87,8 @@ function paintResult(row, position) {
 function paintProtection(row, { takeProfitPrice, stopLossPrice, protection }) {
   const [word, tint, why] = PROTECTIONS[protection] ?? [protection ?? "Not known", "warn", ""];
   fill(row, {
-    "take-profit": `TP ${exact(takeProfitPrice)}`,
-    "stop-loss": `SL ${exact(stopLossPrice)}`,
+    "take-profit": `TP ${plainNumber(takeProfitPrice)}`,
+    "stop-loss": `SL ${plainNumber(stopLossPrice)}`,
     protection: word,
   });
   setTone(slot(row, "take-profit"), takeProfitPrice ? "gain" : "flat");
@@ -123,8 +123,8 @@ function paintActs(row, position, store, commands) {
 
 async function close(key, position, fraction, commands) {
   const share = Number(fraction);
-  const part = Math.abs(drawn(position.positionAmt) * share);
-  const result = drawn(position.unrealizedPnl) * share;
+  const part = Math.abs(toNumber(position.positionAmt) * share);
+  const result = toNumber(position.unrealizedPnl) * share;
   const words = share === 1 ? "Close" : "Close half of";
   const agreed = await confirm({
     title: `${words} ${position.symbol} ${position.side}?`,
@@ -132,8 +132,8 @@ async function close(key, position, fraction, commands) {
     facts: [
       ["Symbol", position.symbol],
       ["Side", position.side],
-      ["Size", share === 1 ? size(position.positionAmt) : `about ${exact(part)} of ${size(position.positionAmt)}`],
-      ["Mark price", exact(position.markPrice)],
+      ["Size", share === 1 ? size(position.positionAmt) : `about ${plainNumber(part)} of ${size(position.positionAmt)}`],
+      ["Mark price", plainNumber(position.markPrice)],
       ["Estimated result, before fees", `${signed(result)} USDT`, tone(result)],
     ],
     action: share === 1 ? "close position" : "close half",

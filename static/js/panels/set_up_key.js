@@ -1,9 +1,9 @@
 // The key: one of two kinds, typed into fields that no page fills again, tested, and saved once the test has passed.
 
-import { fill, listen, patchRows, setText, setTone, show, slot } from "../lib/dom.js";
+import { fill, on, patchRows, setText, setTone, show, slot } from "../lib/dom.js";
 
 const TONES = { ok: "gain", warn: "warn", fail: "loss" };
-const PATIENCE_MS = 60_000; // a test asks the exchange five times
+const TEST_TIMEOUT_MS = 60_000; // a test asks the exchange five times
 
 /** @param onSaved hears the answer to the save. `open()` shows the card. */
 export function mountKey(card, api, { stored }, onSaved) {
@@ -11,14 +11,14 @@ export function mountKey(card, api, { stored }, onSaved) {
   let tested = ""; // what has passed: anything typed afterwards has not
   paintStored(card, stored);
   if (stored.kind) choose(card, stored.kind);
-  for (const button of card.querySelectorAll("[data-kind]")) listen(button, "click", () => choose(card, button.dataset.kind));
-  listen(form, "input", () => forget());
-  for (const button of card.querySelectorAll("[data-kind]")) listen(button, "click", () => forget());
-  listen(form, "submit", (event) => {
+  for (const button of card.querySelectorAll("[data-kind]")) on(button, "click", () => choose(card, button.dataset.kind));
+  on(form, "input", () => forget());
+  for (const button of card.querySelectorAll("[data-kind]")) on(button, "click", () => forget());
+  on(form, "submit", (event) => {
     event.preventDefault();
     test();
   });
-  listen(slot(card, "save"), "click", save);
+  on(slot(card, "save"), "click", save);
 
   function forget() {
     tested = "";
@@ -31,7 +31,7 @@ export function mountKey(card, api, { stored }, onSaved) {
     forget();
     const body = typed(card);
     await during(slot(card, "test"), async () => {
-      const { passed, checks } = await api.post("/api/setup/test", body, PATIENCE_MS);
+      const { passed, checks } = await api.post("/api/setup/test", body, TEST_TIMEOUT_MS);
       paintChecks(card, checks);
       tested = passed ? JSON.stringify(body) : "";
     });
@@ -87,15 +87,15 @@ function typed(card) {
   return { kind: fields.dataset.fields, ...Object.fromEntries(values) };
 }
 
-function paintStored(card, { kind, ending, user, fault, outside }) {
-  const sentence = outside.length
-    ? `${outside.join(" and ")} are set outside .env: remove them there before you save a key here.`
+function paintStored(card, { kind, key_suffix: keySuffix, user, fault, env_override: overrides }) {
+  const sentence = overrides.length
+    ? `${overrides.join(" and ")} are set outside .env: remove them there before you save a key here.`
     : fault
       ? `What is in .env cannot be used: ${fault}`
       : kind === "api_key"
-        ? `An API key ending in ${ending} is set. A new one takes its place.`
+        ? `An API key ending in ${keySuffix} is set. A new one takes its place.`
         : kind === "api_wallet"
-          ? `An API wallet ending in ${ending} is set, for ${user}. A new one takes its place.`
+          ? `An API wallet ending in ${keySuffix} is set, for ${user}. A new one takes its place.`
           : "";
   setText(slot(card, "stored"), sentence);
   show(slot(card, "stored"), Boolean(sentence));

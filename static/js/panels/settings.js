@@ -1,36 +1,36 @@
 // The settings view: choose a part, edit it, see what would change, save it all or not at all.
 
-import { fill, listen, setTone, show, slot, together } from "../lib/dom.js";
+import { fill, on, setTone, show, slot, combine } from "../lib/dom.js";
 import { paintDiff } from "./settings_diff.js";
 import { createDraft } from "./settings_draft.js";
 import { buildForm, refillForm, showFault } from "./settings_form.js";
 import { showHistory } from "./settings_history.js";
-import { leadOf } from "./settings_lead.js";
-import { offerSymbols, paintList } from "./settings_list.js";
+import { summaryOf } from "./settings_summary.js";
+import { fillSymbolOptions, paintList } from "./settings_list.js";
 import { groupsOf } from "./settings_schema.js";
 import { addSymbol, removeSymbol } from "./settings_symbols.js";
 
 /** @param onSaved is called when the settings in force may have changed; `keep(config)` takes those just read. */
-export function mount(view, store, { api, tell, keep, onSaved }) {
+export function mount(view, store, { api, notify, keep, onSaved }) {
   // `symbol` is the part that is shown, null for the whole bot; `rows` are its fields by path, `shown` what they were
   // built for.
-  const sheet = { view, store, api, tell, keep, onSaved, draft: createDraft(), symbol: null, rows: new Map(), shown: "", faults: [] };
+  const sheet = { view, store, api, notify, keep, onSaved, draft: createDraft(), symbol: null, rows: new Map(), shown: "", faults: [] };
   sheet.choose = (symbol) => choose(sheet, symbol);
-  const on = (name, type, act) => listen(slot(view, name), type, act);
-  return together(
+  const onSlot = (name, type, act) => on(slot(view, name), type, act);
+  return combine(
     store.subscribe("config", () => paintAll(sheet)),
     store.subscribe("schema", () => paintAll(sheet)),
     store.subscribe("symbols", ({ symbols }) => {
-      offerSymbols(symbols);
+      fillSymbolOptions(symbols);
       paintAll(sheet); // what the exchange asks for is said beside a size
     }),
-    on("globals", "click", () => sheet.choose(null)),
-    on("save", "click", () => save(sheet)),
-    on("discard", "click", () => discard(sheet)),
-    on("add", "submit", (event) => addSymbol(sheet, event)),
-    on("remove", "click", () => removeSymbol(sheet)),
-    on("history", "click", () => showHistory(sheet)),
-    on("form", "submit", (event) => event.preventDefault()),
+    onSlot("globals", "click", () => sheet.choose(null)),
+    onSlot("save", "click", () => save(sheet)),
+    onSlot("discard", "click", () => discard(sheet)),
+    onSlot("add", "submit", (event) => addSymbol(sheet, event)),
+    onSlot("remove", "click", () => removeSymbol(sheet)),
+    onSlot("history", "click", () => showHistory(sheet)),
+    onSlot("form", "submit", (event) => event.preventDefault()),
   );
 }
 
@@ -84,7 +84,7 @@ function paintAround(sheet) {
 
 function paintHead(view, symbol, settings, listed) {
   const lead = symbol
-    ? leadOf(
+    ? summaryOf(
         settings,
         listed?.find((each) => each.symbol === symbol),
       )
@@ -101,7 +101,7 @@ async function save(sheet) {
     // Another tab, or a hand in the file, may have changed what this page holds: only our own edits are ours to save.
     sheet.keep(await api.get("/api/config"));
     const answer = await api.post("/api/config", draft.document(store.get("config")));
-    sheet.tell("info", answer.message ?? "Saved.");
+    sheet.notify("info", answer.message ?? "Saved.");
     discard(sheet);
     sheet.onSaved();
   } catch (error) {

@@ -3,7 +3,7 @@
 import { fill, patchRows, setTone, show, slot } from "../lib/dom.js";
 
 /** How a value reads beside another. */
-export const wordFor = (value) => (value === null || value === undefined || value === "" ? "not set" : String(value));
+export const formatSetting = (value) => (value === null || value === undefined || value === "" ? "not set" : String(value));
 
 /** `rows` are the fields that are shown: what is wrong elsewhere is said here. */
 export function paintDiff(view, { changes, faults, rows }) {
@@ -24,6 +24,6 @@ export function paintDiff(view, { changes, faults, rows }) {
 
 function paintChange(row, { path, field, before, value }) {
   const applies = `applies ${field.applies}`;
-  fill(row, { path: path.join("."), before: wordFor(before), after: wordFor(value), applies });
+  fill(row, { path: path.join("."), before: formatSetting(before), after: formatSetting(value), applies });
   setTone(slot(row, "applies"), field.applies === "now" ? "gain" : "warn");
 }

@@ -1,7 +1,7 @@
 // One form from one part of the schema: a control a field, with its range, its fault, and when it applies.
 
-import { create, fill, setText, slot, stamp } from "../lib/dom.js";
-import { words } from "../lib/format.js";
+import { create, fill, setText, slot, cloneTemplate } from "../lib/dom.js";
+import { humanize } from "../lib/format.js";
 import { faultOf, rangeOf } from "./settings_schema.js";
 
 /**
@@ -28,18 +28,18 @@ export function buildForm(form, groups, { path, valueOf, onEdit }) {
 export const refillForm = (rows) => rows.forEach((row) => row.refill());
 
 function buildRow(field, path, valueOf, onEdit) {
-  const row = stamp("settings-field-row");
+  const row = cloneTemplate("settings-field-row");
   const id = `field-${path.join("-")}`;
   const control = controlFor(field, valueOf(path, field), id);
   slot(row, "label").htmlFor = id;
   fill(row, { title: field.title, help: helpOf(field) });
   slot(row, "control").append(control, ...unitOf(field));
-  const hear = () => {
+  const onInput = () => {
     const text = field.kind === "flag" ? control.checked : control.value.trim();
     showFault(row, faultOf(field, text));
     onEdit(path, field, text);
   };
-  control.addEventListener(field.kind === "flag" || field.kind === "choice" ? "change" : "input", hear);
+  control.addEventListener(field.kind === "flag" || field.kind === "choice" ? "change" : "input", onInput);
   row.refill = () => {
     if (control !== document.activeElement) put(control, field, valueOf(path, field));
   };
@@ -55,7 +55,7 @@ function helpOf(field) {
   const range = rangeOf(field);
   const parts = [
     field.description,
-    range && `${words(range)}.`,
+    range && `${humanize(range)}.`,
     field.isLocked ? "Changed in the file only." : field.applies === "now" ? "" : "Applies after a restart.",
   ];
   return parts.filter(Boolean).join(" ");
@@ -90,7 +90,7 @@ function controlFor(field, value, id) {
 
 /** Show what is wrong at a field, or that nothing is. */
 export function showFault(row, message) {
-  setText(slot(row, "fault"), message ? words(message) : "");
+  setText(slot(row, "fault"), message ? humanize(message) : "");
   row.classList.toggle("has-fault", Boolean(message));
   row.querySelector("input, select").setAttribute("aria-invalid", String(Boolean(message)));
 }

@@ -1,9 +1,9 @@
 // Earlier settings: what was in force, what each change did, and the way back.
 
 import { closesOutside, confirm } from "../lib/dialogs.js";
-import { fill, listen, patchRows, setText, show, slot } from "../lib/dom.js";
-import { dateTime, words } from "../lib/format.js";
-import { wordFor } from "./settings_diff.js";
+import { fill, on, patchRows, setText, show, slot } from "../lib/dom.js";
+import { dateTime, humanize } from "../lib/format.js";
+import { formatSetting } from "./settings_diff.js";
 
 const VERSIONS = 50;
 
@@ -13,7 +13,7 @@ export async function showHistory(sheet) {
   try {
     versions = await sheet.api.get(`/api/config/history?limit=${VERSIONS}`);
   } catch (error) {
-    sheet.tell("error", `The earlier settings could not be read: ${error.message}`);
+    sheet.notify("error", `The earlier settings could not be read: ${error.message}`);
     return;
   }
   const dialog = document.getElementById("history");
@@ -23,9 +23,9 @@ export async function showHistory(sheet) {
   };
   paintVersions(dialog, versions, sheet.store.get("config"), restore);
   const undo = [
-    listen(slot(dialog, "leave"), "click", () => dialog.close()),
+    on(slot(dialog, "leave"), "click", () => dialog.close()),
     closesOutside(dialog),
-    listen(dialog, "close", () => undo.forEach((each) => each())),
+    on(dialog, "close", () => undo.forEach((each) => each())),
   ];
   dialog.showModal();
 }
@@ -37,7 +37,7 @@ function paintVersions(dialog, versions, config, restore) {
     keyOf: (version) => version.id,
     paint: (row, version) => {
       const isInForce = changesBetween(config, version.settings).length === 0;
-      fill(row, { at: dateTime(version.at), message: `${words(version.message)}.` });
+      fill(row, { at: dateTime(version.at), message: `${humanize(version.message)}.` });
       fill(row, { changes: version.changes.map(changeInWords).join("\n") });
       setText(slot(row, "restore"), isInForce ? "In force" : "Go back to this");
       slot(row, "restore").disabled = isInForce;
@@ -46,33 +46,33 @@ function paintVersions(dialog, versions, config, restore) {
   });
 }
 
-async function goBack({ api, tell, store, onSaved }, version) {
+async function goBack({ api, notify, store, onSaved }, version) {
   const changes = changesBetween(store.get("config"), version.settings);
   const agreed = await confirm({
     title: `Go back to the settings of ${dateTime(version.at)}?`,
     lead: "These change, and the bot is asked to apply them:",
-    facts: changes.map(({ path, before, after }) => [path, `${wordFor(before)} → ${wordFor(after)}`]),
+    facts: changes.map(({ path, before, after }) => [path, `${formatSetting(before)} → ${formatSetting(after)}`]),
     action: "go back",
   });
   if (!agreed) return;
   try {
     const answer = await api.post("/api/config", version.settings);
-    tell("info", answer.message);
+    notify("info", answer.message);
     onSaved();
   } catch (error) {
     const faults = error.faults.map((fault) => `${fault.path} ${fault.message}`).join("; ");
-    tell("error", `Not gone back: ${faults || error.message}`);
+    notify("error", `Not gone back: ${faults || error.message}`);
   }
 }
 
-const changeInWords = ({ path, before, after }) => `${path}: ${wordFor(before)} → ${wordFor(after)}`;
+const changeInWords = ({ path, before, after }) => `${path}: ${formatSetting(before)} → ${formatSetting(after)}`;
 
 function changesBetween(before, after) {
   const [old, young] = [flat(before), flat(after)];
   const paths = [...new Set([...old.keys(), ...young.keys()])].sort();
   return paths
     .map((path) => ({ path, before: old.get(path), after: young.get(path) }))
-    .filter((change) => wordFor(change.before) !== wordFor(change.after));
+    .filter((change) => formatSetting(change.before) !== formatSetting(change.after));
 }
 
 function flat({ globals, symbols }) {

@@ -3,7 +3,7 @@
 import { create, fill, patchRows, slot } from "../lib/dom.js";
 
 /** Offer every symbol of the exchange where one is typed. */
-export function offerSymbols(symbols) {
+export function fillSymbolOptions(symbols) {
   const list = document.getElementById("known-symbols");
   list.replaceChildren(...symbols.map(({ symbol }) => create("option", { value: symbol })));
 }
@@ -11,19 +11,19 @@ export function offerSymbols(symbols) {
 /** `choose(symbol)` hears which one is wanted. */
 export function paintList(view, { config, draft, symbol, faults, choose }) {
   const hasFault = (prefix) => faults.some((fault) => `${fault.path}.`.startsWith(prefix));
-  mark(slot(view, "globals"), symbol === null, draft.touches(config, null), hasFault("globals."));
+  markEntry(slot(view, "globals"), symbol === null, draft.touches(config, null), hasFault("globals."));
   patchRows(slot(view, "symbols"), Object.entries(config.symbols), {
     templateName: "settings-entry-row",
     keyOf: ([name]) => name,
     paint: (entry, [name, settings]) => {
       fill(entry, { symbol: name, summary: `${settings.leverage}× ${settings.trade_value_usdt} USDT` });
       entry.onclick = () => choose(name);
-      mark(entry, name === symbol, draft.touches(config, name), hasFault(`symbols.${name}.`));
+      markEntry(entry, name === symbol, draft.touches(config, name), hasFault(`symbols.${name}.`));
     },
   });
 }
 
-function mark(entry, isCurrent, isChanged, hasFault) {
+function markEntry(entry, isCurrent, isChanged, hasFault) {
   entry.setAttribute("aria-current", String(isCurrent));
   entry.classList.toggle("is-changed", isChanged);
   entry.classList.toggle("has-fault", hasFault);

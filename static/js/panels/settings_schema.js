@@ -1,6 +1,6 @@
 // The settings' schema as the form needs it: fields in groups that belong together, and what may stand in each.
 
-import { exact } from "../lib/format.js";
+import { plainNumber } from "../lib/format.js";
 
 const GROUPS = {
   globals: [
@@ -30,7 +30,7 @@ const GROUPS = {
       "Limits",
       ["max_total_exposure_usdt", "max_open_orders_per_symbol", "max_stop_orders_per_symbol", "rate_limit_buffer_pct"],
     ],
-    ["Locks", ["max_daily_loss_usdt", "max_consecutive_stops", "max_drawdown_pct", "lock_minutes"]],
+    ["Locks", ["max_daily_loss_usdt", "max_consecutive_losses", "max_drawdown_pct", "loss_lock_minutes"]],
     [
       "Account",
       ["hedge_mode", "multi_assets_mode", "set_leverage", "set_margin_type", "adopt_foreign_positions", "db_path"],
@@ -85,10 +85,10 @@ function isInRange({ min, max, excludes_min: isAbove, excludes_max: isBelow }, v
 
 /** "above 0 and at most 50", "between 1 and 125". */
 export function rangeOf({ min, max, excludes_min: isAbove, excludes_max: isBelow }) {
-  if (min !== null && max !== null && !isAbove && !isBelow) return `between ${exact(min)} and ${exact(max)}`;
+  if (min !== null && max !== null && !isAbove && !isBelow) return `between ${plainNumber(min)} and ${plainNumber(max)}`;
   const parts = [
-    min !== null && `${isAbove ? "above" : "at least"} ${exact(min)}`,
-    max !== null && `${isBelow ? "below" : "at most"} ${exact(max)}`,
+    min !== null && `${isAbove ? "above" : "at least"} ${plainNumber(min)}`,
+    max !== null && `${isBelow ? "below" : "at most"} ${plainNumber(max)}`,
   ];
   return parts.filter(Boolean).join(" and ");
 }

@@ -11,7 +11,7 @@ export async function addSymbol(sheet, event) {
   setText(slot(sheet.view, "add-fault"), "");
   try {
     const answer = await sheet.api.post("/api/config/symbol/add", { symbol: name });
-    sheet.tell("info", answer.message ?? `${name} was added.`);
+    sheet.notify("info", answer.message ?? `${name} was added.`);
     form.reset();
     sheet.keep(await sheet.api.get("/api/config"));
     sheet.choose(name);
@@ -22,7 +22,7 @@ export async function addSymbol(sheet, event) {
 }
 
 /** Remove the symbol that the `sheet` shows. */
-export async function removeSymbol({ symbol, api, tell, onSaved }) {
+export async function removeSymbol({ symbol, api, notify, onSaved }) {
   const agreed = await confirm({
     title: `Remove ${symbol} from the settings?`,
     lead: "Its liquidations will no longer be traded. A position that is open stays open and protected.",
@@ -31,9 +31,9 @@ export async function removeSymbol({ symbol, api, tell, onSaved }) {
   if (!agreed) return;
   try {
     const answer = await api.post("/api/config/symbol/remove", { symbol });
-    tell("info", answer.message ?? `${symbol} was removed.`);
+    notify("info", answer.message ?? `${symbol} was removed.`);
     onSaved();
   } catch (error) {
-    tell("error", `${symbol} was not removed: ${error.message}`);
+    notify("error", `${symbol} was not removed: ${error.message}`);
   }
 }

@@ -1,9 +1,9 @@
 // Results over a period: by day, by symbol, and how much was liquidated meanwhile.
 
-import { drawBars } from "../lib/bars.js";
-import { drawCurve } from "../lib/curve.js";
-import { fill, patchRows, setText, setTone, show, slot, together } from "../lib/dom.js";
-import { clockTime, compact, date, drawn, exact, money, percent, signed, tone, words } from "../lib/format.js";
+import { drawBarChart } from "../lib/bar_chart.js";
+import { drawLineChart } from "../lib/line_chart.js";
+import { fill, patchRows, setText, setTone, show, slot, combine } from "../lib/dom.js";
+import { clockTime, compact, date, toNumber, plainNumber, money, percent, signed, tone, humanize } from "../lib/format.js";
 import { makeSegments } from "../lib/tabs.js";
 
 export function mount(sheet, store, { onPeriod }) {
@@ -11,7 +11,7 @@ export function mount(sheet, store, { onPeriod }) {
     if (store.get("stats")) paintStats(sheet, store.get("stats"));
     if (store.get("pnl")) paintPnl(sheet, store.get("pnl"));
   };
-  return together(
+  return combine(
     ...["stats", "pnl", "view"].map((name) => store.subscribe(name, paint)),
     store.subscribe("pnl-symbols", (rows) => paintSymbols(sheet, rows)),
     makeSegments(slot(sheet, "periods"), (button) => onPeriod(Number(button.dataset.days))),
@@ -30,7 +30,7 @@ function paintStats(sheet, { liquidations, trades, hourly_volume: hourly }) {
     sheet,
     "hourly",
     byTime.map((hour) => ({
-      value: drawn(hour.volume),
+      value: toNumber(hour.volume),
       label: hourLabel(hour.hour),
       title: `${hourLabel(hour.hour)}: ${money(hour.volume, 0)} USDT`,
       tone: "accent",
@@ -48,8 +48,8 @@ function paintPnl(sheet, { totals, daily, exits, equity }) {
     "net-parts": `realised ${signed(totals.realized_pnl)}, fees ${signed(totals.commission)}, funding ${signed(totals.funding_fee)}`,
     "win-rate": totals.trades ? percent(totals.win_rate, 1) : "—",
     "win-count": `${totals.winning_trades} won, ${totals.losing_trades} lost`,
-    "profit-factor": exact(totals.profit_factor),
-    exits: exits.map(({ reason, trades }) => `${trades} by ${words(reason || "other").toLowerCase()}`).join(", "),
+    "profit-factor": plainNumber(totals.profit_factor),
+    exits: exits.map(({ reason, trades }) => `${trades} by ${humanize(reason || "other").toLowerCase()}`).join(", "),
   });
   setSigned(slot(sheet, "net"), totals.net_pnl);
   paintEquity(sheet, equity);
@@ -57,7 +57,7 @@ function paintPnl(sheet, { totals, daily, exits, equity }) {
     sheet,
     "daily",
     daily.map((day) => ({
-      value: drawn(day.net_pnl),
+      value: toNumber(day.net_pnl),
       label: String(day.date).slice(5),
       title: `${day.date}: ${signed(day.net_pnl)} USDT`,
       tone: tone(day.net_pnl),
@@ -66,21 +66,21 @@ function paintPnl(sheet, { totals, daily, exits, equity }) {
 }
 
 function paintEquity(sheet, equity) {
-  const points = equity.map((point) => ({ at: point.at, value: drawn(point.equity) }));
+  const points = equity.map((point) => ({ at: point.at, value: toNumber(point.equity) }));
   const isDrawn = points.length > 1;
   show(slot(sheet, "equity-empty"), !isDrawn);
   slot(sheet, "equity").toggleAttribute("hidden", !isDrawn);
   if (!isDrawn) return;
   const isShort = points.at(-1).at - points[0].at < 2 * 86_400_000;
   const timeOf = (at) => (isShort ? clockTime(at).slice(0, 5) : date(at).slice(5));
-  drawCurve(slot(sheet, "equity"), points, { wordsOf: (value) => money(value), timeOf });
+  drawLineChart(slot(sheet, "equity"), points, { wordsOf: (value) => money(value), timeOf });
 }
 
 function paintBars(sheet, name, bars) {
   const hasBars = bars.some((bar) => bar.value);
   show(slot(sheet, `${name}-empty`), !hasBars);
   slot(sheet, name).toggleAttribute("hidden", !hasBars);
-  if (hasBars) drawBars(slot(sheet, name), bars);
+  if (hasBars) drawBarChart(slot(sheet, name), bars);
 }
 
 function paintSymbols(sheet, rows) {

@@ -1,8 +1,8 @@
 // The status bar: which money is at stake, whether the bot trades, and whether what we see is fresh.
 
 import { confirm } from "../lib/dialogs.js";
-import { fill, listen, setText, setTitle, setTone, show, slot, together } from "../lib/dom.js";
-import { drawn, exact, signed, size, span, tone } from "../lib/format.js";
+import { fill, on, setText, setTitle, setTone, show, slot, combine } from "../lib/dom.js";
+import { toNumber, plainNumber, signed, size, span, tone } from "../lib/format.js";
 
 const MODES = {
   PAPER: "accent",
@@ -21,11 +21,11 @@ export function mount(bar, store, { banner, commands }) {
     const health = store.get("health");
     if (!health) return setText(slot(bar, "state"), store.get("controls")?.reason ? "Not known" : "Connecting");
     paintMode(bar, health);
-    paintStanding(bar, store);
-    paintVitals(bar, store);
+    paintTradingState(bar, store);
+    paintConnections(bar, store);
     paintActs(bar, store);
   };
-  return together(
+  return combine(
     ...["health", "now", "pending", "stream"].map((name) => store.subscribe(name, paint)),
     store.subscribe("controls", (controls) => {
       show(banner, Boolean(controls.reason));
@@ -33,8 +33,8 @@ export function mount(bar, store, { banner, commands }) {
       setTone(banner, controls.level);
       paint();
     }),
-    listen(slot(bar, "pause"), "click", () => switchEntries(store, commands)),
-    listen(slot(bar, "flatten"), "click", () => flatten(store, commands)),
+    on(slot(bar, "pause"), "click", () => switchEntries(store, commands)),
+    on(slot(bar, "flatten"), "click", () => flatten(store, commands)),
   );
 }
 
@@ -44,7 +44,7 @@ function paintMode(bar, { mode }) {
   document.title = `${mode} · Liquidation Hunter`;
 }
 
-function paintStanding(bar, store) {
+function paintTradingState(bar, store) {
   const { trading_state: state, trading_state_reason: reason } = store.get("health");
   const isKnown = store.get("controls")?.enabled;
   const [word, tint] = isKnown ? (STATES[state] ?? [state ?? "Unknown", "warn"]) : ["Not known", "warn"];
@@ -53,37 +53,37 @@ function paintStanding(bar, store) {
   setTone(slot(bar, "dot"), tint);
 }
 
-function paintVitals(bar, store) {
+function paintConnections(bar, store) {
   const { market_stream, user_stream, api_weight, clock_offset_ms, bot } = store.get("health");
   const now = store.get("now");
   const marketAge = ageAt(now, market_stream?.last_event_at);
-  const weight = drawn(api_weight?.used) / drawn(api_weight?.limit);
+  const weight = toNumber(api_weight?.used) / toNumber(api_weight?.limit);
   const page = store.get("stream") === "live";
-  vital(bar, "market", marketAge === null ? "no event yet" : span(marketAge), marketAge > OLD_MARKET_MS);
-  vital(bar, "user", user_stream?.state ?? "—", !["up", "live", "off"].includes(user_stream?.state ?? "off"));
+  setVital(bar, "market", marketAge === null ? "no event yet" : span(marketAge), marketAge > OLD_MARKET_MS);
+  setVital(bar, "user", user_stream?.state ?? "—", !["up", "live", "off"].includes(user_stream?.state ?? "off"));
   const hasWeight = Number.isFinite(weight);
-  vital(bar, "weight", hasWeight ? `${exact(api_weight.used)} / ${exact(api_weight.limit)}` : "—", weight > 0.7);
-  vital(bar, "clock", clock_offset_ms === null ? "—" : `${signed(clock_offset_ms, 0)} ms`, Math.abs(clock_offset_ms) > BIG_OFFSET_MS);
-  vital(bar, "bot", bot?.heartbeat_at ? span(ageAt(now, bot.heartbeat_at)) : "—", !store.get("controls")?.enabled);
-  vital(bar, "page", page ? "live" : "polling", !page);
+  setVital(bar, "weight", hasWeight ? `${plainNumber(api_weight.used)} / ${plainNumber(api_weight.limit)}` : "—", weight > 0.7);
+  setVital(bar, "clock", clock_offset_ms === null ? "—" : `${signed(clock_offset_ms, 0)} ms`, Math.abs(clock_offset_ms) > BIG_OFFSET_MS);
+  setVital(bar, "bot", bot?.heartbeat_at ? span(ageAt(now, bot.heartbeat_at)) : "—", !store.get("controls")?.enabled);
+  setVital(bar, "page", page ? "live" : "polling", !page);
 }
 
 const ageAt = (now, at) => (at ? now - at : null);
 
-function vital(bar, name, text, isBad) {
+function setVital(bar, name, text, isBad) {
   setText(slot(bar, name), text);
   setTone(slot(bar, name), isBad ? "warn" : "flat");
 }
 
 /** Whether a person keeps the bot from entering: only then is there something to resume. */
-const isHeld = ({ operator }) => operator.paused || operator.halted;
+const areEntriesStopped = ({ operator }) => operator.paused || operator.halted;
 
 function paintActs(bar, store) {
   const health = store.get("health");
   const { enabled, reason } = store.get("controls") ?? {};
   const pending = store.get("pending") ?? new Map();
   const pause = slot(bar, "pause");
-  setText(pause, pending.has("entries") ? "Pending" : isHeld(health) ? "Resume entries" : "Pause entries");
+  setText(pause, pending.has("entries") ? "Pending" : areEntriesStopped(health) ? "Resume entries" : "Pause entries");
   setText(slot(bar, "flatten"), pending.has("flatten") ? "Closing" : "Close all");
   for (const [button, key] of [
     [pause, "entries"],
@@ -96,7 +96,7 @@ function paintActs(bar, store) {
 }
 
 function switchEntries(store, commands) {
-  const action = isHeld(store.get("health")) ? "resume" : "pause";
+  const action = areEntriesStopped(store.get("health")) ? "resume" : "pause";
   const name = action === "resume" ? "Resume entries" : "Pause entries";
   commands.send("entries", name, "/api/control", { action });
 }
@@ -108,7 +108,7 @@ function closeAllTitle(count) {
 
 async function flatten(store, commands) {
   const ours = (store.get("positions") ?? []).filter((position) => position.protection !== "foreign");
-  const total = ours.reduce((sum, position) => sum + (drawn(position.unrealizedPnl) || 0), 0);
+  const total = ours.reduce((sum, position) => sum + (toNumber(position.unrealizedPnl) || 0), 0);
   const agreed = await confirm({
     title: closeAllTitle(ours.length),
     lead: ours.length

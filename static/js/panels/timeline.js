@@ -1,8 +1,8 @@
 // One trade from its cause to its end: liquidation, decision, orders, fills, exit.
 
 import { closesOutside, factRow } from "../lib/dialogs.js";
-import { fill, listen, patchRows, setTone, slot } from "../lib/dom.js";
-import { clockTime, exact, signed, tone, words } from "../lib/format.js";
+import { fill, on, patchRows, setTone, slot } from "../lib/dom.js";
+import { clockTime, plainNumber, signed, tone, humanize } from "../lib/format.js";
 
 const TONES = {
   liquidation: "warn",
@@ -14,22 +14,22 @@ const TONES = {
 };
 
 /** Fetch and open the dialog of one trade. */
-export async function showTrade(api, tell, trade) {
+export async function showTrade(api, notify, trade) {
   let details;
   try {
     details = await api.get(`/api/trades/${encodeURIComponent(trade.id)}`);
   } catch (error) {
-    tell("error", `The trade's timeline could not be read: ${error.message}`);
+    notify("error", `The trade's timeline could not be read: ${error.message}`);
     return;
   }
   const dialog = document.getElementById("trade");
-  fill(dialog, { title: `${details.symbol}, ${words(details.role).toLowerCase()}` });
+  fill(dialog, { title: `${details.symbol}, ${humanize(details.role).toLowerCase()}` });
   slot(dialog, "facts").replaceChildren(...factsOf(details).map(asCell));
   patchRows(slot(dialog, "timeline"), details.timeline, { templateName: "timeline-item", keyOf, paint: paintItem });
   const undo = [
-    listen(slot(dialog, "leave"), "click", () => dialog.close()),
+    on(slot(dialog, "leave"), "click", () => dialog.close()),
     closesOutside(dialog),
-    listen(dialog, "close", () => undo.forEach((each) => each())),
+    on(dialog, "close", () => undo.forEach((each) => each())),
   ];
   dialog.showModal();
 }
@@ -38,9 +38,9 @@ const keyOf = (event) => `${event.at}:${event.title}:${event.text}`;
 
 function factsOf({ pnl_breakdown: pnl, qty, avg_price, price, status }) {
   return [
-    ["Status", words(status)],
-    ["Quantity", exact(qty)],
-    ["Price", exact(avg_price || price)],
+    ["Status", humanize(status)],
+    ["Quantity", plainNumber(qty)],
+    ["Price", plainNumber(avg_price || price)],
     ["Realised", signed(pnl.realized_pnl, 4), tone(pnl.realized_pnl, 4)],
     ["Fees", signed(pnl.commission, 4)],
     ["Funding", signed(pnl.funding_fee, 4)],

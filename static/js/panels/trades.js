@@ -1,7 +1,7 @@
 // Trades: one row an order that did something, each with its timeline behind a button.
 
 import { fill, patchRows, setText, setTone, show, slot } from "../lib/dom.js";
-import { clockTime, date, dateTime, drawn, exact, signed, tone, words } from "../lib/format.js";
+import { clockTime, date, dateTime, toNumber, plainNumber, signed, tone, humanize } from "../lib/format.js";
 import { showTrade } from "./timeline.js";
 
 const STATUS_TONES = {
@@ -12,12 +12,12 @@ const STATUS_TONES = {
   PENDING_NEW: "warn",
 };
 
-export function mount(panel, store, { api, tell }) {
+export function mount(panel, store, { api, notify }) {
   return store.subscribe("trades", (trades) => {
     patchRows(slot(panel, "rows"), trades, {
       templateName: "trade-row",
       keyOf: (trade) => trade.id,
-      paint: (row, trade) => paintRow(row, trade, () => showTrade(api, tell, trade)),
+      paint: (row, trade) => paintRow(row, trade, () => showTrade(api, notify, trade)),
     });
     show(panel.querySelector("table"), trades.length > 0);
     show(slot(panel, "export"), trades.length > 0);
@@ -30,11 +30,11 @@ function paintRow(row, trade, open) {
   fill(row, {
     time: isToday ? clockTime(trade.timestamp) : dateTime(trade.timestamp),
     symbol: trade.symbol,
-    type: words(trade.role),
+    type: humanize(trade.role),
     side: trade.side,
-    quantity: exact(drawn(trade.filled_qty) > 0 ? trade.filled_qty : trade.qty),
-    price: exact(drawn(trade.avg_price) > 0 ? trade.avg_price : trade.price),
-    status: words(trade.status),
+    quantity: plainNumber(toNumber(trade.filled_qty) > 0 ? trade.filled_qty : trade.qty),
+    price: plainNumber(toNumber(trade.avg_price) > 0 ? trade.avg_price : trade.price),
+    status: humanize(trade.status),
   });
   setTone(slot(row, "side"), trade.side === "BUY" ? "gain" : "loss");
   setTone(slot(row, "status"), STATUS_TONES[trade.status] ?? "flat");

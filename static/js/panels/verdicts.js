@@ -1,8 +1,8 @@
 // How a verdict reads: the word on its chip, its tone, and the numbers behind it.
 
 import { closesOutside, factRow } from "../lib/dialogs.js";
-import { listen, fill, setText, setTone, slot } from "../lib/dom.js";
-import { dateTime, drawn, exact, words } from "../lib/format.js";
+import { on, fill, setText, setTone, slot } from "../lib/dom.js";
+import { dateTime, toNumber, plainNumber, humanize } from "../lib/format.js";
 
 const GATES = {
   configured: ["Not configured", "flat"],
@@ -27,7 +27,7 @@ export const isConfigured = (row) => row.threshold !== null && row.threshold !==
 export const isEntry = (row) => !row.gate && Boolean(row.client_order_id);
 
 /** The window had reached its threshold: without the gate that refused, it would have been an entry. */
-export const wouldTrade = (row) => isEntry(row) || drawn(row.window_volume) >= drawn(row.threshold);
+export const wouldTrade = (row) => isEntry(row) || toNumber(row.window_volume) >= toNumber(row.threshold);
 
 export function verdictOf(row) {
   if (isEntry(row)) return { word: "Entry", tone: "gain", reason: row.reason || "An entry was sent." };
@@ -35,7 +35,7 @@ export function verdictOf(row) {
     return { word: "Not configured", tone: "flat", reason: "This symbol is not in the settings." };
   }
   if (!row.gate) return { word: "Not judged", tone: "flat", reason: "It arrived while the bot was not judging." };
-  const [word, tone] = GATES[row.gate] ?? [words(row.gate), "warn"];
+  const [word, tone] = GATES[row.gate] ?? [humanize(row.gate), "warn"];
   return { word, tone, reason: row.reason };
 }
 
@@ -47,19 +47,19 @@ export function paintChip(chip, row) {
 }
 
 /** Who was liquidated: a forced SELL ends a long. */
-export const victimOf = (row) => (row.side === "SELL" ? "Long" : "Short");
+export const liquidatedSide = (row) => (row.side === "SELL" ? "Long" : "Short");
 
 /** Open the dialog that tells one verdict with its numbers. */
 export function showVerdict(row) {
   const dialog = document.getElementById("verdict");
   const { reason } = verdictOf(row);
-  fill(dialog, { title: `${row.symbol}: ${victimOf(row).toLowerCase()} liquidated`, reason: reason ?? "" });
+  fill(dialog, { title: `${row.symbol}: ${liquidatedSide(row).toLowerCase()} liquidated`, reason: reason ?? "" });
   paintChip(slot(dialog, "chip"), row);
   slot(dialog, "facts").replaceChildren(...factsOf(row).flatMap(factRow));
   const undo = [
-    listen(slot(dialog, "leave"), "click", () => dialog.close()),
+    on(slot(dialog, "leave"), "click", () => dialog.close()),
     closesOutside(dialog),
-    listen(dialog, "close", () => undo.forEach((each) => each())),
+    on(dialog, "close", () => undo.forEach((each) => each())),
   ];
   dialog.showModal();
 }
@@ -67,13 +67,13 @@ export function showVerdict(row) {
 function factsOf(row) {
   const facts = [
     ["At", dateTime(row.timestamp)],
-    ["Quantity", exact(row.qty)],
-    ["Filled at", exact(row.price)],
-    ["Value", `${exact(row.usdt_value)} USDT`],
+    ["Quantity", plainNumber(row.qty)],
+    ["Filled at", plainNumber(row.price)],
+    ["Value", `${plainNumber(row.usdt_value)} USDT`],
   ];
-  if (isConfigured(row)) facts.push(["Window sum", exact(row.window_volume)], ["Threshold", exact(row.threshold)]);
+  if (isConfigured(row)) facts.push(["Window sum", plainNumber(row.window_volume)], ["Threshold", plainNumber(row.threshold)]);
   for (const [name, value] of Object.entries(row.numbers ?? {})) {
-    facts.push([words(name), Number.isNaN(drawn(value)) ? String(value ?? "—") : exact(value)]);
+    facts.push([humanize(name), Number.isNaN(toNumber(value)) ? String(value ?? "—") : plainNumber(value)]);
   }
   if (row.client_order_id) facts.push(["Order", row.client_order_id]);
   return facts;

@@ -6,49 +6,52 @@ from dataclasses import replace
 from decimal import Decimal
 
 from src.domain.clock import ManualClock
-from src.domain.enums import MarginType, OrderRole, PositionSide
-from src.domain.errors import OutcomeUnknown, Rejected, Unreachable
-from src.domain.looks import CheckPositions, PositionsChecked
-from src.domain.market import MarkPrice, Quote
-from src.domain.messages import (
-    AccountUpdate,
+from src.domain.commands import (
     CancelOrder,
+    CheckPositions,
     Command,
-    Event,
     FetchFills,
     FetchFunding,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
+    QueryOrder,
+    SubmitOrder,
+    TakeSnapshot,
+)
+from src.domain.enums import MarginType, OrderRole, PositionSide
+from src.domain.errors import OutcomeUnknown, Rejected, Unreachable
+from src.domain.events import (
+    AccountUpdate,
+    Event,
     FillsFetched,
     FundingFetched,
     InstrumentsFetched,
     OrderNotFound,
     OrdersFetched,
     Outcome,
-    QueryOrder,
+    PositionsChecked,
     SnapshotTaken,
-    SubmitOrder,
-    TakeSnapshot,
 )
+from src.domain.market import MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import Position, Snapshot
-from src.engine.costs import Costs
 from src.engine.engine import Engine
-from src.engine.floor import EngineEvent
-from src.sandbox.event_times import EventTimes
-from src.sandbox.protection import ProtectionLog
+from src.engine.margin import Fees
+from src.engine.state import EngineEvent
+from src.sandbox.account.audit import ProtectionMonitor
+from src.sandbox.streams.user_events import EventLatency
 from tests.builders import a_mark, a_quote, an_instrument
-from tests.core.model.network import Blow, name_of, role_of
-from tests.core.model.owners import Owners
+from tests.core.model.faulty_network import Fault, client_order_id_of, role_of
+from tests.core.model.ownership import Ownership
 
 D = Decimal
 SYMBOL = "BTCUSDT"
 LEVERAGE = 10
-_BY_HAND_MS = 200
+_MANUAL_DELAY_MS = 200
 """A person is not as fast as two events about one trade are apart."""
 
-_REFUSALS = {Blow.REFUSED: -1111, Blow.WOULD_TRIGGER: -2021}
+_REJECTION_CODES = {Fault.REJECTED: -1111, Fault.WOULD_TRIGGER: -2021}
 
 
 class ModelExchange:
@@ -56,20 +59,20 @@ class ModelExchange:
 
     def __init__(self, clock: ManualClock, *, hedge_mode: bool) -> None:
         self.clock = clock
-        self.slots = (PositionSide.LONG, PositionSide.SHORT) if hedge_mode else (PositionSide.BOTH,)
-        self.engine = Engine({SYMBOL: an_instrument()}, Costs(), hedge_mode=hedge_mode)
+        self.position_sides = (PositionSide.LONG, PositionSide.SHORT) if hedge_mode else (PositionSide.BOTH,)
+        self.engine = Engine({SYMBOL: an_instrument()}, Fees(), hedge_mode=hedge_mode)
         self.stream: list[Event] = []
         self.arrived: Counter[str] = Counter()
         self.late: list[SubmitOrder | CancelOrder] = []
-        self.protection = ProtectionLog()
-        self._event_times = EventTimes()
-        self.owners = Owners(self.slots)
-        self.blow: Blow | None = None
+        self.protection = ProtectionMonitor()
+        self._event_times = EventLatency()
+        self.ownership = Ownership(self.position_sides)
+        self.fault: Fault | None = None
         """What strikes the next command."""
         self.is_excused = False
         """An entry was executed after it was rightly given up: what it adds was nobody's decision."""
-        self._by_hand = 0
-        self.foreign_orders = 0
+        self._manual_orders = 0
+        self.external_orders = 0
         """How many orders of other people rest, as they left it."""
         self.middle = D(50_000)
         self._open_account()
@@ -86,33 +89,33 @@ class ModelExchange:
 
     def execute(self, command: Command) -> Sequence[Outcome]:
         """Do it, unless the blow that waits for it says otherwise."""
-        blow, self.blow = self.blow, None
+        fault, self.fault = self.fault, None
         self.clock.advance(1)
         if isinstance(command, SubmitOrder):
             self.arrived[command.request.client_order_id] += 1
         is_write = isinstance(command, SubmitOrder | CancelOrder)
-        match blow:
-            case None | Blow.SLOW:
+        match fault:
+            case None | Fault.SLOW:
                 return self._perform(command)
-            case Blow.REFUSED | Blow.WOULD_TRIGGER if is_write:
-                raise Rejected(_REFUSALS[blow], blow)
-            case Blow.ANSWER_LOST if is_write:
+            case Fault.REJECTED | Fault.WOULD_TRIGGER if is_write:
+                raise Rejected(_REJECTION_CODES[fault], fault)
+            case Fault.RESPONSE_LOST if is_write:
                 self._try(command)
-            case Blow.LATE if isinstance(command, SubmitOrder | CancelOrder):
+            case Fault.LATE if isinstance(command, SubmitOrder | CancelOrder):
                 self.late.append(command)
-            case Blow.REQUEST_LOST if is_write:
+            case Fault.REQUEST_LOST if is_write:
                 pass
             case _:
-                raise Unreachable(blow)
-        raise OutcomeUnknown(blow)
+                raise Unreachable(fault)
+        raise OutcomeUnknown(fault)
 
     def snapshot(self, reason: str) -> Snapshot:
         """The account as it stands; whoever hears it hears it later."""
-        asked_at = self.clock.now_ms()
+        requested_at = self.clock.now_ms()
         self.clock.advance(1)
         engine = self.engine
         return Snapshot(
-            asked_at=asked_at,
+            requested_at=requested_at,
             taken_at=self.clock.now_ms(),
             hedge_mode=engine.hedge_mode,
             multi_assets_mode=engine.multi_assets_mode,
@@ -126,10 +129,10 @@ class ModelExchange:
         engine, now = self.engine, self.clock.now_ms()
         match command:
             case SubmitOrder(request):
-                self._tell(engine.submit(request, now))
+                self._publish(engine.submit(request, now))
                 return [engine.order(SYMBOL, client_order_id=request.client_order_id)]
             case CancelOrder(symbol, name):
-                self._tell(engine.cancel(symbol, now, client_order_id=name))
+                self._publish(engine.cancel(symbol, now, client_order_id=name))
                 return [engine.order(SYMBOL, client_order_id=name)]
             case QueryOrder(symbol, name):
                 return [self._query(symbol, name)]
@@ -167,7 +170,7 @@ class ModelExchange:
         except Rejected:
             return
 
-    def arrive_late(self, *, is_given_up: bool) -> None:
+    def deliver_late(self, *, is_given_up: bool) -> None:
         """The matcher comes to the oldest of what it had laid aside."""
         self.is_excused |= is_given_up
         self._try(self.late.pop(0))
@@ -178,8 +181,8 @@ class ModelExchange:
         """Book and mark are around this price."""
         self.middle = middle
         mark, quote = self.prices()
-        self._tell(self.engine.on_quote(quote))
-        self._tell(self.engine.on_mark(mark))
+        self._publish(self.engine.on_quote(quote))
+        self._publish(self.engine.on_mark(mark))
 
     def _quote(self) -> Quote:
         half, now = D("0.1"), self.clock.now_ms()
@@ -192,26 +195,28 @@ class ModelExchange:
 
     def trade_at(self, price: Decimal, quantity: Decimal) -> None:
         """Somebody trades so much at a price: resting orders that it reaches fill."""
-        self._tell(self.engine.on_trade(SYMBOL, price, quantity, self.clock.now_ms()))
+        self._publish(self.engine.on_trade(SYMBOL, price, quantity, self.clock.now_ms()))
 
-    def by_hand(self, request: OrderRequest) -> None:
+    def place_manual_order(self, request: OrderRequest) -> None:
         """An order of the account's owner; its id is not one of ours."""
-        self._by_hand += 1
-        self.clock.advance(_BY_HAND_MS)
-        self._tell(self.engine.submit(replace(request, client_order_id=f"web_{self._by_hand}"), self.clock.now_ms()))
-        self.foreign_orders = len(self.open_orders(None))
+        self._manual_orders += 1
+        self.clock.advance(_MANUAL_DELAY_MS)
+        self._publish(
+            self.engine.submit(replace(request, client_order_id=f"web_{self._manual_orders}"), self.clock.now_ms())
+        )
+        self.external_orders = len(self.open_orders(None))
 
-    def cancel_by_hand(self, client_order_id: str) -> None:
+    def cancel_manually(self, client_order_id: str) -> None:
         self.clock.advance(1)
-        self._tell(self.engine.cancel(SYMBOL, self.clock.now_ms(), client_order_id=client_order_id))
-        self.foreign_orders = len(self.open_orders(None))
+        self._publish(self.engine.cancel(SYMBOL, self.clock.now_ms(), client_order_id=client_order_id))
+        self.external_orders = len(self.open_orders(None))
 
-    def _tell(self, events: Sequence[EngineEvent]) -> None:
+    def _publish(self, events: Sequence[EngineEvent]) -> None:
         for event in events:
             if isinstance(event, OrderUpdate) and event.fill is not None:
-                self.owners.see(event.fill, is_excused=self.is_excused)
+                self.ownership.record(event.fill, is_excused=self.is_excused)
         for event in events:
-            self.stream.append(replace(event, event_at=self._event_times.told_at(event.event_at)))
+            self.stream.append(replace(event, event_at=self._event_times.event_time(event.event_at)))
             if isinstance(event, OrderUpdate | AccountUpdate):
                 self.protection.observe(self.our_positions(), self.engine.open_orders(), self.clock.now_ms())
 
@@ -224,12 +229,12 @@ class ModelExchange:
         return [each for each in self.positions() if each.is_open]
 
     def our_positions(self) -> list[Position]:
-        stays = self.owners.stays
+        stays = self.ownership.spans
         return [each for each in self.open_positions() if stays[each.position_side].is_ours]
 
-    def has_met(self, client_order_id: str) -> bool:
+    def has_seen(self, client_order_id: str) -> bool:
         """It has come to the matcher, which has made of it what it would."""
-        is_late = any(name_of(each) == client_order_id for each in self.late)
+        is_late = any(client_order_id_of(each) == client_order_id for each in self.late)
         return client_order_id in self.arrived and not is_late
 
     def open_orders(self, *roles: OrderRole | None) -> list[OrderUpdate]:

@@ -1,5 +1,7 @@
 """Frames: acknowledged, unknown, or taken apart."""
 
+from decimal import Decimal
+
 import pytest
 
 from src.domain.errors import ProtocolError
@@ -19,7 +21,7 @@ NOW_MS = 1_700_000_000_000
         {"stream": "btcusdt@kline_1m", "data": {"e": "kline"}},
     ],
 )
-def test_frames_that_tell_the_trader_nothing(frame: Body) -> None:
+def test_ignored_frames(frame: Body) -> None:
     assert wire.parse_event(frame, NOW_MS) is None
 
 
@@ -28,7 +30,7 @@ def test_frames_that_tell_the_trader_nothing(frame: Body) -> None:
     [{"e": "tomorrow"}, {}, {"error": {"code": 2, "msg": "bad"}, "id": 1}, {"e": 5}, [], "text", None, 7,
      {"stream": "x", "data": 5}],
 )  # fmt: skip
-def test_frames_that_are_not_understood(frame: object) -> None:
+def test_invalid_frames(frame: object) -> None:
     with pytest.raises(ProtocolError):
         wire.parse_event(frame, NOW_MS)
 
@@ -40,3 +42,20 @@ def test_an_array_of_events_is_taken_apart() -> None:
     assert wire.unwrap(wire.wrap("!markPrice@arr", marks)) == marks
     assert wire.unwrap({"e": "forceOrder"}) == [{"e": "forceOrder"}]
     assert wire.unwrap(7) == [7]
+
+
+@pytest.mark.parametrize(
+    ("value", "written"), [("-0", "0"), ("1E+3", "1000"), ("0E-8", "0.00000000"), ("0.10", "0.10")]
+)
+def test_numbers_are_written_plainly(value: str, written: str) -> None:
+    assert wire.decimal_str(Decimal(value)) == written
+
+
+@pytest.mark.parametrize("text", ["", "{", "NaN", "[1,]", b"\xff\xfe\x00", "[" * 100_000])
+def test_what_is_not_json(text: str | bytes) -> None:
+    with pytest.raises(ProtocolError):
+        wire.read_json(text)
+
+
+def test_json_numbers_stay_exact() -> None:
+    assert wire.read_json('{"a": 0.1}') == {"a": Decimal("0.1")}

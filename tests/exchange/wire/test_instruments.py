@@ -62,13 +62,13 @@ def test_a_grid_of_nothing_is_none(broken: Instrument) -> None:
 def test_an_exchange_info_names_its_limits() -> None:
     info = wire.render_exchange_info([an_instrument()], NOW_MS)
 
-    limits = [(each.text("rateLimitType"), each.integer("limit")) for each in wire.Fields(info).parts("rateLimits")]
+    limits = [(each.text("rateLimitType"), each.integer("limit")) for each in wire.Fields(info).children("rateLimits")]
     assert limits == [("REQUEST_WEIGHT", 2400), ("ORDERS", 1200)]
     assert [wire.parse_instrument(each) for each in wire.parse_symbols(info)] == [an_instrument()]
 
 
 @pytest.mark.parametrize(
-    ("told", "understood"),
+    ("payload", "understood"),
     [
         (wire.render_exchange_info([], 0), (2400, 1200)),
         (
@@ -87,5 +87,5 @@ def test_an_exchange_info_names_its_limits() -> None:
         ([], (None, None)),
     ],
 )
-def test_what_the_exchange_allows_a_minute(told: object, understood: tuple[int | None, int | None]) -> None:
-    assert wire.parse_rate_limits(told) == understood
+def test_what_the_exchange_allows_a_minute(payload: object, understood: tuple[int | None, int | None]) -> None:
+    assert wire.parse_rate_limits(payload) == understood

@@ -67,7 +67,7 @@ def test_a_book_without_a_top_is_no_quote(book: Body) -> None:
 
 
 @pytest.mark.parametrize("quote", [a_quote(bid=0), a_quote(ask=0)])
-def test_a_side_told_as_nothing_is_no_price(quote: Quote) -> None:
+def test_empty_side_is_no_price(quote: Quote) -> None:
     """An entry a quarter of the way into such a spread would be far off the market."""
     with pytest.raises(ProtocolError, match="is not understood"):
         wire.parse_event(wire.render_event(quote), NOW_MS)

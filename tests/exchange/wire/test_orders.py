@@ -6,8 +6,7 @@ import pytest
 
 from src.domain.enums import OrderStatus, OrderType, PositionSide, TimeInForce
 from src.domain.errors import ProtocolError
-from src.domain.orders import OrderUpdate
-from src.domain.strange import StrangeOrder
+from src.domain.orders import OrderUpdate, UnrecognizedOrder
 from src.exchange import wire
 from src.exchange.wire import Body
 
@@ -59,9 +58,9 @@ def test_only_a_trade_carries_a_fill(execution: str) -> None:
 
 def test_a_liquidation_carries_a_fill_where_it_names_its_trade() -> None:
     assert order_event(x="CALCULATED", t=0).fill is None
-    told = order_event(x="CALCULATED", t=78).fill
-    assert told is not None
-    assert told.trade_id == 78
+    parsed = order_event(x="CALCULATED", t=78).fill
+    assert parsed is not None
+    assert parsed.trade_id == 78
 
 
 @pytest.mark.parametrize("status", ["NEW_INSURANCE", "NEW_ADL"])
@@ -82,7 +81,7 @@ def test_a_liquidation_of_ours_survives(status: str, filled: str, expected: Orde
     ("word", "meaning"),
     [("GTE_GTC", TimeInForce.GTC), ("HIDDEN", TimeInForce.GTC), ("RPI", TimeInForce.GTX), ("IOC", TimeInForce.IOC)],
 )
-def test_orders_of_a_person_have_words_of_their_own(word: str, meaning: TimeInForce) -> None:
+def test_values_of_manual_orders_are_mapped(word: str, meaning: TimeInForce) -> None:
     assert order_event(f=word).time_in_force is meaning
 
 
@@ -91,17 +90,17 @@ def test_orders_of_a_person_have_words_of_their_own(word: str, meaning: TimeInFo
     [{"X": "TOMORROW"}, {"X": "PENDING_NEW"}, {"S": "HOLD"}, {"x": "AMENDMENT"}, {"z": "x"}, {"q": True},
      {"R": "perhaps"}, {"ap": "NaN"}, {"n": []}, {"o": "ICEBERG"}, {"f": "GTD"}, {"ps": 7}, {"p": None}],
 )  # fmt: skip
-def test_an_order_told_in_words_that_are_not_known_keeps_its_names(changes: Body) -> None:
-    told = read_event(**changes)
+def test_unrecognized_order_keeps_its_ids(changes: Body) -> None:
+    parsed = read_event(**changes)
 
-    assert isinstance(told, StrangeOrder)
-    assert (told.symbol, told.client_order_id, told.order_id) == ("BTCUSDT", "lh-abc123-e", 8886774)
-    assert told.is_ours
-    assert told.fault
+    assert isinstance(parsed, UnrecognizedOrder)
+    assert (parsed.symbol, parsed.client_order_id, parsed.order_id) == ("BTCUSDT", "lh-abc123-e", 8886774)
+    assert parsed.is_ours
+    assert parsed.fault
 
 
 @pytest.mark.parametrize("changes", [{"i": None}, {"i": "1.5"}, {"c": 5}, {"s": None}])
-def test_an_order_without_its_names_is_not_understood_at_all(changes: Body) -> None:
+def test_order_without_ids_is_a_protocol_error(changes: Body) -> None:
     with pytest.raises(ProtocolError) as caught:
         read_event(**changes)
 
@@ -117,7 +116,7 @@ QUERIED: Body = {
 }  # fmt: skip
 
 
-def test_an_order_without_an_average_price_tells_it_by_its_cost() -> None:
+def test_average_price_is_derived_from_cost() -> None:
     order = wire.parse_order({**QUERIED, "executedQty": "0.1", "cumQuote": "910"})
 
     assert order.average_price == Decimal(9100)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from src.domain.enums import OrderStatus
 from src.domain.errors import InvariantError
+from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
 from src.domain.instrument import Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import AccountUpdate, LeverageChanged, MarginCall
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.exchange import wire
@@ -120,9 +120,9 @@ def test_modes(mode: bool) -> None:
 
 
 @given(st.integers(), st.text())
-def test_refusals(code: int, message: str) -> None:
-    refusal = wire.Refusal(code, message)
-    assert wire.parse_refusal(sent(wire.render_refusal(refusal))) == refusal
+def test_errors(code: int, message: str) -> None:
+    refusal = wire.ErrorBody(code, message)
+    assert wire.parse_error(sent(wire.render_error(refusal))) == refusal
 
 
 @given(values.orders, st.sampled_from([OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL]))

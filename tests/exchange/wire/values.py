@@ -6,9 +6,9 @@ from decimal import Decimal
 from hypothesis import strategies as st
 
 from src.domain.enums import MarginType, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
+from src.domain.events import AccountUpdate, LeverageChanged, PositionChange
 from src.domain.instrument import Instrument, Price, Quantity
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.messages import AccountUpdate, LeverageChanged, PositionChange
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import AccountSummary, Balance, Income, Position, PositionReport
 from src.exchange.wire import AccountModeChanged, ListenKeyExpired
@@ -22,7 +22,7 @@ positive_amounts = st.decimals(Decimal("0.00000001"), 10**9, places=8)
 symbols = st.sampled_from(["BTCUSDT", "ASTERUSDT", "1000PEPEUSDT", "币安人生USDT"])
 numbers = st.integers(1, 2**53)
 client_order_ids = st.from_regex(r"\A[.A-Z:/a-z0-9_-]{1,36}\Z")
-told_statuses = st.sampled_from([each for each in OrderStatus if not each.startswith("PENDING")])
+exchange_statuses = st.sampled_from([each for each in OrderStatus if not each.startswith("PENDING")])
 
 _INSTRUMENT_AMOUNTS = (
     "tick",
@@ -122,7 +122,7 @@ orders = st.builds(
     side=st.sampled_from(Side),
     position_side=st.sampled_from(PositionSide),
     type=st.sampled_from(OrderType),
-    status=told_statuses,
+    status=exchange_statuses,
     quantity=amounts,
     filled_quantity=amounts,
     average_price=positive_amounts,

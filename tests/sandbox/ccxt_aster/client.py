@@ -6,9 +6,9 @@ from typing import Any
 import ccxt
 import ccxt.pro
 
-from src.sandbox.keys import Keys, Wallet
+from src.sandbox.account.keys import Keys, Wallet
 from src.sandbox.server import SandboxServer
-from src.utils.typed_data import open_wallet
+from src.utils.eip712 import load_account
 
 SYMBOL = "BTC/USDT:USDT"
 
@@ -16,7 +16,7 @@ SYMBOL = "BTC/USDT:USDT"
 def keys_of_a_login_wallet() -> Keys:
     """It signs for itself: ccxt takes the user's address from the private key it is given."""
     private_key = f"0x{secrets.token_hex(32)}"
-    return Keys(secrets.token_hex(32), secrets.token_hex(32), Wallet(open_wallet(private_key).address, private_key))
+    return Keys(secrets.token_hex(32), secrets.token_hex(32), Wallet(load_account(private_key).address, private_key))
 
 
 def calling(server: SandboxServer) -> Any:

@@ -15,7 +15,7 @@ from tests.sandbox.ccxt_aster.client import SYMBOL, listening
 PATIENT_SECONDS = 30
 
 
-def told(server: SandboxServer, conversation: Callable[[Any], Awaitable[Any]]) -> Any:
+def received(server: SandboxServer, conversation: Callable[[Any], Awaitable[Any]]) -> Any:
     """What a client hears, in an event loop of its own."""
 
     async def listen() -> Any:
@@ -31,7 +31,7 @@ def told(server: SandboxServer, conversation: Callable[[Any], Awaitable[Any]]) -
 
 async def wanted(server: SandboxServer, name: str) -> None:
     """Until the server knows that somebody listens to this."""
-    while name not in server.exchange.wanted_streams():
+    while name not in server.exchange.subscribed_streams():
         await asyncio.sleep(0.01)
 
 
@@ -45,7 +45,7 @@ async def moved(server: SandboxServer, hearing: Awaitable[Any], name: str, move:
 
 @pytest.mark.parametrize("levels", [5, 10, 20])
 def test_the_order_book(server: SandboxServer, levels: int) -> None:
-    book = told(server, lambda client: client.watch_order_book(SYMBOL, levels))
+    book = received(server, lambda client: client.watch_order_book(SYMBOL, levels))
 
     assert len(book["bids"]) == len(book["asks"]) == levels
     assert book["bids"][0][0] == float(server.exchange.market["BTCUSDT"].quote.bid)
@@ -54,43 +54,43 @@ def test_the_order_book(server: SandboxServer, levels: int) -> None:
 def test_the_ticker(server: SandboxServer) -> None:
     server.exchange.trade("BTCUSDT", Side.BUY, D("0.5"), D(93_000))
 
-    ticker = told(server, lambda client: client.watch_ticker(SYMBOL))
+    ticker = received(server, lambda client: client.watch_ticker(SYMBOL))
 
     assert (ticker["symbol"], ticker["last"], ticker["baseVolume"]) == (SYMBOL, 93_000, 0.5)
 
 
 def test_the_mark_price(server: SandboxServer) -> None:
     server.exchange.set_mark("BTCUSDT", D(91_300))
-    ticker = told(server, lambda client: client.watch_mark_price(SYMBOL))
+    ticker = received(server, lambda client: client.watch_mark_price(SYMBOL))
 
     assert 91_200 < ticker["markPrice"] <= 91_300
 
 
 def test_the_best_prices(server: SandboxServer) -> None:
-    async def hear(client: Any) -> Any:
+    async def receive(client: Any) -> Any:
         hearing = client.watch_bids_asks([SYMBOL])
         return await moved(server, hearing, "btcusdt@bookTicker", lambda: server.exchange.move("BTCUSDT", D(92_000)))
 
-    assert told(server, hear)[SYMBOL]["bid"] == 91_999.9
+    assert received(server, receive)[SYMBOL]["bid"] == 91_999.9
 
 
 def test_trades_and_candles(server: SandboxServer) -> None:
     def trade() -> None:
         server.exchange.trade("BTCUSDT", Side.SELL, D("0.25"))
 
-    async def hear(client: Any) -> Any:
+    async def receive(client: Any) -> Any:
         candles = await moved(server, client.watch_ohlcv(SYMBOL, "1m"), "btcusdt@kline_1m", trade)
-        [heard] = await moved(server, client.watch_trades(SYMBOL), "btcusdt@aggTrade", trade)
-        return heard, candles[-1]
+        [messages] = await moved(server, client.watch_trades(SYMBOL), "btcusdt@aggTrade", trade)
+        return messages, candles[-1]
 
-    heard, candle = told(server, hear)
+    messages, candle = received(server, receive)
 
-    assert (heard["side"], heard["amount"]) == ("sell", 0.25)
+    assert (messages["side"], messages["amount"]) == ("sell", 0.25)
     assert candle[5] == 0.25
 
 
 def test_the_positions_as_they_are_and_as_they_change(server: SandboxServer) -> None:
-    async def hear(client: Any) -> Any:
+    async def receive(client: Any) -> Any:
         await client.create_order(SYMBOL, "market", "buy", 0.01)
         [position] = await client.watch_positions([SYMBOL])
         before = position["side"], position["contracts"]
@@ -101,7 +101,7 @@ def test_the_positions_as_they_are_and_as_they_change(server: SandboxServer) -> 
         await client.create_order(SYMBOL, "market", "buy", 0.02)
         return before, await hearing
 
-    before, after = told(server, hear)
+    before, after = received(server, receive)
 
     assert before == ("long", 0.01)
     assert (after["symbol"], after["side"], after["contracts"]) == (SYMBOL, "long", 0.03)

@@ -100,7 +100,7 @@ class TestAccount:
         assert position["liquidationPrice"] < position["entryPrice"]
         assert position["maintenanceMarginPercentage"] == 0.004
 
-    def test_a_short_in_hedge_mode_is_told_as_one(self, client: Any) -> None:
+    def test_short_in_hedge_mode(self, client: Any) -> None:
         client.set_position_mode(True)
         client.create_order(SYMBOL, "market", "sell", 0.01, None, {"positionSide": "SHORT"})
 
@@ -191,7 +191,7 @@ class TestOrders:
         assert client.fetch_open_orders(SYMBOL) == []
         assert [each["status"] for each in client.fetch_orders(SYMBOL)] == ["canceled", "canceled"]
 
-    def test_it_is_told_why(self, client: Any) -> None:
+    def test_rejection_has_its_reason(self, client: Any) -> None:
         with pytest.raises(ccxt.InsufficientFunds):
             client.create_order(SYMBOL, "market", "buy", 9)
         with pytest.raises(ccxt.OrderNotFound):

@@ -11,7 +11,7 @@ import pytest
 
 from src.domain.clock import ManualClock
 from src.sandbox.server import SandboxServer
-from src.utils.auth import Scheme
+from src.utils.auth import ApiVersion
 from tests.builders import NOW
 from tests.sandbox.client import Client
 from tests.sandbox.wallet_client import WalletClient
@@ -23,13 +23,13 @@ def server() -> Iterator[SandboxServer]:
         yield running
 
 
-@pytest.fixture(params=Scheme)
+@pytest.fixture(params=ApiVersion)
 def client(server: SandboxServer, request: pytest.FixtureRequest) -> Client:
-    scheme = Scheme(request.param)
+    scheme = ApiVersion(request.param)
     match scheme:
-        case Scheme.V1:
+        case ApiVersion.V1:
             return Client(server)
-        case Scheme.V3:
+        case ApiVersion.V3:
             return WalletClient(server)
         case _:
             assert_never(scheme)

@@ -14,12 +14,12 @@ def test_modes_change_once_and_not_under_a_position(client: Client) -> None:
     path = "/fapi/v1/positionSide/dual"
 
     assert client.get(path) == {"dualSidePosition": False}
-    assert client.refused("POST", path, dualSidePosition="false") == -4059
+    assert client.rejected("POST", path, dualSidePosition="false") == -4059
     client.post(path, dualSidePosition="true")
     assert client.get(path) == {"dualSidePosition": True}
     client.order(positionSide="LONG")
-    assert client.refused("POST", path, dualSidePosition="false") == -4068
-    assert client.refused("POST", path, dualSidePosition="maybe") == -1130
+    assert client.rejected("POST", path, dualSidePosition="false") == -4068
+    assert client.rejected("POST", path, dualSidePosition="maybe") == -1130
 
 
 def test_multi_assets_mode_can_be_set(client: Client) -> None:
@@ -28,22 +28,22 @@ def test_multi_assets_mode_can_be_set(client: Client) -> None:
     assert client.get("/fapi/v1/multiAssetsMargin") == {"multiAssetsMargin": True}
 
 
-def test_leverage_and_its_largest_position_are_told(client: Client) -> None:
+def test_leverage_and_max_notional(client: Client) -> None:
     answer = client.post("/fapi/v1/leverage", symbol="BTCUSDT", leverage=50)
 
     assert answer == {"symbol": "BTCUSDT", "leverage": 50, "maxNotionalValue": "1000000"}
-    assert client.refused("POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=126) == -4028
+    assert client.rejected("POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=126) == -4028
     assert client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["leverage"] == "50"
 
 
 def test_margin_type_changes_only_where_it_differs_and_nothing_is_open(client: Client) -> None:
     path = "/fapi/v1/marginType"
 
-    assert client.refused("POST", path, symbol="BTCUSDT", marginType="CROSSED") == -4046
+    assert client.rejected("POST", path, symbol="BTCUSDT", marginType="CROSSED") == -4046
     client.post(path, symbol="BTCUSDT", marginType="ISOLATED")
     client.order()
-    assert client.refused("POST", path, symbol="BTCUSDT", marginType="CROSSED") == -4048
-    assert client.refused("POST", path, symbol="BTCUSDT", marginType="PORTFOLIO") == -1130
+    assert client.rejected("POST", path, symbol="BTCUSDT", marginType="CROSSED") == -4048
+    assert client.rejected("POST", path, symbol="BTCUSDT", marginType="PORTFOLIO") == -1130
 
 
 def test_margin_is_moved_to_an_isolated_position_and_remembered(client: Client) -> None:
@@ -58,12 +58,12 @@ def test_margin_is_moved_to_an_isolated_position_and_remembered(client: Client) 
     assert after - before == 20
     assert (change["amount"], change["type"], change["asset"]) == ("20", 1, "USDT")
     assert client.get(f"{path}/history", symbol="BTCUSDT", type=2) == []
-    assert client.refused("POST", path, symbol="BTCUSDT", amount="0", type=1) == -4055
-    assert client.refused("POST", path, symbol="BTCUSDT", amount="1", type=3) == -1130
-    assert client.refused("POST", path, symbol="ETHUSDT", amount="1", type=1) == -4049
+    assert client.rejected("POST", path, symbol="BTCUSDT", amount="0", type=1) == -4055
+    assert client.rejected("POST", path, symbol="BTCUSDT", amount="1", type=3) == -1130
+    assert client.rejected("POST", path, symbol="ETHUSDT", amount="1", type=1) == -4049
 
 
-def test_a_position_is_told_by_every_version_alike(client: Client) -> None:
+def test_position_is_the_same_in_every_version(client: Client) -> None:
     client.order()
     reports = [parse_position(client.get(f"/fapi/{each}/positionRisk", symbol="BTCUSDT")[0]) for each in ("v1", "v2")]
 
@@ -113,7 +113,7 @@ def test_trades_are_found_from_a_number_or_a_time_not_both(client: Client) -> No
     assert [each["id"] for each in client.get(path, symbol="BTCUSDT", fromId=numbers[1])] == numbers[1:]
     assert [each["id"] for each in client.get(path, symbol="BTCUSDT", limit=1)] == numbers[-1:]
     assert client.get(path, symbol="BTCUSDT", endTime=1000) == []
-    assert client.refused("GET", path, symbol="BTCUSDT", fromId=1, startTime=1) == -1128
+    assert client.rejected("GET", path, symbol="BTCUSDT", fromId=1, startTime=1) == -1128
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_trades_are_found_from_a_number_or_a_time_not_both(client: Client) -> No
     ],
 )
 def test_an_impossible_period_is_refused(client: Client, period: dict[str, int], expected: int) -> None:
-    assert client.refused("GET", "/fapi/v1/income", **period) == expected
+    assert client.rejected("GET", "/fapi/v1/income", **period) == expected
 
 
 def test_brackets_come_for_one_symbol_or_all(client: Client) -> None:
@@ -137,7 +137,7 @@ def test_brackets_come_for_one_symbol_or_all(client: Client) -> None:
     assert len(client.get("/fapi/v1/leverageBracket")) == 12
 
 
-def test_rates_and_the_queue_of_deleveraging_are_told(client: Client) -> None:
+def test_commission_rates_and_adl_quantile(client: Client) -> None:
     client.order()
 
     assert client.get("/fapi/v1/commissionRate", symbol="BTCUSDT")["takerCommissionRate"] == "0.0004"
@@ -157,7 +157,7 @@ def test_a_liquidated_account_finds_its_forced_orders(server: SandboxServer, cli
     assert forced["clientOrderId"].startswith("autoclose-")
     assert parse_order(forced).side is Side.SELL
     assert client.get("/fapi/v1/forceOrders", autoCloseType="ADL") == []
-    assert client.refused("GET", "/fapi/v1/forceOrders", autoCloseType="FUN") == -1130
+    assert client.rejected("GET", "/fapi/v1/forceOrders", autoCloseType="FUN") == -1130
 
 
 def test_the_time_a_position_is_unprotected_is_measured(server: SandboxServer, client: Client) -> None:
@@ -170,4 +170,4 @@ def test_the_time_a_position_is_unprotected_is_measured(server: SandboxServer, c
 
     assert first.until is not None
     assert (second.symbol, second.until) == ("BTCUSDT", None)
-    assert exchange.protection.longest_ms(exchange.now_ms()) >= first.lasted_ms(exchange.now_ms())
+    assert exchange.protection.longest_ms(exchange.now_ms()) >= first.duration_ms(exchange.now_ms())

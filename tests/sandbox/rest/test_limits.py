@@ -3,14 +3,14 @@
 import pytest
 
 from src.domain.errors import RateLimited
-from src.sandbox.limits import RequestLimits
+from src.sandbox.account.limits import RequestLimits
 from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client
 
 MINUTE = 60_000
 
 
-def test_every_answer_tells_the_weight_used(client: Client) -> None:
+def test_every_response_has_the_used_weight(client: Client) -> None:
     before = int(client.public("/fapi/v1/ping").headers["X-MBX-USED-WEIGHT-1M"])
     depth = client.public("/fapi/v1/depth", symbol="BTCUSDT", limit=100)
     tickers = client.public("/fapi/v1/ticker/24hr")
@@ -38,7 +38,7 @@ def test_too_many_orders_are_refused(server: SandboxServer, client: Client) -> N
     response = client.signed("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
 
     assert (response.status_code, response.json()["code"]) == (429, -1015)
-    assert server.exchange.account.records.received == []
+    assert server.exchange.account.request_log.received == []
 
 
 def test_who_goes_on_after_429_is_banned_and_longer_each_time() -> None:
@@ -46,23 +46,23 @@ def test_who_goes_on_after_429_is_banned_and_longer_each_time() -> None:
     outcomes = []
     for _ in range(17):
         try:
-            limits.spend(1, now_ms=MINUTE)
+            limits.use_weight(1, now_ms=MINUTE)
         except RateLimited as limited:
             outcomes.append((limited.banned, limited.retry_at))
 
     assert outcomes[:10] == [(False, 2 * MINUTE)] * 10
     assert outcomes[10:] == [(True, 3 * MINUTE)] * 2
     with pytest.raises(RateLimited):
-        limits.spend(1, now_ms=3 * MINUTE - 1)
-    limits.spend(1, now_ms=3 * MINUTE)
+        limits.use_weight(1, now_ms=3 * MINUTE - 1)
+    limits.use_weight(1, now_ms=3 * MINUTE)
     assert limits.used_weight == 1
 
 
 def test_a_new_minute_starts_from_nothing() -> None:
     limits = RequestLimits(weight_limit=5, order_limit=1)
-    limits.spend(5, now_ms=10)
+    limits.use_weight(5, now_ms=10)
 
-    assert limits.spend_order(10)
-    assert not limits.spend_order(11)
-    limits.spend(5, now_ms=MINUTE)
+    assert limits.use_order(10)
+    assert not limits.use_order(11)
+    limits.use_weight(5, now_ms=MINUTE)
     assert (limits.used_weight, limits.orders) == (5, 0)

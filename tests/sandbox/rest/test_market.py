@@ -6,7 +6,7 @@ import pytest
 
 from src.domain.enums import Side
 from src.exchange.wire import parse_depth, parse_instrument, parse_klines, parse_premium_index
-from src.sandbox.options import synthetic_script
+from src.sandbox.options import synthetic_scenario
 from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client, code, done
 
@@ -69,7 +69,7 @@ def test_candles_follow_the_tape(client: Client, server: SandboxServer) -> None:
 
 
 def test_the_made_up_market_has_a_past() -> None:
-    with SandboxServer(script=synthetic_script()) as server:
+    with SandboxServer(scenario=synthetic_scenario()) as server:
         rows = done(Client(server).public(f"{V1}/klines", symbol="BTCUSDT", interval="1m", limit=400))
         hours = done(Client(server).public(f"{V1}/klines", symbol="BTCUSDT", interval="1h"))
 

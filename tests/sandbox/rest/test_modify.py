@@ -19,8 +19,8 @@ def client(server: SandboxServer) -> WalletClient:
 
 def test_a_resting_order_is_moved_and_stays_itself(client: WalletClient, server: SandboxServer) -> None:
     placed = client.order(**LIMIT)
-    wish = {"symbol": "BTCUSDT", "origClientOrderId": "by-hand", "price": "90000", "quantity": "0.02"}
-    answer = done(client.signed("PUT", ORDER, **wish))
+    modification = {"symbol": "BTCUSDT", "origClientOrderId": "by-hand", "price": "90000", "quantity": "0.02"}
+    answer = done(client.signed("PUT", ORDER, **modification))
 
     assert (answer["orderId"], answer["price"], answer["origQty"]) == (placed["orderId"], "90000", "0.02")
     server.exchange.trade("BTCUSDT", Side.SELL, D(1), D(90_500))
@@ -40,10 +40,12 @@ def test_a_resting_order_is_moved_and_stays_itself(client: WalletClient, server:
         ({"quantity": "90"}, -2019),
     ],
 )
-def test_a_refused_wish_leaves_the_order(client: WalletClient, changes: dict[str, str | None], expected: int) -> None:
+def test_rejected_modification_leaves_the_order(
+    client: WalletClient, changes: dict[str, str | None], expected: int
+) -> None:
     number = client.order(**LIMIT)["orderId"]
-    wish = {"symbol": "BTCUSDT", "orderId": number, "price": "90000", "quantity": "0.02", **changes}
+    modification = {"symbol": "BTCUSDT", "orderId": number, "price": "90000", "quantity": "0.02", **changes}
 
-    assert code(client.signed("PUT", ORDER, **wish)) == expected
+    assert code(client.signed("PUT", ORDER, **modification)) == expected
     [order] = client.get("/fapi/v1/openOrders", symbol="BTCUSDT")
     assert (order["price"], order["origQty"]) == ("91000", "0.01")

@@ -31,8 +31,8 @@ def test_a_resting_order_can_be_asked_for_and_cancelled_by_either_id(client: Cli
     assert (placed["status"], by_name["orderId"], by_number["clientOrderId"]) == ("NEW", placed["orderId"], "lh-mine-e")
     assert cancelled["status"] == "CANCELED"
     assert client.get("/fapi/v1/openOrders", symbol="BTCUSDT") == []
-    assert client.refused("GET", "/fapi/v1/openOrder", symbol="BTCUSDT", orderId=placed["orderId"]) == -2013
-    assert client.refused("DELETE", ORDER, symbol="BTCUSDT", orderId=placed["orderId"]) == -2011
+    assert client.rejected("GET", "/fapi/v1/openOrder", symbol="BTCUSDT", orderId=placed["orderId"]) == -2013
+    assert client.rejected("DELETE", ORDER, symbol="BTCUSDT", orderId=placed["orderId"]) == -2011
     assert [each["status"] for each in client.get("/fapi/v1/allOrders", symbol="BTCUSDT")] == ["CANCELED"]
 
 
@@ -95,16 +95,16 @@ def test_a_bad_order_is_refused_with_the_documented_code(
 ) -> None:
     usual: dict[str, str | None] = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 
-    assert client.refused("POST", ORDER, **{**usual, **changes}) == expected
+    assert client.rejected("POST", ORDER, **{**usual, **changes}) == expected
 
 
 def test_hedge_mode_wants_a_position_side_and_no_reduce_only(client: Client) -> None:
     client.post("/fapi/v1/positionSide/dual", dualSidePosition="true")
     market = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 
-    assert client.refused("POST", ORDER, **market) == -4061
-    assert client.refused("POST", ORDER, **market, positionSide="LONG", reduceOnly="false") == -1106
-    assert client.refused("POST", ORDER, **{**market, "side": "SELL"}, positionSide="LONG") == -2022
+    assert client.rejected("POST", ORDER, **market) == -4061
+    assert client.rejected("POST", ORDER, **market, positionSide="LONG", reduceOnly="false") == -1106
+    assert client.rejected("POST", ORDER, **{**market, "side": "SELL"}, positionSide="LONG") == -2022
     assert client.order(positionSide="LONG")["positionSide"] == "LONG"
 
 
@@ -124,14 +124,14 @@ def test_only_ten_conditional_orders_fit_a_symbol(client: Client) -> None:
     for number in range(10):
         client.order(**{**STOP, "stopPrice": str(80_000 + number)})
 
-    assert client.refused("POST", ORDER, symbol="BTCUSDT", **STOP, quantity="0.01") == -4045
+    assert client.rejected("POST", ORDER, symbol="BTCUSDT", **STOP, quantity="0.01") == -4045
 
 
 def test_orders_need_an_id_to_be_found(client: Client) -> None:
     for method, path in (("GET", ORDER), ("DELETE", ORDER), ("GET", "/fapi/v1/openOrder")):
-        assert client.refused(method, path, symbol="BTCUSDT") == -1102
-    assert client.refused("GET", ORDER, symbol="BTCUSDT", orderId=7) == -2013
-    assert client.refused("DELETE", ORDER, symbol="BTCUSDT", origClientOrderId="nobody") == -2011
+        assert client.rejected(method, path, symbol="BTCUSDT") == -1102
+    assert client.rejected("GET", ORDER, symbol="BTCUSDT", orderId=7) == -2013
+    assert client.rejected("DELETE", ORDER, symbol="BTCUSDT", origClientOrderId="nobody") == -2011
 
 
 def test_a_batch_is_answered_order_by_order(client: Client) -> None:
@@ -146,7 +146,7 @@ def test_a_batch_is_answered_order_by_order(client: Client) -> None:
     ("orders", "expected"), [("[]", -4082), ("[1]", -1130), ("{}", -1130), ("[", -1130), (json.dumps([{}] * 6), -4082)]
 )
 def test_a_batch_that_is_none_is_refused(client: Client, orders: str, expected: int) -> None:
-    assert client.refused("POST", "/fapi/v1/batchOrders", batchOrders=orders) == expected
+    assert client.rejected("POST", "/fapi/v1/batchOrders", batchOrders=orders) == expected
 
 
 def test_several_orders_are_cancelled_by_number_or_name(client: Client) -> None:
@@ -158,9 +158,9 @@ def test_several_orders_are_cancelled_by_number_or_name(client: Client) -> None:
 
     assert [each.get("code", each.get("status")) for each in by_number] == ["CANCELED", "CANCELED", -2011]
     assert by_name[0]["clientOrderId"] == "third"
-    assert client.refused("DELETE", path, symbol="BTCUSDT") == -1102
-    assert client.refused("DELETE", path, symbol="BTCUSDT", orderIdList='["a"]') == -1130
-    assert client.refused("DELETE", path, symbol="BTCUSDT", orderIdList=json.dumps([1] * 11)) == -4032
+    assert client.rejected("DELETE", path, symbol="BTCUSDT") == -1102
+    assert client.rejected("DELETE", path, symbol="BTCUSDT", orderIdList='["a"]') == -1130
+    assert client.rejected("DELETE", path, symbol="BTCUSDT", orderIdList=json.dumps([1] * 11)) == -4032
 
 
 def test_all_orders_of_a_symbol_are_cancelled_stops_too(client: Client) -> None:
@@ -172,7 +172,7 @@ def test_all_orders_of_a_symbol_are_cancelled_stops_too(client: Client) -> None:
     assert [each["orderId"] for each in client.get("/fapi/v1/openOrders")] == [other["orderId"]]
 
 
-def test_a_countdown_cancels_unless_it_is_set_anew() -> None:
+def test_countdown_cancels_unless_renewed() -> None:
     clock = ManualClock(1_700_000_000_000)
     path = "/fapi/v1/countdownCancelAll"
     with SandboxServer(clock=clock) as server:
@@ -189,7 +189,7 @@ def test_a_countdown_cancels_unless_it_is_set_anew() -> None:
 
         assert len(kept) == 1
         assert client.get("/fapi/v1/openOrders", symbol="BTCUSDT") == []
-        assert client.refused("POST", path, symbol="BTCUSDT", countdownTime=-1) == -1130
+        assert client.rejected("POST", path, symbol="BTCUSDT", countdownTime=-1) == -1130
 
 
 def test_an_acknowledgement_comes_before_the_fill_and_the_result_after(client: Client) -> None:
@@ -201,8 +201,10 @@ def test_an_acknowledgement_comes_before_the_fill_and_the_result_after(client: C
 
 def test_what_reached_the_exchange_is_counted_by_client_id(server: SandboxServer, client: Client) -> None:
     client.order(newClientOrderId="lh-a-e")
-    client.refused("POST", ORDER, symbol="BTCUSDT", side="BUY", type="MARKET", quantity="99", newClientOrderId="lh-b-e")
-    records = server.exchange.account.records
+    client.rejected(
+        "POST", ORDER, symbol="BTCUSDT", side="BUY", type="MARKET", quantity="99", newClientOrderId="lh-b-e"
+    )
+    records = server.exchange.account.request_log
 
     assert records.times_accepted() == {"lh-a-e": 1}
     assert [each.code for each in records.received] == [None, -4005]
@@ -211,7 +213,7 @@ def test_what_reached_the_exchange_is_counted_by_client_id(server: SandboxServer
 def test_an_open_id_cannot_be_used_twice(client: Client) -> None:
     client.order(**LIMIT, newClientOrderId="same")
 
-    assert client.refused("POST", ORDER, symbol="BTCUSDT", side="BUY", **LIMIT, newClientOrderId="same") == -4116
+    assert client.rejected("POST", ORDER, symbol="BTCUSDT", side="BUY", **LIMIT, newClientOrderId="same") == -4116
 
 
 def test_our_trade_shows_on_the_public_tape(client: Client) -> None:

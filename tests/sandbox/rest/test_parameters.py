@@ -6,7 +6,7 @@ import pytest
 
 from src.domain.enums import Side
 from src.domain.errors import Rejected
-from src.exchange.wire import Refusal
+from src.exchange.wire import ErrorBody
 from src.sandbox.rest.parameters import Parameters
 
 
@@ -37,12 +37,12 @@ def test_what_is_left_out_is_none_and_what_is_empty_is_refused() -> None:
         Parameters({"n": ""}).optional("n")
 
 
-def test_a_refusal_is_raised_anew_each_time() -> None:
-    refusal = Refusal(-1117, "Invalid side.")
+def test_rejection_is_a_new_exception_each_time() -> None:
+    refusal = ErrorBody(-1117, "Invalid side.")
     errors = []
     for _ in range(2):
         with pytest.raises(Rejected) as caught:
-            Parameters({"side": "UP"}).word("side", Side, refusal)
+            Parameters({"side": "UP"}).enum("side", Side, refusal)
         errors.append(caught.value)
 
     assert errors[0] is not errors[1]

@@ -1,0 +1,184 @@
+"""The bot's database as the dashboard sees it: read-only, and perhaps not there yet."""
+
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, StaticPool, create_engine, text
+from sqlalchemy.exc import SQLAlchemyError
+
+from src.api.sse import Version
+from src.database.control import CommandWriter, SettingsVersion, settings_history
+from src.database.db import data_version, open_reader, read_transaction
+from src.database.models import BotBase
+from src.database.queries.account import JournalEntry, journal_after, journal_bounds, state
+from src.domain.clock import Clock
+from src.domain.commands import OperatorAction
+from src.domain.enums import Network
+
+_COUNT_TABLES = text("SELECT count(*) FROM sqlite_master")
+
+
+class BotDatabase:
+    """Short reads of the bot's database. Before the bot's first start every question has an empty answer."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._engine = open_reader(path)
+        self._empty_engine: Engine | None = None
+        self._has_tables = False
+        self._lock = threading.Lock()  # the empty stand-in is one connection: one request at a time
+
+    @property
+    def exists(self) -> bool:
+        """The file is there, and the bot that creates it has made its tables. Raises as ``reading``."""
+        if not self._path.exists():
+            return False
+        if not self._has_tables:
+            with read_transaction(self._engine) as connection:
+                self._has_tables = bool(connection.scalar(_COUNT_TABLES))
+        return self._has_tables
+
+    @contextmanager
+    def read_transaction(self) -> Iterator[Connection]:
+        """One consistent view. Raises SQLAlchemyError where the file cannot be read."""
+        if self.exists:
+            with read_transaction(self._engine) as connection:
+                yield connection
+        else:
+            with self._lock, read_transaction(self._open_empty_engine()) as connection:
+                yield connection
+
+    def _open_empty_engine(self) -> Engine:
+        if self._empty_engine is None:
+            self._empty_engine = create_engine(
+                "sqlite://", poolclass=StaticPool, connect_args={"check_same_thread": False}
+            )
+            BotBase.metadata.create_all(self._empty_engine)
+        return self._empty_engine
+
+
+class JournalTail:
+    """The journal as ``sse.Journal`` wants it. ``version`` belongs to the monitor's thread, the rest to any."""
+
+    def __init__(self, path: Path, database: BotDatabase) -> None:
+        self._path = path
+        self._database = database
+        self._engine = open_reader(path)
+        self._file: tuple[int, int] | None = None
+        self._connection: Connection | None = None
+
+    def version(self) -> Version | None:
+        """None while there is no database, or none that can be read."""
+        file = self._file_identity()
+        if file is None or file != self._file:
+            self._close()
+        if file is None:
+            return None
+        try:
+            # Only a connection that stays open can see the number change.
+            connection = self._connection or self._engine.connect()
+            self._file, self._connection = file, connection
+            return file, data_version(connection)
+        except (SQLAlchemyError, sqlite3.Error):
+            self._close()
+            return None
+
+    def bounds(self) -> tuple[int, int]:
+        with self._database.read_transaction() as connection:
+            return journal_bounds(connection)
+
+    def after(self, entry_id: int, limit: int) -> Sequence[JournalEntry]:
+        with self._database.read_transaction() as connection:
+            return journal_after(connection, entry_id, limit)
+
+    def _file_identity(self) -> tuple[int, int] | None:
+        try:
+            found = self._path.stat()
+        except OSError:
+            return None
+        return found.st_dev, found.st_ino
+
+    def _close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._file = None
+
+
+HEARTBEAT_TIMEOUT_MS = 15_000
+_LIVE_MODES = {Network.MAINNET: "LIVE", Network.TESTNET: "TESTNET", Network.SANDBOX: "SANDBOX"}
+
+
+@dataclass(frozen=True, slots=True)
+class BotState:
+    """Every subject the bot reports on, and the moment at which we look."""
+
+    values: Mapping[str, Mapping[str, Any]]
+    now_ms: int
+
+    def get(self, key: str) -> Mapping[str, Any]:
+        """One subject; empty where the bot never spoke of it."""
+        return self.values.get(key, {})
+
+    @property
+    def heartbeat_age_ms(self) -> int | None:
+        return self.age_ms(self.get("bot").get("heartbeat_at"))
+
+    @property
+    def is_alive(self) -> bool:
+        age = self.heartbeat_age_ms
+        return age is not None and age <= HEARTBEAT_TIMEOUT_MS
+
+    @property
+    def is_simulated(self) -> bool | None:
+        """Whether it trades on paper; None where it never said."""
+        bot = self.get("bot")
+        if "is_simulated" in bot:
+            return bool(bot["is_simulated"])
+        return bot["mode"] == "PAPER" if "mode" in bot else None
+
+    def age_ms(self, at: int | None) -> int | None:
+        return None if at is None else max(0, self.now_ms - at)
+
+    def stream_status(self, key: str) -> dict[str, Any]:
+        """A connection of the bot, its age told."""
+        value = self.get(key)
+        at = value.get("last_event_at")
+        return {"state": value.get("state"), "last_event_at": at, "age_ms": self.age_ms(at)}
+
+
+def read_bot_state(connection: Connection, now_ms: int) -> BotState:
+    return BotState(state(connection), now_ms)
+
+
+def mode_label(network: Network, *, is_simulated: bool) -> str:
+    """What is at stake, in one word: PAPER, SANDBOX, TESTNET or LIVE."""
+    return "PAPER" if is_simulated else _LIVE_MODES[network]
+
+
+class Commands:
+    """The API's side of ``control.db``. Safe from every request's thread."""
+
+    def __init__(self, engine: Engine, clock: Clock) -> None:
+        self._engine = engine
+        self._writer = CommandWriter(engine)
+        self._clock = clock
+        self._lock = threading.Lock()  # one connection writes this file, and requests come side by side
+
+    def submit(self, action: OperatorAction, nonce: str, **details: Any) -> int:
+        """Write a wish down; asked again under the same nonce it stays one. Its number is returned."""
+        with self._lock:
+            return self._writer.add(action, nonce, self._clock.now_ms(), **details)
+
+    def add_settings_version(self, document: dict[str, Any], message: str) -> None:
+        with self._lock:
+            self._writer.add_settings_version(document, message, self._clock.now_ms())
+
+    def settings_history(self, limit: int) -> list[SettingsVersion]:
+        """The newest first."""
+        with self._lock, read_transaction(self._engine) as connection:
+            return settings_history(connection, limit)

@@ -1,0 +1,195 @@
+"""Changes to ``settings.json``: checked whole, written whole, kept in the history; the bot is asked to apply them."""
+
+import secrets
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from src.api.bot_database import Commands
+from src.domain import crash_points
+from src.domain.commands import OperatorAction
+from src.domain.crash_points import Point
+from src.settings.config import (
+    InvalidSetting,
+    Settings,
+    SettingsError,
+    load_settings,
+    new_symbol_defaults,
+    parse_settings,
+    save_settings,
+    settings_document,
+    settings_schema,
+    with_mode,
+)
+
+Document = dict[str, dict[str, Any]]
+_FILE_ONLY_SETTING = "db_path"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingChange:
+    """One setting that changed; None where it was not, or is no longer, in the file."""
+
+    path: str
+    before: Any
+    after: Any
+
+
+@dataclass(frozen=True, slots=True)
+class SaveResult:
+    """What became of a change."""
+
+    command_id: int
+    after_restart: tuple[str, ...]
+    """Paths of changed settings that the running bot does not take up."""
+
+
+class SymbolNotFound(LookupError):
+    """The symbol is not in the settings."""
+
+
+class SymbolExists(LookupError):
+    """The symbol is in the settings already."""
+
+
+class SettingsService:
+    """The one place of this process that changes the settings file."""
+
+    def __init__(self, path: Path, commands: Commands) -> None:
+        self._path = path
+        self._commands = commands
+        self._lock = threading.Lock()  # a change is read, check, write: two at once would lose one
+
+    def current(self) -> Settings:
+        """What the file holds now. Raises `SettingsError` with every fault."""
+        return load_settings(self._path)
+
+    def replace(self, document: object) -> SaveResult:
+        """Put a whole document in force."""
+        with self._lock:
+            return self._save(parse_settings(document), "the settings were saved")
+
+    def set_mode(self, *, is_simulated: bool) -> None:
+        """Paper or real orders, from the next start on; nothing is written where it is so already."""
+        with self._lock:
+            settings = self.current()
+            if settings.globals_.simulate_only is not is_simulated:
+                self._save(with_mode(settings, is_simulated=is_simulated), "the set-up chose the mode")
+
+    def update_symbol(self, symbol: str, config: Mapping[str, Any]) -> SaveResult:
+        """Put a symbol's whole configuration in force. Raises `SymbolUnknown`."""
+
+        def change(symbols: dict[str, Any]) -> None:
+            if symbol not in symbols:
+                raise SymbolNotFound(symbol)
+            symbols[symbol] = dict(config)
+
+        return self._change(change, f"{symbol} was changed")
+
+    def add_symbol(self, symbol: str, config: Mapping[str, Any]) -> SaveResult:
+        """Add a symbol: the careful starting values, and over them what was chosen. Raises `SymbolKnown`."""
+
+        def change(symbols: dict[str, Any]) -> None:
+            if symbol in symbols:
+                raise SymbolExists(symbol)
+            symbols[symbol] = {**new_symbol_defaults(), **config}
+
+        return self._change(change, f"{symbol} was added")
+
+    def remove_symbol(self, symbol: str) -> SaveResult:
+        """Trade a symbol no more. Raises `SymbolUnknown`."""
+
+        def change(symbols: dict[str, Any]) -> None:
+            if symbol not in symbols:
+                raise SymbolNotFound(symbol)
+            del symbols[symbol]
+
+        return self._change(change, f"{symbol} was removed")
+
+    def history(self, limit: int) -> list[dict[str, Any]]:
+        """The versions that were put in force, newest first, each with what it changed."""
+        versions = self._commands.settings_history(limit + 1)
+        older = [*(version.document for version in versions[1:]), None]
+        return [
+            {
+                "id": version.id,
+                "at": version.at,
+                "message": version.message,
+                "changes": [] if before is None else list(diff_settings(before, version.document)),
+                "settings": version.document,
+            }
+            for version, before in zip(versions, older, strict=False)
+        ][:limit]
+
+    def _change(self, change: Callable[[dict[str, Any]], None], message: str) -> SaveResult:
+        with self._lock:
+            document = settings_document(self.current())
+            change(document["symbols"])
+            return self._save(parse_settings(document), message)
+
+    def _save(self, settings: Settings, message: str) -> SaveResult:
+        before, after = self._document_in_force(), settings_to_json(settings)
+        changes = list(diff_settings(before, after))
+        was_sound = bool(before["globals"])
+        if was_sound:
+            self._refuse_database(changes)
+        save_settings(self._path, settings)
+        crash_points.reached(Point.SETTINGS_SAVED)
+        if was_sound and not self._commands.settings_history(1):
+            self._commands.add_settings_version(before, "as it was before the first change")
+        self._commands.add_settings_version(after, message)
+        command_id = self._commands.submit(OperatorAction.RELOAD_SETTINGS, secrets.token_urlsafe(16))
+        return SaveResult(command_id, tuple(change.path for change in changes if _needs_restart(change.path)))
+
+    def _document_in_force(self) -> Document:
+        """Empty where the file is broken: then everything in the new one is a change."""
+        try:
+            return settings_to_json(self.current())
+        except SettingsError:
+            return {"globals": {}, "symbols": {}}
+
+    def _refuse_database(self, changes: list[SettingChange]) -> None:
+        # A page must not be able to make the bot write, or forget, a file of its choosing (SAFETY D16).
+        path = f"globals.{_FILE_ONLY_SETTING}"
+        if any(change.path == path for change in changes):
+            fault = InvalidSetting(path, "can only be changed in the file itself")
+            raise SettingsError(self._path.name, [fault])
+
+
+def settings_to_json(settings: Settings) -> Document:
+    """The settings as JSON can hold them: numbers with decimals as strings of plain digits."""
+    document = settings_document(settings)
+    symbols: Any = document["symbols"]
+    return {
+        "globals": _to_json(document["globals"]),
+        "symbols": {symbol: _to_json(part) for symbol, part in symbols.items()},
+    }
+
+
+def diff_settings(before: Document, after: Document) -> Iterator[SettingChange]:
+    """Every setting that two documents do not share."""
+    flat_before, flat_after = dict(_flatten(before)), dict(_flatten(after))
+    for path in sorted(flat_before.keys() | flat_after.keys()):
+        one, other = flat_before.get(path), flat_after.get(path)
+        if one != other:
+            yield SettingChange(path, one, other)
+
+
+def _flatten(document: Document) -> Iterator[tuple[str, Any]]:
+    for name, value in document["globals"].items():
+        yield f"globals.{name}", value
+    for symbol, part in document["symbols"].items():
+        for name, value in part.items():
+            yield f"symbols.{symbol}.{name}", value
+
+
+def _to_json(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: format(value, "f") if isinstance(value, Decimal) else value for name, value in part.items()}
+
+
+def _needs_restart(path: str) -> bool:
+    part, *_, name = path.split(".")
+    return bool(settings_schema()[part][name]["applies"] == "after restart")

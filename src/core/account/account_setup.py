@@ -1,0 +1,116 @@
+"""How the account must be set for these settings, and what to ask for where it is not. Pure."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import assert_never
+
+from src.domain.commands import AccountCommand, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
+from src.domain.enums import MarginType
+from src.domain.positions import PositionReport, Snapshot
+from src.settings.config import Settings, SymbolSettings
+
+
+@dataclass(frozen=True, slots=True)
+class AccountSetup:
+    """Commands that make the account fit, and sentences for what only its owner can settle."""
+
+    commands: tuple[AccountCommand, ...]
+    conflicts: tuple[str, ...]
+
+
+def plan_account_setup(settings: Settings, snapshot: Snapshot) -> AccountSetup:
+    """Only what differs is asked for; a mode that cannot change now is said in one plain sentence."""
+    conflicts = tuple(_conflicts(settings, snapshot))
+    if conflicts:
+        return AccountSetup((), conflicts)
+    return AccountSetup(tuple(_commands(settings, snapshot)), ())
+
+
+def _conflicts(settings: Settings, snapshot: Snapshot) -> Iterator[str]:
+    wanted = settings.globals_
+    is_busy = bool(snapshot.open_orders or snapshot.unrecognized_orders) or any(
+        report.quantity for report in snapshot.positions
+    )
+    if is_busy and snapshot.hedge_mode != wanted.hedge_mode:
+        now, then = _mode(snapshot.hedge_mode), _mode(wanted.hedge_mode)
+        yield (
+            f"the account is in {now} mode, the settings want {then}, and the exchange changes it only without "
+            f"positions and orders: close them, or set globals.hedge_mode to {str(snapshot.hedge_mode).lower()}"
+        )
+    if is_busy and snapshot.multi_assets_mode != wanted.multi_assets_mode:
+        yield (
+            "the account's multi-assets mode differs from globals.multi_assets_mode and cannot change while "
+            "positions or orders are open: close them, or change the setting"
+        )
+    if wanted.multi_assets_mode and wanted.set_margin_type:
+        isolated = [name for name, each in settings.symbols.items() if each.margin_type is MarginType.ISOLATED]
+        if isolated:
+            yield f"multi-assets mode knows crossed margin only: set margin_type of {', '.join(isolated)} to CROSSED"
+
+
+def _commands(settings: Settings, snapshot: Snapshot) -> Iterator[AccountCommand]:
+    wanted = settings.globals_
+    if snapshot.hedge_mode != wanted.hedge_mode:
+        yield SetPositionMode(wanted.hedge_mode)
+    if snapshot.multi_assets_mode != wanted.multi_assets_mode:
+        yield SetMultiAssetsMode(wanted.multi_assets_mode)
+    for symbol, each in settings.symbols.items():
+        reports = [report for report in snapshot.positions if report.symbol == symbol]
+        if wanted.set_margin_type and _margin_type_differs(reports, each.margin_type):
+            yield SetMarginType(symbol, each.margin_type)
+        if wanted.set_leverage and any(report.leverage != each.leverage for report in reports):
+            yield SetLeverage(symbol, each.leverage)
+
+
+def _margin_type_differs(reports: list[PositionReport], margin_type: MarginType) -> bool:
+    """The exchange changes it only on a flat symbol; on an open one the difference is left as it is, and one that is
+    told in a word we do not know is not touched."""
+    known = [report.margin_type for report in reports if report.margin_type is not None]
+    return any(each is not margin_type for each in known) and not any(report.quantity for report in reports)
+
+
+def untradable_symbols(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
+    """Symbols whose leverage or margin type at the exchange is not what the settings count on, and why."""
+    unrecognized = {each.symbol: each for each in snapshot.unrecognized_positions if each.symbol in settings.symbols}
+    unreadable = {
+        name: f"the exchange tells of it in words not known here: {each.fault}" for name, each in unrecognized.items()
+    }
+    return unreadable | {
+        report.symbol: reason
+        for report in snapshot.positions
+        if report.symbol in settings.symbols and (reason := _mismatch(report, settings)) is not None
+    }
+
+
+def _mismatch(report: PositionReport, settings: Settings) -> str | None:
+    wanted = settings.symbols[report.symbol]
+    if report.leverage != wanted.leverage:
+        return leverage_mismatch(report.leverage, wanted)
+    if report.margin_type is None:
+        return "the exchange names a kind of margin that is not known here: set it on its site"
+    if report.margin_type is not wanted.margin_type:
+        return f"the exchange has {report.margin_type} margin, the settings want {wanted.margin_type}"
+    return None
+
+
+def describe(command: AccountCommand) -> str:
+    """What a command sets, for the log."""
+    match command:
+        case SetPositionMode(hedge_mode):
+            return f"{_mode(hedge_mode)} mode"
+        case SetMultiAssetsMode(multi_assets_mode):
+            return f"multi-assets mode {'on' if multi_assets_mode else 'off'}"
+        case SetMarginType(symbol, margin_type):
+            return f"{symbol} {margin_type} margin"
+        case SetLeverage(symbol, leverage):
+            return f"{symbol} leverage {leverage}x"
+        case _:
+            assert_never(command)
+
+
+def leverage_mismatch(leverage: int, wanted: SymbolSettings) -> str:
+    return f"the exchange has leverage {leverage}, the settings want {wanted.leverage}"
+
+
+def _mode(hedge_mode: bool) -> str:
+    return "hedge" if hedge_mode else "one-way"

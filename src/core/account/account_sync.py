@@ -1,0 +1,309 @@
+"""The account as the exchange tells it: snapshots, balances, positions, funding, modes."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from decimal import Decimal
+from typing import assert_never
+
+from src.core.account.account_setup import describe, leverage_mismatch, plan_account_setup, untradable_symbols
+from src.core.account.reconciliation import GRACE_MS, CorrectionLog, reconcile
+from src.core.context import TraderContext
+from src.core.orders.order_manager import OrderManager
+from src.core.portfolio import TrackedPosition
+from src.core.positions.lifecycle import finish_if_flat
+from src.core.trading_status import EntryBlock
+from src.database.repositories import PAPER_ACCOUNT
+from src.domain import crash_points
+from src.domain.commands import (
+    AccountCommand,
+    FetchFunding,
+    SetLeverage,
+    SetMarginType,
+    SetMultiAssetsMode,
+    SetPositionMode,
+    TakeSnapshot,
+)
+from src.domain.crash_points import Point
+from src.domain.events import (
+    AccountConfigured,
+    AccountUpdate,
+    CommandFailed,
+    FundingFetched,
+    LeverageChanged,
+    MarginCall,
+    OrderRejected,
+    PaperAccountSaved,
+    SnapshotTaken,
+)
+from src.domain.positions import AccountSummary, Position, PositionKey, PositionReport, Snapshot
+
+log = logging.getLogger("hunter.account")
+
+SNAPSHOT_FRESH_MS = 60_000
+_CONFIGURE_EVERY_MS = 10_000
+_RETRY_MS = 5_000
+_QUOTE_ASSET = "USDT"
+_FUNDING_REASON = "FUNDING_FEE"
+_MARGIN_TYPE_REASON = "MARGIN_TYPE_CHANGE"
+_POSITION_MODE_CODES = frozenset({-4061, -4062})
+
+AccountEvent = AccountUpdate | FundingFetched | AccountConfigured | LeverageChanged | MarginCall | PaperAccountSaved
+
+
+class AccountSync:
+    """Takes over what the exchange says of the account, and asks it to be as the settings want."""
+
+    def __init__(self, context: TraderContext, orders: OrderManager, corrections: CorrectionLog) -> None:
+        self._context = context
+        self._corrections = corrections
+        self._orders = orders
+        self.snapshot: Snapshot | None = None
+        self.untradable: dict[str, str] = {}
+        """Symbols the account is not set for, each with its reason."""
+        self._is_requested = False
+        self._reported_failure = ""
+        """Why the account could not be read, as a person was last told."""
+        self._next_request: str | None = None
+        """Why to ask once more when the snapshot that is on its way has come."""
+        self._retry_at: int | None = None
+        self._pending_commands: set[AccountCommand] = set()
+        self._configured_at: int | None = None
+        self._funding_since: int | None = None
+
+    def poll_snapshot(self, reason: str) -> None:
+        """Ask as often as it must be while the private stream tells nothing."""
+        if not self._is_requested:
+            self._is_requested = True
+            self._context.queue_command(TakeSnapshot(reason, is_poll=True))
+
+    def request_snapshot(self, reason: str, *, repeat_if_pending: bool = False) -> None:
+        """Ask for a snapshot, unless one is on its way; ``anew`` where that one may know too little: then after it."""
+        if not self._is_requested:
+            self._is_requested = True
+            self._context.queue_command(TakeSnapshot(reason))
+        elif repeat_if_pending:
+            self._next_request = reason
+
+    def on_snapshot(self, event: SnapshotTaken) -> set[PositionKey]:
+        """Make our records agree with the exchange; the slots to look at are returned."""
+        self._is_requested, self._reported_failure = False, ""
+        is_first = self.snapshot is None
+        self.snapshot = snapshot = event.snapshot
+        self._save_account(snapshot.account, snapshot.taken_at)
+        touched = self._reconcile(snapshot, is_first=is_first)
+        crash_points.reached(Point.RECONCILED)
+        self._check_account_setup(snapshot)
+        self._context.trading_status.clear(EntryBlock.STARTING)
+        self._context.trading_status.clear(EntryBlock.STALE_SNAPSHOT)
+        if is_first:
+            self._fetch_funding()
+        if self._next_request is not None:
+            reason, self._next_request = self._next_request, None
+            self.request_snapshot(reason)
+        if is_first:
+            crash_points.reached(Point.STARTED)
+        return touched
+
+    def on_failed(self, event: CommandFailed) -> None:
+        """A read that failed tells nothing (I16): the obstacle stays until one succeeds."""
+        log.warning("%s failed: %s", type(event.command).__name__, event.reason)
+        match event.command:
+            case TakeSnapshot():
+                self._is_requested = False
+                self._retry_at = self._context.clock.now_ms() + _RETRY_MS
+                if event.reason != self._reported_failure and not self._context.trading_status.has(EntryBlock.REST):
+                    self._reported_failure = event.reason
+                    self._context.warn(f"the account could not be read: {event.reason}")
+                if self.snapshot is None:
+                    reason = f"starting: the account could not be read: {event.reason}"
+                    self._context.trading_status.block(EntryBlock.STARTING, reason)
+            case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
+                self._on_configuration_failed(event.command, event.reason)
+            case _:
+                pass  # what still matters is asked for again by the audit
+
+    def handle(self, event: AccountEvent) -> Iterable[PositionKey]:
+        """Whatever is told of the account; the slots it touched."""
+        match event:
+            case AccountUpdate():
+                return self.on_update(event)
+            case FundingFetched():
+                self.on_funding(event)
+            case AccountConfigured():
+                self.on_configured(event)
+            case LeverageChanged():
+                self.on_leverage(event)
+            case MarginCall():
+                names = ", ".join(symbol for symbol, _ in event.positions)
+                self._context.warn(f"the exchange warns of liquidation: {names}")
+            case PaperAccountSaved():
+                self._context.store.set_state(PAPER_ACCOUNT, event.document)
+            case _:
+                assert_never(event)
+        return ()
+
+    def on_configured(self, event: AccountConfigured) -> None:
+        """The last of them done, the account is read back."""
+        self._pending_commands.discard(event.command)
+        log.info("account set: %s", describe(event.command))
+        if not self._pending_commands:
+            self.request_snapshot("account set", repeat_if_pending=True)
+
+    def _on_configuration_failed(self, command: AccountCommand, cause: str) -> None:
+        """A mode, margin type or leverage the exchange refused: entries wait until it fits."""
+        self._pending_commands.discard(command)
+        reason = f"the account could not be set as the settings want: {cause}"
+        self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, reason)
+        self._context.warn(reason)
+
+    def on_update(self, update: AccountUpdate) -> set[PositionKey]:
+        """Balances and positions that changed; what is not named is unchanged, not zero."""
+        now_ms = self._context.clock.now_ms()
+        for balance in update.balances:
+            if balance.asset == _QUOTE_ASSET and self._context.account is not None:
+                summary = replace(self._context.account, wallet_balance=balance.wallet_balance)
+                self._save_account(summary, now_ms)
+        touched: set[PositionKey] = set()
+        for change in update.positions:
+            key = change.position.symbol, change.position.position_side
+            tracked = self._context.portfolio.tracked(key)
+            if change.position.is_open and update.changed_at >= max(tracked.reported_at, tracked.filled_at):
+                self._orders.ownership.on_stream_report(tracked, change.position.quantity)
+                self._open_position(tracked, update.changed_at)
+            tracked.apply_report(change.position, update.changed_at, now_ms)
+            tracked.margin_type = change.margin_type or tracked.margin_type
+            touched.add(key)
+        if update.reason == _FUNDING_REASON:
+            self._fetch_funding()
+        if update.reason == _MARGIN_TYPE_REASON and not self._pending_commands:
+            self.request_snapshot("a margin type was changed", repeat_if_pending=True)
+        return touched
+
+    def on_rejected(self, event: OrderRejected) -> None:
+        """An order that does not fit the position mode: somebody has changed it."""
+        if event.code in _POSITION_MODE_CODES:
+            self.request_snapshot("the position mode differs", repeat_if_pending=True)
+
+    def on_leverage(self, event: LeverageChanged) -> None:
+        """Another leverage than the settings count on keeps entries back until the account is set again (F36)."""
+        wanted = self._context.settings.symbols.get(event.symbol)
+        if wanted is not None and wanted.leverage != event.leverage:
+            self.untradable[event.symbol] = leverage_mismatch(event.leverage, wanted)
+            self.request_snapshot("the leverage was changed", repeat_if_pending=True)
+        for (symbol, _), tracked in self._context.portfolio.tracked_positions.items():
+            if symbol == event.symbol:
+                tracked.leverage = event.leverage
+
+    def on_funding(self, event: FundingFetched) -> None:
+        for income in event.incomes:
+            self._funding_since = max(self._funding_since or 0, income.at)
+            if income.is_funding and self._context.store.record_funding(income):
+                log.info("funding %s %s %s", income.symbol, income.amount, income.asset)
+                self._context.journal("account", {"funding": income.amount, "at": income.at}, income.symbol)
+
+    def check_staleness(self, now_ms: int) -> None:
+        """Entries wait for an account that was read lately; what was read too early is read again."""
+        if self._retry_at is not None and now_ms >= self._retry_at:
+            self._retry_at = None
+            self.poll_snapshot("a position differs")
+        if self._orders.needs_snapshot(now_ms, self.snapshot):
+            self.request_snapshot("an order is missing")
+        is_unconfirmed = any(each.is_flat_unconfirmed for each in self._context.portfolio.tracked_positions.values())
+        if is_unconfirmed and self._context.may_request("flat in doubt", _RETRY_MS):
+            self.request_snapshot("a position is gone by its trades alone")
+        if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
+            reason = "the account has not been read for over a minute"
+            self._context.trading_status.block(EntryBlock.STALE_SNAPSHOT, reason)
+
+    def available_balance(self, bound_margin: Decimal) -> Decimal | None:
+        """Wallet and open losses less what is bound or reserved; None until the wallet is known."""
+        account = self._context.account
+        if account is None:
+            return None
+        return account.wallet_balance + min(self._context.unrealized_pnl(), Decimal(0)) - bound_margin
+
+    def _save_account(self, summary: AccountSummary, at: int) -> None:
+        self._context.account = summary
+        self._context.store.save_account(summary, at)
+
+    def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> set[PositionKey]:
+        portfolio, now_ms = self._context.portfolio, self._context.clock.now_ms()
+        result = reconcile(portfolio.orders.values(), portfolio.tracked_positions, portfolio.external_orders, snapshot)
+        if is_first:
+            self._orders.ownership.verify_at_startup(snapshot)
+        for order_id in result.closed_external_orders:
+            portfolio.external_orders.pop(order_id, None)
+        if result.needs_retry:
+            self._retry_at = now_ms + GRACE_MS
+        touched = {self._orders.on_order_update(update, "snapshot") for update in result.updates}
+        for order in result.unconfirmed_orders:
+            self._orders.mark_unresolved(order)
+        is_expected = is_first or self._context.trading_status.has(EntryBlock.USER_STREAM)
+        for tracked, report in result.corrections:
+            self._orders.ownership.on_mismatch(tracked, report, is_first=is_first)
+            self._corrections.record(tracked.position, report, is_expected=is_expected)
+        self._orders.ownership.on_unseen_trades(result.unseen_trades)
+        for tracked in result.missing:
+            tracked.position, tracked.updated_locally_at = Position(*tracked.key), now_ms
+            symbol, side = tracked.key
+            self._context.warn(f"position of {symbol} {side} is gone: the account's position mode has changed", symbol)
+            touched.add(tracked.key)
+        for report in result.reports:
+            self._apply_report(report, snapshot, now_ms)
+            touched.add((report.symbol, report.position_side))
+        return {key for key in touched if key is not None}
+
+    def _apply_report(self, report: PositionReport, snapshot: Snapshot, now_ms: int) -> None:
+        portfolio, key = self._context.portfolio, (report.symbol, report.position_side)
+        if (
+            not report.quantity
+            and key not in portfolio.tracked_positions
+            and report.symbol not in self._context.settings.symbols
+        ):
+            return
+        tracked = portfolio.tracked(key)
+        has_changed = tracked.position.quantity != report.quantity
+        known_at = report.updated_at or (snapshot.requested_at if has_changed else 0)
+        if report.quantity:
+            self._open_position(tracked, report.updated_at or snapshot.requested_at)
+        reported_at = max(known_at, tracked.reported_at, tracked.filled_at)
+        tracked.apply_report(report.position, reported_at, now_ms if has_changed else tracked.updated_locally_at)
+        tracked.update_details(report)
+
+    def _open_position(self, tracked: TrackedPosition, at: int) -> None:
+        """A report shows something there: a new position, where the one we knew is surely gone."""
+        if not tracked.is_flat_unconfirmed:
+            finish_if_flat(self._context, tracked, at)
+        tracked.open(at)
+
+    def _check_account_setup(self, snapshot: Snapshot) -> None:
+        self.untradable = untradable_symbols(self._context.settings, snapshot)
+        setup = plan_account_setup(self._context.settings, snapshot)
+        if setup.conflicts:
+            self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, "; ".join(setup.conflicts))
+        elif not setup.commands:
+            self._context.trading_status.clear(EntryBlock.ACCOUNT_CONFIG)
+        elif self._context.trading_status.has(EntryBlock.CONSENT):
+            self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, "the account is set up once you have agreed")
+        else:
+            self._apply_account_setup(setup.commands, snapshot.taken_at)
+
+    def _apply_account_setup(self, commands: Sequence[AccountCommand], now_ms: int) -> None:
+        """Ask for what differs, but not again and again at the speed of the network."""
+        self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, "the account is being set as the settings want")
+        if self._configured_at is not None and now_ms - self._configured_at < _CONFIGURE_EVERY_MS:
+            self._retry_at = self._configured_at + _CONFIGURE_EVERY_MS
+            return
+        self._configured_at = now_ms
+        self._pending_commands = set(commands)
+        for command in commands:
+            self._context.queue_command(command)
+
+    def _fetch_funding(self) -> None:
+        """Since the last that is booked; before the first, since our oldest position or the first look."""
+        if self._funding_since is None:
+            opened = [each.opened_at for each in self._context.portfolio.open_positions() if each.opened_at]
+            seen_at = self.snapshot.requested_at if self.snapshot is not None else self._context.clock.now_ms()
+            self._funding_since = self._context.store.last_funding_at() or min([*opened, seen_at])
+        self._context.queue_command(FetchFunding(self._funding_since))

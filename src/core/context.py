@@ -1,0 +1,239 @@
+"""The trader's shared state: its portfolio, the open transaction, and the commands that wait for the commit."""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from src.core.operator.restart import RestartRequest
+from src.core.portfolio import Portfolio
+from src.core.trading_status import TradingStatus
+from src.database.repositories import Store
+from src.domain import crash_points
+from src.domain.clock import Clock
+from src.domain.commands import CancelOrder, Command, FetchQuote, SubmitOrder
+from src.domain.crash_points import Point
+from src.domain.enums import OrderRole, OrderStatus
+from src.domain.errors import InvariantError
+from src.domain.instrument import Instrument
+from src.domain.market import MarkPrice, Quote
+from src.domain.orders import ClientOrderId, Order, OrderRequest, new_entry_token
+from src.domain.positions import AccountSummary, PositionKey
+from src.settings.config import Settings, SymbolSettings
+
+MAX_CANCEL_ATTEMPTS = 5
+"""In a row; each follows an answer that shows the order to stand still."""
+_SLOW_RETRY_MS = 30_000
+_CANCEL_TIMEOUT_MS = 5_000
+
+
+@dataclass(slots=True)
+class CancelAttempts:
+    """Of one order. Times are monotonic."""
+
+    count: int = 0
+    sent_at: int = 0
+    reason: str = "no answer came"
+    """What was last said to it."""
+    is_alerted: bool = False
+    """A person knows that it cannot be cancelled."""
+
+    def may_retry(self, now_ms: int) -> bool:
+        """What is refused again and again is tried on slowly: an entry that rests is money at risk."""
+        return self.count < MAX_CANCEL_ATTEMPTS or now_ms - self.sent_at >= _SLOW_RETRY_MS
+
+    def record(self, now_ms: int) -> None:
+        self.count, self.sent_at = self.count + 1, now_ms
+
+    def is_overdue(self, now_ms: int) -> bool:
+        """No verdict where one is due."""
+        return now_ms - self.sent_at >= _CANCEL_TIMEOUT_MS
+
+
+log = logging.getLogger("hunter.trader")
+
+QUOTE_INTERVAL_MS = 1_000
+
+
+@dataclass(slots=True)
+class TraderContext:
+    """The trader's state. One thread, no locks."""
+
+    settings: Settings
+    instruments: Mapping[str, Instrument]
+    store: Store
+    clock: Clock
+    random_below: Callable[[int], int]
+    """``random_below(n)`` gives 0 … n-1: the random part of client order ids."""
+    is_simulated: bool
+    assume_yes: bool = False
+    """Whoever started the bot agrees to real orders as they are set."""
+    restart: RestartRequest = field(default_factory=lambda: RestartRequest(0, is_supervised=False))
+    started_at: int = field(init=False)
+    bot_tag: str = ""
+    """Tells our ids from those of other bots of this kind (I4)."""
+    portfolio: Portfolio = field(default_factory=Portfolio)
+    trading_status: TradingStatus = field(default_factory=TradingStatus)
+    quotes: dict[str, Quote] = field(default_factory=dict)
+    mark_prices: dict[str, MarkPrice] = field(default_factory=dict)
+    account: AccountSummary | None = None
+    outbox: list[Command] = field(default_factory=list)
+    """Commands of the open transaction: they leave after its commit."""
+    after_commit: list[Callable[[], None]] = field(default_factory=list)
+    """What may be done only once the open transaction is committed."""
+    reconnect_user_stream: Callable[[], None] = lambda: None
+    """Opens the private stream anew."""
+    entries_to_cancel: set[str] = field(default_factory=set)
+    """Entries that are to be cancelled as soon as the exchange shows them to stand."""
+    cancel_attempts: dict[str, CancelAttempts] = field(default_factory=dict)
+    """Orders whose end this run has asked for."""
+    removed_symbols: dict[str, SymbolSettings] = field(default_factory=dict)
+    """Symbols that left the settings: what is held there is protected as before."""
+    positions_missing_trades: dict[PositionKey, int] = field(default_factory=dict)
+    """Slots in which a position of ours has ended and trades of it are missing, and since when."""
+    symbol_locks: dict[str, str] = field(default_factory=dict)
+    """Symbols that are kept from entries until a person resumes, each with its reason."""
+    _order_numbers: dict[str, int] = field(default_factory=dict)
+    _requested_at: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.started_at = self.clock.now_ms()
+
+    def queue_command(self, command: Command) -> None:
+        self.outbox.append(command)
+
+    def take_commands(self) -> list[Command]:
+        """The transaction is committed: what waited for that is done, its commands may leave."""
+        waiting, self.after_commit = self.after_commit, []
+        for action in waiting:
+            action()
+        commands, self.outbox = self.outbox, []
+        return commands
+
+    def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
+        """Append to the journal: the audit log, and the dashboard's news."""
+        self.store.journal(kind, payload, symbol)
+
+    def warn(self, message: str, symbol: str | None = None) -> None:
+        """Something a person should look at."""
+        log.warning("%s", message)
+        self.journal("alert", {"level": "warning", "message": message}, symbol)
+
+    def alert(self, message: str, symbol: str | None = None) -> None:
+        """Something only a person can put right."""
+        log.error("%s", message)
+        self.journal("alert", {"level": "error", "message": message}, symbol)
+
+    def mode_key(self, subject: str) -> str:
+        """Under which name the ledger keeps it: paper and real share a file and nothing in it."""
+        return f"{subject}_paper" if self.is_simulated else subject
+
+    def mark_price(self, symbol: str) -> Decimal | None:
+        mark = self.mark_prices.get(symbol)
+        return None if mark is None else mark.price
+
+    def symbol_settings(self, symbol: str) -> SymbolSettings | None:
+        """How a position of the symbol is to be protected."""
+        return self.settings.symbols.get(symbol) or self.removed_symbols.get(symbol)
+
+    def request_quote(self, symbol: str) -> None:
+        """Ask for the top of the book, once a second for a burst of liquidations."""
+        if self.may_request(f"quote {symbol}", QUOTE_INTERVAL_MS):
+            self.queue_command(FetchQuote(symbol))
+
+    def may_request(self, subject: str, every_ms: int) -> bool:
+        """Not again within this time; a true answer counts as having asked."""
+        now_ms = self.clock.monotonic_ms()
+        if now_ms - self._requested_at.get(subject, -every_ms) < every_ms:
+            return False
+        self._requested_at[subject] = now_ms
+        return True
+
+    def unrealized_pnl(self) -> Decimal:
+        """Of all open positions at this moment's marks, in the quote asset."""
+        positions = [tracked.position for tracked in self.portfolio.open_positions()]
+        marked = ((position, self.mark_price(position.symbol)) for position in positions)
+        return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), Decimal(0))
+
+    def new_entry_id(self) -> str:
+        return str(
+            ClientOrderId(new_entry_token(self.clock.now_ms(), self.bot_tag, self.random_below), OrderRole.ENTRY)
+        )
+
+    def next_order_id(self, entry_id: str, role: OrderRole) -> str:
+        """The next id of an entry's protective or closing orders; never one that was used."""
+        entry = ClientOrderId.parse(entry_id)
+        if entry is None:
+            raise InvariantError(f"{entry_id} is no entry of ours")
+        number = self._order_numbers.get(entry.entry, 0) + 1
+        while self.store.load_order(name := str(ClientOrderId(entry.entry, role, number))) is not None:
+            number += 1  # given out by an earlier run
+        self._order_numbers[entry.entry] = number
+        return name
+
+    def reserve_order_id(self, client_order_id: str) -> None:
+        """An id that exists already is not given out again."""
+        known = ClientOrderId.parse(client_order_id)
+        if known is not None:
+            self._order_numbers[known.entry] = max(self._order_numbers.get(known.entry, 0), known.number)
+
+    def submit_order(
+        self, request: OrderRequest, role: OrderRole, entry_client_order_id: str | None, not_after: int | None = None
+    ) -> Order:
+        """Record the intent, and let it leave after the commit (I1)."""
+        crash_points.reached(Point.ORDER_DECIDED, role)
+        now_ms = self.clock.now_ms()
+        order = Order(request, role, created_at=now_ms, entry_client_order_id=entry_client_order_id, sent_at=now_ms)
+        self.portfolio.add_order(order)
+        self.store.record_order(order, simulated=self.is_simulated)
+        crash_points.reached(Point.ORDER_WRITTEN, role)
+        self.journal_order(order)
+        self.queue_command(SubmitOrder(request, not_after))
+        return order
+
+    def cancel_order(self, order: Order, *, immediately: bool = False) -> bool:
+        """Ask for the end of an order; of an entry that is on its way as soon as it is known to stand. False where
+        nothing was sent: after five tries the next is slow to come, except ``immediately``, at a person's word."""
+        if order.role is OrderRole.ENTRY:
+            self.entries_to_cancel.add(order.client_order_id)
+        if order.status not in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):
+            return False
+        attempts = self.cancel_attempts.setdefault(order.client_order_id, CancelAttempts())
+        if attempts.count >= MAX_CANCEL_ATTEMPTS and not attempts.is_alerted:
+            self._alert_cancel_failed(order, attempts)
+        now_ms = self.clock.monotonic_ms()
+        if not immediately and not attempts.may_retry(now_ms):
+            return False
+        attempts.record(now_ms)
+        order.advance(OrderStatus.PENDING_CANCEL)
+        order.unresolved_since = None
+        self.store.update_order(order, "cancel")
+        self.journal_order(order)
+        self.queue_command(CancelOrder(order.symbol, order.client_order_id))
+        return True
+
+    def _alert_cancel_failed(self, order: Order, attempts: CancelAttempts) -> None:
+        attempts.is_alerted = True
+        self.alert(
+            f"{order.role} {order.client_order_id} of {order.symbol} cannot be cancelled ({attempts.count} attempts) "
+            f"and is still open: {attempts.reason}. Cancel it on the exchange's site; the bot keeps retrying",
+            order.symbol,
+        )
+
+    def journal_order(self, order: Order) -> None:
+        request = order.request
+        payload = {
+            "client_order_id": order.client_order_id,
+            "order_id": order.order_id,
+            "role": order.role,
+            "side": request.side,
+            "position_side": request.position_side,
+            "type": request.type,
+            "quantity": request.quantity,
+            "price": request.price,
+            "stop_price": request.stop_price,
+            "status": order.status,
+            "filled_quantity": order.filled_quantity,
+            "reason": order.reason,
+        }
+        self.journal("order", payload, order.symbol)

@@ -1,0 +1,210 @@
+"""From a liquidation to a verdict: the window, the situation, the gates."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from decimal import Decimal
+from functools import partial
+from itertools import product
+from typing import Any
+
+from src.core.account.account_sync import AccountSync
+from src.core.context import TraderContext
+from src.core.entries.entry_context import ApprovedPlan, EntryContext, Exposure
+from src.core.entries.risk import check_risk
+from src.core.entries.strategy import check_signal, plan_entry
+from src.core.events import ExchangeHealth
+from src.core.portfolio import entry_margin, reserved_notional
+from src.database.db import get_usdt_volume_in_window, get_volume_in_window
+from src.database.queries.fills import entries_since
+from src.domain.decisions import Decision, Skip
+from src.domain.enums import Side, VolumeScope
+from src.domain.market import Liquidation, LiquidationWindow
+from src.domain.orders import Order
+from src.settings.config import SymbolSettings
+
+ZERO = Decimal(0)
+LastEntries = Mapping[tuple[str, Side], tuple[int, int]]
+MIN_RESERVE_PCT = Decimal(30)
+"""Left to protection and reconciling whatever the settings say (I29)."""
+_MINUTE_MS = 60_000
+
+
+class EntryEvaluator:
+    """Knows the windows and the last entries; judges each liquidation of a configured symbol."""
+
+    def __init__(
+        self, context: TraderContext, account: AccountSync, read_exchange_health: Callable[[], ExchangeHealth]
+    ) -> None:
+        self._context = context
+        self._account = account
+        self._read_exchange_health = read_exchange_health
+        self._window = LiquidationWindow(context.settings.globals_.volume_window_sec * 1000)
+        self._is_stale = False
+        """The windows were to be filled anew while the ledger could not tell how."""
+        self._newest_at: dict[str, int] = {}
+        self.last_entry_at: dict[tuple[str, Side], int] = {}
+
+    def restore(self) -> None:
+        """Fill the windows and the cooldowns from the database; where it fails now, once it answers (F43)."""
+        store, window_ms = self._context.store, self._context.settings.globals_.volume_window_sec * 1000
+        entries, recent = store.last_entries(), store.recent_liquidations(self._context.clock.now_ms() - window_ms)
+        self._is_stale = store.error is not None  # it lacks what waits to be written; no entry is made meanwhile
+        if not self._is_stale:
+            self._fill(LiquidationWindow(window_ms), entries, recent)
+
+    def refill_if_stale(self) -> None:
+        """Before liquidations are stored and judged."""
+        if self._is_stale and self._context.store.error is None:
+            self.restore()
+
+    def _fill(self, window: LiquidationWindow, entries: LastEntries, recent: Sequence[tuple[int, Liquidation]]) -> None:
+        self._window = window
+        traded_until: dict[tuple[str, Side], int] = {}
+        for (symbol, side), (decided_at, liquidation_id) in entries.items():
+            self.last_entry_at[symbol, side] = max(decided_at, self.last_entry_at.get((symbol, side), 0))
+            for traded in (side, side.opposite) if self._counts_both else (side.opposite,):
+                traded_until[symbol, traded] = max(liquidation_id, traded_until.get((symbol, traded), 0))
+        self._verify([liquidation for _, liquidation in recent])
+        for row_id, liquidation in recent:
+            if row_id > traded_until.get((liquidation.symbol, liquidation.side), 0):
+                self.add_to_window(liquidation)
+
+    def _verify(self, recent: Sequence[Liquidation]) -> None:
+        """The window in memory must hold what the database adds up; a person is told where it does not."""
+        seconds, now_ms = self._context.settings.globals_.volume_window_sec, self._context.clock.now_ms()
+        window = LiquidationWindow(seconds * 1000)
+        for liquidation in recent:
+            window.add(liquidation)
+        for symbol, side in product(self._context.settings.symbols, Side):
+            counted = window.get_usdt_volume_in_window(symbol, now_ms, side)
+            held = counted, window.get_volume_in_window(symbol, now_ms, side)
+            query: dict[str, Any] = {"symbol": symbol, "window_sec": seconds, "now_ms": now_ms, "side": side}
+            usdt = self._context.store.read_or_default(partial(get_usdt_volume_in_window, **query))
+            stored = usdt, self._context.store.read_or_default(partial(get_volume_in_window, **query))
+            if held != stored and self._context.store.error is None:
+                self._context.warn(f"volume of {symbol} {side} in the window: {counted} USDT counted, {usdt} stored")
+
+    def add_to_window(self, liquidation: Liquidation) -> None:
+        """Add it to its window."""
+        self._window.add(liquidation)
+        symbol = liquidation.symbol
+        self._newest_at[symbol] = max(self._newest_at.get(symbol, 0), liquidation.traded_at)
+
+    def evaluate(self, liquidation: Liquidation, settings: SymbolSettings) -> tuple[EntryContext, Skip | ApprovedPlan]:
+        """The situation of this liquidation, and what its gates say."""
+        entry_context = self._entry_context(liquidation, settings)
+        skip = check_signal(entry_context)
+        if skip is not None:
+            return entry_context, skip
+        plan = plan_entry(entry_context)
+        if isinstance(plan, Skip):
+            return entry_context, plan
+        return entry_context, check_risk(plan, entry_context, self.exposure(plan.symbol))
+
+    def mark_traded(self, entry_context: EntryContext) -> None:
+        """An entry was made: its volume does not count again, and its side cools down."""
+        liquidation = entry_context.liquidation
+        self.last_entry_at[liquidation.symbol, entry_context.entry_side] = liquidation.traded_at
+        self._window.consume(liquidation.symbol, self._counted_side(liquidation))
+
+    def exposure(self, symbol: str) -> Exposure:
+        """What is at risk or spoken for: orders count from the decision on, not from their answer."""
+        portfolio = self._context.portfolio
+        tracked_positions, pending = portfolio.positions_for(symbol), portfolio.pending_entries()
+        entries = [order for order in pending if order.symbol == symbol]
+        total = self._total_margin(pending)
+        external = [each for each in portfolio.external_orders.values() if each.symbol == symbol]
+        unrecognized = [each for each in portfolio.unrecognized_orders.values() if each.symbol == symbol]
+        return Exposure(
+            symbol_margin=sum((each.margin for each in tracked_positions), self._entry_margin(symbol, entries)),
+            total_margin=total,
+            available_balance=self._account.available_balance(total),
+            symbol_notional=sum(
+                (each.position.quantity * each.position.entry_price for each in tracked_positions), ZERO
+            )
+            + sum((order.request.side.sign * reserved_notional(order) for order in entries), ZERO),
+            open_entries=len(entries),
+            stop_orders=max((portfolio.count_stops(each.key) for each in tracked_positions), default=0),
+            external_orders=len(external) + len(unrecognized) + sum(not each.is_managed for each in tracked_positions),
+            unresolved=sum(order.unresolved_since is not None for order in entries),
+            has_request_budget=self._has_request_budget(),
+            entries_last_minute=self._entries_last_minute(),
+        )
+
+    def total_margin(self) -> Decimal:
+        """Margin of all positions and of all entries that may still fill."""
+        return self._total_margin(self._context.portfolio.pending_entries())
+
+    def _total_margin(self, entries: Iterable[Order]) -> Decimal:
+        by_symbol: dict[str, list[Order]] = defaultdict(list)
+        for order in entries:
+            by_symbol[order.symbol].append(order)
+        reserved = sum((self._entry_margin(*each) for each in by_symbol.items()), ZERO)
+        return sum((each.margin for each in self._context.portfolio.open_positions()), reserved)
+
+    def _entries_last_minute(self) -> int:
+        """Of all symbols; from the ledger, so that a restart forgets none and a burst counts its own. While they cannot
+        be counted there is room for none."""
+        limit = self._context.settings.globals_.max_entries_per_minute
+        if limit is None:
+            return 0
+        since_ms = self._context.clock.now_ms() - _MINUTE_MS
+        return self._context.store.read_or_default(partial(entries_since, since_ms=since_ms), default=limit)
+
+    def _has_request_budget(self) -> bool:
+        exchange_health = self._read_exchange_health()
+        if exchange_health.blocked_until > self._context.clock.now_ms():
+            return False
+        reserve = max(self._context.settings.globals_.rate_limit_buffer_pct, MIN_RESERVE_PCT)
+        return exchange_health.weight_used * 100 <= exchange_health.weight_limit * (100 - reserve)
+
+    def _entry_margin(self, symbol: str, entries: Iterable[Order]) -> Decimal:
+        settings = self._context.settings.symbols.get(symbol)
+        return entry_margin(entries, settings.leverage if settings else 1)
+
+    def _entry_context(self, liquidation: Liquidation, settings: SymbolSettings) -> EntryContext:
+        context, symbol = self._context, liquidation.symbol
+        return EntryContext(
+            liquidation=liquidation,
+            now_ms=context.clock.now_ms(),
+            settings=context.settings.globals_,
+            symbol_settings=settings,
+            trading_state=context.trading_status.state,
+            trading_reason=context.trading_status.reason,
+            window_volume=self._window_volume(liquidation),
+            last_entry_at=self.last_entry_at.get((symbol, liquidation.side.opposite)),
+            instrument=context.instruments.get(symbol),
+            quote=context.quotes.get(symbol),
+            mark=context.mark_prices.get(symbol),
+            account_mismatch=self._account.untradable.get(symbol),
+            symbol_lock=context.symbol_locks.get(symbol),
+        )
+
+    def _window_volume(self, liquidation: Liquidation) -> Decimal:
+        symbol, now_ms = liquidation.symbol, self._newest_at[liquidation.symbol]
+        side = self._counted_side(liquidation)
+        if self._context.settings.globals_.use_usdt_volume:
+            return self._window.get_usdt_volume_in_window(symbol, now_ms, side)
+        return self._window.get_volume_in_window(symbol, now_ms, side)
+
+    def _counted_side(self, liquidation: Liquidation) -> Side | None:
+        return None if self._counts_both else liquidation.side
+
+    @property
+    def _counts_both(self) -> bool:
+        return self._context.settings.globals_.volume_scope is VolumeScope.BOTH
+
+
+def make_decision(entry_context: EntryContext, skip: Skip | None, client_order_id: str | None = None) -> Decision:
+    """The verdict, as it is stored."""
+    return Decision(
+        symbol=entry_context.liquidation.symbol,
+        liquidation_side=entry_context.liquidation.side,
+        at=entry_context.now_ms,
+        gate=skip.gate if skip else None,
+        reason=skip.reason if skip else "every gate passed",
+        numbers=skip.numbers if skip else {},
+        window_volume=entry_context.window_volume,
+        threshold=entry_context.threshold,
+        client_order_id=client_order_id,
+    )

@@ -1,0 +1,164 @@
+"""Does this liquidation call for an entry, at which price and of which size? Pure: values in, values out."""
+
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from src.core.entries.entry_context import EntryContext, EntryPlan
+from src.domain.decisions import Gate, Skip
+from src.domain.enums import PositionSide, Side, TimeInForce, TradingState
+from src.domain.instrument import Instrument, Price, Quantity
+from src.domain.market import Quote
+
+QUOTE_FRESH_MS = 2_000
+MARK_FRESH_MS = 10_000
+_PER_CENT = Decimal(100)
+_WIDE_SPREAD_TICKS = 4
+_WIDE_SPREAD_SHARE = Decimal("0.25")
+
+
+def check_signal(entry_context: EntryContext) -> Skip | None:
+    """The first gate of the signal that refuses: state, freshness, side, threshold, cooldown, price."""
+    for gate in _SIGNAL_GATES:
+        skip = gate(entry_context)
+        if skip is not None:
+            return skip
+    return None
+
+
+def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
+    """Price and size of the entry; refuses what the exchange's grid cannot express."""
+    instrument = entry_context.instrument
+    if instrument is None or not instrument.is_trading:
+        return Skip(Gate.CONFIGURED, "the exchange does not trade this symbol now")
+    priced = _price(entry_context, instrument)
+    if isinstance(priced, Skip):
+        return priced
+    price, time_in_force = priced
+    side, settings = entry_context.entry_side, entry_context.symbol_settings
+    wanted = settings.trade_value_usdt * settings.leverage / price
+    quantity = min(instrument.quantity(wanted), instrument.quantity(instrument.max_quantity))
+    smallest = instrument.smallest_quantity(price)
+    return EntryPlan(
+        symbol=instrument.symbol,
+        side=side,
+        position_side=PositionSide.opened_by(side, hedge_mode=entry_context.settings.hedge_mode),
+        price=price,
+        quantity=Quantity(max(quantity, smallest)),
+        leverage=settings.leverage,
+        time_in_force=time_in_force,
+        is_raised_to_minimum=quantity < smallest,
+    )
+
+
+def entry_price(side: Side, quote: Quote, instrument: Instrument) -> Price:
+    """The own side's best price improved by a tick, a quarter of the way inside a wide spread, never crossing."""
+    own, other = (quote.bid, quote.ask) if side is Side.BUY else (quote.ask, quote.bid)
+    spread = abs(other - own)
+    improvement = instrument.tick
+    if spread > _WIDE_SPREAD_TICKS * instrument.tick:
+        improvement = max(improvement, spread * _WIDE_SPREAD_SHARE)
+    if spread <= instrument.tick:
+        improvement = Decimal(0)
+    return instrument.price(own + side.sign * improvement, _toward_own(side))
+
+
+def offset_price(side: Side, mark_price: Decimal, offset_pct: Decimal, instrument: Instrument) -> Price:
+    """Where no book is known: the mark, less ``offset_pct`` in our favour."""
+    return instrument.price(mark_price * (1 - side.sign * offset_pct / _PER_CENT), _toward_own(side))
+
+
+def _price(entry_context: EntryContext, instrument: Instrument) -> tuple[Price, TimeInForce] | Skip:
+    """By the book where it is fresh; else post-only off a mark of the last seconds, which may not cross unseen."""
+    side, quote, mark = entry_context.entry_side, entry_context.quote, entry_context.mark
+    if quote is not None and _is_fresh(quote.received_at, entry_context.now_ms, QUOTE_FRESH_MS):
+        return entry_price(side, quote, instrument), entry_context.settings.time_in_force
+    offset = entry_context.symbol_settings.price_offset_pct
+    if offset > 0 and mark is not None and _is_fresh(mark.received_at, entry_context.now_ms, QUOTE_FRESH_MS):
+        return offset_price(side, mark.price, offset, instrument), TimeInForce.GTX
+    age = None if quote is None else entry_context.now_ms - quote.received_at
+    reason = "no best bid and ask yet" if age is None else f"the last quote is {age} ms old"
+    return Skip(Gate.FRESH_QUOTE, f"{reason}: the book is being asked for", {"age_ms": age, "limit_ms": QUOTE_FRESH_MS})
+
+
+def _toward_own(side: Side) -> str:
+    return ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
+
+
+def _is_fresh(received_at: int, now_ms: int, limit_ms: int) -> bool:
+    return now_ms - received_at <= limit_ms
+
+
+def _configured(entry_context: EntryContext) -> Skip | None:
+    mismatch = entry_context.account_mismatch
+    return None if mismatch is None else Skip(Gate.CONFIGURED, mismatch)
+
+
+def _symbol_lock(entry_context: EntryContext) -> Skip | None:
+    lock = entry_context.symbol_lock
+    return None if lock is None else Skip(Gate.TRADING_STATE, f"{lock}; resume lifts this lock")
+
+
+def _trading_state(entry_context: EntryContext) -> Skip | None:
+    if entry_context.trading_state is TradingState.ACTIVE:
+        return None
+    reason = entry_context.trading_reason or "entries are switched off"
+    return Skip(Gate.TRADING_STATE, reason, {"state": entry_context.trading_state.value})
+
+
+def _fresh_event(entry_context: EntryContext) -> Skip | None:
+    age = entry_context.now_ms - entry_context.liquidation.traded_at
+    limit = entry_context.settings.max_event_age_ms
+    if age <= limit:
+        return None
+    return Skip(Gate.FRESH_EVENT, f"the event is {age} ms old, {limit} are allowed", {"age_ms": age, "limit_ms": limit})
+
+
+def _trade_side(entry_context: EntryContext) -> Skip | None:
+    if entry_context.is_side_allowed:
+        return None
+    wanted = entry_context.symbol_settings.trade_side.value
+    reason = f"only {wanted} entries are wanted, this would be a {entry_context.entry_side.value}"
+    return Skip(Gate.TRADE_SIDE, reason, {"trade_side": wanted})
+
+
+def _threshold(entry_context: EntryContext) -> Skip | None:
+    volume, threshold = entry_context.window_volume, entry_context.threshold
+    if volume >= threshold:
+        return None
+    reason = f"{volume:.0f} liquidated in the window, {threshold:.0f} needed"
+    return Skip(Gate.THRESHOLD, reason, {"volume": volume, "threshold": threshold})
+
+
+def _cooldown(entry_context: EntryContext) -> Skip | None:
+    if entry_context.last_entry_at is None:
+        return None
+    passed = entry_context.liquidation.traded_at - entry_context.last_entry_at
+    if passed >= entry_context.cooldown_ms:
+        return None
+    left = entry_context.cooldown_ms - passed
+    reason = f"cooling down for another {(left + 999) // 1000} s after the last entry"
+    return Skip(Gate.COOLDOWN, reason, {"passed_ms": passed, "cooldown_ms": entry_context.cooldown_ms})
+
+
+def _price_deviation(entry_context: EntryContext) -> Skip | None:
+    mark = entry_context.mark
+    if mark is None or mark.price <= 0 or not _is_fresh(mark.received_at, entry_context.now_ms, MARK_FRESH_MS):
+        return Skip(Gate.PRICE_DEVIATION, "no fresh mark price to compare with")
+    price = entry_context.liquidation.fill_price
+    deviation = abs(price - mark.price) / mark.price * _PER_CENT
+    limit = entry_context.settings.max_price_deviation_pct
+    if deviation <= limit:
+        return None
+    reason = f"it filled {deviation:.2f} % off the mark price, {limit} % are allowed"
+    return Skip(Gate.PRICE_DEVIATION, reason, {"price": price, "mark": mark.price, "limit_pct": limit})
+
+
+_SIGNAL_GATES = (
+    _configured,
+    _trading_state,
+    _symbol_lock,
+    _fresh_event,
+    _trade_side,
+    _threshold,
+    _cooldown,
+    _price_deviation,
+)

@@ -1,0 +1,161 @@
+"""What the bot writes of itself, so that the dashboard can tell it: positions, exposure, connections, standing."""
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from decimal import Decimal
+
+from src.core.context import TraderContext
+from src.core.entries.evaluator import EntryEvaluator
+from src.core.events import ExchangeHealth
+from src.core.health.stream_health import StreamHealth
+from src.core.portfolio import TrackedPosition
+from src.core.positions.protection_plan import ProtectionPlan, is_working
+from src.database.repositories import Store
+from src.domain.enums import Network, OrderRole, TradingState
+from src.domain.positions import AccountSummary, PositionRecord, Protection
+
+ZERO = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class BotInfo:
+    """Which bot this is."""
+
+    version: str
+    pid: int
+    started_at: int
+    network: str
+    is_simulated: bool
+    account: str = ""
+    """Whose money it is, in what may be shown: an address, or the end of a key."""
+    is_supervised: bool = False
+    """A launcher would start it anew."""
+
+
+def publish_waiting(store: Store, identity: BotInfo, now_ms: int, reason: str) -> None:
+    """A bot that lives, makes no entry, and says why: before there is a trader to say it."""
+    with store.transaction():
+        store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms})
+        store.set_state("trading", {"state": TradingState.REDUCE_ONLY, "reason": reason})
+
+
+def mode_label(network: str, *, is_simulated: bool) -> str:
+    """What is at stake, in words: only the main network holds money."""
+    if is_simulated:
+        return "paper trading"
+    return "REAL ORDERS" if network == Network.MAINNET else "orders with play money"
+
+
+class StatusPublisher:
+    """Publishes the state once a second and says in the journal what changed."""
+
+    def __init__(
+        self,
+        context: TraderContext,
+        entries: EntryEvaluator,
+        streams: StreamHealth,
+        identity: BotInfo,
+        read_exchange_health: Callable[[], ExchangeHealth],
+    ) -> None:
+        self._context = context
+        self._entries = entries
+        self._streams = streams
+        self._identity = identity
+        self._read_exchange_health = read_exchange_health
+        self._last_status: tuple[str, str, bool] | None = None
+
+    def publish(self) -> None:
+        """One heartbeat: every state row, and every open position at its mark."""
+        now_ms, store = self._context.clock.now_ms(), self._context.store
+        exchange_health, identity = self._read_exchange_health(), self._identity
+        store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms + exchange_health.clock_drift_ms})
+        store.set_state("limits", asdict(exchange_health))
+        store.set_state("clock", {"offset_ms": exchange_health.clock_offset_ms - exchange_health.clock_drift_ms})
+        for stream, state in self._streams.states.items():
+            store.set_state(
+                f"{stream}_stream", {"state": state, "last_event_at": self._streams.last_event_at.get(stream)}
+            )
+        store.set_state("exposure", self._exposure())
+        store.set_state("foreign_orders", {"items": self._external_orders()})
+        if self._context.account is not None:
+            store.set_state("account", {**asdict(self._mark_to_market(self._context.account)), "at": now_ms})
+        for tracked in self._context.portfolio.open_positions():
+            self.save_position(tracked)
+        self.publish_trading_status()
+
+    def publish_trading_status(self) -> None:
+        """The trading state and its reason; the journal hears of changes only."""
+        current = self._context.trading_status
+        needs_resume = current.needs_resume or bool(self._context.symbol_locks)
+        now = current.state.value, current.reason, needs_resume
+        if now != self._last_status:
+            self._last_status = now
+            payload = {"state": now[0], "reason": now[1]}
+            self._context.store.set_state("trading", {**payload, "awaits_resume": needs_resume})
+            self._context.journal("state", payload)
+
+    def save_position(self, tracked: TrackedPosition, plan: ProtectionPlan | None = None) -> None:
+        """Write the position as a person wants to see it."""
+        current = plan or self._existing_protection(tracked)
+        record = PositionRecord(
+            position=tracked.position,
+            mark_price=self._context.mark_price(tracked.position.symbol),
+            leverage=tracked.leverage,
+            margin_type=tracked.margin_type,
+            liquidation_price=tracked.liquidation_price,
+            take_profit_price=current.take_profit_price,
+            stop_loss_price=current.stop_loss_price,
+            protection=current.state if tracked.is_managed else Protection.EXTERNAL,
+            opened_at=tracked.opened_at,
+            as_of=self._context.clock.now_ms(),
+            entry_client_order_id=tracked.entry_order_id,
+        )
+        self._context.store.save_position(record)
+
+    def _existing_protection(self, tracked: TrackedPosition) -> ProtectionPlan:
+        orders = self._context.portfolio.orders_for(tracked.key)
+        current = {order.role: order.request.stop_price for order in orders if is_working(order)}
+        stop = current.get(OrderRole.STOP_LOSS)
+        settings = self._context.symbol_settings(tracked.position.symbol)
+        if stop is not None:
+            state = Protection.OK
+        elif settings is not None and not settings.stop_loss_enabled:
+            state = Protection.DISABLED
+        else:
+            is_requested = any(order.role is OrderRole.STOP_LOSS for order in orders)
+            state = Protection.PENDING if is_requested else Protection.MISSING
+        return ProtectionPlan(state, stop_loss_price=stop, take_profit_price=current.get(OrderRole.TAKE_PROFIT))
+
+    def _mark_to_market(self, account: AccountSummary) -> AccountSummary:
+        """The wallet as last told, and what open positions make of it now: a snapshot knows that only every 30 s."""
+        unrealized_pnl = self._context.unrealized_pnl()
+        return replace(
+            account,
+            unrealized_pnl=unrealized_pnl,
+            margin_balance=account.wallet_balance + unrealized_pnl,
+            available_balance=account.wallet_balance + min(unrealized_pnl, ZERO) - self._entries.total_margin(),
+            initial_margin=sum((each.margin for each in self._context.portfolio.open_positions()), ZERO),
+        )
+
+    def _exposure(self) -> dict[str, object]:
+        tracked_positions = self._context.portfolio.open_positions()
+        notional = sum((abs(each.position.quantity) * each.position.entry_price for each in tracked_positions), ZERO)
+        cap = self._context.settings.globals_.max_total_exposure_usdt
+        return {"margin": self._entries.total_margin(), "notional": notional, "cap": cap}
+
+    def _external_orders(self) -> list[dict[str, object]]:
+        return [
+            {
+                "order_id": order.order_id,
+                "client_order_id": order.client_order_id,
+                "symbol": order.symbol,
+                "side": order.side,
+                "position_side": order.position_side,
+                "type": order.original_type,
+                "quantity": order.quantity,
+                "price": order.price,
+                "stop_price": order.stop_price,
+                "status": order.status,
+            }
+            for order in self._context.portfolio.external_orders.values()
+        ] + [asdict(order) for order in self._context.portfolio.unrecognized_orders.values()]

@@ -1,0 +1,102 @@
+"""Going live is deliberate: entries wait until a person has agreed to these very terms, and it is remembered."""
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from src.core.context import TraderContext
+from src.core.health.status import BotInfo
+from src.core.limits.risk_terms import RiskTerms, risk_increases, terms_from_json, terms_from_settings
+from src.core.trading_status import EntryBlock
+from src.database.repositories import Store
+from src.domain.enums import Network
+
+log = logging.getLogger("hunter.operator")
+
+CONSENT_STATE = "live_agreed"
+"""The state row that holds what a person has agreed to."""
+_PENDING_STATE = "live_pending"
+_EMPTY: Mapping[str, Any] = {}
+
+
+class LiveConsent:
+    """What was agreed to lies in the ledger, and what waits to be: the dashboard and ``--status`` read it there.
+
+    The sandbox needs no word, and paper forgets it: to go live again is to be said again.
+    """
+
+    def __init__(self, context: TraderContext, identity: BotInfo, request_snapshot: Callable[[str], None]) -> None:
+        self._context = context
+        self._network = Network(identity.network)
+        self._account = identity.account
+        self._is_needed = not identity.is_simulated and self._network is not Network.SANDBOX
+        self._request_snapshot = request_snapshot
+        self._pending: RiskTerms | None = None
+
+    def restore(self, *, assume_yes: bool) -> None:
+        """At start; ``assume_yes`` is the word of whoever set up a service."""
+        self.check_settings()
+        if assume_yes and self._pending is not None:
+            self._save_agreed_terms(self._pending)
+            message = f"real orders on the {self._network} for {self._account}, agreed to by --yes"
+            log.warning("%s", message)
+            self._context.journal("alert", {"level": "info", "message": message})
+
+    def check_settings(self) -> None:
+        """Hold the settings in force against what was agreed to. At start, and whenever they change."""
+        if not self._is_needed:
+            if self._context.store.get_state(CONSENT_STATE):
+                self._context.store.set_state(CONSENT_STATE, _EMPTY)
+            self._set_pending(None, ())
+            return
+        wanted = terms_from_settings(self._context.settings, self._network, self._account)
+        increases = risk_increases(self._agreed_terms(), wanted)
+        if increases:
+            self._set_pending(wanted, increases)
+        else:
+            self._save_agreed_terms(
+                wanted
+            )  # less than before, if anything: from now on more than this is asked for anew
+
+    def confirm(self, fingerprint: str) -> str:
+        """A person's word on the terms of this fingerprint: good once, and for no others."""
+        if self._pending is None:
+            return "nothing waits to be agreed to"
+        if self._pending.fingerprint != fingerprint:
+            return "nothing was agreed to: the settings have changed since then, look at them again"
+        terms = self._pending
+        self._save_agreed_terms(terms)
+        self._request_snapshot("real orders were agreed to")
+        log.warning("real orders agreed to account=%s fingerprint=%s", terms.account, fingerprint)
+        reason = self._context.trading_status.reason
+        done = f"agreed: real orders on the {terms.network} for {terms.account}"
+        return f"{done}; entries still wait: {reason}" if reason else done
+
+    def _agreed_terms(self) -> RiskTerms | None:
+        known = self._context.store.get_state(CONSENT_STATE)
+        return terms_from_json(known["terms"]) if known else None
+
+    def _save_agreed_terms(self, terms: RiskTerms) -> None:
+        known = self._context.store.get_state(CONSENT_STATE)
+        if not known or known["terms"] != terms.to_json():
+            self._context.store.set_state(CONSENT_STATE, {"terms": terms.to_json(), "at": self._context.clock.now_ms()})
+        self._set_pending(None, ())
+
+    def _set_pending(self, pending: RiskTerms | None, increases: tuple[str, ...]) -> None:
+        self._pending = pending
+        if pending is None:
+            self._context.trading_status.clear(EntryBlock.CONSENT)
+            if self._context.store.get_state(_PENDING_STATE):
+                self._context.store.set_state(_PENDING_STATE, _EMPTY)
+            return
+        reason = f"real orders wait for your word ({'; '.join(increases)}): confirm them on the dashboard"
+        self._context.trading_status.block(EntryBlock.CONSENT, reason)
+        state = {"terms": pending.to_json(), "fingerprint": pending.fingerprint, "risk_increases": list(increases)}
+        self._context.store.set_state(_PENDING_STATE, state)
+
+
+def load_pending_terms(store: Store) -> RiskTerms | None:
+    """What waits for a person's word, as the ledger tells it."""
+    with store.transaction():
+        found = store.get_state(_PENDING_STATE)
+    return terms_from_json(found["terms"]) if found else None

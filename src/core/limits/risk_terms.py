@@ -1,0 +1,195 @@
+"""What real orders are agreed to: whose account, how much of it, how large, how protected. Pure.
+
+A change that asks for more is agreed to anew; one that asks for less is not.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from src.domain.enums import MarginType, Network, TradeSide
+from src.settings.config import Settings, SymbolSettings
+
+_FINGERPRINT_LENGTH = 16
+_LIMITS = ("max_daily_loss_usdt", "max_consecutive_losses", "max_drawdown_pct", "max_entries_per_minute")
+"""Each holds losses back where it is set; without it nothing does."""
+
+
+@dataclass(frozen=True, slots=True)
+class SymbolTerms:
+    """One symbol's share of the risk."""
+
+    trade_value_usdt: Decimal
+    leverage: int
+    max_position_usdt: Decimal
+    margin_type: MarginType
+    trade_side: TradeSide
+    stop_loss_pct: Decimal | None
+    """None without a stop loss."""
+
+    @property
+    def notional(self) -> Decimal:
+        """The size of one entry."""
+        return self.trade_value_usdt * self.leverage
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "trade_value_usdt": _number(self.trade_value_usdt),
+            "leverage": self.leverage,
+            "max_position_usdt": _number(self.max_position_usdt),
+            "margin_type": self.margin_type.value,
+            "trade_side": self.trade_side.value,
+            "stop_loss_pct": None if self.stop_loss_pct is None else _number(self.stop_loss_pct),
+            "notional": _number(self.notional),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class RiskTerms:
+    """All that is agreed to at once."""
+
+    network: Network
+    account: str
+    """As it may be shown: an address, or the end of a key."""
+    max_total_exposure_usdt: Decimal
+    hedge_mode: bool
+    multi_assets_mode: bool
+    adopt_foreign_positions: bool
+    limits: Mapping[str, Decimal | None]
+    symbols: Mapping[str, SymbolTerms]
+
+    @property
+    def fingerprint(self) -> str:
+        """The same for the same terms, in any order, and for no others."""
+        text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
+
+    def to_json(self) -> dict[str, Any]:
+        """As the ledger keeps it and the page shows it."""
+        return {
+            "network": self.network.value,
+            "account": self.account,
+            "max_total_exposure_usdt": _number(self.max_total_exposure_usdt),
+            "hedge_mode": self.hedge_mode,
+            "multi_assets_mode": self.multi_assets_mode,
+            "adopt_foreign_positions": self.adopt_foreign_positions,
+            "limits": {name: None if value is None else _number(value) for name, value in self.limits.items()},
+            "symbols": {name: each.to_json() for name, each in self.symbols.items()},
+        }
+
+
+def terms_from_settings(settings: Settings, network: Network, account: str) -> RiskTerms:
+    """What these settings would do with that account."""
+    globals_ = settings.globals_
+    limits: dict[str, Decimal | None] = {}
+    for name in _LIMITS:
+        value = getattr(globals_, name)
+        limits[name] = None if value is None else Decimal(value)
+    return RiskTerms(
+        network=network,
+        account=account,
+        max_total_exposure_usdt=globals_.max_total_exposure_usdt,
+        hedge_mode=globals_.hedge_mode,
+        multi_assets_mode=globals_.multi_assets_mode,
+        adopt_foreign_positions=globals_.adopt_foreign_positions,
+        limits=limits,
+        symbols={name: _symbol_terms_from_settings(each) for name, each in settings.symbols.items()},
+    )
+
+
+def terms_from_json(stored: Mapping[str, Any]) -> RiskTerms:
+    """What the ledger kept."""
+    return RiskTerms(
+        network=Network(stored["network"]),
+        account=stored["account"],
+        max_total_exposure_usdt=Decimal(stored["max_total_exposure_usdt"]),
+        hedge_mode=stored["hedge_mode"],
+        multi_assets_mode=stored["multi_assets_mode"],
+        adopt_foreign_positions=stored.get("adopt_foreign_positions", False),
+        limits={name: None if value is None else Decimal(value) for name, value in stored["limits"].items()},
+        symbols={name: _symbol_terms_from_json(each) for name, each in stored["symbols"].items()},
+    )
+
+
+def risk_increases(agreed: RiskTerms | None, wanted: RiskTerms) -> tuple[str, ...]:
+    """One sentence for each thing that asks for more than was agreed to; none where nothing does."""
+    if agreed is None:
+        return ("real orders have not been agreed to yet",)
+    if (agreed.network, agreed.account) != (wanted.network, wanted.account):
+        return (f"another account: {wanted.account} on the {wanted.network}",)
+    return tuple(_increases(agreed, wanted))
+
+
+def _increases(agreed: RiskTerms, wanted: RiskTerms) -> Iterator[str]:
+    if wanted.max_total_exposure_usdt > agreed.max_total_exposure_usdt:
+        yield _increase("the largest total margin", agreed.max_total_exposure_usdt, wanted.max_total_exposure_usdt)
+    if wanted.multi_assets_mode and not agreed.multi_assets_mode:
+        yield "every asset of the account serves as margin"
+    if wanted.adopt_foreign_positions and not agreed.adopt_foreign_positions:
+        yield "positions that you opened by hand are taken over"
+    for name in _LIMITS:
+        before, after = agreed.limits.get(name), wanted.limits.get(name)
+        if before is not None and (after is None or after > before):
+            yield _increase(name, before, after)
+    for symbol, terms in wanted.symbols.items():
+        if symbol not in agreed.symbols:
+            yield f"{symbol} is new"
+        else:
+            yield from (f"{symbol}: {each}" for each in _symbol_increases(agreed.symbols[symbol], terms))
+
+
+def _symbol_increases(agreed: SymbolTerms, wanted: SymbolTerms) -> Iterator[str]:
+    if wanted.notional > agreed.notional:
+        yield _increase("the size of an entry", agreed.notional, wanted.notional)
+    elif wanted.trade_value_usdt > agreed.trade_value_usdt:
+        yield _increase("the margin of an entry", agreed.trade_value_usdt, wanted.trade_value_usdt)
+    if wanted.leverage > agreed.leverage:
+        yield f"leverage from {agreed.leverage} to {wanted.leverage}"
+    if wanted.max_position_usdt > agreed.max_position_usdt:
+        yield _increase("the largest margin", agreed.max_position_usdt, wanted.max_position_usdt)
+    if wanted.margin_type is MarginType.CROSSED and agreed.margin_type is MarginType.ISOLATED:
+        yield "the whole balance is at risk (CROSSED margin)"
+    if wanted.trade_side is TradeSide.OPPOSITE and agreed.trade_side is not TradeSide.OPPOSITE:
+        yield "both directions are traded"
+    elif wanted.trade_side is not agreed.trade_side and agreed.trade_side is not TradeSide.OPPOSITE:
+        yield f"the other direction is traded ({wanted.trade_side})"
+    if agreed.stop_loss_pct is not None and wanted.stop_loss_pct is None:
+        yield "no stop loss any more"
+    elif (agreed.stop_loss_pct or 0) < (wanted.stop_loss_pct or 0) and agreed.stop_loss_pct is not None:
+        yield _increase("the distance of the stop loss in percent", agreed.stop_loss_pct, wanted.stop_loss_pct)
+
+
+def _symbol_terms_from_settings(settings: SymbolSettings) -> SymbolTerms:
+    return SymbolTerms(
+        trade_value_usdt=settings.trade_value_usdt,
+        leverage=settings.leverage,
+        max_position_usdt=settings.max_position_usdt,
+        margin_type=settings.margin_type,
+        trade_side=settings.trade_side,
+        stop_loss_pct=settings.stop_loss_pct if settings.stop_loss_enabled else None,
+    )
+
+
+def _symbol_terms_from_json(stored: Mapping[str, Any]) -> SymbolTerms:
+    stop = stored["stop_loss_pct"]
+    return SymbolTerms(
+        trade_value_usdt=Decimal(stored["trade_value_usdt"]),
+        leverage=stored["leverage"],
+        max_position_usdt=Decimal(stored["max_position_usdt"]),
+        margin_type=MarginType(stored["margin_type"]),
+        trade_side=TradeSide(stored["trade_side"]),
+        stop_loss_pct=None if stop is None else Decimal(stop),
+    )
+
+
+def _increase(what: str, before: Decimal, after: Decimal | None) -> str:
+    return f"{what} from {_number(before)} to {'no limit' if after is None else _number(after)}"
+
+
+def _number(value: Decimal) -> str:
+    """Plain digits, the same for 5 and 5.0."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text

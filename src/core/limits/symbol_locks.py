@@ -1,0 +1,62 @@
+"""What keeps a symbol, or all of them, from entries until a person resumes; a restart forgets none of it."""
+
+from src.core.context import TraderContext
+from src.core.trading_status import EntryBlock
+from src.domain.enums import OrderRole
+
+_STATE = "symbol_locks"
+_MAX_CAUSES = 100
+
+
+class SymbolLocks:
+    """Locks a symbol once for each cause: what was lifted is not locked again by the same event told anew."""
+
+    def __init__(self, context: TraderContext) -> None:
+        self._context = context
+        self._causes: list[str] = []
+
+    def restore(self) -> None:
+        known = self._context.store.get_state(self._context.mode_key(_STATE)) or {}
+        self._context.symbol_locks = dict(known.get("locked", {}))
+        self._causes = list(known.get("causes", ()))
+        self._context.trading_status.set_or_clear(EntryBlock.POSITION_MISMATCH, known.get("all"))
+
+    def lock(self, symbol: str, cause: str, reason: str) -> None:
+        """No entries from now on, and those that are open end."""
+        if not self._is_new(cause):
+            return
+        self._context.symbol_locks[symbol] = reason
+        self._context.alert(f"{reason}. No entries in {symbol} until you resume", symbol)
+        for order in self._context.portfolio.open_orders(symbol, OrderRole.ENTRY):
+            self._context.cancel_order(order)
+        self._save()
+
+    def lock_account(self, cause: str, reason: str) -> None:
+        """No entries at all from now on."""
+        if self._is_new(cause):
+            self._context.trading_status.block(EntryBlock.POSITION_MISMATCH, f"{reason}; resume lifts this")
+            self._context.alert(f"{reason}. No entries until you resume")
+            self._save()
+
+    def release(self) -> list[str]:
+        """A person resumes: the symbols that were locked."""
+        symbols = sorted(self._context.symbol_locks)
+        if symbols or self._context.trading_status.has(EntryBlock.POSITION_MISMATCH):
+            self._context.symbol_locks.clear()
+            self._context.trading_status.clear(EntryBlock.POSITION_MISMATCH)
+            self._save()
+        return symbols
+
+    def _is_new(self, cause: str) -> bool:
+        if cause in self._causes:
+            return False
+        self._causes = [*self._causes[1 - _MAX_CAUSES :], cause]
+        return True
+
+    def _save(self) -> None:
+        state = {
+            "locked": self._context.symbol_locks,
+            "causes": self._causes,
+            "all": self._context.trading_status.reason_of(EntryBlock.POSITION_MISMATCH),
+        }
+        self._context.store.set_state(self._context.mode_key(_STATE), state)

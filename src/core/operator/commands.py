@@ -1,0 +1,272 @@
+"""What the person asks for: pause, resume, halt, flatten, close. Each is answered in the journal; those of the
+dashboard by their number, those of the command line, which come as files, under number 0."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import assert_never
+
+from src.core.account.account_sync import AccountSync
+from src.core.account.instruments import keep_removed_symbols
+from src.core.context import TraderContext
+from src.core.entries.evaluator import EntryEvaluator
+from src.core.events import ConsentTyped, FileCommand, HaltFileChanged, SettingsChanged, effective_settings
+from src.core.limits.live_consent import LiveConsent
+from src.core.limits.loss_limits import LossLimits
+from src.core.limits.symbol_locks import SymbolLocks
+from src.core.operator.control_files import remove_command_file, remove_halt_file
+from src.core.orders.other_bot import OtherBotDetector
+from src.core.portfolio import TrackedPosition
+from src.core.positions.closing import PositionCloser
+from src.core.trading_status import EntryBlock
+from src.domain.commands import OperatorAction, OperatorCommand
+from src.domain.enums import OrderRole
+
+log = logging.getLogger("hunter.operator")
+
+_STATE = "operator"
+_FILE_COMMAND_ID = 0
+_MAX_HANDLED_FILES = 20
+_LOCK_BLOCKS = (EntryBlock.LOSS_LIMIT, EntryBlock.POSITION_MISMATCH)
+_CLEARED_BY_RESUME = (
+    EntryBlock.OPERATOR_PAUSE,
+    EntryBlock.OPERATOR_HALT,
+    EntryBlock.PROTECT_ONLY,
+    EntryBlock.CRASH_LOOP,
+)
+_CANCEL_ENTRIES = (
+    EntryBlock.OPERATOR_HALT,
+    EntryBlock.HALT_FILE,
+    *_LOCK_BLOCKS,
+    EntryBlock.CONSENT,
+    EntryBlock.STOPPING,
+)
+
+
+class OperatorCommands:
+    """Carries out operator commands once each, and remembers pause, halt and locks across restarts."""
+
+    def __init__(
+        self,
+        context: TraderContext,
+        closing: PositionCloser,
+        symbol_locks: SymbolLocks,
+        second_bot: OtherBotDetector,
+        consent: LiveConsent,
+    ) -> None:
+        self._context = context
+        self._symbol_locks = symbol_locks
+        self._second_bot = second_bot
+        self._closing = closing
+        self._consent = consent
+        self._last_id = 0
+        self._flattened_entries: set[str] = set()
+        self._loss_limits = LossLimits(context)
+        self._halt_file: HaltFileChanged | None = None
+        self._handled_files: list[str] = []
+        """Names of the newest requests that were carried out."""
+        self._actions: dict[OperatorAction, Callable[[OperatorCommand], str]] = {
+            OperatorAction.PAUSE: self._pause,
+            OperatorAction.RESUME: self._resume,
+            OperatorAction.HALT: self._halt,
+            OperatorAction.FLATTEN: self._flatten,
+            OperatorAction.CLOSE_POSITION: self._close_position,
+            OperatorAction.CANCEL_ENTRY: self._cancel_entry,
+            OperatorAction.CONFIRM_LIVE: self._confirm_live,
+            OperatorAction.RESTART: self._restart,
+        }
+
+    def restore(self) -> int:
+        """Take up where the last run ended; the number of the last command that was carried out."""
+        known = self._context.store.get_state(_STATE) or {}
+        # Wishes are numbered by the clock: those older than a lost ledger are not carried out again.
+        self._last_id = int(known.get("last_id", self._context.clock.now_ms()))
+        self._handled_files = list(known.get("requests", ()))
+        if known.get("paused"):
+            self._context.trading_status.block(EntryBlock.OPERATOR_PAUSE, "entries are paused by the operator")
+        if known.get("halted"):
+            self._context.trading_status.block(EntryBlock.OPERATOR_HALT, "halted by the operator")
+        self._loss_limits.restore()
+        self._symbol_locks.restore()
+        self._second_bot.restore()
+        return self._last_id
+
+    def enforce(self) -> None:
+        """A halt reaches entries that were on their way; what an entry filled after "close all" is closed as well."""
+        self._loss_limits.check()
+        if any(map(self._context.trading_status.has, _CANCEL_ENTRIES)):
+            self.cancel_entries(at_once=False)
+        for tracked in self._context.portfolio.open_positions():
+            if tracked.entry_order_id in self._flattened_entries:
+                self._close(tracked)
+        pending = {order.client_order_id for order in self._context.portfolio.pending_entries()}
+        self._flattened_entries &= pending | {
+            tracked.entry_order_id or "" for tracked in self._context.portfolio.open_positions()
+        }
+
+    def _on_command(self, command: OperatorCommand) -> None:
+        """Carry it out once; a command seen before changes nothing."""
+        if command.id <= self._last_id:
+            return
+        action = self._actions.get(command.action)
+        answer = action(command) if action else "the settings could not be read: the old ones stay in force"
+        self.acknowledge(command.id, command.action, answer)
+
+    def handle(self, event: OperatorCommand | HaltFileChanged | FileCommand | ConsentTyped) -> None:
+        """What a person asks for, by the dashboard, by a file or at the terminal."""
+        match event:
+            case OperatorCommand():
+                self._on_command(event)
+            case HaltFileChanged():
+                self._on_halt_file(event)
+            case FileCommand():
+                self._on_file_command(event)
+            case ConsentTyped():
+                self.acknowledge(
+                    _FILE_COMMAND_ID, OperatorAction.CONFIRM_LIVE, self._consent.confirm(event.fingerprint)
+                )
+            case _:
+                assert_never(event)
+
+    def _on_file_command(self, event: FileCommand) -> None:
+        if event.file.name not in self._handled_files:
+            self._handled_files = [*self._handled_files[1 - _MAX_HANDLED_FILES :], event.file.name]
+            command = OperatorCommand(_FILE_COMMAND_ID, event.action, event.at)
+            self.acknowledge(_FILE_COMMAND_ID, event.action, self._actions[event.action](command))
+        self._context.after_commit.append(partial(remove_command_file, event.file))
+
+    def _on_halt_file(self, event: HaltFileChanged) -> None:
+        self._halt_file, was_halted = event, self._context.trading_status.has(EntryBlock.HALT_FILE)
+        if event.modified_at is None:
+            self._context.trading_status.clear(EntryBlock.HALT_FILE)
+            if was_halted:
+                self.acknowledge(_FILE_COMMAND_ID, OperatorAction.RESUME, "the file HALT is gone")
+        elif not was_halted:
+            self._context.trading_status.block(EntryBlock.HALT_FILE, "halted by the file HALT beside the database")
+            answer = f"the file HALT is there; {self.cancel_entries()} open entries are being cancelled"
+            self.acknowledge(_FILE_COMMAND_ID, OperatorAction.HALT, f"{answer}, positions stay protected")
+
+    def acknowledge(self, command_id: int, action: OperatorAction, answer: str) -> None:
+        """Write what was done, under the command's number."""
+        self._last_id = max(self._last_id, command_id)
+        trading_status = self._context.trading_status
+        state = {
+            "last_id": self._last_id,
+            "paused": trading_status.has(EntryBlock.OPERATOR_PAUSE),
+            "halted": trading_status.has(EntryBlock.OPERATOR_HALT),
+            "requests": self._handled_files,
+        }
+        self._context.store.set_state(_STATE, state)
+        log.warning("operator: %s: %s", action, answer)
+        self._context.journal("command", {"id": command_id, "action": action, "message": answer})
+
+    def _pause(self, _: OperatorCommand) -> str:
+        self._context.trading_status.block(EntryBlock.OPERATOR_PAUSE, "entries are paused by the operator")
+        return "entries are paused; positions stay protected"
+
+    def _resume(self, command: OperatorCommand) -> str:
+        """One resume ends whatever a person or a limit began: pause, halt, a HALT file that is older, a lock."""
+        for entry_block in _CLEARED_BY_RESUME:
+            self._context.trading_status.clear(entry_block)
+        self._remove_halt_file(command.at)
+        lock = self._loss_limits.release()
+        released = "" if lock is None else f"; the lock is lifted: {lock}"
+        self._second_bot.on_resume()
+        symbols = self._symbol_locks.release()
+        released += f"; entries are allowed again in {', '.join(symbols)}" if symbols else ""
+        reason = self._context.trading_status.reason
+        answer = f"resumed, but entries still wait: {reason}" if reason else "entries are made again"
+        return answer + released
+
+    def _remove_halt_file(self, requested_at: int) -> None:
+        seen = self._halt_file
+        if seen is not None and seen.modified_at is not None and seen.modified_at <= requested_at:
+            self._context.trading_status.clear(EntryBlock.HALT_FILE)
+            self._context.after_commit.append(partial(remove_halt_file, seen.file, requested_at))
+
+    def _halt(self, _: OperatorCommand) -> str:
+        self._context.trading_status.block(EntryBlock.OPERATOR_HALT, "halted by the operator")
+        return f"halted; {self.cancel_entries()} open entries are being cancelled, positions stay protected"
+
+    def _flatten(self, command: OperatorCommand) -> str:
+        self._pause(command)
+        self._flattened_entries |= {order.client_order_id for order in self._context.portfolio.pending_entries()}
+        cancelled = self.cancel_entries()
+        ours = [tracked for tracked in self._context.portfolio.open_positions() if tracked.is_managed]
+        for tracked in ours:
+            self._close(tracked)
+        return f"entries are paused, {cancelled} are being cancelled, {len(ours)} positions are being closed"
+
+    def _close_position(self, command: OperatorCommand) -> str:
+        found = [
+            tracked
+            for tracked in self._context.portfolio.positions_for(command.symbol or "")
+            if command.position_side in (None, tracked.position.position_side)
+        ]
+        if not found:
+            return f"no open position of {command.symbol}"
+        tracked = found[0]
+        if not tracked.is_managed:
+            return f"the position of {command.symbol} is not the bot's: it is left alone"
+        tracked.confirm_ownership()
+        if command.fraction >= 1:
+            self._close(tracked)
+            return f"the position of {command.symbol} is being closed"
+        is_sent = self._closing.send_close_order(tracked, abs(tracked.position.quantity) * command.fraction)
+        share = f"{command.fraction * 100:.0f} %"
+        if not is_sent:
+            return f"nothing was sent: a close of {command.symbol} is under way, or the share is too small"
+        return f"{share} of {command.symbol} is being closed"
+
+    def _cancel_entry(self, command: OperatorCommand) -> str:
+        order = self._context.portfolio.orders.get(command.client_order_id or "")
+        if order is None or not order.is_open or order.role is not OrderRole.ENTRY:
+            return "no such open entry"
+        self._context.cancel_order(order, immediately=True)
+        return f"the entry of {order.symbol} is being cancelled"
+
+    def _confirm_live(self, command: OperatorCommand) -> str:
+        return self._consent.confirm(command.terms or "")
+
+    def _restart(self, command: OperatorCommand) -> str:
+        self._context.after_commit.append(partial(self._context.restart.accept, command.at))
+        return self._context.restart.reply(command.at)
+
+    def _close(self, tracked: TrackedPosition) -> None:
+        self._closing.request_close(tracked, "the operator asked for it")
+        self._closing.advance(tracked)
+
+    def cancel_entries(self, *, at_once: bool = True) -> int:
+        """Ask for the end of every entry that may still fill; how many there are. ``at_once`` is a person's word, which
+        waits for no pause between tries that were refused."""
+        entries = self._context.portfolio.open_orders(role=OrderRole.ENTRY)
+        for order in entries:
+            self._context.cancel_order(order, immediately=at_once)
+        return len(entries)
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsUpdater:
+    """Tells everyone who must look again, and answers under the number of the wish."""
+
+    context: TraderContext
+    entries: EntryEvaluator
+    account: AccountSync
+    consent: LiveConsent
+    operator: OperatorCommands
+
+    def apply(self, event: SettingsChanged) -> None:
+        running, self.context.settings = (
+            self.context.settings,
+            effective_settings(event.settings, self.context.settings),
+        )
+        keep_removed_symbols(self.context, running)
+        self.entries.restore()
+        self.consent.check_settings()
+        self.account.request_snapshot("settings changed")
+        is_whole = self.context.settings.globals_ == event.settings.globals_
+        answer = "new settings are in force" + ("" if is_whole else ", some of them only after a restart")
+        self.context.journal("settings", {"message": answer})
+        if event.command_id is not None:
+            self.operator.acknowledge(event.command_id, OperatorAction.RELOAD_SETTINGS, answer)

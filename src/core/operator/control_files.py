@@ -1,0 +1,82 @@
+"""Files beside the database by which a person reaches the bot while the dashboard is dead: HALT, and one per request.
+
+They are empty, so that making one is atomic on every system; a name says it all. No second process writes a database.
+"""
+
+import logging
+import re
+import secrets
+from pathlib import Path
+
+from src.core.events import FileCommand, HaltFileChanged
+from src.domain import crash_points
+from src.domain.commands import OperatorAction
+from src.domain.crash_points import Point
+
+log = logging.getLogger("hunter.operator")
+
+_ACTIONS = (OperatorAction.FLATTEN, OperatorAction.RESUME)
+_COMMAND_NAME = re.compile(rf"({'|'.join(_ACTIONS)})-([0-9]{{1,15}})-[0-9a-f]{{8}}")
+_NS_PER_MS = 1_000_000
+
+
+class ControlFiles:
+    """HALT and ``commands/`` beside a database. Any process may call this."""
+
+    def __init__(self, database: Path) -> None:
+        self.halt_file = database.with_name("HALT")
+        self._directory = database.with_name("commands")
+
+    @property
+    def is_halted(self) -> bool:
+        """Read at the send site (I24)."""
+        return self.halt_file.exists()
+
+    def read_halt(self) -> HaltFileChanged:
+        try:
+            return HaltFileChanged(self.halt_file, self.halt_file.stat().st_mtime_ns // _NS_PER_MS)
+        except FileNotFoundError:
+            return HaltFileChanged(self.halt_file, None)
+
+    def halt(self) -> None:
+        """Make HALT, or renew it; a resume that still waits is withdrawn: the later word counts."""
+        self.halt_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self.halt_file.touch(mode=0o600)
+        crash_points.reached(Point.HALT_WRITTEN)
+        for request in self.pending():
+            if request.action is OperatorAction.RESUME:
+                request.file.unlink(missing_ok=True)
+
+    def write_command(self, action: OperatorAction, now_ms: int) -> FileCommand:
+        """Leave a request for the bot."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        file = self._directory / f"{action}-{now_ms}-{secrets.token_hex(4)}"
+        file.touch(mode=0o600, exist_ok=False)
+        return FileCommand(action, now_ms, file)
+
+    def pending(self) -> list[FileCommand]:
+        """Those that wait, oldest first; files of other names are not ours."""
+        if not self._directory.is_dir():
+            return []
+        named = ((file, _COMMAND_NAME.fullmatch(file.name)) for file in self._directory.iterdir())
+        found = [FileCommand(OperatorAction(name[1]), int(name[2]), file) for file, name in named if name]
+        return sorted(found, key=lambda request: (request.at, request.file.name))
+
+
+def remove_halt_file(file: Path, requested_at: int) -> None:
+    """Remove HALT, unless it was made after the wish to resume: the later word counts."""
+    try:
+        if file.stat().st_mtime_ns // _NS_PER_MS <= requested_at:
+            file.unlink()
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        log.error("%s cannot be removed, and keeps entries back until it is: %s", file, error)
+
+
+def remove_command_file(file: Path) -> None:
+    """A request that is carried out; one that cannot be removed is known by its name and not carried out again."""
+    try:
+        file.unlink(missing_ok=True)
+    except OSError as error:
+        log.error("%s was carried out, but cannot be removed: %s", file, error)

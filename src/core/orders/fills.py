@@ -1,0 +1,148 @@
+"""Fills, each recorded once, and what the exchange closes by itself: liquidation, ADL, settlement."""
+
+import logging
+from dataclasses import replace
+
+from src.core.context import TraderContext
+from src.core.limits.symbol_locks import SymbolLocks
+from src.core.portfolio import TrackedPosition
+from src.core.positions.lifecycle import finish_if_flat
+from src.domain import crash_points
+from src.domain.commands import FetchFills
+from src.domain.crash_points import Point
+from src.domain.enums import OrderRole
+from src.domain.events import FillsFetched
+from src.domain.orders import Fill, Order, OrderUpdate
+from src.domain.positions import PositionKey
+
+_FORCED_REASONS = {
+    "autoclose-": "was liquidated by the exchange: its margin no longer carried it",
+    "adl_autoclose": "was closed by the exchange's auto-deleveraging (ADL), in whole or in part",
+    "settlement_autoclose-": "was settled by the exchange, which ends trading in it",
+}
+
+
+class ForcedOrders:
+    """Knows such orders by their numbers, and locks their symbols."""
+
+    def __init__(self, context: TraderContext, locks: SymbolLocks) -> None:
+        self._context = context
+        self._locks = locks
+        self._client_order_ids: dict[tuple[str, int], str] = {}
+
+    def record(self, update: OrderUpdate) -> None:
+        """An order that is not ours: where it is a forced one, a person must look before the symbol is traded again."""
+        reason = forced_reason(update.client_order_id)
+        if reason is None:
+            return
+        symbol, order_id = update.symbol, update.order_id
+        self._client_order_ids[symbol, order_id] = update.client_order_id
+        managed = [
+            tracked
+            for key, tracked in self._context.portfolio.tracked_positions.items()
+            if key[0] == symbol and tracked.is_managed
+        ]
+        if managed or symbol in self._context.settings.symbols:
+            self._locks.lock(symbol, f"{symbol} {order_id}", f"the position of {symbol} {reason}")
+
+    def with_client_id(self, fill: Fill) -> Fill:
+        """A trade list names orders by number alone: the trade, with the name of a forced order where it is of one."""
+        client_order_id = self._client_order_ids.get((fill.symbol, fill.order_id))
+        return (
+            fill if client_order_id is None or fill.client_order_id else replace(fill, client_order_id=client_order_id)
+        )
+
+
+def forced_reason(client_order_id: str) -> str | None:
+    """What the exchange did by an order of this name; None for an order of a person or a bot."""
+    return next((reason for prefix, reason in _FORCED_REASONS.items() if client_order_id.startswith(prefix)), None)
+
+
+log = logging.getLogger("hunter.orders")
+
+REQUEST_INTERVAL_MS = 2_000
+_OVERLAP_MS = 60_000
+
+
+class FillRecorder:
+    """Books trades. Each method that does returns the slots it touched."""
+
+    def __init__(self, context: TraderContext, forced: ForcedOrders) -> None:
+        self._context = context
+        self._forced = forced
+
+    def record(self, fill: Fill) -> PositionKey | None:
+        """A trade: booked once, whoever told it and however often (I7)."""
+        fill = self._forced.with_client_id(fill)
+        context, key = self._context, (fill.symbol, fill.position_side)
+        order = context.portfolio.order_for_fill(fill)
+        if order is None and not _is_forced(fill) and not self._is_manual(fill):
+            return None
+        if (order is not None and not order.add_fill(fill)) or not context.store.record_fill(fill):
+            return None
+        role = order.role if order is not None else ""
+        crash_points.reached(Point.FILL_READ, role)
+        tracked = context.portfolio.tracked(key)
+        is_entry = order is not None and order.role is OrderRole.ENTRY
+        if order is not None and is_entry:
+            if fill.traded_at >= tracked.reported_at:  # at one instant the account may go flat and fill anew
+                finish_if_flat(context, tracked, fill.traded_at)
+            tracked.open(fill.traded_at)
+            tracked.entry_order_id = order.client_order_id
+        tracked.apply_fill(fill, context.clock.now_ms(), only_reduces=not is_entry)
+        self._journal_fill(fill, order)
+        crash_points.reached(Point.FILL_RECORDED, role)
+        return key
+
+    def record_manual_fill(self, fill: Fill) -> None:
+        """A trade of somebody else in a position of ours, which a list of all trades has shown to be one (I19)."""
+        if not self._context.store.record_fill(fill):
+            return
+        tracked = self._context.portfolio.tracked((fill.symbol, fill.position_side))
+        if self._belongs_to(tracked, fill):
+            tracked.apply_fill(fill, self._context.clock.now_ms(), only_reduces=True)
+        self._journal_fill(fill, None)
+
+    def _is_manual(self, fill: Fill) -> bool:
+        """A trade of somebody else, told by its name, in a position of ours: its profit and its fee are that
+        position's. One that a list tells by number alone is followed by the trail's desk."""
+        tracked = self._context.portfolio.tracked((fill.symbol, fill.position_side))
+        has_position = tracked.position.is_open or bool(tracked.unexplained_quantity)
+        return bool(fill.client_order_id) and has_position and self._belongs_to(tracked, fill)
+
+    def _belongs_to(self, tracked: TrackedPosition, fill: Fill) -> bool:
+        return tracked.is_managed and 0 < tracked.opened_at <= fill.traded_at
+
+    def record_all(self, event: FillsFetched) -> set[PositionKey]:
+        touched = (self.record(fill) for fill in event.fills)
+        return {key for key in touched if key is not None}
+
+    def request_fills(self, symbol: str, since_ms: int) -> None:
+        """Ask for our trades since then, with some overlap: they are booked by trade id."""
+        self._context.queue_command(FetchFills(symbol, since_ms - _OVERLAP_MS))
+
+    def request_missing_fills(self, order: Order) -> None:
+        """The exchange says more was filled than we have seen trades for."""
+        if self._context.may_request(f"fills {order.symbol}", REQUEST_INTERVAL_MS):
+            self.request_fills(order.symbol, order.created_at)
+
+    def _journal_fill(self, fill: Fill, order: Order | None) -> None:
+        role = order.role if order is not None else "FORCED" if _is_forced(fill) else "MANUAL"
+        log.info("fill %s %s %s %s at %s", fill.symbol, role, fill.side, fill.quantity, fill.price)
+        payload = {
+            "client_order_id": fill.client_order_id or (order.client_order_id if order else ""),
+            "role": role,
+            "side": fill.side,
+            "position_side": fill.position_side,
+            "quantity": fill.quantity,
+            "price": fill.price,
+            "realized_pnl": fill.realized_pnl,
+            "commission": fill.commission,
+            "trade_id": fill.trade_id,
+            "traded_at": fill.traded_at,
+        }
+        self._context.journal("fill", payload, fill.symbol)
+
+
+def _is_forced(fill: Fill) -> bool:
+    return forced_reason(fill.client_order_id) is not None

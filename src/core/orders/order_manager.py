@@ -1,0 +1,277 @@
+"""What became of our orders: answers, stream events and fills, merged into the books and the database."""
+
+import logging
+from collections.abc import Iterable
+from typing import assert_never
+
+from src.core.context import CancelAttempts, TraderContext
+from src.core.limits.symbol_locks import SymbolLocks
+from src.core.orders.fills import REQUEST_INTERVAL_MS, FillRecorder, ForcedOrders, forced_reason
+from src.core.orders.lost_orders import LostOrders
+from src.core.orders.order_identity import request_from_update
+from src.core.orders.other_bot import OtherBotDetector
+from src.core.portfolio import TrackedPosition
+from src.core.positions.ownership import OwnershipTracker
+from src.domain.commands import QueryOrder
+from src.domain.enums import OrderRole, OrderStatus
+from src.domain.events import CancelRejected, FillsFetched, OrderNotFound, OrderRejected, OrdersFetched, OrderUnresolved
+from src.domain.orders import ClientOrderId, Order, OrderUpdate
+from src.domain.positions import PositionKey, Snapshot
+
+log = logging.getLogger("hunter.orders")
+
+_RESPONSE_TIMEOUT_MS = 5_000
+_MANY_EXTERNAL_CANCELS = 3
+_ACCEPTED = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
+
+OrderEvent = OrderUpdate | OrderUnresolved | CancelRejected | OrderNotFound | FillsFetched | OrdersFetched
+
+
+class OrderManager:
+    """Merges what is told of orders. Each method returns the slot it touched, None where nothing changed."""
+
+    def __init__(self, context: TraderContext, locks: SymbolLocks) -> None:
+        self._context = context
+        self._forced_orders = ForcedOrders(context, locks)
+        self._lost_orders = LostOrders(context)
+        self.other_bot = OtherBotDetector(context)
+        self.fills = FillRecorder(context, self._forced_orders)
+        self.ownership = OwnershipTracker(context, self.fills, self.other_bot)
+
+    def on_order_update(self, update: OrderUpdate, source: str = "exchange") -> PositionKey | None:
+        """An order as the stream, an answer or a query tells it."""
+        self._context.portfolio.unrecognized_orders.pop((update.symbol, update.order_id), None)
+        order = self._context.portfolio.orders.get(update.client_order_id) or self._restore_order(update)
+        if order is None:
+            self._forced_orders.record(update)
+            self._update_external_orders(update)
+            return self.fills.record(update.fill) if update.fill else None
+        before, filled_before = order.status, order.filled_quantity
+        if order.apply(update):
+            self._context.store.update_order(order, source)
+            self._on_stop_triggered(order, update)
+            if (order.status, order.filled_quantity) != (before, filled_before):
+                self._on_change(order, before)
+        if update.fill is not None:
+            self.fills.record(update.fill)
+        elif order.filled_quantity > filled_before:
+            self.fills.request_missing_fills(order)
+        return order.symbol, order.request.position_side
+
+    def _on_change(self, order: Order, before: OrderStatus) -> None:
+        self._context.journal_order(order)
+        log.info("order %s %s %s %s", order.symbol, order.role, order.client_order_id, order.status)
+        tracked = self._context.portfolio.tracked((order.symbol, order.request.position_side))
+        self._count_rejection(order, before, tracked)
+        if before is OrderStatus.REJECTED:
+            self._on_late_order(order)
+        if order.status is OrderStatus.CANCELED and before is not OrderStatus.PENDING_CANCEL:
+            self._on_external_cancel(order, tracked)
+        if order.role is OrderRole.ENTRY and order.has_missing_fills:
+            tracked.entry_order_id = (
+                order.client_order_id
+            )  # what it filled is in the position, whoever tells of that first
+        if order.client_order_id in self._context.entries_to_cancel:
+            self._context.cancel_order(order)
+
+    def _on_late_order(self, order: Order) -> None:
+        """Given up, and seen after all: what rests of an entry has lost its reason, what filled is protected."""
+        name = f"{order.role} {order.client_order_id}"
+        self._context.warn(f"late order: {name} was given up, and stands after all ({order.status})", order.symbol)
+        if order.role is OrderRole.ENTRY:
+            self._context.cancel_order(order)
+
+    def _count_rejection(self, order: Order, before: OrderStatus, tracked: TrackedPosition) -> None:
+        """A protective order has done its part once it stands, a closing one only once it fills (I12)."""
+        if order.role is not OrderRole.CLOSE:
+            if before is OrderStatus.PENDING_NEW and order.status in _ACCEPTED:
+                tracked.rejections.pop(order.role, None)
+        elif order.filled_quantity:
+            tracked.rejections.pop(order.role, None)
+        elif order.status is OrderStatus.EXPIRED:
+            tracked.rejections[order.role] = tracked.rejections.get(order.role, 0) + 1
+            self._context.warn(f"{order.role} of {order.symbol} expired without a fill", order.symbol)
+
+    def _on_stop_triggered(self, order: Order, update: OrderUpdate) -> None:
+        """A stop whose price was reached is a market order from then on, and may fail as one (§4, TRIGGERED)."""
+        tracked = self._context.portfolio.tracked((order.symbol, order.request.position_side))
+        is_triggered = order.role is OrderRole.STOP_LOSS and update.type is not update.original_type
+        if is_triggered and tracked.position.is_open and order.status is not OrderStatus.FILLED:
+            tracked.stop_triggered_at = tracked.stop_triggered_at or self._context.clock.monotonic_ms()
+            tracked.is_stop_ended = order.status.is_terminal
+
+    def _on_external_cancel(self, order: Order, tracked: TrackedPosition) -> None:
+        """Protection that somebody else took away is replaced at once; a person is told each time."""
+        if order.role is OrderRole.ENTRY or not tracked.position.is_open:
+            return
+        tracked.external_cancels += 1
+        suffix = (
+            ""
+            if tracked.external_cancels < _MANY_EXTERNAL_CANCELS
+            else f", {tracked.external_cancels} times by now: find out who does it"
+        )
+        self._context.warn(f"{order.role} of {order.symbol} was cancelled, not by the bot: it is replaced{suffix}")
+
+    def handle(self, event: OrderEvent, snapshot: Snapshot | None) -> Iterable[PositionKey]:
+        """Whatever is told of orders; the slots it touched."""
+        match event:
+            case OrderUpdate():
+                key = self.on_order_update(event)
+            case OrderUnresolved():
+                key = self.on_unresolved(event)
+            case CancelRejected():
+                key = self.on_cancel_rejected(event)
+            case OrderNotFound():
+                key = self.on_not_found(event, snapshot)
+            case FillsFetched():
+                self._lost_orders.record(event)
+                return self.fills.record_all(event) | self.ownership.on_fills(event)
+            case OrdersFetched():
+                return self.on_orders(event)
+            case _:
+                assert_never(event)
+        return () if key is None else (key,)
+
+    def on_orders(self, event: OrdersFetched) -> set[PositionKey]:
+        """All orders of a symbol: those we wait for, and whatever is open or was forced upon us."""
+        self._lost_orders.record(event)
+        self.ownership.record_orders(event)
+        known = self._context.portfolio.orders
+        updates = [each for each in event.orders if each.client_order_id in known or not _is_closed_history(each)]
+        touched = {self.on_order_update(update, "all orders") for update in updates}
+        return {key for key in touched if key is not None}
+
+    def on_rejected(self, event: OrderRejected) -> Order | None:
+        """A submit that did not happen and will not."""
+        order = self._context.portfolio.orders.get(event.client_order_id)
+        if order is None or order.status is not OrderStatus.PENDING_NEW:
+            return None
+        order.advance(OrderStatus.REJECTED)
+        order.reason = event.reason if event.code is None else f"{event.reason} ({event.code})"
+        self._context.store.update_order(order, "refused")
+        self._context.journal_order(order)
+        log.warning("order refused %s %s: %s", order.symbol, order.role, order.reason)
+        return order
+
+    def on_unresolved(self, event: OrderUnresolved) -> PositionKey | None:
+        """The answer was lost: the order stays pending, and is asked for, never repeated (I2)."""
+        order = self._context.portfolio.orders.get(event.client_order_id)
+        if order is None or not order.is_open:
+            return None
+        if order.unresolved_since is None:
+            order.unresolved_since = event.at
+            order.reason = event.reason
+            self._context.store.update_order(order, "unresolved")
+            self._context.warn(f"the answer to {order.role} {order.client_order_id} was lost: asking", order.symbol)
+        self._query(order)
+        return order.symbol, order.request.position_side
+
+    def on_cancel_rejected(self, event: CancelRejected) -> PositionKey | None:
+        """Never taken for an end: what the order is now, only a query tells."""
+        order = self._context.portfolio.orders.get(event.client_order_id)
+        if order is None or not order.is_open:
+            return None
+        attempts = self._context.cancel_attempts.setdefault(order.client_order_id, CancelAttempts())
+        attempts.reason = event.reason if event.code is None else f"{event.reason} ({event.code})"
+        log.warning("cancel refused %s %s: %s", order.symbol, order.client_order_id, attempts.reason)
+        order.unresolved_since = order.unresolved_since or event.at
+        self._query(order)
+        return order.symbol, order.request.position_side
+
+    def on_not_found(self, event: OrderNotFound, snapshot: Snapshot | None) -> PositionKey | None:
+        """-2013: believed only when nothing else shows the order either (§4, ABSENT)."""
+        order = self._context.portfolio.orders.get(event.client_order_id)
+        if order is None or not order.is_open:
+            return None
+        order.unresolved_since = order.unresolved_since or event.at
+        order.not_found_count += 1
+        if not self._lost_orders.is_confirmed_absent(order, event.at, snapshot):
+            return None
+        order.advance(OrderStatus.REJECTED if order.status is OrderStatus.PENDING_NEW else OrderStatus.CANCELED)
+        order.reason = "the exchange knows no such order"
+        self._context.store.update_order(order, "absent")
+        self._context.journal_order(order)
+        return order.symbol, order.request.position_side
+
+    def needs_snapshot(self, now_ms: int, snapshot: Snapshot | None) -> bool:
+        """All that is left before an order counts as absent is a snapshot that does not show it."""
+        return self._lost_orders.needs_snapshot(now_ms, snapshot)
+
+    def query_unresolved(self, now_ms: int) -> None:
+        """Ask again for every lost answer and every fill we have not seen, and who has filled a position."""
+        for order in self._context.portfolio.orders.values():
+            if order.is_open and (order.unresolved_since is not None or self._is_overdue(order, now_ms)):
+                self.mark_unresolved(order)
+            elif order.has_missing_fills:
+                self.fills.request_missing_fills(order)
+            elif order.status is OrderStatus.REJECTED and self._may_have_filled(order):
+                self._query(order)
+        for order in self._context.portfolio.open_orders(role=OrderRole.ENTRY):
+            if order.client_order_id in self._context.entries_to_cancel:
+                self._context.cancel_order(order)
+        self._lost_orders.request_history(now_ms)
+        self.ownership.check()
+
+    def mark_unresolved(self, order: Order) -> None:
+        """What we know of it may be outdated: ask."""
+        order.unresolved_since = order.unresolved_since or self._context.clock.now_ms()
+        self._query(order)
+
+    def _is_overdue(self, order: Order, now_ms: int) -> bool:
+        """No verdict where one is due: of an order or a cancel that left long ago, or of an entry whose slot has
+        filled."""
+        if order.status is OrderStatus.PENDING_NEW:
+            return now_ms - (order.sent_at or order.created_at) >= _RESPONSE_TIMEOUT_MS
+        attempts = self._context.cancel_attempts.get(order.client_order_id)
+        if (
+            order.status is OrderStatus.PENDING_CANCEL
+            and attempts
+            and attempts.is_overdue(self._context.clock.monotonic_ms())
+        ):
+            return True
+        return self._may_have_filled(order)
+
+    def _may_have_filled(self, order: Order) -> bool:
+        """A position stands in an entry's slot, and nobody knows whose it is."""
+        tracked = self._context.portfolio.tracked((order.symbol, order.request.position_side))
+        return order.role is OrderRole.ENTRY and tracked.position.is_open and not tracked.is_managed
+
+    def _query(self, order: Order) -> None:
+        if self._context.may_request(order.client_order_id, REQUEST_INTERVAL_MS):
+            self._context.queue_command(QueryOrder(order.symbol, order.client_order_id))
+
+    def _restore_order(self, update: OrderUpdate) -> Order | None:
+        """An order of ours the books have let go, or the database has lost: taken up again."""
+        known = ClientOrderId.parse(update.client_order_id)
+        if known is None:
+            return None
+        order = self._context.store.load_order(update.client_order_id)
+        is_known = order is not None or self._context.store.error is not None  # one that cannot be read denies nothing
+        if not is_known and self.other_bot.is_from_other_bot(update, known):
+            self.other_bot.on_detected(update, known)
+            return None
+        if order is None:
+            parent = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
+            order = Order(
+                request_from_update(update), known.role, created_at=update.event_at, entry_client_order_id=parent
+            )
+            self._context.store.record_order(order, simulated=self._context.is_simulated)
+            self._context.warn(f"an order of ours was unknown here: {update.client_order_id}", update.symbol)
+        self._context.reserve_order_id(update.client_order_id)
+        self._context.portfolio.add_order(order)
+        tracked = self._context.portfolio.tracked((update.symbol, update.position_side))
+        tracked.entry_order_id = (
+            tracked.entry_order_id or order.entry_client_order_id
+        )  # our protection stands there, so the position is ours
+        return order
+
+    def _update_external_orders(self, update: OrderUpdate) -> None:
+        if update.status.is_terminal:
+            self._context.portfolio.external_orders.pop(update.order_id, None)
+        else:
+            self._context.portfolio.external_orders[update.order_id] = update
+
+
+def _is_closed_history(update: OrderUpdate) -> bool:
+    """It has ended, and was no order that the exchange forced upon us."""
+    return update.status.is_terminal and forced_reason(update.client_order_id) is None

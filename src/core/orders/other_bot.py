@@ -1,0 +1,75 @@
+"""Another bot of this kind on the account: told by its orders, remembered in the ledger, and a reason to stop (F41)."""
+
+from src.core.context import TraderContext
+from src.core.orders.order_identity import BotInstance, is_from_another_bot
+from src.core.trading_status import EntryBlock
+from src.domain.orders import ClientOrderId, OrderUpdate, random_digits
+
+_STATE = "instance"
+_TAG_DIGITS = 4
+_MAX_SEEN_ORDERS = 200
+
+
+class OtherBotDetector:
+    """Knows which bot we are. What was seen of another one never becomes ours, however often either is started."""
+
+    def __init__(self, context: TraderContext) -> None:
+        self._context = context
+        self._database_created_at = context.started_at
+        self._seen_order_ids: list[str] = []
+        """Its newest orders that we have seen: what a person has resumed after is not told once more."""
+
+    def restore(self) -> None:
+        known = self._context.store.get_state(_STATE) or {}
+        self._database_created_at = int(known.get("born_at", self._database_created_at))
+        self._seen_order_ids = list(known.get("names", ()))
+        self._context.trading_status.set_or_clear(
+            EntryBlock.OTHER_BOT, None if self._context.is_simulated else known.get("reason")
+        )
+        if "mark" in known:
+            self._context.bot_tag = str(known["mark"])
+        else:
+            self._new_tag()
+
+    def is_from_other_bot(self, update: OrderUpdate, known: ClientOrderId) -> bool:
+        """The order, which our ledger does not hold, is another bot's."""
+        context = self._context
+        ours = BotInstance(context.bot_tag, self._database_created_at, context.started_at)
+        return update.client_order_id in self._seen_order_ids or is_from_another_bot(update, known, ours)
+
+    def on_detected(self, update: OrderUpdate, known: ClientOrderId) -> None:
+        """Two bots on one account would trade against each other's limits and protection: both make no entry."""
+        client_order_id = update.client_order_id
+        if client_order_id in self._seen_order_ids:
+            return
+        self._seen_order_ids = [*self._seen_order_ids[1 - _MAX_SEEN_ORDERS :], client_order_id]
+        if not self._context.trading_status.has(EntryBlock.OTHER_BOT):
+            reason = (
+                f"another bot trades on this account: it made {client_order_id} of {update.symbol}; "
+                "stop one of the two, then resume"
+            )
+            self._context.trading_status.block(EntryBlock.OTHER_BOT, reason)
+            self._context.warn(reason, update.symbol)
+        if known.bot_tag == self._context.bot_tag:
+            self._new_tag()  # it runs on a copy of our ledger: from now on our orders differ from its
+        else:
+            self._save()
+
+    def on_resume(self) -> None:
+        """A person resumes."""
+        if self._context.trading_status.has(EntryBlock.OTHER_BOT):
+            self._context.trading_status.clear(EntryBlock.OTHER_BOT)
+            self._save()
+
+    def _new_tag(self) -> None:
+        self._context.bot_tag = random_digits(_TAG_DIGITS, self._context.random_below)
+        self._save()
+
+    def _save(self) -> None:
+        state = {
+            "mark": self._context.bot_tag,
+            "born_at": self._database_created_at,
+            "names": self._seen_order_ids,
+            "reason": self._context.trading_status.reason_of(EntryBlock.OTHER_BOT),
+        }
+        self._context.store.set_state(_STATE, state)

@@ -1,0 +1,159 @@
+"""The life of a position: loaded at startup, finished with its result, and its trades that are still missing."""
+
+import logging
+from collections.abc import Sequence
+
+from src.core.context import TraderContext
+from src.core.portfolio import TrackedPosition
+from src.domain import crash_points
+from src.domain.crash_points import Point
+from src.domain.decisions import Decision
+from src.domain.enums import PositionSide
+from src.domain.market import Liquidation
+from src.domain.positions import PositionKey, Protection
+
+log = logging.getLogger("hunter.trader")
+
+_MAX_JOURNAL_ITEMS = 20
+"""A burst is told by its number and its newest members."""
+
+
+def journal_liquidations(
+    context: TraderContext, liquidations: Sequence[Liquidation], verdicts: Sequence[tuple[int, Decision]]
+) -> None:
+    newest = [
+        {"symbol": each.symbol, "side": each.side, "price": each.fill_price, "usdt_value": each.notional}
+        for each in liquidations[-_MAX_JOURNAL_ITEMS:]
+    ]
+    context.journal("liquidation", {"count": len(liquidations), "items": newest})
+    for _, decision in verdicts[-_MAX_JOURNAL_ITEMS:]:
+        log.info("liquidation %s %s: %s", decision.symbol, decision.liquidation_side, decision.reason)
+    if verdicts:
+        entries = [decision.client_order_id for _, decision in verdicts if decision.is_entry]
+        context.journal("decision", {"count": len(verdicts), "entries": entries})
+
+
+def journal_protection(context: TraderContext, tracked: TrackedPosition, state: Protection) -> None:
+    position = tracked.position
+    payload = {
+        "position_side": position.position_side,
+        "quantity": position.quantity,
+        "entry_price": position.entry_price,
+        "state": state,
+    }
+    context.journal("protection", payload, position.symbol)
+
+
+def finish_if_flat(context: TraderContext, tracked: TrackedPosition, next_opened_at: int | None = None) -> None:
+    """A position that is gone: its result is told once, and the slot is free for the next.
+
+    ``next_at``: since when the slot is filled anew. What was opened no earlier is that next position itself, of which
+    one trade is known already.
+    """
+    is_next_position = next_opened_at is not None and tracked.opened_at >= next_opened_at
+    if tracked.opened_at and not tracked.position.is_open and not is_next_position:
+        record_end(context, tracked)
+        finish_position(context, tracked)
+
+
+def finish_position(context: TraderContext, tracked: TrackedPosition) -> None:
+    """The position we knew has ended, whatever the slot holds now."""
+    _journal_closed(context, tracked)
+    tracked.reset()
+
+
+def _journal_closed(context: TraderContext, tracked: TrackedPosition) -> None:
+    symbol, position_side = tracked.key
+    net = tracked.realized_pnl - tracked.commission
+    log.info("closed %s %s, net %+.4f USDT", symbol, position_side, net)
+    payload = {
+        "position_side": position_side,
+        "quantity": "0",
+        "realized_pnl": tracked.realized_pnl,
+        "commission": tracked.commission,
+        "net": net,
+    }
+    context.journal("position", payload, symbol)
+
+
+_INCOMPLETE_STATE = "unsettled"
+
+
+def load_incomplete(context: TraderContext) -> None:
+    known = context.store.get_state(context.mode_key(_INCOMPLETE_STATE)) or {}
+    context.positions_missing_trades = {_parse_key(name): int(since) for name, since in known.items()}
+
+
+def record_end(context: TraderContext, tracked: TrackedPosition) -> None:
+    """A position is gone: either its trades explain that, or they are still to be asked for."""
+    since = context.positions_missing_trades.get(tracked.key)
+    if tracked.is_managed and tracked.unexplained_quantity and (since is None or tracked.opened_at < since):
+        context.positions_missing_trades[tracked.key] = tracked.opened_at
+        _save_incomplete(context)
+    elif not tracked.unexplained_quantity and since == tracked.opened_at:
+        mark_trades_complete(context, tracked.key)
+
+
+def mark_trades_complete(context: TraderContext, key: PositionKey) -> None:
+    """All its trades are booked."""
+    if context.positions_missing_trades.pop(key, None) is not None:
+        _save_incomplete(context)
+
+
+def _save_incomplete(context: TraderContext) -> None:
+    context.store.set_state(
+        context.mode_key(_INCOMPLETE_STATE),
+        {" ".join(key): since for key, since in context.positions_missing_trades.items()},
+    )
+
+
+def _parse_key(name: str) -> PositionKey:
+    symbol, _, side = name.rpartition(" ")
+    return symbol, PositionSide(side)
+
+
+def restore_portfolio(context: TraderContext) -> None:
+    """Orders that may still matter, every open one to be asked about, and the positions with what they earned."""
+    for order in context.store.load_open_orders():
+        if order.is_open:
+            order.unresolved_since = order.unresolved_since or context.clock.now_ms()
+        context.portfolio.add_order(order)
+    for record in context.store.load_positions():
+        position = record.position
+        key = position.symbol, position.position_side
+        tracked = context.portfolio.tracked_positions[key] = TrackedPosition(
+            position,
+            record.leverage,
+            record.margin_type,
+            record.liquidation_price,
+            record.entry_client_order_id,
+            record.opened_at,
+        )
+        tracked.is_unverified = tracked.is_managed
+        result = context.store.result_since(*key, record.opened_at)
+        tracked.realized_pnl, tracked.commission, tracked.filled_at, booked = result
+        tracked.unexplained_quantity = position.quantity - booked
+    load_pending_closes(context)
+    load_incomplete(context)
+    crash_points.reached(Point.PORTFOLIO_LOADED)
+
+
+_PENDING_CLOSES_STATE = "closing"
+
+
+def load_pending_closes(context: TraderContext) -> None:
+    """Go on closing what the last run was asked to close, once the exchange has shown that it is still there."""
+    reasons = context.store.get_state(context.mode_key(_PENDING_CLOSES_STATE)) or {}
+    for tracked in context.portfolio.open_positions():
+        if tracked.is_managed:
+            tracked.close_reason = reasons.get(_key_text(tracked))
+
+
+def save_pending_closes(context: TraderContext) -> None:
+    tracked_positions = context.portfolio.tracked_positions.values()
+    reasons = {_key_text(each): each.close_reason for each in tracked_positions if each.close_reason}
+    context.store.set_state(context.mode_key(_PENDING_CLOSES_STATE), reasons)
+
+
+def _key_text(tracked: TrackedPosition) -> str:
+    return " ".join(tracked.key)

@@ -1,0 +1,50 @@
+"""Places and renews what stands behind a position, as the plan for it says."""
+
+import logging
+from dataclasses import dataclass
+
+from src.core.context import TraderContext
+from src.core.health.status import StatusPublisher
+from src.core.portfolio import TrackedPosition
+from src.core.positions.closing import PositionCloser
+from src.core.positions.lifecycle import journal_protection
+from src.core.positions.protection_plan import ProtectionRules, plan_protection, protective_request
+from src.domain.enums import OrderRole
+from src.domain.instrument import Instrument
+from src.domain.positions import Protection
+from src.settings.config import SymbolSettings
+
+log = logging.getLogger("hunter.protection")
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionManager:
+    """Carries out plans; what may be placed now, the closing desk says."""
+
+    _context: TraderContext
+    _closing: PositionCloser
+    _status: StatusPublisher
+
+    def update(
+        self, tracked: TrackedPosition, entry_order_id: str, settings: SymbolSettings, instrument: Instrument
+    ) -> None:
+        """Place what is missing, cancel what is replaced, and write down how the position stands."""
+        orders, now_ms = self._context.portfolio.orders_for(tracked.key), self._context.clock.now_ms()
+        take_profit_rejections = tracked.rejections.get(OrderRole.TAKE_PROFIT, 0)
+        with_quantity = tracked.quantity_order_roles(self._context.clock.monotonic_ms())
+        rules = ProtectionRules(settings, instrument, now_ms, take_profit_rejections, with_quantity)
+        plan = plan_protection(tracked.position, orders, rules)
+        self._closing.check_unprotected(tracked, is_unprotected=plan.state is Protection.PENDING)
+        submits = [each for each in plan.submits if self._closing.may_place(tracked, each[0])]
+        for role, price in submits:
+            client_order_id = self._context.next_order_id(entry_order_id, role)
+            self._context.submit_order(
+                protective_request(client_order_id, role, price, tracked.position, rules),
+                role,
+                entry_client_order_id=entry_order_id,
+            )
+            log.info("%s %s at %s", role, tracked.position.symbol, price)
+        cancelled = [order for order in plan.cancels if self._context.cancel_order(order)]
+        self._status.save_position(tracked, plan)
+        if submits or cancelled:
+            journal_protection(self._context, tracked, plan.state)

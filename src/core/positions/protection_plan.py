@@ -1,0 +1,225 @@
+"""What must stand behind a position: one stop loss, then one take profit, the new before the old. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
+
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from src.domain.instrument import Instrument, Price, Quantity
+from src.domain.orders import Order, OrderRequest
+from src.domain.positions import Position, Protection
+from src.settings.config import SymbolSettings
+
+UNCONFIRMED_STOP_GRACE_MS = 2_000
+"""How long a stop whose answer was lost counts as standing: with up to a second until the next look another is placed
+within three (I11). Two stops are harmless, none is not."""
+_MAX_UNCONFIRMED_GRACE_MS = 30_000
+"""Each further one that is lost counts twice as long: an exchange that answers nothing is not stormed (F19)."""
+
+MAX_TAKE_PROFIT_REJECTIONS = 2
+WOULD_TRIGGER_CODES = frozenset({-2021, -4142})
+ONE_CLOSING_STOP_CODE = -4130
+"""A closePosition order of this type waits in this direction already: a rule of Binance that Aster may share (I10)."""
+_PER_CENT = Decimal(100)
+_ROLE_TYPES = {OrderRole.STOP_LOSS: OrderType.STOP_MARKET, OrderRole.TAKE_PROFIT: OrderType.TAKE_PROFIT_MARKET}
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionRules:
+    """By what a position is to be protected."""
+
+    settings: SymbolSettings
+    instrument: Instrument
+    now_ms: int
+    take_profit_rejections: int = 0
+    with_quantity: frozenset[OrderRole] = frozenset()
+    """Roles that get an order of the position's size for a while: the exchange has no room for one that closes all."""
+
+    def quantity(self, role: OrderRole, position: Position) -> Quantity | None:
+        """How much such an order must say to close; None for one that closes whatever is there."""
+        size = self.size(position)
+        return size if role in self.with_quantity and size else None
+
+    def size(self, position: Position) -> Quantity:
+        return self.instrument.market_quantity(abs(position.quantity))
+
+
+@dataclass(frozen=True, slots=True)
+class ProtectionPlan:
+    """What to submit and cancel so that the position is protected as the settings say."""
+
+    state: Protection
+    submits: tuple[tuple[OrderRole, Price], ...] = ()
+    cancels: tuple[Order, ...] = ()
+    stop_loss_price: Price | None = None
+    take_profit_price: Price | None = None
+
+
+def protection_prices(
+    position: Position, settings: SymbolSettings, instrument: Instrument
+) -> dict[OrderRole, Price | None]:
+    """Trigger prices off the average entry; None for a side that is switched off.
+
+    The stop is rounded toward the entry, so that the loss is never larger than asked for.
+    """
+    sign, entry = position.side.sign, position.entry_price
+    stop = entry * (1 - sign * settings.stop_loss_pct / _PER_CENT)
+    take = entry * (1 + sign * settings.take_profit_pct / _PER_CENT)
+    toward_entry = ROUND_CEILING if sign > 0 else ROUND_FLOOR
+    return {
+        OrderRole.STOP_LOSS: instrument.price(stop, toward_entry) if settings.stop_loss_enabled else None,
+        OrderRole.TAKE_PROFIT: instrument.price(take) if settings.take_profit_enabled else None,
+    }
+
+
+def plan_protection(position: Position, orders: Sequence[Order], rules: ProtectionRules) -> ProtectionPlan:
+    """Compare what stands in the slot with what should; the take profit waits until the stop stands."""
+    wanted = protection_prices(position, rules.settings, rules.instrument)
+    stop, take = wanted[OrderRole.STOP_LOSS], wanted[OrderRole.TAKE_PROFIT]
+    stops = _Existing.of(_Target(OrderRole.STOP_LOSS, stop, position, rules), orders)
+    takes = _Existing.of(_Target(OrderRole.TAKE_PROFIT, take, position, rules), orders)
+    submits = [] if stops.is_requested or stop is None else [(OrderRole.STOP_LOSS, stop)]
+    is_stopped = stop is None or stops.is_live
+    may_take = is_stopped and rules.take_profit_rejections <= MAX_TAKE_PROFIT_REJECTIONS
+    if take is not None and not takes.is_requested and may_take:
+        submits.append((OrderRole.TAKE_PROFIT, take))
+    return ProtectionPlan(
+        state=_state(stop, stops),
+        submits=tuple(submits),
+        cancels=(*stops.obsolete, *takes.obsolete),
+        stop_loss_price=stops.live_price,
+        take_profit_price=takes.live_price,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """One protective order as it should be."""
+
+    role: OrderRole
+    price: Price | None
+    position: Position
+    rules: ProtectionRules
+
+    def is_satisfied_by(self, order: Order) -> bool:
+        """At the price, and for the whole position as it is now."""
+        request = order.request
+        is_whole = request.close_position or request.quantity == self.rules.size(self.position)
+        return request.stop_price == self.price and is_whole
+
+    @property
+    def accepts_quantity_order(self) -> bool:
+        """Else an order of the position's size holds the place only until one stands that closes all."""
+        return self.rules.quantity(self.role, self.position) is not None
+
+
+@dataclass(frozen=True, slots=True)
+class _Existing:
+    """The orders of one role in a slot, held against the one that is wanted."""
+
+    is_requested: bool
+    """One as it is wanted lives, or is on its way."""
+    is_live: bool
+    """One that serves has been confirmed."""
+    live_price: Price | None
+    """The trigger of any that has been confirmed, wanted or not."""
+    obsolete: tuple[Order, ...]
+
+    @classmethod
+    def of(cls, target: _Target, orders: Sequence[Order]) -> "_Existing":
+        ours = [order for order in orders if order.role is target.role and order.is_open]
+        matching = [order for order in ours if target.is_satisfied_by(order)]
+        confirmed = [order for order in ours if is_working(order)]
+        # One that closes all is kept before one of a size, else the oldest.
+        live = sorted(filter(is_working, matching), key=lambda order: not order.request.close_position)
+        wanted = [order for order in matching if order.request.close_position or target.accepts_quantity_order]
+        # The old one goes only when its successor stands, or when none is wanted any more.
+        surplus = [order for order in confirmed if order not in live[:1]] if live or target.price is None else []
+        prices = [order.request.stop_price for order in (*live, *confirmed)]
+        return cls(
+            is_requested=any(map(is_working, wanted)) or _is_in_flight(wanted, target.rules.now_ms),
+            is_live=bool(live),
+            live_price=prices[0] if prices else None,
+            obsolete=tuple(surplus),
+        )
+
+
+def is_working(order: Order) -> bool:
+    """The exchange has said that it stands."""
+    return order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+
+
+def _is_in_flight(orders: Sequence[Order], now_ms: int) -> bool:
+    pending = [order for order in orders if order.status is OrderStatus.PENDING_NEW]
+    if any(order.unresolved_since is None for order in pending):
+        return True
+    unanswered = sum(not order.not_found_count for order in pending)  # each by an exchange that may be out of reach
+    grace_ms = min(UNCONFIRMED_STOP_GRACE_MS * 2 ** min(max(unanswered - 1, 0), 10), _MAX_UNCONFIRMED_GRACE_MS)
+    return any(now_ms - order.unresolved_since < grace_ms for order in pending if order.unresolved_since is not None)
+
+
+def _state(stop: Price | None, stops: _Existing) -> Protection:
+    if stop is None:
+        return Protection.DISABLED
+    if stops.live_price is not None:
+        return Protection.OK
+    return Protection.PENDING
+
+
+def protective_request(
+    client_order_id: str, role: OrderRole, price: Price, position: Position, rules: ProtectionRules
+) -> OrderRequest:
+    """A closePosition order: it covers the whole slot, whatever its size becomes (New Order, closePosition).
+
+    Where there is no room for one, an order of the position's size that can only reduce.
+    """
+    quantity = rules.quantity(role, position)
+    return OrderRequest(
+        client_order_id=client_order_id,
+        symbol=position.symbol,
+        side=position.side.opposite,
+        position_side=position.position_side,
+        type=_ROLE_TYPES[role],
+        quantity=quantity,
+        stop_price=price,
+        reduce_only=quantity is not None and position.position_side is PositionSide.BOTH,
+        close_position=quantity is None,
+        working_type=rules.settings.working_type,
+        price_protect=rules.settings.price_protect,
+    )
+
+
+def close_request(
+    client_order_id: str, position: Position, quantity: Decimal, instrument: Instrument, collar: Decimal | None
+) -> OrderRequest | None:
+    """An order that can only reduce: at market, or as LIMIT IOC at ``collar`` where market was refused (I12).
+
+    None where the rest is too small for any order.
+    """
+    rounded = instrument.market_quantity(quantity) if collar is None else instrument.quantity(quantity)
+    if rounded <= 0:
+        return None
+    side = position.side.opposite
+    return OrderRequest(
+        client_order_id=client_order_id,
+        symbol=position.symbol,
+        side=side,
+        position_side=position.position_side,
+        type=OrderType.MARKET if collar is None else OrderType.LIMIT,
+        quantity=rounded,
+        price=None if collar is None else instrument.price(collar, _closing_rounding(side)),
+        time_in_force=None if collar is None else TimeInForce.IOC,
+        reduce_only=position.position_side is PositionSide.BOTH,
+    )
+
+
+def collar_price(side: Side, mark_price: Decimal, instrument: Instrument) -> Decimal:
+    """The farthest price a closing limit may name: nine tenths of the way to the exchange's bound."""
+    bound = min(instrument.multiplier_up - 1, 1 - instrument.multiplier_down, instrument.market_take_bound) * Decimal(
+        "0.9"
+    )
+    return mark_price * (1 + side.sign * bound)
+
+
+def _closing_rounding(side: Side) -> str:
+    return ROUND_FLOOR if side is Side.BUY else ROUND_CEILING

@@ -1,0 +1,118 @@
+"""What the clock asks of the trader: the audit each second, the clean-up, the reconcile, and the end."""
+
+import logging
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import assert_never
+
+from src.core.account.account_sync import AccountSync
+from src.core.account.instruments import InstrumentRefresher
+from src.core.context import TraderContext
+from src.core.event_queue import QueueStats
+from src.core.events import ExchangeHealth
+from src.core.health.auth_health import AuthHealth
+from src.core.health.degraded_store import DegradedStore
+from src.core.health.rest_health import RestHealth
+from src.core.health.stall import CrashLoopGuard
+from src.core.health.status import StatusPublisher
+from src.core.health.stream_health import StreamHealth
+from src.core.operator.commands import OperatorCommands
+from src.core.order_cleanup import plan_cleanup
+from src.core.orders.order_manager import OrderManager
+from src.core.positions.external_positions import ExternalPositions
+from src.core.trading_status import EntryBlock
+from src.domain.events import Task, TaskDue
+from src.domain.positions import PositionKey
+
+log = logging.getLogger("hunter.trader")
+
+_KEEP_CLOSED_ORDERS_MS = 15 * 60_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScheduledTasks:
+    """Goes round the other desks when it is time."""
+
+    context: TraderContext
+    orders: OrderManager
+    account: AccountSync
+    operator: OperatorCommands
+    instruments: InstrumentRefresher
+    auth: AuthHealth
+    external_positions: ExternalPositions
+    streams: StreamHealth
+    rest: RestHealth
+    status: StatusPublisher
+    degraded_store: DegradedStore
+    crash_loop: CrashLoopGuard
+    read_exchange_health: Callable[[], ExchangeHealth]
+    update_protection: Callable[[Iterable[PositionKey]], None]
+    """Make what stands behind these positions what should stand there."""
+    read_queue_stats: Callable[[], QueueStats]
+
+    def on_due(self, event: TaskDue) -> None:
+        match event.task:
+            case Task.EVERY_SECOND:
+                self._every_second()
+            case Task.CHECK_POSITIONS:
+                self.rest.poll()
+            case Task.CLEANUP:
+                self._clean_up()
+            case Task.RECONCILE:
+                self.account.request_snapshot("reconcile")
+            case Task.REFRESH_INSTRUMENTS:
+                self.instruments.request()
+            case Task.PRUNE:
+                self.context.store.prune_history()
+            case Task.CHECKPOINT:
+                if not self.read_queue_stats().waiting:  # at a quiet time
+                    self.context.after_commit.append(self.context.store.checkpoint)
+            case Task.STOP:
+                self.context.trading_status.block(EntryBlock.STOPPING, "the bot is stopping")
+                self.operator.cancel_entries()
+            case _:
+                assert_never(event.duty)
+
+    def _every_second(self) -> None:
+        """Once a second: every position protected, every doubt asked about, every obstacle up to date (I9)."""
+        now_ms = self.context.clock.now_ms()
+        self.external_positions.check()
+        self.update_protection(list(self.context.portfolio.tracked_positions))
+        self.operator.enforce()
+        self.instruments.check()
+        self.auth.check()
+        self.orders.query_unresolved(now_ms)
+        self.account.check_staleness(now_ms)
+        self.rest.check()
+        self.streams.check_user_stream()
+        self.streams.check_market(now_ms)
+        self.streams.check_clock(self.read_exchange_health())
+        self._check_ban(self.read_exchange_health())
+        self.streams.check_backlog(self.read_queue_stats())
+        self.degraded_store.check_write_latency()
+        self.crash_loop.check()
+        self.status.publish()
+
+    def _check_ban(self, exchange_health: ExchangeHealth) -> None:
+        """During a ban nothing can be sent or read: a person must see that only what rests protects (I29)."""
+        until = datetime.fromtimestamp(exchange_health.blocked_until / 1000, UTC).strftime("%H:%M:%S")
+        reason = f"banned by the exchange until {until} UTC: nothing can be sent, stops rest on the exchange"
+        if exchange_health.is_banned and not self.context.trading_status.has(EntryBlock.IP_BANNED):
+            self.context.warn(reason)
+        self.context.trading_status.set_or_clear(EntryBlock.IP_BANNED, reason if exchange_health.is_banned else None)
+
+    def _clean_up(self) -> None:
+        context = self.context
+        now_ms = context.clock.now_ms()
+        for order in plan_cleanup(
+            context.portfolio.orders.values(), context.portfolio.tracked_positions, context.settings.globals_, now_ms
+        ):
+            if context.cancel_order(order):
+                log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
+        context.portfolio.drop_closed_orders(now_ms - _KEEP_CLOSED_ORDERS_MS)
+        self.streams.forget_closed_orders()
+        context.entries_to_cancel &= context.portfolio.orders.keys()
+        context.cancel_attempts = {
+            name: attempts for name, attempts in context.cancel_attempts.items() if name in context.portfolio.orders
+        }

@@ -1,0 +1,103 @@
+"""The credentials in ``.env`` as the set-up sees them: told in what may be shown, replaced whole, never returned."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import assert_never
+
+from src.credentials.credentials import (
+    CREDENTIAL_NAMES,
+    AnyCredentials,
+    Credentials,
+    WalletCredentials,
+    read_credentials,
+)
+from src.credentials.env_file import read_env_file, update_env_file
+from src.domain.errors import ConfigError
+from src.utils.auth import ApiVersion
+
+SETUP_VARIABLE = "HUNTER_SETUP"
+"""What was chosen where no credentials tell it: with ``paper`` the dashboard does not ask again."""
+PAPER = "paper"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCredentials:
+    """What is set, and nothing that could be used."""
+
+    api_version: ApiVersion | None = None
+    key_suffix: str = ""
+    """The last four signs of the API key, or of the API wallet's address."""
+    user: str = ""
+    """The login wallet's address, which is public."""
+    signer: str = ""
+    """The API wallet's address, which is public."""
+    fault: str = ""
+    """Why what is there cannot be used."""
+    has_chosen_paper: bool = False
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing was ever chosen."""
+        return self.api_version is None and not self.fault and not self.has_chosen_paper
+
+
+def load_stored(path: Path) -> StoredCredentials:
+    """What a ``.env`` holds. Raises ConfigError where it cannot be read."""
+    values = read_env_file(path)
+    is_paper = values.get(SETUP_VARIABLE) == PAPER
+    try:
+        found = read_credentials(values, frozenset())
+    except ConfigError as error:
+        return StoredCredentials(fault=" ".join(error.faults), has_chosen_paper=is_paper)
+    return _to_stored(found, is_paper=is_paper)
+
+
+def is_same_account(path: Path, credentials: AnyCredentials) -> bool:
+    """Whether a ``.env`` holds credentials of this very account; a key does not tell whose it is."""
+    stored = load_stored(path)
+    match credentials:
+        case Credentials():
+            return read_env_file(path).get("API_KEY") == credentials.api_key
+        case WalletCredentials():
+            return stored.user.lower() == credentials.user.lower()
+        case _:
+            assert_never(credentials)
+
+
+def save_credentials(path: Path, credentials: AnyCredentials) -> None:
+    """Put them in the place of whatever was there. ConfigError where the file is broken, OSError where it is closed."""
+    update_env_file(path, {**dict.fromkeys(CREDENTIAL_NAMES, ""), **_variables(credentials), SETUP_VARIABLE: ""})
+
+
+def save_paper_choice(path: Path) -> None:
+    """Paper trading was chosen; credentials that are there stay. The errors are those of `save_credentials`."""
+    update_env_file(path, {SETUP_VARIABLE: PAPER})
+
+
+def _variables(credentials: AnyCredentials) -> Mapping[str, str]:
+    match credentials:
+        case Credentials():
+            return {"API_KEY": credentials.api_key, "API_SECRET": credentials.api_secret}
+        case WalletCredentials():
+            return {
+                "ASTER_USER_ADDRESS": credentials.user,
+                "ASTER_SIGNER_PRIVATE_KEY": credentials.private_key,
+                "ASTER_SIGNER_ADDRESS": credentials.signer,
+            }
+        case _:
+            assert_never(credentials)
+
+
+def _to_stored(found: AnyCredentials | None, *, is_paper: bool) -> StoredCredentials:
+    match found:
+        case None:
+            return StoredCredentials(has_chosen_paper=is_paper)
+        case Credentials():
+            return StoredCredentials(ApiVersion.V1, found.api_key[-4:], has_chosen_paper=is_paper)
+        case WalletCredentials():
+            return StoredCredentials(
+                ApiVersion.V3, found.signer[-4:], found.user, found.signer, has_chosen_paper=is_paper
+            )
+        case _:
+            assert_never(found)

@@ -1,0 +1,58 @@
+"""Forced orders as rows, and back; the newest that led to entries."""
+
+from typing import Any
+
+from sqlalchemy import Connection, delete, func, select
+
+from src.database.models import DecisionRow, JournalRow, LiquidationRow
+from src.domain.enums import OrderType, Side, TimeInForce
+from src.domain.market import Liquidation
+
+
+def recent_liquidations(connection: Connection, since_ms: int) -> list[tuple[int, Liquidation]]:
+    """Those traded after an instant, with their row ids, oldest first."""
+    query = select(LiquidationRow.__table__).where(LiquidationRow.traded_at > since_ms).order_by(LiquidationRow.id)
+    return [(row.id, _liquidation_from(row)) for row in connection.execute(query)]
+
+
+def last_entries(connection: Connection) -> dict[tuple[str, Side], tuple[int, int]]:
+    """The newest entry per symbol and side: exchange time and row id of its liquidation."""
+    newest = (
+        select(func.max(DecisionRow.liquidation_id))
+        .where(DecisionRow.gate.is_(None))
+        .group_by(DecisionRow.symbol, DecisionRow.liquidation_side)
+    )
+    row = LiquidationRow
+    query = select(row.id, row.symbol, row.side, row.traded_at).where(row.id.in_(newest))
+    found = connection.execute(query)
+    return {(each.symbol, Side(each.side).opposite): (each.traded_at, each.id) for each in found}
+
+
+def newest_liquidation(connection: Connection) -> int:
+    """The highest row id; 0 before the first."""
+    return connection.scalar(select(func.max(LiquidationRow.id))) or 0
+
+
+def _liquidation_from(row: Any) -> Liquidation:
+    return Liquidation(
+        symbol=row.symbol,
+        side=Side(row.side),
+        quantity=row.quantity,
+        price=row.price,
+        average_price=row.average_price,
+        filled_quantity=row.filled_quantity,
+        traded_at=row.traded_at,
+        event_at=row.event_at,
+        received_at=row.received_at,
+        type=OrderType(row.order_type),
+        time_in_force=TimeInForce(row.time_in_force),
+        status=row.status,
+    )
+
+
+def prune(connection: Connection, before_ms: int, limit: int) -> int:
+    """Delete a bounded number of each; how many went."""
+    old = select(LiquidationRow.id).where(LiquidationRow.traded_at < before_ms).limit(limit)
+    news = select(JournalRow.id).where(JournalRow.at < before_ms).limit(limit)
+    deleted = connection.execute(delete(LiquidationRow).where(LiquidationRow.id.in_(old))).rowcount
+    return deleted + connection.execute(delete(JournalRow).where(JournalRow.id.in_(news))).rowcount

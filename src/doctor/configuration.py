@@ -1,0 +1,95 @@
+"""The user's configuration: ``.env``, ``settings.json``, file permissions, and consent to live trading."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from src.core.health.status import mode_label
+from src.core.limits.live_consent import CONSENT_STATE
+from src.core.limits.risk_terms import risk_increases, terms_from_json, terms_from_settings
+from src.domain.checks import Check, failed, passed, warned
+from src.domain.enums import Network
+from src.settings.config import Environment, Settings, SettingsError, load_settings
+from src.settings.environment import read_environment
+
+_ENV, _SETTINGS, _MODE = ".env", "settings", "mode"
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """What could be read; with faults, the sound part of it."""
+
+    environment: Environment
+    settings: Settings | None
+    checks: tuple[Check, ...]
+
+    @property
+    def is_simulated(self) -> bool:
+        """While the settings cannot be read, nothing real is assumed to be wanted."""
+        return self.settings is None or self.settings.globals_.simulate_only
+
+
+def read_configuration(home: Path) -> Configuration:
+    """Read both files; every fault of either is a line, and neither hides the other's."""
+    environment, faults = read_environment(home)
+    try:
+        settings: Settings | None = load_settings(environment.settings_file)
+        settings_checks = _settings_checks(settings) if settings else ()
+    except SettingsError as error:
+        settings = None
+        settings_checks = tuple(failed(_SETTINGS, fault, "correct it in settings.json") for fault in error.faults)
+    checks = (*_environment_checks(environment, faults), *settings_checks)
+    return Configuration(environment, settings, (*checks, *_mode_checks(environment, settings, faults)))
+
+
+def _environment_checks(environment: Environment, faults: tuple[str, ...]) -> Iterator[Check]:
+    for fault in faults:
+        sentence, _, remedy = fault.rstrip(".").partition(": ")
+        yield failed(_ENV, sentence, remedy or "correct it in .env; .env.example shows how it is written")
+    for warning in environment.warnings:
+        sentence, _, remedy = warning.partition(": ")
+        yield warned(_ENV, sentence, remedy or "make sure that this is what you want")
+    if not faults and not environment.warnings:
+        file = environment.home / ".env"
+        yield passed(_ENV, f"{file} is in order" if file.exists() else "there is none, and paper needs none")
+
+
+def _settings_checks(settings: Settings) -> tuple[Check, ...]:
+    names = list(settings.symbols)
+    if not names:
+        return (failed(_SETTINGS, "no symbol is set, so nothing is traded", "add one on the settings page"),)
+    obsolete = (warned(_SETTINGS, sentence, "you may remove it from settings.json") for sentence in settings.obsolete)
+    return (passed(_SETTINGS, f"{len(names)} symbols: {', '.join(names[:12])}"), *obsolete)
+
+
+def _mode_checks(environment: Environment, settings: Settings | None, faults: tuple[str, ...]) -> Iterator[Check]:
+    if settings is None or faults:
+        return
+    is_simulated = settings.globals_.simulate_only
+    mode = f"{mode_label(environment.network, is_simulated=is_simulated)} on {environment.network}"
+    if is_simulated or environment.credentials is not None:
+        yield passed(_MODE, mode)
+    else:
+        remedy = "run python main.py --setup, or set simulate_only to true"
+        yield failed(_MODE, f"{mode}, but there is neither an API key nor an API wallet", remedy)
+
+
+_CONSENT = "consent"
+
+
+def check_consent(
+    bot_state: Mapping[str, Mapping[str, Any]], environment: Environment, settings: Settings
+) -> Iterator[Check]:
+    """``known`` is what the bot has written of itself. Paper and the sandbox need no word."""
+    credentials = environment.credentials
+    if settings.globals_.simulate_only or environment.network is Network.SANDBOX or credentials is None:
+        return
+    agreed = bot_state.get(CONSENT_STATE)
+    wanted = terms_from_settings(settings, environment.network, credentials.label)
+    increases = risk_increases(terms_from_json(agreed["terms"]) if agreed else None, wanted)
+    if increases:
+        remedy = "start the bot and confirm them on the dashboard or in the terminal; a service takes --yes"
+        yield failed(_CONSENT, f"real orders wait for your word ({'; '.join(increases)})", remedy)
+    else:
+        yield passed(_CONSENT, "you have agreed to real orders under these settings")

@@ -1,0 +1,123 @@
+"""The bot's database and the bot that may be running on it: read, never written."""
+
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import SQLAlchemyError
+
+from src.core.operator.cli import is_bot_alive
+from src.core.operator.control_files import ControlFiles
+from src.database.db import open_reader, quick_check, read_transaction
+from src.database.open_database import is_synced_folder, newest_revision, revision_of
+from src.database.queries.account import is_run_ended, state
+from src.domain.checks import Check, failed, passed, warned
+from src.domain.commands import OperatorAction
+from src.domain.enums import Network
+from src.domain.errors import ConfigError
+
+_DATABASE, _BOT, _SQLITE = "database", "bot", "sqlite"
+_SEPARATE_DATABASES = "give each its own database (globals.db_path or DB_PATH)"
+_FIXED_SQLITE = (3, 51, 3)
+_RESUME = "python main.py --resume ends it"
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseReport:
+    checks: tuple[Check, ...]
+    is_bot_alive: bool = False
+    bot_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the bot has written of itself, by subject."""
+
+
+def check_sqlite() -> Check:
+    """Older ones can damage a file that two programs write (sqlite.org/wal.html#walresetbug); here only one does."""
+    found = sqlite3.sqlite_version
+    if sqlite3.sqlite_version_info >= _FIXED_SQLITE:
+        return passed(_SQLITE, found)
+    return passed(_SQLITE, f"{found}; its known fault needs two writers of one file, and here each file has one")
+
+
+def check_database(database: Path, network: Network, now_ms: int) -> DatabaseReport:
+    """Everything that can be said of it; a damaged file says nothing of a bot."""
+    before = (*_check_location(database), *_check_halt(database))
+    if not database.exists():
+        return DatabaseReport((*before, passed(_DATABASE, f"{database} is made at the first start")))
+    try:
+        fault = quick_check(database)
+        if fault is not None:
+            remedy = "the bot moves it aside, begins a new one and reads positions from the exchange; keep the old file"
+            return DatabaseReport((*before, failed(_DATABASE, f"{database} is damaged ({fault})", remedy)))
+        with read_transaction(open_reader(database)) as connection:
+            revision = revision_of(connection)
+            if revision is None:
+                return DatabaseReport(
+                    (*before, failed(_DATABASE, f"{database} belongs to another program", _SEPARATE_DATABASES))
+                )
+            found = tuple(_check_contents(connection, revision, _Location(database, network), now_ms))
+            return DatabaseReport((*before, *found), is_bot_alive(connection, now_ms), state(connection))
+    except (ConfigError, SQLAlchemyError) as error:
+        reason = getattr(error, "orig", None) or error
+        remedy = "see whether another program holds it, and who may read it"
+        return DatabaseReport((*before, failed(_DATABASE, f"{database} cannot be read: {reason}", remedy)))
+
+
+def _check_location(database: Path) -> Iterator[Check]:
+    if is_synced_folder(database):
+        remedy = "keep it elsewhere (globals.db_path or DB_PATH)"
+        yield warned(_DATABASE, f"{database} lies in a synchronised folder, which can damage it", remedy)
+    directory = next(each for each in database.parents if each.exists())
+    if not os.access(directory, os.W_OK):
+        yield failed(_DATABASE, f"nothing can be written in {directory}", "give this user the right to write there")
+    if os.name != "nt" and database.exists() and database.stat().st_mode & 0o077:
+        yield warned(_DATABASE, f"other users of this machine can read {database}", f"chmod 600 {database}")
+
+
+def _check_halt(database: Path) -> Iterator[Check]:
+    files = ControlFiles(database)
+    if files.is_halted:
+        yield failed(_BOT, f"the file {files.halt_file} forbids entries", _RESUME)
+    if any(request.action is OperatorAction.FLATTEN for request in files.pending()):
+        remedy = f"delete it from {database.with_name('commands')} if that is not wanted any more"
+        yield warned(_BOT, "a request to close all positions waits for the bot", remedy)
+
+
+@dataclass(frozen=True, slots=True)
+class _Location:
+    database: Path
+    network: Network
+
+
+def _check_contents(connection: Connection, revision: str, location: _Location, now_ms: int) -> Iterator[Check]:
+    newest = newest_revision()
+    if revision > newest:
+        yield failed(
+            _DATABASE, f"{location.database} was written by a newer version of this program", "update the program"
+        )
+        return
+    known = state(connection)
+    owner = known.get("network", {}).get("name", location.network)
+    if owner != location.network:
+        sentence = f"{location.database} holds the trades of {owner}, and this home is set to {location.network}"
+        yield failed(_DATABASE, sentence, _SEPARATE_DATABASES)
+    else:
+        upgrade = "" if revision == newest else "; it is brought up to date at the next start, a copy is kept"
+        yield passed(_DATABASE, f"{location.database} is sound, of version {revision}{upgrade}")
+    yield from _check_bot(connection, known, now_ms)
+
+
+def _check_bot(connection: Connection, known: Mapping[str, Mapping[str, Any]], now_ms: int) -> Iterator[Check]:
+    bot, trading = known.get("bot", {}), known.get("trading", {})
+    if is_bot_alive(connection, now_ms):
+        yield passed(_BOT, f"one is running (process {bot.get('pid')}): {trading.get('state')}")
+        if trading.get("awaits_resume"):
+            yield failed(_BOT, f"it makes no entries: {trading.get('reason')}", _RESUME)
+    elif bot and not is_run_ended(connection):
+        remedy = "nothing to do: at the next start everything is checked against the exchange"
+        yield warned(_BOT, "the last one did not end by itself", remedy)
+    else:
+        yield passed(_BOT, "none is running")

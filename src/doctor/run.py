@@ -1,0 +1,66 @@
+"""``python main.py --check``: everything the bot needs, one line each, and whether it can trade as its settings say."""
+
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TextIO
+
+from src.doctor import machine
+from src.doctor.configuration import check_consent, read_configuration
+from src.doctor.database import check_database, check_sqlite
+from src.doctor.exchange import ExchangeChecks
+from src.domain.checks import Check, CheckLevel, all_passed
+from src.domain.clock import Clock
+from src.settings.environment import PROJECT_ROOT
+
+_COLOURS = {CheckLevel.OK: "\x1b[32m", CheckLevel.WARN: "\x1b[33m", CheckLevel.FAIL: "\x1b[1;31m"}
+_RESET = "\x1b[0m"
+
+
+def run_checks(home: Path, clock: Clock) -> Iterator[Check]:
+    """Line by line, as it is found. Nothing is written, and nothing is sent that could trade."""
+    logging.getLogger("hunter").addHandler(logging.NullHandler())  # what matters of it is among the lines
+    yield machine.check_python()
+    yield from machine.check_packages(PROJECT_ROOT / "requirements.txt")
+    found = read_configuration(home)
+    yield from found.checks
+    environment = found.environment
+    database = check_database(environment.database, environment.network, clock.now_ms())
+    yield check_sqlite()
+    yield from database.checks
+    if found.settings is not None:
+        yield from check_consent(database.bot_state, environment, found.settings)
+    yield machine.check_disk(environment.database.parent)
+    yield machine.check_port(environment.host, environment.port, is_bot_alive=database.is_bot_alive)
+    yield from ExchangeChecks(environment, found.settings, clock).run()
+
+
+def print_report(checks: Iterator[Check], out: TextIO) -> int:
+    """Print them as they come; 0 where the bot can trade as its settings say, else 1."""
+    is_coloured = out.isatty() and not os.environ.get("NO_COLOR")
+    if is_coloured and os.name == "nt":
+        os.system("")  # switches the Windows console to escape sequences
+    found: list[Check] = []
+    for check in checks:
+        found.append(check)
+        print(_format_line(check, is_coloured=is_coloured), file=out, flush=True)
+    faults = sum(check.verdict is CheckLevel.FAIL for check in found)
+    if all_passed(found):
+        print("\nIt can trade as its settings say.", file=out)
+        return 0
+    what = "checks are marked FAIL" if faults > 1 else "a check is marked FAIL"
+    print(f"\nIt cannot trade as its settings say while {what}.", file=out)
+    return 1
+
+
+def _format_line(check: Check, *, is_coloured: bool) -> str:
+    """One line, whatever a file or an answer holds: a control character could be a command to the terminal."""
+    safe = replace(check, sentence=_printable(check.sentence), remedy=_printable(check.remedy))
+    word = f"{check.verdict:<4}"
+    return safe.line.replace(word, f"{_COLOURS[check.verdict]}{word}{_RESET}", 1) if is_coloured else safe.line
+
+
+def _printable(text: str) -> str:
+    return "".join(sign if sign.isprintable() else " " for sign in text)

@@ -1,0 +1,59 @@
+"""The trading floor of one account: everything the parts of an engine share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from src.domain.errors import Rejected
+from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
+from src.domain.instrument import Instrument
+from src.domain.orders import Fill, OrderUpdate
+from src.engine.account import Account
+from src.engine.margin import Brackets, Fees
+from src.engine.matching import Book
+from src.engine.orders import EngineOrder, Orders
+
+EngineEvent = OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
+
+
+@dataclass(slots=True)
+class EngineState:
+    """State, and the events that wait to be handed out."""
+
+    instruments: dict[str, Instrument]
+    fees: Fees
+    brackets: Callable[[str], Brackets]
+    account: Account
+    orders: Orders = field(default_factory=Orders)
+    books: dict[str, Book] = field(default_factory=dict)
+    fills: dict[str, list[Fill]] = field(default_factory=dict)
+    events: list[EngineEvent] = field(default_factory=list)
+
+    def instrument(self, symbol: str) -> Instrument:
+        instrument = self.instruments.get(symbol)
+        if instrument is None:
+            raise Rejected(-1121, f"there is no symbol {symbol}")
+        return instrument
+
+    def book(self, symbol: str) -> Book:
+        book = self.books.get(symbol)
+        if book is None:
+            book = self.books[symbol] = Book(self.instrument(symbol))
+        return book
+
+    def mark_price(self, symbol: str) -> Decimal:
+        """The mark; ``Rejected`` while the market of the symbol is unknown: no margin can be judged without it."""
+        price = self.book(symbol).mark_price
+        if price is None:
+            raise Rejected(-1112, f"no price of {symbol} is known")
+        return price
+
+    def closable_quantity(self, order: EngineOrder) -> Decimal:
+        """How much of the position in its slot the order could close."""
+        position = self.account.position(order.symbol, order.request.position_side)
+        return abs(position.quantity) if position.is_open and position.side is not order.side else Decimal(0)
+
+    def take_events(self) -> list[EngineEvent]:
+        """The events since they were last asked for."""
+        events, self.events = self.events, []
+        return events

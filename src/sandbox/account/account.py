@@ -1,0 +1,223 @@
+"""What a client may do with the account: orders, terms, and what it may ask of them."""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from enum import StrEnum
+
+from src.domain.enums import MarginType, PositionSide
+from src.domain.errors import InvariantError, Rejected
+from src.domain.orders import Fill, OrderRequest, OrderUpdate
+from src.domain.positions import AccountSummary, Balance, Income, PositionReport
+from src.engine.engine import Engine
+from src.engine.margin import Fees, max_notional
+from src.engine.modify import Modification
+from src.engine.state import EngineEvent
+from src.exchange.wire import AccountModeChanged
+from src.sandbox.account.audit import RequestLog
+from src.sandbox.faults import FaultKind, Faults
+from src.sandbox.market.market import Market
+
+_DEPTH_LEVELS = 20
+_HISTORY_MS = 7 * 24 * 60 * 60 * 1000
+_TRADE_INCOME_TYPES = ("REALIZED_PNL", "COMMISSION")
+
+Publish = Callable[[Iterable[EngineEvent]], None]
+
+
+class SelfTradePrevention(StrEnum):
+    """Which of two orders of one account yields when they meet (Change STP Mode)."""
+
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+
+
+@dataclass(frozen=True, slots=True)
+class MarginChange:
+    """Margin that was moved to an isolated position (kind 1) or back (kind 2)."""
+
+    symbol: str
+    position_side: PositionSide
+    amount: Decimal
+    kind: int
+    at: int
+
+
+class SandboxAccount:
+    """Used under the exchange's lock. Refusals are Rejected with the documented code."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        market: Market,
+        faults: Faults,
+        now_ms: Callable[[], int],
+        publish: Publish,
+        publish_modes: Callable[[AccountModeChanged], None],
+    ) -> None:
+        self.engine = engine
+        self.request_log = RequestLog()
+        self.margin_changes: list[MarginChange] = []
+        self.costs = Fees()
+        self.self_trade_prevention = SelfTradePrevention.EXPIRE_TAKER
+        self._market = market
+        self._faults = faults
+        self._now_ms = now_ms
+        self._publish = publish
+        self._publish_modes = publish_modes
+        self._countdowns: dict[str, int] = {}
+
+    # Orders.
+    def submit(self, request: OrderRequest) -> OrderUpdate:
+        """Place an order; gives it as it was accepted, before anything filled it."""
+        at = self._now_ms()
+        try:
+            events = self._place(request, at)
+        except Rejected as refusal:
+            self.request_log.record(request, at, refusal.code)
+            raise
+        self.request_log.record(request, at)
+        self._publish(events)
+        return _accepted_order(events)
+
+    def _place(self, request: OrderRequest, at: int) -> list[EngineEvent]:
+        if request.type.is_conditional and self._faults.consume(FaultKind.STOP_REJECTED, "POST", request.symbol):
+            raise Rejected(-2021, "Order would immediately trigger.")
+        if self._has_closing_order(request) and self._faults.consume(
+            FaultKind.ONE_CLOSING_STOP, "POST", request.symbol
+        ):
+            raise Rejected(-4130, "An open stop or take profit order with closePosition in the direction is existing.")
+        self._refresh_depth(request.symbol, at)
+        return self.engine.submit(request, at, max_fill=self._fill_cap(request))
+
+    def _refresh_depth(self, symbol: str, at: int) -> None:
+        self._publish(self.engine.on_depth(symbol, *self._market[symbol].depth(_DEPTH_LEVELS), at))
+
+    def _has_closing_order(self, request: OrderRequest) -> bool:
+        """Another closePosition order of its type waits in its slot and direction."""
+        kind = request.type, request.side, request.position_side
+        return request.close_position and any(
+            order.close_position and (order.type, order.side, order.position_side) == kind
+            for order in self.engine.open_orders(request.symbol)
+        )
+
+    def _fill_cap(self, request: OrderRequest) -> Decimal | None:
+        """How much of it a fault lets fill; None where nothing holds it back."""
+        fault = self._faults.consume(FaultKind.EXPIRED, "POST", request.client_order_id)
+        if fault is None or request.quantity is None:
+            return None
+        return self._market[request.symbol].instrument.quantity(request.quantity * fault.value / 100)
+
+    def cancel(self, symbol: str, order_id: int | None, client_order_id: str | None) -> OrderUpdate:
+        events = self.engine.cancel(symbol, self._now_ms(), order_id=order_id, client_order_id=client_order_id)
+        self._publish(events)
+        return self.engine.order(symbol, order_id=order_id, client_order_id=client_order_id)
+
+    def modify(
+        self, symbol: str, order_id: int | None, client_order_id: str | None, modification: Modification
+    ) -> OrderUpdate:
+        """Another price and quantity for a resting limit order; gives it as it was accepted."""
+        at = self._now_ms()
+        self._refresh_depth(symbol, at)
+        events = self.engine.modify(symbol, modification, at, order_id=order_id, client_order_id=client_order_id)
+        self._publish(events)
+        return _accepted_order(events)
+
+    def cancel_all(self, symbol: str) -> None:
+        """Every open order of a symbol, stops too (Cancel All Open Orders)."""
+        for order in self.engine.open_orders(symbol):
+            self._publish(self.engine.cancel(symbol, self._now_ms(), order_id=order.order_id))
+
+    def set_countdown(self, symbol: str, span_ms: int) -> None:
+        """Cancel all orders of a symbol after a time, unless asked again; 0 forgets it."""
+        self._countdowns.pop(symbol, None)
+        if span_ms:
+            self._countdowns[symbol] = self._now_ms() + span_ms
+
+    def run_countdowns(self) -> None:
+        for symbol in [symbol for symbol, ends_at in self._countdowns.items() if ends_at <= self._now_ms()]:
+            del self._countdowns[symbol]
+            self.cancel_all(symbol)
+
+    def find(self, symbol: str, order_id: int | None, client_order_id: str | None) -> OrderUpdate:
+        """Rejected -2013 for an unknown order, and after seven days for one that ended without a fill."""
+        order = self.engine.order(symbol, order_id=order_id, client_order_id=client_order_id)
+        if self._is_expired_from_history(order):
+            raise Rejected(-2013, "Order does not exist.")
+        return order
+
+    def created_at(self, order: OrderUpdate) -> int:
+        return self.engine.created_at(order.symbol, order.order_id)
+
+    def all_orders(self, symbol: str) -> list[OrderUpdate]:
+        """All orders of a symbol that can be asked for, oldest first."""
+        return [order for order in self.engine.all_orders(symbol) if not self._is_expired_from_history(order)]
+
+    def _is_expired_from_history(self, order: OrderUpdate) -> bool:
+        is_old = self.created_at(order) + _HISTORY_MS < self._now_ms()
+        return is_old and order.status.is_terminal and order.filled_quantity == 0
+
+    # Rules.
+    def update_instrument(self, symbol: str, **changes: object) -> None:
+        """New trading rules of a symbol, its status among them, as an exchange may set them at any time."""
+        market = self._market[symbol]
+        market.instrument = replace(market.instrument, **changes)  # type: ignore[arg-type]
+        self.engine.set_instrument(market.instrument)
+
+    # Terms.
+    def set_position_mode(self, hedge_mode: bool) -> None:
+        self.engine.set_position_mode(hedge_mode)
+        self._on_modes_changed()
+
+    def set_multi_assets_mode(self, multi_assets_mode: bool) -> None:
+        self.engine.set_multi_assets(multi_assets_mode)
+        self._on_modes_changed()
+
+    def _on_modes_changed(self) -> None:
+        modes = AccountModeChanged(self.engine.multi_assets_mode, self.engine.hedge_mode, self._now_ms())
+        self._publish_modes(modes)
+
+    def set_leverage(self, symbol: str, leverage: int) -> None:
+        self._publish(self.engine.set_leverage(symbol, leverage, self._now_ms()))
+
+    def set_margin_type(self, symbol: str, margin_type: MarginType) -> None:
+        self._publish(self.engine.set_margin_type(symbol, margin_type, self._now_ms()))
+
+    def change_margin(self, symbol: str, position_side: PositionSide, amount: Decimal, kind: int) -> None:
+        at = self._now_ms()
+        self._publish(self.engine.change_position_margin(symbol, position_side, amount, kind, at))
+        self.margin_changes.append(MarginChange(symbol, position_side, amount, kind, at))
+
+    # What can be asked.
+    def positions(self, symbol: str | None = None) -> list[PositionReport]:
+        """Every slot, flat ones too."""
+        return [each for each in self.engine.positions() if symbol in (None, each.symbol)]
+
+    def open_positions(self) -> list[PositionReport]:
+        return [each for each in self.engine.positions() if each.quantity]
+
+    def summary(self) -> AccountSummary:
+        return self.engine.account()
+
+    def balances(self) -> tuple[Balance, ...]:
+        return self.engine.balances()
+
+    def max_notional(self, symbol: str, leverage: int) -> Decimal:
+        return max_notional(self._market[symbol].listing.brackets, leverage)
+
+    def trade_of(self, income: Income) -> Fill | None:
+        """The fill an income comes from; None for funding and transfers."""
+        if income.type not in _TRADE_INCOME_TYPES:
+            return None
+        amounts = ((fill, fill.realized_pnl, -fill.commission) for fill in self.engine.fills(income.symbol))
+        return next(
+            (fill for fill, *amount in amounts if fill.traded_at == income.at and income.amount in amount), None
+        )
+
+
+def _accepted_order(events: Sequence[EngineEvent]) -> OrderUpdate:
+    accepted = events[0]
+    if not isinstance(accepted, OrderUpdate):
+        raise InvariantError("an order was taken and that was not told first")
+    return accepted

@@ -1,0 +1,65 @@
+"""Request weight and order count by the minute: 429 past the limit, 418 for those who go on (Limits)."""
+
+from dataclasses import dataclass
+
+from src.domain.errors import RateLimited
+from src.exchange.wire import ORDER_LIMIT, WEIGHT_LIMIT
+
+_MINUTE_MS = 60_000
+_VIOLATIONS_BEFORE_BAN = 10
+"""So many requests may be answered 429 before the address is banned."""
+_FIRST_BAN_MS = 2 * _MINUTE_MS
+_LONGEST_BAN_MS = 3 * 24 * 60 * _MINUTE_MS
+
+
+@dataclass(slots=True)
+class RequestLimits:
+    """What the only address and the only account of the sandbox have used up in this minute."""
+
+    weight_limit: int = WEIGHT_LIMIT
+    order_limit: int = ORDER_LIMIT
+    used_weight: int = 0
+    orders: int = 0
+    _minute: int = 0
+    _violations: int = 0
+    _bans: int = 0
+    _banned_until: int = 0
+
+    def use_weight(self, weight: int, now_ms: int) -> None:
+        """Count a request; raises RateLimited where it is one too many."""
+        self._reset_on_new_minute(now_ms)
+        if now_ms < self._banned_until:
+            self._raise_banned()
+        self.used_weight += weight
+        if self.used_weight <= self.weight_limit:
+            return
+        self._violations += 1
+        if self._violations > _VIOLATIONS_BEFORE_BAN:
+            self._ban(now_ms)
+        reason = f"Too many requests; current limit is {self.weight_limit} requests per minute."
+        raise RateLimited(reason, (self._minute + 1) * _MINUTE_MS)
+
+    def use_order(self, now_ms: int) -> bool:
+        """Count an order; False where it is one too many."""
+        self._reset_on_new_minute(now_ms)
+        if self.orders >= self.order_limit:
+            return False
+        self.orders += 1
+        return True
+
+    def _reset_on_new_minute(self, now_ms: int) -> None:
+        minute = now_ms // _MINUTE_MS
+        if minute != self._minute:
+            self._minute = minute
+            self.used_weight = self.orders = 0
+            self._violations = 0
+
+    def _ban(self, now_ms: int) -> None:
+        self._banned_until = now_ms + min(_FIRST_BAN_MS << self._bans, _LONGEST_BAN_MS)
+        self._bans += 1
+        self._violations = 0
+        self._raise_banned()
+
+    def _raise_banned(self) -> None:
+        reason = f"Way too many requests; IP banned until {self._banned_until}."
+        raise RateLimited(reason, self._banned_until, banned=True)

@@ -1,0 +1,140 @@
+"""What the sandbox lists: real trading rules of a dozen symbols, and rules derived for any other."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from src.domain.instrument import Instrument
+from src.engine.margin import Bracket
+
+_FILE = Path(__file__).with_name("symbols.json")
+_QUOTES = ("USDT", "USDC", "BUSD", "FDUSD", "USD1", "BTC", "ETH", "BNB", "USD")
+_MAX_DIGITS = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """An instrument, and how its made-up market behaves."""
+
+    instrument: Instrument
+    brackets: tuple[Bracket, ...]
+    start_price: Decimal
+    spread_ticks: int
+    depth_notional: Decimal
+    """What stands at the best price, in the quote asset."""
+    volatility: float
+    """Relative standard deviation of the price over one second."""
+    liquidation_median: float
+    """Median size of one liquidation, in the quote asset."""
+
+    @property
+    def symbol(self) -> str:
+        return self.instrument.symbol
+
+    def fits(self, price: Decimal) -> bool:
+        """Whether such a price can be told on this listing's grid."""
+        return self.instrument.min_price * 100 <= price <= self.instrument.max_price
+
+
+def load_listings() -> dict[str, Listing]:
+    """The listings the sandbox always has, by symbol."""
+    document = json.loads(_FILE.read_text(encoding="utf-8"))
+    entries = [{**document["defaults"], **entry} for entry in document["symbols"]]
+    return {entry["symbol"]: _listing(entry) for entry in entries}
+
+
+def derive_listing(symbol: str, prices: Iterable[Decimal], quantities: Iterable[Decimal]) -> Listing:
+    """A listing for a symbol we know only from a recording: its grids are the digits seen there.
+
+    ``prices`` and ``quantities`` must not be empty.
+    """
+    seen = tuple(prices)
+    tick, step = min(_grid(seen), _fine_grid(min(seen))), _grid(quantities)
+    entry = json.loads(_FILE.read_text(encoding="utf-8"))["defaults"] | {
+        "symbol": symbol,
+        "tick": tick,
+        "min_price": tick,
+        "max_price": (max(seen) * 1000).quantize(Decimal(1)) + 1,
+        "step": step,
+        "max_quantity": step * 10**9,
+        "market_max_quantity": step * 10**8,
+        "price_band": "0.05",
+        "trigger_protect": "0.1500",
+        "market_take_bound": "0.05",
+        "start_price": seen[0],
+        "spread_ticks": 1,
+        "depth_notional": "10000",
+        "volatility": 0.0001,
+        "liquidation_median": 200,
+        "quote_asset": _split(symbol)[1],
+    }
+    return _listing(entry)
+
+
+def _listing(entry: Mapping[str, Any]) -> Listing:
+    return Listing(
+        instrument=_instrument(entry),
+        brackets=tuple(Bracket(Decimal(cap), leverage, Decimal(ratio)) for cap, leverage, ratio in entry["brackets"]),
+        start_price=Decimal(entry["start_price"]),
+        spread_ticks=entry["spread_ticks"],
+        depth_notional=Decimal(entry["depth_notional"]),
+        volatility=entry["volatility"],
+        liquidation_median=entry["liquidation_median"],
+    )
+
+
+def _instrument(entry: Mapping[str, Any]) -> Instrument:
+    tick, step = Decimal(entry["tick"]), Decimal(entry["step"])
+    band = Decimal(entry["price_band"])
+    return Instrument(
+        symbol=entry["symbol"],
+        base_asset=_split(entry["symbol"])[0],
+        quote_asset=entry["quote_asset"],
+        tick=tick,
+        min_price=Decimal(entry["min_price"]),
+        max_price=Decimal(entry["max_price"]),
+        step=step,
+        min_quantity=step,
+        max_quantity=Decimal(entry["max_quantity"]),
+        market_step=step,
+        market_min_quantity=step,
+        market_max_quantity=Decimal(entry["market_max_quantity"]),
+        min_notional=Decimal(entry["min_notional"]),
+        multiplier_up=1 + band,
+        multiplier_down=1 - band,
+        price_precision=_digits(tick),
+        quantity_precision=_digits(step),
+        trigger_protect=Decimal(entry["trigger_protect"]),
+        market_take_bound=Decimal(entry["market_take_bound"]),
+        liquidation_fee=Decimal(entry["liquidation_fee"]),
+        max_orders=entry["max_orders"],
+        max_conditional_orders=entry["max_conditional_orders"],
+    )
+
+
+def _split(symbol: str) -> tuple[str, str]:
+    """Base and quote asset; a dated future (``BTCUSDT_240628``) is named after its pair."""
+    pair = symbol.split("_")[0]
+    for quote in _QUOTES:
+        if pair.endswith(quote) and pair != quote:
+            return pair.removesuffix(quote), quote
+    return pair, "USDT"
+
+
+def _grid(values: Iterable[Decimal]) -> Decimal:
+    """The coarsest power of ten that every value lies on, not coarser than one and not finer than 1e-8."""
+    digits = max(_digits(value) for value in values)
+    return Decimal(1).scaleb(-min(digits, _MAX_DIGITS))
+
+
+def _fine_grid(price: Decimal) -> Decimal:
+    """A grid that moves this price by a tenth of a percent at most: rounded recordings would jump otherwise."""
+    return max(Decimal(1).scaleb(price.adjusted() - 3), Decimal(1).scaleb(-_MAX_DIGITS))
+
+
+def _digits(value: Decimal) -> int:
+    exponent = value.normalize().as_tuple().exponent
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0

@@ -1,0 +1,80 @@
+"""Account events as the user data stream sends them, and their latency (User Data Streams)."""
+
+from decimal import Decimal
+from random import Random
+from typing import assert_never
+
+from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
+from src.domain.market import Liquidation
+from src.domain.orders import Fill, OrderUpdate
+from src.domain.positions import PositionKey
+from src.engine.engine import Engine
+from src.engine.margin import maintenance_margin
+from src.engine.state import EngineEvent
+from src.exchange.wire import Body, render_account_update, render_event, render_margin_call
+from src.sandbox.market.market import Market
+
+
+def render_user_event(event: EngineEvent, engine: Engine, market: Market) -> Body:
+    match event:
+        case OrderUpdate() | LeverageChanged():
+            return render_event(event)
+        case AccountUpdate():
+            return render_account_update(event, _unrealized_pnl(event, market))
+        case MarginCall():
+            return _margin_call(event, engine, market)
+        case _:
+            assert_never(event)
+
+
+def _unrealized_pnl(update: AccountUpdate, market: Market) -> dict[PositionKey, Decimal]:
+    positions = [change.position for change in update.positions]
+    return {
+        (each.symbol, each.position_side): each.unrealized_pnl(market[each.symbol].mark.price) for each in positions
+    }
+
+
+def _margin_call(call: MarginCall, engine: Engine, market: Market) -> Body:
+    reports = [each for each in engine.positions() if (each.symbol, each.position_side) in call.positions]
+    needs = [
+        maintenance_margin(market[each.symbol].listing.brackets, abs(each.quantity) * each.mark_price)
+        for each in reports
+    ]
+    return render_margin_call(list(zip(reports, needs, strict=True)), call.event_at)
+
+
+def to_liquidation(order: OrderUpdate, fill: Fill) -> Liquidation:
+    """What the public sees when we are liquidated."""
+    return Liquidation(
+        symbol=order.symbol,
+        side=order.side,
+        quantity=order.quantity,
+        price=order.price,
+        average_price=order.average_price,
+        filled_quantity=order.filled_quantity,
+        traded_at=fill.traded_at,
+        event_at=order.event_at,
+        received_at=order.event_at,
+    )
+
+
+MAX_LATENCY_MS = 20
+
+
+class EventLatency:
+    """Draws the event time ``E`` that belongs to a transaction time ``T`` (User Data Streams).
+
+    All that tells of one instant shares both, as the order and the account tell of one fill; and no event is earlier
+    than the one before it.
+    """
+
+    def __init__(self, seed: int = 0) -> None:
+        self._random = Random(seed)
+        self._happened_at = self._event_time = 0
+
+    def event_time(self, happened_at: int) -> int:
+        """The event time of what happened at this instant."""
+        if happened_at != self._happened_at:
+            self._happened_at = happened_at
+            self._event_time = max(self._event_time, happened_at + self._random.randint(0, MAX_LATENCY_MS))
+        return self._event_time

@@ -1,0 +1,164 @@
+"""The surroundings of a process: its home directory, its exchange, its keys: variables first, then ``.env``."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from src.credentials.credentials import CREDENTIAL_NAMES, AnyCredentials, read_credentials
+from src.credentials.env_file import read_env_file
+from src.domain.enums import Network
+from src.domain.errors import ConfigError
+from src.settings.errors import SettingsError
+from src.settings.file import read_document
+from src.settings.global_settings import GlobalSettings
+from src.settings.networks import Hosts, resolve_hosts
+
+PROJECT_ROOT = Path(__file__).resolve().parents[2]
+DEFAULT_HOST = "127.0.0.1"
+DEFAULT_PORT = 5000
+SUPERVISED = "HUNTER_SUPERVISED"
+"""The variable by which a process knows that a launcher would start it anew."""
+_NAMES = (*CREDENTIAL_NAMES, "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL")
+
+Value = TypeVar("Value")
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """Where this process lives and whom it talks to: network, hosts, keys and files are one unit."""
+
+    home: Path
+    network: Network
+    base_url: str
+    ws_url: str
+    host: str
+    port: int
+    credentials: AnyCredentials | None
+    """None without a key or a wallet: then only paper trading is possible."""
+    database: Path
+    is_supervised: bool = False
+    """A launcher runs this process, and would start a bot anew."""
+    env_override_keys: frozenset[str] = frozenset()
+    """The names of those credentials that come from the process's variables: no change of ``.env`` replaces them."""
+    warnings: tuple[str, ...] = field(default=())
+    """What a person should look at, though it does not stop us."""
+
+    @property
+    def control_database(self) -> Path:
+        """The dashboard's own file, beside the bot's."""
+        return self.database.parent / "control.db"
+
+    @property
+    def log_directory(self) -> Path:
+        return self.database.parent / "logs"
+
+    @property
+    def settings_file(self) -> Path:
+        return self.home / "settings.json"
+
+
+@dataclass(frozen=True, slots=True)
+class _Variables:
+    """The variables we know, and which of them came from the process's environment rather than from ``.env``."""
+
+    values: Mapping[str, str]
+    from_process: frozenset[str]
+
+
+def find_home(chosen: str | os.PathLike[str] | None = None) -> Path:
+    """The home directory: as chosen (``--home``), else HUNTER_HOME, else the project. Raises ConfigError."""
+    home = Path(chosen or os.environ.get("HUNTER_HOME") or PROJECT_ROOT).expanduser().resolve()
+    if not home.is_dir():
+        raise ConfigError(f"The home directory {home} does not exist: create it and put settings.json there.")
+    return home
+
+
+def load_environment(home: Path, variables: Mapping[str, str] | None = None) -> Environment:
+    """Read ``.env`` in ``home`` and the process's variables, which win. Raises ConfigError with every fault."""
+    environment, faults = read_environment(home, variables)
+    if faults:
+        raise ConfigError(*faults)
+    return environment
+
+
+def read_environment(home: Path, variables: Mapping[str, str] | None = None) -> tuple[Environment, tuple[str, ...]]:
+    """The same, for whoever must go on: what is sound of it, and every fault; without hosts no network is asked."""
+    process = os.environ if variables is None else variables
+    faults: list[str] = []
+    known = _collect_errors(faults, lambda: _read_variables(home / ".env", process)) or _read_variables(None, process)
+    hosts = _collect_errors(faults, lambda: resolve_hosts(known.values))
+    credentials = _collect_errors(faults, lambda: read_credentials(known.values, known.from_process))
+    port = _collect_errors(faults, lambda: _port(known.values.get("PORT", str(DEFAULT_PORT))))
+    host = _collect_errors(faults, lambda: _host(known.values.get("HOST", DEFAULT_HOST)))
+    resolved = hosts or Hosts(Network.MAINNET, "", "")
+    environment = Environment(
+        home=home,
+        network=resolved.network,
+        base_url=resolved.base_url,
+        ws_url=resolved.ws_url,
+        host=host or DEFAULT_HOST,
+        port=port or DEFAULT_PORT,
+        credentials=credentials,
+        database=home / (known.values.get("DB_PATH") or _default_database(resolved.network, home)),
+        is_supervised=bool(process.get(SUPERVISED)),
+        env_override_keys=known.from_process & frozenset(CREDENTIAL_NAMES),
+        warnings=(*_file_warnings(home / ".env"), *_host_warnings(resolved)),
+    )
+    return environment, tuple(faults)
+
+
+def _collect_errors(faults: list[str], read: Callable[[], Value]) -> Value | None:
+    try:
+        return read()
+    except ConfigError as error:
+        faults.extend(error.faults)
+        return None
+
+
+def _read_variables(path: Path | None, process: Mapping[str, str]) -> _Variables:
+    ours = {name: process[name].strip() for name in _NAMES if process.get(name, "").strip()}
+    found = read_env_file(path) if path else {}
+    file = {name: text for name, text in found.items() if name in _NAMES and text}
+    return _Variables({**file, **ours}, frozenset(ours))
+
+
+def _port(text: str) -> int:
+    if text.isascii() and text.isdecimal() and 0 < int(text[:6]) < 65536:
+        return int(text[:6])
+    raise ConfigError(f'PORT must be a number from 1 to 65535, not "{text[:40]}".')
+
+
+def _host(text: str) -> str:
+    if all(sign.isascii() and (sign.isalnum() or sign in ".:-_") for sign in text):
+        return text
+    raise ConfigError(f'HOST must be a name or an address of this machine like 127.0.0.1, not "{text[:60]}".')
+
+
+def _default_database(network: Network, home: Path) -> Path:
+    """The testnet has a folder of its own beside the main network's: neither ever writes into the other's records."""
+    database = Path(_database_in_settings(home))
+    return database.parent / "testnet" / database.name if network is Network.TESTNET else database
+
+
+def _database_in_settings(home: Path) -> str:
+    """``globals.db_path`` even of a file with faults: the dashboard must find its own data to show them."""
+    default = str(GlobalSettings.model_fields["db_path"].default)
+    try:
+        document = read_document(home / "settings.json")
+    except SettingsError:
+        return default
+    part = document.get("globals") if isinstance(document, dict) else None
+    path = part.get("db_path") if isinstance(part, dict) else None
+    return path if isinstance(path, str) and path else default
+
+
+def _file_warnings(path: Path) -> tuple[str, ...]:
+    if os.name == "nt" or not path.exists() or not path.stat().st_mode & 0o077:
+        return ()
+    return (f"other users of this machine can read {path}, which may hold the key: chmod 600 {path}",)
+
+
+def _host_warnings(hosts: Hosts) -> tuple[str, ...]:
+    return tuple(f"{host} is not one of Aster's own hosts: it will see the API key" for host in hosts.unknown_hosts)

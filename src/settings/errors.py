@@ -1,0 +1,146 @@
+"""What is wrong with settings, said in sentences a person can act upon."""
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from pydantic import ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from src.domain.errors import ConfigError
+from src.settings.fields import SettingsPart, format_value
+from src.settings.global_settings import GlobalSettings
+from src.settings.symbol_settings import SymbolSettings
+
+PARTS: tuple[str, ...] = ("globals", "symbols")
+_OUT_OF_RANGE = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
+_NOT_AN_OBJECT = frozenset({"model_type", "dict_type"})
+_OWN_ERROR_TYPES = frozenset({"number", "flag", "thresholds", "symbol"})
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidSetting:
+    """One thing that is wrong: where (``symbols.BTCUSDT.leverage``, empty for the whole), and what with the remedy."""
+
+    path: str
+    message: str
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.path} {self.message}" if self.path else self.message
+
+
+class SettingsError(ConfigError):
+    """Settings that cannot be used; ``details`` holds what ``faults`` says, in parts."""
+
+    def __init__(self, source: str, details: Iterable[InvalidSetting]) -> None:
+        self.details = tuple(details)
+        super().__init__(*(f"{source}: {fault.sentence}" for fault in self.details))
+
+
+@dataclass(frozen=True, slots=True)
+class FieldRange:
+    """The range of a field, as its declaration states it."""
+
+    lowest: Decimal | int | None = None
+    highest: Decimal | int | None = None
+    excludes_lowest: bool = False
+    excludes_highest: bool = False
+
+    def __str__(self) -> str:
+        if self.excludes_lowest:
+            upper = "below" if self.excludes_highest else "at most"
+            return f"above {self.lowest} and {upper} {self.highest}"
+        if self.excludes_highest:
+            return f"at least {self.lowest} and below {self.highest}"
+        return f"between {self.lowest} and {self.highest}"
+
+
+def range_of(field: FieldInfo) -> FieldRange:
+    """The limits in a field's metadata; every number in the settings has both."""
+    found: dict[str, Any] = {}
+    for rule in field.metadata:
+        found |= {name: getattr(rule, name) for name in ("gt", "ge", "lt", "le") if hasattr(rule, name)}
+    return FieldRange(
+        lowest=found.get("gt", found.get("ge")),
+        highest=found.get("lt", found.get("le")),
+        excludes_lowest="gt" in found,
+        excludes_highest="lt" in found,
+    )
+
+
+def invalid_settings(error: ValidationError) -> tuple[InvalidSetting, ...]:
+    """Every fault pydantic found, in the order of the document's parts."""
+    return tuple(_invalid_setting(details) for details in error.errors(include_url=False))
+
+
+def _invalid_setting(details: ErrorDetails) -> InvalidSetting:
+    location = [str(step) for step in details["loc"]]
+    return InvalidSetting(_path(location), _message(details, location))
+
+
+def _path(location: Sequence[str]) -> str:
+    # pydantic marks a fault of a mapping's key, not of its value, with this last step.
+    return ".".join(step for step in location if step != "[key]")
+
+
+def _message(details: ErrorDetails, location: Sequence[str]) -> str:
+    kind, value = details["type"], details["input"]
+    if kind in _OWN_ERROR_TYPES:
+        return details["msg"]
+    if kind == "missing":
+        return _missing(location)
+    if kind == "extra_forbidden":
+        return _unknown(location)
+    if kind in _NOT_AN_OBJECT:
+        return f"must be an object in braces, not {format_value(value)}"
+    if kind in _OUT_OF_RANGE:
+        return f"must be {range_of(_field(location))}, not {format_value(value)}"
+    if kind == "enum":
+        return f"must be {_choice_list(location)}, not {format_value(value)}"
+    if kind == "string_type":
+        return f"must be a text in double quotes, not {format_value(value)}"
+    return f"cannot be {format_value(value)}: {details['msg'][:1].lower()}{details['msg'][1:]}"
+
+
+def _missing(location: Sequence[str]) -> str:
+    if len(location) == 1:
+        return f'is missing: add "{location[0]}": {{ ... }}'
+    example = (_field(location).examples or [""])[0]
+    return f'is missing: add for example "{location[-1]}": {example}'
+
+
+def _unknown(location: Sequence[str]) -> str:
+    name = location[-1]
+    if len(location) > 1 and name in _other_model(location).model_fields:
+        home = "each symbol" if location[0] == "globals" else "globals"
+        return f"is in the wrong place: it belongs to {home}, move it there"
+    known = list(_model(location).model_fields) if len(location) > 1 else list(PARTS)
+    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0)[0]
+    return f"is not a setting: the nearest one is {nearest}; correct it or remove it"
+
+
+def _choice_list(location: Sequence[str]) -> str:
+    words = [str(choice) for choice in choices_of(_field(location))]
+    return f"{', '.join(words[:-1])} or {words[-1]}"
+
+
+def choices_of(field: FieldInfo) -> list[str]:
+    """The words a field may hold; empty where it is no choice."""
+    members = getattr(field.annotation, "__members__", {})
+    return [str(member.value) for member in members.values()]
+
+
+def _model(location: Sequence[str]) -> type[SettingsPart]:
+    return GlobalSettings if location[0] == "globals" else SymbolSettings
+
+
+def _other_model(location: Sequence[str]) -> type[SettingsPart]:
+    return SymbolSettings if location[0] == "globals" else GlobalSettings
+
+
+def _field(location: Sequence[str]) -> FieldInfo:
+    return _model(location).model_fields[location[-1]]

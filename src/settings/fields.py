@@ -1,0 +1,100 @@
+"""The kinds of value a setting may hold, and what the dashboard is told about each."""
+
+from decimal import Decimal, InvalidOperation
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic_core import PydanticCustomError
+
+DECIMAL_PLACES = 8
+_MAX_DIGITS = 20
+
+Applies = Literal["now", "after restart"]
+
+
+class SettingsPart(BaseModel):
+    """Frozen, and strict about names: a setting that is spelled wrongly must not be silently ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def ui_meta(unit: str = "", applies: Applies = "now") -> dict[str, Any]:
+    """What a field's form needs to know beyond title, description and limits."""
+    return {"unit": unit, "applies": applies}
+
+
+def format_value(value: object) -> str:
+    """A value as it stood in the file, short enough for a sentence."""
+    match value:
+        case None:
+            text = "null"
+        case bool():
+            text = str(value).lower()
+        case dict():
+            text = "an object"
+        case list() | tuple():
+            text = "a list"
+        case str():
+            text = f'"{value}"'
+        case _:
+            text = str(value)
+    return text if len(text) <= 40 else f"{text[:36]} ..."
+
+
+def _parse_decimal(value: object) -> object:
+    if isinstance(value, bool) or not isinstance(value, int | float | str | Decimal):
+        raise PydanticCustomError("number", "must be a number, not {shown}", {"shown": format_value(value)})
+    number = _to_decimal(value)
+    if number is None or not number.is_finite():
+        raise PydanticCustomError("number", "must be a number, not {shown}", {"shown": format_value(value)})
+    if _exponent(number) < -DECIMAL_PLACES:
+        raise PydanticCustomError(
+            "number",
+            "must have at most {places} decimal places, not {shown}",
+            {"places": DECIMAL_PLACES, "shown": format_value(value)},
+        )
+    return _without_exponent(number)
+
+
+def _parse_int(value: object) -> object:
+    if isinstance(value, float | Decimal):
+        value = _as_integer(Decimal(str(value)), value)
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise PydanticCustomError("number", "must be a whole number, not {shown}", {"shown": format_value(value)})
+    return value
+
+
+def _parse_bool(value: object) -> object:
+    if not isinstance(value, bool):
+        raise PydanticCustomError("flag", "must be true or false, not {shown}", {"shown": format_value(value)})
+    return value
+
+
+def _to_decimal(value: int | float | str | Decimal) -> Decimal | None:
+    text = str(value).strip()
+    try:
+        # Decimal would also read "1_000" and digits of other scripts, which nobody means.
+        return Decimal(text) if text.isascii() and "_" not in text else None
+    except InvalidOperation:
+        return None
+
+
+def _exponent(number: Decimal) -> int:
+    exponent = number.as_tuple().exponent
+    return exponent if isinstance(exponent, int) else 0
+
+
+def _without_exponent(number: Decimal) -> Decimal:
+    """1E+3 as 1000; a number past all limits stays as it is, since its zeros might fill the memory."""
+    return Decimal(format(number, "f")) if number.adjusted() <= _MAX_DIGITS else number
+
+
+def _as_integer(number: Decimal, original: object) -> object:
+    is_in_range = number.is_finite() and number.adjusted() <= _MAX_DIGITS
+    return int(number) if is_in_range and number == int(number) else original
+
+
+DecimalField = Annotated[Decimal, BeforeValidator(_parse_decimal)]
+"""A number that money is reckoned with; a string of digits is read too, as older files hold them."""
+IntField = Annotated[int, BeforeValidator(_parse_int)]
+BoolField = Annotated[bool, BeforeValidator(_parse_bool)]

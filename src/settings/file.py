@@ -1,0 +1,178 @@
+"""settings.json on disk: read strictly, replaced atomically; obsolete keys of the older bot are kept and named."""
+
+import json
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from src.settings.errors import InvalidSetting, SettingsError
+from src.utils.atomic_file import write_atomic
+
+_MAX_FILE_BYTES = 1_000_000
+
+
+def read_document(path: Path) -> object:
+    """The JSON in a file, with exact decimals. Raises `SettingsError` where it is missing, unreadable or broken."""
+    return parse_document(_read_text(path), path.name)
+
+
+def parse_document(text: str, source: str) -> object:
+    """JSON with exact decimals; no NaN, no Infinity, no key twice. Raises `SettingsError`."""
+    try:
+        return json.loads(
+            text, parse_float=Decimal, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates
+        )
+    except json.JSONDecodeError as error:
+        raise SettingsError(source, [InvalidSetting("", _syntax_message(error))]) from error
+    except (ValueError, RecursionError) as error:
+        raise SettingsError(source, [InvalidSetting("", _content_message(error))]) from error
+
+
+def render_document(document: object) -> str:
+    """JSON as people write it: two spaces, UTF-8, numbers without an exponent."""
+    return _render(document, "") + "\n"
+
+
+def write_document(path: Path, document: object) -> None:
+    """Replace the file in one step: whoever reads it sees the old one or the new one, also after a power cut."""
+    mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
+    write_atomic(path, render_document(document), mode)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        if path.stat().st_size > _MAX_FILE_BYTES:
+            raise SettingsError(
+                path.name, [InvalidSetting("", "the file is larger than 1 MB: this is not a settings file")]
+            )
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError as error:
+        remedy = f"there is no such file in {path.parent}: copy the settings.json that came with the program there"
+        raise SettingsError(path.name, [InvalidSetting("", remedy)]) from error
+    except UnicodeDecodeError as error:
+        raise SettingsError(
+            path.name, [InvalidSetting("", "the file is not UTF-8: save it in that encoding")]
+        ) from error
+    except OSError as error:
+        reason = f"the file {path} cannot be read ({error.strerror}): check its permissions"
+        raise SettingsError(path.name, [InvalidSetting("", reason)]) from error
+
+
+def _reject_constant(name: str) -> object:
+    raise ValueError(f"{name} is not a number that can be used: write a plain number instead")
+
+
+def _reject_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    document = dict(pairs)
+    if len(document) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'"{twice}" stands twice in one object: remove one of the two')
+    return document
+
+
+def _syntax_message(error: json.JSONDecodeError) -> str:
+    what = {
+        "Expecting value": "a value is missing here, or a comma is too many",
+        "Expecting ',' delimiter": "a comma or a closing bracket is missing before this place",
+        "Expecting ':' delimiter": "a colon is missing after the name",
+        "Expecting property name enclosed in double quotes": (
+            "a name in double quotes is expected here; perhaps a comma is left after the last entry, or a comment"
+        ),
+        "Illegal trailing comma before end of object": "remove the comma after the last entry",
+        "Illegal trailing comma before end of array": "remove the comma after the last entry",
+        "Unterminated string starting at": "the closing double quote of this text is missing",
+        "Extra data": "there is something after the last closing brace: remove it",
+    }.get(error.msg, error.msg)
+    return f"line {error.lineno}, column {error.colno}: {what}"
+
+
+def _content_message(error: ValueError | RecursionError) -> str:
+    if isinstance(error, RecursionError):
+        return "brackets are nested far too deep: this is not a settings file"
+    text = str(error)
+    return "a number has thousands of digits: shorten it" if "integer string" in text else text
+
+
+def _render(value: object, indent: str) -> str:
+    match value:
+        case Mapping() if value:
+            inner = indent + "  "
+            rows = [
+                f"{inner}{json.dumps(str(key), ensure_ascii=False)}: {_render(v, inner)}" for key, v in value.items()
+            ]
+            return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
+        case Decimal():
+            return format(value, "f")
+        case Enum():
+            return _render(value.value, indent)
+        case list() | tuple():
+            return f"[{', '.join(_render(item, indent) for item in value)}]"
+        case _:
+            return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+
+OBSOLETE_GLOBALS: Mapping[str, str] = {
+    "batch_orders": "every order is sent and recorded by itself, so that a lost answer concerns one order only",
+    "enable_order_consolidation": "protection belongs to the position: there is nothing to consolidate",
+    "use_position_monitor": "every position is always watched and protected",
+    "tranche_pnl_increment_pct": "a position has one average entry and no tranches",
+    "max_tranches_per_symbol_side": "a position has no tranches; max_position_usdt limits its size",
+    "instant_tp_enabled": "the take profit rests at the exchange from the first fill on",
+    "tp_sl_batch_enabled": "the stop loss is sent first and by itself, so that nothing can delay it",
+    "buffer_liquidations": "liquidations are handled as they arrive, a burst in one go; none waits",
+    "liquidation_buffer_ms": "liquidations are handled as they arrive, a burst in one go; none waits",
+}
+OBSOLETE_SYMBOL_KEYS: Mapping[str, str] = {
+    "use_trailing_stop": "the stop loss stays at stop_loss_pct from the average entry price",
+}
+
+
+def drop_obsolete(document: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
+    """The document without obsolete keys, and one sentence for each key that was left out."""
+    kept = dict(document)
+    sentences: list[str] = []
+    if isinstance(part := document.get("globals"), dict):
+        kept["globals"] = {key: value for key, value in part.items() if key not in OBSOLETE_GLOBALS}
+        sentences += [f"globals.{key} is obsolete: {why}" for key, why in OBSOLETE_GLOBALS.items() if key in part]
+    if isinstance(symbols := document.get("symbols"), dict):
+        kept["symbols"] = {symbol: _drop_symbol_keys(part) for symbol, part in symbols.items()}
+        sentences += _symbol_sentences(symbols)
+    return kept, tuple(sentences)
+
+
+def keep_obsolete(earlier: object, document: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """The document, and in it the obsolete keys of an earlier one: they may matter to the older bot beside us."""
+    earlier_globals = _obsolete_in(_part(earlier, "globals"), OBSOLETE_GLOBALS)
+    earlier_symbols = _part(earlier, "symbols")
+    symbols = {
+        name: {**part, **_obsolete_in(_part(earlier_symbols, name), OBSOLETE_SYMBOL_KEYS)}
+        for name, part in document["symbols"].items()
+    }
+    return {"globals": {**document["globals"], **earlier_globals}, "symbols": symbols}
+
+
+def _part(document: object, name: str) -> Mapping[str, object]:
+    part = document.get(name) if isinstance(document, dict) else None
+    return part if isinstance(part, dict) else {}
+
+
+def _obsolete_in(part: Mapping[str, object], obsolete: Mapping[str, str]) -> dict[str, object]:
+    return {key: value for key, value in part.items() if key in obsolete}
+
+
+def _drop_symbol_keys(part: object) -> object:
+    if not isinstance(part, dict):
+        return part
+    return {key: value for key, value in part.items() if key not in OBSOLETE_SYMBOL_KEYS}
+
+
+def _symbol_sentences(symbols: Mapping[str, object]) -> list[str]:
+    sentences = []
+    for key, why in OBSOLETE_SYMBOL_KEYS.items():
+        holders = [symbol for symbol, part in symbols.items() if isinstance(part, dict) and key in part]
+        if holders:
+            sentences.append(f"{key} of {', '.join(holders)} is obsolete: {why}")
+    return sentences

@@ -1,0 +1,99 @@
+"""What an API wallet signs: one string as EIP-712's ``Message`` in Aster's own domain (V3, Example of POST order).
+
+Encoded by hand, for the parts that never change are hashed once; ``eth-account`` is imported where a wallet is used,
+so that a bot with a V1 key does not wait for it.
+"""
+
+import sys
+from functools import cache
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from eth_account.messages import SignableMessage
+    from eth_account.signers.local import LocalAccount
+
+_DOMAIN_TYPE = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
+_MESSAGE_TYPE = b"Message(string msg)"
+_NAME, _VERSION, _CHAIN_ID, _CONTRACT = b"AsterSignTransaction", b"1", 1666, bytes(20)
+_WORD_BYTES, _SIGNATURE_BYTES = 32, 65
+_STRUCTURED_DATA = b"\x01"
+"""EIP-191's version of structured data."""
+
+
+@cache
+def load_library() -> ModuleType:
+    """``eth_account``, without the recursion limit that a part of it raises for the whole process.
+
+    With that limit a deeply nested JSON, which is refused with a sentence, would end the process.
+    """
+    limit = sys.getrecursionlimit()
+    try:
+        import eth_account
+    finally:
+        sys.setrecursionlimit(limit)
+    return eth_account
+
+
+def encode_message(text: str) -> "SignableMessage":
+    """The message whose only field is ``text``, ready to be signed or its signer to be recovered."""
+    load_library()
+    from eth_account.messages import SignableMessage
+
+    return SignableMessage(_STRUCTURED_DATA, _domain_separator(), _keccak(_message_type() + _keccak(text.encode())))
+
+
+def load_account(private_key: str) -> "LocalAccount":
+    """The wallet of a key of 64 hexadecimal digits; ValueError for a number that is no key of the curve."""
+    library = load_library()
+    from eth_utils.exceptions import ValidationError
+
+    try:
+        wallet: LocalAccount = library.Account.from_key(private_key)
+    except (ValueError, ValidationError):
+        pass
+    else:
+        return wallet
+    raise ValueError("not a private key")  # outside the handler: the library's exception may hold the key
+
+
+def recover_signer(text: str, signature: str) -> str:
+    """The address whose wallet signed ``text``; ValueError where the signature is none."""
+    given = bytes.fromhex(signature.removeprefix("0x"))
+    if len(given) != _SIGNATURE_BYTES:
+        raise ValueError("not a signature")
+    library = load_library()
+    from eth_keys.exceptions import BadSignature
+    from eth_utils.exceptions import ValidationError
+
+    try:
+        return str(library.Account.recover_message(encode_message(text), signature=given))
+    except (BadSignature, ValidationError) as error:
+        raise ValueError("not a signature") from error
+
+
+def is_address(text: str) -> bool:
+    """Forty hexadecimal digits after 0x; where upper and lower case are mixed, they must be the checksum."""
+    from eth_utils.address import is_checksum_address, is_hex_address
+
+    if not (text.startswith("0x") and is_hex_address(text)):
+        return False
+    digits = text[2:]
+    return digits in (digits.lower(), digits.upper()) or bool(is_checksum_address(text))
+
+
+@cache
+def _domain_separator() -> bytes:
+    words = (_keccak(_DOMAIN_TYPE), _keccak(_NAME), _keccak(_VERSION), _CHAIN_ID.to_bytes(_WORD_BYTES), _CONTRACT)
+    return _keccak(b"".join(word.rjust(_WORD_BYTES, b"\0") for word in words))
+
+
+@cache
+def _message_type() -> bytes:
+    return _keccak(_MESSAGE_TYPE)
+
+
+def _keccak(text: bytes) -> bytes:
+    from eth_utils.crypto import keccak
+
+    return keccak(text)

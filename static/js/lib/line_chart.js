@@ -1,0 +1,40 @@
+// A line over time as SVG: where it began, where it is, and its highest and lowest in words.
+
+import { draw, widthOf } from "./svg.js";
+
+const HEIGHT = 180;
+const FOOT = 18;
+const TOP = 10;
+const LABELS = 6;
+
+/** Draw `points` ({at, value}), oldest first, into `svg`. `wordsOf(value)` and `timeOf(at)` label it. */
+export function drawLineChart(svg, points, { wordsOf, timeOf }) {
+  const width = widthOf(svg);
+  const values = points.map((point) => point.value);
+  const [low, high] = [Math.min(...values), Math.max(...values)];
+  const [from, to] = [points[0].at, points.at(-1).at];
+  const x = (at) => ((at - from) / (to - from || 1)) * width;
+  const y = (value) => TOP + ((high - value) / (high - low || 1)) * (HEIGHT - FOOT - 2 * TOP);
+  const line = points.map(({ at, value }) => `${x(at).toFixed(1)},${y(value).toFixed(1)}`).join(" ");
+  svg.setAttribute("viewBox", `0 0 ${width} ${HEIGHT}`);
+  svg.replaceChildren(
+    draw("polygon", { points: `0,${HEIGHT - FOOT} ${line} ${width},${HEIGHT - FOOT}`, class: "curve-area" }),
+    draw("line", { x1: 0, x2: width, y1: y(values[0]), y2: y(values[0]), class: "curve-start" }),
+    draw("polyline", { points: line, class: "curve-line" }),
+    draw("text", { x: width, y: y(high) + 4, "text-anchor": "end" }, wordsOf(high)),
+    draw("text", { x: width, y: y(low) - 4, "text-anchor": "end" }, wordsOf(low)),
+    ...timeLabels(from, to, width, timeOf),
+  );
+}
+
+function timeLabels(from, to, width, timeOf) {
+  const count = Math.max(2, Math.min(LABELS, Math.floor(width / 90)));
+  const labels = Array.from({ length: count }, (_, index) => {
+    const share = index / (count - 1);
+    const anchor = index === 0 ? "start" : index === count - 1 ? "end" : "middle";
+    return { x: share * width, anchor, text: timeOf(from + share * (to - from)) };
+  });
+  return labels
+    .filter(({ text }, index) => text !== labels[index - 1]?.text)
+    .map(({ x, anchor, text }) => draw("text", { x, y: HEIGHT - 4, "text-anchor": anchor }, text));
+}

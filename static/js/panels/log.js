@@ -1,0 +1,59 @@
+// The log: what the bot said, newest first.
+
+import { fill, patchRows, setTone, show, slot, combine } from "../lib/dom.js";
+import { clockTime, date, humanize } from "../lib/format.js";
+import { makeSegments } from "../lib/tabs.js";
+import { STATES } from "./status.js";
+
+/** What a person must have read: the rest of the journal is the machine's own account. */
+export const DEFAULT_KINDS = "alert,command,state,settings";
+
+const TONES = {
+  alert: "loss",
+  command: "accent",
+  state: "warn",
+  settings: "accent",
+  fill: "gain",
+  protection: "gain",
+  position: "special",
+};
+
+/** @param onKinds hears which kinds are wanted, separated by commas; "" for all. */
+export function mount(sheet, store, { onKinds }) {
+  const paint = (entries) => {
+    const newestFirst = [...entries].reverse();
+    patchRows(slot(sheet, "rows"), newestFirst, {
+      templateName: "journal-row",
+      keyOf: (entry) => entry.id,
+      paint: paintRow,
+    });
+    show(slot(sheet, "empty"), entries.length === 0);
+  };
+  return combine(
+    store.subscribe("journal", paint),
+    makeSegments(slot(sheet, "kinds"), (button) => onKinds(button.dataset.kinds)),
+  );
+}
+
+function paintRow(row, entry) {
+  const when = date(entry.at) === date(Date.now()) ? "" : `${date(entry.at)} `;
+  fill(row, {
+    time: when + clockTime(entry.at),
+    kind: humanize(entry.kind),
+    symbol: entry.symbol ?? "",
+    message: messageOf(entry),
+  });
+  setTone(slot(row, "kind"), TONES[entry.kind] ?? "flat");
+}
+
+/** What an entry says: its message, its reason, else its facts. */
+export function messageOf({ kind, payload = {} }) {
+  if (kind === "command") return `${humanize(payload.action)}: ${payload.message}`;
+  if (kind === "state")
+    return `${STATES[payload.state]?.[0] ?? humanize(payload.state)}${payload.reason ? `: ${payload.reason}` : ""}`;
+  if (payload.message) return payload.message;
+  return Object.entries(payload)
+    .filter(([, value]) => value !== null && typeof value !== "object")
+    .map(([name, value]) => `${humanize(name).toLowerCase()} ${value}`)
+    .join(", ");
+}

@@ -1,0 +1,314 @@
+"""The set-up's routes: what is typed there is tested and saved, and comes back nowhere."""
+
+import json
+import os
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.credentials.credentials import AnyCredentials
+from src.credentials.env_file import read_env_file
+from src.database.control import CommandReader
+from src.domain.checks import Check, failed, passed
+from src.domain.commands import OperatorAction
+from src.domain.enums import MarginType, PositionSide
+from src.domain.positions import Position, PositionRecord, Protection
+from src.settings.config import Credentials, WalletCredentials, load_environment
+from tests.api.harness import ORIGIN, ApiHarness
+from tests.builders import NOW, D
+
+USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
+SIGNER = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
+PRIVATE_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
+WALLET = {"kind": "api_wallet", "user_address": USER, "signer_private_key": PRIVATE_KEY}
+KEY = {"kind": "api_key", "api_key": "canaryKey0123abcd", "api_secret": "canarySecret4567wxyz"}
+SECRETS = (PRIVATE_KEY.removeprefix("0x"), KEY["api_secret"], KEY["api_key"])
+ROUTES = ("/api/setup/test", "/api/setup/save", "/api/setup/paper")
+
+
+class FakeChecker:
+    """Says what it is told to say, and remembers what it was given."""
+
+    def __init__(self) -> None:
+        self.answers: Sequence[Check] = (passed("access", "the exchange accepts it"),)
+        self.requests: list[tuple[AnyCredentials, bool | None]] = []
+        self.gate: threading.Event | None = None
+        self.is_asked = threading.Event()
+
+    def check(self, credentials: AnyCredentials, *, hedge_mode: bool | None = None) -> Sequence[Check]:
+        self.requests.append((credentials, hedge_mode))
+        self.is_asked.set()
+        if self.gate is not None:
+            assert self.gate.wait(10)
+        return self.answers
+
+
+@pytest.fixture
+def checker() -> FakeChecker:
+    return FakeChecker()
+
+
+@pytest.fixture
+def harness(tmp_path: Path, checker: FakeChecker) -> Iterator[ApiHarness]:
+    made = ApiHarness(tmp_path, checker=checker)
+    made.write_env("")
+    yield made
+    made.close()
+
+
+def commands(harness: ApiHarness) -> list[str]:
+    return [each.action for each in CommandReader(harness.environment.control_database).after(0)]
+
+
+def all_files(harness: ApiHarness) -> str:
+    """Every file of the home but ``.env``, as it lies there."""
+    files = [file for file in harness.home.rglob("*") if file.is_file() and file.name != ".env"]
+    return "\n".join(file.read_bytes().decode("latin-1") for file in files)
+
+
+class TestTheFirstRun:
+    def test_opens_on_the_set_up_and_paper_is_remembered(self, harness: ApiHarness) -> None:
+        assert "set_up.js" in harness.get("/").text
+        assert harness.json("/api/setup")["first_run"]
+        answer = harness.post("/api/setup/paper", {})
+        assert (answer.status_code, answer.json["success"]) == (200, True)
+        assert "dashboard.js" in harness.get("/").text
+        assert not harness.json("/api/setup")["first_run"]
+        assert "set_up.js" in harness.get("/setup").text
+
+    def test_is_over_once_a_key_is_stored_or_given_from_outside(self, harness: ApiHarness) -> None:
+        harness.write_env("API_KEY=abcdefgh\nAPI_SECRET=ijklmnop\n")
+        assert "dashboard.js" in harness.get("/").text
+        harness.write_env("this is no line\n")
+        assert "dashboard.js" in harness.get("/").text
+
+    def test_the_page_carries_the_policy_and_the_token(self, harness: ApiHarness) -> None:
+        page = harness.get("/setup")
+        assert "default-src 'self'" in page.headers["Content-Security-Policy"]
+        assert page.headers["Cache-Control"] == "no-store"
+        assert harness.token in page.text
+
+    def test_paper_turns_a_file_that_asks_for_real_orders(self, harness: ApiHarness) -> None:
+        assert harness.saved_settings()["globals"]["simulate_only"] is False
+        harness.post("/api/setup/paper", {})
+        assert harness.saved_settings()["globals"]["simulate_only"] is True
+        assert commands(harness) == [OperatorAction.RELOAD_SETTINGS, OperatorAction.RESTART]
+
+
+class TestATest:
+    def test_hands_the_credentials_on_and_tells_each_line(self, harness: ApiHarness, checker: FakeChecker) -> None:
+        checker.answers = (passed("clock", "fine"), failed("access", "refused", "copy it again"))
+        answer = harness.post("/api/setup/test", WALLET).json
+        assert answer["passed"] is False
+        assert answer["checks"][1] == {
+            "name": "access", "verdict": "fail", "sentence": "refused", "remedy": "copy it again"
+        }  # fmt: skip
+        assert checker.requests == [(WalletCredentials(USER, SIGNER, PRIVATE_KEY), True)]
+        assert read_env_file(harness.home / ".env") == {}
+        assert commands(harness) == []
+
+    def test_takes_what_was_pasted_with_spaces_around(self, harness: ApiHarness, checker: FakeChecker) -> None:
+        harness.post("/api/setup/test", {**KEY, "api_key": f"  {KEY['api_key']}\n"})
+        assert checker.requests[0][0] == Credentials(KEY["api_key"], KEY["api_secret"])
+
+    def test_runs_one_at_a_time(self, harness: ApiHarness, checker: FakeChecker) -> None:
+        checker.gate = threading.Event()
+        harness.get("/")
+        first = threading.Thread(target=harness.post, args=("/api/setup/test", KEY))
+        first.start()
+        assert checker.is_asked.wait(10)
+        assert harness.post("/api/setup/test", KEY).status_code == 429
+        checker.gate.set()
+        first.join(10)
+
+    def test_is_refused_without_a_way_to_the_exchange(self, tmp_path: Path) -> None:
+        harness = ApiHarness(tmp_path)
+        assert harness.post("/api/setup/test", KEY).status_code == 503
+
+
+class TestASave:
+    @pytest.mark.parametrize("body", [WALLET, KEY], ids=["V3", "V1"])
+    def test_puts_the_key_into_env_and_asks_for_a_new_start(self, harness: ApiHarness, body: dict[str, str]) -> None:
+        harness.write_env("# mine\nPORT=5000\nHUNTER_SETUP=paper\nAPI_KEY=old\nAPI_SECRET=older\n")
+        answer = harness.post("/api/setup/save", body)
+        assert answer.status_code == 200, answer.text
+        assert answer.json["message"] == "The key is saved; start the bot: python launcher.py."
+        text = (harness.home / ".env").read_text(encoding="utf-8")
+        assert text.startswith("# mine\nPORT=5000\nHUNTER_SETUP=\n")
+        assert "old" not in text
+        found = load_environment(harness.home, {}).credentials
+        assert found is not None and found.label in (USER, "API key …abcd")
+        assert commands(harness) == [OperatorAction.RESTART]
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
+    def test_makes_the_file_private(self, harness: ApiHarness) -> None:
+        (harness.home / ".env").chmod(0o644)
+        harness.post("/api/setup/save", KEY)
+        assert (harness.home / ".env").stat().st_mode & 0o777 == 0o600
+
+    def test_asks_for_real_orders(self, harness: ApiHarness) -> None:
+        harness.post("/api/setup/paper", {})
+        harness.post("/api/setup/save", KEY)
+        assert harness.saved_settings()["globals"]["simulate_only"] is False
+
+    def test_says_what_the_bot_does_next(self, harness: ApiHarness) -> None:
+        harness.heartbeat(is_supervised=True)
+        assert harness.post("/api/setup/save", KEY).json["message"] == "The key is saved; the bot is starting with it."
+        harness.heartbeat(is_supervised=False)
+        assert "stop it and start it again" in harness.post("/api/setup/save", KEY).json["message"]
+
+    def test_waits_for_a_bot_that_a_launcher_is_about_to_start(self, tmp_path: Path) -> None:
+        harness = ApiHarness(tmp_path, env_overrides={"HUNTER_SUPERVISED": "1"})
+        answer = harness.post("/api/setup/save", KEY).json
+        assert (answer["is_restarting"], answer["message"]) == (True, "The key is saved; the bot is starting with it.")
+
+    def test_shows_no_more_than_the_end_of_it_afterwards(self, harness: ApiHarness) -> None:
+        harness.post("/api/setup/save", KEY)
+        assert harness.json("/api/setup")["stored"] == {
+            "kind": "api_key", "key_suffix": "abcd", "user": "", "signer": "", "fault": "", "env_override": []
+        }  # fmt: skip
+        harness.post("/api/setup/save", WALLET)
+        stored = harness.json("/api/setup")["stored"]
+        assert (stored["kind"], stored["user"], stored["signer"]) == ("api_wallet", USER, SIGNER)
+
+    def test_is_refused_while_the_settings_are_faulty(self, harness: ApiHarness) -> None:
+        harness.settings_file.write_text("{", encoding="utf-8")
+        assert harness.post("/api/setup/save", KEY).status_code == 503
+        assert read_env_file(harness.home / ".env") == {}
+
+    def test_is_refused_where_the_key_comes_from_outside(self, tmp_path: Path) -> None:
+        harness = ApiHarness(tmp_path, env_overrides={"API_KEY": "abcdefgh", "API_SECRET": "ijklmnop"})
+        answer = harness.post("/api/setup/save", KEY)
+        assert (answer.status_code, answer.json["error"]["code"]) == (409, "keys_outside")
+        assert harness.json("/api/setup")["stored"]["env_override"] == ["API_KEY", "API_SECRET"]
+
+    def test_is_refused_where_env_is_broken_or_closed(self, harness: ApiHarness) -> None:
+        harness.get("/")
+        harness.write_env("this is no line\n")
+        assert harness.post("/api/setup/save", KEY).json["error"]["code"] == "env_unreadable"
+        (harness.home / ".env").unlink()
+        (harness.home / ".env").mkdir()
+        assert harness.post("/api/setup/paper", {}).status_code == 503
+
+
+class TestAPositionThatIsOpen:
+    @pytest.fixture
+    def holding(self, harness: ApiHarness) -> ApiHarness:
+        harness.write_env(f"ASTER_USER_ADDRESS={USER}\nASTER_SIGNER_PRIVATE_KEY={PRIVATE_KEY}\n")
+        harness.heartbeat(is_simulated=False)
+        add_position(harness, Protection.OK)
+        return harness
+
+    def test_keeps_its_account(self, holding: ApiHarness) -> None:
+        for route, body in (("save", KEY), ("paper", {})):
+            answer = holding.post(f"/api/setup/{route}", body)
+            assert (answer.status_code, answer.json["error"]["code"]) == (409, "positions_open")
+        assert holding.json("/api/setup")["open_positions"] == ["BTCUSDT"]
+        assert holding.json("/api/setup")["stored"]["kind"] == "api_wallet"
+
+    def test_does_not_hinder_a_new_key_of_the_same_account(self, holding: ApiHarness) -> None:
+        renewed = {**WALLET, "signer_private_key": "0x" + "11" * 32}
+        assert holding.post("/api/setup/save", renewed).status_code == 200
+
+    def test_of_somebody_else_is_no_hindrance(self, harness: ApiHarness) -> None:
+        harness.heartbeat(is_simulated=False)
+        add_position(harness, Protection.EXTERNAL)
+        assert harness.post("/api/setup/save", KEY).status_code == 200
+
+
+class TestHostileRequests:
+    @pytest.mark.parametrize("route", ROUTES)
+    def test_without_the_token_or_from_elsewhere_are_refused(self, harness: ApiHarness, route: str) -> None:
+        assert harness.post(route, KEY, X_Hunter_Token="wrong").status_code == 403
+        assert harness.post(route, KEY, Origin="http://evil.example").status_code == 403
+        assert harness.post(route, KEY, Sec_Fetch_Site="cross-site").status_code == 403
+        form = harness.client.post(route, data=KEY, headers={"Origin": ORIGIN}, base_url=ORIGIN)
+        assert form.status_code == 415
+        assert harness.get(route).status_code == 405
+        assert read_env_file(harness.home / ".env") == {}
+
+    @pytest.mark.parametrize("route", ROUTES)
+    def test_that_are_too_large_or_no_object_are_refused(self, harness: ApiHarness, route: str) -> None:
+        assert harness.post(route, {**KEY, "more": "x" * 70_000}).status_code == 413
+        assert harness.post(route, ["a"]).status_code == 400
+
+    @pytest.mark.parametrize("route", ROUTES[:2])
+    @pytest.mark.parametrize(
+        "changes",
+        [
+            {"kind": "other"},
+            {"kind": ["api_key"]},
+            {"kind": None},
+            {"api_key": 7},
+            {"api_key": ["canary"]},
+            {"api_key": "a" * 201},
+            {"api_secret": ""},
+            {"api_secret": None},
+            {"api_secret": "canary\nASTER_NETWORK=testnet"},
+            {"api_secret": "canary\r\nASTER_BASE_URL=https://evil.example"},
+            {"api_key": "canary'"},
+            {"api_key": "canary # remark"},
+            {"api_key": "${HOME}"},
+            {"api_key": "canary\u2028API_SECRET=x"},
+            {"api_key": "cänary"},
+        ],
+    )
+    def test_with_anything_else_in_a_field_change_nothing(
+        self, harness: ApiHarness, route: str, changes: dict[str, Any]
+    ) -> None:
+        harness.write_env("PORT=5000\n")
+        answer = harness.post(route, {**KEY, **changes})
+        assert answer.status_code == 400
+        assert "canary" not in answer.text
+        assert (harness.home / ".env").read_text(encoding="utf-8") == "PORT=5000\n"
+        assert commands(harness) == []
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"user_address": SIGNER}, "login wallet"),
+            ({"user_address": "0x12"}, "not an address"),
+            ({"signer_private_key": "0x12"}, "not a private key"),
+            ({"signer_private_key": "0x" + "ff" * 32}, "not a private key"),
+            ({"signer_address": USER}, "copy both from the same API wallet"),
+            ({"user_address": f"{USER}\nAPI_KEY=x"}, "not an address"),
+        ],
+    )
+    def test_with_a_wallet_that_contradicts_itself_say_why(
+        self, harness: ApiHarness, changes: dict[str, str], words: str
+    ) -> None:
+        answer = harness.post("/api/setup/save", {**WALLET, **changes})
+        assert (answer.status_code, answer.json["error"]["code"]) == (400, "invalid_credentials")
+        assert words in answer.json["error"]["message"]
+        assert read_env_file(harness.home / ".env") == {}
+
+
+def test_nothing_of_a_key_is_left_anywhere_but_in_env(
+    harness: ApiHarness, checker: FakeChecker, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    answers = [harness.post(route, body).text for route in ROUTES[:2] for body in (KEY, WALLET)]
+    answers += [harness.post("/api/setup/save", {**KEY, "api_secret": KEY["api_secret"] + "\n#"}).text]
+    answers += [harness.get(path).text for path in ("/", "/setup", "/api/setup", "/api/health", "/api/config/history")]
+    told = "\n".join((*answers, caplog.text, all_files(harness), json.dumps(repr(checker.requests))))
+    assert [secret for secret in SECRETS if secret in told] == []
+
+
+def add_position(harness: ApiHarness, protection: Protection) -> None:
+    harness.add_position(
+        PositionRecord(
+            position=Position("BTCUSDT", PositionSide.LONG, D("0.002"), D(96_000)),
+            mark_price=D(96_000),
+            leverage=5,
+            margin_type=MarginType.ISOLATED,
+            liquidation_price=None,
+            take_profit_price=None,
+            stop_loss_price=D(95_000),
+            protection=protection,
+            opened_at=NOW,
+            as_of=NOW,
+        )
+    )

@@ -1,0 +1,134 @@
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network
+from src.core.health.status import BotInfo
+from src.core.operator.restart import EXIT_RESTART, RestartRequest
+from src.database.control import CommandReader, CommandWriter, open_control
+from src.database.open_database import open_database
+from src.database.repositories import Store
+from src.domain.clock import ManualClock
+from src.domain.commands import OperatorAction
+from src.domain.errors import ConfigError, Unreachable
+from src.domain.instrument import Instrument
+from src.exchange.wire import Candle
+from tests.builders import NOW, an_instrument
+
+IDENTITY = BotInfo("0.1.0", 7, NOW, "mainnet", True)
+
+
+class Market:
+    """Answers once it has been asked often enough."""
+
+    def __init__(self, failures: int, on_failure: Callable[[], None] = lambda: None) -> None:
+        self._failures = failures
+        self._on_failure = on_failure
+
+    def instruments(self) -> dict[str, Instrument]:
+        if self._failures:
+            self._failures -= 1
+            self._on_failure()
+            raise Unreachable("no route to host")
+        return {"BTCUSDT": an_instrument()}
+
+    def server_time(self) -> int:
+        return NOW
+
+    def klines(self, symbol: str, interval: str, limit: int) -> list[Candle]:
+        raise Unreachable(f"{symbol} {interval} {limit}")
+
+
+class Hasty(threading.Event):
+    """A stop flag that does not let the test wait for whole seconds."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        return super().wait(0)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store(open_database(tmp_path / "bot.db", NOW).engine, ManualClock(NOW))
+
+
+def state(store: Store, key: str) -> dict[str, object]:
+    with store.transaction():
+        return store.get_state(key) or {}
+
+
+def test_instruments_are_saved(store: Store) -> None:
+    found = InstrumentLoader(Market(0), store, ManualClock(NOW), IDENTITY).wait(threading.Event())
+    assert found == {"BTCUSDT": an_instrument()}
+
+
+def test_unreachable_exchange_is_retried_and_published(store: Store) -> None:
+    found = InstrumentLoader(Market(3), store, ManualClock(NOW), IDENTITY).wait(Hasty())
+    assert found is not None
+    assert state(store, "trading")["reason"] == "the exchange does not answer: no route to host"
+    assert state(store, "bot")["heartbeat_at"] == NOW
+
+
+def test_stop_ends_loading(store: Store) -> None:
+    stop = Hasty()
+    loader = InstrumentLoader(Market(9, on_failure=stop.set), store, ManualClock(NOW), IDENTITY)
+    assert loader.wait(stop) is None
+
+
+def test_database_is_bound_to_one_network(store: Store, tmp_path: Path) -> None:
+    bind_database_to_network(store, "sandbox", tmp_path / "bot.db")
+    bind_database_to_network(store, "sandbox", tmp_path / "bot.db")
+    with pytest.raises(ConfigError, match="holds the trades of sandbox, and this home is set to mainnet"):
+        bind_database_to_network(store, "mainnet", tmp_path / "bot.db")
+
+
+def ask(path: Path, action: OperatorAction, at: int) -> CommandReader:
+    """As the dashboard does."""
+    engine = open_control(path)
+    CommandWriter(engine).add(action, f"nonce-{at}", at)
+    engine.dispose()
+    return CommandReader(path)
+
+
+def test_restart_request_ends_loading(store: Store, tmp_path: Path) -> None:
+    restart_request, reader = RestartRequest(NOW, is_supervised=True), CommandReader(tmp_path / "control.db")
+    stop = Hasty()
+    asked = iter(range(3))
+    market = Market(9, on_failure=lambda: None if next(asked) < 2 else request_restart(reader))
+
+    def request_restart(_: CommandReader) -> None:
+        ask(tmp_path / "control.db", OperatorAction.RESTART, NOW + 1)
+
+    loader = InstrumentLoader(market, store, ManualClock(NOW), IDENTITY, lambda: restart_request.poll(reader))
+    assert loader.wait(stop) is None
+    assert restart_request.is_requested
+
+
+def test_missing_key_waits_for_setup(store: Store, tmp_path: Path) -> None:
+    restart_request = RestartRequest(NOW, is_supervised=True)
+    reader = ask(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5)
+    loader = SetupWait(store, ManualClock(NOW), IDENTITY, restart_request, reader)
+    assert loader.wait(Hasty()) == EXIT_RESTART
+    assert "Open Set-up on the dashboard" in str(state(store, "trading")["reason"])
+    assert state(store, "bot")["heartbeat_at"] == NOW
+
+
+def test_restart_request_from_before_start_is_done(store: Store, tmp_path: Path) -> None:
+    restart_request = RestartRequest(NOW, is_supervised=True)
+    reader = ask(tmp_path / "control.db", OperatorAction.RESTART, NOW - 5)
+    assert not restart_request.poll(reader)
+    restart_request.accept(NOW)
+    assert (restart_request.is_requested, restart_request.reply(NOW)) == (
+        False,
+        "the bot has been started anew since then",
+    )
+    stop = threading.Event()
+    stop.set()
+    assert SetupWait(store, ManualClock(NOW), IDENTITY, restart_request, reader).wait(stop) == 0
+
+
+def test_restart_request_needs_launcher(tmp_path: Path) -> None:
+    restart_request = RestartRequest(NOW, is_supervised=False)
+    assert not restart_request.poll(ask(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5))
+    assert "stop it, and start it again" in restart_request.reply(NOW + 5)

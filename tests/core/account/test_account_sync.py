@@ -1,0 +1,296 @@
+"""The account as the exchange tells it: taken over, never guessed, and what is not ours left alone."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from src.core.events import ExchangeHealth, SettingsChanged
+from src.domain.commands import (
+    FetchFills,
+    FetchFunding,
+    FetchQuote,
+    SetLeverage,
+    SetMarginType,
+    SetPositionMode,
+    TakeSnapshot,
+)
+from src.domain.decisions import Gate
+from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, PositionSide
+from src.domain.events import (
+    AccountConfigured,
+    CommandFailed,
+    LeverageChanged,
+    PaperAccountSaved,
+    SnapshotTaken,
+    Task,
+    TaskDue,
+)
+from tests.builders import a_position, a_report, an_update, some_settings
+from tests.core.harness import LONG, Harness
+
+D = Decimal
+STOP, TAKE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
+
+
+def test_nothing_is_traded_before_the_account_was_read(path: Path) -> None:
+    harness = Harness(path)
+    harness.prices()
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.TRADING_STATE]
+    reason = harness.rows("SELECT reason FROM decisions")[0]["reason"]
+    assert reason.startswith("starting: the account has not been read yet")
+
+
+def test_a_foreign_position_is_shown_never_touched_and_keeps_entries_away(harness: Harness) -> None:
+    harness.clock.advance(6000)
+    harness.prices()
+    harness.snapshot(positions=(a_report("0.5", 50_000),))
+    harness.wait(3000)
+    row = harness.rows("SELECT quantity, protection FROM positions")[0]
+    assert tuple(row.values()) == ("0.5", "foreign")
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.OPEN_ORDERS]
+    assert (harness.submitted(), harness.cancelled()) == ([], [])
+
+
+def test_a_foreign_order_is_shown_never_touched_and_keeps_entries_away(harness: Harness) -> None:
+    theirs = an_update(client_order_id="web-1", order_id=9, original_type=OrderType.STOP_MARKET)
+    harness.snapshot(open_orders=(theirs,))
+    harness.wait(1000)
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.OPEN_ORDERS]
+    shown = harness.rows("SELECT value FROM state WHERE key = 'foreign_orders'")[0]["value"]
+    assert "web-1" in shown
+    harness.feed(TaskDue(Task.CLEANUP, harness.now))
+    assert harness.cancelled() == []
+    harness.clock.advance(10)
+    harness.snapshot()
+    harness.liquidate()
+    assert harness.verdicts()[-1] is None
+
+
+def test_a_foreign_order_that_ends_by_the_stream_is_forgotten(harness: Harness) -> None:
+    theirs = an_update(client_order_id="web-1", order_id=9)
+    harness.feed(theirs)
+    assert len(harness.context.portfolio.external_orders) == 1
+    harness.feed(replace(theirs, status=OrderStatus.CANCELED))
+    assert harness.context.portfolio.external_orders == {}
+
+
+def test_a_snapshot_older_than_our_fill_does_not_flatten(harness: Harness) -> None:
+    entry = harness.enter()
+    before = harness.a_snapshot()
+    harness.clock.advance(10)
+    harness.fill(entry)
+    harness.feed(SnapshotTaken(before, "reconcile"))
+    assert harness.position().quantity == D("0.010")
+    assert harness.cancelled() == []
+
+
+@pytest.mark.parametrize("updated_at", ["never", "before the fill"])
+def test_a_stale_replica_does_not_flatten(harness: Harness, updated_at: str) -> None:
+    at = 0 if updated_at == "never" else harness.now
+    harness.clock.advance(10)
+    harness.open_position()
+    harness.clock.advance(1000)
+    shown = tuple(harness.update_for(each) for each in (harness.last(STOP), harness.last(TAKE)))
+    harness.snapshot(positions=(a_report(updated_at=at),), open_orders=shown)
+    assert harness.position().is_open
+    assert harness.cancelled() == []
+    asked = len(harness.commands_of(TakeSnapshot))
+    harness.wait(5000)
+    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+
+
+def test_a_stop_out_missed_by_the_stream_is_found(harness: Harness) -> None:
+    harness.open_position()
+    stop, take = harness.last(STOP), harness.last(TAKE)
+    harness.wait(10_000)
+    harness.snapshot(positions=(a_report(updated_at=harness.now - 100),), open_orders=(harness.update_for(take),))
+    assert not harness.position().is_open
+    assert harness.commands_of(FetchFills)[-1].symbol == "BTCUSDT"
+    assert any("corrected from 0.010 to 0" in each["message"] for each in harness.journal("alert"))
+    assert {stop.client_order_id, take.client_order_id} <= set(harness.cancelled())
+
+
+def test_trades_a_snapshot_holds_already_do_not_move_the_position_again(harness: Harness) -> None:
+    harness.open_position()
+    harness.wait(10_000)
+    stop = harness.last(STOP)
+    fill = harness.a_fill(stop, price=49_000, pnl=-10)
+    update = harness.filled_by(stop, fill)
+    harness.clock.advance(100)
+    harness.snapshot(positions=(a_report(updated_at=0),))
+    harness.feed(update)
+    assert harness.position().quantity == 0
+
+
+def test_position_of_the_other_mode_is_dropped(path: Path) -> None:
+    harness = Harness(path).connect()
+    harness.open_position()
+    harness.clock.advance(6000)
+    harness.snapshot(hedge_mode=False, positions=(a_report(position_side=PositionSide.BOTH),))
+    assert not harness.position().is_open
+
+
+def test_a_read_that_failed_blocks_entries_and_flattens_nothing(path: Path) -> None:
+    harness = Harness(path)
+    harness.prices()
+    failed = CommandFailed(TakeSnapshot("start"), None, "timeout", harness.now)
+    harness.feed(TaskDue(Task.RECONCILE, harness.now), failed)
+    assert "could not be read: timeout" in harness.context.trading_status.reason
+    harness.connect()
+    harness.open_position()
+    harness.feed(TaskDue(Task.RECONCILE, harness.now), replace(failed, at=harness.now))
+    assert harness.position().is_open
+    harness.wait(61_000)
+    harness.liquidate()
+    assert harness.verdicts()[-1] == Gate.TRADING_STATE
+    assert "has not been read for over a minute" in harness.context.trading_status.reason
+    assert harness.position().is_open
+
+
+def test_a_read_that_failed_is_tried_again_soon(harness: Harness) -> None:
+    harness.feed(CommandFailed(TakeSnapshot("reconcile"), None, "timeout", harness.now))
+    asked = len(harness.commands_of(TakeSnapshot))
+    harness.wait(5000)
+    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    harness.wait(5000)
+    assert len(harness.commands_of(TakeSnapshot)) == asked + 1  # it is on its way
+
+
+def test_other_reads_that_fail_are_only_said(harness: Harness) -> None:
+    harness.feed(CommandFailed(FetchQuote("BTCUSDT"), None, "timeout", harness.now))
+    harness.feed(CommandFailed(FetchFunding(0), None, "timeout", harness.now))
+    assert harness.context.trading_status.reason == ""
+
+
+def test_the_account_is_set_as_the_settings_want_and_read_back(path: Path) -> None:
+    harness = Harness(path)
+    harness.connect(hedge_mode=False, positions=(a_report(leverage=20, margin_type=MarginType.CROSSED),))
+    wanted = [SetPositionMode(True), SetMarginType("BTCUSDT", MarginType.ISOLATED), SetLeverage("BTCUSDT", 10)]
+    assert [each for each in harness.sent if each in wanted] == wanted
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.CONFIGURED]
+    assert harness.context.trading_status.reason == "the account is being set as the settings want"
+    asked = len(harness.commands_of(TakeSnapshot))
+    for command in wanted:
+        assert isinstance(command, SetPositionMode | SetMarginType | SetLeverage)
+        harness.feed(AccountConfigured(command, harness.now))
+    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    harness.snapshot()
+    harness.liquidate()
+    assert harness.verdicts()[-1] is None
+
+
+def test_a_refused_setting_keeps_entries_back_and_is_tried_again(path: Path) -> None:
+    harness = Harness(path)
+    crooked = {"positions": (a_report(leverage=20),)}
+    harness.connect(**crooked)
+    command = SetLeverage("BTCUSDT", 10)
+    harness.feed(CommandFailed(command, -4028, "leverage not valid", harness.now))
+    assert "leverage not valid" in harness.context.trading_status.reason
+    harness.snapshot(**crooked)
+    assert harness.commands_of(SetLeverage) == [command]
+    harness.clock.advance(10_000)
+    harness.snapshot(**crooked)
+    assert harness.commands_of(SetLeverage) == [command, command]
+
+
+def test_what_only_the_owner_can_settle_is_said(path: Path) -> None:
+    harness = Harness(path)
+    harness.connect(hedge_mode=False, positions=(a_report("0.5", 50_000, position_side=PositionSide.BOTH),))
+    assert "the account is in one-way mode, the settings want hedge" in harness.context.trading_status.reason
+    assert harness.commands_of(SetPositionMode) == []
+
+
+def test_the_leverage_of_a_new_position_is_known(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    assert harness.context.portfolio.tracked_positions[LONG].margin == D(50)
+
+
+def test_a_position_opened_while_we_looked_away_is_taken_over_by_its_entry(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.wait(6000)
+    harness.snapshot(positions=(a_report("0.010", 50_000, updated_at=harness.now),))
+    harness.feed(
+        harness.update_for(entry, status=OrderStatus.FILLED, filled_quantity=entry.quantity, average_price=entry.price)
+    )
+    assert harness.last(STOP).stop_price == D("49000.0")
+    assert harness.position() == a_position("0.010")
+
+
+def test_settings_that_need_a_restart_keep_their_running_value(harness: Harness) -> None:
+    wanted = some_settings({"simulate_only": True, "db_path": "other.db", "volume_window_sec": 5})
+    harness.feed(SettingsChanged(wanted))
+    running = harness.context.settings.globals_
+    assert (running.simulate_only, running.db_path, running.volume_window_sec) == (False, "data/bot.db", 5)
+    assert harness.journal("settings") == [{"message": "new settings are in force, some of them only after a restart"}]
+
+
+def test_new_settings_count_at_once_for_the_window_and_the_threshold(harness: Harness) -> None:
+    harness.liquidate(30_000)
+    harness.feed(SettingsChanged(some_settings(volume_threshold=20_000)))
+    harness.liquidate(1)
+    assert harness.verdicts() == [Gate.THRESHOLD, None]
+    assert harness.journal("settings") == [{"message": "new settings are in force"}]
+
+
+def test_an_account_set_while_it_is_being_read_is_read_once_more(harness: Harness) -> None:
+    """What is on its way may show the account as it was before."""
+    harness.clock.advance(20_000)
+    differs = (a_report(leverage=20),)
+    harness.snapshot(positions=differs)
+    harness.feed(TaskDue(Task.RECONCILE, harness.now))
+    asked = len(harness.commands_of(TakeSnapshot))
+    harness.feed(AccountConfigured(SetLeverage("BTCUSDT", 10), harness.now))
+    assert len(harness.commands_of(TakeSnapshot)) == asked
+    harness.snapshot(positions=differs)
+    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+
+
+def test_funding_is_looked_for_from_the_first_look_at_the_account_on(harness: Harness) -> None:
+    since = harness.commands_of(FetchFunding)[0].since_ms
+    harness.clock.advance(60_000)
+    harness.feed(harness.account_update(reason="FUNDING_FEE"))
+    assert harness.commands_of(FetchFunding)[-1].since_ms == since
+
+
+def test_the_paper_account_is_kept_with_what_changed_it(harness: Harness) -> None:
+    harness.liquidate()
+    harness.feed(harness.update_for(harness.last(OrderRole.ENTRY)), PaperAccountSaved({"wallets": {"USDT": "9999.5"}}))
+    [row] = harness.rows("SELECT value FROM state WHERE key = 'paper_account'")
+    assert json.loads(row["value"]) == {"wallets": {"USDT": "9999.5"}}
+
+
+def test_ban_is_shown_with_its_end_and_alerts_once(harness: Harness) -> None:
+    harness.exchange_health = ExchangeHealth(weight_limit=2400, blocked_until=1_750_000_120_000, is_banned=True)
+    harness.audit()
+    harness.audit()
+    reason = "banned by the exchange until 15:08:40 UTC: nothing can be sent, stops rest on the exchange"
+    assert harness.context.trading_status.reason == reason
+    assert [each["message"] for each in harness.journal("alert")].count(reason) == 1
+    harness.exchange_health = ExchangeHealth(weight_limit=2400)
+    harness.audit()
+    assert harness.context.trading_status.reason == ""
+
+
+def test_a_leverage_changed_outside_keeps_entries_back_at_once_and_has_the_account_read(harness: Harness) -> None:
+    harness.feed(LeverageChanged("BTCUSDT", 5, harness.now))
+    assert harness.commands_of(TakeSnapshot)[-1].reason == "the leverage was changed"
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.CONFIGURED]
+
+
+def test_a_margin_type_changed_outside_has_the_account_read(harness: Harness) -> None:
+    harness.feed(harness.account_update(reason="MARGIN_TYPE_CHANGE"))
+    assert harness.commands_of(TakeSnapshot)[-1].reason == "a margin type was changed"
+
+
+def test_an_order_that_does_not_fit_the_position_mode_has_the_account_read(harness: Harness) -> None:
+    harness.liquidate()
+    harness.reject(harness.last(OrderRole.ENTRY), -4061)
+    assert harness.commands_of(TakeSnapshot)[-1].reason == "the position mode differs"

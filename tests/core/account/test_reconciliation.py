@@ -1,0 +1,183 @@
+"""Books that differ from the exchange are put right, written down once, and twice in ten minutes is once too often."""
+
+from decimal import Decimal
+
+from src.core.account.reconciliation import GRACE_MS, reconcile
+from src.core.portfolio import TrackedPosition
+from src.core.trading_status import EntryBlock
+from src.domain.commands import OperatorAction
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, OrderStatus, PositionSide
+from src.domain.events import Stream, StreamUp
+from tests.builders import NOW, a_position, a_report, a_snapshot, an_order, an_update
+from tests.core.harness import Harness
+
+KEY = ("BTCUSDT", PositionSide.LONG)
+
+
+def test_an_order_the_snapshot_does_not_show_is_doubted() -> None:
+    order = an_order(sent_at=NOW - 1)
+    assert reconcile([order], {}, [], a_snapshot()).unconfirmed_orders == (order,)
+
+
+def test_an_order_shown_younger_or_ended_is_not_doubted() -> None:
+    shown = an_order(sent_at=NOW - 1)
+    young = an_order(number=1, sent_at=NOW + 1)
+    ended = an_order(number=2, status=OrderStatus.FILLED, sent_at=NOW - 1)
+    found = reconcile([shown, young, ended], {}, [], a_snapshot(open_orders=(an_update(),)))
+    assert found.unconfirmed_orders == ()
+    assert found.updates == (an_update(),)
+
+
+def test_a_position_we_know_less_of_is_taken_over() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS)
+    report = a_report("0.02", 50_000)
+    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
+    assert found.reports == (report,)
+    assert found.corrections == ((tracked, report),)
+
+
+def test_news_after_the_question_stand_above_the_snapshot() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW)
+    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(),)))
+    assert (found.reports, found.corrections) == ((), ())
+
+
+def test_a_difference_younger_than_the_grace_is_looked_at_again() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS + 1)
+    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(),)))
+    assert (found.reports, found.corrections, found.needs_retry) == ((), (), True)
+
+
+def test_a_report_older_than_our_trade_is_never_taken_over() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS, filled_at=NOW)
+    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(updated_at=NOW - 1),)))
+    assert (found.reports, found.corrections, found.needs_retry) == ((), (), True)
+
+
+def test_a_report_without_a_date_is_believed_against_our_trades_only_after_a_minute() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 59_999, filled_at=NOW - 60_000)
+    snapshot = a_snapshot(positions=(a_report(updated_at=0),))
+    assert reconcile([], {KEY: tracked}, [], snapshot).reports == ()
+    tracked.updated_locally_at -= 1
+    assert reconcile([], {KEY: tracked}, [], snapshot).reports == snapshot.positions
+
+
+def test_equal_report_updates_details() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 1)
+    report = a_report("0.01", 50_000, leverage=20)
+    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
+    assert (found.reports, found.corrections, found.needs_retry) == ((report,), (), False)
+
+
+def test_own_position_traded_since_last_report_has_unseen_trades() -> None:
+    tracked = TrackedPosition(
+        a_position("0.01"), updated_locally_at=NOW - 1, entry_order_id="lh-1", filled_at=NOW - 5000
+    )
+    for updated_at, untold in ((NOW, (tracked,)), (NOW - 5000, ()), (0, ())):
+        snapshot = a_snapshot(positions=(a_report("0.01", 50_000, updated_at=updated_at),))
+        assert reconcile([], {KEY: tracked}, [], snapshot).unseen_trades == untold
+
+
+def test_external_position_has_no_unseen_trades() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 1)
+    snapshot = a_snapshot(positions=(a_report("0.01", 50_000, updated_at=NOW),))
+    assert reconcile([], {KEY: tracked}, [], snapshot).unseen_trades == ()
+
+
+def test_unknown_flat_position_is_no_correction() -> None:
+    assert reconcile([], {}, [], a_snapshot()).corrections == ()
+
+
+def test_orders_of_others_that_are_gone_are_named() -> None:
+    shown = an_update(client_order_id="web-1", order_id=7)
+    assert reconcile([], {}, [7, 8], a_snapshot(open_orders=(shown,))).closed_external_orders == (8,)
+
+
+D = Decimal
+
+
+def differ(harness: Harness, quantity: str) -> None:
+    """The exchange reports another quantity, and nothing has told us of it for longer than the grace."""
+    harness.wait(6_000)
+    read(harness, quantity)
+
+
+def read(harness: Harness, quantity: str) -> None:
+    """The account is read: so much is held, and its protection stands."""
+    shown = tuple(
+        harness.update_for(each) for each in (harness.last(OrderRole.STOP_LOSS), harness.last(OrderRole.TAKE_PROFIT))
+    )
+    harness.clock.advance(10)
+    harness.snapshot(positions=(harness.report(quantity=D(quantity), entry_price=D(50_000)),), open_orders=shown)
+
+
+def listen_again(harness: Harness, quantity: str) -> None:
+    """The private stream, mute as it seemed, was opened anew, and what it missed has been read."""
+    harness.feed(StreamUp(Stream.USER, harness.now))
+    harness.clock.advance(10)
+    read(harness, quantity)
+
+
+def corrections(harness: Harness) -> list[tuple[str, str, str, bool]]:
+    rows = harness.rows("SELECT id, believed, reported, is_explained FROM corrections ORDER BY at")
+    return [(row["id"], row["believed"], row["reported"], bool(row["is_explained"])) for row in rows]
+
+
+def test_a_difference_is_repaired_and_written_down_with_the_last_trade_we_knew(harness: Harness) -> None:
+    harness.open_position()
+    differ(harness, "0.008")
+    assert harness.position().quantity == D("0.008")
+    assert corrections(harness) == [("BTCUSDT LONG 0.008 1", "0.010", "0.008", False)]
+    assert "corrected from 0.010 to 0.008" in harness.journal("alert")[-1]["message"]
+    assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
+
+
+def test_the_same_difference_is_not_written_down_twice(harness: Harness) -> None:
+    harness.open_position()
+    differ(harness, "0.008")
+    harness.context.portfolio.tracked(
+        ("BTCUSDT", harness.position().position_side)
+    ).position = harness.position().apply_trade(harness.position().side, D("0.002"), D(50_000))[0]
+    differ(harness, "0.008")
+    assert len(corrections(harness)) == 1
+    assert harness.position().quantity == D("0.008")
+    assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
+
+
+def test_a_second_difference_within_ten_minutes_halts_entries_until_a_person_resumes(harness: Harness) -> None:
+    harness.command(OperatorAction.RESUME)
+    harness.open_position()
+    differ(harness, "0.008")
+    listen_again(harness, "0.008")
+    differ(harness, "0.006")
+    assert harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
+    [alarm] = [each["message"] for each in harness.journal("alert") if each["level"] == "error"]
+    assert alarm.startswith("positions differed from the exchange 2 times within ten minutes")
+    again = harness.restart().connect(positions=(harness.report(quantity=D("0.006"), entry_price=D(50_000)),))
+    assert again.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
+    assert again.context.trading_status.needs_resume
+    again.liquidate()
+    assert again.verdicts()[-1] == Gate.TRADING_STATE
+    again.command(OperatorAction.RESUME)
+    assert not again.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
+
+
+def test_a_second_difference_after_ten_minutes_is_only_put_right(harness: Harness) -> None:
+    harness.open_position()
+    differ(harness, "0.008")
+    listen_again(harness, "0.008")
+    harness.wait(10 * 60_000)
+    differ(harness, "0.006")
+    assert len(corrections(harness)) == 2
+    assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
+
+
+def test_what_happened_while_nobody_listened_is_no_contradiction(harness: Harness) -> None:
+    harness.open_position()
+    for quantity in ("0.008", "0.006"):
+        harness.feed(StreamUp(Stream.USER, harness.now))
+        differ(harness, quantity)
+    assert [explained for *_, explained in corrections(harness)] == [True, True]
+    assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
+    assert harness.now > NOW

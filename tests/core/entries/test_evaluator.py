@@ -1,0 +1,205 @@
+"""From a liquidation to an entry: the verdict is stored with its numbers, the intent before it leaves."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from src.core.events import ExchangeHealth
+from src.domain.commands import FetchQuote, OperatorAction, OperatorCommand, SubmitOrder
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, VolumeScope
+from src.domain.orders import OrderUpdate
+from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_order, an_update, some_settings
+from tests.core.harness import Harness
+
+D = Decimal
+ENTRY = OrderRole.ENTRY
+
+
+def test_liquidation_above_threshold_places_entry(harness: Harness) -> None:
+    harness.liquidate(60_000)
+    entry = harness.last(ENTRY)
+    assert (entry.side, entry.position_side, entry.type) == (Side.BUY, PositionSide.LONG, OrderType.LIMIT)
+    assert (entry.quantity, entry.price) == (D("0.01"), D("50000.0"))
+    decision = harness.rows("SELECT * FROM decisions")[0]
+    assert (decision["gate"], decision["client_order_id"]) == (None, entry.client_order_id)
+    assert (decision["window_volume"], decision["threshold"]) == ("60000.0", "50000")
+
+
+def test_liquidation_below_threshold_is_skipped(harness: Harness) -> None:
+    assert harness.liquidate(30_000) == []
+    decision = harness.rows("SELECT * FROM decisions")[0]
+    assert decision["gate"] == Gate.THRESHOLD
+    assert json.loads(decision["numbers"]) == {"volume": "30000.0", "threshold": "50000"}
+    assert decision["reason"] == "30000 liquidated in the window, 50000 needed"
+
+
+def test_liquidations_add_up_to_threshold(harness: Harness) -> None:
+    harness.liquidate(30_000)
+    harness.liquidate(30_000)
+    assert harness.verdicts() == [Gate.THRESHOLD, None]
+
+
+def test_unconfigured_symbol_is_stored_not_evaluated(harness: Harness) -> None:
+    harness.liquidate(60_000, symbol="XYZUSDT")
+    assert [row["symbol"] for row in harness.rows("SELECT symbol FROM liquidations")] == ["XYZUSDT"]
+    assert harness.verdicts() == []
+
+
+def test_intent_is_committed_before_order_leaves(harness: Harness) -> None:
+    (command,) = harness.liquidate()
+    assert isinstance(command, SubmitOrder)
+    row = harness.rows("SELECT * FROM trades")[0]
+    assert row["client_order_id"] == command.request.client_order_id
+    assert (row["status"], row["sent_at"]) == ("PENDING_NEW", harness.now)
+    assert command.not_after == NOW + 5000
+
+
+def test_traded_volume_is_consumed_and_side_cools_down(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.end_order(entry)
+    harness.clock.advance(1000)
+    harness.prices()
+    harness.liquidate(30_000)
+    harness.liquidate(30_000)
+    assert harness.verdicts() == [None, Gate.THRESHOLD, Gate.COOLDOWN]
+    harness.clock.advance(60_000)
+    harness.prices()
+    harness.liquidate()
+    assert harness.verdicts()[-1] is None
+
+
+def test_other_side_is_evaluated_separately(harness: Harness) -> None:
+    harness.enter()
+    harness.liquidate(side=Side.BUY)
+    short = harness.last(ENTRY)
+    assert (short.side, short.position_side) == (Side.SELL, PositionSide.SHORT)
+
+
+def test_volume_scope_both_counts_both_sides(path: Path) -> None:
+    harness = Harness(path, some_settings({"volume_scope": VolumeScope.BOTH.value})).connect()
+    harness.liquidate(30_000, side=Side.BUY)
+    harness.liquidate(30_000)
+    assert harness.verdicts() == [Gate.THRESHOLD, None]
+    again = harness.restart().connect()
+    again.liquidate(30_000, side=Side.BUY)
+    assert again.verdicts()[-1] == Gate.THRESHOLD
+
+
+def test_volume_can_be_counted_in_tokens(path: Path) -> None:
+    harness = Harness(path, some_settings({"use_usdt_volume": False}, volume_threshold=2)).connect()
+    harness.liquidate(60_000)
+    harness.liquidate(60_000)
+    assert harness.verdicts() == [Gate.THRESHOLD, None]
+
+
+@pytest.mark.parametrize(
+    ("changes", "gate"),
+    [
+        ({"traded_at": NOW - 6000}, Gate.FRESH_EVENT),
+        ({"average_price": D(47_000)}, Gate.PRICE_DEVIATION),
+    ],
+)
+def test_stale_or_deviating_liquidation_is_counted_not_traded(
+    harness: Harness, changes: dict[str, Any], gate: Gate
+) -> None:
+    harness.liquidate(**changes)
+    assert harness.verdicts() == [gate]
+    assert len(harness.rows("SELECT id FROM liquidations")) == 1
+
+
+def test_stale_quote_is_requested_once_a_second(harness: Harness) -> None:
+    harness.clock.advance(3000)
+    harness.feed(a_mark(at=harness.now, received_at=harness.now))
+    commands = harness.liquidate() + harness.liquidate()
+    assert commands == [FetchQuote("BTCUSDT")]
+    assert harness.verdicts() == [Gate.FRESH_QUOTE, Gate.FRESH_QUOTE]
+    harness.feed(a_quote(received_at=harness.now))
+    harness.liquidate()
+    assert harness.verdicts()[-1] is None
+
+
+def test_burst_places_one_entry_per_symbol_and_side(path: Path) -> None:
+    document = some_settings().symbols["BTCUSDT"]
+    settings = some_settings().model_copy(update={"symbols": {"BTCUSDT": document, "ETHUSDT": document}})
+    harness = Harness(path, settings).connect()
+    harness.feed(a_mark(symbol="ETHUSDT"), a_quote(symbol="ETHUSDT"))
+    sides, symbols = [Side.BUY, Side.SELL], ["BTCUSDT", "ETHUSDT"]
+    burst = [a_liquidation(side=sides[i % 2], symbol=symbols[i // 2 % 2]) for i in range(2000)]
+    harness.feed(*burst)
+    assert len(harness.verdicts()) == 2000
+    entered = {(request.symbol, request.side) for request in harness.submitted(ENTRY)}
+    assert len(harness.submitted(ENTRY)) == len(entered) == 4
+
+
+def test_caps_hold_within_one_batch(path: Path) -> None:
+    harness = Harness(path, some_settings({"cooldown_sec": 0, "max_open_orders_per_symbol": 200})).connect()
+    harness.feed(*[a_liquidation() for _ in range(50)])
+    assert len(harness.submitted(ENTRY)) == 4  # 50 of margin each, 200 at most
+    assert set(harness.verdicts()) == {None, Gate.POSITION_CAP}
+
+
+def test_total_cap_counts_unanswered_entries(path: Path) -> None:
+    limits = {"cooldown_sec": 0, "max_open_orders_per_symbol": 200, "max_total_exposure_usdt": 120}
+    harness = Harness(path, some_settings(limits)).connect()
+    harness.feed(*[a_liquidation() for _ in range(5)])
+    assert harness.verdicts() == [None, None, *[Gate.TOTAL_CAP] * 3]
+
+
+def test_filled_entry_counts_before_its_fills(path: Path) -> None:
+    harness = Harness(path, some_settings({"cooldown_sec": 0}, max_position_usdt=60)).connect()
+    entry = harness.enter()
+    harness.feed(
+        harness.update_for(entry, status=OrderStatus.FILLED, filled_quantity=entry.quantity, average_price=entry.price)
+    )
+    harness.liquidate()
+    assert harness.verdicts() == [None, Gate.POSITION_CAP]
+
+
+def test_one_way_mode_never_trades_against_position(path: Path) -> None:
+    harness = Harness(path, some_settings({"hedge_mode": False})).connect()
+    entry = harness.enter()
+    assert entry.position_side is PositionSide.BOTH
+    harness.liquidate(side=Side.BUY)
+    assert harness.verdicts() == [None, Gate.POSITION_CAP]
+    harness.fill(entry)
+    harness.liquidate(side=Side.BUY)
+    assert harness.verdicts()[-1] == Gate.POSITION_CAP
+    stop = harness.last(OrderRole.STOP_LOSS)
+    assert (stop.side, stop.position_side, stop.close_position) == (Side.SELL, PositionSide.BOTH, True)
+
+
+def stops(count: int) -> list[OrderUpdate]:
+    """Stop losses of ours, more than the plan would leave."""
+    requests = [an_order(OrderRole.STOP_LOSS, number).request for number in range(100, 100 + count)]
+    return [an_update(request, order_id=500 + number) for number, request in enumerate(requests)]
+
+
+def test_too_many_stops_block_entries_not_protection(path: Path) -> None:
+    harness = Harness(path, some_settings({"cooldown_sec": 0, "max_stop_orders_per_symbol": 2})).connect()
+    harness.open_position()
+    harness.feed(*stops(3))
+    harness.liquidate()
+    assert harness.verdicts() == [None, Gate.OPEN_ORDERS]
+    reason = harness.rows("SELECT reason FROM decisions ORDER BY liquidation_id")[-1]["reason"]
+    assert reason == "4 stop losses stand already, 2 are allowed"
+    harness.end_order(harness.submitted(OrderRole.STOP_LOSS)[0])
+    harness.feed(*[replace(stop, status=OrderStatus.CANCELED) for stop in stops(3)])
+    assert len(harness.submitted(OrderRole.STOP_LOSS)) == 2
+
+
+def test_other_events_are_applied_before_liquidations(harness: Harness) -> None:
+    harness.feed(a_liquidation(), OperatorCommand(NOW + 1, OperatorAction.PAUSE, NOW))
+    assert harness.verdicts() == [Gate.TRADING_STATE]
+
+
+def test_exhausted_request_budget_blocks_entries(harness: Harness) -> None:
+    harness.exchange_health = ExchangeHealth(weight_used=1700, weight_limit=2400)
+    harness.liquidate()
+    harness.exchange_health = ExchangeHealth(weight_limit=2400, blocked_until=harness.now + 1)
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.RATE_BUDGET, Gate.RATE_BUDGET]

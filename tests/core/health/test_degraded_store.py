@@ -1,0 +1,182 @@
+"""The trader while its ledger cannot be written: what protects leaves, an entry does not (F43)."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from decimal import Decimal
+
+import pytest
+from sqlalchemy import Connection, event
+from sqlalchemy.exc import OperationalError
+
+from src.core.trading_status import EntryBlock
+from src.database.intent_log import IntentLog
+from src.domain.commands import OperatorAction
+from src.domain.enums import OrderRole, OrderStatus, TradingState
+from tests.builders import some_settings
+from tests.core.harness import LONG, Harness
+
+ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
+TRY_MS = 1_000
+
+
+@contextmanager
+def held(harness: Harness) -> Iterator[None]:
+    """Another program holds the database for writing."""
+    with closing(sqlite3.connect(harness.path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+
+
+def kept(harness: Harness) -> list[str]:
+    return [intent.order.client_order_id for intent in IntentLog(harness.path).intents()]
+
+
+def test_stop_is_sent_once_its_intent_is_logged(harness: Harness) -> None:
+    entry = harness.enter()
+    with held(harness):
+        harness.fill(entry)
+        stop = harness.last(STOP)
+        assert kept(harness) == [stop.client_order_id]
+        assert harness.context.trading_status.has(EntryBlock.DATABASE)
+        harness.accept(stop)
+        assert kept(harness) == [stop.client_order_id, harness.last(TAKE).client_order_id]
+        harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT")
+        assert harness.last(CLOSE).client_order_id in kept(harness)
+        harness.fill(harness.last(CLOSE))
+    assert harness.rows("SELECT 1 FROM fills") == []
+    harness.wait(TRY_MS)
+    assert kept(harness) == []
+    assert [row["order_status"] for row in harness.rows("SELECT order_status FROM trades WHERE role = 'CLOSE'")] == [
+        "FILLED"
+    ]
+    assert len(harness.rows("SELECT 1 FROM fills")) == 2
+    assert harness.context.trading_status.state is TradingState.ACTIVE
+    assert [each["message"] for each in harness.journal("alert")][-1] == (
+        "the database is written again, 3 orders that left without it are booked"
+    )
+
+
+def test_no_entry_is_decided_while_the_ledger_cannot_be_written(harness: Harness) -> None:
+    with held(harness):
+        harness.liquidate()
+    harness.wait(TRY_MS)
+    assert harness.submitted() == []
+    assert harness.verdicts() == ["trading_state"]
+
+
+def test_entry_without_committed_intent_is_not_sent(harness: Harness) -> None:
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+
+    @event.listens_for(harness.engine, "commit", once=True)
+    def fail(_: Connection) -> None:
+        raise OperationalError("COMMIT", None, full)
+
+    harness.liquidate()
+    assert harness.submitted() == []
+    assert harness.context.portfolio.open_orders() == []
+    harness.wait(TRY_MS)
+    assert harness.submitted() == []
+    assert [row["order_status"] for row in harness.rows("SELECT order_status FROM trades")] == ["REJECTED"]
+    assert harness.verdicts() == [None]
+
+
+def test_what_waits_for_a_commit_waits_on(harness: Harness) -> None:
+    done: list[str] = []
+    with held(harness):
+        harness.audit()
+        harness.context.after_commit.append(lambda: done.append("now"))
+        harness.audit()
+        assert done == []
+    harness.wait(TRY_MS)
+    assert done == ["now"]
+
+
+def test_the_next_run_books_what_had_left_and_gives_out_no_id_twice(harness: Harness) -> None:
+    entry = harness.enter()
+    with held(harness):
+        harness.fill(entry)
+        stop = harness.last(STOP)
+    again = harness.restart()
+    assert again.context.portfolio.orders[stop.client_order_id].unresolved_since is not None
+    assert kept(again) == []
+    assert "1 orders had left while the database could not be written: they are booked" in [
+        each["message"] for each in again.journal("alert")
+    ]
+    again.connect(positions=(again.report(),))
+    again.feed(again.update_for(entry, status=OrderStatus.FILLED, filled_quantity=entry.quantity))
+    ids = [each.client_order_id for each in again.submitted()]
+    assert stop.client_order_id not in ids
+    assert len(ids) == len(set(ids))
+    again.close()
+
+
+def test_what_had_left_on_paper_is_no_order_of_a_real_account(harness: Harness) -> None:
+    entry = harness.enter()
+    with held(harness):
+        harness.fill(entry)
+        stop = harness.last(STOP)
+    other = harness.restart(some_settings({"simulate_only": True}))
+    assert stop.client_order_id not in other.context.portfolio.orders
+    back = other.restart(harness.settings)
+    assert back.context.portfolio.orders[stop.client_order_id].is_open
+    back.close()
+
+
+def test_what_was_booked_already_is_not_booked_twice(harness: Harness) -> None:
+    """Killed after the commit, before the file was cleared."""
+    entry = harness.enter()
+    with held(harness):
+        harness.fill(entry)
+        written = IntentLog(harness.path).intents()
+    harness.wait(TRY_MS)
+    IntentLog(harness.path).add(written)
+    again = harness.restart()
+    name = written[0].order.client_order_id
+    assert len(again.rows("SELECT 1 FROM trades WHERE client_order_id = :name", name=name)) == 1
+    again.close()
+
+
+def test_a_stop_that_no_disk_can_remember_is_sent_all_the_same(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = harness.enter()
+    monkeypatch.setattr(IntentLog, "add", lambda *_: False)
+    with held(harness):
+        harness.fill(entry)
+    assert harness.last(STOP).client_order_id in caplog.text
+    assert "without any record" in caplog.text
+
+
+def test_slow_disk_warns_once(harness: Harness) -> None:
+    harness.context.store._writer.slowest_ms = 1_700
+    harness.audit()
+    harness.audit()
+    messages = [each["message"] for each in harness.journal("alert") if "for a write" in each["message"]]
+    assert messages == ["the database took 1.7 s for a write: look after its disk"]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open")
+def test_without_any_database_protection_goes_on(harness: Harness) -> None:
+    entry = harness.enter()
+    for suffix in ("", "-wal", "-shm"):
+        harness.path.with_name(harness.path.name + suffix).unlink()
+    harness.fill(entry)
+    harness.accept(harness.last(STOP))
+    assert harness.position(LONG[1]).is_open
+    harness.wait(2 * TRY_MS)
+    assert harness.path.exists()
+    assert len(harness.rows("SELECT 1 FROM fills")) == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open")
+def test_without_any_database_a_position_that_differs_is_taken_over(harness: Harness) -> None:
+    harness.open_position()
+    for suffix in ("", "-wal", "-shm"):
+        harness.path.with_name(harness.path.name + suffix).unlink()
+    harness.clock.advance(6_000)
+    harness.snapshot(positions=(harness.report(quantity=Decimal("0.008")),))
+    assert harness.position().quantity == Decimal("0.008")

@@ -1,0 +1,332 @@
+"""Streams are trusted by what they bring; what was missed is read before an entry is made."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from threading import Event
+
+import pytest
+
+from src.core.event_queue import MAX_LIQUIDATIONS, EventQueue
+from src.core.events import ExchangeHealth, OrderResponse
+from src.domain.clock import ManualClock
+from src.domain.commands import CheckPositions, Command, QueryOrder, TakeSnapshot
+from src.domain.enums import OrderRole, OrderStatus, PositionSide
+from src.domain.events import (
+    CommandFailed,
+    PositionsChecked,
+    SnapshotTaken,
+    Stream,
+    StreamDown,
+    StreamUp,
+    Task,
+    TaskDue,
+)
+from src.domain.orders import OrderRequest
+from tests.builders import a_liquidation, a_mark, a_quote, a_report
+from tests.core.harness import Harness
+
+
+def reason(harness: Harness) -> str:
+    return harness.context.trading_status.reason
+
+
+def test_a_private_stream_that_was_down_is_trusted_after_a_snapshot(harness: Harness) -> None:
+    harness.feed(StreamDown(Stream.USER, "reset", harness.now))
+    assert reason(harness) == "the private stream is down: reset"
+    harness.snapshot()
+    assert reason(harness) == "the private stream is down: reset"
+    harness.clock.advance(10)
+    assert harness.feed(StreamUp(Stream.USER, harness.now)) == [TakeSnapshot("user stream up")]
+    assert "is being read" in reason(harness)
+    harness.snapshot()
+    assert reason(harness) == ""
+    assert [each["state"] for each in harness.journal("state")][-2:] == ["REDUCE_ONLY", "ACTIVE"]
+
+
+def test_a_snapshot_asked_for_before_the_stream_came_up_proves_nothing(harness: Harness) -> None:
+    harness.feed(TaskDue(Task.RECONCILE, harness.now))
+    early = harness.a_snapshot()
+    harness.clock.advance(10)
+    harness.feed(StreamDown(Stream.USER, "reset", harness.now), StreamUp(Stream.USER, harness.now))
+    assert harness.feed(SnapshotTaken(early, "reconcile"))[-1] == TakeSnapshot(
+        "the private stream came up after the last question"
+    )
+    assert "is being read" in reason(harness)
+
+
+def test_a_silent_market_keeps_entries_back(harness: Harness) -> None:
+    harness.clock.advance(10_000)
+    harness.audit()
+    assert reason(harness) == ""
+    harness.clock.advance(1000)
+    harness.feed(a_quote(received_at=harness.now))
+    harness.audit()
+    assert reason(harness) == "no market price for 11 s"
+    harness.prices()
+    harness.audit()
+    assert reason(harness) == ""
+
+
+def test_a_market_stream_that_is_down_keeps_entries_back(harness: Harness) -> None:
+    harness.feed(StreamDown(Stream.MARKET, "cut", harness.now))
+    harness.wait(2000)
+    assert reason(harness) == "the market stream is down: cut"
+    harness.feed(StreamUp(Stream.MARKET, harness.now))
+    harness.wait(1000)
+    assert reason(harness) == ""
+
+
+def test_a_clock_that_is_off_keeps_entries_back(harness: Harness) -> None:
+    harness.exchange_health = ExchangeHealth(weight_limit=2400, clock_offset_ms=-1001)
+    harness.audit()
+    assert "clock is 1001 ms ahead of the exchange's" in reason(harness)
+
+
+def test_clock_change_while_running_blocks_entries(harness: Harness) -> None:
+    harness.exchange_health = ExchangeHealth(weight_limit=2400, clock_offset_ms=10, clock_drift_ms=-3_600_000)
+    harness.audit()
+    assert "clock is 3600010 ms behind the exchange's" in reason(harness)
+    [told] = harness.rows("SELECT value FROM state WHERE key = 'bot'")
+    assert json.loads(told["value"])["heartbeat_at"] == harness.now - 3_600_000
+    harness.exchange_health = ExchangeHealth(weight_limit=2400, clock_offset_ms=10)
+    harness.audit()
+    assert reason(harness) == ""
+
+
+def test_prices_alone_open_no_transaction(harness: Harness) -> None:
+    before = len(harness.rows("SELECT * FROM journal"))
+    assert harness.feed(a_mark(), a_quote()) == []
+    assert harness.feed() == []
+    assert len(harness.rows("SELECT * FROM journal")) == before
+
+
+def test_the_trader_handles_what_its_inbox_brings_until_it_is_closed(path: Path) -> None:
+    harness = Harness(path)
+    event_queue, left = EventQueue(), list[Command]()
+    beats = Event()
+    event_queue.put(a_liquidation())
+    event_queue.close()
+    harness.trader.run(event_queue, left.extend, beats.set)
+    assert beats.is_set()
+    assert left == [TakeSnapshot("reconcile")]
+    assert len(harness.verdicts()) == 1
+
+
+def test_a_backlog_of_liquidations_keeps_entries_back(path: Path) -> None:
+    harness = Harness(path, clock=ManualClock(a_liquidation().traded_at))
+    event_queue = EventQueue()
+    event_queue.close()
+    harness.trader.run(event_queue, lambda _: None, lambda: None)
+    harness.connect()
+    for _ in range(5001):
+        event_queue.put(a_liquidation())
+    harness.audit()
+    assert reason(harness) == "5001 liquidations wait to be judged"
+
+
+def test_dropped_liquidations_warn(path: Path) -> None:
+    harness = Harness(path, clock=ManualClock(a_liquidation().traded_at))
+    event_queue = EventQueue()
+    event_queue.close()
+    harness.trader.run(event_queue, lambda _: None, lambda: None)
+    harness.connect()
+    for _ in range(MAX_LIQUIDATIONS + 2):
+        event_queue.put(a_liquidation())
+    for _ in range(2):
+        harness.audit()
+    assert [each["message"] for each in harness.journal("alert")] == [
+        "2 liquidations came too fast to be stored or judged"
+    ]
+    [told] = harness.rows("SELECT value FROM state WHERE key = 'inbox'")
+    assert json.loads(told["value"]) == {"waiting": MAX_LIQUIDATIONS, "dropped": 2, "lag_ms": 0}
+
+
+def test_old_history_is_pruned_when_due(harness: Harness) -> None:
+    harness.liquidate(1000)
+    harness.clock.advance(40 * 24 * 3_600_000)
+    harness.feed(TaskDue(Task.PRUNE, harness.now))
+    assert harness.rows("SELECT * FROM liquidations") == []
+
+
+D = Decimal
+POLL = TakeSnapshot("the private stream is not to be trusted", is_poll=True)
+
+
+@pytest.fixture
+def renewed(harness: Harness) -> Event:
+    """Set once the private stream is to be opened anew."""
+    asked = Event()
+    harness.context.reconnect_user_stream = asked.set
+    return asked
+
+
+def look(harness: Harness) -> list[object]:
+    return list(harness.feed(TaskDue(Task.CHECK_POSITIONS, harness.now)))
+
+
+def answered(harness: Harness) -> OrderRequest:
+    """An entry whose answer has come, and nothing else."""
+    harness.clock.advance(2000)
+    harness.prices()
+    harness.liquidate()
+    request = harness.last(OrderRole.ENTRY)
+    harness.feed(OrderResponse(harness.update_for(request)))
+    return request
+
+
+def is_silent(harness: Harness) -> bool:
+    return "the private stream is mute" in harness.context.trading_status.reason
+
+
+def test_response_missing_on_stream_marks_it_silent(harness: Harness, renewed: Event) -> None:
+    request = answered(harness)
+    harness.wait(4000)
+    assert not is_silent(harness)
+    assert not renewed.is_set()
+    harness.wait(1000)
+    assert f"it has not told that order {request.client_order_id} is NEW" in harness.context.trading_status.reason
+    assert renewed.is_set()
+    harness.liquidate()
+    assert harness.verdicts()[-1] == "trading_state"
+
+
+def test_stream_that_repeats_the_response_is_healthy(harness: Harness, renewed: Event) -> None:
+    harness.accept(answered(harness))
+    harness.wait(20_000)
+    assert not is_silent(harness)
+    assert not renewed.is_set()
+
+
+def test_stream_event_before_the_response_is_healthy(harness: Harness) -> None:
+    harness.clock.advance(2000)
+    harness.prices()
+    harness.liquidate()
+    request = harness.last(OrderRole.ENTRY)
+    update = harness.update_for(request)
+    harness.feed(update)
+    harness.feed(OrderResponse(update))
+    harness.wait(6000)
+    assert not is_silent(harness)
+
+
+def test_stream_event_newer_than_the_response_is_healthy(harness: Harness) -> None:
+    harness.clock.advance(2000)
+    harness.prices()
+    harness.liquidate()
+    request = harness.last(OrderRole.ENTRY)
+    accepted = harness.update_for(request)
+    harness.fill(request, D("0.001"))
+    harness.feed(OrderResponse(accepted))
+    harness.wait(6000)
+    assert not is_silent(harness)
+
+
+def test_stream_missing_the_last_event_is_silent(harness: Harness) -> None:
+    request = answered(harness)
+    harness.accept(request)
+    harness.feed(OrderResponse(harness.update_for(request, status=OrderStatus.CANCELED)))
+    harness.wait(6000)
+    assert is_silent(harness)
+
+
+def test_silent_stream_recovers_after_reconnect_and_snapshot(harness: Harness) -> None:
+    request = answered(harness)
+    harness.wait(6000)
+    harness.snapshot(open_orders=(harness.update_for(request),))
+    assert is_silent(harness)
+    harness.feed(StreamUp(Stream.USER, harness.now))
+    harness.snapshot(open_orders=(harness.update_for(request, event_at=harness.now - 7000),))
+    harness.wait(10_000)
+    assert harness.context.trading_status.reason == ""
+
+
+def test_newer_order_in_snapshot_marks_stream_silent(harness: Harness) -> None:
+    request = harness.enter()
+    harness.clock.advance(2000)
+    harness.snapshot(
+        open_orders=(harness.update_for(request, status=OrderStatus.PARTIALLY_FILLED, filled_quantity=D("0.001")),)
+    )
+    harness.wait(6000)
+    assert is_silent(harness)
+
+
+def test_what_happened_before_the_stream_came_up_is_not_its_debt(harness: Harness) -> None:
+    request = answered(harness)
+    harness.feed(StreamDown(Stream.USER, "cut", harness.now), StreamUp(Stream.USER, harness.now))
+    harness.snapshot(open_orders=(harness.update_for(request),))
+    harness.wait(6000)
+    assert not is_silent(harness)
+
+
+def test_position_missing_on_stream_is_read_and_marks_it_silent(harness: Harness, renewed: Event) -> None:
+    harness.clock.advance(2000)
+    harness.prices()
+    report = a_report("0.5", 50_000, updated_at=harness.now)
+    assert harness.feed(PositionsChecked((report,), harness.now)) == [TakeSnapshot("a position differs")]
+    harness.feed(SnapshotTaken(harness.a_snapshot(positions=(report,)), "a position differs"))
+    harness.wait(5000)
+    assert "it has not told that the position of BTCUSDT LONG is 0.5" in harness.context.trading_status.reason
+    assert renewed.is_set()
+
+
+def test_position_received_in_time_is_not_overdue(harness: Harness) -> None:
+    harness.clock.advance(2000)
+    report = a_report("0.5", 50_000, updated_at=harness.now)
+    harness.feed(PositionsChecked((report,), harness.now))
+    harness.feed(harness.account_update(report.position))
+    harness.wait(6000)
+    assert not is_silent(harness)
+
+
+def test_a_position_as_we_know_it_asks_for_nothing(harness: Harness) -> None:
+    harness.open_position()
+    assert harness.feed(PositionsChecked((harness.report(PositionSide.LONG),), harness.now)) == []
+
+
+def test_a_trusted_stream_is_looked_at_one_look_at_a_time(harness: Harness) -> None:
+    assert look(harness) == [CheckPositions()]
+    assert look(harness) == []
+    harness.feed(PositionsChecked((), harness.now))
+    assert look(harness) == [CheckPositions()]
+
+
+def test_the_orders_of_a_position_that_differs_are_asked_about(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.clock.advance(2000)
+    report = a_report("0.010", 50_000, updated_at=harness.now)
+    assert QueryOrder("BTCUSDT", entry.client_order_id) in harness.feed(PositionsChecked((report,), harness.now))
+
+
+def test_a_stream_that_is_down_is_replaced_by_reading_the_account(harness: Harness) -> None:
+    harness.feed(StreamDown(Stream.USER, "cut", harness.now))
+    assert look(harness) == [POLL]
+    assert look(harness) == []
+    harness.snapshot()
+    assert look(harness) == [POLL]
+
+
+def test_a_look_that_fails_keeps_entries_back_until_one_succeeds(harness: Harness) -> None:
+    look(harness)
+    harness.feed(CommandFailed(CheckPositions(), None, "HTTP 503", harness.now))
+    assert harness.context.trading_status.reason == "the account cannot be read: HTTP 503"
+    assert look(harness) == [CheckPositions()]
+    harness.feed(PositionsChecked((), harness.now))
+    assert harness.context.trading_status.reason == ""
+
+
+def test_a_look_that_is_not_answered_keeps_entries_back(harness: Harness) -> None:
+    look(harness)
+    harness.wait(6000)
+    assert harness.context.trading_status.reason == "the account cannot be read: no answer for 6 s"
+    harness.snapshot()
+    assert harness.context.trading_status.reason == ""
+
+
+def test_failed_polls_warn_once(harness: Harness) -> None:
+    harness.feed(StreamDown(Stream.USER, "cut", harness.now))
+    for _ in range(3):
+        look(harness)
+        harness.feed(CommandFailed(POLL, None, "HTTP 503", harness.now))
+        harness.clock.advance(2000)
+    assert [each["message"] for each in harness.journal("alert")] == ["the account could not be read: HTTP 503"]

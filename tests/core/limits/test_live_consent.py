@@ -1,0 +1,202 @@
+"""Going live is deliberate: entries wait for a person's word on these very terms; protection does not."""
+
+import io
+import os
+from pathlib import Path
+from queue import Queue
+from typing import Any
+
+import pytest
+
+from src.core.events import ConsentTyped, SettingsChanged
+from src.core.health.status import BotInfo
+from src.core.limits.live_consent import load_pending_terms
+from src.core.operator.cli import read_report
+from src.core.operator.consent_prompt import prompt_in_terminal, prompt_until_agreed
+from src.core.trading_status import EntryBlock
+from src.domain.commands import OperatorAction
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, TradingState
+from tests.builders import NOW, some_settings
+from tests.core.harness import Harness
+
+ACCOUNT = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
+LIVE = BotInfo("1.0", 1, NOW, "mainnet", False, ACCOUNT)
+STOP, TAKE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
+
+
+@pytest.fixture
+def live(path: Path) -> Harness:
+    """A bot with a real account, connected, to which nobody has said yes."""
+    return Harness(path, identity=LIVE).connect()
+
+
+def pending(harness: Harness) -> dict[str, Any]:
+    return state(harness, "live_pending")
+
+
+def state(harness: Harness, key: str) -> dict[str, Any]:
+    with harness.context.store.transaction():
+        return harness.context.store.get_state(key) or {}
+
+
+def agree(harness: Harness) -> str:
+    harness.command(OperatorAction.CONFIRM_LIVE, terms=pending(harness)["fingerprint"])
+    return str(harness.journal("command")[-1]["message"])
+
+
+def change(harness: Harness, global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> None:
+    harness.feed(SettingsChanged(some_settings(global_changes, **symbol_changes)))
+    harness.snapshot()
+
+
+def test_nothing_is_entered_before_a_person_has_agreed(live: Harness) -> None:
+    live.liquidate()
+    assert live.verdicts() == [Gate.TRADING_STATE]
+    assert live.context.trading_status.state is TradingState.REDUCE_ONLY
+    assert "real orders wait for your word" in live.context.trading_status.reason
+    assert pending(live)["terms"]["account"] == ACCOUNT
+    assert pending(live)["risk_increases"] == ["real orders have not been agreed to yet"]
+    live.command(OperatorAction.RESUME)
+    assert "real orders wait for your word" in live.journal("command")[-1]["message"]
+
+
+def test_the_word_lets_entries_through_and_a_restart_does_not_ask_again(live: Harness) -> None:
+    assert agree(live) == f"agreed: real orders on the mainnet for {ACCOUNT}"
+    again = live.restart().connect()
+    again.liquidate()
+    assert again.verdicts() == [None]
+    assert pending(again) == {}
+    assert state(again, "live_agreed")["at"] == NOW
+
+
+def test_a_word_on_other_terms_and_a_second_one_change_nothing(live: Harness) -> None:
+    seen = pending(live)["fingerprint"]
+    change(live, leverage=7)
+    live.command(OperatorAction.CONFIRM_LIVE, terms=seen)
+    assert "the settings have changed since then" in live.journal("command")[-1]["message"]
+    assert live.context.trading_status.has(EntryBlock.CONSENT)
+    agree(live)
+    live.command(OperatorAction.CONFIRM_LIVE, terms=seen)
+    live.command(OperatorAction.CONFIRM_LIVE)
+    assert [each["message"] for each in live.journal("command")][-2:] == ["nothing waits to be agreed to"] * 2
+
+
+def test_only_more_risk_needs_new_consent(live: Harness) -> None:
+    agree(live)
+    change(live, trade_value_usdt=20)
+    assert not live.context.trading_status.has(EntryBlock.CONSENT)
+    change(live, trade_value_usdt=25)
+    assert live.context.trading_status.has(EntryBlock.CONSENT)
+    assert "BTCUSDT: the size of an entry from" in live.context.trading_status.reason
+    agree(live)
+    assert not live.context.trading_status.has(EntryBlock.CONSENT)
+
+
+def test_an_open_entry_ends_and_a_position_stays_protected_while_it_waits(live: Harness) -> None:
+    agree(live)
+    live.open_position()
+    live.wait(61_000)
+    live.snapshot(
+        positions=(live.report(),), open_orders=(live.update_for(live.last(STOP)), live.update_for(live.last(TAKE)))
+    )
+    entry = live.enter()
+    live.feed(SettingsChanged(some_settings(max_position_usdt=100_000)))
+    live.audit()
+    assert live.cancelled() == [entry.client_order_id]
+    stops = len(live.submitted(STOP))
+    live.end_order(live.last(STOP))
+    live.wait(1000)
+    assert len(live.submitted(STOP)) == stops + 1
+
+
+def test_the_account_is_not_set_up_before_the_word(path: Path) -> None:
+    harness = Harness(path, some_settings(leverage=9), identity=LIVE).connect()
+    assert harness.sent == [] or all("Set" not in type(command).__name__ for command in harness.sent)
+    agree(harness)
+    harness.snapshot()
+    assert any("SetLeverage" in type(command).__name__ for command in harness.sent)
+
+
+@pytest.mark.parametrize(
+    "identity",
+    [BotInfo("1.0", 1, NOW, "sandbox", False, ACCOUNT), BotInfo("1.0", 1, NOW, "mainnet", True)],
+    ids=["sandbox", "paper"],
+)
+def test_play_money_needs_no_word(path: Path, identity: BotInfo) -> None:
+    harness = Harness(path, identity=identity)
+    assert not harness.context.trading_status.has(EntryBlock.CONSENT)
+    assert pending(harness) == {}
+
+
+def test_the_testnet_needs_one_too(path: Path) -> None:
+    assert (
+        load_pending_terms(Harness(path, identity=BotInfo("1.0", 1, NOW, "testnet", False, ACCOUNT)).context.store)
+        is not None
+    )
+
+
+def test_going_back_to_paper_forgets_the_word(live: Harness, path: Path) -> None:
+    agree(live)
+    live.close()
+    Harness(path, identity=BotInfo("1.0", 1, NOW, "mainnet", True)).close()
+    assert load_pending_terms(Harness(path, identity=LIVE).context.store) is not None
+
+
+def test_yes_at_start_agrees_and_is_written_down(path: Path) -> None:
+    harness = Harness(path, identity=LIVE, assume_yes=True).connect()
+    assert not harness.context.trading_status.has(EntryBlock.CONSENT)
+    assert harness.journal("alert") == [
+        {"level": "info", "message": f"real orders on the mainnet for {ACCOUNT}, agreed to by --yes"}
+    ]
+
+
+def test_the_terminal_shows_the_terms_and_takes_the_word(live: Harness) -> None:
+    terms = load_pending_terms(live.context.store)
+    assert terms is not None
+    said: list[str] = []
+    typed: list[ConsentTyped] = []
+    lines = iter(["yes\n", "live\n"])
+    prompt_until_agreed(terms, lambda: next(lines), said.append, typed.append)
+    assert f"REAL ORDERS on the mainnet for {ACCOUNT}." in said[0]
+    assert "BTCUSDT:" in said[0]
+    assert said[1].startswith("Not agreed")
+    live.feed(*typed)
+    assert not live.context.trading_status.has(EntryBlock.CONSENT)
+    assert live.journal("command")[-1]["id"] == 0
+
+
+def test_the_end_of_input_agrees_to_nothing(live: Harness) -> None:
+    terms = load_pending_terms(live.context.store)
+    assert terms is not None
+    typed: list[ConsentTyped] = []
+    prompt_until_agreed(terms, lambda: "", lambda _: None, typed.append)
+    assert typed == []
+
+
+def test_status_says_that_it_waits(live: Harness, path: Path) -> None:
+    live.audit()
+    lines = "\n".join(read_report(path, NOW).lines)
+    assert "trading: REDUCE_ONLY, " in lines
+    assert "real orders wait for your word (real orders have not been agreed to yet): confirm them" in lines
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals to sit at")
+def test_only_a_person_at_a_terminal_is_asked(
+    live: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    terms = load_pending_terms(live.context.store)
+    assert terms is not None
+    typed: Queue[ConsentTyped] = Queue()
+    monkeypatch.setattr("sys.stdin", io.StringIO("LIVE\n"))  # a pipe, as a service or the launcher has
+    prompt_in_terminal(terms, typed.put)
+    assert capsys.readouterr().out == ""
+
+    keyboard, screen = os.openpty()
+    with os.fdopen(screen) as seat:
+        monkeypatch.setattr("sys.stdin", seat)
+        prompt_in_terminal(terms, typed.put)
+        os.write(keyboard, b"LIVE\n")
+        assert typed.get(timeout=10) == ConsentTyped(terms.fingerprint)
+    os.close(keyboard)
+    assert typed.empty()

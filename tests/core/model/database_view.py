@@ -1,0 +1,41 @@
+"""The bot's ledger, read as another process reads it: over a connection of its own that can only read."""
+
+import sqlite3
+from decimal import Decimal
+from pathlib import Path
+
+_OPEN = ("PENDING_NEW", "NEW", "PARTIALLY_FILLED", "PENDING_CANCEL")
+
+
+class DatabaseView:
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def status(self, client_order_id: str) -> str:
+        query = "SELECT order_status FROM trades WHERE client_order_id = ?"
+        rows = self._connection.execute(query, (client_order_id,)).fetchall()
+        return str(rows[0][0]) if rows else ""
+
+    def open_orders(self) -> set[str]:
+        marks = ", ".join("?" * len(_OPEN))
+        query = f"SELECT client_order_id FROM trades WHERE order_status IN ({marks})"
+        return {str(name) for (name,) in self._connection.execute(query, _OPEN)}
+
+    def trade_ids(self) -> list[int]:
+        return [int(number) for (number,) in self._connection.execute("SELECT trade_id FROM fills")]
+
+    def positions(self) -> dict[str, Decimal]:
+        rows = self._connection.execute("SELECT position_side, quantity FROM positions")
+        return {side: quantity for side, text in rows if (quantity := Decimal(text))}
+
+    def owners(self) -> dict[str, bool]:
+        """Of each position whether it is the bot's."""
+        rows = self._connection.execute("SELECT position_side, quantity, entry_client_order_id FROM positions")
+        return {side: entry is not None for side, text, entry in rows if Decimal(text)}
+
+    def net(self) -> Decimal:
+        rows = self._connection.execute("SELECT realized_pnl, commission FROM fills")
+        return sum((Decimal(profit) - Decimal(fee) for profit, fee in rows), Decimal(0))

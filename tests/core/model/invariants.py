@@ -1,0 +1,232 @@
+"""What must hold whatever happens, judged by the exchange's books and by what has left, not by the bot's word."""
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from src.core.events import OrderResponse, TraderEvent
+from src.domain.commands import Command, SubmitOrder
+from src.domain.enums import OrderRole, PositionSide
+from src.domain.events import OrderNotFound, OrderRejected, OrdersFetched, OrderUnresolved, SnapshotTaken
+from src.domain.orders import Fill, OrderRequest, OrderUpdate
+from src.sandbox.account.audit import UnprotectedSpan
+from tests.core.model.database_view import DatabaseView
+from tests.core.model.exchange import LEVERAGE, SYMBOL, ModelExchange
+from tests.core.model.faulty_network import role_of
+
+D = Decimal
+POSITION_CAP, TOTAL_CAP = D(140), D(120)
+STOPPED_WITHIN_MS = 5_000
+LEFT_ALONE_WITHIN_MS = 10_000
+"""From a stranger's position on until no order of ours rests behind it (I14), and none is sent into it (I19)."""
+_EXITS = tuple(role for role in OrderRole if role is not OrderRole.ENTRY)
+_ABSENT_AFTER_MS, _DENIALS = 10_000, 3
+
+
+@dataclass
+class UnresolvedOrder:
+    """An entry of which nobody knows whether it exists."""
+
+    since: int
+    denials: int = 0
+
+
+@dataclass(frozen=True)
+class GracePeriod:
+    """A time in which protection may be late: what was broken was on its own way, and how long mending may take."""
+
+    at: int
+    span_ms: int
+
+
+@dataclass
+class Invariants:
+    exchange: ModelExchange
+    database: DatabaseView
+    in_flight: dict[str, OrderRequest] = field(default_factory=dict)
+    """Entries that have left the trader and that nobody has answered or refused yet."""
+    unresolved: dict[str, UnresolvedOrder] = field(default_factory=dict)
+    grace_periods: list[GracePeriod] = field(default_factory=list)
+    joined_at: dict[PositionSide, int] = field(default_factory=dict)
+    """When an entry of ours was last seen to rest in a slot."""
+
+    @property
+    def now(self) -> int:
+        return self.exchange.clock.now_ms()
+
+    def allow_delay(self, seconds: int) -> None:
+        self.grace_periods.append(GracePeriod(self.now, seconds * 1000))
+
+    # What leaves, and what is told
+
+    def on_command_sent(self, command: Command) -> None:
+        """An entry never leaves while another's fate is unknown (I3)."""
+        if not isinstance(command, SubmitOrder):
+            return
+        self._keeps_off_external(command.request)
+        if role_of(command.request.client_order_id) is not OrderRole.ENTRY:
+            return
+        self._resolve_orders()
+        assert not self.unresolved, f"{command.request.client_order_id} left while {self.unresolved} are unknown"
+        self.in_flight[command.request.client_order_id] = command.request
+
+    def on_event_received(self, event: TraderEvent) -> None:
+        """The trader has heard this, and committed what follows from it."""
+        match event:
+            case OrderUnresolved(client_order_id=name) if name in self.in_flight:
+                self.unresolved.setdefault(name, UnresolvedOrder(self.now))
+            case OrderNotFound(client_order_id=name) if name in self.unresolved:
+                self.unresolved[name].denials += 1
+            case OrderUpdate(client_order_id=name) | OrderRejected(client_order_id=name):
+                self._forget(name)
+            case OrderResponse(update=update):
+                self._forget(update.client_order_id)
+            case SnapshotTaken(snapshot=snapshot):
+                self._forget(*(each.client_order_id for each in snapshot.open_orders))
+            case OrdersFetched(orders=orders):
+                self._forget(*(each.client_order_id for each in orders))
+
+    def on_kill(self) -> None:
+        """Whatever was on its way may have arrived or not."""
+        for name in self.in_flight:
+            self.unresolved.setdefault(name, UnresolvedOrder(self.now))
+
+    def is_given_up(self, client_order_id: str) -> bool:
+        return self.database.status(client_order_id) in ("REJECTED", "CANCELED")
+
+    def _resolve_orders(self) -> None:
+        """An entry is given up after three denials and ten seconds, not before (§4, ABSENT)."""
+        for name, unresolved_order in list(self.unresolved.items()):
+            if self.is_given_up(name):
+                assert unresolved_order.denials >= _DENIALS, (
+                    f"{name} was given up after {unresolved_order.denials} denials"
+                )
+                assert self.now - unresolved_order.since >= _ABSENT_AFTER_MS, f"{name} was given up too early"
+                self._forget(name)
+
+    def _forget(self, *names: str) -> None:
+        for name in names:
+            self.in_flight.pop(name, None)
+            self.unresolved.pop(name, None)
+
+    # What holds at every moment
+
+    def check(self) -> None:
+        self._sent_once()
+        assert not self.exchange.ownership.mismatches, self.exchange.ownership.mismatches
+        self._external_left_alone()
+        self._protected_in_time()
+        self._within_caps()
+        self._recorded_once()
+        self._external_orders_untouched()
+
+    def _sent_once(self) -> None:
+        twice = {name: times for name, times in self.exchange.arrived.items() if times > 1}
+        assert not twice, f"sent twice: {twice}"
+
+    def _protected_in_time(self) -> None:
+        for span in self.exchange.protection.spans():
+            allowed = STOPPED_WITHIN_MS + self._allowed_delay_ms(span)
+            assert span.duration_ms(self.now) <= allowed, f"{span} is longer than {allowed} ms"
+
+    def _keeps_off_external(self, request: OrderRequest) -> None:
+        """Once a stranger's position is known no entry is decided in its symbol, no other order in its slot (I19)."""
+        is_entry = role_of(request.client_order_id) is OrderRole.ENTRY
+        for position_side, stay in self.exchange.ownership.external().items():
+            if is_entry or position_side is request.position_side:
+                since = stay.began_at if is_entry else self._external_since(position_side)
+                self._check_created_before(position_side, since, request.client_order_id)
+
+    def _external_left_alone(self) -> None:
+        """No exit of ours rests behind a stranger's position: for a while it may, until that is known; and as long as
+        an entry of ours rests in the slot, which may join it."""
+        joining = {each.position_side for each in self.exchange.open_orders(OrderRole.ENTRY)}
+        self.joined_at |= dict.fromkeys(joining, self.now)
+        strangers = self.exchange.ownership.external()
+        for order in self.exchange.open_orders(*_EXITS):
+            if order.position_side in strangers:
+                since = max(self._external_since(order.position_side), order.event_at)
+                self._check_created_before(order.position_side, since, order.client_order_id)
+
+    def _external_since(self, position_side: PositionSide) -> int:
+        """Since when it has been sure that a stranger's position is one."""
+        return max(self.exchange.ownership.spans[position_side].began_at, self.joined_at.get(position_side, 0))
+
+    def _check_created_before(self, position_side: PositionSide, since: int, name: str) -> None:
+        span = UnprotectedSpan(SYMBOL, position_side, since)
+        allowed = LEFT_ALONE_WITHIN_MS + self._allowed_delay_ms(span)
+        assert span.duration_ms(self.now) <= allowed, f"{name} is there, and a stranger's position since {since}"
+
+    def _allowed_delay_ms(self, span: UnprotectedSpan) -> int:
+        until = self.now if span.until is None else span.until
+        touching = (each for each in self.grace_periods if each.at <= until and span.since <= each.at + each.span_ms)
+        return sum(each.span_ms for each in touching)
+
+    def _within_caps(self) -> None:
+        """Positions, resting entries and entries on their way together (I21): reserved from the decision on.
+
+        What people add is nobody's decision.
+        """
+        if self.exchange.is_excused:
+            return
+        unseen = [each for name, each in self.in_flight.items() if not self.exchange.has_seen(name)]
+        reserved = sum(((each.quantity or D(0)) * (each.price or D(0)) for each in unseen), D(0)) / LEVERAGE
+        by_hand = self.exchange.ownership.manual_quantity() / LEVERAGE
+        assert self.exchange.margin() + reserved <= min(POSITION_CAP, TOTAL_CAP) + by_hand
+
+    def _recorded_once(self) -> None:
+        booked = self.database.trade_ids()
+        assert len(set(booked)) == len(booked)
+        assert set(booked) <= {fill.trade_id for fill in self.exchange.fills()}
+
+    def _external_orders_untouched(self) -> None:
+        assert len(self.exchange.open_orders(None)) == self.exchange.external_orders
+
+    # What holds once everything has arrived
+
+    def find_disagreement(self) -> str:
+        """The first thing in which ledger and exchange differ; empty where they agree."""
+        exchange, ledger = self.exchange, self.database
+        roles = [role_of(each.client_order_id) for each in exchange.open_orders(*OrderRole)]
+        claims = {
+            "entries or closes are open": OrderRole.ENTRY not in roles and OrderRole.CLOSE not in roles,
+            "positions differ": ledger.positions() == {p.position_side: p.quantity for p in exchange.open_positions()},
+            "owners differ": self._owners_agree(),
+            "a position lacks its stop, or has two": self._stops_fit(),
+            "a fill is missing, or a stranger's is booked": self._recorded_are_ours(),
+            "results differ": ledger.net() == exchange.net(ledger.trade_ids()),
+            "orders differ": ledger.open_orders()
+            == {each.client_order_id for each in exchange.open_orders(*OrderRole)},
+        }
+        return next((name for name, holds in claims.items() if not holds), "")
+
+    def _owners_agree(self) -> bool:
+        """In a slot where trades are mixed what people open may be anybody's, but what is ours is known as ours."""
+        recorded, owners = self.database.owners(), self.exchange.ownership
+        return recorded.keys() == owners.spans.keys() and all(
+            recorded[position_side] is stay.is_ours or (recorded[position_side] and position_side in owners.mixed)
+            for position_side, stay in owners.spans.items()
+        )
+
+    def _recorded_are_ours(self) -> bool:
+        """A stranger's are not, but those of a time when his position was still taken for ours."""
+        owners, booked = self.exchange.ownership, set(self.database.trade_ids())
+        may_lack = {each.trade_id for each in self.exchange.fills() if self._is_mixed(each)}
+        return owners.ours <= booked | may_lack and all(self._is_ambiguous(each) for each in booked - owners.ours)
+
+    def _is_mixed(self, fill: Fill) -> bool:
+        return role_of(fill.client_order_id) is None and fill.position_side in self.exchange.ownership.mixed
+
+    def _is_ambiguous(self, trade_id: int) -> bool:
+        owners = self.exchange.ownership
+        fill, ended_at = owners.others[trade_id], owners.ended_at[trade_id]
+        if self._is_mixed(fill):
+            return True
+        span = UnprotectedSpan(fill.symbol, fill.position_side, ended_at, fill.traded_at)
+        return span.duration_ms(self.now) <= LEFT_ALONE_WITHIN_MS + self._allowed_delay_ms(span)
+
+    def _stops_fit(self) -> bool:
+        stops = self.exchange.open_orders(OrderRole.STOP_LOSS)
+        takes = self.exchange.open_orders(OrderRole.TAKE_PROFIT)
+        ours = self.database.owners()
+        held = {each.position_side for each in self.exchange.open_positions() if ours.get(each.position_side)}
+        return sorted(each.position_side for each in stops) == sorted(held) and {e.position_side for e in takes} <= held

@@ -1,0 +1,281 @@
+"""A real trader on a real ledger, a real gateway, a real engine, and time and network in the hands of a test."""
+
+import shutil
+import tempfile
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from queue import Empty
+from typing import Any
+
+from sqlalchemy import event as database_events
+
+from src.core.events import OrderResponse, TraderEvent
+from src.core.gateway import Gateway
+from src.core.order_cleanup import CHECK_POSITIONS_SECONDS, RECONCILE_SECONDS
+from src.database.open_database import open_database
+from src.domain.clock import ManualClock
+from src.domain.commands import Command, OperatorAction, OperatorCommand
+from src.domain.enums import OrderRole
+from src.domain.events import Event, Stream, StreamDown, StreamUp, Task, TaskDue
+from src.domain.orders import OrderUpdate
+from tests.builders import NOW, some_settings
+from tests.core.harness import Harness
+from tests.core.model.database_view import DatabaseView
+from tests.core.model.exchange import ModelExchange
+from tests.core.model.faulty_network import Fault, Target, client_order_id_of, role_of, target_of
+from tests.core.model.invariants import POSITION_CAP, TOTAL_CAP, Invariants
+
+_SECOND_MS = 1000
+_RECONCILE_MS, _CLEANUP_MS = RECONCILE_SECONDS * 1000, 10_000
+_SETTLED_WITHIN_S = 120
+_IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
+"""A thousand stories commit a hundred times each: not on a disk, where the machine has another place."""
+_RECOVERED_WITHIN_S = {
+    Target.ENTRY: 5,
+    Target.STOP_LOSS: 5,
+    Target.TAKE_PROFIT: 0,
+    Target.CLOSE: 35,
+    Target.CANCEL: 5,
+    Target.READ: 35,
+}
+"""How much later protection may come for one blow: a stop whose answer was lost is placed again after three seconds;
+a read that failed is repeated with the next reconcile; the ladder of closes pauses for half a minute."""
+
+
+class Killed(Exception):
+    """The process ends here, in the middle of a transaction."""
+
+
+@cache
+def empty_database() -> Path:
+    """A ledger with its tables, made once: each world begins with a copy of it."""
+    path = Path(tempfile.mkdtemp(dir=_IN_MEMORY)) / "bot.db"
+    open_database(path, NOW).engine.dispose()
+    return path
+
+
+class Simulation:
+    def __init__(self, *, hedge_mode: bool) -> None:
+        self._home = tempfile.TemporaryDirectory(dir=_IN_MEMORY)
+        path = Path(self._home.name) / "bot.db"
+        shutil.copy(empty_database(), path)
+        limits = {"cooldown_sec": 0, "max_total_exposure_usdt": int(TOTAL_CAP), "max_open_orders_per_symbol": 3}
+        self._settings = some_settings({**limits, "hedge_mode": hedge_mode}, max_position_usdt=int(POSITION_CAP))
+        self.clock = ManualClock(NOW)
+        self.exchange = ModelExchange(self.clock, hedge_mode=hedge_mode)
+        self.faults: list[tuple[Target, Fault]] = []
+        """What strikes the next commands of a kind."""
+        self.responses: list[Sequence[TraderEvent]] = []
+        """Answers that are slow to come."""
+        self._held_until = self._cut_until = 0
+        self._statements_left: int | None = None
+        self._last_command_id = 0
+        self._reconciled_at = self._cleaned_at = NOW
+        self.harness = Harness(path, self._settings, self.clock)
+        self.invariants = Invariants(self.exchange, DatabaseView(path))
+        self._begin()
+
+    # A bot's life
+
+    def _begin(self) -> None:
+        database_events.listen(self.harness.engine, "before_cursor_execute", self._count_statement)
+        self.harness.context.reconnect_user_stream = self._request_reconnect
+        self._is_reconnect_requested = False
+        self.gateway = Gateway(self.exchange, lambda _: None, self.clock, lambda: False)
+        now = self.clock.now_ms()
+        self.publish_prices()
+        self.feed(TaskDue(Task.RECONCILE, now), StreamUp(Stream.MARKET, now), StreamUp(Stream.USER, now))
+
+    def restart(self, seconds: int) -> None:
+        """The process has died; after a while another takes up its ledger."""
+        self._statements_left = None
+        self.invariants.on_kill()
+        self.invariants.allow_delay(20 + seconds)
+        self.responses.clear()
+        self.clock.advance(seconds * _SECOND_MS)
+        self.exchange.stream.clear()
+        self.harness = self.harness.restart()
+        self._begin()
+
+    def kill_within(self, statements: int) -> None:
+        """The process dies at the so many-eth statement from now."""
+        self._statements_left = statements
+
+    def _count_statement(self, *_: Any) -> None:
+        if self._statements_left is not None:
+            self._statements_left -= 1
+            if self._statements_left < 0:
+                raise Killed
+
+    def close(self) -> None:
+        self._statements_left = None
+        self.invariants.database.close()
+        self.harness.close()
+        self._home.cleanup()
+
+    # Events in, commands out
+
+    def feed(self, *events: TraderEvent) -> None:
+        """One batch for the trader; what leaves is queued in the lanes."""
+        try:
+            commands = self.harness.feed(*events)
+        except Killed:
+            self.restart(1)
+            return
+        for each in events:
+            self.invariants.on_event_received(each)
+        self.queue(commands)
+
+    def command(self, action: OperatorAction, **details: Any) -> None:
+        """What a person asks for at the dashboard."""
+        self._last_command_id = max(self._last_command_id + 1, self.clock.now_ms())
+        self.feed(OperatorCommand(self._last_command_id, action, self.clock.now_ms(), **details))
+
+    def queue(self, commands: Sequence[Command]) -> None:
+        for command in commands:
+            self.invariants.on_command_sent(command)
+        self.gateway.submit(commands)
+
+    def execute_next(self, lane: int) -> bool:
+        """One command of a lane is carried out, or struck; False where none waits."""
+        try:
+            _, _, command = self.gateway._lanes[lane].get_nowait()
+        except Empty:
+            return False
+        fault = self._take_fault(target_of(command))
+        self.exchange.fault = fault
+        answers = [_as_response(each) for each in self.gateway.execute(command)]
+        self.exchange.fault = None
+        if fault is Fault.SLOW:
+            self.responses.append(answers)
+        else:
+            self.feed(*answers)
+        return True
+
+    def _take_fault(self, target: Target) -> Fault | None:
+        """Each allows protection to be late: for what is struck is mended on the bot's own timers."""
+        for waiting in self.faults:
+            if waiting[0] is target:
+                self.faults.remove(waiting)
+                self.invariants.allow_delay(_RECOVERED_WITHIN_S[target])
+                return waiting[1]
+        return None
+
+    def deliver_next(self) -> None:
+        """The oldest news of the private stream arrives."""
+        if self.exchange.stream:
+            self.feed(self.exchange.stream.pop(0))
+
+    def deliver_response(self) -> None:
+        if self.responses:
+            self.feed(*self.responses.pop(0))
+
+    def catch_up(self) -> None:
+        """Everything that waits is done and told, and what follows from it."""
+        while self._step():
+            pass
+
+    def _step(self) -> bool:
+        if self.responses:
+            self.deliver_response()
+            return True
+        if self.exchange.stream and not self.is_disconnected:
+            self.deliver_next()
+            return True
+        return any(self.execute_next(lane) for lane in range(self.gateway.lanes))
+
+    # Time
+
+    @property
+    def is_disconnected(self) -> bool:
+        return self.clock.now_ms() < max(self._held_until, self._cut_until)
+
+    def delay_events(self, seconds: int) -> None:
+        """The private stream is late by so much."""
+        self._held_until = self.clock.now_ms() + seconds * _SECOND_MS
+        self.invariants.allow_delay(seconds + 5)
+
+    def cut_stream(self, seconds: int) -> None:
+        """What the private stream tells meanwhile is lost."""
+        self.drop_events()
+        self._cut_until = self.clock.now_ms() + seconds * _SECOND_MS
+        self.invariants.allow_delay(seconds + 30)
+        self.feed(StreamDown(Stream.USER, "cut", self.clock.now_ms()))
+
+    def _request_reconnect(self) -> None:
+        self._is_reconnect_requested = True
+
+    def _reconnect(self, now: int) -> None:
+        """The bot distrusts its private stream and opens it anew."""
+        self._is_reconnect_requested = False
+        self.exchange.stream.clear()
+        self.invariants.allow_delay(20)
+        self.feed(StreamDown(Stream.USER, "opened anew", now), StreamUp(Stream.USER, now))
+
+    def drop_events(self, count: int | None = None) -> None:
+        """So many of the oldest events never arrive; by default all that wait."""
+        del self.exchange.stream[:count]
+        self.invariants.allow_delay(40)
+
+    def tick(self) -> None:
+        """A second goes by: the network works, prices come, the clock's duties are done."""
+        self.clock.advance(_SECOND_MS)
+        now = self.clock.now_ms()
+        self._end_cut(now)
+        if self._is_reconnect_requested and not self.is_disconnected:
+            self._reconnect(now)
+        self.exchange.move(self.exchange.middle)
+        self.publish_prices()
+        self.catch_up()
+        if now - self._reconciled_at >= _RECONCILE_MS:
+            self._reconciled_at = now
+            self.feed(TaskDue(Task.RECONCILE, now))
+        if now - self._cleaned_at >= _CLEANUP_MS:
+            self._cleaned_at = now
+            self.feed(TaskDue(Task.CLEANUP, now))
+        if now // _SECOND_MS % CHECK_POSITIONS_SECONDS == 0:
+            self.feed(TaskDue(Task.CHECK_POSITIONS, now))
+        self.feed(TaskDue(Task.EVERY_SECOND, now))
+        self.catch_up()
+
+    def _end_cut(self, now: int) -> None:
+        if self._cut_until:
+            self.exchange.stream.clear()
+            if now >= self._cut_until:
+                self._cut_until = 0
+                self.feed(StreamUp(Stream.USER, now))
+
+    def publish_prices(self) -> None:
+        self.feed(*self.exchange.prices())
+
+    # The end of an example
+
+    def settle(self) -> None:
+        """Everything works from now on: what was lost is found, and both books agree."""
+        self.faults.clear()
+        self._held_until = 0
+        self._statements_left = None
+        self.command(OperatorAction.PAUSE)
+        while self.exchange.late:
+            self.deliver_late()
+        agreed = 0
+        for _ in range(_SETTLED_WITHIN_S):
+            self.tick()
+            self.invariants.check()
+            agreed = 0 if self.invariants.find_disagreement() else agreed + 1
+            if agreed == 2:
+                return
+        raise AssertionError(self.invariants.find_disagreement())
+
+    def deliver_late(self) -> None:
+        """The matcher comes to the oldest of what it had laid aside."""
+        name = client_order_id_of(self.exchange.late[0])
+        is_entry = role_of(name) is OrderRole.ENTRY
+        self.exchange.deliver_late(is_given_up=is_entry and self.invariants.is_given_up(name))
+        self.invariants.allow_delay(5)
+
+
+def _as_response(event: Event) -> TraderEvent:
+    """As the gateway tells it: an answer is no word of the private stream."""
+    return OrderResponse(event) if isinstance(event, OrderUpdate) else event

@@ -1,0 +1,208 @@
+"""What a person asks for: done once, answered by its number, remembered across a restart."""
+
+from decimal import Decimal
+from pathlib import Path
+
+from src.core.events import SettingsChanged
+from src.core.operator.restart import RestartRequest
+from src.domain.commands import CancelOrder, OperatorAction, OperatorCommand
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, TradingState
+from src.domain.events import Task, TaskDue
+from tests.builders import NOW, a_position, a_report, some_settings
+from tests.core.harness import Harness
+
+D = Decimal
+ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
+
+
+def answers(harness: Harness) -> list[str]:
+    return [each["message"] for each in harness.journal("command")]
+
+
+def test_pause_keeps_entries_back_until_resume(harness: Harness) -> None:
+    harness.command(OperatorAction.PAUSE)
+    harness.liquidate(30_000)
+    harness.command(OperatorAction.RESUME)
+    harness.liquidate(30_000)
+    assert harness.verdicts() == [Gate.TRADING_STATE, None]
+    journaled = harness.journal("command")
+    assert [each["id"] for each in journaled] == [NOW + 1, NOW + 2]
+    assert answers(harness) == ["entries are paused; positions stay protected", "entries are made again"]
+
+
+def test_resume_says_what_else_keeps_entries_back(path: Path) -> None:
+    harness = Harness(path)
+    harness.command(OperatorAction.RESUME)
+    assert answers(harness)[0].startswith("resumed, but entries still wait: starting")
+
+
+def test_a_command_is_carried_out_once(harness: Harness) -> None:
+    harness.open_position()
+    half = OperatorCommand(NOW + 5, OperatorAction.CLOSE_POSITION, NOW, "BTCUSDT", fraction=D("0.5"))
+    harness.feed(half)
+    harness.feed(half)
+    harness.fill(harness.last(CLOSE))
+    harness.feed(half)
+    assert len(harness.submitted(CLOSE)) == 1
+    assert answers(harness) == ["50 % of BTCUSDT is being closed"]
+
+
+def test_halt_cancels_entries_and_leaves_protection(harness: Harness) -> None:
+    harness.open_position()
+    harness.wait(61_000)
+    harness.snapshot(
+        positions=(harness.report(),),
+        open_orders=(harness.update_for(harness.last(STOP)), harness.update_for(harness.last(TAKE))),
+    )
+    second = harness.enter()
+    harness.command(OperatorAction.HALT)
+    assert harness.cancelled() == [second.client_order_id]
+    assert harness.context.trading_status.state is TradingState.HALTED
+    assert answers(harness) == ["halted; 1 open entries are being cancelled, positions stay protected"]
+
+
+def test_halt_reaches_an_entry_that_was_on_its_way(harness: Harness) -> None:
+    harness.liquidate()
+    entry = harness.last(ENTRY)
+    assert harness.command(OperatorAction.HALT) == []
+    assert harness.accept(entry) == [CancelOrder("BTCUSDT", entry.client_order_id)]
+
+
+def test_close_all_pauses_cancels_and_closes(harness: Harness) -> None:
+    harness.open_position()
+    harness.command(OperatorAction.FLATTEN)
+    close = harness.last(CLOSE)
+    assert (close.type, close.quantity, close.reduce_only) == (OrderType.MARKET, D("0.010"), False)
+    assert answers(harness) == ["entries are paused, 0 are being cancelled, 1 positions are being closed"]
+    harness.command(OperatorAction.FLATTEN)
+    assert len(harness.submitted(CLOSE)) == 1
+    harness.wait(10)
+    harness.fill(close)
+    harness.end_order(harness.last(STOP))
+    harness.end_order(harness.last(TAKE))
+    harness.wait(1000)
+    assert harness.rows("SELECT * FROM positions") == []
+    assert harness.context.trading_status.state is TradingState.REDUCE_ONLY
+
+
+def test_close_all_also_closes_what_an_entry_fills_afterwards(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.command(OperatorAction.FLATTEN)
+    harness.clock.advance(10)
+    harness.fill(entry)
+    harness.wait(1000)
+    assert harness.last(CLOSE).quantity == D("0.010")
+    harness.fill(harness.last(CLOSE))
+    harness.wait(60_000)
+    harness.command(OperatorAction.RESUME)
+    harness.snapshot()
+    harness.enter()
+    harness.fill(harness.last(ENTRY))
+    harness.wait(2000)
+    assert len(harness.submitted(CLOSE)) == 1  # a later entry is not called off
+
+
+def test_close_all_leaves_a_foreign_position_alone(harness: Harness) -> None:
+    harness.feed(harness.account_update(a_position("0.5")))
+    harness.command(OperatorAction.FLATTEN)
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT")
+    harness.wait(2000)
+    assert harness.submitted() == []
+    assert answers(harness)[1] == "the position of BTCUSDT is not the bot's: it is left alone"
+
+
+def test_a_position_is_closed_by_symbol_and_side(harness: Harness) -> None:
+    harness.open_position()
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", position_side=PositionSide.SHORT)
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="ETHUSDT")
+    harness.command(OperatorAction.CLOSE_POSITION)
+    assert harness.submitted(CLOSE) == []
+    assert answers(harness)[:2] == ["no open position of BTCUSDT", "no open position of ETHUSDT"]
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", position_side=PositionSide.LONG)
+    assert harness.last(CLOSE).position_side is PositionSide.LONG
+
+
+def test_half_a_position_closes_half_and_keeps_the_stop(harness: Harness) -> None:
+    harness.open_position()
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.55"))
+    assert harness.last(CLOSE).quantity == D("0.005")
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.5"))
+    assert "nothing was sent" in answers(harness)[1]
+    harness.clock.advance(10)
+    harness.fill(harness.last(CLOSE))
+    harness.wait(3000)
+    assert harness.position().quantity == D("0.005")
+    assert len(harness.submitted(CLOSE)) == 1
+    assert harness.cancelled() == []
+
+
+def test_one_way_closes_are_reduce_only(path: Path) -> None:
+    harness = Harness(path, some_settings({"hedge_mode": False})).connect()
+    harness.open_position()
+    harness.close_position()
+    assert harness.last(CLOSE).reduce_only
+
+
+def test_an_entry_is_cancelled_by_its_name(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.command(OperatorAction.CANCEL_ENTRY, client_order_id="lh-nobody-e")
+    harness.command(OperatorAction.CANCEL_ENTRY, client_order_id=entry.client_order_id)
+    assert harness.cancelled() == [entry.client_order_id]
+    assert answers(harness) == ["no such open entry", "the entry of BTCUSDT is being cancelled"]
+
+
+def test_new_settings_are_answered_by_number_and_faulty_ones_too(harness: Harness) -> None:
+    harness.feed(SettingsChanged(some_settings(leverage=5), NOW + 1))
+    harness._commands = 1
+    harness.command(OperatorAction.RELOAD_SETTINGS)
+    assert answers(harness) == [
+        "new settings are in force",
+        "the settings could not be read: the old ones stay in force",
+    ]
+
+
+def test_a_pause_and_a_halt_outlive_a_restart(harness: Harness) -> None:
+    harness.command(OperatorAction.PAUSE)
+    harness.command(OperatorAction.HALT)
+    again = harness.restart().connect()
+    assert again.last_command == NOW + 2
+    again.liquidate()
+    again.command(OperatorAction.RESUME)
+    again.feed(OperatorCommand(NOW + 2, OperatorAction.HALT, NOW))
+    again.liquidate()
+    assert again.verdicts() == [Gate.TRADING_STATE, None]
+    states = [each["state"] for each in again.journal("state")]
+    assert [states[-2], states[-1]] == [TradingState.HALTED, TradingState.ACTIVE]
+
+
+def test_stopping_cancels_entries_and_says_when_none_is_left(harness: Harness) -> None:
+    harness.open_position()
+    harness.wait(61_000)
+    harness.snapshot(
+        positions=(harness.report(),),
+        open_orders=(harness.update_for(harness.last(STOP)), harness.update_for(harness.last(TAKE))),
+    )
+    harness.liquidate()
+    entry = harness.last(ENTRY)
+    harness.feed(TaskDue(Task.STOP, harness.now))
+    assert not harness.trader.entries_cancelled.is_set()
+    harness.accept(entry)
+    assert harness.cancelled() == [entry.client_order_id]
+    harness.end_order(entry)
+    assert harness.trader.entries_cancelled.is_set()
+    assert harness.order(harness.last(STOP)).status is OrderStatus.NEW
+
+
+def test_a_foreign_report_is_not_closed_by_number(harness: Harness) -> None:
+    harness.clock.advance(6000)
+    harness.snapshot(positions=(a_report("0.1", 50_000),))
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.5"))
+    assert harness.submitted() == []
+
+
+def test_a_restart_is_asked_for_once_it_is_written_down(harness: Harness) -> None:
+    harness.context.restart = RestartRequest(NOW - 1, is_supervised=True)
+    harness.command(OperatorAction.RESTART)
+    assert harness.context.restart.is_requested
+    assert answers(harness) == ["the bot ends and is started anew at once; positions stay protected"]

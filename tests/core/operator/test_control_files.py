@@ -1,0 +1,185 @@
+"""HALT and the requests beside a database, as files that any process may make."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from src.core.operator.control_files import ControlFiles, remove_command_file, remove_halt_file
+from src.core.trading_status import EntryBlock
+from src.domain.commands import OperatorAction, OperatorCommand
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, TradingState
+from tests.builders import NOW
+from tests.core.harness import Harness
+
+FLATTEN, RESUME = OperatorAction.FLATTEN, OperatorAction.RESUME
+
+
+@pytest.fixture
+def control_files(tmp_path: Path) -> ControlFiles:
+    return ControlFiles(tmp_path / "data" / "bot.db")
+
+
+def touched_at(file: Path, at: int) -> None:
+    os.utime(file, ns=(at * 1_000_000, at * 1_000_000))
+
+
+def test_halt_is_a_file_beside_the_database_and_has_its_time(control_files: ControlFiles, tmp_path: Path) -> None:
+    assert (control_files.is_halted, control_files.read_halt().modified_at) == (False, None)
+    control_files.halt()
+    touched_at(control_files.halt_file, NOW)
+    assert control_files.halt_file == tmp_path / "data" / "HALT"
+    assert (control_files.is_halted, control_files.read_halt().modified_at) == (True, NOW)
+
+
+def test_requests_wait_in_the_order_they_were_made(control_files: ControlFiles) -> None:
+    assert control_files.pending() == []
+    later = control_files.write_command(RESUME, NOW + 1)
+    earlier = control_files.write_command(FLATTEN, NOW)
+    (later.file.parent / "notes.txt").touch()
+    assert control_files.pending() == [earlier, later]
+    remove_command_file(earlier.file)
+    remove_command_file(earlier.file)
+    assert control_files.pending() == [later]
+
+
+def test_a_halt_withdraws_a_resume_that_waits_but_no_flatten(control_files: ControlFiles) -> None:
+    control_files.write_command(RESUME, NOW)
+    flatten = control_files.write_command(FLATTEN, NOW)
+    control_files.halt()
+    assert control_files.pending() == [flatten]
+
+
+@pytest.mark.parametrize(("asked_at", "is_left"), [(NOW - 1, True), (NOW, False), (NOW + 1, False)])
+def test_a_resume_removes_a_halt_that_is_older(control_files: ControlFiles, asked_at: int, is_left: bool) -> None:
+    control_files.halt()
+    touched_at(control_files.halt_file, NOW)
+    remove_halt_file(control_files.halt_file, asked_at)
+    assert control_files.is_halted is is_left
+    control_files.halt_file.unlink(missing_ok=True)
+    remove_halt_file(control_files.halt_file, asked_at)  # one that is gone is no fault
+
+
+def test_what_cannot_be_removed_is_said(control_files: ControlFiles, caplog: pytest.LogCaptureFixture) -> None:
+    control_files.halt_file.mkdir(parents=True)
+    remove_halt_file(control_files.halt_file, control_files.read_halt().modified_at or 0)
+    remove_command_file(control_files.halt_file)
+    assert "keeps entries back until it is" in caplog.text
+    assert "was carried out, but cannot be removed" in caplog.text
+
+
+ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
+FLATTEN, RESUME = OperatorAction.FLATTEN, OperatorAction.RESUME
+
+
+@pytest.fixture
+def files(path: Path) -> ControlFiles:
+    return ControlFiles(path)
+
+
+def halted(harness: Harness, files: ControlFiles) -> None:
+    files.halt()
+    os.utime(files.halt_file, ns=(harness.now * 1_000_000, harness.now * 1_000_000))
+    harness.feed(files.read_halt())
+
+
+def last_answer(harness: Harness) -> str:
+    return str(harness.journal("command")[-1]["message"])
+
+
+def test_halt_file_halts_until_removed(harness: Harness, files: ControlFiles) -> None:
+    entry = harness.enter()
+    halted(harness, files)
+    assert harness.cancelled() == [entry.client_order_id]
+    assert harness.rows("SELECT value FROM state WHERE key = 'trading'")[0]["value"] == (
+        '{"state": "HALTED", "reason": "halted by the file HALT beside the database", "awaits_resume": true}'
+    )
+    harness.feed(files.read_halt())  # renewed: nothing is told twice
+    assert last_answer(harness) == (
+        "the file HALT is there; 1 open entries are being cancelled, positions stay protected"
+    )
+    assert len(harness.journal("command")) == 1
+    files.halt_file.unlink()
+    harness.feed(files.read_halt())
+    assert harness.context.trading_status.state is TradingState.ACTIVE
+    assert last_answer(harness) == "the file HALT is gone"
+
+
+def test_the_halt_file_reaches_an_entry_that_was_on_its_way(harness: Harness, files: ControlFiles) -> None:
+    harness.liquidate()
+    entry = harness.last(ENTRY)
+    halted(harness, files)
+    assert harness.cancelled() == []
+    harness.accept(entry)
+    assert harness.cancelled() == [entry.client_order_id]
+    harness.liquidate()
+    assert harness.verdicts()[-1] == Gate.TRADING_STATE
+
+
+def test_a_resume_at_the_dashboard_removes_the_file(harness: Harness, files: ControlFiles) -> None:
+    halted(harness, files)
+    harness.command(RESUME)
+    assert not files.is_halted
+    assert harness.context.trading_status.state is TradingState.ACTIVE
+    assert last_answer(harness) == "entries are made again"
+
+
+def test_a_halt_that_is_newer_than_the_resume_stands(harness: Harness, files: ControlFiles) -> None:
+    halted(harness, files)
+    harness.feed(OperatorCommand(NOW + 1, RESUME, harness.now - 1))
+    assert files.is_halted
+    assert harness.context.trading_status.has(EntryBlock.HALT_FILE)
+
+
+def test_a_request_is_carried_out_once_and_removed_after_the_commit(harness: Harness, files: ControlFiles) -> None:
+    harness.open_position()
+    request = files.write_command(FLATTEN, harness.now)
+    harness.context.after_commit.append(lambda: was_there.append(request.file.exists()))
+    was_there: list[bool] = []
+    harness.feed(request)
+    assert was_there == [True]
+    assert files.pending() == []
+    assert len(harness.submitted(CLOSE)) == 1
+    assert harness.context.trading_status.has(EntryBlock.OPERATOR_PAUSE)
+
+
+def test_a_request_that_outlived_its_bot_is_only_removed(harness: Harness, files: ControlFiles) -> None:
+    request = files.write_command(FLATTEN, harness.now)
+    harness.feed(request)
+    request.file.touch()  # killed between commit and removal
+    again = harness.restart().connect()
+    again.command(RESUME)
+    again.feed(request)
+    assert files.pending() == []
+    assert again.context.trading_status.state is TradingState.ACTIVE
+    again.close()
+
+
+def test_a_transaction_that_fails_leaves_the_request(
+    harness: Harness, files: ControlFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request = files.write_command(FLATTEN, harness.now)
+    monkeypatch.setattr(harness.context.store, "journal", _broken)
+    with pytest.raises(OSError, match="disk"):
+        harness.feed(request)
+    assert files.pending() == [request]
+
+
+def _broken(*_: object, **__: object) -> None:
+    raise OSError("disk full")
+
+
+def test_resume_by_file_ends_a_halt_of_the_dashboard(harness: Harness, files: ControlFiles) -> None:
+    harness.command(OperatorAction.HALT)
+    harness.command(OperatorAction.PAUSE)
+    harness.feed(files.write_command(RESUME, harness.now))
+    assert harness.context.trading_status.state is TradingState.ACTIVE
+    assert harness.restart().context.trading_status.has(EntryBlock.OPERATOR_HALT) is False
+
+
+def test_only_the_newest_requests_are_remembered(harness: Harness, files: ControlFiles) -> None:
+    for number in range(25):
+        harness.feed(files.write_command(RESUME, NOW + number))
+    (state,) = harness.rows("SELECT value FROM state WHERE key = 'operator'")
+    assert state["value"].count("resume-") == 20

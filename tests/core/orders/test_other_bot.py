@@ -1,0 +1,153 @@
+"""Another bot of this kind on the account: told by mark and time, and not forgotten with the process (F41, I4)."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from src.core.orders.order_identity import BotInstance, is_from_another_bot
+from src.domain.commands import OperatorAction
+from src.domain.enums import OrderRole, OrderStatus
+from src.domain.orders import ClientOrderId, new_entry_token
+from tests.builders import NOW, a_position, a_request, an_update, some_settings
+from tests.core.harness import LONG, Harness
+
+ENTRY, STOP = OrderRole.ENTRY, OrderRole.STOP_LOSS
+OURS = BotInstance("ours", database_created_at=NOW, started_at=NOW + 60_000)
+
+
+def named(at: int, mark: str = "else", letter: str = "e") -> str:
+    """What a bot calls an order whose entry it decides at that instant."""
+    return f"lh-{new_entry_token(at, mark, lambda _: 7)}-{letter}"
+
+
+@pytest.mark.parametrize(
+    ("mark", "made_at", "is_anothers"),
+    [
+        ("else", NOW - 1, False),  # it may be from the ledger before ours, which is lost
+        ("else", NOW + 1, True),
+        ("", NOW - 1, False),
+        ("ours", NOW + 1, False),  # our ledger may be an old copy that was put back
+        ("ours", NOW + 60_001, True),  # it runs on a copy of our ledger
+    ],
+)
+def test_unknown_order_is_classified_by_tag_and_time(mark: str, made_at: int, is_anothers: bool) -> None:
+    entry = ClientOrderId.parse(named(made_at, mark))
+    stop = ClientOrderId.parse(named(NOW - 10_000, mark, "s1"))
+    assert entry is not None
+    assert stop is not None
+    assert is_from_another_bot(an_update(event_at=made_at), entry, OURS) is is_anothers
+    assert is_from_another_bot(an_update(event_at=made_at), stop, OURS) is is_anothers
+
+
+def see(harness: Harness, name: str, role: OrderRole = ENTRY) -> None:
+    harness.feed(an_update(a_request(role, client_order_id=name), order_id=77, event_at=harness.now))
+
+
+def test_bot_tag_survives_restart(harness: Harness) -> None:
+    first = ClientOrderId.parse(harness.enter().client_order_id)
+    again = harness.restart().connect()
+    assert first is not None
+    assert len(first.bot_tag) == 4
+    assert again.context.bot_tag == first.bot_tag
+
+
+def test_unknown_new_entry_belongs_to_other_bot(harness: Harness) -> None:
+    harness.clock.advance(1000)
+    name = named(harness.now)
+    see(harness, name)
+    assert harness.context.trading_status.reason == (
+        f"another bot trades on this account: it made {name} of BTCUSDT; stop one of the two, then resume"
+    )
+    assert harness.context.portfolio.orders == {}
+    assert [each.client_order_id for each in harness.context.portfolio.external_orders.values()] == [name]
+    assert harness.journal("alert")[-1]["message"] == harness.context.trading_status.reason
+    harness.command(OperatorAction.RESUME)
+    assert harness.context.trading_status.reason == ""
+
+
+def test_unknown_new_stop_belongs_to_other_bot(harness: Harness) -> None:
+    harness.clock.advance(1000)
+    see(harness, a_request(STOP, 3).client_order_id, STOP)
+    assert "another bot" in harness.context.trading_status.reason
+    assert (harness.submitted(), harness.cancelled()) == ([], [])
+
+
+def test_closed_stop_of_other_bot_is_not_ours(harness: Harness) -> None:
+    """The end of an order does not tell when it was made."""
+    harness.clock.advance(1000)
+    stop = a_request(STOP, 3)
+    see(harness, stop.client_order_id, STOP)
+    harness.feed(harness.account_update(a_position()))
+    harness.feed(an_update(stop, order_id=77, status=OrderStatus.CANCELED, event_at=harness.now))
+    assert harness.context.portfolio.orders == {}
+    assert not harness.context.portfolio.tracked_positions[LONG].is_managed
+
+
+def test_old_stop_that_triggers_is_ours(harness: Harness) -> None:
+    """Its ledger was lost; the end of an order does not tell when it was made."""
+    harness.clock.advance(1000)
+    harness.feed(an_update(a_request(STOP, 3), order_id=77, status=OrderStatus.CANCELED, event_at=harness.now))
+    assert "another bot" not in harness.context.trading_status.reason
+
+
+def test_other_bot_is_remembered_after_restart(harness: Harness) -> None:
+    harness.command(OperatorAction.RESUME)
+    harness.clock.advance(1000)
+    seen, unseen = named(harness.now), named(harness.now + 1000)
+    see(harness, seen)
+    harness.clock.advance(60_000)
+    again = harness.restart().connect()
+    assert "another bot" in again.context.trading_status.reason
+    again.clock.advance(1000)
+    for name in (seen, unseen):
+        update = an_update(a_request(client_order_id=name), order_id=77, event_at=again.now - 50_000)
+        again.feed(update)
+    again.audit()
+    assert again.context.portfolio.orders == {}
+    assert again.cancelled() == []
+    again.command(OperatorAction.RESUME)
+    assert "another bot" not in again.restart().connect().context.trading_status.reason
+
+
+def test_resumed_other_bot_is_not_reported_again(harness: Harness) -> None:
+    harness.clock.advance(1000)
+    see(harness, named(harness.now))
+    harness.command(OperatorAction.RESUME)
+    see(harness, named(harness.now))
+    assert harness.context.trading_status.reason == ""
+    harness.clock.advance(1000)
+    see(harness, named(harness.now))
+    assert "another bot" in harness.context.trading_status.reason
+
+
+def test_bot_on_database_copy_is_detected(harness: Harness) -> None:
+    mark = harness.context.bot_tag
+    harness.clock.advance(1000)
+    first, second = named(harness.now, mark), named(harness.now + 500, mark)
+    see(harness, first)
+    assert "another bot" in harness.context.trading_status.reason
+    assert harness.context.bot_tag != mark
+    harness.clock.advance(60_000)
+    again = harness.restart().connect()
+    again.feed(an_update(a_request(client_order_id=second), order_id=78, event_at=again.now - 50_000))
+    assert again.context.portfolio.orders == {}
+
+
+def test_own_order_from_before_restored_backup_is_adopted(harness: Harness) -> None:
+    stop = replace(a_request(STOP, 1), client_order_id=named(harness.now + 1000, harness.context.bot_tag, "s1"))
+    harness.clock.advance(60_000)
+    again = harness.restart().connect()
+    again.feed(an_update(stop, order_id=77, event_at=again.now - 30_000))
+    assert list(again.context.portfolio.orders) == [stop.client_order_id]
+    assert again.context.trading_status.reason == ""
+
+
+def test_other_bot_does_not_block_paper(path: Path) -> None:
+    harness = Harness(path).connect()
+    harness.clock.advance(1000)
+    see(harness, named(harness.now))
+    paper = harness.restart(some_settings({"simulate_only": True})).connect()
+    assert paper.context.trading_status.reason == ""
+    real = paper.restart(some_settings()).connect()
+    assert "another bot" in real.context.trading_status.reason

@@ -1,0 +1,169 @@
+"""Positions nobody here has opened: left alone and told of, or taken over where the settings say so."""
+
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from src.core.health.status import BotInfo
+from src.core.limits.live_consent import load_pending_terms
+from src.domain.commands import FetchFills, OperatorAction
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, OrderType, PositionSide, Side
+from src.domain.instrument import Price
+from src.domain.orders import new_entry_token
+from src.settings.config import parse_settings
+from tests.builders import NOW, a_position, a_report, a_request, an_update, settings_document, some_settings
+from tests.core.harness import LONG, Harness
+
+D = Decimal
+ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
+
+
+@pytest.fixture
+def adopting(path: Path) -> Harness:
+    return Harness(path, some_settings({"adopt_foreign_positions": True})).connect()
+
+
+def appear(harness: Harness) -> None:
+    """Somebody has opened a position of 0.01 at 50,000."""
+    harness.clock.advance(1000)
+    harness.feed(harness.account_update(a_position()))
+    harness.wait(4000)
+
+
+def messages(harness: Harness, level: str) -> list[str]:
+    return [each["message"] for each in harness.journal("alert") if each["level"] == level]
+
+
+def test_nothing_is_taken_over_unless_the_settings_say_so() -> None:
+    assert not parse_settings(settings_document()).globals_.adopt_foreign_positions
+
+
+def test_external_position_is_untouched_counted_and_reported_once(harness: Harness) -> None:
+    appear(harness)
+    harness.wait(60_000)
+    assert harness.submitted() == []
+    assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "foreign"
+    [alarm] = messages(harness, "error")
+    assert "is not the bot's and has no stop loss" in alarm
+    harness.snapshot(positions=(harness.report(),))
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.OPEN_ORDERS]
+
+
+def test_a_position_of_somebody_else_with_a_stop_raises_no_alarm(harness: Harness) -> None:
+    theirs = a_request(STOP, client_order_id="web_1")
+    harness.feed(an_update(theirs, order_id=77, event_at=harness.now))
+    appear(harness)
+    harness.wait(2000)
+    assert messages(harness, "error") == []
+    assert messages(harness, "warning")[-1].endswith("it counts toward the exposure and is left alone")
+
+
+def test_a_position_of_somebody_else_is_taken_over_after_the_grace(adopting: Harness) -> None:
+    appear(adopting)
+    assert adopting.submitted() == []
+    adopting.wait(1000)
+    stop = adopting.last(STOP)
+    assert (stop.stop_price, stop.close_position, stop.side) == (D("49000.0"), True, Side.SELL)
+    adopting.accept(stop)
+    assert adopting.last(TAKE).stop_price == D("50500.0")
+    assert adopting.commands_of(FetchFills) != []
+    assert "is taken over" in messages(adopting, "warning")[-1]
+    adopting.close_position()
+    assert adopting.last(CLOSE).type is OrderType.MARKET
+
+
+def test_what_was_taken_over_stays_so_after_a_restart(adopting: Harness) -> None:
+    appear(adopting)
+    adopting.wait(1000)
+    adopting.accept(adopting.last(STOP))
+    entry = adopting.context.portfolio.tracked_positions[LONG].entry_order_id
+    again = adopting.restart().connect(positions=(adopting.report(),), open_orders=())
+    assert again.context.portfolio.tracked_positions[LONG].entry_order_id == entry
+    again.command(OperatorAction.FLATTEN)
+
+
+def test_orders_of_somebody_else_are_not_touched_by_taking_over(adopting: Harness) -> None:
+    theirs = a_request(STOP, client_order_id="web_1", stop_price=Price(D(40_000)))
+    adopting.feed(an_update(theirs, order_id=77, event_at=adopting.now))
+    appear(adopting)
+    adopting.wait(2000)
+    adopting.accept(adopting.last(STOP))
+    assert adopting.cancelled() == []
+
+
+def test_an_entry_of_ours_that_is_still_asked_about_may_be_the_cause(adopting: Harness) -> None:
+    entry = adopting.enter()
+    adopting.feed(adopting.account_update(a_position()))
+    adopting.wait(10_000)
+    assert adopting.submitted(STOP) == []
+    adopting.clock.advance(10)
+    adopting.fill(entry)
+    assert adopting.context.portfolio.tracked_positions[LONG].entry_order_id == entry.client_order_id
+
+
+def test_a_stop_of_ours_that_comes_to_rest_behind_a_strangers_position_is_taken_away(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    stop = harness.last(STOP)
+    harness.clock.advance(1000)
+    harness.feed(harness.account_update(a_position(0, 0)))
+    appear(harness)
+    harness.accept(stop)
+    harness.wait(2000)
+    assert harness.cancelled() == [stop.client_order_id]
+    assert harness.submitted(STOP) == [stop]
+
+
+def test_a_symbol_that_is_not_configured_is_never_taken_over(adopting: Harness) -> None:
+    adopting.clock.advance(1000)
+    strange = a_position(side=PositionSide.LONG)
+    adopting.feed(adopting.account_update(type(strange)("ETHUSDT", PositionSide.LONG, D(1), D(3000))))
+    adopting.wait(10_000)
+    assert adopting.submitted() == []
+    assert "ETHUSDT" in messages(adopting, "error")[-1]
+
+
+def test_external_position_that_loses_its_stop_is_reported_again(harness: Harness) -> None:
+    theirs = an_update(a_request(STOP, client_order_id="web_1"), order_id=77, event_at=harness.now)
+    harness.clock.advance(6_000)
+    harness.snapshot(positions=(a_report("0.5", 50_000),), open_orders=(theirs,))
+    harness.wait(10_000)
+    assert messages(harness, "error") == []
+    for _ in range(2):
+        harness.clock.advance(6_000)
+        harness.snapshot(positions=(a_report("0.5", 50_000),))
+        harness.wait(10_000)
+    [alarm] = messages(harness, "error")
+    assert alarm.startswith("a position of BTCUSDT LONG, 0.5, is not the bot's and has no stop loss")
+
+
+def test_a_position_of_ours_is_nobody_elses(harness: Harness) -> None:
+    harness.open_position()
+    harness.wait(10_000)
+    assert not [message for message in messages(harness, "warning") if "is not the bot's" in message]
+
+
+def test_nothing_is_taken_over_before_a_person_has_agreed(path: Path) -> None:
+    live = BotInfo("1.0", 1, NOW, "mainnet", False, "0x63DD")
+    harness = Harness(path, some_settings({"adopt_foreign_positions": True}), identity=live).connect()
+    appear(harness)
+    harness.wait(10_000)
+    assert harness.submitted() == []
+    assert "has no stop loss" in messages(harness, "error")[0]
+    waiting = load_pending_terms(harness.context.store)
+    assert waiting is not None
+    harness.command(OperatorAction.CONFIRM_LIVE, terms=waiting.fingerprint)
+    harness.wait(1000)
+    assert harness.last(STOP).stop_price == D("49000.0")
+
+
+def test_what_may_be_another_bots_is_not_taken_over(adopting: Harness) -> None:
+    adopting.clock.advance(1000)
+    theirs = replace(a_request(), client_order_id=f"lh-{new_entry_token(adopting.now, 'else', lambda _: 0)}-e")
+    adopting.feed(an_update(theirs, order_id=77, event_at=adopting.now))
+    appear(adopting)
+    adopting.wait(10_000)
+    assert adopting.submitted() == []

@@ -1,0 +1,347 @@
+"""Behind every position of ours stands a stop: first, new before old, and a close where none can stand."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from src.core.events import SettingsChanged
+from src.domain.commands import FetchFills, QueryOrder, TakeSnapshot
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from src.domain.events import OrderNotFound, OrderRejected
+from src.domain.orders import OrderRequest
+from tests.builders import a_liquidation, a_position, an_instrument, some_settings
+from tests.core.harness import LONG, Harness
+
+D = Decimal
+ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
+
+
+def test_the_stop_follows_the_first_partial_fill_and_the_take_profit_its_answer(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.fill(entry, "0.004")
+    stop = harness.last(STOP)
+    assert (stop.side, stop.position_side, stop.type) == (Side.SELL, PositionSide.LONG, OrderType.STOP_MARKET)
+    assert (stop.stop_price, stop.close_position, stop.quantity) == (D("49000.0"), True, None)
+    assert harness.submitted(TAKE) == []
+    harness.accept(stop)
+    assert harness.last(TAKE).stop_price == D("50500.0")
+    harness.fill(entry)
+    assert (len(harness.submitted(STOP)), len(harness.submitted(TAKE))) == (1, 1)
+    parents = harness.rows("SELECT DISTINCT main_order_id FROM order_relationships")
+    assert [row["main_order_id"] for row in parents] == [entry.client_order_id]
+
+
+def test_the_position_row_says_how_it_is_protected(harness: Harness) -> None:
+    entry = harness.enter()
+    states = []
+    harness.fill(entry)
+    states.append(harness.rows("SELECT protection FROM positions")[0]["protection"])
+    harness.audit()
+    states.append(harness.rows("SELECT protection FROM positions")[0]["protection"])
+    harness.accept(harness.last(STOP))
+    harness.audit()
+    row = harness.rows("SELECT * FROM positions")[0]
+    assert [*states, row["protection"]] == ["pending", "pending", "ok"]
+    assert (row["stop_loss_price"], row["leverage"], row["margin_type"]) == ("49000.0", 10, "ISOLATED")
+
+
+def two_entries(path: Path) -> Harness:
+    """A position at 50,000 that a second entry has brought to 49,500."""
+    harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
+    harness.open_position()
+    second = harness.enter()
+    harness.fill(second, price=49_000)
+    return harness
+
+
+def test_a_new_average_moves_the_stop_new_before_old(path: Path) -> None:
+    harness = two_entries(path)
+    old, new = harness.submitted(STOP)
+    assert new.stop_price == D("48510.0")
+    assert harness.cancelled() == []
+    harness.accept(new)
+    assert old.client_order_id in harness.cancelled()
+    assert harness.last(TAKE).stop_price == D("49995.0")
+    harness.accept(harness.last(TAKE))
+    assert len(harness.cancelled()) == 2
+
+
+def test_a_refused_successor_leaves_the_old_stop_and_the_position(path: Path) -> None:
+    harness = two_entries(path)
+    for _ in range(3):
+        harness.reject(harness.last(STOP), -4045)
+    assert harness.submitted(CLOSE) == []
+    assert harness.cancelled() == []
+    harness.wait(29_000)
+    assert len(harness.submitted(STOP)) == 4
+    harness.wait(2_000)
+    assert len(harness.submitted(STOP)) == 5
+
+
+def test_where_only_one_stop_may_close_all_one_of_the_positions_size_bridges_the_change(path: Path) -> None:
+    harness = two_entries(path)
+    old, refused = harness.submitted(STOP)
+    harness.reject(refused, -4130)
+    bridge = harness.last(STOP)
+    assert (bridge.quantity, bridge.close_position, bridge.stop_price) == (D("0.020"), False, D("48510.0"))
+    assert harness.cancelled() == []
+    harness.accept(bridge)
+    assert harness.cancelled() == [old.client_order_id]
+    harness.accept(harness.last(TAKE))
+    harness.end_order(old)
+    harness.wait(9_000)
+    assert harness.last(STOP) == bridge
+    harness.wait(2_000)
+    whole = harness.last(STOP)
+    assert (whole.close_position, whole.stop_price) == (True, D("48510.0"))
+    harness.accept(whole)
+    assert harness.cancelled()[-1] == bridge.client_order_id
+    assert harness.submitted(CLOSE) == []
+
+
+def test_a_stop_the_exchange_proves_to_stand_by_refusing_a_second_needs_no_close(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    first = harness.last(STOP)
+    harness.lose_response(first)
+    harness.wait(3100)
+    harness.reject(harness.last(STOP), -4130)
+    harness.accept(harness.last(STOP))
+    harness.accept(first)
+    assert harness.cancelled() == [harness.last(STOP).client_order_id]
+    assert len(harness.submitted(STOP)) == 3
+    assert harness.submitted(CLOSE) == []
+
+
+def test_a_stop_refused_three_times_closes_the_position(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.fill(entry)
+    for _ in range(2):
+        harness.reject(harness.last(STOP))
+        assert harness.submitted(CLOSE) == []
+    harness.reject(harness.last(STOP))
+    close = harness.last(CLOSE)
+    assert (close.type, close.side, close.quantity) == (OrderType.MARKET, Side.SELL, D("0.010"))
+    assert len(harness.submitted(STOP)) == 3
+    harness.wait(31_000)
+    assert len(harness.submitted(STOP)) == 4
+
+
+def test_a_stop_that_would_trigger_at_once_closes_at_market(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    harness.reject(harness.last(STOP), -2021)
+    assert harness.last(CLOSE).type is OrderType.MARKET
+    assert len(harness.submitted(STOP)) == 1
+
+
+def test_a_take_profit_that_would_trigger_at_once_closes_at_market(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    harness.accept(harness.last(STOP))
+    harness.reject(harness.last(TAKE), -2021)
+    assert harness.last(CLOSE).type is OrderType.MARKET
+    assert len(harness.submitted(TAKE)) == 1
+
+
+def test_a_take_profit_refused_three_times_is_left_alone(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    harness.accept(harness.last(STOP))
+    for _ in range(3):
+        harness.reject(harness.last(TAKE))
+    harness.wait(3000)
+    assert len(harness.submitted(TAKE)) == 3
+    assert harness.submitted(CLOSE) == []
+
+
+def test_accepted_stop_resets_rejections(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    harness.reject(harness.last(STOP))
+    harness.reject(harness.last(STOP))
+    assert harness.context.portfolio.tracked_positions[LONG].rejections == {STOP: 2}
+    harness.accept(harness.last(STOP))
+    assert harness.context.portfolio.tracked_positions[LONG].rejections == {}
+
+
+def test_a_stop_that_never_left_is_tried_again_by_the_audit(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    assert harness.reject(harness.last(STOP), None) == []
+    harness.wait(1000)
+    assert len(harness.submitted(STOP)) == 2
+
+
+def test_a_refused_close_climbs_the_ladder(harness: Harness) -> None:
+    harness.open_position()
+    harness.close_position()
+    kinds: list[OrderType] = []
+    for _ in range(6):
+        kinds.append(harness.last(CLOSE).type)
+        harness.reject(harness.last(CLOSE), -4131)
+        harness.wait(1000)
+    assert kinds == [OrderType.MARKET, OrderType.LIMIT] * 3
+    limit = next(each for each in harness.submitted(CLOSE) if each.type is OrderType.LIMIT)
+    assert (limit.time_in_force, limit.price) == (TimeInForce.IOC, D("47750.0"))
+    sent = len(harness.submitted(CLOSE))
+    harness.wait(20_000)
+    assert len(harness.submitted(CLOSE)) == sent
+    assert harness.cancelled() == []
+    harness.wait(11_000)
+    assert len(harness.submitted(CLOSE)) == sent + 1
+
+
+def test_a_refused_close_has_the_account_read(harness: Harness) -> None:
+    harness.open_position()
+    harness.close_position()
+    harness.reject(harness.last(CLOSE), -2022)
+    assert harness.commands_of(TakeSnapshot)[-1].reason == "a close was rejected"
+    harness.clock.advance(6000)
+    harness.snapshot(positions=(harness.report(quantity=D(0), entry_price=D(0)),))
+    assert not harness.position().is_open
+
+
+def test_a_close_that_fills_takes_its_protection_along(harness: Harness) -> None:
+    harness.open_position()
+    harness.close_position()
+    harness.fill(harness.last(CLOSE), price=49_000, pnl=-10)
+    assert not harness.position().is_open
+    harness.wait(1000)
+    standing = {harness.submitted(STOP)[0].client_order_id, harness.last(TAKE).client_order_id}
+    assert standing <= set(harness.cancelled())
+
+
+def test_a_take_profit_in_a_thin_book_leaves_the_rest_protected(harness: Harness) -> None:
+    harness.open_position()
+    harness.fill(harness.last(TAKE), "0.004", pnl=2)
+    assert harness.position().quantity == D("0.006")
+    assert harness.cancelled() == []
+    assert harness.order(harness.last(STOP)).status is OrderStatus.NEW
+
+
+def test_a_stop_cancelled_by_hand_is_replaced(harness: Harness) -> None:
+    harness.open_position()
+    harness.end_order(harness.last(STOP))
+    assert len(harness.submitted(STOP)) == 2
+
+
+def test_the_answer_to_a_stop_that_is_lost_brings_another_within_three_seconds(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    first = harness.last(STOP)
+    assert harness.lose_response(first) == [QueryOrder("BTCUSDT", first.client_order_id)]
+    harness.wait(1900)
+    assert len(harness.submitted(STOP)) == 1
+    harness.wait(1100)
+    second = harness.last(STOP)
+    assert second != first
+    harness.accept(second)
+    assert harness.submitted(TAKE) != []
+    harness.accept(first)  # it stands after all: one of the two goes
+    assert harness.cancelled() == [second.client_order_id]
+
+
+def test_position_unprotected_for_five_seconds_is_closed(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    for _ in range(6):
+        for stop in harness.submitted(STOP):
+            if harness.order(stop).unresolved_since is None:
+                harness.lose_response(stop)
+            harness.feed(OrderNotFound("BTCUSDT", stop.client_order_id, harness.now))
+        assert harness.submitted(CLOSE) == []
+        harness.wait(1000)
+    assert [each.type for each in harness.submitted(CLOSE)] == [OrderType.MARKET]
+
+
+def test_unprotected_position_gets_stop_when_exchange_is_back(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    harness.lose_response(harness.last(STOP))
+    harness.wait(8000)
+    harness.feed(OrderNotFound("BTCUSDT", harness.submitted(STOP)[0].client_order_id, harness.now))
+    harness.accept(harness.last(STOP))
+    harness.wait(6000)
+    assert harness.submitted(CLOSE) == []
+
+
+def test_a_refusal_to_let_us_in_is_no_verdict_on_a_stop(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    for attempt in range(1, 6):
+        stop = harness.last(STOP)
+        harness.feed(OrderRejected("BTCUSDT", stop.client_order_id, -2015, "key", harness.now, is_auth_error=True))
+        assert len(harness.submitted(STOP)) == attempt
+        harness.wait(1000)
+    harness.accept(harness.last(STOP))
+    assert (harness.submitted(CLOSE), harness.context.portfolio.tracked_positions[LONG].rejections) == ([], {})
+
+
+def test_an_order_without_any_verdict_is_asked_about(harness: Harness) -> None:
+    harness.fill(harness.enter())
+    harness.wait(5000)
+    assert QueryOrder("BTCUSDT", harness.submitted(STOP)[0].client_order_id) in harness.sent
+
+
+def test_fill_known_from_account_only_is_queried_and_protected(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.feed(harness.account_update(a_position()))
+    assert harness.submitted(STOP) == []  # it may be somebody else's
+    harness.wait(1000)
+    assert QueryOrder("BTCUSDT", entry.client_order_id) in harness.sent
+    harness.feed(
+        harness.update_for(entry, status=OrderStatus.FILLED, filled_quantity=entry.quantity, average_price=entry.price)
+    )
+    assert harness.last(STOP).stop_price == D("49000.0")
+    assert harness.commands_of(FetchFills) != []
+
+
+def test_a_symbol_that_left_the_settings_is_protected_as_before(path: Path) -> None:
+    harness = Harness(path).connect()
+    harness.open_position()
+    harness.feed(SettingsChanged(some_settings().model_copy(update={"symbols": {}})))
+    harness.end_order(harness.last(STOP))
+    assert harness.last(STOP).stop_price == D("49000.0")
+    assert len(harness.submitted(STOP)) == 2
+
+
+def test_new_distances_move_the_protection(harness: Harness) -> None:
+    harness.open_position()
+    harness.feed(SettingsChanged(some_settings(stop_loss_pct=3, take_profit_enabled=False)))
+    harness.audit()
+    assert harness.last(STOP).stop_price == D("48500.0")
+    assert harness.cancelled() == [harness.last(TAKE).client_order_id]
+
+
+def test_what_is_too_small_to_close_is_said(harness: Harness) -> None:
+    harness.context.instruments = {"BTCUSDT": an_instrument(market_step=D("0.1"))}
+    harness.open_position()
+    harness.close_position()
+    harness.wait(2000)
+    assert harness.submitted(CLOSE) == []
+    assert [each["message"] for each in harness.journal("alert")].count(
+        "what is left of BTCUSDT is too small to close by an order"
+    ) == 1
+
+
+def test_a_position_the_exchange_delisted_is_left_to_a_person(harness: Harness) -> None:
+    harness.open_position()
+    harness.context.instruments = {}
+    harness.close_position()
+    harness.wait(1000)
+    assert harness.submitted(CLOSE) == []
+    assert "must be closed by hand" in harness.journal("alert")[-1]["message"]
+
+
+@pytest.mark.parametrize("first", ["stop", "close"])
+def test_a_fill_of_an_exit_never_turns_the_position(harness: Harness, first: str) -> None:
+    harness.open_position()
+    exit_request: OrderRequest = harness.last(STOP)
+    if first == "close":
+        harness.close_position()
+        exit_request = harness.last(CLOSE)
+    harness.clock.advance(5)
+    fill = harness.a_fill(exit_request, "0.02")
+    harness.feed(harness.filled_by(exit_request, fill))
+    assert not harness.position().is_open
+
+
+def test_entries_of_a_burst_do_not_delay_a_stop(harness: Harness) -> None:
+    entry = harness.enter()
+    fill = harness.a_fill(entry)
+    commands = harness.feed(
+        *[a_liquidation() for _ in range(100)], harness.account_after(fill), harness.filled_by(entry, fill)
+    )
+    assert getattr(commands[0], "request", None) == harness.last(STOP)

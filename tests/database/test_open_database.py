@@ -1,0 +1,371 @@
+"""A database on another machine's disk is told of at start."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine
+
+from src.database import open_database as opening
+from src.database.db import quick_check
+from src.database.models import BotBase
+from src.database.open_database import AlreadyRunning, DatabaseLock, is_network_drive, newest_revision, open_database
+from src.database.repositories import Store
+from src.domain.clock import ManualClock
+from src.domain.errors import ConfigError
+from tests.builders import NOW
+from tests.database.helpers import HOLD_THE_LOCK, python, read_line
+
+ROOT = Path(__file__).parents[2]
+NEXT_MIGRATION = """
+import sqlalchemy as sa
+from alembic import op
+
+revision = "9998"
+down_revision = "{head}"
+branch_labels = None
+depends_on = None
+
+
+def upgrade():
+    op.create_table("notes", sa.Column("id", sa.Integer(), primary_key=True))
+    {then}
+"""
+
+
+def next_one(then: str = "") -> str:
+    """A migration that follows all that are there."""
+    newest = max(each.name for each in (opening._MIGRATIONS / "versions").glob("0*.py"))
+    return NEXT_MIGRATION.format(head=newest[:4], then=then)
+
+
+@pytest.fixture
+def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The migrations, copied to where a second one can be added."""
+    import shutil
+
+    copy = tmp_path / "migrations"
+    shutil.copytree(opening._MIGRATIONS, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(opening, "_MIGRATIONS", copy)
+    yield copy / "versions" / "9998_notes.py"
+
+
+def count_of_runs(path: Path) -> int:
+    with closing(sqlite3.connect(path)) as connection:
+        return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+
+
+def tables_of(path: Path) -> set[str]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+
+
+def open_with_a_run(path: Path) -> None:
+    """A database with one row in it, closed again."""
+    engine = open_database(path, NOW).engine
+    store = Store(engine, ManualClock(NOW))
+    with store.transaction():
+        store.begin_run("1.0", 1)
+    engine.dispose()
+
+
+def test_a_fresh_database_has_every_table(path: Path) -> None:
+    opened = open_database(path, NOW)
+    opened.engine.dispose()
+    assert opened.quarantined_to is None
+    assert tables_of(path) >= set(BotBase.metadata.tables)
+
+
+def test_the_newest_migration_is_the_last_by_its_name() -> None:
+    scripts = ScriptDirectory(str(opening._MIGRATIONS))
+    assert newest_revision() == scripts.get_current_head()
+
+
+def test_a_database_that_is_up_to_date_is_opened_without_alembic(path: Path) -> None:
+    open_with_a_run(path)
+    script = (
+        "import sys; from pathlib import Path; from src.database.open_database import open_database\n"
+        "open_database(Path(sys.argv[1]), 1).engine.dispose(); print('alembic' in sys.modules)"
+    )
+    run = subprocess.run([sys.executable, "-c", script, str(path)], cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.strip() == "False", run.stderr
+
+
+def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, BotBase.metadata) == []
+
+
+def test_an_existing_database_keeps_its_rows_and_needs_no_copy(path: Path) -> None:
+    open_with_a_run(path)
+    opened = open_database(path, NOW)
+    opened.engine.dispose()
+    assert opened.quarantined_to is None
+    assert count_of_runs(path) == 1
+    assert list(path.parent.glob("*.before-*")) == []
+
+
+def test_a_database_of_a_newer_version_is_refused_untouched(path: Path) -> None:
+    open_with_a_run(path)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+        connection.commit()
+    with pytest.raises(ConfigError, match="newer version of this program"):
+        open_database(path, NOW)
+    assert count_of_runs(path) == 1
+
+
+def test_a_database_of_another_program_is_refused_untouched(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE trades (id INTEGER)")
+        connection.commit()
+    with pytest.raises(ConfigError, match="another program"):
+        open_database(path, NOW)
+    assert tables_of(path) == {"trades"}
+
+
+@pytest.mark.parametrize(
+    "damage", [b"this is not a database at all, by no means" * 100, b"SQLite format 3\0" + bytes(900)]
+)
+def test_corrupt_database_is_quarantined(path: Path, damage: bytes) -> None:
+    path.parent.mkdir()
+    for suffix in ("", "-wal", "-shm"):
+        path.with_name(path.name + suffix).write_bytes(damage)
+    opened = open_database(path, NOW)
+    opened.engine.dispose()
+    aside = path.with_name(f"bot.db.corrupt-{NOW}")
+    assert opened.quarantined_to == aside
+    assert aside.read_bytes() == damage
+    assert quick_check(path) is None
+    assert tables_of(path) >= set(BotBase.metadata.tables)
+
+
+def test_a_damaged_page_is_found_and_nothing_of_the_old_file_is_lost(path: Path) -> None:
+    open_with_a_run(path)
+    content = path.read_bytes()
+    middle = len(content) // 2
+    broken = content[:middle] + b"\xff" * 8192 + content[middle + 8192 :]
+    path.write_bytes(broken)
+    opened = open_database(path, NOW)
+    opened.engine.dispose()
+    assert opened.quarantined_to is not None
+    assert opened.quarantined_to.read_bytes() == broken
+    assert count_of_runs(path) == 0
+
+
+def test_uncreatable_directory_is_config_error(tmp_path: Path) -> None:
+    (tmp_path / "data").write_text("a file stands where the directory should", encoding="utf-8")
+    with pytest.raises(ConfigError, match="cannot be written"):
+        open_database(tmp_path / "data" / "bot.db", NOW)
+
+
+def test_unopenable_database_is_not_quarantined(path: Path) -> None:
+    open_with_a_run(path)
+    log = path.with_name("bot.db-wal")
+    log.mkdir()
+    with pytest.raises(ConfigError, match=r"bot\.db"):
+        open_database(path, NOW)
+    log.rmdir()
+    assert count_of_runs(path) == 1
+    assert list(path.parent.glob("*.corrupt-*")) == []
+
+
+@pytest.mark.slow
+def test_locked_database_is_not_quarantined(path: Path) -> None:
+    open_with_a_run(path)
+    with closing(sqlite3.connect(path)) as holder:
+        holder.execute("PRAGMA locking_mode=EXCLUSIVE")
+        holder.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(ConfigError, match="locked"):
+            open_database(path, NOW)
+    assert count_of_runs(path) == 1
+
+
+def test_a_migration_keeps_a_copy_of_what_was_before(path: Path, next_migration: Path) -> None:
+    open_with_a_run(path)
+    next_migration.write_text(next_one(), encoding="utf-8")
+    open_database(path, NOW).engine.dispose()
+    before = path.with_name("bot.db.before-9998")
+    assert "notes" in tables_of(path)
+    assert "notes" not in tables_of(before)
+    assert (count_of_runs(path), count_of_runs(before)) == (1, 1)
+
+
+def test_failed_migration_keeps_old_database(path: Path, next_migration: Path) -> None:
+    open_with_a_run(path)
+    next_migration.write_text(next_one("raise KeyboardInterrupt"), encoding="utf-8")
+    with pytest.raises(KeyboardInterrupt):
+        open_database(path, NOW)
+    assert "notes" not in tables_of(path)
+    next_migration.write_text(next_one(), encoding="utf-8")
+    open_database(path, NOW).engine.dispose()
+    assert "notes" in tables_of(path)
+    assert count_of_runs(path) == 1
+
+
+def test_locked_up_to_date_database_is_opened(path: Path) -> None:
+    """A bot that starts again must protect, and needs nothing written for that (F43)."""
+    open_with_a_run(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        store = Store(open_database(path, NOW).engine, ManualClock(NOW))
+        with store.transaction():
+            assert store.load_open_orders() == []
+        assert store.error == "another program holds it"
+        other.execute("ROLLBACK")
+
+
+def test_locked_new_database_is_database_busy(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("src.database.db.BUSY_TIMEOUT_MS", 0)
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA journal_mode=WAL")
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(opening.DatabaseBusy, match="cannot be written"):
+            open_database(path, NOW)
+
+
+def spoil_an_index(path: Path) -> None:
+    """A row that an index does not know: what a quick look does not see."""
+    name = "ix_runs_spoilt"
+    for step in range(3):
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            connection.execute("PRAGMA writable_schema=ON")
+            if step == 0:
+                connection.execute(f"CREATE INDEX {name} ON runs (version)")
+                saved = connection.execute("SELECT * FROM sqlite_master WHERE name = ?", (name,)).fetchone()
+                connection.execute("DELETE FROM sqlite_master WHERE name = ?", (name,))
+            elif step == 1:
+                connection.execute("INSERT INTO runs (version, pid, started_at) VALUES ('2.0', 2, 2)")
+            else:
+                connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", saved)
+
+
+def test_full_check_after_unclean_shutdown(path: Path) -> None:
+    open_with_a_run(path)
+    spoil_an_index(path)
+    assert quick_check(path) is None
+    opened = open_database(path, NOW)
+    opened.engine.dispose()
+    assert opened.quarantined_to is not None
+    assert opened.quarantined_to.exists()
+    assert count_of_runs(path) == 0
+
+
+def test_quick_check_after_clean_shutdown(path: Path) -> None:
+    open_with_a_run(path)
+    spoil_an_index(path)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("UPDATE runs SET ended_at = 5")
+    opened = open_database(path, NOW)
+    opened.engine.dispose()
+    assert opened.quarantined_to is None
+
+
+def test_second_bot_learns_pid_of_lock_holder(path: Path) -> None:
+    with python(HOLD_THE_LOCK, path) as other:
+        assert read_line(other) == "held"
+        with pytest.raises(AlreadyRunning, match=rf"process {other.pid}\).*bot\.db"):
+            DatabaseLock(path).acquire()
+
+
+def test_killed_bot_releases_lock(path: Path) -> None:
+    with python(HOLD_THE_LOCK, path) as other:
+        assert read_line(other) == "held"
+        other.kill()
+        other.wait(timeout=10)
+    lock = DatabaseLock(path)
+    lock.acquire()
+    assert path.with_name("bot.db.pid").read_text(encoding="ascii") == str(os.getpid())
+    lock.release()
+
+
+def test_a_released_lock_can_be_taken_again(path: Path) -> None:
+    first, second = DatabaseLock(path), DatabaseLock(path)
+    first.acquire()
+    with pytest.raises(AlreadyRunning, match=str(os.getpid())):
+        second.acquire()
+    first.release()
+    first.release()
+    second.acquire()
+    with pytest.raises(AlreadyRunning):
+        first.acquire()
+    second.release()
+
+
+def test_lock_holder_without_pid_file_is_unknown(path: Path) -> None:
+    first = DatabaseLock(path)
+    first.acquire()
+    path.with_name("bot.db.pid").unlink()
+    with pytest.raises(AlreadyRunning, match="process unknown"):
+        DatabaseLock(path).acquire()
+    path.with_name("bot.db.pid").write_text("", encoding="ascii")
+    with pytest.raises(AlreadyRunning, match="process unknown"):
+        DatabaseLock(path).acquire()
+    first.release()
+
+
+def test_unsupported_lock_is_config_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: object) -> None:
+        raise OSError(37, "No locks available")
+
+    monkeypatch.setattr("src.database.open_database._lock", refuse)
+    with pytest.raises(ConfigError, match="cannot be locked") as caught:
+        DatabaseLock(path).acquire()
+    assert not isinstance(caught.value, AlreadyRunning)
+
+
+def test_unwritable_pid_file_is_ignored(path: Path) -> None:
+    """On a full disk what is open is protected all the same."""
+    path.with_name(f"{path.name}.pid").mkdir(parents=True)
+    lock = DatabaseLock(path)
+    lock.acquire()
+    with pytest.raises(AlreadyRunning, match="process unknown"):
+        DatabaseLock(path).acquire()
+    lock.release()
+
+
+MOUNTS = """\
+/dev/sda1 / ext4 rw 0 0
+server:/export /mnt/home nfs4 rw 0 0
+tmpfs /mnt/home/local tmpfs rw 0 0
+//server/share /mnt/my\\040disk cifs rw 0 0
+odd line
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "is_remote"),
+    [
+        ("/home/me/data/bot.db", False),
+        ("/mnt/home/data/bot.db", True),
+        ("/mnt/home/local/bot.db", False),
+        ("/mnt/my disk/bot.db", True),
+    ],
+)
+def test_the_nearest_mount_decides(tmp_path: Path, path: str, is_remote: bool) -> None:
+    mounts = tmp_path / "mounts"
+    mounts.write_text(MOUNTS, encoding="utf-8")
+    assert is_network_drive(Path(path), mounts) is is_remote
+
+
+def test_missing_mount_table_is_trusted(tmp_path: Path) -> None:
+    assert not is_network_drive(tmp_path / "bot.db", tmp_path / "nothing")
+
+
+def test_network_drive_is_logged_at_start(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(opening, "is_network_drive", lambda _: True)
+    open_database(path, NOW).engine.dispose()
+    assert "lies on a network share" in caplog.text

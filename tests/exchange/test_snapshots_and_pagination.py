@@ -1,0 +1,197 @@
+"""What is read whole or not at all, and lists that come in pages."""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+
+from src.domain.commands import FetchFills, FetchFunding, FetchOrders, TakeSnapshot
+from src.domain.enums import MarginType, PositionSide, Side
+from src.domain.errors import (
+    ProtocolError,
+    Rejected,
+    Unreachable,
+)
+from src.domain.events import FillsFetched, FundingFetched, OrdersFetched, Outcome, SnapshotTaken
+from src.domain.orders import Fill
+from src.domain.positions import AccountSummary, Balance, Income, PositionReport
+from src.exchange import wire
+from src.exchange.aster import AsterExchange
+from src.exchange.limits import RateLimits
+from src.utils.auth import ApiVersion
+from tests.exchange.builders import ACCEPTED, failure_of, rejected
+from tests.exchange.conftest import NOW_MS
+from tests.exchange.scripted_server import Reply, Reset, ScriptedServer
+
+REPORT = PositionReport(
+    "BTCUSDT", PositionSide.BOTH, Decimal("0.01"), Decimal(60000), Decimal(60100), Decimal(1), Decimal(40000), 20,
+    MarginType.CROSSED, Decimal(0), NOW_MS,
+)  # fmt: skip
+SUMMARY = AccountSummary(Decimal(1000), Decimal(1), Decimal(1001), Decimal(900), Decimal(30), Decimal(3))
+USDT = Balance("USDT", Decimal(1000), Decimal(1000))
+SNAPSHOT_BODIES = {
+    "/fapi/v1/positionSide/dual": wire.render_position_mode(False),
+    "/fapi/v1/multiAssetsMargin": wire.render_multi_assets_mode(True),
+    "/fapi/v2/positionRisk": [wire.render_position(REPORT)],
+    "/fapi/v1/openOrders": [wire.render_order(ACCEPTED)],
+    "/fapi/v4/account": wire.render_account(SUMMARY, [USDT], [REPORT]),
+}
+
+
+@pytest.fixture(params=ApiVersion)
+def scheme(request: pytest.FixtureRequest) -> ApiVersion:
+    return ApiVersion(request.param)
+
+
+@pytest.fixture
+def readable(server: ScriptedServer) -> ScriptedServer:
+    for path, body in SNAPSHOT_BODIES.items():
+        server.script("GET", path, Reply(body))
+    return server
+
+
+class TestSnapshot:
+    @pytest.mark.usefixtures("readable")
+    def test_it_is_read_whole(self, exchange: AsterExchange, limits: RateLimits) -> None:
+        outcome = exchange.execute(TakeSnapshot("start"))[0]
+
+        assert isinstance(outcome, SnapshotTaken)
+        snapshot = outcome.snapshot
+        assert outcome.reason == "start"
+        assert (snapshot.requested_at, snapshot.taken_at) == (NOW_MS, NOW_MS)
+        assert (snapshot.hedge_mode, snapshot.multi_assets_mode) == (False, True)
+        assert snapshot.account == SUMMARY
+        assert snapshot.balances == (USDT,)
+        assert snapshot.positions == (REPORT,)
+        assert snapshot.open_orders == (ACCEPTED,)
+        assert limits.weight_used == 1 + 30 + 30 + 5 + 40 + 5
+
+    @pytest.mark.parametrize("path", SNAPSHOT_BODIES)
+    @pytest.mark.parametrize(
+        "answer",
+        [Reply(b"", 503), Reply(b""), Reply(b"<html>", 403), Reply("x"), Reply([{}]), rejected(-1121), Reset()],
+    )
+    def test_one_failed_read_fails_it(
+        self, exchange: AsterExchange, readable: ScriptedServer, path: str, answer: Reply | Reset
+    ) -> None:
+        readable.script("GET", path, answer)
+
+        with pytest.raises((Unreachable, Rejected, ProtocolError)):
+            exchange.snapshot("audit")
+
+    @pytest.mark.parametrize("path", ["/fapi/v2/positionRisk", "/fapi/v1/openOrders"])
+    def test_an_object_is_not_an_empty_list(self, exchange: AsterExchange, readable: ScriptedServer, path: str) -> None:
+        readable.script("GET", path, Reply({}))
+
+        with pytest.raises(ProtocolError):
+            exchange.snapshot("audit")
+
+
+def fill(trade_id: int) -> Fill:
+    return Fill(
+        "BTCUSDT", trade_id, 42, "", Side.BUY, PositionSide.BOTH, Decimal("0.01"), Decimal(60000), Decimal(0),
+        Decimal("0.24"), "USDT", False, NOW_MS,
+    )  # fmt: skip
+
+
+def fills_of(outcomes: Sequence[Outcome]) -> list[int]:
+    [outcome] = outcomes
+    assert isinstance(outcome, FillsFetched)
+    return [each.trade_id for each in outcome.fills]
+
+
+class TestHistories:
+    TRADES = "/fapi/v1/userTrades"
+
+    def test_trades_since_an_instant(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", self.TRADES, Reply([wire.render_fill(fill(7))]))
+
+        outcomes = exchange.execute(FetchFills("BTCUSDT", NOW_MS - 1000))
+
+        assert outcomes == [FillsFetched("BTCUSDT", (fill(7),), NOW_MS, NOW_MS - 1000)]
+        asked = server.received_at(self.TRADES)[0].parameters
+        assert asked["startTime"] == str(NOW_MS - 1000)
+        assert "fromId" not in asked
+
+    def test_trades_from_an_id_are_read_to_the_last_page(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        pages = [[wire.render_fill(fill(each)) for each in ids] for ids in (range(5, 1005), range(1005, 1010))]
+        server.script("GET", self.TRADES, *map(Reply, pages))
+
+        outcomes = exchange.execute(FetchFills("BTCUSDT", 0, from_trade_id=5))
+
+        assert fills_of(outcomes) == list(range(5, 1010))
+        asked = [each.parameters for each in server.received_at(self.TRADES)]
+        assert [each["fromId"] for each in asked] == ["5", "1005"]
+        assert all("startTime" not in each for each in asked)
+
+    def test_trades_of_long_ago_are_out_of_reach(
+        self, exchange: AsterExchange, server: ScriptedServer, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        server.script("GET", self.TRADES, Reply([]))
+
+        with caplog.at_level(logging.WARNING):
+            assert fills_of(exchange.execute(FetchFills("BTCUSDT", 0))) == []
+
+        asked = int(server.received_at(self.TRADES)[0].parameters["startTime"])
+        assert asked > NOW_MS - 7 * 86_400_000
+        assert "too long ago" in caplog.text
+
+    @pytest.mark.parametrize(
+        ("command", "path"),
+        [
+            (FetchFills("BTCUSDT", NOW_MS + 60_000), TRADES),
+            (FetchFunding(NOW_MS + 60_000), "/fapi/v1/income"),
+        ],
+    )
+    def test_an_instant_of_a_clock_that_is_ahead_is_asked_for_as_now(
+        self, exchange: AsterExchange, server: ScriptedServer, command: FetchFills | FetchFunding, path: str
+    ) -> None:
+        server.script("GET", path, Reply([]))
+
+        exchange.execute(command)
+
+        assert int(server.received_at(path)[0].parameters["startTime"]) <= NOW_MS + 250
+
+    def test_an_object_is_no_list_of_trades(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", self.TRADES, Reply({}))
+
+        assert isinstance(failure_of(exchange, FetchFills("BTCUSDT", NOW_MS)), ProtocolError)
+
+    def test_funding_is_read_to_the_last_page(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        def income(number: int) -> Income:
+            return Income(number, "BTCUSDT", "FUNDING_FEE", "USDT", Decimal("-0.01"), NOW_MS + number)
+
+        pages = [[wire.render_income(income(each)) for each in ids] for ids in (range(1000), range(999, 1003))]
+        server.script("GET", "/fapi/v1/income", *map(Reply, pages))
+
+        outcomes = exchange.execute(FetchFunding(NOW_MS))
+
+        assert outcomes == [FundingFetched(tuple(income(each) for each in range(1003)), NOW_MS)]
+        asked = [each.parameters for each in server.received_at("/fapi/v1/income")]
+        assert [each["startTime"] for each in asked] == [str(NOW_MS), str(NOW_MS + 999)]
+        assert {each["incomeType"] for each in asked} == {"FUNDING_FEE"}
+
+    def test_a_page_that_brings_nothing_new_is_the_last(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        same = Income(1, "", "FUNDING_FEE", "USDT", Decimal(1), NOW_MS)
+        server.script("GET", "/fapi/v1/income", Reply([wire.render_income(same)] * 1000))
+
+        assert exchange.execute(FetchFunding(NOW_MS)) == [FundingFetched((same,), NOW_MS)]
+
+
+class TestOrders:
+    ORDERS = "/fapi/v1/allOrders"
+
+    def test_every_order_since_an_instant(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", self.ORDERS, Reply([wire.render_order(ACCEPTED)]))
+        outcomes = exchange.execute(FetchOrders("BTCUSDT", NOW_MS - 1000))
+        assert outcomes == [OrdersFetched("BTCUSDT", (ACCEPTED,), NOW_MS - 1000, NOW_MS)]
+
+    def test_pages_follow_each_other_by_number(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        many = [replace(ACCEPTED, order_id=number) for number in range(1, 1002)]
+        first, last = ([wire.render_order(each) for each in part] for part in (many[:1000], many[1000:]))
+        server.script("GET", self.ORDERS, Reply(first), Reply(last))
+        [outcome] = exchange.execute(FetchOrders("BTCUSDT", NOW_MS - 1000))
+        assert isinstance(outcome, OrdersFetched)
+        assert outcome.orders == tuple(many)

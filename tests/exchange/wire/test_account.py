@@ -1,0 +1,83 @@
+"""The account's part of the private stream, in the shapes of the exchange's document."""
+
+from decimal import Decimal
+
+import pytest
+
+from src.domain.enums import MarginType, PositionSide
+from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
+from src.exchange import wire
+from src.exchange.wire import Body
+
+NOW_MS = 1_700_000_000_000
+
+
+def account_update(content: Body) -> AccountUpdate:
+    event = wire.parse_event({"e": "ACCOUNT_UPDATE", "E": 9, "T": 8, "a": content}, NOW_MS)
+    assert isinstance(event, AccountUpdate)
+    return event
+
+
+def test_funding_on_a_crossed_position_names_no_position() -> None:
+    update = account_update({"m": "FUNDING_FEE", "B": [{"a": "USDT", "wb": "10.5", "cw": "10", "bc": "-0.25"}]})
+
+    assert (update.reason, update.balance_change, update.positions) == ("FUNDING_FEE", Decimal("-0.25"), ())
+    assert update.balances[0].wallet_balance == Decimal("10.5")
+    assert (update.changed_at, update.event_at) == (8, 9)
+
+
+def test_an_update_of_a_position_alone() -> None:
+    update = account_update(
+        {"m": "MARGIN_TYPE_CHANGE", "P": [
+            {"s": "BTCUSDT", "pa": "-10", "ep": "6563.86", "cr": "-45.04", "up": "-1423.15", "mt": "isolated",
+             "iw": "6570.4", "ps": "SHORT"},
+        ]}
+    )  # fmt: skip
+
+    assert update.balances == ()
+    [change] = update.positions
+    assert change.position.quantity == Decimal(-10)
+    assert (change.position.position_side, change.margin_type) == (PositionSide.SHORT, MarginType.ISOLATED)
+
+
+def test_leverage_and_modes() -> None:
+    leverage = {"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ac": {"s": "BTCUSDT", "l": 25}}
+    modes = {"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ai": {"j": True, "f": True, "d": False}}
+
+    assert wire.parse_event(leverage, NOW_MS) == LeverageChanged("BTCUSDT", 25, 1)
+    assert wire.parse_event(modes, NOW_MS) == wire.AccountModeChanged(True, False, 1)
+
+
+def test_a_margin_call() -> None:
+    call = {
+        "e": "MARGIN_CALL",
+        "E": 5,
+        "cw": "3.16",
+        "p": [{"s": "ETHUSDT", "ps": "LONG", "pa": "1.3", "mt": "CROSSED"}],
+    }
+
+    assert wire.parse_event(call, NOW_MS) == MarginCall((("ETHUSDT", PositionSide.LONG),), 5)
+
+
+def test_margin_call_with_unknown_position_side_is_parsed() -> None:
+    call = {"e": "MARGIN_CALL", "E": 5, "p": [{"s": "ETHUSDT", "ps": "NEITHER"}, {"s": "BTCUSDT", "ps": "LONG"}]}
+
+    assert wire.parse_event(call, NOW_MS) == MarginCall((("ETHUSDT", None), ("BTCUSDT", PositionSide.LONG)), 5)
+
+
+def test_the_key_has_ended() -> None:
+    assert wire.parse_event({"e": "listenKeyExpired", "E": 3}, NOW_MS) == wire.ListenKeyExpired(3)
+
+
+@pytest.mark.parametrize("word", ["isolated", "cross", "CROSSED", "ISOLATED", "crossed"])
+def test_margin_types_are_written_in_many_ways(word: str) -> None:
+    position = {
+        "entryPrice": "0.00000", "marginType": word, "isolatedMargin": "0", "leverage": "10",
+        "liquidationPrice": "0", "markPrice": "6679.5", "maxNotionalValue": "20000000", "positionAmt": "0.000",
+        "symbol": "BTCUSDT", "unRealizedProfit": "0", "positionSide": "BOTH", "updateTime": 0,
+    }  # fmt: skip
+
+    report = wire.parse_position(position)
+
+    assert str(report.margin_type).lower().startswith(word.lower()[:5])
+    assert report.leverage == 10

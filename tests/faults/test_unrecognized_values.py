@@ -1,0 +1,151 @@
+"""The exchange says words nobody knows, of orders and positions (I30): the bot starts, trades elsewhere, protects."""
+
+from decimal import Decimal
+
+import pytest
+
+from src.domain.enums import OrderRole, OrderType, Side, TimeInForce
+from src.domain.events import Task
+from src.domain.instrument import Price, Quantity
+from src.domain.orders import OrderRequest
+from src.sandbox.faults import FOREVER, FaultKind
+from tests.faults.conftest import MakeHarness
+from tests.faults.harness import SYMBOL, FaultHarness, wait_until
+
+pytestmark = pytest.mark.recovery
+
+ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
+OTHER = "ETHUSDT"
+
+
+def rewrite_frames(harness: FaultHarness, path: str, old: str, new: str) -> None:
+    harness.inject(FaultKind.REWRITTEN, path=path, old=old, new=new, times=FOREVER)
+
+
+def of_other(key: str) -> str:
+    """The value of a key in what is said of the other symbol."""
+    return rf'("symbol":"{OTHER}"[^}}]*"{key}":)"\w+"'
+
+
+def place_manual_order(harness: FaultHarness) -> OrderRequest:
+    """A person's order, far from the market."""
+    price, size = Price(Decimal(50_000)), Quantity(Decimal("0.01"))
+    name, gtx = "web_1", TimeInForce.GTX
+    request = OrderRequest(
+        name, SYMBOL, Side.BUY, harness.position_side, OrderType.LIMIT, size, price, time_in_force=gtx
+    )
+    harness.submit_manual_order(request)
+    return request
+
+
+def wait_ms(harness: FaultHarness, span_ms: int) -> None:
+    """By the bot's own heartbeats."""
+    since = harness.state("bot")["heartbeat_at"]
+    wait_until(lambda: harness.state("bot")["heartbeat_at"] >= since + span_ms, 10 + span_ms / 500)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (r'("clientOrderId":"web_1"[^}]*"timeInForce":)"\w+"', r'\1"NOBODY_KNOWS"'),
+        (r'("clientOrderId":"web_1"[^}]*"type":)"\w+"', r'\1"NOBODY_KNOWS"'),
+        (r'"status":"\w+"(,"clientOrderId":"web_1")', r'"status":"NOBODY_KNOWS"\1'),
+    ],
+    ids=["time in force", "type", "status"],
+)
+def test_a_bot_starts_again_beside_a_persons_order_that_nobody_understands(
+    make_harness: MakeHarness, old: str, new: str
+) -> None:
+    harness = make_harness().start()
+    harness.stop()
+    order = place_manual_order(harness)
+    rewrite_frames(harness, "openOrders", old, new)
+    harness.start()
+    harness.wait_verdict("not the bot's")
+    wait_until(lambda: [each["client_order_id"] for each in harness.state("foreign_orders")["items"]] == ["web_1"], 10)
+    assert len([alert for alert in harness.alerts() if "in words not known here" in alert]) == 1
+    assert harness.received_orders() == {}
+    harness.cancel_manually(order.client_order_id)
+    harness.run_task_now(Task.RECONCILE)
+    wait_until(lambda: not harness.state("foreign_orders")["items"], 15, "it is gone")
+    harness.open_position()
+    harness.check_consistency()
+
+
+def test_a_persons_order_that_nobody_understands_comes_and_ends_while_the_bot_holds_a_position(
+    harness: FaultHarness,
+) -> None:
+    harness.open_position()
+    for path in ("rder", "user"):
+        rewrite_frames(harness, path, '"GTX"', '"GTD"')
+    order = place_manual_order(harness)
+    wait_until(lambda: harness.state("foreign_orders")["items"], 10, "it is shown")
+    harness.wait_verdict("not the bot's")
+    harness.cancel_manually(order.client_order_id)
+    wait_until(lambda: not harness.state("foreign_orders")["items"], 15, "it is gone")
+    assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
+    harness.check_consistency()
+
+
+def test_a_stop_of_ours_that_turns_strange_is_neither_replaced_nor_closed_upon(harness: FaultHarness) -> None:
+    harness.open_position()
+    for path in ("rder", "user"):
+        rewrite_frames(harness, path, '"STOP_MARKET"', '"SUPER_STOP"')
+    for _ in range(5):
+        harness.run_task_now(Task.RECONCILE)
+        wait_ms(harness, 2_000)
+    assert any("is told in words not known here" in alert for alert in harness.alerts())
+    assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
+    assert not harness.received_orders(CLOSE)
+    harness.exchange.clear_faults()
+    harness.close_position()
+    wait_until(lambda: not harness.position, 15, "a person's wish is carried out")
+    wait_until(lambda: not harness.orders(), 15, "no order is left")
+    harness.check_consistency()
+
+
+def test_a_stop_that_is_answered_in_strange_words_protects_and_is_not_placed_without_end(harness: FaultHarness) -> None:
+    harness.trigger_entry()
+    for path in ("rder", "user"):
+        rewrite_frames(harness, path, '"STOP_MARKET"', '"SUPER_STOP"')
+    harness.fill()
+    wait_until(lambda: harness.position and harness.orders(STOP), 15, "a stop loss")
+    wait_ms(harness, 12_000)
+    assert len(harness.received_orders(STOP)) <= 2
+    assert not harness.received_orders(CLOSE)
+    harness.exchange.clear_faults()
+    wait_until(lambda: len(harness.orders(STOP)) == 1, 60, "one is left")
+    harness.check_consistency()
+
+
+def test_a_position_of_another_symbol_that_nobody_understands_keeps_entries_back_and_no_stop(
+    make_harness: MakeHarness,
+) -> None:
+    harness = make_harness().start()
+    harness.trigger_entry()
+    rewrite_frames(harness, "positionRisk", of_other("positionSide"), r'\1"NEITHER"')
+    rewrite_frames(harness, "user", rf'("s":"{OTHER}"[^}}]*"ps":)"\w+"', r'\1"NEITHER"')
+    size = Quantity(Decimal("0.01"))
+    harness.submit_manual_order(
+        OrderRequest("web_2", OTHER, Side.BUY, harness.position_side, OrderType.MARKET, quantity=size)
+    )
+    harness.run_task_now(Task.RECONCILE)
+    wait_until(
+        lambda: f"a position of {OTHER} is told in words not known here" in harness.trading_status()[1],
+        10,
+        "it is told",
+    )
+    harness.fill()
+    wait_until(lambda: harness.orders(STOP) and harness.orders(OrderRole.TAKE_PROFIT), 15, "ours is protected")
+    harness.wait_verdict("not known here")
+    assert len(harness.received_orders(ENTRY)) == 1
+    harness.exchange.clear_faults()
+    harness.run_task_now(Task.RECONCILE)
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "it trades again")
+
+
+def test_a_kind_of_margin_nobody_knows_elsewhere_hinders_nothing(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    rewrite_frames(harness, "positionRisk", of_other("marginType"), r'\1"portfolio"')
+    harness.start().open_position()
+    harness.check_consistency()

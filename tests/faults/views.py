@@ -1,0 +1,150 @@
+"""What the sandbox has in its own books: orders that arrived, what is held, and for how long it was without a stop."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, text
+
+from src.database.db import open_reader, read_transaction
+from src.domain.enums import OrderRole, PositionSide
+from src.domain.orders import ClientOrderId, Fill, OrderUpdate
+from src.sandbox.account.audit import UnprotectedSpan
+from src.sandbox.exchange import SandboxExchange
+
+D = Decimal
+SYMBOL = "BTCUSDT"
+
+
+class ExchangeView:
+    """The truth that every claim of these tests is made on."""
+
+    exchange: SandboxExchange
+
+    def received_orders(self, role: OrderRole | None = None) -> dict[str, int]:
+        """How often each order was asked for over the wire, whatever came of it."""
+        with self.exchange.lock:
+            told = dict(self.exchange.account.request_log.attempts)
+        return {name: times for name, times in told.items() if role in (None, _role(name))}
+
+    def sent_twice(self) -> dict[str, int]:
+        """Orders that came more than once, though the exchange had refused the timestamp of none."""
+        with self.exchange.lock:
+            return self.exchange.account.request_log.duplicates()
+
+    def orders(self, role: OrderRole | None = None) -> list[OrderUpdate]:
+        """Open orders of ours."""
+        with self.exchange.lock:
+            found = self.exchange.engine.open_orders(SYMBOL)
+        return [each for each in found if (own := _role(each.client_order_id)) is not None and role in (None, own)]
+
+    @property
+    def position(self) -> Decimal:
+        with self.exchange.lock:
+            return sum((each.quantity for each in self.exchange.account.open_positions()), D(0))
+
+    def longest_unprotected_ms(self) -> int:
+        """The longest a position has ever been without a stop that covers it."""
+        with self.exchange.lock:
+            return self.exchange.protection.longest_ms(self.exchange.now_ms())
+
+    def unprotected_spans(self, since: int) -> list[UnprotectedSpan]:
+        """Whenever a position was without a stop that covers it, from this instant on."""
+        with self.exchange.lock:
+            spans = self.exchange.protection.spans()
+        return [span for span in spans if span.until is None or span.until > since]
+
+    def expected_stop_price(self) -> Decimal:
+        """Where the stop of the one position belongs: two per cent below its entry."""
+        with self.exchange.lock:
+            [held] = self.exchange.account.open_positions()
+        return held.position.entry_price * D("0.98")
+
+    def has_correct_stop(self) -> bool:
+        stops = self.orders(OrderRole.STOP_LOSS)
+        return len(stops) == 1 and abs(stops[0].stop_price - self.expected_stop_price()) < 1
+
+    def fills(self) -> list[Fill]:
+        with self.exchange.lock:
+            return self.exchange.engine.fills(SYMBOL)
+
+    def net(self) -> Decimal:
+        """What trading this symbol has done to the wallet."""
+        with self.exchange.lock:
+            incomes = self.exchange.engine.incomes()
+        return sum((income.amount for income in incomes if income.symbol == SYMBOL), D(0))
+
+    def flips(self) -> list[Fill]:
+        """Fills that led from one side to the other."""
+        held: dict[PositionSide, Decimal] = {}
+        flips = []
+        for fill in self.fills():
+            before = held.get(fill.position_side, D(0))
+            after = held[fill.position_side] = before + fill.side.sign * fill.quantity
+            if before * after < 0:
+                flips.append(fill)
+        return flips
+
+
+def _role(client_order_id: str) -> OrderRole | None:
+    known = ClientOrderId.parse(client_order_id)
+    return None if known is None else known.role
+
+
+class BotView:
+    """The ledger of the bot that lives in ``home``."""
+
+    home: Path
+    _reader: Engine | None = None
+
+    def rows(self, query: str, **values: Any) -> list[Any]:
+        """What another process would read."""
+        if self._reader is None:
+            self._reader = open_reader(self.home / "bot.db")
+        with read_transaction(self._reader) as connection:
+            return list(connection.execute(text(query), values).mappings())
+
+    def state(self, key: str) -> dict[str, Any]:
+        found = self.rows("SELECT value FROM state WHERE key = :key", key=key)
+        value = found[0]["value"] if found else {}
+        return json.loads(value) if isinstance(value, str) else dict(value)
+
+    def trading_status(self) -> tuple[str, str]:
+        """Whether it may trade, and why not."""
+        told = self.state("trading")
+        return told.get("state", ""), told.get("reason") or ""
+
+    def last_journal_id(self) -> int:
+        """The number of the journal's newest row."""
+        return int(self.rows("SELECT coalesce(max(id), 0) AS id FROM journal")[0]["id"])
+
+    def was_blocked(self, reason: str, since: int = 0) -> bool:
+        """At some instant, told after this row of the journal: what is mended at once may be over before we look."""
+        told = self.rows("SELECT payload FROM journal WHERE kind = 'state' AND id > :since", since=since)
+        return any(reason in row["payload"] for row in told)
+
+    def decided_entries(self) -> int:
+        """How many entries were decided, whether they have left yet or not."""
+        return len(self.rows("SELECT 1 FROM trades WHERE role = 'ENTRY'"))
+
+    def status(self, client_order_id: str) -> str:
+        rows = self.rows("SELECT order_status FROM trades WHERE client_order_id = :name", name=client_order_id)
+        return str(rows[0]["order_status"]) if rows else ""
+
+    def alerts(self) -> list[str]:
+        rows = self.rows("SELECT payload FROM journal WHERE kind = 'alert' ORDER BY id")
+        return [json.loads(row["payload"])["message"] for row in rows]
+
+    def verdicts(self) -> list[str]:
+        return [row["reason"] for row in self.rows("SELECT reason FROM decisions ORDER BY liquidation_id")]
+
+    def recorded_net(self) -> Decimal:
+        """Realised, less fees, plus funding, as the bot tells it."""
+        trades = self.rows("SELECT realized_pnl, commission FROM fills")
+        paid = self.rows("SELECT amount FROM funding")
+        profit = sum((D(row["realized_pnl"]) - D(row["commission"]) for row in trades), D(0))
+        return profit + sum((D(row["amount"]) for row in paid), D(0))
+
+    def recorded_position(self) -> Decimal:
+        return sum((D(row["quantity"]) for row in self.rows("SELECT quantity FROM positions")), D(0))

@@ -1,0 +1,36 @@
+import pytest
+
+from src.launch.errors import MISSING_PACKAGE, required_packages
+
+
+def missing(name: str) -> ModuleNotFoundError:
+    return ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
+def test_a_missing_package_is_named_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended, required_packages(of_program=True):
+        raise missing("sqlalchemy")
+    assert ended.value.code == MISSING_PACKAGE
+    assert "The package sqlalchemy is missing: start launcher.py once" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("of_program", "name"), [(False, "sqlalchemy"), (True, "src.core.trader")])
+def test_missing_module_of_ours_is_raised(of_program: bool, name: str) -> None:
+    with pytest.raises(ModuleNotFoundError), required_packages(of_program=of_program):
+        raise missing(name)
+
+
+def test_nothing_missing_is_nothing_said(capsys: pytest.CaptureFixture[str]) -> None:
+    with required_packages(of_program=True):
+        pass
+    assert capsys.readouterr().err == ""
+
+
+def test_an_old_python_is_named_before_anything_fails_on_it(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.version_info", (3, 9, 2, "final", 0))
+    with pytest.raises(SystemExit) as ended, required_packages(of_program=True):
+        raise AssertionError("nothing is imported")
+    assert ended.value.code == MISSING_PACKAGE
+    assert "This is Python 3.9.2: install Python 3.11 or newer" in capsys.readouterr().err

@@ -1,0 +1,67 @@
+"""The sandbox's own judgement of who is protected."""
+
+from decimal import Decimal
+
+from src.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
+from src.domain.orders import OrderUpdate
+from src.domain.positions import Position
+from src.sandbox.account.audit import ProtectionMonitor
+
+LONG = Position("BTCUSDT", PositionSide.BOTH, Decimal(2), Decimal(100))
+
+
+def stop(quantity: str = "2", side: Side = Side.SELL, *, closing: bool = False) -> OrderUpdate:
+    zero = Decimal(0)
+    return OrderUpdate(
+        symbol="BTCUSDT",
+        client_order_id="s",
+        order_id=1,
+        side=side,
+        position_side=PositionSide.BOTH,
+        type=OrderType.STOP_MARKET,
+        status=OrderStatus.NEW,
+        quantity=Decimal(quantity),
+        filled_quantity=zero,
+        average_price=zero,
+        price=zero,
+        stop_price=Decimal(90),
+        time_in_force=TimeInForce.GTC,
+        reduce_only=not closing,
+        close_position=closing,
+        working_type=WorkingType.CONTRACT_PRICE,
+        price_protect=False,
+        original_type=OrderType.STOP_MARKET,
+        event_at=0,
+    )
+
+
+def test_the_span_without_a_stop_is_measured() -> None:
+    log = ProtectionMonitor()
+    log.observe([LONG], [], at=100)
+    log.observe([LONG], [stop(closing=True, quantity="0")], at=350)
+
+    assert [(span.since, span.until) for span in log.spans()] == [(100, 350)]
+    assert log.longest_ms(9999) == 250
+
+
+def test_stops_cover_what_they_add_up_to() -> None:
+    log = ProtectionMonitor()
+    log.observe([LONG], [stop("1")], at=100)
+    log.observe([LONG], [stop("1"), stop("1")], at=150)
+
+    assert log.longest_ms(9999) == 50
+
+
+def test_a_stop_on_the_wrong_side_protects_nothing() -> None:
+    log = ProtectionMonitor()
+    log.observe([LONG], [stop(side=Side.BUY)], at=100)
+
+    assert log.longest_ms(now_ms=400) == 300
+
+
+def test_a_flat_account_is_never_unprotected() -> None:
+    log = ProtectionMonitor()
+    log.observe([], [], at=100)
+
+    assert log.spans() == []
+    assert log.longest_ms(400) == 0

@@ -1,0 +1,324 @@
+"""Every fault is named with its place and remedy; everything else is read exactly."""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.domain.enums import MarginType, Side, TradeSide, VolumeScope
+from src.domain.errors import ConfigError, InvariantError
+from src.settings.config import SettingsError, load_settings, parse_settings, settings_schema
+from tests.settings.documents import PREDECESSOR, a_document, a_symbol, without
+
+NUMBERS = [
+    (part, name, field)
+    for part, fields in settings_schema().items()
+    for name, field in fields.items()
+    if field["min"] is not None
+]
+FLAGS = [(part, name) for part, fs in settings_schema().items() for name, f in fs.items() if f["kind"] == "flag"]
+CHOICES = [(part, name) for part, fs in settings_schema().items() for name, f in fs.items() if f["choices"]]
+REQUIRED = [(part, name) for part, fs in settings_schema().items() for name, f in fs.items() if f["required"]]
+
+
+def faults(document: object) -> tuple[str, ...]:
+    with pytest.raises(SettingsError) as caught:
+        parse_settings(document)
+    return caught.value.faults
+
+
+def one_fault(document: object) -> str:
+    found = faults(document)
+    assert len(found) == 1, found
+    return found[0]
+
+
+def path_of(part: str, name: str) -> str:
+    return f"globals.{name}" if part == "globals" else f"symbols.BTCUSDT.{name}"
+
+
+def with_value(part: str, name: str, value: object) -> dict[str, Any]:
+    changes: dict[str, Any] = {name: value}
+    return a_document(globals_=changes) if part == "globals" else a_document(**changes)
+
+
+def test_the_smallest_document_gets_safe_defaults() -> None:
+    settings = parse_settings(a_document())
+
+    assert settings.globals_.simulate_only
+    assert settings.globals_.volume_scope is VolumeScope.SIDE
+    assert settings.globals_.cooldown_sec is None
+    symbol = settings.symbols["BTCUSDT"]
+    assert symbol.stop_loss_enabled
+    assert symbol.margin_type is MarginType.ISOLATED
+    assert symbol.trade_side is TradeSide.OPPOSITE
+
+
+def test_leverage_out_of_range_reads_like_a_sentence() -> None:
+    sentence = "settings.json: symbols.BTCUSDT.leverage must be between 1 and 125, not 500"
+    assert one_fault(a_document(leverage=500)) == sentence
+
+
+@pytest.mark.parametrize(("part", "name", "field"), NUMBERS)
+@pytest.mark.parametrize("end", ["min", "max"])
+def test_a_number_past_its_limit_is_refused(part: str, name: str, field: dict[str, str], end: str) -> None:
+    beyond = Decimal(field["min"]) - 1 if end == "min" else Decimal(field["max"]) + 1
+
+    fault = one_fault(with_value(part, name, beyond))
+
+    assert fault.startswith(f"settings.json: {path_of(part, name)} must be ")
+    assert fault.endswith(f", not {beyond}")
+    assert field["min"] in fault
+    assert field["max"] in fault
+
+
+@pytest.mark.parametrize(("part", "name", "field"), NUMBERS)
+@pytest.mark.parametrize("end", ["min", "max"])
+def test_a_limit_itself_is_in_or_out_as_said(part: str, name: str, field: dict[str, str], end: str) -> None:
+    document = with_value(part, name, Decimal(field[end]))
+
+    if field[f"excludes_{end}"]:
+        assert one_fault(document).startswith(f"settings.json: {path_of(part, name)} must be ")
+    else:
+        owner = parse_settings(document)
+        found = owner.globals_ if part == "globals" else owner.symbols["BTCUSDT"]
+        assert getattr(found, name) == Decimal(field[end])
+
+
+@pytest.mark.parametrize(("part", "name"), [(part, name) for part, name, _ in NUMBERS])
+@pytest.mark.parametrize(
+    "value", [True, False, "ten", "", "1_000", "١", [1], {"a": 1}, float("nan"), float("inf"), "NaN", "-Infinity"]
+)
+def test_what_is_no_number_is_refused(part: str, name: str, value: object) -> None:
+    fault = one_fault(with_value(part, name, value))
+
+    assert fault.startswith(f"settings.json: {path_of(part, name)} must be a ")
+    assert "number, not " in fault
+
+
+@pytest.mark.parametrize("value", [Decimal("1e999999999"), Decimal("-1e400"), "9" * 5000, 10**4000])
+def test_a_monstrous_number_is_refused_at_once(value: object) -> None:
+    assert len(one_fault(a_document(trade_value_usdt=value))) < 160
+
+
+@pytest.mark.parametrize("value", [Decimal("1e-9"), "0.000000001", Decimal("1e-999999999"), 0.30000000000000004])
+def test_more_than_eight_places_are_refused(value: object) -> None:
+    assert "must have at most 8 decimal places" in one_fault(a_document(stop_loss_pct=value))
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"), [("0.001", "0.001"), (" 7 ", "7"), (0.1, "0.1"), (Decimal("1E+1"), "10")]
+)
+def test_decimals_are_exact_and_plain(value: object, expected: str) -> None:
+    assert str(parse_settings(a_document(take_profit_pct=value)).symbols["BTCUSDT"].take_profit_pct) == expected
+
+
+@pytest.mark.parametrize("value", [Decimal("60.0"), 60.0, 60])
+def test_a_whole_number_may_be_written_with_a_point(value: object) -> None:
+    assert parse_settings(a_document(globals_={"volume_window_sec": value})).globals_.volume_window_sec == 60
+
+
+@pytest.mark.parametrize("value", [Decimal("60.5"), 0.5, "60", Decimal("1e999999999"), Decimal("sNaN")])
+def test_a_whole_number_is_whole(value: object) -> None:
+    assert "must be a whole number" in one_fault(a_document(globals_={"volume_window_sec": value}))
+
+
+@pytest.mark.parametrize(("part", "name"), FLAGS)
+@pytest.mark.parametrize("value", [0, 1, "true", None, [], Decimal(1)])
+def test_a_flag_is_true_or_false(part: str, name: str, value: object) -> None:
+    assert f"{path_of(part, name)} must be true or false" in one_fault(with_value(part, name, value))
+
+
+@pytest.mark.parametrize(("part", "name"), CHOICES)
+@pytest.mark.parametrize("value", ["sideways", "", 1, None])
+def test_a_choice_names_its_words(part: str, name: str, value: object) -> None:
+    fault = one_fault(with_value(part, name, value))
+
+    assert all(word in fault for word in settings_schema()[part][name]["choices"])
+
+
+@pytest.mark.parametrize(("part", "name"), REQUIRED)
+def test_a_required_setting_is_named_when_it_is_missing(part: str, name: str) -> None:
+    fault = one_fault(without(a_document(), part, name))
+
+    assert fault.startswith(f'settings.json: {path_of(part, name)} is missing: add for example "{name}": ')
+
+
+@pytest.mark.parametrize("value", [3, None, True, ["x"]])
+def test_a_path_is_a_text(value: object) -> None:
+    assert "globals.db_path must be a text" in one_fault(a_document(globals_={"db_path": value}))
+
+
+@pytest.mark.parametrize("value", ["", "x" * 1001])
+def test_a_path_has_a_sane_length(value: str) -> None:
+    assert "globals.db_path cannot be" in one_fault(a_document(globals_={"db_path": value}))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "nearest"),
+    [
+        ("globals", "volume_windw_sec", "volume_window_sec"),
+        ("globals", "Simulate_Only", "simulate_only"),
+        ("symbol", "leverge", "leverage"),
+        ("symbol", "stoploss_pct", "stop_loss_pct"),
+    ],
+)
+def test_an_unknown_key_names_the_nearest(part: str, name: str, nearest: str) -> None:
+    assert f"{name} is not a setting: the nearest one is {nearest};" in one_fault(with_value(part, name, 1))
+
+
+def test_a_key_in_the_wrong_place_says_where_it_belongs() -> None:
+    assert "belongs to each symbol" in one_fault(a_document(globals_={"leverage": 3}))
+    assert "belongs to globals" in one_fault(a_document(hedge_mode=True))
+
+
+@pytest.mark.parametrize("name", ["symbol", "global", "globals_", "_obsolete", "x"])
+def test_an_unknown_part_is_an_error(name: str) -> None:
+    assert f"{name} is not a setting" in one_fault({**a_document(), name: {}})
+
+
+@pytest.mark.parametrize("document", [None, 3, "x", [], True])
+def test_a_document_is_an_object(document: object) -> None:
+    assert "must be an object in braces" in one_fault(document)
+
+
+@pytest.mark.parametrize("part", ["globals", "symbols"])
+@pytest.mark.parametrize("value", [None, 3, [], "x"])
+def test_a_part_is_an_object(part: str, value: object) -> None:
+    assert f"{part} must be an object in braces" in one_fault({**a_document(), part: value})
+
+
+@pytest.mark.parametrize("part", ["globals", "symbols"])
+def test_a_missing_part_is_named(part: str) -> None:
+    document = a_document()
+    del document[part]
+    assert one_fault(document) == f'settings.json: {part} is missing: add "{part}": {{ ... }}'
+
+
+@pytest.mark.parametrize("name", ["币安人生USDT", "1000PEPEUSDT", "BTCUSDT_260327"])
+def test_a_symbol_may_have_any_name_the_exchange_gives(name: str) -> None:
+    document = {**a_document(), "symbols": {name: a_symbol()}}
+    assert list(parse_settings(document).symbols) == [name]
+
+
+@pytest.mark.parametrize("name", ["", "B", "BTC USDT", "<IMG SRC=X>", "BTC\u202eUSDT", "BTC\n", "A" * 41, "E\u0301TH"])
+def test_a_symbol_needs_a_name_the_exchange_could_give(name: str) -> None:
+    document = {**a_document(), "symbols": {name: a_symbol()}}
+    assert "is not the name of a symbol" in one_fault(document)
+
+
+def test_a_symbol_is_named_in_capitals() -> None:
+    document = {**a_document(), "symbols": {"btcusdt": a_symbol()}}
+    assert one_fault(document) == "settings.json: symbols.btcusdt must be in capital letters: BTCUSDT"
+
+
+def test_symbols_that_are_no_objects_do_not_hide_other_faults() -> None:
+    document = {**a_document(), "symbols": {"BTCUSDT": 3, "ETHUSDT": a_symbol(leverage=0, use_trailing_stop=True)}}
+    assert len(faults(document)) == 2
+
+
+def test_no_symbol_is_needed() -> None:
+    assert parse_settings({**a_document(), "symbols": {}}).symbols == {}
+
+
+def test_all_invalid_settings_are_reported_at_once() -> None:
+    document = a_document(globals_={"cooldown_sec": -1}, leverage=0, margin_type="x", volume_threshold=None)
+
+    with pytest.raises(ConfigError) as caught:
+        parse_settings(document, "request")
+
+    assert isinstance(caught.value, SettingsError)
+    assert [fault.path for fault in caught.value.details] == [
+        "globals.cooldown_sec",
+        "symbols.BTCUSDT.volume_threshold",
+        "symbols.BTCUSDT.leverage",
+        "symbols.BTCUSDT.margin_type",
+    ]
+    assert caught.value.faults[0] == "request: globals.cooldown_sec must be between 0 and 86400, not -1"
+
+
+class TestThresholds:
+    def test_one_for_both_sides(self) -> None:
+        symbol = parse_settings(a_document(volume_threshold=500)).symbols["BTCUSDT"]
+        assert [symbol.threshold_for(side) for side in Side] == [500, 500]
+
+    def test_the_one_of_the_side_wins(self) -> None:
+        symbol = parse_settings(a_document(volume_threshold=500, volume_threshold_long=70)).symbols["BTCUSDT"]
+        assert symbol.threshold_for(Side.BUY) == 70
+        assert symbol.threshold_for(Side.SELL) == 500
+
+    def test_two_make_the_common_one_needless(self) -> None:
+        document = without(
+            a_document(volume_threshold_long=70, volume_threshold_short=80), "symbol", "volume_threshold"
+        )
+        symbol = parse_settings(document).symbols["BTCUSDT"]
+        assert [symbol.threshold_for(Side.BUY), symbol.threshold_for(Side.SELL)] == [70, 80]
+
+    def test_unchecked_settings_without_any_are_our_own_mistake(self) -> None:
+        checked = parse_settings(a_document()).symbols["BTCUSDT"]
+        unchecked = checked.model_copy(update={"volume_threshold": None})
+        with pytest.raises(InvariantError):
+            unchecked.threshold_for(Side.BUY)
+
+    @pytest.mark.parametrize("given_too", [{}, {"volume_threshold_long": 5}, {"volume_threshold_short": 5}])
+    def test_a_side_without_any_is_a_fault(self, given_too: dict[str, Any]) -> None:
+        document = without(a_document(**given_too), "symbol", "volume_threshold")
+        assert "symbols.BTCUSDT.volume_threshold is missing" in one_fault(document)
+
+
+class TestPredecessor:
+    def test_its_file_loads_as_it_is(self, tmp_path: Path) -> None:
+        path = tmp_path / "settings.json"
+        path.write_text(json.dumps(PREDECESSOR), encoding="utf-8")
+
+        settings = load_settings(path)
+
+        assert not settings.globals_.simulate_only
+        assert settings.globals_.max_stop_orders_per_symbol == 1
+        assert settings.symbols["LINKUSDT"].trade_value_usdt == Decimal("0.75")
+        assert settings.symbols["LINKUSDT"].threshold_for(Side.SELL) == 21_000
+
+    def test_each_obsolete_key_is_named_once_with_its_reason(self) -> None:
+        sentences = parse_settings(PREDECESSOR).obsolete
+
+        assert len(sentences) == 10
+        assert (
+            "globals.tranche_pnl_increment_pct is obsolete: a position has one average entry and no tranches"
+            in sentences
+        )
+        assert sentences[-1].startswith("use_trailing_stop of LINKUSDT is obsolete: ")
+
+    def test_an_obsolete_key_at_the_wrong_place_is_unknown(self) -> None:
+        assert "batch_orders is not a setting" in one_fault(a_document(batch_orders=True))
+
+    def test_the_shorter_lifetime_of_an_entry_counts(self) -> None:
+        assert parse_settings(PREDECESSOR).globals_.entry_lifetime_ms == 90_000
+        assert parse_settings(a_document()).globals_.entry_lifetime_ms == 30_000
+        longer = a_document(globals_={"order_ttl_seconds": 5, "stale_limit_order_minutes": 3})
+        assert parse_settings(longer).globals_.entry_lifetime_ms == 5_000
+
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+SYMBOL_KEYS = st.sampled_from([*settings_schema()["symbols"], "use_trailing_stop", "no_such_key"])
+GLOBAL_KEYS = st.sampled_from([*settings_schema()["globals"], "batch_orders", "no_such_key"])
+
+
+@given(
+    st.dictionaries(GLOBAL_KEYS, JSON_VALUES, max_size=4),
+    st.dictionaries(SYMBOL_KEYS, JSON_VALUES, max_size=4),
+)
+def test_any_document_is_accepted_or_refused_in_sentences(globals_: dict[str, Any], symbol: dict[str, Any]) -> None:
+    try:
+        settings = parse_settings(a_document(globals_=globals_, **symbol))
+    except SettingsError as error:
+        assert all(fault.path and fault.message for fault in error.details)
+    else:
+        assert settings.symbols["BTCUSDT"].leverage in range(1, 126)

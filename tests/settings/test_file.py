@@ -1,0 +1,163 @@
+"""settings.json on disk: broken files are explained, writing is all or nothing."""
+
+import json
+import os
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from src.settings.config import SettingsError, load_settings, parse_settings, save_settings
+from src.settings.file import parse_document, render_document, write_document
+from tests.settings.documents import PREDECESSOR, a_document, a_symbol
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "settings.json"
+
+
+def fault_of(path: Path) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load_settings(path)
+    assert len(caught.value.faults) == 1
+    return caught.value.faults[0]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "line 1, column 1: a value is missing here"),
+        ('{\n  "globals": {},\n}', "line 3, column 1: a name in double quotes is expected here"),
+        ('{\n  "a": 1\n  "b": 2\n}', "line 3, column 3: a comma or a closing bracket is missing"),
+        ('{"a" 1}', "line 1, column 6: a colon is missing"),
+        ('{"a": "x', "line 1, column 7: the closing double quote"),
+        ("{} {}", "line 1, column 4: there is something after the last closing brace"),
+        ("// hello\n{}", "line 1, column 1: a value is missing here"),
+        ('{"a": "\t"}', "line 1, column 8: Invalid control character"),
+        ('{"a": NaN}', "NaN is not a number that can be used"),
+        ('{"a": -Infinity}', "-Infinity is not a number that can be used"),
+        ('{"a": 1, "b": 2, "a": 3}', '"a" stands twice in one object'),
+        ('{"a": ' + "9" * 5000 + "}", "a number has thousands of digits"),
+        ("[" * 200_000, "brackets are nested far too deep"),
+    ],
+)
+def test_broken_json_is_explained(path: Path, text: str, words: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+    assert fault_of(path).startswith(f"settings.json: {words}")
+
+
+def test_a_missing_file_says_where_to_get_one(path: Path) -> None:
+    assert f"there is no such file in {path.parent}: copy the settings.json" in fault_of(path)
+
+
+def test_a_folder_in_its_place_is_said(path: Path) -> None:
+    path.mkdir()
+    assert "cannot be read" in fault_of(path)
+
+
+def test_another_encoding_is_said(path: Path) -> None:
+    path.write_bytes('{"é": 1}'.encode("latin-1"))
+    assert "is not UTF-8" in fault_of(path)
+
+
+def test_a_huge_file_is_not_read(path: Path) -> None:
+    path.write_bytes(b" " * 1_000_001)
+    assert "larger than 1 MB" in fault_of(path)
+
+
+def test_a_byte_order_mark_does_no_harm(path: Path) -> None:
+    path.write_text(json.dumps(a_document()), encoding="utf-8-sig")
+    assert load_settings(path).symbols["BTCUSDT"].leverage == 5
+
+
+def test_decimals_come_from_the_file_exactly(path: Path) -> None:
+    text = json.dumps(a_document()).replace('"stop_loss_pct": 2', '"stop_loss_pct": 0.10000001')
+    path.write_text(text, encoding="utf-8")
+    assert load_settings(path).symbols["BTCUSDT"].stop_loss_pct == Decimal("0.10000001")
+
+
+class TestSaving:
+    def test_what_was_saved_is_what_is_loaded(self, path: Path) -> None:
+        settings = parse_settings({**a_document(), "symbols": {"币安人生USDT": a_symbol(trade_value_usdt="0.00001")}})
+
+        save_settings(path, settings)
+
+        assert load_settings(path) == settings
+        text = path.read_text(encoding="utf-8")
+        assert '  "symbols": {\n    "币安人生USDT": {\n' in text
+        assert '"trade_value_usdt": 0.00001,' in text
+
+    def test_defaults_are_not_written(self, path: Path) -> None:
+        save_settings(path, parse_settings(a_document(globals_={"cooldown_sec": None})))
+        assert json.loads(path.read_text(encoding="utf-8")) == a_document()
+
+    def test_obsolete_keys_stay_and_removed_symbols_go(self, path: Path) -> None:
+        path.write_text(json.dumps(PREDECESSOR), encoding="utf-8")
+        earlier = load_settings(path)
+        newer = earlier.model_copy(
+            update={"symbols": {**earlier.symbols, **parse_settings(a_document()).symbols}},
+        )
+
+        save_settings(path, newer)
+        both = json.loads(path.read_text(encoding="utf-8"))
+        save_settings(path, parse_settings(a_document()))
+        one = json.loads(path.read_text(encoding="utf-8"))
+
+        assert both["globals"]["liquidation_buffer_ms"] == 100
+        assert both["symbols"]["LINKUSDT"]["use_trailing_stop"] is False
+        assert one["globals"]["batch_orders"] is True
+        assert list(one["symbols"]) == ["BTCUSDT"]
+
+    def test_a_broken_file_is_kept_beside(self, path: Path) -> None:
+        path.write_text("{ my precious", encoding="utf-8")
+
+        save_settings(path, parse_settings(a_document()))
+
+        assert (path.parent / "settings.json.broken").read_text(encoding="utf-8") == "{ my precious"
+        assert load_settings(path) == parse_settings(a_document())
+
+    def test_a_failed_write_leaves_the_old_file_and_no_other(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        save_settings(path, parse_settings(a_document()))
+        earlier = path.read_bytes()
+
+        def no_space(_: int) -> None:
+            raise OSError(28, "No space left on device")
+
+        monkeypatch.setattr(os, "fsync", no_space)
+        with pytest.raises(OSError, match="No space left"):
+            save_settings(path, parse_settings(a_document(leverage=7)))
+
+        assert path.read_bytes() == earlier
+        assert list(path.parent.iterdir()) == [path]
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows knows no permission bits")
+    def test_permissions_stay(self, path: Path) -> None:
+        save_settings(path, parse_settings(a_document()))
+        path.chmod(0o600)
+        save_settings(path, parse_settings(a_document(leverage=7)))
+        assert path.stat().st_mode & 0o777 == 0o600
+
+    @given(
+        st.decimals("0.00000001", "99.99999999", places=8),
+        st.integers(1, 125),
+        st.booleans(),
+        st.sampled_from(["OPPOSITE", "BUY", "SELL"]),
+    )
+    def test_rendering_loses_nothing(self, stop: Decimal, leverage: int, flag: bool, side: str) -> None:
+        symbol = a_symbol(stop_loss_pct=stop, leverage=leverage, price_protect=flag, trade_side=side)
+        text = render_document({"globals": {"max_total_exposure_usdt": Decimal("1E+2")}, "symbols": {"X_Y": symbol}})
+
+        read = parse_settings(parse_document(text, "text")).symbols["X_Y"]
+
+        assert "E" not in text.split('"stop_loss_pct": ')[1].split(",")[0]
+        assert (read.stop_loss_pct, read.leverage, read.price_protect, read.trade_side) == (stop, leverage, flag, side)
+
+
+def test_every_json_value_can_be_written(tmp_path: Path) -> None:
+    document: dict[str, object] = {"a": None, "b": [1, "x\n", Decimal("1E-7")], "c": {}, "d": [], "e": True}
+    write_document(tmp_path / "x.json", document)
+    assert parse_document((tmp_path / "x.json").read_text(encoding="utf-8"), "x.json") == document
