@@ -31,6 +31,9 @@ def pytest_configure(config: pytest.Config) -> None:
         config.pluginmanager.register(FaultsTable(target))
 
 
-@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> profiles.Scheduler | None:
+    return profiles.Scheduler(config, log) if config.option.dist == "loadfile" else None
+
+
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return profiles.workers(config)

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from enum import StrEnum
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 NOT_QUICK = ("slow", "recovery", "first", "browser", "long")
 """Markers of the tests that the quick profile leaves out."""
@@ -20,8 +21,10 @@ EFFORTS = {
     "MODEL_EXAMPLES": ("150", "500"),
 }
 """By environment variable: how much of it ``--all`` does, and how much ``--long``."""
-FEWEST_WORKERS = 4
-"""Most tests wait for sockets and processes: two processors serve four workers."""
+QUICK_WORKERS, ALL_WORKERS = 4, 6
+"""At least so many, and as many as there are processors: most tests wait for sockets and processes."""
+ONE_BY_ONE = ("tests/faults/", "tests/recovery/", "tests/system/")
+"""Folders whose tests share nothing and take seconds each: each goes to the next worker that is free."""
 
 
 class Profile(StrEnum):
@@ -65,7 +68,17 @@ def names_files(arguments: Sequence[str]) -> bool:
 def workers(config: pytest.Config) -> int:
     """How many processes run the tests where ``-n`` does not say; none for a file or two."""
     named = [argument for argument in map(str, config.invocation_params.args) if names_files([argument])]
-    return 0 if 0 < len(named) < FEWEST_WORKERS else max(FEWEST_WORKERS, os.cpu_count() or 1)
+    if 0 < len(named) < QUICK_WORKERS:
+        return 0
+    fewest = QUICK_WORKERS if choose(config) is Profile.QUICK else ALL_WORKERS
+    return max(fewest, os.cpu_count() or 1)
+
+
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
+    """Gives a worker one file at a time, or one test where files are long."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return nodeid if nodeid.startswith(ONE_BY_ONE) else nodeid.partition("::")[0]
 
 
 class ProfileRun:
@@ -79,7 +92,7 @@ class ProfileRun:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         left_out = [item for item in items if self._is_left_out(item)]
         items[:] = [item for item in items if not self._is_left_out(item)]
-        items.sort(key=lambda item: item.get_closest_marker("first") is None)
+        items.sort(key=_turn)
         for item in items:
             if _has_any(item, RERUN_ONCE):
                 item.add_marker(pytest.mark.flaky(reruns=1))
@@ -122,6 +135,13 @@ class ProfileRun:
             case Profile.LONG:
                 return "Nothing was left out."
         return "Ran what the command line names. The quick profile: python3 tests/run.py"
+
+
+def _turn(item: pytest.Item) -> int:
+    """The longest tests begin first, and the quick ones fill the gaps at the end."""
+    if item.get_closest_marker("first") is not None:
+        return 0
+    return 1 if _has_any(item, NOT_QUICK) else 2
 
 
 def _has_any(item: pytest.Item, markers: Sequence[str]) -> bool:

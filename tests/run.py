@@ -1,6 +1,7 @@
 #!/usr/bin/env python3
 """Runs the tests: ``python3 tests/run.py [pytest arguments]``; ``--help`` explains."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent
 HELP = """\
 usage: python3 tests/run.py [--all | --long] [pytest arguments]
 
-Makes .venv with what the tests need, as the launcher does, and runs pytest in it.
+Runs pytest in the virtual environment in use if it has what the tests need, otherwise in .venv, which it makes.
 
 (nothing)   the quick tests
 --all       also those that start the real programs, drive a browser or take long, as CI does
@@ -42,7 +43,7 @@ def main(arguments):
     console = Console(utf8_output())
     passed_on = ["--help" if each == "--pytest-help" else each for each in arguments]
     try:
-        python = ensure_venv(ROOT, ROOT / "requirements-dev.txt", console.say)
+        python = ensure_venv(ROOT, ROOT / "requirements-dev.txt", console, use_running="CI" not in os.environ)
         return subprocess.run([str(python), "-m", "pytest", *passed_on], cwd=str(ROOT)).returncode
     except LaunchError as error:
         console.say(str(error))

@@ -3,24 +3,22 @@
 import hashlib
 import importlib.util
 import os
-import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
+from src.launch.console import Console
 from src.launch.errors import OLDEST_PYTHON, LaunchError
+from src.launch.pip_run import run_pip
+from src.launch.requirements import included_files, is_virtual, requirement_lines, unsatisfied
 
 PROBE = (
     "import importlib.util, sys\n"
     "pip = importlib.util.find_spec('pip') is not None\n"
     "print(*sys.version_info[:2], 'pip' if pip else 'no-pip', sys.platform)"
 )
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +70,17 @@ class VirtualEnv:
             return None
 
 
-def ensure_venv(root: Path, requirements: Path, say: Say, *, install: bool = True) -> Path:
+def ensure_venv(
+    root: Path, requirements: Path, console: Console, *, install: bool = True, use_running: bool = True
+) -> Path:
     """Return a Python that has every package of ``requirements``; make and fill ``.venv`` where needed.
 
-    The second call with the same requirements starts one short process and installs nothing. With
-    ``install=False`` nothing is made: ``.venv`` or the running interpreter must be complete already.
-    Raises `LaunchError` with one plain sentence.
+    A virtual environment that is in use and has them all is taken as it is, unless ``use_running`` is False. The
+    second call with the same requirements installs nothing. With ``install=False`` nothing is made: ``.venv`` or the
+    running interpreter must be complete already. Raises `LaunchError` with one plain sentence.
     """
+    if use_running and is_virtual() and not unsatisfied(requirements):
+        return Path(sys.executable)
     environment = VirtualEnv(root / ".venv")
     found = environment.probe()
     if found is not None and _is_complete(environment, found, requirements):
@@ -86,16 +88,9 @@ def ensure_venv(root: Path, requirements: Path, say: Say, *, install: bool = Tru
     if not install:
         return _running_interpreter(requirements)
     if found is None or not found.is_usable:
-        found = _create(environment, say)
-    _install(environment, found, requirements, say)
+        found = _create(environment, console)
+    _install(environment, found, requirements, console)
     return environment.python
-
-
-def included_files(requirements: Path) -> list[Path]:
-    """The requirements file and those it includes with ``-r``, itself first."""
-    lines = requirements.read_text(encoding="utf-8").splitlines()
-    inner = [requirements.parent / line.removeprefix("-r ").strip() for line in lines if line.startswith("-r ")]
-    return [requirements, *(file for path in inner for file in included_files(path))]
 
 
 def fingerprint(requirements: Path, interpreter: Interpreter) -> str:
@@ -112,7 +107,7 @@ def _is_complete(environment: VirtualEnv, found: Interpreter, requirements: Path
 
 
 def _running_interpreter(requirements: Path) -> Path:
-    missing = [name for name in _package_names(requirements) if not _is_installed(name)]
+    missing = unsatisfied(requirements)
     if missing:
         raise LaunchError(
             f"--no-install was given, .venv is not complete and this Python lacks {', '.join(missing)}: "
@@ -121,29 +116,14 @@ def _running_interpreter(requirements: Path) -> Path:
     return Path(sys.executable)
 
 
-def _package_names(requirements: Path) -> Iterator[str]:
-    for file in included_files(requirements):
-        for line in file.read_text(encoding="utf-8").splitlines():
-            if name := re.match(r"[A-Za-z0-9][A-Za-z0-9._-]*", line):
-                yield name.group()
-
-
-def _is_installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
-
-
-def _create(environment: VirtualEnv, say: Say) -> Interpreter:
+def _create(environment: VirtualEnv, console: Console) -> Interpreter:
     if environment.folder.exists() and not environment.is_ours:
         raise LaunchError(
             f"{environment.folder} was not made by this launcher and holds no Python >= 3.11 with pip: "
             "delete or rename that folder and start again."
         )
     _require_venv_module()
-    say("Making a virtual environment in .venv (only this once) ...")
+    console.say("Making a virtual environment in .venv (only this once) ...")
     try:
         if environment.folder.exists():
             shutil.rmtree(environment.folder)
@@ -170,20 +150,11 @@ def _require_venv_module() -> None:
         )
 
 
-def _install(environment: VirtualEnv, found: Interpreter, requirements: Path, say: Say) -> None:
+def _install(environment: VirtualEnv, found: Interpreter, requirements: Path, console: Console) -> None:
     for stamp in environment.folder.glob("installed-*.sha256"):
         stamp.unlink()  # whatever interrupts pip from here on, the next start installs again
-    say(f"Installing the packages of {requirements.name} into .venv (a minute or two, only this once) ...")
-    command = [str(environment.python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    # A personal pip configuration with user = true would fail inside a virtual environment.
-    environ = os.environ | {"PIP_USER": "0"}
-    try:
-        subprocess.run([*command, "--prefer-binary", "-r", str(requirements)], check=True, env=environ)
-    except (OSError, subprocess.CalledProcessError) as error:
-        raise LaunchError(
-            "The packages could not be installed, pip's own words are above: "
-            "check the connection to the package index and start again."
-        ) from error
+    arguments = ["--prefer-binary", "-r", str(requirements)]
+    count = len(list(requirement_lines(requirements)))
+    run_pip(environment.python, arguments, count, environment.folder / "install.log", console)
     for file in included_files(requirements):
         environment.stamp(file).write_text(fingerprint(file, found), encoding="utf-8")
-    say("Everything is installed.")

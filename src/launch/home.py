@@ -1,9 +1,11 @@
 """The launcher's view of a home directory: demo files, lock files, and the dashboard's address."""
 
 import errno
+import json
 import os
 import shutil
 import socket
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -17,6 +19,8 @@ _SANDBOX_FILES = (
     ".env",
     *(f"{database}{part}" for database in ("bot.db", "control.db") for part in ("", "-wal", "-shm")),
 )
+ENV_FILE_READER = "src.credentials.env_file"
+"""The module that reads ``.env``; it needs a package, so another process imports it."""
 SUPERVISED = "HUNTER_SUPERVISED"
 """Tells a child that it is started anew where it asks for that."""
 MALLOC_ENV = {"MALLOC_ARENA_MAX": "2"}
@@ -43,18 +47,20 @@ class Address:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-def read_env_file(path: Path) -> dict[str, str]:
-    """The plain ``NAME=value`` lines of a ``.env`` file; an absent file is empty."""
-    try:
-        text = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+def values_of_env_file(python: Path, root: Path, file: Path) -> dict[str, str]:
+    """HOST and PORT as ``.env`` sets them, read as every program of ours reads it; an absent file sets none."""
+    if not file.exists():
         return {}
-    except (OSError, UnicodeDecodeError) as error:
-        raise LaunchError(f"{path} cannot be read: {error}.") from error
-    pairs = (line.strip().removeprefix("export ").split("=", 1) for line in text.splitlines() if "=" in line)
-    return {
-        name.strip(): value.split(" #")[0].strip().strip("'\"") for name, value in pairs if not name.startswith("#")
-    }
+    command = [str(python), "-m", ENV_FILE_READER, str(file), "HOST", "PORT"]
+    try:
+        environment = os.environ | {"PYTHONUTF8": "1"}
+        run = subprocess.run(command, cwd=root, env=environment, capture_output=True, encoding="utf-8", timeout=60)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise LaunchError(f"{file} cannot be read: {error}.") from error
+    if run.returncode:
+        raise LaunchError(run.stderr.strip() or f"{file} cannot be read.")
+    values: dict[str, str] = json.loads(run.stdout)
+    return values
 
 
 def dashboard_address(environment: Mapping[str, str], env_file: Mapping[str, str]) -> Address:

@@ -19,8 +19,8 @@ from src.launch.home import (
     dashboard_address,
     demo_environment,
     prepare_demo,
-    read_env_file,
     require_free_port,
+    values_of_env_file,
 )
 from src.launch.options import Options, parse_options
 from src.launch.programs import Program, bot, dashboard, sandbox
@@ -36,7 +36,7 @@ class LaunchPaths:
 
     root: Path
     home: Path
-    address: Address
+    is_demo: bool
 
     @property
     def lock_directory(self) -> Path:
@@ -60,9 +60,8 @@ def main(root: Path, arguments: Sequence[str]) -> int:
 
 def _launch_paths(root: Path, options: Options) -> LaunchPaths:
     if options.demo:
-        return LaunchPaths(root, root / "data" / "demo", dashboard_address(os.environ, {}))
-    home = Path(os.environ.get("HUNTER_HOME") or root).resolve()
-    return LaunchPaths(root, home, dashboard_address(os.environ, read_env_file(home / ".env")))
+        return LaunchPaths(root, root / "data" / "demo", is_demo=True)
+    return LaunchPaths(root, Path(os.environ.get("HUNTER_HOME") or root).resolve(), is_demo=False)
 
 
 def _launch(paths: LaunchPaths, options: Options, console: Console) -> int:
@@ -76,18 +75,20 @@ def _launch(paths: LaunchPaths, options: Options, console: Console) -> int:
     children.acquire(
         LEFTOVER_WAIT_MS, f"Processes of an earlier launcher still run in {paths.home}: end them, then start again."
     )
-    require_free_port(paths.address)
-    python = ensure_venv(paths.root, paths.root / "requirements.txt", console.say, install=options.install)
-    programs = _programs(paths, options, console)
+    python = ensure_venv(paths.root, paths.root / "requirements.txt", console, install=options.install)
+    in_file = {} if paths.is_demo else values_of_env_file(python, paths.root, paths.home / ".env")
+    address = dashboard_address(os.environ, in_file)
+    require_free_port(address)
+    programs = _programs(paths, address, options, console)
     command = [str(python), "-m", "src.launch.child"]
     supervisor = Supervisor(command, programs, paths.root, console, inherited_fds=(children.fileno(),))
     _stop_on_signals(supervisor)
-    announce(paths.address, console, is_demo=options.demo)
+    announce(address, console, is_demo=options.demo)
     return supervisor.run()
 
 
-def _programs(paths: LaunchPaths, options: Options, console: Console) -> list[Program]:
-    environment = child_environment(os.environ, paths.address, is_coloured=console.is_coloured)
+def _programs(paths: LaunchPaths, address: Address, options: Options, console: Console) -> list[Program]:
+    environment = child_environment(os.environ, address, is_coloured=console.is_coloured)
     if not options.demo:
         return [bot(paths.home, environment, accept_live=options.yes), dashboard(paths.home, environment)]
     prepare_demo(paths.home, paths.root / "src" / "sandbox" / "demo_settings.json")

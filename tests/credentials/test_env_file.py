@@ -1,5 +1,6 @@
 """``.env`` is changed line by line: what is not ours stays, no secret lingers, nothing gets in sideways."""
 
+import json
 import os
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from src.credentials.env_file import read_env_file, update_env_file
+from src.credentials.env_file import main, read_env_file, update_env_file
 from src.domain.errors import ConfigError, InvariantError
 
 THEIRS = """\
@@ -100,6 +101,55 @@ def test_a_failure_to_write_leaves_the_old_file_and_no_other(path: Path) -> None
     with pytest.raises(OSError):
         update_env_file(path.parent / "folder" / "missing" / ".env", {"API_KEY": "new"})
     assert list((path.parent / "folder").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("A=1\nB 2", 2),
+        ("A='not closed\nB=1\n", 1),
+        ('A="not closed', 1),
+        ("# fine\n\nA=1\n=2\n", 4),
+        ("A='closed' and more\n", 1),
+    ],
+)
+def test_the_line_that_is_not_understood_is_named(path: Path, text: str, line: int) -> None:
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=f"line {line}: this is not NAME=value"):
+        read_env_file(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("A=1", "1"),
+        ("A = 'a # b' # remark", "a # b"),
+        ("A=a#b", "a#b"),
+        ("A=$HOME", "$HOME"),
+        ("A=", ""),
+        ("A=1\nA=2", "2"),
+        ('A="one\r\ntwo"\r\nB=1', "one\r\ntwo"),
+        ('export A="say \\"hi\\""', 'say "hi"'),
+    ],
+)
+def test_values_are_read_as_the_usual_readers_of_such_files_do(path: Path, text: str, value: str) -> None:
+    path.write_bytes(text.encode())
+    assert read_env_file(path)["A"] == value
+
+
+def test_the_launcher_gets_what_it_asks_for_and_no_secret(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path.write_text("API_KEY=secret\nPORT=6000\n", encoding="utf-8")
+    assert main([str(path), "HOST", "PORT"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"PORT": "6000"}
+
+
+def test_a_file_that_is_not_understood_is_said_to_the_launcher(
+    path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    path.write_text("nonsense here\n", encoding="utf-8")
+    assert main([str(path), "PORT"]) == 2
+    said = capsys.readouterr()
+    assert (said.out, said.err.count("\n"), caplog.records) == ("", 1, [])
 
 
 names = st.sampled_from(["API_KEY", "API_SECRET", "HOST", "PORT"])

@@ -44,3 +44,24 @@ def test_a_terminal_that_went_away_stops_nothing() -> None:
     console = Console(Gone())
     console.say("hello")
     assert console.is_closed
+
+
+def test_progress_replaces_its_line_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = Terminal()
+    console = Console(out)
+    console.progress("half done")
+    console.progress("nearly done")
+    console.end_progress("done")
+    lines = out.getvalue().split("\r")
+    assert lines == ["[launcher]  half done", "[launcher]  nearly done", f"[launcher]  done{' ' * 7}\n"]
+
+
+def test_progress_is_one_plain_line_in_a_file() -> None:
+    out = io.StringIO()
+    console = Console(out)
+    console.progress("installing")
+    console.progress("still installing")
+    console.end_progress("done in 3 s")
+    console.say("next")
+    assert out.getvalue() == "[launcher]  installing ... done in 3 s\n[launcher]  next\n"

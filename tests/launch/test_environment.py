@@ -1,4 +1,6 @@
 import importlib.util
+import io
+import re
 import subprocess
 import sys
 import zipfile
@@ -7,8 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from src.launch.environment import Interpreter, VirtualEnv, ensure_venv, fingerprint, included_files
+from src.launch.console import Console
+from src.launch.environment import Interpreter, VirtualEnv, ensure_venv, fingerprint
 from src.launch.errors import LaunchError
+from src.launch.requirements import included_files
 
 pytestmark = pytest.mark.processes
 PYTHON_311 = Interpreter((3, 11), has_pip=True, platform="linux")
@@ -19,7 +23,7 @@ class Project:
     """A project directory with a requirement that needs no network."""
 
     root: Path
-    said: list[str] = field(default_factory=list)
+    out: io.StringIO = field(default_factory=io.StringIO)
 
     @property
     def requirements(self) -> Path:
@@ -29,8 +33,12 @@ class Project:
         self.requirements.write_text(text, encoding="utf-8")
 
     def prepare(self, *, install: bool = True) -> Path:
-        self.said.clear()
-        return ensure_venv(self.root, self.requirements, self.said.append, install=install)
+        self.out = io.StringIO()
+        return ensure_venv(self.root, self.requirements, Console(self.out), install=install, use_running=False)
+
+    @property
+    def said(self) -> list[str]:
+        return self.out.getvalue().splitlines()
 
 
 def a_wheel(folder: Path, name: str) -> str:
@@ -68,6 +76,9 @@ def imports(python: Path, module: str) -> bool:
 
 
 def test_first_start_makes_and_fills_the_environment(made: Project) -> None:
+    making, installing = made.said
+    assert "Making a virtual environment" in making
+    assert re.fullmatch(r"\[launcher\]  Installing packages.* \.\.\. Installed 1 packages in \d+ s\.", installing)
     assert imports(VirtualEnv(made.root / ".venv").python, "tinyone")
 
 
@@ -86,8 +97,10 @@ def test_changed_requirements_are_installed(made: Project) -> None:
 def test_failed_install_is_tried_again(made: Project) -> None:
     good = made.requirements.read_text(encoding="utf-8")
     made.require(good + "nowhere @ file:///does/not/exist-1.0-py3-none-any.whl\n")
-    with pytest.raises(LaunchError, match="could not be installed"):
+    with pytest.raises(LaunchError, match=r"could not be installed .*exist-1.0.*is in .*install\.log"):
         made.prepare()
+    assert "does/not/exist" in (made.root / ".venv" / "install.log").read_text(encoding="utf-8")
+    assert len(made.said) == 1
 
     made.require(good)
     made.prepare()

@@ -1,5 +1,6 @@
 import socket
 import stat
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,11 @@ from src.launch.home import (
     dashboard_address,
     demo_environment,
     prepare_demo,
-    read_env_file,
     require_free_port,
+    values_of_env_file,
 )
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_environment_wins_over_the_file() -> None:
@@ -37,19 +40,34 @@ def test_the_url_can_be_opened(host: str, url: str) -> None:
     assert Address(host, 80).url == url
 
 
-def test_env_file_lines(tmp_path: Path) -> None:
+def in_file(file: Path) -> dict[str, str]:
+    return values_of_env_file(Path(sys.executable), ROOT, file)
+
+
+def test_host_and_port_are_read_from_the_env_file_and_nothing_else(tmp_path: Path) -> None:
     file = tmp_path / ".env"
-    file.write_text(
-        "\ufeff# PORT=1\nexport PORT = '8080'\nHOST=0.0.0.0 # all\nnonsense\nAPI_KEY=\"a=b\"\n", encoding="utf-8"
-    )
-    assert read_env_file(file) == {"PORT": "8080", "HOST": "0.0.0.0", "API_KEY": "a=b"}
+    file.write_text("\ufeff# PORT=1\nexport PORT = '8080'\nHOST=0.0.0.0 # all\nAPI_KEY=\"a=b\"\n", encoding="utf-8")
+    assert in_file(file) == {"PORT": "8080", "HOST": "0.0.0.0"}
 
 
-def test_absent_env_file_is_empty_and_unreadable_one_is_named(tmp_path: Path) -> None:
-    assert read_env_file(tmp_path / ".env") == {}
-    (tmp_path / ".env").write_bytes(b"PORT=\xff\xfe")
+def test_an_absent_env_file_sets_nothing(tmp_path: Path) -> None:
+    assert in_file(tmp_path / ".env") == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"PORT=\xff\xfe", "is not UTF-8"), (b"PORT=1\nnonsense here", "line 2: this is not NAME=value")],
+)
+def test_an_env_file_that_is_not_understood_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+    (tmp_path / ".env").write_bytes(content)
+    with pytest.raises(LaunchError, match=said):
+        in_file(tmp_path / ".env")
+
+
+def test_a_python_that_cannot_be_started_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / ".env").touch()
     with pytest.raises(LaunchError, match="cannot be read"):
-        read_env_file(tmp_path / ".env")
+        values_of_env_file(tmp_path / "nowhere", ROOT, tmp_path / ".env")
 
 
 def test_a_busy_port_is_named_with_the_remedy() -> None:

@@ -1,0 +1,68 @@
+"""Every package that is declared is used: imported by our code or tests, or named where tools are set up."""
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from src.launch.requirements import requirement_lines
+
+ROOT = Path(__file__).resolve().parent.parent
+CODE = ("main.py", "launcher.py", "src", "tests", "benchmarks")
+PLUGINS = {
+    "pytest-cov": "--cov",
+    "pytest-xdist": "--numprocesses",
+    "pytest-rerunfailures": "--max-suite-reruns",
+    "pytest-playwright": "playwright",
+}
+"""By plugin of pytest: the option or fixture by which it is used."""
+TOOLS = {"ruff", "mypy"}
+
+
+def packages() -> list[str]:
+    lines = requirement_lines(ROOT / "requirements-dev.txt")
+    return sorted({match[0].lower() for line in lines if (match := re.match(r"[A-Za-z0-9._-]+", line))})
+
+
+@cache
+def imported() -> frozenset[str]:
+    """Every top-level module that our code imports."""
+    files = [file for name in CODE for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))]
+    return frozenset(module for file in files for module in _imports(ast.parse(file.read_text(encoding="utf-8"))))
+
+
+def _imports(tree: ast.AST) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]
+
+
+def modules_of(package: str) -> set[str]:
+    """The modules that a package brings."""
+    normal = re.compile(r"[-_.]+")
+    wanted = normal.sub("-", package)
+    found = metadata.packages_distributions().items()
+    return {module for module, names in found if wanted in {normal.sub("-", name.lower()) for name in names}}
+
+
+def configuration() -> str:
+    return (ROOT / "pyproject.toml").read_text(encoding="utf-8") + (ROOT / ".ci/run").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("package", packages())
+def test_a_declared_package_is_used(package: str) -> None:
+    if package in TOOLS:
+        assert f"[tool.{package}" in configuration()
+        assert f"-m {package}" in configuration()
+    elif package in PLUGINS:
+        assert PLUGINS[package] in configuration() or PLUGINS[package] in imported()
+    elif package.startswith("types-"):
+        assert package.removeprefix("types-") in imported()
+    else:
+        assert modules_of(package) & imported(), f"nothing imports {package}: remove it from the requirements"
