@@ -1,4 +1,4 @@
-"""docs/settings.md is held to the settings themselves: every one has its row, and every row its setting."""
+"""docs/settings.md matches the settings: every setting has its row, and every row its setting."""
 
 import json
 import re
@@ -23,7 +23,7 @@ VARIABLES = (
 
 
 def row(name: str, field: dict[str, Any]) -> str:
-    """The row of a setting in the page's tables."""
+    """The expected row of a setting in the tables of the page."""
     cells = (f"`{name}`", field["description"], values(field), field["unit"] or "–", default(field), field["applies"])
     return f"| {' | '.join(cells)} |"
 
@@ -52,7 +52,7 @@ def test_every_obsolete_key_has_its_reason(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", VARIABLES)
-def test_every_variable_is_explained_and_in_the_example(name: str) -> None:
+def test_every_variable_is_in_the_page_and_the_example(name: str) -> None:
     assert f"| `{name}` |" in SETTINGS_PAGE
     assert re.search(rf"^{name}=", (ROOT / ".env.example").read_text(encoding="utf-8"), re.MULTILINE)
 
@@ -64,7 +64,7 @@ def test_every_documented_name_exists() -> None:
     assert sorted(documented) == sorted(known)
 
 
-def test_the_shipped_settings_load_and_trade_on_paper() -> None:
+def test_shipped_settings_load_and_trade_on_paper() -> None:
     settings = load_settings(ROOT / "settings.json")
 
     assert settings.globals_.simulate_only
@@ -72,7 +72,7 @@ def test_the_shipped_settings_load_and_trade_on_paper() -> None:
     assert all(symbol.stop_loss_enabled for symbol in settings.symbols.values())
 
 
-def test_a_new_symbol_starts_with_valid_values() -> None:
+def test_new_symbol_starts_with_valid_values() -> None:
     settings = parse_settings(
         {"globals": {"max_total_exposure_usdt": 100}, "symbols": {"BTCUSDT": new_symbol_defaults()}}
     )

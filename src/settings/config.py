@@ -1,4 +1,4 @@
-"""The user's settings and this process's surroundings: the one door to ``settings.json`` and ``.env``."""
+"""The public interface of the settings: load, check and save ``settings.json``, read ``.env``."""
 
 import unicodedata
 from collections.abc import Mapping
@@ -39,16 +39,16 @@ __all__ = [
 
 
 def _validate_symbol(name: str) -> str:
-    """Names are upper case and made of letters, digits and underscores of any script (币安人生USDT exists)."""
+    """Accept upper-case letters, digits and underscores of any script (币安人生USDT is listed)."""
     if not 2 <= len(name) <= 40 or not name.replace("_", "").isalnum() or unicodedata.normalize("NFC", name) != name:
-        raise PydanticCustomError("symbol", "is not the name of a symbol: write it as the exchange does, like BTCUSDT")
+        raise PydanticCustomError("symbol", "is not a symbol name: write it as the exchange does, like BTCUSDT")
     if name != name.upper():
-        raise PydanticCustomError("symbol", "must be in capital letters: {right}", {"right": name.upper()})
+        raise PydanticCustomError("symbol", "must be upper case: {expected}", {"expected": name.upper()})
     return name
 
 
 class Settings(SettingsPart):
-    """All of ``settings.json``, checked."""
+    """The validated content of ``settings.json``."""
 
     model_config = ConfigDict(validate_by_name=True, validate_by_alias=True)
 
@@ -58,12 +58,12 @@ class Settings(SettingsPart):
 
     @property
     def obsolete(self) -> tuple[str, ...]:
-        """One sentence for each key of an older bot that the file holds and nothing here needs."""
+        """One sentence for each obsolete key of the older bot that the file holds."""
         return self._obsolete
 
 
 def parse_settings(document: object, source: str = "settings.json") -> Settings:
-    """Check a whole settings document. Raises `SettingsError` with every fault at once."""
+    """Validate a settings document. Raises `SettingsError` with all faults at once."""
     if not isinstance(document, Mapping):
         raise SettingsError(source, [InvalidSetting("", f"must be an object in braces, not {format_value(document)}")])
     kept, obsolete = drop_obsolete(document)
@@ -76,25 +76,25 @@ def parse_settings(document: object, source: str = "settings.json") -> Settings:
 
 
 def load_settings(path: Path) -> Settings:
-    """Read and check a settings file. Raises `SettingsError`, a ConfigError, with every fault at once."""
+    """Read and validate a settings file. Raises `SettingsError`, a ConfigError, with all faults at once."""
     return parse_settings(read_document(path), path.name)
 
 
 def with_mode(settings: Settings, *, is_simulated: bool) -> Settings:
-    """The same settings for paper, or for real orders."""
+    """Return the same settings with paper trading switched on or off."""
     document = settings_document(settings)
     return parse_settings({**document, "globals": {**document["globals"], "simulate_only": is_simulated}})
 
 
 def settings_document(settings: Settings) -> dict[str, dict[str, object]]:
-    """What the file would hold: the values that were chosen, defaults left out."""
+    """Return the settings as they are written to the file: without defaults."""
     return settings.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
 
 
 def save_settings(path: Path, settings: Settings) -> None:
-    """Write the settings in one step and keep the obsolete keys the file holds. Raises OSError.
+    """Replace the settings file atomically and keep its obsolete keys. Raises OSError.
 
-    A file too broken to be read is kept beside the new one, as ``settings.json.broken``.
+    A file that cannot be parsed is kept as ``settings.json.broken``.
     """
     document = settings_document(settings)
     try:

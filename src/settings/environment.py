@@ -1,4 +1,4 @@
-"""The surroundings of a process: its home directory, its exchange, its keys: variables first, then ``.env``."""
+"""The environment of a process: home directory, network, hosts and keys, from its variables and ``.env``."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -19,7 +19,7 @@ PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
 SUPERVISED = "HUNTER_SUPERVISED"
-"""The variable by which a process knows that a launcher would start it anew."""
+"""Set by a launcher or service that restarts the bot on request (exit code 4)."""
 _NAMES = (*CREDENTIAL_NAMES, "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL")
 
 Value = TypeVar("Value")
@@ -27,7 +27,7 @@ Value = TypeVar("Value")
 
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """Where this process lives and whom it talks to: network, hosts, keys and files are one unit."""
+    """Network, hosts, keys and files of this process."""
 
     home: Path
     network: Network
@@ -36,18 +36,18 @@ class Environment:
     host: str
     port: int
     credentials: AnyCredentials | None
-    """None without a key or a wallet: then only paper trading is possible."""
+    """None without a key or wallet; then only paper trading is possible."""
     database: Path
     is_supervised: bool = False
-    """A launcher runs this process, and would start a bot anew."""
+    """A launcher runs this process and can restart the bot."""
     env_override_keys: frozenset[str] = frozenset()
-    """The names of those credentials that come from the process's variables: no change of ``.env`` replaces them."""
+    """Names of the credentials set as process variables; these override ``.env``."""
     warnings: tuple[str, ...] = field(default=())
-    """What a person should look at, though it does not stop us."""
+    """Problems to show to the user that do not prevent a start."""
 
     @property
     def control_database(self) -> Path:
-        """The dashboard's own file, beside the bot's."""
+        """The dashboard's database, in the same folder as the bot's."""
         return self.database.parent / "control.db"
 
     @property
@@ -61,14 +61,14 @@ class Environment:
 
 @dataclass(frozen=True, slots=True)
 class _Variables:
-    """The variables we know, and which of them came from the process's environment rather than from ``.env``."""
+    """Values of the known variables, and the names of those set in the process rather than in ``.env``."""
 
     values: Mapping[str, str]
     from_process: frozenset[str]
 
 
 def find_home(chosen: str | os.PathLike[str] | None = None) -> Path:
-    """The home directory: as chosen (``--home``), else HUNTER_HOME, else the project. Raises ConfigError."""
+    """Return the home directory: ``chosen`` (``--home``), else HUNTER_HOME, else the project. Raises ConfigError."""
     home = Path(chosen or os.environ.get("HUNTER_HOME") or PROJECT_ROOT).expanduser().resolve()
     if not home.is_dir():
         raise ConfigError(f"The home directory {home} does not exist: create it and put settings.json there.")
@@ -76,7 +76,7 @@ def find_home(chosen: str | os.PathLike[str] | None = None) -> Path:
 
 
 def load_environment(home: Path, variables: Mapping[str, str] | None = None) -> Environment:
-    """Read ``.env`` in ``home`` and the process's variables, which win. Raises ConfigError with every fault."""
+    """Read ``.env`` in ``home`` and the process variables, which override it. Raises ConfigError with all faults."""
     environment, faults = read_environment(home, variables)
     if faults:
         raise ConfigError(*faults)
@@ -84,7 +84,10 @@ def load_environment(home: Path, variables: Mapping[str, str] | None = None) -> 
 
 
 def read_environment(home: Path, variables: Mapping[str, str] | None = None) -> tuple[Environment, tuple[str, ...]]:
-    """The same, for whoever must go on: what is sound of it, and every fault; without hosts no network is asked."""
+    """Like `load_environment`, but return the valid part and all faults instead of raising.
+
+    Both URLs are empty if the hosts are invalid.
+    """
     process = os.environ if variables is None else variables
     faults: list[str] = []
     known = _collect_errors(faults, lambda: _read_variables(home / ".env", process)) or _read_variables(None, process)
@@ -118,10 +121,10 @@ def _collect_errors(faults: list[str], read: Callable[[], Value]) -> Value | Non
 
 
 def _read_variables(path: Path | None, process: Mapping[str, str]) -> _Variables:
-    ours = {name: process[name].strip() for name in _NAMES if process.get(name, "").strip()}
-    found = read_env_file(path) if path else {}
-    file = {name: text for name, text in found.items() if name in _NAMES and text}
-    return _Variables({**file, **ours}, frozenset(ours))
+    set_in_process = {name: process[name].strip() for name in _NAMES if process.get(name, "").strip()}
+    file = read_env_file(path) if path else {}
+    set_in_file = {name: text for name, text in file.items() if name in _NAMES and text}
+    return _Variables({**set_in_file, **set_in_process}, frozenset(set_in_process))
 
 
 def _port(text: str) -> int:
@@ -131,19 +134,19 @@ def _port(text: str) -> int:
 
 
 def _host(text: str) -> str:
-    if all(sign.isascii() and (sign.isalnum() or sign in ".:-_") for sign in text):
+    if all(char.isascii() and (char.isalnum() or char in ".:-_") for char in text):
         return text
-    raise ConfigError(f'HOST must be a name or an address of this machine like 127.0.0.1, not "{text[:60]}".')
+    raise ConfigError(f'HOST must be a host name or an address of this machine like 127.0.0.1, not "{text[:60]}".')
 
 
 def _default_database(network: Network, home: Path) -> Path:
-    """The testnet has a folder of its own beside the main network's: neither ever writes into the other's records."""
+    """Return the default path of the database; the testnet has its own folder, so that records never mix."""
     database = Path(_database_in_settings(home))
     return database.parent / "testnet" / database.name if network is Network.TESTNET else database
 
 
 def _database_in_settings(home: Path) -> str:
-    """``globals.db_path`` even of a file with faults: the dashboard must find its own data to show them."""
+    """Return ``globals.db_path``, even of invalid settings: the dashboard needs its data to show the faults."""
     default = str(GlobalSettings.model_fields["db_path"].default)
     try:
         document = read_document(home / "settings.json")
@@ -161,4 +164,4 @@ def _file_warnings(path: Path) -> tuple[str, ...]:
 
 
 def _host_warnings(hosts: Hosts) -> tuple[str, ...]:
-    return tuple(f"{host} is not one of Aster's own hosts: it will see the API key" for host in hosts.unknown_hosts)
+    return tuple(f"{host} is not a host of Aster: it will see the API key" for host in hosts.unknown_hosts)

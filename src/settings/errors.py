@@ -1,4 +1,4 @@
-"""What is wrong with settings, said in sentences a person can act upon."""
+"""Validation errors of the settings as sentences that name the fault and the remedy."""
 
 import difflib
 from collections.abc import Iterable, Sequence
@@ -23,7 +23,7 @@ _OWN_ERROR_TYPES = frozenset({"number", "flag", "thresholds", "symbol"})
 
 @dataclass(frozen=True, slots=True)
 class InvalidSetting:
-    """One thing that is wrong: where (``symbols.BTCUSDT.leverage``, empty for the whole), and what with the remedy."""
+    """One fault. ``path`` is like ``symbols.BTCUSDT.leverage``, or empty for the whole document."""
 
     path: str
     message: str
@@ -34,7 +34,7 @@ class InvalidSetting:
 
 
 class SettingsError(ConfigError):
-    """Settings that cannot be used; ``details`` holds what ``faults`` says, in parts."""
+    """Invalid settings. ``details`` holds path and message of each fault, ``faults`` the sentences."""
 
     def __init__(self, source: str, details: Iterable[InvalidSetting]) -> None:
         self.details = tuple(details)
@@ -43,7 +43,7 @@ class SettingsError(ConfigError):
 
 @dataclass(frozen=True, slots=True)
 class FieldRange:
-    """The range of a field, as its declaration states it."""
+    """The declared range of a numeric field."""
 
     lowest: Decimal | int | None = None
     highest: Decimal | int | None = None
@@ -60,7 +60,7 @@ class FieldRange:
 
 
 def range_of(field: FieldInfo) -> FieldRange:
-    """The limits in a field's metadata; every number in the settings has both."""
+    """Return the declared range of a field; every numeric setting has both limits."""
     found: dict[str, Any] = {}
     for rule in field.metadata:
         found |= {name: getattr(rule, name) for name in ("gt", "ge", "lt", "le") if hasattr(rule, name)}
@@ -73,7 +73,7 @@ def range_of(field: FieldInfo) -> FieldRange:
 
 
 def invalid_settings(error: ValidationError) -> tuple[InvalidSetting, ...]:
-    """Every fault pydantic found, in the order of the document's parts."""
+    """Convert pydantic's errors, in the order of the document."""
     return tuple(_invalid_setting(details) for details in error.errors(include_url=False))
 
 
@@ -83,7 +83,7 @@ def _invalid_setting(details: ErrorDetails) -> InvalidSetting:
 
 
 def _path(location: Sequence[str]) -> str:
-    # pydantic marks a fault of a mapping's key, not of its value, with this last step.
+    # pydantic appends this step if the key of a mapping is invalid rather than its value.
     return ".".join(step for step in location if step != "[key]")
 
 
@@ -102,7 +102,7 @@ def _message(details: ErrorDetails, location: Sequence[str]) -> str:
     if kind == "enum":
         return f"must be {_choice_list(location)}, not {format_value(value)}"
     if kind == "string_type":
-        return f"must be a text in double quotes, not {format_value(value)}"
+        return f"must be text in double quotes, not {format_value(value)}"
     return f"cannot be {format_value(value)}: {details['msg'][:1].lower()}{details['msg'][1:]}"
 
 
@@ -110,26 +110,26 @@ def _missing(location: Sequence[str]) -> str:
     if len(location) == 1:
         return f'is missing: add "{location[0]}": {{ ... }}'
     example = (_field(location).examples or [""])[0]
-    return f'is missing: add for example "{location[-1]}": {example}'
+    return f'is missing: add, for example, "{location[-1]}": {example}'
 
 
 def _unknown(location: Sequence[str]) -> str:
     name = location[-1]
     if len(location) > 1 and name in _other_model(location).model_fields:
         home = "each symbol" if location[0] == "globals" else "globals"
-        return f"is in the wrong place: it belongs to {home}, move it there"
+        return f"is in the wrong place: move it to {home}"
     known = list(_model(location).model_fields) if len(location) > 1 else list(PARTS)
     nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0)[0]
-    return f"is not a setting: the nearest one is {nearest}; correct it or remove it"
+    return f"is not a setting: did you mean {nearest}?"
 
 
 def _choice_list(location: Sequence[str]) -> str:
-    words = [str(choice) for choice in choices_of(_field(location))]
-    return f"{', '.join(words[:-1])} or {words[-1]}"
+    choices = choices_of(_field(location))
+    return f"{', '.join(choices[:-1])} or {choices[-1]}"
 
 
 def choices_of(field: FieldInfo) -> list[str]:
-    """The words a field may hold; empty where it is no choice."""
+    """Return the allowed values of an enum field; empty for other fields."""
     members = getattr(field.annotation, "__members__", {})
     return [str(member.value) for member in members.values()]
 

@@ -1,4 +1,4 @@
-"""The kinds of value a setting may hold, and what the dashboard is told about each."""
+"""Types of the settings' values, their validation, and their metadata for the dashboard's form."""
 
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
@@ -13,18 +13,18 @@ Applies = Literal["now", "after restart"]
 
 
 class SettingsPart(BaseModel):
-    """Frozen, and strict about names: a setting that is spelled wrongly must not be silently ignored."""
+    """Frozen, and rejects unknown names: a misspelled setting must not be ignored."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def ui_meta(unit: str = "", applies: Applies = "now") -> dict[str, Any]:
-    """What a field's form needs to know beyond title, description and limits."""
+    """Metadata for the form beyond title, description and limits."""
     return {"unit": unit, "applies": applies}
 
 
 def format_value(value: object) -> str:
-    """A value as it stood in the file, short enough for a sentence."""
+    """Format a value as in the file, shortened for an error message."""
     match value:
         case None:
             text = "null"
@@ -73,7 +73,7 @@ def _parse_bool(value: object) -> object:
 def _to_decimal(value: int | float | str | Decimal) -> Decimal | None:
     text = str(value).strip()
     try:
-        # Decimal would also read "1_000" and digits of other scripts, which nobody means.
+        # Decimal also accepts "1_000" and digits of other scripts.
         return Decimal(text) if text.isascii() and "_" not in text else None
     except InvalidOperation:
         return None
@@ -85,7 +85,7 @@ def _exponent(number: Decimal) -> int:
 
 
 def _without_exponent(number: Decimal) -> Decimal:
-    """1E+3 as 1000; a number past all limits stays as it is, since its zeros might fill the memory."""
+    """Write 1E+3 as 1000. A number beyond all limits is left alone: its zeros could fill the memory."""
     return Decimal(format(number, "f")) if number.adjusted() <= _MAX_DIGITS else number
 
 
@@ -95,6 +95,6 @@ def _as_integer(number: Decimal, original: object) -> object:
 
 
 DecimalField = Annotated[Decimal, BeforeValidator(_parse_decimal)]
-"""A number that money is reckoned with; a string of digits is read too, as older files hold them."""
+"""An exact decimal number. Strings are accepted too: older files hold them."""
 IntField = Annotated[int, BeforeValidator(_parse_int)]
 BoolField = Annotated[bool, BeforeValidator(_parse_bool)]

@@ -1,4 +1,4 @@
-"""settings.json on disk: read strictly, replaced atomically; obsolete keys of the older bot are kept and named."""
+"""Reads and writes settings.json: strict parsing, atomic replacement, obsolete keys of the older bot are kept."""
 
 import json
 from collections.abc import Mapping
@@ -11,15 +11,29 @@ from src.settings.errors import InvalidSetting, SettingsError
 from src.utils.atomic_file import write_atomic
 
 _MAX_FILE_BYTES = 1_000_000
+OBSOLETE_GLOBALS: Mapping[str, str] = {
+    "batch_orders": "every order is sent and recorded separately, so a lost response affects one order only",
+    "enable_order_consolidation": "take profit and stop loss cover the whole position: there is nothing to consolidate",
+    "use_position_monitor": "every position is always monitored and protected",
+    "tranche_pnl_increment_pct": "a position has one average entry and no tranches",
+    "max_tranches_per_symbol_side": "a position has no tranches; max_position_usdt limits its size",
+    "instant_tp_enabled": "the take profit is placed at the exchange right after the first fill",
+    "tp_sl_batch_enabled": "the stop loss is sent first, in its own request, so that nothing delays it",
+    "buffer_liquidations": "liquidations are processed as they arrive, without a buffer",
+    "liquidation_buffer_ms": "liquidations are processed as they arrive, without a buffer",
+}
+OBSOLETE_SYMBOL_KEYS: Mapping[str, str] = {
+    "use_trailing_stop": "the stop loss stays at stop_loss_pct from the average entry price",
+}
 
 
 def read_document(path: Path) -> object:
-    """The JSON in a file, with exact decimals. Raises `SettingsError` where it is missing, unreadable or broken."""
+    """Read a JSON file with exact decimals. Raises `SettingsError` if it is missing, unreadable or invalid."""
     return parse_document(_read_text(path), path.name)
 
 
 def parse_document(text: str, source: str) -> object:
-    """JSON with exact decimals; no NaN, no Infinity, no key twice. Raises `SettingsError`."""
+    """Parse JSON with exact decimals. Raises `SettingsError`, also for NaN, Infinity and duplicate keys."""
     try:
         return json.loads(
             text, parse_float=Decimal, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates
@@ -31,12 +45,12 @@ def parse_document(text: str, source: str) -> object:
 
 
 def render_document(document: object) -> str:
-    """JSON as people write it: two spaces, UTF-8, numbers without an exponent."""
+    """Render JSON with two spaces of indentation and numbers without an exponent."""
     return _render(document, "") + "\n"
 
 
 def write_document(path: Path, document: object) -> None:
-    """Replace the file in one step: whoever reads it sees the old one or the new one, also after a power cut."""
+    """Replace the file atomically and keep its permissions. Raises OSError."""
     mode = path.stat().st_mode & 0o777 if path.exists() else 0o644
     write_atomic(path, render_document(document), mode)
 
@@ -49,7 +63,7 @@ def _read_text(path: Path) -> str:
             )
         return path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
-        remedy = f"there is no such file in {path.parent}: copy the settings.json that came with the program there"
+        remedy = f"the file does not exist in {path.parent}: copy the settings.json that came with the program there"
         raise SettingsError(path.name, [InvalidSetting("", remedy)]) from error
     except UnicodeDecodeError as error:
         raise SettingsError(
@@ -61,37 +75,37 @@ def _read_text(path: Path) -> str:
 
 
 def _reject_constant(name: str) -> object:
-    raise ValueError(f"{name} is not a number that can be used: write a plain number instead")
+    raise ValueError(f"{name} is not allowed: write a plain number instead")
 
 
 def _reject_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     document = dict(pairs)
     if len(document) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'"{twice}" stands twice in one object: remove one of the two')
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f'"{duplicate}" appears twice in one object: remove one of them')
     return document
 
 
 def _syntax_message(error: json.JSONDecodeError) -> str:
     what = {
-        "Expecting value": "a value is missing here, or a comma is too many",
-        "Expecting ',' delimiter": "a comma or a closing bracket is missing before this place",
+        "Expecting value": "a value is missing here, or there is an extra comma",
+        "Expecting ',' delimiter": "a comma or a closing bracket is missing before this position",
         "Expecting ':' delimiter": "a colon is missing after the name",
         "Expecting property name enclosed in double quotes": (
-            "a name in double quotes is expected here; perhaps a comma is left after the last entry, or a comment"
+            "a name in double quotes is expected here: remove a comma after the last entry, or a comment"
         ),
         "Illegal trailing comma before end of object": "remove the comma after the last entry",
         "Illegal trailing comma before end of array": "remove the comma after the last entry",
         "Unterminated string starting at": "the closing double quote of this text is missing",
-        "Extra data": "there is something after the last closing brace: remove it",
+        "Extra data": "remove the text after the last closing brace",
     }.get(error.msg, error.msg)
     return f"line {error.lineno}, column {error.colno}: {what}"
 
 
 def _content_message(error: ValueError | RecursionError) -> str:
     if isinstance(error, RecursionError):
-        return "brackets are nested far too deep: this is not a settings file"
+        return "brackets are nested too deep: this is not a settings file"
     text = str(error)
     return "a number has thousands of digits: shorten it" if "integer string" in text else text
 
@@ -114,24 +128,8 @@ def _render(value: object, indent: str) -> str:
             return json.dumps(value, ensure_ascii=False, allow_nan=False)
 
 
-OBSOLETE_GLOBALS: Mapping[str, str] = {
-    "batch_orders": "every order is sent and recorded by itself, so that a lost answer concerns one order only",
-    "enable_order_consolidation": "protection belongs to the position: there is nothing to consolidate",
-    "use_position_monitor": "every position is always watched and protected",
-    "tranche_pnl_increment_pct": "a position has one average entry and no tranches",
-    "max_tranches_per_symbol_side": "a position has no tranches; max_position_usdt limits its size",
-    "instant_tp_enabled": "the take profit rests at the exchange from the first fill on",
-    "tp_sl_batch_enabled": "the stop loss is sent first and by itself, so that nothing can delay it",
-    "buffer_liquidations": "liquidations are handled as they arrive, a burst in one go; none waits",
-    "liquidation_buffer_ms": "liquidations are handled as they arrive, a burst in one go; none waits",
-}
-OBSOLETE_SYMBOL_KEYS: Mapping[str, str] = {
-    "use_trailing_stop": "the stop loss stays at stop_loss_pct from the average entry price",
-}
-
-
 def drop_obsolete(document: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
-    """The document without obsolete keys, and one sentence for each key that was left out."""
+    """Return the document without obsolete keys, and one sentence for each key removed."""
     kept = dict(document)
     sentences: list[str] = []
     if isinstance(part := document.get("globals"), dict):
@@ -144,7 +142,7 @@ def drop_obsolete(document: Mapping[str, object]) -> tuple[dict[str, object], tu
 
 
 def keep_obsolete(earlier: object, document: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """The document, and in it the obsolete keys of an earlier one: they may matter to the older bot beside us."""
+    """Add the obsolete keys of the earlier document: an older bot may still use the file."""
     earlier_globals = _obsolete_in(_part(earlier, "globals"), OBSOLETE_GLOBALS)
     earlier_symbols = _part(earlier, "symbols")
     symbols = {

@@ -1,4 +1,4 @@
-"""Which exchange a home belongs to: network and hosts are one unit (a sandbox is never live, nor live a sandbox)."""
+"""The network and its hosts. A sandbox runs on this machine only, the other networks never do."""
 
 import ipaddress
 import socket
@@ -24,7 +24,7 @@ _SCHEMES: Mapping[str, tuple[str, str]] = {_REST_VARIABLE: ("https", "http"), _S
 
 @dataclass(frozen=True, slots=True)
 class Hosts:
-    """The exchange to talk to; ``strangers`` are hosts that are not known to be Aster's own."""
+    """The network and its URLs. ``unknown_hosts`` are outside Aster's domains."""
 
     network: Network
     base_url: str
@@ -33,7 +33,7 @@ class Hosts:
 
 
 def resolve_hosts(variables: Mapping[str, str]) -> Hosts:
-    """The unit that ASTER_NETWORK, ASTER_BASE_URL and ASTER_WS_URL form. Raises ConfigError with every fault."""
+    """Read ASTER_NETWORK, ASTER_BASE_URL and ASTER_WS_URL. Raises ConfigError with all faults."""
     addresses = {name: variables[name].rstrip("/") for name in (_REST_VARIABLE, _STREAM_VARIABLE) if name in variables}
     faults = [fault for name, text in addresses.items() for fault in _address_errors(name, text)]
     if faults:
@@ -49,7 +49,7 @@ def resolve_hosts(variables: Mapping[str, str]) -> Hosts:
 
 
 def is_local(host: str) -> bool:
-    """True for names and addresses that lead to this machine, however they are spelt."""
+    """Return whether a host name or address, in any spelling, refers to this machine."""
     name = host.rstrip(".").lower()
     if name == "localhost" or name.endswith(".localhost"):
         return True
@@ -66,7 +66,7 @@ def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
 
 
 def _short_address(name: str) -> ipaddress.IPv4Address | None:
-    """Spellings like 127.1 and 0x7f000001, which the operating system accepts too."""
+    """Parse short forms that the operating system accepts too, like 127.1 and 0x7f000001."""
     try:
         return ipaddress.IPv4Address(socket.inet_aton(name))
     except (OSError, UnicodeEncodeError):
@@ -74,7 +74,7 @@ def _short_address(name: str) -> ipaddress.IPv4Address | None:
 
 
 def _network(name: str | None, addresses: Iterable[str]) -> Network:
-    """As named; else as the addresses tell, which may be those of the testnet; else the mainnet."""
+    """Return the named network, else the testnet if all addresses are its own, else the mainnet."""
     if name is None:
         known = {_known_network(_host(text)) for text in addresses}
         return Network.TESTNET if known == {Network.TESTNET} else Network.MAINNET
@@ -99,36 +99,36 @@ def _address_errors(name: str, text: str) -> list[str]:
     try:
         parts = urlsplit(text)
         is_whole = parts.scheme in (secure, plain) and _is_host_only(parts) and parts.port != 0
-    except ValueError:  # a port or an IPv6 address that is none
+    except ValueError:  # invalid port or IPv6 address
         is_whole = False
-    return [] if is_whole else [f"{name} is not an address of {secure} or {plain}, without a path: {example}."]
+    return [] if is_whole else [f"{name} is not a valid {secure} or {plain} address without a path: {example}."]
 
 
 def _is_host_only(parts: SplitResult) -> bool:
     extras = (parts.username, parts.password, parts.path, parts.query, parts.fragment)
-    return bool(parts.hostname) and not any(extras) and all(sign.isprintable() and sign != " " for sign in parts.netloc)
+    return bool(parts.hostname) and not any(extras) and all(char.isprintable() and char != " " for char in parts.netloc)
 
 
 def _sandbox_errors(addresses: Mapping[str, str]) -> list[str]:
     missing = [name for name in (_REST_VARIABLE, _STREAM_VARIABLE) if name not in addresses]
-    faults = [f"{name} is missing: a sandbox needs its own address, like the launcher writes it." for name in missing]
-    away = [(name, _host(text)) for name, text in addresses.items() if not is_local(_host(text))]
-    remedy = "a sandbox runs on this machine only: use 127.0.0.1, or set ASTER_NETWORK to what the host really is"
-    return faults + [f"{name} leads to {host}, but {remedy}." for name, host in away]
+    faults = [f"{name} is missing: a sandbox needs the address that the launcher writes to .env." for name in missing]
+    remote = [(name, _host(text)) for name, text in addresses.items() if not is_local(_host(text))]
+    remedy = "a sandbox runs on this machine only: use 127.0.0.1, or set ASTER_NETWORK to the network of that host"
+    return faults + [f"{name} is {host}, but {remedy}." for name, host in remote]
 
 
 def _public_errors(network: Network, addresses: Mapping[str, str]) -> list[str]:
     checked = [(name, text, _public_error(network, text)) for name, text in addresses.items()]
-    return [f"{name} leads to {_host(text)}, {fault}." for name, text, fault in checked if fault]
+    return [f"{name} is {_host(text)}, {fault}." for name, text, fault in checked if fault]
 
 
 def _public_error(network: Network, text: str) -> str | None:
     host = _host(text)
     known = _known_network(host)
     if is_local(host):
-        return f"which is this machine and not the {network.value}: set ASTER_NETWORK=sandbox or remove the address"
+        return f"which is this machine, not the {network.value}: set ASTER_NETWORK=sandbox or remove the address"
     if known not in (None, network):
-        return f"which is the {known.value}, while the network is the {network.value}: make the two agree"
+        return f"which belongs to the {known.value}, but the network is {network.value}: change one of them"
     if urlsplit(text).scheme in ("http", "ws"):
-        return "and without encryption others could read the key: use https and wss"
+        return "but without encryption others could read the key: use https and wss"
     return None

@@ -1,4 +1,4 @@
-"""The settings described for a form: the dashboard draws its editor from this, and docs/settings.md is held to it."""
+"""The schema of the settings. The dashboard builds its form from it; a test compares docs/settings.md with it."""
 
 from decimal import Decimal
 from types import NoneType
@@ -15,17 +15,17 @@ _KINDS: dict[object, str] = {bool: "flag", int: "whole number", Decimal: "number
 
 
 def settings_schema() -> dict[str, dict[str, dict[str, Any]]]:
-    """``{"globals": {name: field}, "symbols": {name: field}}``; numbers of a field are strings, as money always is.
+    """Return ``{"globals": {name: field}, "symbols": {name: field}}``. Numbers are strings, so they stay exact.
 
     A field holds: title, description, kind (flag, whole number, number, text, choice), unit, applies ("now" or
     "after restart"), required, optional (may be left empty), default, example, choices, min, max, and whether min and
-    max themselves are excluded.
+    max are excluded.
     """
     return {"globals": _describe_model(GlobalSettings), "symbols": _describe_model(SymbolSettings)}
 
 
 def new_symbol_defaults() -> dict[str, object]:
-    """A complete symbol to start from when the user adds one: small amounts, with stop loss and take profit."""
+    """Return the values of a newly added symbol: small amounts, with stop loss and take profit."""
     fields = SymbolSettings.model_fields
     values = {name: _example_value(field) for name, field in fields.items()}
     return {name: value for name, value in values.items() if value is not None}
@@ -67,7 +67,7 @@ def _kind(field: FieldInfo) -> str:
 
 
 def _types_of(annotation: object) -> set[object]:
-    """The plain types in an annotation: ``Annotated[Decimal, ...] | None`` is Decimal and None."""
+    """Return the plain types of an annotation: ``Annotated[Decimal, ...] | None`` gives Decimal and None."""
     inner = get_args(annotation)
     return {annotation} if not inner else {found for part in inner for found in _types_of(part)}
 

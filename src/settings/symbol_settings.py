@@ -1,4 +1,4 @@
-"""What the user decides for each symbol. Titles and descriptions here are the ones the dashboard shows."""
+"""Settings of one symbol. The dashboard shows the titles and descriptions of these fields."""
 
 from decimal import Decimal
 
@@ -11,24 +11,24 @@ from src.settings.fields import BoolField, DecimalField, IntField, SettingsPart,
 
 _MAX_THRESHOLD = Decimal(1_000_000_000)
 _MAX_MARGIN = Decimal(10_000_000)
-_INVALID = "given, with a fault of its own"
+_INVALID = "given, but invalid"
 
 
 class SymbolSettings(SettingsPart):
-    """When a symbol is traded, how large, and how its position is protected. ``_usdt`` amounts are margin."""
+    """Signal, size and protection of one symbol. ``_usdt`` amounts are margin."""
 
     volume_threshold_long: DecimalField | None = Field(
         None,
-        title="Volume threshold for buying",
-        description="Replaces the volume threshold when the entry would be a BUY.",
+        title="Volume threshold for BUY",
+        description="Overrides the volume threshold for BUY entries.",
         gt=0,
         le=_MAX_THRESHOLD,
         json_schema_extra=ui_meta("USDT"),
     )
     volume_threshold_short: DecimalField | None = Field(
         None,
-        title="Volume threshold for selling",
-        description="Replaces the volume threshold when the entry would be a SELL.",
+        title="Volume threshold for SELL",
+        description="Overrides the volume threshold for SELL entries.",
         gt=0,
         le=_MAX_THRESHOLD,
         json_schema_extra=ui_meta("USDT"),
@@ -36,7 +36,7 @@ class SymbolSettings(SettingsPart):
     volume_threshold: DecimalField | None = Field(
         None,
         title="Volume threshold",
-        description="What liquidations must add up to before an entry: USDT, or tokens if use_usdt_volume is false.",
+        description='Liquidation volume that triggers an entry: USDT, or tokens if "Thresholds in USDT" is off.',
         gt=0,
         le=_MAX_THRESHOLD,
         validate_default=True,
@@ -45,7 +45,7 @@ class SymbolSettings(SettingsPart):
     )
     leverage: IntField = Field(
         title="Leverage",
-        description="Position value over margin. A higher leverage brings the liquidation price closer.",
+        description="Position value divided by margin. Higher leverage brings the liquidation price closer.",
         ge=1,
         le=125,
         examples=[5],
@@ -54,7 +54,7 @@ class SymbolSettings(SettingsPart):
     margin_type: MarginType = Field(
         MarginType.ISOLATED,
         title="Margin type",
-        description="ISOLATED risks the position's own margin only, CROSSED the whole balance.",
+        description="ISOLATED risks only the margin of the position, CROSSED the whole balance.",
         json_schema_extra=ui_meta(),
     )
     trade_side: TradeSide = Field(
@@ -65,7 +65,7 @@ class SymbolSettings(SettingsPart):
     )
     trade_value_usdt: DecimalField = Field(
         title="Margin per entry",
-        description="The margin of one entry. Its size is this amount times the leverage.",
+        description="Margin of one entry. Order value = margin × leverage.",
         gt=0,
         le=_MAX_MARGIN,
         examples=[Decimal(5)],
@@ -74,14 +74,14 @@ class SymbolSettings(SettingsPart):
     price_offset_pct: DecimalField = Field(
         Decimal("0.1"),
         title="Price offset",
-        description="How far from the mark price an entry is placed when no order book is known.",
+        description="Distance of an entry from the mark price if no order book is available.",
         ge=0,
         lt=100,
         json_schema_extra=ui_meta("%"),
     )
     max_position_usdt: DecimalField = Field(
-        title="Largest margin",
-        description="The most margin this symbol may hold, its entries that may still fill included.",
+        title="Max. margin",
+        description="Max. margin of this symbol, including unfilled entries.",
         gt=0,
         le=_MAX_MARGIN,
         examples=[Decimal(50)],
@@ -104,7 +104,7 @@ class SymbolSettings(SettingsPart):
     stop_loss_enabled: BoolField = Field(
         True,
         title="Stop loss",
-        description="Place a stop loss for the whole position. Without it only the liquidation ends a losing position.",
+        description="Place a stop loss for the whole position. If off, only liquidation ends a losing position.",
         json_schema_extra=ui_meta(),
     )
     stop_loss_pct: DecimalField = Field(
@@ -118,13 +118,13 @@ class SymbolSettings(SettingsPart):
     working_type: WorkingType = Field(
         WorkingType.CONTRACT_PRICE,
         title="Trigger price",
-        description="The price that triggers take profit and stop loss: the last trade or the mark price.",
+        description="Price that triggers take profit and stop loss: last trade or mark price.",
         json_schema_extra=ui_meta(),
     )
     price_protect: BoolField = Field(
         False,
         title="Price protection",
-        description="Let the exchange hold triggers back while mark and last price lie far apart, stops included.",
+        description="The exchange delays triggers, stops included, while mark and last price differ too much.",
         json_schema_extra=ui_meta(),
     )
 
@@ -139,7 +139,7 @@ class SymbolSettings(SettingsPart):
         return threshold
 
     def threshold_for(self, side: Side) -> Decimal:
-        """The volume an entry of this side waits for, in USDT or tokens as ``use_usdt_volume`` says."""
+        """Liquidation volume that triggers an entry of this side, in USDT or tokens (``use_usdt_volume``)."""
         own = self.volume_threshold_long if side is Side.BUY else self.volume_threshold_short
         threshold = own if own is not None else self.volume_threshold
         if threshold is None:

@@ -1,4 +1,4 @@
-"""Files that are replaced as a whole: whoever reads one sees the old text or the new one, also after a power cut."""
+"""Atomic file replacement: a reader sees either the old or the new content, even after a power failure."""
 
 import os
 import tempfile
@@ -7,9 +7,9 @@ from pathlib import Path
 
 
 def write_atomic(path: Path, text: str, mode: int) -> None:
-    """Put ``text`` in the place of a file, as it is, with these permissions. OSError leaves the old one untouched.
+    """Replace a file with ``text`` and set its permissions. On OSError the old file stays unchanged.
 
-    Until it takes its place the new file is readable for its owner alone.
+    The temporary file is readable by its owner only.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
@@ -27,7 +27,7 @@ def write_atomic(path: Path, text: str, mode: int) -> None:
 
 
 def _sync_directory(folder: Path) -> None:
-    """The new name too outlives a power cut, where the system lets a directory be synchronised (Windows does not)."""
+    """Flush the rename to disk, where the system supports it (Windows does not)."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY)
         try:

@@ -1,4 +1,4 @@
-"""The one door for signed requests, and the pure signatures that open it (SIGNED Endpoint Security)."""
+"""Signs and sends requests: HMAC (V1) or EIP-712 (V3) (SIGNED Endpoint Security)."""
 
 import hashlib
 import hmac
@@ -19,46 +19,46 @@ from src.utils.eip712 import encode_message, load_account
 
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Timeout = tuple[float, float]
-"""Seconds to connect, and seconds without a byte of the answer."""
+"""Connect timeout and read timeout, seconds."""
 RECV_WINDOW_MS = 3000
-"""How long a request may travel: short, so that one whose answer was lost cannot arrive late (Timing Security)."""
+"""Validity of a request: short, so that a request without a response cannot be executed late (Timing Security)."""
 _NONCE_WINDOW_US = 10_000_000
-"""How far a nonce may lie from the exchange's time (V3 Nonce Mechanism)."""
+"""Maximum difference between a nonce and the exchange's time (V3 Nonce Mechanism)."""
 _FORM_HEADERS = {"Content-Type": "application/x-www-form-urlencoded"}
 
 
 class ApiVersion(StrEnum):
-    """How requests are signed; Aster's paths follow from it."""
+    """Version of the API: it determines the signature and the paths."""
 
     V1 = "v1"
     """An API key and its secret."""
     V3 = "v3"
-    """An API wallet that signs for the login wallet."""
+    """An API wallet that signs on behalf of the login wallet."""
 
 
 class Signer(Protocol):
-    """A scheme that turns parameters into signed ones. It does no input or output and never shows its secret."""
+    """Signs request parameters. Does no I/O and never exposes its secret."""
 
     @property
     def api_version(self) -> ApiVersion: ...
 
     @property
     def headers(self) -> Mapping[str, str]:
-        """What every request of this account carries."""
+        """Headers of every request of this account."""
         ...
 
     @property
     def body_methods(self) -> frozenset[str]:
-        """The methods whose parameters travel in the body; the others' travel in the query."""
+        """Methods that send their parameters in the body; the others use the query string."""
         ...
 
     def sign(self, parameters: Mapping[str, str], timestamp_ms: int) -> str:
-        """The parameters, urlencoded, with all the scheme adds; ``timestamp_ms`` is the exchange's time."""
+        """Return the urlencoded parameters with timestamp or nonce and signature; ``timestamp_ms`` is exchange time."""
         ...
 
 
 class HmacSigner:
-    """V1: HMAC-SHA256 over query and body joined with nothing between; the signature comes last."""
+    """V1: HMAC-SHA256 over query and body, concatenated; the signature is the last parameter."""
 
     api_version = ApiVersion.V1
     headers: Mapping[str, str]
@@ -75,12 +75,12 @@ class HmacSigner:
 
 
 class Eip712Signer:
-    """V3: EIP-712 over the urlencoded parameters; a nonce of microseconds takes the timestamp's place.
+    """V3: EIP-712 over the urlencoded parameters; a nonce in microseconds replaces the timestamp.
 
-    Of a wallet's nonces only the last hundred are remembered and none is accepted twice (V3 Nonce Mechanism): one
-    signer in one process for each wallet. ``microsecond``, below 1000, is the one of each millisecond that it begins
-    with: drawn where none is given, for our clock tells no finer time, and a doctor signs beside the bot. ValueError
-    for a private key that is none.
+    The exchange remembers the last hundred nonces of a wallet and accepts none twice (V3 Nonce Mechanism), so a wallet
+    should have one signer in one process. The clock has millisecond resolution: ``microsecond`` (0 to 999, random by
+    default) is the offset within each millisecond, so that another process, like the doctor, rarely draws the same
+    nonce. Raises ValueError for an invalid private key.
     """
 
     api_version = ApiVersion.V3
@@ -90,7 +90,7 @@ class Eip712Signer:
     def __init__(self, user: str, private_key: str, microsecond: int | None = None) -> None:
         self._wallet = load_account(private_key)
         self._payload = {"user": user, "signer": self._wallet.address}
-        self._lock = threading.Lock()  # requests are signed by several threads, and no two may share a nonce
+        self._lock = threading.Lock()  # several threads sign requests, and no two may share a nonce
         self._last_nonce = 0
         self._microsecond = secrets.randbelow(1000) if microsecond is None else microsecond
 
@@ -100,10 +100,9 @@ class Eip712Signer:
         return f"{query}&signature=0x{bytes(signature).hex()}"
 
     def _next_nonce(self, timestamp_ms: int) -> int:
-        """The instant in microseconds, or the next one after the last: never the same, never smaller, and hardly ever
-        that of another program that signs with this wallet.
+        """Return the time in microseconds, or the last nonce plus one if that is larger.
 
-        But for a clock that was far ahead and was put right: what it signed was refused, and would be for as long.
+        If the clock was corrected from far ahead, restart from the current time: nonces that far ahead are rejected.
         """
         now = timestamp_ms * 1000 + self._microsecond
         with self._lock:
@@ -114,7 +113,7 @@ class Eip712Signer:
 
 @dataclass(frozen=True, slots=True)
 class ApiRequest:
-    """One request before it is signed."""
+    """A request before it is signed."""
 
     method: Method
     url: str
@@ -128,10 +127,10 @@ class ApiRequest:
 def make_authenticated_request(
     session: requests.Session, request: ApiRequest, signer: Signer, now_ms: Callable[[], int]
 ) -> requests.Response:
-    """Sign and send once, with a timestamp of this instant; ``now_ms`` tells the exchange's time.
+    """Sign a request with the current time and send it once; ``now_ms`` returns exchange time.
 
-    Whatever the answer says, it is returned. ``Unreachable`` where no byte can have left, ``OutcomeUnknown`` where
-    the request may have arrived. Neither carries the signed address.
+    Returns any response, whatever its status. Raises ``Unreachable`` if the request was certainly not sent and
+    ``OutcomeUnknown`` if it may have arrived. Neither contains the signed URL.
     """
     return _send(session, request, signer.sign(request.parameters, now_ms()), signer.headers, signer.body_methods)
 
@@ -139,7 +138,7 @@ def make_authenticated_request(
 def make_public_request(
     session: requests.Session, request: ApiRequest, headers: Mapping[str, str] | None = None
 ) -> requests.Response:
-    """Send without a signature: public facts, or an API key alone (USER_STREAM); the same errors."""
+    """Send a request without a signature: market data, or an API key only (USER_STREAM). Raises the same errors."""
     return _send(session, request, urlencode(request.parameters), headers or {}, frozenset())
 
 
@@ -149,7 +148,7 @@ def _send(
     in_body = request.method in body_methods
     url = request.url if in_body or not query else f"{request.url}?{query}"
     try:
-        # A redirect would be followed with the same signature: it is an answer, and not a good one.
+        # Following a redirect would send the signature to another host: return it as a response.
         return session.request(
             request.method,
             url,
@@ -161,12 +160,12 @@ def _send(
     except requests.RequestException as error:
         reason = f"{request}: {_error_kinds(error)}"
         failure = Unreachable(reason) if _was_never_sent(error) else OutcomeUnknown(reason)
-    # Raised outside the handler: a library's exception holds the address with its signature, and must not be chained.
+    # Raised outside the handler: the library's exception contains the signed URL and must not be chained.
     raise failure
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:
-    """True only where the connection itself failed: by name, by address, by time or by certificate."""
+    """True only if the connection failed: DNS, invalid URL, connect timeout, refused, or bad certificate."""
     if isinstance(error, requests.ConnectTimeout | requests.exceptions.InvalidURL):
         return True
     reason = _cause(error)
@@ -181,7 +180,7 @@ def _cause(error: requests.RequestException) -> object:
 
 
 def _error_kinds(error: requests.RequestException) -> str:
-    """The kinds of the failure, without its text: that may hold the address."""
+    """Return the exception types without their text, which may contain the URL."""
     reason = _cause(error)
     kinds = [type(error).__name__]
     if isinstance(reason, BaseException):

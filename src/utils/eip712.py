@@ -1,7 +1,7 @@
-"""What an API wallet signs: one string as EIP-712's ``Message`` in Aster's own domain (V3, Example of POST order).
+"""EIP-712 messages of an API wallet: one string as ``Message`` in Aster's domain (V3, Example of POST order).
 
-Encoded by hand, for the parts that never change are hashed once; ``eth-account`` is imported where a wallet is used,
-so that a bot with a V1 key does not wait for it.
+The encoding is implemented here so that constant parts are hashed only once. ``eth-account`` is imported lazily: a bot
+with a V1 key does not need it.
 """
 
 import sys
@@ -18,14 +18,14 @@ _MESSAGE_TYPE = b"Message(string msg)"
 _NAME, _VERSION, _CHAIN_ID, _CONTRACT = b"AsterSignTransaction", b"1", 1666, bytes(20)
 _WORD_BYTES, _SIGNATURE_BYTES = 32, 65
 _STRUCTURED_DATA = b"\x01"
-"""EIP-191's version of structured data."""
+"""EIP-191 version byte of structured data."""
 
 
 @cache
 def load_library() -> ModuleType:
-    """``eth_account``, without the recursion limit that a part of it raises for the whole process.
+    """Import ``eth_account`` and restore the recursion limit that it raises for the whole process.
 
-    With that limit a deeply nested JSON, which is refused with a sentence, would end the process.
+    With the raised limit, parsing deeply nested JSON would crash the process instead of raising RecursionError.
     """
     limit = sys.getrecursionlimit()
     try:
@@ -36,7 +36,7 @@ def load_library() -> ModuleType:
 
 
 def encode_message(text: str) -> "SignableMessage":
-    """The message whose only field is ``text``, ready to be signed or its signer to be recovered."""
+    """Encode a message with ``text`` as its only field, for signing or recovering the signer."""
     load_library()
     from eth_account.messages import SignableMessage
 
@@ -44,7 +44,7 @@ def encode_message(text: str) -> "SignableMessage":
 
 
 def load_account(private_key: str) -> "LocalAccount":
-    """The wallet of a key of 64 hexadecimal digits; ValueError for a number that is no key of the curve."""
+    """Return the wallet of a private key of 64 hexadecimal digits. Raises ValueError for an invalid key."""
     library = load_library()
     from eth_utils.exceptions import ValidationError
 
@@ -54,11 +54,11 @@ def load_account(private_key: str) -> "LocalAccount":
         pass
     else:
         return wallet
-    raise ValueError("not a private key")  # outside the handler: the library's exception may hold the key
+    raise ValueError("not a private key")  # outside the handler: the library's exception may contain the key
 
 
 def recover_signer(text: str, signature: str) -> str:
-    """The address whose wallet signed ``text``; ValueError where the signature is none."""
+    """Return the address of the wallet that signed ``text``. Raises ValueError for an invalid signature."""
     given = bytes.fromhex(signature.removeprefix("0x"))
     if len(given) != _SIGNATURE_BYTES:
         raise ValueError("not a signature")
@@ -73,7 +73,7 @@ def recover_signer(text: str, signature: str) -> str:
 
 
 def is_address(text: str) -> bool:
-    """Forty hexadecimal digits after 0x; where upper and lower case are mixed, they must be the checksum."""
+    """Return whether the text is 0x and 40 hexadecimal digits; mixed case must match the checksum."""
     from eth_utils.address import is_checksum_address, is_hex_address
 
     if not (text.startswith("0x") and is_hex_address(text)):

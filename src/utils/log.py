@@ -1,4 +1,4 @@
-"""Logging for one process: readable lines on the terminal, everything in a rotating file, secrets masked in both."""
+"""Logging of one process: readable lines on the terminal, details in a rotating file, secrets masked in both."""
 
 import logging
 import os
@@ -17,23 +17,35 @@ from urllib.parse import quote
 MASK = "***"
 _MIN_SECRET_LENGTH = 6
 
-# Names as they stand in URLs, headers, JSON and Python's repr; what follows is masked whoever made it.
+# The value after such a name in a URL, header, JSON or repr() is always masked.
 _NAMED_SECRET = re.compile(
     r"(?i)(signature|listen_?key|x-mbx-apikey|api_?key|api_?secret|secret_?key|private_?key|authorization|(?:set-)?cookie|nonce"
     r"|x-hunter-token|password)"
     r"""((?:\\?["'])?\s*[=:]\s*(?:\\?["'])?)(?:(?:bearer|basic)\s+)?([^\s&"',;})\\]+)"""
 )
 _LISTEN_KEY_IN_PATH = re.compile(r"(/ws/|streams=)[A-Za-z0-9]{32,}")
-# Keys, secrets, signatures and listen keys of the exchange are 64 signs; nothing else we log is a word this long.
+# Keys, secrets, signatures and listen keys have 64 characters; no other logged word is this long.
 _LONG_WORD = re.compile(r"(?<![A-Za-z0-9])[A-Za-z0-9]{60,}(?![A-Za-z0-9])")
-# Control characters, line separators and signs that reverse the direction of what follows.
+# Control characters, line separators and bidirectional formatting characters.
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_MAX_FILE_BYTES = 5_000_000
+_BACKUP_COUNT = 5
+_NOISY_LOGGERS = ("alembic", "apscheduler", "urllib3", "waitress.queue", "websocket", "websockets", "werkzeug")
+_RESET, _DIM = "\033[0m", "\033[2m"
+_COLOURS: Mapping[int, str] = {
+    logging.DEBUG: _DIM,
+    logging.WARNING: "\033[33m",
+    logging.ERROR: "\033[31m",
+    logging.CRITICAL: "\033[1;31m",
+}
 
 Redact = Callable[[str], str]
 
+log = logging.getLogger(__name__)
+
 
 def make_redactor(secrets: Iterable[str]) -> Redact:
-    """A function that masks these secrets, and whatever looks like one, in any text."""
+    """Return a function that masks these secrets, and text that looks like one."""
     spellings = {
         form for secret in secrets if len(secret) >= _MIN_SECRET_LENGTH for form in (secret, quote(secret, ""))
     }
@@ -51,7 +63,7 @@ def make_redactor(secrets: Iterable[str]) -> Redact:
 
 
 def escape_control_characters(text: str) -> str:
-    """The text with every sign that could break the line, move the cursor or turn the writing spelt out."""
+    """Escape characters that break the line, move the cursor or change the text direction."""
     return _UNSAFE.sub(lambda match: _escape(match.group()), text)
 
 
@@ -61,25 +73,11 @@ def _escape(character: str) -> str:
     )
 
 
-_MAX_FILE_BYTES = 5_000_000
-_BACKUP_COUNT = 5
-_NOISY_LOGGERS = ("alembic", "apscheduler", "urllib3", "waitress.queue", "websocket", "websockets", "werkzeug")
-_RESET, _DIM = "\033[0m", "\033[2m"
-_COLOURS: Mapping[int, str] = {
-    logging.DEBUG: _DIM,
-    logging.WARNING: "\033[33m",
-    logging.ERROR: "\033[31m",
-    logging.CRITICAL: "\033[1;31m",
-}
-
-log = logging.getLogger(__name__)
-
-
 def set_up_logging(name: str, directory: Path, *, secrets: Iterable[str] = ()) -> None:
-    """Send everything logged in this process to the terminal and to ``<directory>/<name>.log``.
+    """Log to the terminal and to ``<directory>/<name>.log``.
 
-    A directory that cannot be written is reported and the terminal alone is used. Errors that nobody caught are
-    logged too, instead of being printed with whatever secrets their traceback holds. May be called again.
+    If the directory is not writable, warn and log to the terminal only. Uncaught exceptions are logged too, with
+    secrets masked. May be called again.
     """
     root = logging.getLogger()
     redact = make_redactor(secrets)
@@ -96,11 +94,11 @@ def set_up_logging(name: str, directory: Path, *, secrets: Iterable[str] = ()) -
         root.addHandler(handler)
     _install_excepthooks()
     if problem is not None:
-        log.warning("no log file can be written in %s (%s): terminal only", directory, problem.strerror)
+        log.warning("cannot write a log file directory=%s error=%s", directory, problem.strerror)
 
 
 class _OwnHandler:
-    """Marks our handlers, and keeps a failing one from printing the record, secrets included."""
+    """Marks the handlers of this module. A failing handler must not print the record: it may hold secrets."""
 
     _has_reported = False
 
@@ -110,7 +108,7 @@ class _OwnHandler:
             return
         self._has_reported = True
         try:
-            sys.stderr.write(f"a log line of {record.name} was lost: {type(error).__name__}\n")
+            sys.stderr.write(f"lost a log line of {record.name}: {type(error).__name__}\n")
         except (OSError, ValueError):
             return
 
@@ -124,7 +122,7 @@ class _RotatingFile(_OwnHandler, RotatingFileHandler):
 
 
 class _LineFormatter(logging.Formatter):
-    """What both outputs share: a record as one safe line, and its traceback as safe, indented lines."""
+    """Formats a record as one escaped line and its traceback as indented lines."""
 
     def __init__(self, redact: Redact) -> None:
         super().__init__()
@@ -134,7 +132,7 @@ class _LineFormatter(logging.Formatter):
         try:
             text = record.getMessage()
         except (TypeError, ValueError, KeyError):
-            text = f"{record.msg} {record.args!r}"  # a mistake in a log call must not cost the line
+            text = f"{record.msg} {record.args!r}"  # a wrong log call must not lose the line
         return escape_control_characters(self._redact(text))
 
     def _traceback(self, record: logging.LogRecord) -> str:
@@ -154,7 +152,7 @@ class _FileFormatter(_LineFormatter):
 
 
 class _TerminalFormatter(_LineFormatter):
-    """``23:59:59  message`` in local time; of a traceback only the error, as long as the file has the rest."""
+    """``23:59:59  message`` in local time; only the error of a traceback if the file has the rest."""
 
     def __init__(self, redact: Redact, *, has_colours: bool, has_file: bool) -> None:
         super().__init__(redact)
@@ -186,7 +184,7 @@ def _remove_own_handlers(root: logging.Logger) -> None:
 def _console(redact: Redact, *, has_file: bool) -> logging.Handler:
     stream = sys.stdout
     if isinstance(stream, TextIOWrapper):
-        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Windows writes its own code page else
+        stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # Windows uses a code page by default
     if stream is None:  # a Windows program without a terminal
         return logging.NullHandler()
     handler = _Console(stream)
@@ -222,7 +220,7 @@ def _log_uncaught(kind: type[BaseException], error: BaseException, trace: Traceb
     if issubclass(kind, KeyboardInterrupt):
         log.info("interrupted")
     else:
-        log.critical("unexpected error, this process cannot go on", exc_info=(kind, error, trace))
+        log.critical("unexpected error, the process stops", exc_info=(kind, error, trace))
 
 
 def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
@@ -230,4 +228,4 @@ def _log_uncaught_in_thread(arguments: threading.ExceptHookArgs) -> None:
     error = arguments.exc_value
     if error is not None and not isinstance(error, SystemExit):
         trace = (arguments.exc_type, error, arguments.exc_traceback)
-        log.critical("unexpected error in the thread %s", name, exc_info=trace)
+        log.critical("unexpected error thread=%s", name, exc_info=trace)

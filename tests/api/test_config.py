@@ -101,7 +101,7 @@ def test_every_fault_is_named_and_nothing_is_changed(harness: ApiHarness) -> Non
         "symbols.BTCUSDT.leverage",
         "symbols.BTCUSDT.stop_loss_pct",
     }
-    assert any("nearest one is hedge_mode" in fault["message"] for fault in error["faults"])
+    assert any("did you mean hedge_mode?" in fault["message"] for fault in error["faults"])
     assert (harness.settings_file.read_bytes(), sent_commands(harness), harness.json("/api/config/history")) == (
         before,
         [],

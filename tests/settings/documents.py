@@ -1,4 +1,4 @@
-"""Settings documents as the tests need them."""
+"""Settings documents for the tests."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def a_symbol(**changes: object) -> dict[str, Any]:
 
 
 def a_document(*, globals_: dict[str, object] | None = None, **changes: Any) -> dict[str, Any]:
-    """The smallest valid document, with changes to globals and to its one symbol."""
+    """Build the smallest valid document, with changes to globals and to its only symbol."""
     return {
         "globals": {"max_total_exposure_usdt": 200} | (globals_ or {}),
         "symbols": {"BTCUSDT": a_symbol(**changes)},
@@ -23,7 +23,7 @@ def a_document(*, globals_: dict[str, object] | None = None, **changes: Any) -> 
 
 
 def without(document: dict[str, Any], part: str, name: str) -> dict[str, Any]:
-    """The document without one setting of ``globals`` or of its BTCUSDT."""
+    """Remove one setting of ``globals`` or of BTCUSDT from the document."""
     owner = document["globals"] if part == "globals" else document["symbols"]["BTCUSDT"]
     del owner[name]
     return document

@@ -1,4 +1,4 @@
-"""Every fault is named with its place and remedy; everything else is read exactly."""
+"""Validation of settings: every fault is reported with its path and remedy, valid values are read exactly."""
 
 import json
 from decimal import Decimal
@@ -46,7 +46,7 @@ def with_value(part: str, name: str, value: object) -> dict[str, Any]:
     return a_document(globals_=changes) if part == "globals" else a_document(**changes)
 
 
-def test_the_smallest_document_gets_safe_defaults() -> None:
+def test_smallest_document_gets_safe_defaults() -> None:
     settings = parse_settings(a_document())
 
     assert settings.globals_.simulate_only
@@ -58,14 +58,14 @@ def test_the_smallest_document_gets_safe_defaults() -> None:
     assert symbol.trade_side is TradeSide.OPPOSITE
 
 
-def test_leverage_out_of_range_reads_like_a_sentence() -> None:
+def test_leverage_out_of_range_is_reported_as_a_sentence() -> None:
     sentence = "settings.json: symbols.BTCUSDT.leverage must be between 1 and 125, not 500"
     assert one_fault(a_document(leverage=500)) == sentence
 
 
 @pytest.mark.parametrize(("part", "name", "field"), NUMBERS)
 @pytest.mark.parametrize("end", ["min", "max"])
-def test_a_number_past_its_limit_is_refused(part: str, name: str, field: dict[str, str], end: str) -> None:
+def test_number_out_of_range_is_rejected(part: str, name: str, field: dict[str, str], end: str) -> None:
     beyond = Decimal(field["min"]) - 1 if end == "min" else Decimal(field["max"]) + 1
 
     fault = one_fault(with_value(part, name, beyond))
@@ -78,7 +78,9 @@ def test_a_number_past_its_limit_is_refused(part: str, name: str, field: dict[st
 
 @pytest.mark.parametrize(("part", "name", "field"), NUMBERS)
 @pytest.mark.parametrize("end", ["min", "max"])
-def test_a_limit_itself_is_in_or_out_as_said(part: str, name: str, field: dict[str, str], end: str) -> None:
+def test_range_limits_are_inclusive_or_exclusive_as_declared(
+    part: str, name: str, field: dict[str, str], end: str
+) -> None:
     document = with_value(part, name, Decimal(field[end]))
 
     if field[f"excludes_{end}"]:
@@ -93,7 +95,7 @@ def test_a_limit_itself_is_in_or_out_as_said(part: str, name: str, field: dict[s
 @pytest.mark.parametrize(
     "value", [True, False, "ten", "", "1_000", "١", [1], {"a": 1}, float("nan"), float("inf"), "NaN", "-Infinity"]
 )
-def test_what_is_no_number_is_refused(part: str, name: str, value: object) -> None:
+def test_non_number_is_rejected(part: str, name: str, value: object) -> None:
     fault = one_fault(with_value(part, name, value))
 
     assert fault.startswith(f"settings.json: {path_of(part, name)} must be a ")
@@ -101,60 +103,60 @@ def test_what_is_no_number_is_refused(part: str, name: str, value: object) -> No
 
 
 @pytest.mark.parametrize("value", [Decimal("1e999999999"), Decimal("-1e400"), "9" * 5000, 10**4000])
-def test_a_monstrous_number_is_refused_at_once(value: object) -> None:
+def test_huge_number_is_rejected_with_a_short_message(value: object) -> None:
     assert len(one_fault(a_document(trade_value_usdt=value))) < 160
 
 
 @pytest.mark.parametrize("value", [Decimal("1e-9"), "0.000000001", Decimal("1e-999999999"), 0.30000000000000004])
-def test_more_than_eight_places_are_refused(value: object) -> None:
+def test_more_than_eight_decimal_places_are_rejected(value: object) -> None:
     assert "must have at most 8 decimal places" in one_fault(a_document(stop_loss_pct=value))
 
 
 @pytest.mark.parametrize(
     ("value", "expected"), [("0.001", "0.001"), (" 7 ", "7"), (0.1, "0.1"), (Decimal("1E+1"), "10")]
 )
-def test_decimals_are_exact_and_plain(value: object, expected: str) -> None:
+def test_decimals_are_exact_and_without_exponent(value: object, expected: str) -> None:
     assert str(parse_settings(a_document(take_profit_pct=value)).symbols["BTCUSDT"].take_profit_pct) == expected
 
 
 @pytest.mark.parametrize("value", [Decimal("60.0"), 60.0, 60])
-def test_a_whole_number_may_be_written_with_a_point(value: object) -> None:
+def test_whole_number_may_have_a_decimal_point(value: object) -> None:
     assert parse_settings(a_document(globals_={"volume_window_sec": value})).globals_.volume_window_sec == 60
 
 
 @pytest.mark.parametrize("value", [Decimal("60.5"), 0.5, "60", Decimal("1e999999999"), Decimal("sNaN")])
-def test_a_whole_number_is_whole(value: object) -> None:
+def test_fraction_is_no_whole_number(value: object) -> None:
     assert "must be a whole number" in one_fault(a_document(globals_={"volume_window_sec": value}))
 
 
 @pytest.mark.parametrize(("part", "name"), FLAGS)
 @pytest.mark.parametrize("value", [0, 1, "true", None, [], Decimal(1)])
-def test_a_flag_is_true_or_false(part: str, name: str, value: object) -> None:
+def test_flag_must_be_true_or_false(part: str, name: str, value: object) -> None:
     assert f"{path_of(part, name)} must be true or false" in one_fault(with_value(part, name, value))
 
 
 @pytest.mark.parametrize(("part", "name"), CHOICES)
 @pytest.mark.parametrize("value", ["sideways", "", 1, None])
-def test_a_choice_names_its_words(part: str, name: str, value: object) -> None:
+def test_invalid_choice_lists_the_allowed_values(part: str, name: str, value: object) -> None:
     fault = one_fault(with_value(part, name, value))
 
     assert all(word in fault for word in settings_schema()[part][name]["choices"])
 
 
 @pytest.mark.parametrize(("part", "name"), REQUIRED)
-def test_a_required_setting_is_named_when_it_is_missing(part: str, name: str) -> None:
+def test_missing_required_setting_is_reported(part: str, name: str) -> None:
     fault = one_fault(without(a_document(), part, name))
 
-    assert fault.startswith(f'settings.json: {path_of(part, name)} is missing: add for example "{name}": ')
+    assert fault.startswith(f'settings.json: {path_of(part, name)} is missing: add, for example, "{name}": ')
 
 
 @pytest.mark.parametrize("value", [3, None, True, ["x"]])
-def test_a_path_is_a_text(value: object) -> None:
-    assert "globals.db_path must be a text" in one_fault(a_document(globals_={"db_path": value}))
+def test_path_must_be_text(value: object) -> None:
+    assert "globals.db_path must be text in double quotes" in one_fault(a_document(globals_={"db_path": value}))
 
 
 @pytest.mark.parametrize("value", ["", "x" * 1001])
-def test_a_path_has_a_sane_length(value: str) -> None:
+def test_path_length_is_limited(value: str) -> None:
     assert "globals.db_path cannot be" in one_fault(a_document(globals_={"db_path": value}))
 
 
@@ -167,61 +169,61 @@ def test_a_path_has_a_sane_length(value: str) -> None:
         ("symbol", "stoploss_pct", "stop_loss_pct"),
     ],
 )
-def test_an_unknown_key_names_the_nearest(part: str, name: str, nearest: str) -> None:
-    assert f"{name} is not a setting: the nearest one is {nearest};" in one_fault(with_value(part, name, 1))
+def test_unknown_key_suggests_the_nearest(part: str, name: str, nearest: str) -> None:
+    assert f"{name} is not a setting: did you mean {nearest}?" in one_fault(with_value(part, name, 1))
 
 
-def test_a_key_in_the_wrong_place_says_where_it_belongs() -> None:
-    assert "belongs to each symbol" in one_fault(a_document(globals_={"leverage": 3}))
-    assert "belongs to globals" in one_fault(a_document(hedge_mode=True))
+def test_misplaced_key_is_reported_with_its_place() -> None:
+    assert "move it to each symbol" in one_fault(a_document(globals_={"leverage": 3}))
+    assert "move it to globals" in one_fault(a_document(hedge_mode=True))
 
 
 @pytest.mark.parametrize("name", ["symbol", "global", "globals_", "_obsolete", "x"])
-def test_an_unknown_part_is_an_error(name: str) -> None:
+def test_unknown_top_level_key_is_an_error(name: str) -> None:
     assert f"{name} is not a setting" in one_fault({**a_document(), name: {}})
 
 
 @pytest.mark.parametrize("document", [None, 3, "x", [], True])
-def test_a_document_is_an_object(document: object) -> None:
+def test_document_must_be_an_object(document: object) -> None:
     assert "must be an object in braces" in one_fault(document)
 
 
 @pytest.mark.parametrize("part", ["globals", "symbols"])
 @pytest.mark.parametrize("value", [None, 3, [], "x"])
-def test_a_part_is_an_object(part: str, value: object) -> None:
+def test_globals_and_symbols_must_be_objects(part: str, value: object) -> None:
     assert f"{part} must be an object in braces" in one_fault({**a_document(), part: value})
 
 
 @pytest.mark.parametrize("part", ["globals", "symbols"])
-def test_a_missing_part_is_named(part: str) -> None:
+def test_missing_globals_or_symbols_is_reported(part: str) -> None:
     document = a_document()
     del document[part]
     assert one_fault(document) == f'settings.json: {part} is missing: add "{part}": {{ ... }}'
 
 
 @pytest.mark.parametrize("name", ["币安人生USDT", "1000PEPEUSDT", "BTCUSDT_260327"])
-def test_a_symbol_may_have_any_name_the_exchange_gives(name: str) -> None:
+def test_unusual_symbol_name_is_accepted(name: str) -> None:
     document = {**a_document(), "symbols": {name: a_symbol()}}
     assert list(parse_settings(document).symbols) == [name]
 
 
 @pytest.mark.parametrize("name", ["", "B", "BTC USDT", "<IMG SRC=X>", "BTC\u202eUSDT", "BTC\n", "A" * 41, "E\u0301TH"])
-def test_a_symbol_needs_a_name_the_exchange_could_give(name: str) -> None:
+def test_impossible_symbol_name_is_rejected(name: str) -> None:
     document = {**a_document(), "symbols": {name: a_symbol()}}
-    assert "is not the name of a symbol" in one_fault(document)
+    assert "is not a symbol name" in one_fault(document)
 
 
-def test_a_symbol_is_named_in_capitals() -> None:
+def test_lower_case_symbol_is_rejected() -> None:
     document = {**a_document(), "symbols": {"btcusdt": a_symbol()}}
-    assert one_fault(document) == "settings.json: symbols.btcusdt must be in capital letters: BTCUSDT"
+    assert one_fault(document) == "settings.json: symbols.btcusdt must be upper case: BTCUSDT"
 
 
-def test_symbols_that_are_no_objects_do_not_hide_other_faults() -> None:
+def test_invalid_symbol_does_not_hide_other_faults() -> None:
     document = {**a_document(), "symbols": {"BTCUSDT": 3, "ETHUSDT": a_symbol(leverage=0, use_trailing_stop=True)}}
     assert len(faults(document)) == 2
 
 
-def test_no_symbol_is_needed() -> None:
+def test_symbols_may_be_empty() -> None:
     assert parse_settings({**a_document(), "symbols": {}}).symbols == {}
 
 
@@ -242,36 +244,36 @@ def test_all_invalid_settings_are_reported_at_once() -> None:
 
 
 class TestThresholds:
-    def test_one_for_both_sides(self) -> None:
+    def test_common_threshold_applies_to_both_sides(self) -> None:
         symbol = parse_settings(a_document(volume_threshold=500)).symbols["BTCUSDT"]
         assert [symbol.threshold_for(side) for side in Side] == [500, 500]
 
-    def test_the_one_of_the_side_wins(self) -> None:
+    def test_threshold_of_one_side_overrides_the_common_one(self) -> None:
         symbol = parse_settings(a_document(volume_threshold=500, volume_threshold_long=70)).symbols["BTCUSDT"]
         assert symbol.threshold_for(Side.BUY) == 70
         assert symbol.threshold_for(Side.SELL) == 500
 
-    def test_two_make_the_common_one_needless(self) -> None:
+    def test_two_side_thresholds_are_enough(self) -> None:
         document = without(
             a_document(volume_threshold_long=70, volume_threshold_short=80), "symbol", "volume_threshold"
         )
         symbol = parse_settings(document).symbols["BTCUSDT"]
         assert [symbol.threshold_for(Side.BUY), symbol.threshold_for(Side.SELL)] == [70, 80]
 
-    def test_unchecked_settings_without_any_are_our_own_mistake(self) -> None:
+    def test_unvalidated_settings_without_threshold_raise(self) -> None:
         checked = parse_settings(a_document()).symbols["BTCUSDT"]
         unchecked = checked.model_copy(update={"volume_threshold": None})
         with pytest.raises(InvariantError):
             unchecked.threshold_for(Side.BUY)
 
-    @pytest.mark.parametrize("given_too", [{}, {"volume_threshold_long": 5}, {"volume_threshold_short": 5}])
-    def test_a_side_without_any_is_a_fault(self, given_too: dict[str, Any]) -> None:
-        document = without(a_document(**given_too), "symbol", "volume_threshold")
+    @pytest.mark.parametrize("others", [{}, {"volume_threshold_long": 5}, {"volume_threshold_short": 5}])
+    def test_side_without_threshold_is_rejected(self, others: dict[str, Any]) -> None:
+        document = without(a_document(**others), "symbol", "volume_threshold")
         assert "symbols.BTCUSDT.volume_threshold is missing" in one_fault(document)
 
 
 class TestPredecessor:
-    def test_its_file_loads_as_it_is(self, tmp_path: Path) -> None:
+    def test_its_file_loads_unchanged(self, tmp_path: Path) -> None:
         path = tmp_path / "settings.json"
         path.write_text(json.dumps(PREDECESSOR), encoding="utf-8")
 
@@ -282,7 +284,7 @@ class TestPredecessor:
         assert settings.symbols["LINKUSDT"].trade_value_usdt == Decimal("0.75")
         assert settings.symbols["LINKUSDT"].threshold_for(Side.SELL) == 21_000
 
-    def test_each_obsolete_key_is_named_once_with_its_reason(self) -> None:
+    def test_obsolete_keys_are_listed_with_their_reason(self) -> None:
         sentences = parse_settings(PREDECESSOR).obsolete
 
         assert len(sentences) == 10
@@ -292,10 +294,10 @@ class TestPredecessor:
         )
         assert sentences[-1].startswith("use_trailing_stop of LINKUSDT is obsolete: ")
 
-    def test_an_obsolete_key_at_the_wrong_place_is_unknown(self) -> None:
+    def test_misplaced_obsolete_key_is_unknown(self) -> None:
         assert "batch_orders is not a setting" in one_fault(a_document(batch_orders=True))
 
-    def test_the_shorter_lifetime_of_an_entry_counts(self) -> None:
+    def test_shorter_entry_lifetime_applies(self) -> None:
         assert parse_settings(PREDECESSOR).globals_.entry_lifetime_ms == 90_000
         assert parse_settings(a_document()).globals_.entry_lifetime_ms == 30_000
         longer = a_document(globals_={"order_ttl_seconds": 5, "stale_limit_order_minutes": 3})
@@ -315,7 +317,7 @@ GLOBAL_KEYS = st.sampled_from([*settings_schema()["globals"], "batch_orders", "n
     st.dictionaries(GLOBAL_KEYS, JSON_VALUES, max_size=4),
     st.dictionaries(SYMBOL_KEYS, JSON_VALUES, max_size=4),
 )
-def test_any_document_is_accepted_or_refused_in_sentences(globals_: dict[str, Any], symbol: dict[str, Any]) -> None:
+def test_any_document_is_valid_or_rejected_with_sentences(globals_: dict[str, Any], symbol: dict[str, Any]) -> None:
     try:
         settings = parse_settings(a_document(globals_=globals_, **symbol))
     except SettingsError as error:

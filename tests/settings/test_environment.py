@@ -1,4 +1,4 @@
-"""Network, hosts, keys and files are one unit; what contradicts itself is refused."""
+"""Reading .env and process variables: network, hosts, keys and files; conflicting values are rejected."""
 
 import os
 from pathlib import Path
@@ -37,7 +37,7 @@ def faults_of(home: Path, variables: dict[str, str]) -> str:
     return "\n".join(caught.value.faults)
 
 
-def test_nothing_set_means_mainnet_on_paper(tmp_path: Path) -> None:
+def test_defaults_are_mainnet_and_paper(tmp_path: Path) -> None:
     assert load_environment(tmp_path, {}) == Environment(
         home=tmp_path,
         network=Network.MAINNET,
@@ -50,7 +50,7 @@ def test_nothing_set_means_mainnet_on_paper(tmp_path: Path) -> None:
     )
 
 
-def test_files_lie_beside_the_database(tmp_path: Path) -> None:
+def test_other_files_are_in_the_folder_of_the_database(tmp_path: Path) -> None:
     environment = load_environment(tmp_path, {"DB_PATH": "elsewhere/bot.db"})
 
     assert environment.database == tmp_path / "elsewhere" / "bot.db"
@@ -69,13 +69,15 @@ def test_files_lie_beside_the_database(tmp_path: Path) -> None:
         ("{broken", "data/bot.db"),
     ],
 )
-def test_the_database_is_found_even_with_faulty_settings(tmp_path: Path, text: str, expected: str) -> None:
+def test_database_path_is_read_from_invalid_settings(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "settings.json").write_text(text, encoding="utf-8")
     assert load_environment(tmp_path, {}).database == tmp_path / expected
 
 
-def test_variables_of_the_process_win(tmp_path: Path) -> None:
-    write_env(tmp_path, "PORT=6000\nHOST=0.0.0.0\n# a remark\nexport API_KEY='abc123abc123'\nAPI_SECRET=def456def456\n")
+def test_process_variables_override_the_file(tmp_path: Path) -> None:
+    write_env(
+        tmp_path, "PORT=6000\nHOST=0.0.0.0\n# a comment\nexport API_KEY='abc123abc123'\nAPI_SECRET=def456def456\n"
+    )
 
     environment = load_environment(tmp_path, {"PORT": " 7000 ", "HOST": ""})
 
@@ -83,36 +85,36 @@ def test_variables_of_the_process_win(tmp_path: Path) -> None:
     assert environment.credentials == Credentials("abc123abc123", "def456def456")
 
 
-def test_the_process_environment_is_read_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_environment_is_read_by_default(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PORT", "7001")
     assert load_environment(tmp_path).port == 7001
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "-1", "5000.0", "five", "٥٠٠٠", "99999999999999999999"])
-def test_a_bad_port_is_refused(tmp_path: Path, port: str) -> None:
+def test_invalid_port_is_rejected(tmp_path: Path, port: str) -> None:
     assert "PORT must be a number from 1 to 65535" in faults_of(tmp_path, {"PORT": port})
 
 
 @pytest.mark.parametrize("host", ["local host", "http://x", "a\nb", "hôst"])
-def test_a_bad_host_is_refused(tmp_path: Path, host: str) -> None:
-    assert "HOST must be a name or an address" in faults_of(tmp_path, {"HOST": host})
+def test_invalid_host_is_rejected(tmp_path: Path, host: str) -> None:
+    assert "HOST must be a host name or an address" in faults_of(tmp_path, {"HOST": host})
 
 
 class TestEnvFile:
-    def test_a_broken_line_is_named(self, tmp_path: Path) -> None:
+    def test_invalid_line_is_reported_with_its_number(self, tmp_path: Path) -> None:
         write_env(tmp_path, "PORT=5000\nAPI_KEY abc\n")
         assert ".env, line 2: this is not NAME=value" in faults_of(tmp_path, {})
 
-    def test_another_encoding_is_said(self, tmp_path: Path) -> None:
+    def test_other_encoding_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / ".env").write_bytes("API_KEY=é".encode("utf-16"))
         assert "is not UTF-8" in faults_of(tmp_path, {})
 
-    def test_a_folder_in_its_place_is_said(self, tmp_path: Path) -> None:
+    def test_folder_instead_of_file_is_reported(self, tmp_path: Path) -> None:
         (tmp_path / ".env").mkdir()
         assert "cannot be read" in faults_of(tmp_path, {})
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows knows no permission bits")
-    def test_open_permissions_are_warned_about(self, tmp_path: Path) -> None:
+    def test_file_readable_by_others_is_warned_about(self, tmp_path: Path) -> None:
         write_env(tmp_path, "")
         assert load_environment(tmp_path, {}).warnings == ()
         (tmp_path / ".env").chmod(0o644)
@@ -121,25 +123,25 @@ class TestEnvFile:
 
 class TestCredentials:
     @pytest.mark.parametrize("name", KEYS)
-    def test_half_a_key_is_refused(self, tmp_path: Path, name: str) -> None:
+    def test_half_a_key_is_rejected(self, tmp_path: Path, name: str) -> None:
         other = next(key for key in KEYS if key != name)
         assert f"{other} is missing" in faults_of(tmp_path, {name: KEYS[name]})
 
-    def test_halves_from_two_places_are_refused(self, tmp_path: Path) -> None:
+    def test_halves_from_two_sources_are_rejected(self, tmp_path: Path) -> None:
         write_env(tmp_path, "API_KEY=old000old000\nAPI_SECRET=old111old111\n")
         assert "come from different places" in faults_of(tmp_path, {"API_KEY": "new000new000"})
 
-    def test_the_examples_placeholders_are_no_key(self, tmp_path: Path) -> None:
+    def test_placeholders_are_no_key(self, tmp_path: Path) -> None:
         write_env(tmp_path, "API_KEY=your_api_key_here\nAPI_SECRET=your_api_secret_here\n")
         assert load_environment(tmp_path, {}).credentials is None
 
     @pytest.mark.parametrize("secret", ["with space", "sécret", "line\nbreak", "<secret>"])
-    def test_signs_no_key_has_are_refused_without_showing_them(self, tmp_path: Path, secret: str) -> None:
+    def test_invalid_characters_are_rejected_without_showing_them(self, tmp_path: Path, secret: str) -> None:
         faults = faults_of(tmp_path, {**KEYS, "API_SECRET": secret})
         assert "API_SECRET holds signs that no key has" in faults
         assert secret not in faults
 
-    def test_neither_half_is_ever_shown(self, tmp_path: Path) -> None:
+    def test_representations_hide_the_key(self, tmp_path: Path) -> None:
         environment = load_environment(tmp_path, KEYS)
         for text in (repr(environment), str(environment), repr(environment.credentials), f"{environment.credentials}"):
             assert not any(half in text for half in KEYS.values())
@@ -147,66 +149,66 @@ class TestCredentials:
 
 class TestWallet:
     @pytest.mark.parametrize("more", [{}, {"ASTER_SIGNER_ADDRESS": SIGNER}, {"ASTER_SIGNER_ADDRESS": SIGNER.lower()}])
-    def test_a_wallet_is_read_and_its_address_follows_from_the_key(self, tmp_path: Path, more: dict[str, str]) -> None:
+    def test_wallet_address_is_derived_from_its_key(self, tmp_path: Path, more: dict[str, str]) -> None:
         environment = load_environment(tmp_path, {**WALLET, **more})
         assert environment.credentials == WalletCredentials(USER, SIGNER, PRIVATE_KEY)
         assert environment.credentials.make_signer().api_version is ApiVersion.V3
 
-    def test_a_key_signs_by_the_older_scheme(self, tmp_path: Path) -> None:
+    def test_api_key_signs_with_v1(self, tmp_path: Path) -> None:
         credentials = load_environment(tmp_path, KEYS).credentials
         assert credentials is not None
         assert credentials.make_signer().api_version is ApiVersion.V1
 
     @pytest.mark.parametrize("name", WALLET)
-    def test_half_a_wallet_is_refused(self, tmp_path: Path, name: str) -> None:
+    def test_half_a_wallet_is_rejected(self, tmp_path: Path, name: str) -> None:
         other = next(each for each in WALLET if each != name)
         assert f"{other} is missing" in faults_of(tmp_path, {name: WALLET[name]})
 
-    def test_the_signers_address_alone_is_no_wallet(self, tmp_path: Path) -> None:
+    def test_signer_address_alone_is_rejected(self, tmp_path: Path) -> None:
         assert "ASTER_USER_ADDRESS is missing" in faults_of(tmp_path, {"ASTER_SIGNER_ADDRESS": SIGNER})
 
-    def test_halves_from_two_places_are_refused(self, tmp_path: Path) -> None:
+    def test_halves_from_two_sources_are_rejected(self, tmp_path: Path) -> None:
         write_env(tmp_path, f"ASTER_USER_ADDRESS={USER}\n")
         assert "come from different places" in faults_of(tmp_path, {"ASTER_SIGNER_PRIVATE_KEY": PRIVATE_KEY})
 
-    def test_a_key_and_a_wallet_are_not_both_kept(self, tmp_path: Path) -> None:
+    def test_key_and_wallet_together_are_rejected(self, tmp_path: Path) -> None:
         faults = faults_of(tmp_path, {**KEYS, **WALLET})
         assert "API_KEY and ASTER_USER_ADDRESS are both set: keep the API key (V1) or the API wallet (V3)" in faults
 
-    def test_the_key_of_the_login_wallet_is_refused(self, tmp_path: Path) -> None:
+    def test_key_of_the_login_wallet_is_rejected(self, tmp_path: Path) -> None:
         faults = faults_of(tmp_path, {**WALLET, "ASTER_USER_ADDRESS": SIGNER.lower()})
         assert "is the key of your login wallet (ASTER_USER_ADDRESS) itself" in faults
         assert "create an API wallet" in faults
 
-    def test_a_signers_address_of_another_wallet_is_refused(self, tmp_path: Path) -> None:
+    def test_signer_address_of_another_wallet_is_rejected(self, tmp_path: Path) -> None:
         faults = faults_of(tmp_path, {**WALLET, "ASTER_SIGNER_ADDRESS": USER})
         assert "ASTER_SIGNER_ADDRESS ends in 7C4e" in faults
         assert "belongs to the wallet that ends in 1bb0" in faults
 
     @pytest.mark.parametrize("name", ["ASTER_USER_ADDRESS", "ASTER_SIGNER_ADDRESS"])
     @pytest.mark.parametrize("text", ["0x12", USER[2:], USER.replace("63DD", "63dD"), "me"])
-    def test_a_mistyped_address_is_refused(self, tmp_path: Path, name: str, text: str) -> None:
+    def test_mistyped_address_is_rejected(self, tmp_path: Path, name: str, text: str) -> None:
         assert f"{name} is not an address" in faults_of(tmp_path, {**WALLET, name: text})
 
     @pytest.mark.parametrize("text", ["0x12", PRIVATE_KEY[:-1], "0x" + "g" * 64, "0x" + "0" * 64])
-    def test_a_mistyped_key_is_refused_without_showing_it(self, tmp_path: Path, text: str) -> None:
+    def test_mistyped_key_is_rejected_without_showing_it(self, tmp_path: Path, text: str) -> None:
         faults = faults_of(tmp_path, {**WALLET, "ASTER_SIGNER_PRIVATE_KEY": text})
         assert "ASTER_SIGNER_PRIVATE_KEY is not a private key" in faults
         assert text not in faults
 
-    def test_of_a_wallet_only_the_ends_of_its_addresses_are_shown(self, tmp_path: Path) -> None:
+    def test_representations_show_only_the_ends_of_addresses(self, tmp_path: Path) -> None:
         environment = load_environment(tmp_path, WALLET)
         for text in (repr(environment), str(environment), repr(environment.credentials), f"{environment.credentials}"):
             assert "***7C4e" in text
             assert not any(secret[2:] in text for secret in (USER, SIGNER, PRIVATE_KEY))
 
-    def test_no_log_holds_either_half_of_a_key(self, tmp_path: Path) -> None:
+    def test_secrets_include_both_halves_of_the_key(self, tmp_path: Path) -> None:
         credentials = load_environment(tmp_path, KEYS).credentials
         assert credentials is not None
         assert set(credentials.secrets) == set(KEYS.values())
 
     @pytest.mark.parametrize("spelling", [PRIVATE_KEY, PRIVATE_KEY[2:]])
-    def test_no_log_holds_the_key_in_either_spelling(self, tmp_path: Path, spelling: str) -> None:
+    def test_redactor_masks_the_private_key_in_both_spellings(self, tmp_path: Path, spelling: str) -> None:
         credentials = load_environment(tmp_path, {**WALLET, "ASTER_SIGNER_PRIVATE_KEY": spelling}).credentials
         assert credentials is not None
         redact = make_redactor(credentials.secrets)
@@ -214,23 +216,23 @@ class TestWallet:
 
 
 class TestHosts:
-    def test_the_testnet_has_its_own(self, tmp_path: Path) -> None:
+    def test_testnet_has_its_own_hosts(self, tmp_path: Path) -> None:
         environment = load_environment(tmp_path, {"ASTER_NETWORK": "Testnet"})
         assert environment.base_url == "https://fapi.asterdex-testnet.com"
         assert environment.ws_url == "wss://fstream.asterdex-testnet.com"
 
-    def test_the_testnets_addresses_name_it(self, tmp_path: Path) -> None:
+    def test_testnet_addresses_select_the_testnet(self, tmp_path: Path) -> None:
         variables = {
             "ASTER_BASE_URL": "https://fapi.asterdex-testnet.com/",
             "ASTER_WS_URL": "wss://fstream.asterdex-testnet.com",
         }
         assert load_environment(tmp_path, variables).network is Network.TESTNET
 
-    def test_half_a_testnet_is_refused(self, tmp_path: Path) -> None:
+    def test_testnet_address_with_mainnet_is_rejected(self, tmp_path: Path) -> None:
         variables = {"ASTER_NETWORK": "mainnet", "ASTER_BASE_URL": "https://fapi.asterdex-testnet.com"}
-        assert "which is the testnet, while the network is the mainnet" in faults_of(tmp_path, variables)
+        assert "which belongs to the testnet, but the network is mainnet" in faults_of(tmp_path, variables)
 
-    def test_a_sandbox_is_explicit_and_local(self, tmp_path: Path) -> None:
+    def test_sandbox_uses_local_addresses(self, tmp_path: Path) -> None:
         environment = load_environment(tmp_path, SANDBOX)
         assert (environment.network, environment.base_url, environment.ws_url) == (
             Network.SANDBOX,
@@ -239,27 +241,27 @@ class TestHosts:
         )
 
     @pytest.mark.parametrize("name", ["ASTER_BASE_URL", "ASTER_WS_URL"])
-    def test_a_sandbox_needs_both_addresses(self, tmp_path: Path, name: str) -> None:
+    def test_sandbox_requires_both_addresses(self, tmp_path: Path, name: str) -> None:
         variables = {key: value for key, value in SANDBOX.items() if key != name}
         assert f"{name} is missing" in faults_of(tmp_path, variables)
 
     @pytest.mark.parametrize("host", ["fapi.asterdex.com", "192.168.1.5", "127.0.0.1.evil.test", "example.org"])
-    def test_a_sandbox_is_nowhere_else(self, tmp_path: Path, host: str) -> None:
+    def test_sandbox_on_another_machine_is_rejected(self, tmp_path: Path, host: str) -> None:
         faults = faults_of(tmp_path, {**SANDBOX, "ASTER_BASE_URL": f"https://{host}"})
-        assert f"ASTER_BASE_URL leads to {host}, but a sandbox runs on this machine only" in faults
+        assert f"ASTER_BASE_URL is {host}, but a sandbox runs on this machine only" in faults
 
     @pytest.mark.parametrize("network", [{}, {"ASTER_NETWORK": "mainnet"}, {"ASTER_NETWORK": "testnet"}])
     @pytest.mark.parametrize("host", ["127.0.0.1:8001", "localhost", "[::1]:80", "127.1", "0.0.0.0:1", "2130706433"])
-    def test_a_real_network_is_never_this_machine(self, tmp_path: Path, network: dict[str, str], host: str) -> None:
+    def test_real_network_on_this_machine_is_rejected(self, tmp_path: Path, network: dict[str, str], host: str) -> None:
         faults = faults_of(tmp_path, {**network, "ASTER_BASE_URL": f"https://{host}"})
-        assert "which is this machine and not the" in faults
+        assert "which is this machine, not the" in faults
 
-    def test_a_real_network_is_encrypted(self, tmp_path: Path) -> None:
+    def test_real_network_without_encryption_is_rejected(self, tmp_path: Path) -> None:
         assert "without encryption" in faults_of(tmp_path, {"ASTER_BASE_URL": "http://fapi.asterdex.com"})
 
     def test_unknown_host_is_warned_about(self, tmp_path: Path) -> None:
         environment = load_environment(tmp_path, {"ASTER_BASE_URL": "https://asterdex.com.evil.test"})
-        assert "asterdex.com.evil.test is not one of Aster's own hosts" in environment.warnings[0]
+        assert "asterdex.com.evil.test is not a host of Aster" in environment.warnings[0]
 
     @pytest.mark.parametrize(
         "text",
@@ -277,12 +279,12 @@ class TestHosts:
             "https://fapi asterdex.com",
         ],
     )
-    def test_a_malformed_address_is_refused_without_showing_it(self, tmp_path: Path, text: str) -> None:
+    def test_malformed_address_is_rejected_without_showing_it(self, tmp_path: Path, text: str) -> None:
         fault = faults_of(tmp_path, {"ASTER_BASE_URL": text})
-        assert fault.startswith("ASTER_BASE_URL is not an address of https or http, without a path")
+        assert fault.startswith("ASTER_BASE_URL is not a valid https or http address without a path")
         assert "user:pass" not in fault
 
-    def test_an_unknown_network_is_refused(self, tmp_path: Path) -> None:
+    def test_unknown_network_is_rejected(self, tmp_path: Path) -> None:
         assert "ASTER_NETWORK must be mainnet, testnet or sandbox" in faults_of(tmp_path, {"ASTER_NETWORK": "paper"})
 
     def test_all_errors_are_reported_at_once(self, tmp_path: Path) -> None:
@@ -291,40 +293,40 @@ class TestHosts:
 
 
 @pytest.mark.parametrize("host", ["LOCALHOST.", "x.localhost", "127.0.0.53", "::ffff:127.0.0.1", "::", "0x7f.1"])
-def test_this_machine_under_many_names(host: str) -> None:
+def test_local_hosts_are_recognized(host: str) -> None:
     assert is_local(host)
 
 
 @pytest.mark.parametrize("host", ["asterdex.com", "localhost.evil.test", "8.8.8.8", "::2", "币安.com", ""])
-def test_other_machines(host: str) -> None:
+def test_other_hosts_are_not_local(host: str) -> None:
     assert not is_local(host)
 
 
 class TestHome:
-    def test_as_chosen(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_chosen_directory_comes_first(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HUNTER_HOME", str(tmp_path / "other"))
         assert find_home(tmp_path) == tmp_path.resolve()
 
-    def test_as_the_variable_says(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_variable_comes_second(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("HUNTER_HOME", str(tmp_path))
         assert find_home() == tmp_path.resolve()
 
-    def test_else_the_project(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_project_is_the_default(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv("HUNTER_HOME", raising=False)
         assert find_home() == PROJECT_ROOT
 
-    def test_a_missing_one_is_refused(self, tmp_path: Path) -> None:
+    def test_missing_directory_is_rejected(self, tmp_path: Path) -> None:
         with pytest.raises(ConfigError, match="does not exist: create it"):
             find_home(tmp_path / "nowhere")
 
 
-def test_the_testnet_has_a_folder_of_its_own_unless_one_is_named(tmp_path: Path) -> None:
+def test_testnet_has_its_own_data_folder(tmp_path: Path) -> None:
     assert load_environment(tmp_path, {"ASTER_NETWORK": "testnet"}).database == tmp_path / "data" / "testnet" / "bot.db"
     named = load_environment(tmp_path, {"ASTER_NETWORK": "testnet", "DB_PATH": "mine/bot.db"})
     assert named.database == tmp_path / "mine" / "bot.db"
 
 
-def test_credentials_from_outside_the_file_are_known_by_name(tmp_path: Path) -> None:
+def test_credentials_set_in_the_process_are_listed(tmp_path: Path) -> None:
     write_env(tmp_path, "HOST=localhost\n")
     assert load_environment(tmp_path, {**KEYS, "PORT": "5000"}).env_override_keys == {"API_KEY", "API_SECRET"}
     assert load_environment(tmp_path, {}).env_override_keys == frozenset()

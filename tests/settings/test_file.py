@@ -1,4 +1,4 @@
-"""settings.json on disk: broken files are explained, writing is all or nothing."""
+"""settings.json on disk: faults of broken files are explained, writing is atomic."""
 
 import json
 import os
@@ -27,61 +27,61 @@ def fault_of(path: Path) -> str:
 
 
 @pytest.mark.parametrize(
-    ("text", "words"),
+    ("text", "expected"),
     [
         ("", "line 1, column 1: a value is missing here"),
         ('{\n  "globals": {},\n}', "line 3, column 1: a name in double quotes is expected here"),
         ('{\n  "a": 1\n  "b": 2\n}', "line 3, column 3: a comma or a closing bracket is missing"),
         ('{"a" 1}', "line 1, column 6: a colon is missing"),
         ('{"a": "x', "line 1, column 7: the closing double quote"),
-        ("{} {}", "line 1, column 4: there is something after the last closing brace"),
+        ("{} {}", "line 1, column 4: remove the text after the last closing brace"),
         ("// hello\n{}", "line 1, column 1: a value is missing here"),
         ('{"a": "\t"}', "line 1, column 8: Invalid control character"),
-        ('{"a": NaN}', "NaN is not a number that can be used"),
-        ('{"a": -Infinity}', "-Infinity is not a number that can be used"),
-        ('{"a": 1, "b": 2, "a": 3}', '"a" stands twice in one object'),
+        ('{"a": NaN}', "NaN is not allowed: write a plain number"),
+        ('{"a": -Infinity}', "-Infinity is not allowed: write a plain number"),
+        ('{"a": 1, "b": 2, "a": 3}', '"a" appears twice in one object'),
         ('{"a": ' + "9" * 5000 + "}", "a number has thousands of digits"),
-        ("[" * 200_000, "brackets are nested far too deep"),
+        ("[" * 200_000, "brackets are nested too deep"),
     ],
 )
-def test_broken_json_is_explained(path: Path, text: str, words: str) -> None:
+def test_broken_json_is_explained(path: Path, text: str, expected: str) -> None:
     path.write_text(text, encoding="utf-8")
 
-    assert fault_of(path).startswith(f"settings.json: {words}")
+    assert fault_of(path).startswith(f"settings.json: {expected}")
 
 
-def test_a_missing_file_says_where_to_get_one(path: Path) -> None:
-    assert f"there is no such file in {path.parent}: copy the settings.json" in fault_of(path)
+def test_missing_file_is_reported_with_a_remedy(path: Path) -> None:
+    assert f"the file does not exist in {path.parent}: copy the settings.json" in fault_of(path)
 
 
-def test_a_folder_in_its_place_is_said(path: Path) -> None:
+def test_folder_instead_of_file_is_reported(path: Path) -> None:
     path.mkdir()
     assert "cannot be read" in fault_of(path)
 
 
-def test_another_encoding_is_said(path: Path) -> None:
+def test_other_encoding_is_reported(path: Path) -> None:
     path.write_bytes('{"é": 1}'.encode("latin-1"))
     assert "is not UTF-8" in fault_of(path)
 
 
-def test_a_huge_file_is_not_read(path: Path) -> None:
+def test_huge_file_is_not_read(path: Path) -> None:
     path.write_bytes(b" " * 1_000_001)
     assert "larger than 1 MB" in fault_of(path)
 
 
-def test_a_byte_order_mark_does_no_harm(path: Path) -> None:
+def test_byte_order_mark_is_accepted(path: Path) -> None:
     path.write_text(json.dumps(a_document()), encoding="utf-8-sig")
     assert load_settings(path).symbols["BTCUSDT"].leverage == 5
 
 
-def test_decimals_come_from_the_file_exactly(path: Path) -> None:
+def test_decimals_are_read_exactly(path: Path) -> None:
     text = json.dumps(a_document()).replace('"stop_loss_pct": 2', '"stop_loss_pct": 0.10000001')
     path.write_text(text, encoding="utf-8")
     assert load_settings(path).symbols["BTCUSDT"].stop_loss_pct == Decimal("0.10000001")
 
 
 class TestSaving:
-    def test_what_was_saved_is_what_is_loaded(self, path: Path) -> None:
+    def test_saved_settings_load_unchanged(self, path: Path) -> None:
         settings = parse_settings({**a_document(), "symbols": {"币安人生USDT": a_symbol(trade_value_usdt="0.00001")}})
 
         save_settings(path, settings)
@@ -112,15 +112,15 @@ class TestSaving:
         assert one["globals"]["batch_orders"] is True
         assert list(one["symbols"]) == ["BTCUSDT"]
 
-    def test_a_broken_file_is_kept_beside(self, path: Path) -> None:
-        path.write_text("{ my precious", encoding="utf-8")
+    def test_broken_file_is_kept_under_another_name(self, path: Path) -> None:
+        path.write_text("{ important", encoding="utf-8")
 
         save_settings(path, parse_settings(a_document()))
 
-        assert (path.parent / "settings.json.broken").read_text(encoding="utf-8") == "{ my precious"
+        assert (path.parent / "settings.json.broken").read_text(encoding="utf-8") == "{ important"
         assert load_settings(path) == parse_settings(a_document())
 
-    def test_a_failed_write_leaves_the_old_file_and_no_other(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_failed_write_leaves_only_the_old_file(self, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         save_settings(path, parse_settings(a_document()))
         earlier = path.read_bytes()
 
@@ -135,7 +135,7 @@ class TestSaving:
         assert list(path.parent.iterdir()) == [path]
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows knows no permission bits")
-    def test_permissions_stay(self, path: Path) -> None:
+    def test_permissions_are_kept(self, path: Path) -> None:
         save_settings(path, parse_settings(a_document()))
         path.chmod(0o600)
         save_settings(path, parse_settings(a_document(leverage=7)))
@@ -147,7 +147,9 @@ class TestSaving:
         st.booleans(),
         st.sampled_from(["OPPOSITE", "BUY", "SELL"]),
     )
-    def test_rendering_loses_nothing(self, stop: Decimal, leverage: int, flag: bool, side: str) -> None:
+    def test_rendered_settings_parse_to_the_same_values(
+        self, stop: Decimal, leverage: int, flag: bool, side: str
+    ) -> None:
         symbol = a_symbol(stop_loss_pct=stop, leverage=leverage, price_protect=flag, trade_side=side)
         text = render_document({"globals": {"max_total_exposure_usdt": Decimal("1E+2")}, "symbols": {"X_Y": symbol}})
 

@@ -1,4 +1,4 @@
-"""API wallets: the signature is the one eth-account makes of the documented message, and no nonce comes twice."""
+"""API wallets: signatures equal those of eth-account for the documented message, and nonces are unique."""
 
 import subprocess
 import sys
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from src.utils.auth import Eip712Signer
 from src.utils.eip712 import encode_message, is_address, load_account, load_library, recover_signer
 
-# The document's own demonstration (Example of POST /fapi/v3/order).
+# The documented example (Example of POST /fapi/v3/order).
 USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
 SIGNER = "0x21cF8Ae13Bb72632562c6Fff438652Ba1a151bb0"
 PRIVATE_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
@@ -25,7 +25,7 @@ texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=200)
 
 
 def documented(text: str) -> Any:
-    """The message as the document's own example builds it, by the library's own encoding."""
+    """Encode the message as the documented example does, with eth-account."""
     kinds = {"name": "string", "version": "string", "chainId": "uint256", "verifyingContract": "address"}
     message = {
         "types": {
@@ -50,12 +50,12 @@ def signer() -> Eip712Signer:
 
 
 @given(text=texts)
-def test_the_message_is_the_documented_one(text: str) -> None:
+def test_message_equals_the_documented_one(text: str) -> None:
     assert encode_message(text) == documented(text)
 
 
 @given(parameters=st.dictionaries(st.text("abcXYZ", min_size=1, max_size=8), texts, max_size=4))
-def test_the_signature_recovers_to_the_signer(parameters: dict[str, str]) -> None:
+def test_signature_recovers_to_the_signer(parameters: dict[str, str]) -> None:
     signed, _, signature = Eip712Signer(USER, PRIVATE_KEY).sign(parameters, NOW_MS).rpartition("&signature=")
 
     assert signature.startswith("0x")
@@ -64,18 +64,18 @@ def test_the_signature_recovers_to_the_signer(parameters: dict[str, str]) -> Non
     assert signature == f"0x{bytes(expected.signature).hex()}"
 
 
-def test_the_payload_follows_the_parameters(signer: Eip712Signer) -> None:
+def test_payload_follows_the_parameters(signer: Eip712Signer) -> None:
     signed = signer.sign(ORDER, NOW_MS)
 
     payload = {"user": USER, "signer": SIGNER, "nonce": str(NOW_MS * 1000)}
     assert signed.startswith(urlencode({**ORDER, **payload}) + "&signature=0x")
 
 
-def test_a_nonce_comes_once_however_many_threads_sign(signer: Eip712Signer) -> None:
-    found: list[int] = []
+def test_nonces_are_unique_across_threads(signer: Eip712Signer) -> None:
+    nonces: list[int] = []
 
     def sign() -> None:
-        found.extend(nonce_of(signer.sign({}, NOW_MS)) for _ in range(20))
+        nonces.extend(nonce_of(signer.sign({}, NOW_MS)) for _ in range(20))
 
     threads = [threading.Thread(target=sign) for _ in range(4)]
     for thread in threads:
@@ -83,44 +83,44 @@ def test_a_nonce_comes_once_however_many_threads_sign(signer: Eip712Signer) -> N
     for thread in threads:
         thread.join()
 
-    assert sorted(found) == list(range(NOW_MS * 1000, NOW_MS * 1000 + 80))
+    assert sorted(nonces) == list(range(NOW_MS * 1000, NOW_MS * 1000 + 80))
 
 
-def test_nonces_rise_even_where_the_clock_goes_back(signer: Eip712Signer) -> None:
+def test_nonces_increase_when_the_clock_goes_back(signer: Eip712Signer) -> None:
     first, second, third = (nonce_of(signer.sign({}, at)) for at in (NOW_MS, NOW_MS - 5000, NOW_MS + 1))
 
     assert (first, second, third) == (NOW_MS * 1000, NOW_MS * 1000 + 1, (NOW_MS + 1) * 1000)
 
 
-def test_a_clock_that_was_far_ahead_does_not_spoil_the_nonces_after_it(signer: Eip712Signer) -> None:
+def test_nonces_restart_after_the_clock_was_far_ahead(signer: Eip712Signer) -> None:
     nonces = [nonce_of(signer.sign({}, at)) for at in (NOW_MS + 3_600_000, NOW_MS, NOW_MS)]
 
     assert nonces[1:] == [NOW_MS * 1000, NOW_MS * 1000 + 1]
 
 
-def test_programs_that_sign_for_one_wallet_at_once_hardly_ever_draw_the_same_nonce() -> None:
-    programs = [Eip712Signer(USER, PRIVATE_KEY) for _ in range(5)]  # all the same: once in a trillion
+def test_signers_of_one_wallet_start_at_different_nonces() -> None:
+    signers = [Eip712Signer(USER, PRIVATE_KEY) for _ in range(5)]  # all equal: one in a trillion
 
-    assert len({nonce_of(each.sign({}, NOW_MS)) for each in programs}) > 1
+    assert len({nonce_of(each.sign({}, NOW_MS)) for each in signers}) > 1
 
 
 def nonce_of(signed: str) -> int:
     return int(dict(parse_qsl(signed))["nonce"])
 
 
-def test_a_wallet_does_not_show_its_key(signer: Eip712Signer) -> None:
+def test_representation_hides_the_key(signer: Eip712Signer) -> None:
     assert PRIVATE_KEY[2:] not in f"{signer!r} {signer} {vars(signer)}"
 
 
 @pytest.mark.parametrize("key", ["", "0x", "12", "zz" * 32, "00" * 32, CURVE_ORDER])
-def test_what_is_no_private_key_is_refused_without_showing_it(key: str) -> None:
+def test_invalid_private_key_is_rejected_without_showing_it(key: str) -> None:
     with pytest.raises(ValueError, match="not a private key") as caught:
         load_account(key)
     assert caught.value.__context__ is None
 
 
 @pytest.mark.parametrize("signature", ["", "0x", "zz" * 65, "00" * 65, "ff" * 65, "11" * 64])
-def test_what_is_no_signature_is_said(signature: str) -> None:
+def test_invalid_signature_raises(signature: str) -> None:
     with pytest.raises(ValueError):
         recover_signer("a=1", signature)
 
@@ -138,12 +138,12 @@ def test_what_is_no_signature_is_said(signature: str) -> None:
         ("", False),
     ],
 )
-def test_an_address_is_known_by_its_digits_and_its_checksum(text: str, expected: bool) -> None:
+def test_address_needs_its_digits_and_its_checksum(text: str, expected: bool) -> None:
     assert is_address(text) is expected
 
 
-def test_the_library_is_loaded_by_wallets_only_and_leaves_the_process_as_it_was() -> None:
-    """A part of it raises the recursion limit, with which a deeply nested JSON would end the process."""
+def test_library_is_lazy_and_keeps_the_recursion_limit() -> None:
+    """Importing it raises the recursion limit, with which deeply nested JSON would crash the process."""
     script = f"""
 import sys
 from src.settings.config import load_environment

@@ -1,4 +1,4 @@
-"""Lines a person can read, a file with the whole story, and secrets in neither."""
+"""Readable lines on the terminal, details in the file, and secrets in neither."""
 
 import logging
 import re
@@ -21,8 +21,8 @@ LISTEN_KEY = "pqia91ma19a5s61cv6a81va65sdf19v8a65a1a5s61cv6a81va65sdf19v8a65a1"
 
 
 @pytest.fixture(autouse=True)
-def unharmed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The test run's own logging and hooks, as they were."""
+def restore_logging(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Restore the logging and hooks of the test run."""
     monkeypatch.delenv("NO_COLOR", raising=False)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.setattr(sys, "excepthook", sys.excepthook)
@@ -46,14 +46,14 @@ def written(directory: Path) -> str:
     return (directory / "bot.log").read_text(encoding="utf-8")
 
 
-def test_one_readable_line_on_the_console(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_terminal_shows_one_readable_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging("bot", tmp_path)
     logging.getLogger("x").info("entry placed symbol=%s", "币安人生USDT")
 
     assert re.fullmatch(r"\d\d:\d\d:\d\d  entry placed symbol=币安人生USDT\n", capsys.readouterr().out)
 
 
-def test_the_file_has_time_level_thread_and_logger(tmp_path: Path) -> None:
+def test_file_has_time_level_thread_and_logger(tmp_path: Path) -> None:
     set_up_logging("bot", tmp_path / "a" / "logs")
     logging.getLogger("src.core.trader").warning("stop missing symbol=%s", "BTCUSDT")
 
@@ -69,7 +69,7 @@ def test_the_file_has_time_level_thread_and_logger(tmp_path: Path) -> None:
     ("variables", "is_coloured"),
     [({"TERM": "xterm"}, True), ({"TERM": "xterm", "NO_COLOR": "1"}, False), ({"TERM": "dumb"}, False)],
 )
-def test_colours_on_a_terminal_that_wants_them(
+def test_colours_depend_on_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], is_coloured: bool
 ) -> None:
     terminal = Terminal()
@@ -89,38 +89,38 @@ def test_colours_can_be_forced_through_a_pipe(tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(sys, "stdout", pipe)
     monkeypatch.setenv("FORCE_COLOR", "1")
     set_up_logging("bot", tmp_path)
-    logging.getLogger("x").info("calm")
+    logging.getLogger("x").info("message")
     assert pipe.getvalue().startswith("\033[2m")
 
 
-def test_a_program_without_a_terminal_logs_to_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_without_terminal_logs_to_its_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdout", None)
     set_up_logging("bot", tmp_path)
     logging.getLogger("x").info("still here")
     assert "still here" in written(tmp_path)
 
 
-def test_setting_up_again_writes_each_line_once(tmp_path: Path) -> None:
+def test_second_setup_writes_each_line_once(tmp_path: Path) -> None:
     set_up_logging("bot", tmp_path)
     set_up_logging("bot", tmp_path)
     logging.getLogger("x").info("once")
     assert written(tmp_path).count("once") == 1
 
 
-def test_an_unwritable_directory_is_said_and_survived(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_unwritable_directory_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "logs").write_text("a file, not a folder", encoding="utf-8")
     set_up_logging("bot", tmp_path / "logs")
     try:
-        raise KeyError("gone")
+        raise KeyError("missing")
     except KeyError:
-        logging.getLogger("x").exception("life goes on")
+        logging.getLogger("x").exception("still logging")
 
     out = capsys.readouterr().out
-    assert "no log file can be written in" in out
-    assert "life goes on\n    | Traceback" in out
+    assert "cannot write a log file directory=" in out
+    assert "still logging\n    | Traceback" in out
 
 
-def test_files_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_log_files_rotate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "_MAX_FILE_BYTES", 500)
     set_up_logging("bot", tmp_path)
     for number in range(100):
@@ -155,14 +155,14 @@ def test_secrets_are_masked_everywhere(
     assert "***" in captured.out
 
 
-def test_a_mistake_in_a_log_call_costs_no_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's own would raise
+def test_wrong_log_call_does_not_lose_the_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])  # pytest's handler would raise
     set_up_logging("bot", tmp_path, secrets=[SECRET])
     logging.getLogger("x").warning("lost %s of %s", SECRET)
     assert "lost %s of %s ('***',)" in written(tmp_path)
 
 
-def test_tracebacks_are_whole_in_the_file_and_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_traceback_is_complete_in_the_file_and_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging("bot", tmp_path, secrets=[SECRET])
     try:
         raise ConnectionError(f"GET /x?signature=0123abcdef failed\n2026-01-01T00:00:00.000Z INFO forged {SECRET}")
@@ -178,7 +178,7 @@ def test_tracebacks_are_whole_in_the_file_and_masked(tmp_path: Path, capsys: pyt
     assert not any(secret in out + text for secret in (SECRET, "0123abcdef"))
 
 
-def test_errors_nobody_caught_are_logged_and_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_uncaught_exceptions_are_logged_and_masked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     set_up_logging("bot", tmp_path, secrets=[SECRET])
 
     def fail() -> None:
@@ -191,19 +191,19 @@ def test_errors_nobody_caught_are_logged_and_masked(tmp_path: Path, capsys: pyte
     sys.excepthook(KeyboardInterrupt, KeyboardInterrupt(), None)
 
     captured, text = capsys.readouterr(), written(tmp_path)
-    assert "unexpected error in the thread streamer" in text
-    assert "unexpected error, this process cannot go on" in text
+    assert "unexpected error thread=streamer" in text
+    assert "unexpected error, the process stops" in text
     assert "interrupted" in text
     assert SECRET not in text + captured.out + captured.err
 
 
-def test_a_thread_may_end_itself(tmp_path: Path) -> None:
+def test_system_exit_of_a_thread_is_not_logged(tmp_path: Path) -> None:
     set_up_logging("bot", tmp_path)
     threading.excepthook(threading.ExceptHookArgs((SystemExit, SystemExit(0), None, None)))
     threading.excepthook(threading.ExceptHookArgs((ValueError, ValueError("x"), None, None)))
     text = written(tmp_path)
     assert "SystemExit" not in text
-    assert "in the thread unknown" in text
+    assert "thread=unknown" in text
 
 
 def test_warnings_are_logged(tmp_path: Path) -> None:
@@ -211,27 +211,27 @@ def test_warnings_are_logged(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("always")
         logging.captureWarnings(True)
-        warnings.warn("old stuff", UserWarning, stacklevel=1)
-    assert "old stuff" in written(tmp_path)
+        warnings.warn("deprecated option", UserWarning, stacklevel=1)
+    assert "deprecated option" in written(tmp_path)
 
 
 def test_closed_terminal_is_reported_once_without_the_record(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    class Gone(StringIO):
+    class ClosedTerminal(StringIO):
         def write(self, text: str) -> int:
             raise BrokenPipeError(32, f"Broken pipe {text}")
 
-    monkeypatch.setattr(sys, "stdout", Gone())
+    monkeypatch.setattr(sys, "stdout", ClosedTerminal())
     set_up_logging("bot", tmp_path)
     logging.getLogger("x").info("first %s", "private")
     logging.getLogger("x").info("second")
 
-    assert capsys.readouterr().err == "a log line of x was lost: BrokenPipeError\n"
+    assert capsys.readouterr().err == "lost a log line of x: BrokenPipeError\n"
     assert "second" in written(tmp_path)
 
 
-def test_with_both_ends_gone_nothing_escapes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closed_stdout_and_stderr_do_not_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = StringIO()
     monkeypatch.setattr(sys, "stdout", closed)
     monkeypatch.setattr(sys, "stderr", closed)
@@ -242,7 +242,7 @@ def test_with_both_ends_gone_nothing_escapes(tmp_path: Path, monkeypatch: pytest
 
 
 @given(st.text())
-def test_no_value_can_break_the_line(text: str) -> None:
+def test_no_text_breaks_the_line(text: str) -> None:
     line = escape_control_characters(text)
     assert len(line.splitlines()) <= 1
     assert "\033" not in line
@@ -251,10 +251,10 @@ def test_no_value_can_break_the_line(text: str) -> None:
 
 
 @given(st.text(), st.text(), st.text(alphabet="abcdefABCDEF0123456789", min_size=6, max_size=80))
-def test_a_known_secret_never_survives(before: str, after: str, secret: str) -> None:
+def test_known_secret_is_always_masked(before: str, after: str, secret: str) -> None:
     assert secret not in make_redactor([secret])(f"{before}{secret}{after}").replace("***", "")
 
 
-def test_harmless_words_stay() -> None:
+def test_harmless_text_is_unchanged() -> None:
     text = "order lh-1a2b3c-e1 symbol=BTCUSDT price=91250.5 key points: none"
     assert make_redactor(["longsecret"])(text) == text
