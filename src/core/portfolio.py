@@ -117,6 +117,13 @@ class TrackedPosition:
         """Initial margin at the entry price, in the quote asset."""
         return abs(self.position.quantity) * self.position.entry_price / self.leverage
 
+    def assign_entry(self, client_order_id: str | None) -> None:
+        """Manage the position under this entry: its protective and closing orders take their ids from it.
+
+        The entry that last opened or enlarged the position wins. None changes nothing; only ``reset`` clears it.
+        """
+        self.entry_order_id = client_order_id or self.entry_order_id
+
     def quantity_order_roles(self, now_ms: int) -> frozenset[OrderRole]:
         """Roles that get an order of the position's size now; ``now_ms`` is monotonic."""
         return frozenset(role for role, until in self.quantity_order_until.items() if now_ms < until)
@@ -199,7 +206,7 @@ class Portfolio:
         filled since then."""
         if tracked.entry_order_id is None:
             opened = [order for order in self.orders.values() if _has_opened(order, tracked)]
-            tracked.entry_order_id = max(opened, key=lambda order: order.event_at).client_order_id if opened else None
+            tracked.assign_entry(max(opened, key=lambda order: order.event_at).client_order_id if opened else None)
         return tracked.entry_order_id
 
     def open_orders(self, symbol: str | None = None, role: OrderRole | None = None) -> list[Order]:

@@ -88,7 +88,7 @@ class FillRecorder:
             if fill.traded_at >= tracked.reported_at:  # at one instant the account may go flat and fill anew
                 finish_if_flat(context, tracked, fill.traded_at)
             tracked.open(fill.traded_at)
-            tracked.entry_order_id = order.client_order_id
+            tracked.assign_entry(order.client_order_id)
         tracked.apply_fill(fill, context.clock.now_ms(), only_reduces=not is_entry)
         self._journal_fill(fill, order)
         crash_points.reached(Point.FILL_RECORDED, role)

@@ -68,9 +68,7 @@ class OrderManager:
         if order.status is OrderStatus.CANCELED and before is not OrderStatus.PENDING_CANCEL:
             self._on_external_cancel(order, tracked)
         if order.role is OrderRole.ENTRY and order.has_missing_fills:
-            tracked.entry_order_id = (
-                order.client_order_id
-            )  # what it filled is in the position, whoever tells of that first
+            tracked.assign_entry(order.client_order_id)  # the position holds its fills, whichever event comes first
         if order.client_order_id in self._context.entries_to_cancel:
             self._context.cancel_order(order)
 
@@ -260,9 +258,8 @@ class OrderManager:
         self._context.reserve_order_id(update.client_order_id)
         self._context.portfolio.add_order(order)
         tracked = self._context.portfolio.tracked((update.symbol, update.position_side))
-        tracked.entry_order_id = (
-            tracked.entry_order_id or order.entry_client_order_id
-        )  # our protection stands there, so the position is ours
+        if not tracked.is_managed:
+            tracked.assign_entry(order.entry_client_order_id)  # our protection is open there: the position is ours
         return order
 
     def _update_external_orders(self, update: OrderUpdate) -> None:

@@ -50,7 +50,7 @@ class ExternalPositions:
     def _adopt(self, tracked: TrackedPosition) -> None:
         """It is protected and managed as ours from now on, under the name of an entry that never was."""
         symbol, side = tracked.key
-        tracked.entry_order_id = self._context.new_entry_id()
+        tracked.assign_entry(self._context.new_entry_id())
         self._fills.request_fills(symbol, tracked.opened_at)
         self._context.warn(
             f"the position of {symbol} {side} is not the bot's and is taken over: it is protected and managed by the "

@@ -240,14 +240,14 @@ class OwnershipTracker:
 
     def _readopt(self, tracked: TrackedPosition, entry: AttributedTrade) -> None:
         """It was taken for flat, but for a trade that nobody could place, when the last run ended: it is ours."""
-        tracked.entry_order_id = self._entry_order_id(entry)
+        tracked.assign_entry(self._entry_order_id(entry))
         self._reload_results(tracked)
 
     def _start_new_position(self, tracked: TrackedPosition, opening_trade: AttributedTrade) -> None:
         """An entry of ours has opened it after the one we knew had ended: what was wished of that one is past."""
         finish_position(self._context, tracked)
         tracked.open(opening_trade.fill.traded_at)
-        tracked.entry_order_id = self._entry_order_id(opening_trade)
+        tracked.assign_entry(self._entry_order_id(opening_trade))
         self._reload_results(tracked)
         save_pending_closes(self._context)
 
