@@ -6,7 +6,7 @@ from pathlib import Path
 from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.events import Event, TaskDue
 from src.domain.orders import OrderUpdate
-from src.settings.config import GlobalSettings, Settings
+from src.settings.config import Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,21 +34,6 @@ class SettingsChanged:
     settings: Settings
     command_id: int | None = None
     """The operator command that asked for it."""
-
-
-def effective_settings(wanted: Settings, running: Settings) -> Settings:
-    """The new settings, but what applies after a restart only stays as the bot was started with."""
-    kept = {name: getattr(running.globals_, name) for name in NEEDS_RESTART}
-    return wanted.model_copy(update={"globals_": wanted.globals_.model_copy(update=kept)})
-
-
-def _needs_restart(name: str) -> bool:
-    extra = GlobalSettings.model_fields[name].json_schema_extra
-    return isinstance(extra, dict) and extra.get("applies") == "after restart"
-
-
-NEEDS_RESTART = tuple(filter(_needs_restart, GlobalSettings.model_fields))
-"""Fields of ``globals`` that the settings page marks so."""
 
 
 @dataclass(frozen=True, slots=True)

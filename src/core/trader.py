@@ -31,7 +31,7 @@ from src.core.health.status import BotInfo, StatusPublisher
 from src.core.health.stream_health import StreamHealth
 from src.core.limits.live_consent import LiveConsent
 from src.core.limits.symbol_locks import SymbolLocks
-from src.core.operator.commands import OperatorCommands, SettingsUpdater
+from src.core.operator.commands import OperatorCommands
 from src.core.orders.order_manager import OrderManager
 from src.core.orders.unrecognized import UnrecognizedOrders
 from src.core.positions.closing import PositionCloser
@@ -97,7 +97,6 @@ class Trader:
         self._operator = OperatorCommands(
             context, self._closing, symbol_locks, self._orders.other_bot, self._live_consent
         )
-        self._settings = SettingsUpdater(context, self._entries, self._account, self._live_consent, self._operator)
         self._streams = StreamHealth(context, self._account.request_snapshot)
         self._stall_guard = StallGuard(context, self._account.request_snapshot)
         self._rest = RestHealth(context, self._streams, self._account, self._orders)
@@ -285,7 +284,7 @@ class Trader:
             case OperatorCommand() | HaltFileChanged() | FileCommand() | ConsentTyped():
                 self._operator.handle(event)
             case SettingsChanged():
-                self._settings.apply(event)
+                self._operator.apply_settings(event, self._entries, self._account)
             case ProcessStalled():
                 self._stall_guard.on_resumed(event)
             case _:

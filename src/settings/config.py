@@ -26,6 +26,7 @@ __all__ = [
     "SettingsError",
     "SymbolSettings",
     "WalletCredentials",
+    "effective_settings",
     "find_home",
     "load_environment",
     "load_settings",
@@ -84,6 +85,17 @@ def with_mode(settings: Settings, *, is_simulated: bool) -> Settings:
     """Return the same settings with paper trading switched on or off."""
     document = settings_document(settings)
     return parse_settings({**document, "globals": {**document["globals"], "simulate_only": is_simulated}})
+
+
+def effective_settings(requested: Settings, running: Settings) -> Settings:
+    """The requested settings, except that globals which need a restart keep their running values."""
+    kept = {name: getattr(running.globals_, name) for name in filter(_needs_restart, GlobalSettings.model_fields)}
+    return requested.model_copy(update={"globals_": requested.globals_.model_copy(update=kept)})
+
+
+def _needs_restart(name: str) -> bool:
+    extra = GlobalSettings.model_fields[name].json_schema_extra
+    return isinstance(extra, dict) and extra.get("applies") == "after restart"
 
 
 def settings_document(settings: Settings) -> dict[str, dict[str, object]]:

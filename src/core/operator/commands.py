@@ -3,7 +3,6 @@ dashboard by their number, those of the command line, which come as files, under
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import assert_never
 
@@ -11,7 +10,7 @@ from src.core.account.account_sync import AccountSync
 from src.core.account.instruments import keep_removed_symbols
 from src.core.context import TraderContext
 from src.core.entries.evaluator import EntryEvaluator
-from src.core.events import ConsentTyped, FileCommand, HaltFileChanged, SettingsChanged, effective_settings
+from src.core.events import ConsentTyped, FileCommand, HaltFileChanged, SettingsChanged
 from src.core.limits.live_consent import LiveConsent
 from src.core.limits.loss_limits import LossLimits
 from src.core.limits.symbol_locks import SymbolLocks
@@ -22,6 +21,7 @@ from src.core.positions.closing import PositionCloser
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import OrderRole
+from src.settings.config import effective_settings
 
 log = logging.getLogger("hunter.operator")
 
@@ -110,7 +110,7 @@ class OperatorCommands:
         if command.id <= self._last_id:
             return
         action = self._actions.get(command.action)
-        answer = action(command) if action else "the settings could not be read: the old ones stay in force"
+        answer = action(command) if action else "the settings could not be read; the old ones stay active"
         self.acknowledge(command.id, command.action, answer)
 
     def handle(self, event: OperatorCommand | HaltFileChanged | FileCommand | ConsentTyped) -> None:
@@ -128,6 +128,20 @@ class OperatorCommands:
                 )
             case _:
                 assert_never(event)
+
+    def apply_settings(self, event: SettingsChanged, entries: EntryEvaluator, account: AccountSync) -> None:
+        """Replace the running settings and recheck everything that depends on them."""
+        running = self._context.settings
+        self._context.settings = effective_settings(event.settings, running)
+        keep_removed_symbols(self._context, running)
+        entries.restore()
+        self._consent.check_settings()
+        account.request_snapshot("settings changed")
+        is_complete = self._context.settings.globals_ == event.settings.globals_
+        answer = "settings applied" if is_complete else "settings applied, some of them only after a restart"
+        self._context.journal("settings", {"message": answer})
+        if event.command_id is not None:
+            self.acknowledge(event.command_id, OperatorAction.RELOAD_SETTINGS, answer)
 
     def _on_file_command(self, event: FileCommand) -> None:
         if event.file.name not in self._handled_files:
@@ -244,29 +258,3 @@ class OperatorCommands:
         for order in entries:
             self._context.cancel_order(order, immediately=at_once)
         return len(entries)
-
-
-@dataclass(frozen=True, slots=True)
-class SettingsUpdater:
-    """Tells everyone who must look again, and answers under the number of the wish."""
-
-    context: TraderContext
-    entries: EntryEvaluator
-    account: AccountSync
-    consent: LiveConsent
-    operator: OperatorCommands
-
-    def apply(self, event: SettingsChanged) -> None:
-        running, self.context.settings = (
-            self.context.settings,
-            effective_settings(event.settings, self.context.settings),
-        )
-        keep_removed_symbols(self.context, running)
-        self.entries.restore()
-        self.consent.check_settings()
-        self.account.request_snapshot("settings changed")
-        is_whole = self.context.settings.globals_ == event.settings.globals_
-        answer = "new settings are in force" + ("" if is_whole else ", some of them only after a restart")
-        self.context.journal("settings", {"message": answer})
-        if event.command_id is not None:
-            self.operator.acknowledge(event.command_id, OperatorAction.RELOAD_SETTINGS, answer)

@@ -228,7 +228,7 @@ def test_settings_that_need_a_restart_keep_their_running_value(harness: Harness)
     harness.feed(SettingsChanged(wanted))
     running = harness.context.settings.globals_
     assert (running.simulate_only, running.db_path, running.volume_window_sec) == (False, "data/bot.db", 5)
-    assert harness.journal("settings") == [{"message": "new settings are in force, some of them only after a restart"}]
+    assert harness.journal("settings") == [{"message": "settings applied, some of them only after a restart"}]
 
 
 def test_new_settings_count_at_once_for_the_window_and_the_threshold(harness: Harness) -> None:
@@ -236,7 +236,7 @@ def test_new_settings_count_at_once_for_the_window_and_the_threshold(harness: Ha
     harness.feed(SettingsChanged(some_settings(volume_threshold=20_000)))
     harness.liquidate(1)
     assert harness.verdicts() == [Gate.THRESHOLD, None]
-    assert harness.journal("settings") == [{"message": "new settings are in force"}]
+    assert harness.journal("settings") == [{"message": "settings applied"}]
 
 
 def test_an_account_set_while_it_is_being_read_is_read_once_more(harness: Harness) -> None:

@@ -80,7 +80,7 @@ def test_new_settings_are_in_force_at_once_and_protect_by_their_prices(harness: 
         harness.audit()
         assert harness.last(STOP).stop_price == Decimal("47500.0")
     harness.wait(TRY_MS)
-    assert [each["message"] for each in harness.journal("settings")] == ["new settings are in force"]
+    assert [each["message"] for each in harness.journal("settings")] == ["settings applied"]
 
 
 def test_windows_are_refilled_once_database_is_readable(harness: Harness) -> None:

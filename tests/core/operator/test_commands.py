@@ -157,8 +157,8 @@ def test_new_settings_are_answered_by_number_and_faulty_ones_too(harness: Harnes
     harness._commands = 1
     harness.command(OperatorAction.RELOAD_SETTINGS)
     assert answers(harness) == [
-        "new settings are in force",
-        "the settings could not be read: the old ones stay in force",
+        "settings applied",
+        "the settings could not be read; the old ones stay active",
     ]
 
 
