@@ -1,4 +1,4 @@
-"""The sandbox's exchange: one market, one account, what reached it; everything happens under one lock."""
+"""The exchange of the sandbox: market, account and faults behind one lock, and the loop that drives the market."""
 
 import threading
 from collections import deque
@@ -41,19 +41,24 @@ from src.sandbox.streams.server import StreamServer
 from src.sandbox.streams.user_events import EventLatency, render_user_event, to_liquidation
 
 INITIAL_BALANCE = Decimal(10_000)
-"""What the account starts with, in USDT."""
-
+"""Initial balance of the account, USDT."""
 _SECOND_MS = 1000
 _MAX_FUNDING_HISTORY = 1_000
+_MAX_WAIT_MS = 50
+_MIN_WAIT_MS = 1
+"""Never zero: a late replay must not keep the lock from requests."""
 
 
 class SandboxExchange:
-    """Whoever calls a method, or reads market or engine, holds ``lock``; those that tests use take it themselves."""
+    """One market and one account.
+
+    Callers must hold ``lock``, except for the methods for tests and faults, which take it themselves.
+    """
 
     def __init__(
         self, listings: Mapping[str, Listing], clock: Clock, keys: Keys, faults: Faults, streams: StreamServer
     ) -> None:
-        self.lock = threading.RLock()  # reentrant: tests call under it what routes call under it too
+        self.lock = threading.RLock()  # reentrant: tests hold it while they call methods that take it
         self.keys = keys
         self.faults = faults
         self.limits = RequestLimits()
@@ -66,7 +71,7 @@ class SandboxExchange:
         self._streams = streams
         self._stop_waiting = threading.Event()
         self.progress: Progress | None = None
-        """How far the replay has come; None without one."""
+        """Progress of the replay; None without one."""
         self._latest = clock.now_ms()
         self._periodic_at = self._second_at = self._latest
         self.market = Market(listings, self._latest)
@@ -86,7 +91,7 @@ class SandboxExchange:
         self.engine.deposit("USDT", INITIAL_BALANCE, at)
 
     def run_scenario(self, scenario: Scenario) -> None:
-        """Run this scenario from now on, or from its first listener on."""
+        """Run this scenario from now, or once a client subscribes if it waits for one."""
         with self.lock:
             self._scenario = scenario
 
@@ -100,21 +105,21 @@ class SandboxExchange:
         self.source = scenario.make_source(now)
 
     def now_ms(self) -> int:
-        """Exchange time: never earlier than anything that has happened."""
+        """Return exchange time, ms UTC; it never goes back."""
         self._latest = max(self._latest, self._clock.now_ms())
         return self._latest
 
     def wait(self, span_ms: int) -> None:
-        """Let a request wait, as a fault wants it."""
+        """Block a request for a fault that delays it."""
         self._stop_waiting.wait(span_ms / 1000)
 
     def stop_waiting(self) -> None:
-        """Let nobody wait any more: the sandbox ends."""
+        """Release all delayed requests when the sandbox stops."""
         self._stop_waiting.set()
 
     # Time.
     def advance(self) -> int:
-        """Perform what is due; tells when more will be, ms UTC."""
+        """Process everything that is due; return when the next event is due, ms UTC."""
         with self.lock:
             now = self.now_ms()
             self._start_scenario(now)
@@ -153,7 +158,7 @@ class SandboxExchange:
         self._publish_events(self.engine.on_mark(market.update_mark(now)))
 
     def _end_replay(self, now: int) -> None:
-        """After a recording the market lives on quietly: positions may still close."""
+        """Continue with a quiet synthetic market after the recording, so that positions can close."""
         if isinstance(self.source, ReplaySource):
             self.progress = self.source.progress
             if self.progress.is_finished:
@@ -192,14 +197,14 @@ class SandboxExchange:
         self._streams.publish(names, render_force_order(liquidation))
 
     def _publish_events(self, events: Iterable[EngineEvent]) -> None:
-        """Record what happened to the account and send it on the private stream."""
-        has_happened = False
+        """Publish the events of the account on the user data stream."""
+        has_events = False
         for event in events:
-            has_happened = True
+            has_events = True
             self._publish_user_event(render_user_event(event, self.engine, self.market), event.event_at)
             if isinstance(event, OrderUpdate) and event.fill is not None:
                 self._publish_fill(event, event.fill)
-        if has_happened:
+        if has_events:
             positions = [report.position for report in self.account.open_positions()]
             self.protection.observe(positions, self.engine.open_orders(), self.now_ms())
 
@@ -213,48 +218,48 @@ class SandboxExchange:
             self._streams.publish([key], {**body, "E": event_time}, USER_STREAM)
 
     def _publish_fill(self, order: OrderUpdate, fill: Fill) -> None:
-        """Our taking shows on the public tape; being liquidated shows on the streams of liquidations."""
+        """Publish a taker fill as a market trade, and the fill of a liquidation as a liquidation."""
         if not fill.is_maker:
             self._record_trade(self.market[fill.symbol], fill.side, fill.price, fill.quantity, fill.traded_at)
         if order.client_order_id.startswith(LIQUIDATION_ID_PREFIX):
             self._publish_liquidation(to_liquidation(order, fill))
 
     def subscribed_streams(self) -> list[str]:
-        """The names somebody listens to."""
+        """Return the names of all subscribed streams."""
         return self._streams.subscribed_names()
 
-    # The private stream's key.
+    # Listen key.
     def close_listen_key(self) -> None:
-        """Invalidate the key and end its stream (Close User Data Stream)."""
+        """Invalidate the key and close its stream (Close User Data Stream)."""
         key = self.listen_key.close()
         if key is not None:
             self._streams.disconnect(key)
 
-    # What tests do to the market.
+    # Market changes for tests.
     def move(self, symbol: str, price: Decimal) -> None:
-        """Put the book around a price."""
+        """Move the order book to a price."""
         with self.lock:
             self.market[symbol].move(price, self.now_ms())
             self._publish_quote(self.market[symbol])
 
     def set_quote(self, symbol: str, bid: Decimal, ask: Decimal) -> None:
-        """Put the best prices exactly there."""
+        """Set the best bid and ask."""
         with self.lock:
             self.market[symbol].set_quote(bid, ask, self.now_ms())
             self._publish_quote(self.market[symbol])
 
     def set_mark(self, symbol: str, price: Decimal) -> None:
-        """Put the mark exactly there; from the next second on it follows the book again."""
+        """Set the mark price; from the next second on it follows the book again."""
         with self.lock:
             self._publish_events(self.engine.on_mark(self.market[symbol].set_mark(price, self.now_ms())))
 
     def trade(self, symbol: str, taker_side: Side, quantity: Decimal, price: Decimal | None = None) -> None:
-        """Let somebody trade, at the touch or at a price."""
+        """Add a market trade at the best price, or at ``price``."""
         with self.lock:
             self._trade(symbol, taker_side, quantity, price)
 
     def liquidate(self, symbol: str, side: Side, quantity: Decimal, price: Decimal | None = None) -> None:
-        """Push a liquidation that filled at a price, by default at the market; no rule withholds it."""
+        """Publish a liquidation filled at ``price``, by default the last price, without throttling."""
         with self.lock:
             market = self.market[symbol]
             self._publish_liquidation(
@@ -262,13 +267,13 @@ class SandboxExchange:
             )
 
     def settle_funding(self, symbol: str, rate: Decimal) -> None:
-        """Let funding be paid now."""
+        """Settle funding now."""
         with self.lock:
             self._publish_events(self.engine.settle_funding(symbol, rate, self.now_ms()))
 
     # Faults.
     def inject(self, fault: Fault) -> None:
-        """Let something go wrong: at once where the fault needs no occasion, else when its occasion comes."""
+        """Apply a fault at once, or queue it for the request or frame that it matches."""
         match fault.kind:
             case FaultKind.STREAM_CUT:
                 self._streams.disconnect(self._stream_name(fault.path))
@@ -300,12 +305,9 @@ def _make_engine(listings: Mapping[str, Listing]) -> Engine:
     return Engine(instruments, Fees(), {symbol: listing.brackets for symbol, listing in listings.items()})
 
 
-_LONGEST_WAIT_MS = 50
-_SHORTEST_WAIT_MS = 1
-"""Never none: a replay that is late must not keep the lock from those who ask."""
-
-
 class MarketLoop:
+    """Thread that advances the exchange until it is stopped."""
+
     def __init__(self, exchange: SandboxExchange, on_failure: Callable[[], None] = lambda: None) -> None:
         self._exchange = exchange
         self._on_failure = on_failure
@@ -325,7 +327,7 @@ class MarketLoop:
         try:
             while not self._stop.is_set():
                 due_at = self._exchange.advance()
-                wait_ms = min(max(due_at - self._exchange.now_ms(), _SHORTEST_WAIT_MS), _LONGEST_WAIT_MS)
+                wait_ms = min(max(due_at - self._exchange.now_ms(), _MIN_WAIT_MS), _MAX_WAIT_MS)
                 self._stop.wait(wait_ms / 1000)
             has_failed = False
         finally:

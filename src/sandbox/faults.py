@@ -1,60 +1,10 @@
-"""The sandbox told to misbehave: each fault waits for the request or frame it applies to, and strikes so many times."""
+"""Fault injection: each fault applies to the next matching requests or stream frames, a given number of times."""
 
 import re
 import threading
 from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
-
-
-class FaultKind(StrEnum):
-    DELAY = "delay"
-    """Answer ``value`` milliseconds late."""
-    UNKNOWN_OUTCOME = "unknown_outcome"
-    """Execute, then answer HTTP 503 (HTTP Return Codes: the execution status is unknown)."""
-    DROPPED_REPLY = "dropped_reply"
-    """Execute, then close the connection without an answer."""
-    UNAVAILABLE = "unavailable"
-    """Answer HTTP 503 without executing: to the client the same as the one above."""
-    RATE_LIMITED = "rate_limited"
-    """Answer 429 with ``Retry-After: value`` seconds, without executing."""
-    BANNED = "banned"
-    """Answer 418 likewise."""
-    GARBLED = "garbled"
-    """Execute, then answer what nobody can read: ``GARBLED_ANSWERS[value]``."""
-    REJECTED = "rejected"
-    """Refuse with the code ``-value`` without executing."""
-    BAD_TIMESTAMP = "bad_timestamp"
-    """Refuse with -1021."""
-    STOP_REJECTED = "stop_rejected"
-    """Refuse conditional orders with -2021."""
-    OMITTED_FROM_LIST = "omitted"
-    """Leave orders whose client id contains ``path`` out of a list of open orders."""
-    OUTDATED = "outdated"
-    """Repeat the answer that the first request met, as a copy of the data that is no longer fed would."""
-    ONE_CLOSING_STOP = "one_closing_stop"
-    """Refuse a second closePosition order of a type in a direction with -4130, as Binance does."""
-    REWRITTEN = "rewritten"
-    """Say ``new`` wherever an answer or a frame matches the regular expression ``old``: words that nobody knows."""
-    EXPIRED = "expired"
-    """Accept a market or IOC order, let ``value`` percent of it fill, and let the rest expire."""
-    PARTIAL_FILL = "partial_fill"
-    """Let the next fills be small: the book is as thin as ``value`` percent of its usual depth."""
-    STREAM_CUT = "stream_cut"
-    """Close the connections whose streams contain ``path``."""
-    STREAM_SILENT = "stream_silent"
-    """Withhold ``times`` frames; the connection stays open."""
-    STREAM_REFUSED = "stream_refused"
-    """Let no new connection in whose streams contain ``path``."""
-    LATE = "late"
-    """Send a frame ``value`` milliseconds late; what follows it overtakes it."""
-    DUPLICATED = "duplicated"
-    """Send a frame twice."""
-    REORDERED = "reordered"
-    """Send a frame after the one that follows it."""
-    LISTEN_KEY_EXPIRED = "listen_key_expired"
-    """End the listen key now."""
-
 
 FOREVER = 10**9
 
@@ -66,24 +16,75 @@ GARBLED_RESPONSES = (
     (200, "[]"),
     (200, "{}"),
 )
-"""What firewalls, proxies and broken back ends put in place of an answer: status and body."""
+"""Status and body of responses from firewalls, proxies and broken back ends."""
+
+
+class FaultKind(StrEnum):
+    DELAY = "delay"
+    """Delay the response by ``value`` ms."""
+    UNKNOWN_OUTCOME = "unknown_outcome"
+    """Execute, then respond with HTTP 503 (HTTP Return Codes: the execution status is unknown)."""
+    DROPPED_REPLY = "dropped_reply"
+    """Execute, then close the connection without a response."""
+    UNAVAILABLE = "unavailable"
+    """Respond with HTTP 503 without executing; to the client it looks like ``UNKNOWN_OUTCOME``."""
+    RATE_LIMITED = "rate_limited"
+    """Respond with 429 and ``Retry-After: value`` seconds, without executing."""
+    BANNED = "banned"
+    """Like ``RATE_LIMITED``, with 418."""
+    GARBLED = "garbled"
+    """Execute, then respond with the unreadable ``GARBLED_RESPONSES[value]``."""
+    REJECTED = "rejected"
+    """Reject with the code ``-value``, without executing."""
+    BAD_TIMESTAMP = "bad_timestamp"
+    """Reject with -1021."""
+    STOP_REJECTED = "stop_rejected"
+    """Reject conditional orders with -2021."""
+    OMITTED_FROM_LIST = "omitted"
+    """Omit orders with ``path`` in their client order id from the list of open orders."""
+    OUTDATED = "outdated"
+    """Repeat the response to the first matching request, like a stale replica."""
+    ONE_CLOSING_STOP = "one_closing_stop"
+    """Reject a second closePosition order of the same type and direction with -4130, as Binance does."""
+    REWRITTEN = "rewritten"
+    """Replace the regular expression ``old`` by ``new`` in a response or frame, for example by an unknown value."""
+    EXPIRED = "expired"
+    """Accept a market or IOC order, fill ``value`` percent of it, and expire the rest."""
+    PARTIAL_FILL = "partial_fill"
+    """Reduce the depth of the book to ``value`` percent, so that fills are partial."""
+    STREAM_CUT = "stream_cut"
+    """Close the connections to streams that contain ``path``."""
+    STREAM_SILENT = "stream_silent"
+    """Drop ``times`` frames; the connection stays open."""
+    STREAM_REFUSED = "stream_refused"
+    """Refuse new connections to streams that contain ``path``."""
+    LATE = "late"
+    """Send a frame ``value`` ms late; later frames overtake it."""
+    DUPLICATED = "duplicated"
+    """Send a frame twice."""
+    REORDERED = "reordered"
+    """Swap a frame with the next one."""
+    LISTEN_KEY_EXPIRED = "listen_key_expired"
+    """Expire the listen key now."""
 
 
 @dataclass(slots=True)
 class Fault:
+    """A fault for the next ``times`` matches."""
+
     kind: FaultKind
     times: int = 1
     path: str = ""
-    """Applies where the request's path, or the stream's name, contains this; a user stream is called ``user``.
+    """Matches requests with this in their path, and streams with this in their name (user data stream: ``user``).
 
-    The path of a request that names an order by client id is followed by a space and that id.
+    For a request with a client order id, the path is followed by a space and that id.
     """
     method: str = ""
     value: int = 0
     old: str = ""
     new: str = ""
-    kept: str | None = None
-    """The answer that an outdated copy repeats."""
+    stale_response: str | None = None
+    """The response that ``OUTDATED`` repeats."""
 
     def rewrite(self, text: str) -> str:
         return re.sub(self.old, self.new, text)
@@ -93,12 +94,12 @@ class Fault:
 
 
 class Faults:
-    """What shall go wrong. Safe from any thread: requests and frames meet it at the same time."""
+    """The pending faults. Thread-safe: requests and streams use it concurrently."""
 
     def __init__(self) -> None:
         self._pending: list[Fault] = []
         self._held: dict[str, str] = {}
-        self._lock = threading.Lock()  # a fault that strikes once must not strike two requests at once
+        self._lock = threading.Lock()  # a fault for one request must not apply to two
 
     def inject(self, fault: Fault) -> None:
         with self._lock:
@@ -114,7 +115,7 @@ class Faults:
             return list(self._pending)
 
     def consume(self, kind: FaultKind, method: str, path: str) -> Fault | None:
-        """The waiting fault of this kind that applies here; it is used up once by this."""
+        """Return the first matching fault and use it up once; None without a match."""
         if not self._pending:
             return None
         with self._lock:
@@ -127,7 +128,7 @@ class Faults:
         return None
 
     def apply_to_frame(self, stream: str, frame: str) -> Iterable[str]:
-        """The frames to send in place of this one: none, one, two, or in the wrong order."""
+        """Return the frames to send instead of this one, in order."""
         if not self._pending and not self._held:
             return (frame,)
         if self.consume(FaultKind.STREAM_SILENT, "", stream):

@@ -1,4 +1,4 @@
-"""The command line of the sandbox, and the market it asks for."""
+"""Command line of the sandbox and the scenario it selects."""
 
 import argparse
 from collections.abc import Sequence
@@ -28,21 +28,23 @@ class Options:
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
-    """Ends the program with exit code 2 and a sentence where the arguments make no sense."""
+    """Parse the command line; exits with code 2 and a message if it is invalid."""
     parser = argparse.ArgumentParser(
         prog="python -m src.sandbox.server",
-        description="A local exchange that speaks Aster's protocol, with play money and a made-up or recorded market.",
+        description="A local exchange with Aster's protocol, play money and a synthetic or recorded market.",
     )
-    parser.add_argument("--home", type=Path, default=Path("data/demo"), help="where keys and addresses are written")
-    parser.add_argument("--rest-port", type=_port, default=0, help="default: any free one")
-    parser.add_argument("--ws-port", type=_port, default=0, help="default: any free one")
-    parser.add_argument("--replay", type=Path, metavar="FILE", help="play recorded liquidations (CSV, plain or gzip)")
-    parser.add_argument("--speed", type=_speed, default=Decimal(1), help="how many times as fast (default 1)")
-    parser.add_argument("--klines", type=Path, metavar="DIR", help="recorded prices: SYMBOL.csv.gz")
-    parser.add_argument("--seed", type=int, default=1, help="of the made-up market (default 1)")
-    parser.add_argument("--allow-faults", action="store_true", help="let /sandbox/faults make it misbehave (tests)")
     parser.add_argument(
-        "--scheme", type=ApiVersion, choices=list(ApiVersion), default=ApiVersion.V1, help="what .env signs with"
+        "--home", type=Path, default=Path("data/demo"), help="directory for .env with keys and addresses"
+    )
+    parser.add_argument("--rest-port", type=_port, default=0, help="default: any free port")
+    parser.add_argument("--ws-port", type=_port, default=0, help="default: any free port")
+    parser.add_argument("--replay", type=Path, metavar="FILE", help="replay recorded liquidations (CSV, plain or gzip)")
+    parser.add_argument("--speed", type=_speed, default=Decimal(1), help="replay speed factor (default 1)")
+    parser.add_argument("--klines", type=Path, metavar="DIR", help="directory with recorded candles: SYMBOL.csv.gz")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the synthetic market (default 1)")
+    parser.add_argument("--allow-faults", action="store_true", help="enable fault injection by /sandbox/faults (tests)")
+    parser.add_argument(
+        "--scheme", type=ApiVersion, choices=list(ApiVersion), default=ApiVersion.V1, help="credentials written to .env"
     )
     options = parser.parse_args(arguments)
     if options.klines is not None and options.replay is None:
@@ -51,14 +53,14 @@ def parse_options(arguments: Sequence[str]) -> Options:
 
 
 def make_scenario(options: Options) -> Scenario:
-    """The market the options ask for; raises ConfigError where a recording cannot be read."""
+    """Return the scenario of these options. Raises ConfigError if a recording cannot be read."""
     if options.replay is not None:
         return replay_scenario(options.replay, options.speed, options.klines, waits_for_subscriber=True)
     return synthetic_scenario(options.seed)
 
 
 def synthetic_scenario(seed: int = 1) -> Scenario:
-    """The made-up market with its cascades."""
+    """Return a synthetic market with liquidation cascades."""
     listings = load_listings()
     return Scenario(
         listings,
@@ -70,7 +72,7 @@ def synthetic_scenario(seed: int = 1) -> Scenario:
 def replay_scenario(
     file: Path, speed: Decimal = Decimal(1), klines: Path | None = None, *, waits_for_subscriber: bool = False
 ) -> Scenario:
-    """The market of a recording; raises ConfigError where a file cannot be read."""
+    """Return the market of a recording. Raises ConfigError if a file cannot be read."""
     recording = load_recording(file)
     candles = load_candles(klines, recording.symbols) if klines is not None else {}
     paths = make_price_paths(recording, candles)

@@ -1,9 +1,8 @@
-"""The sandbox as a program and as an object: REST on one port, streams on another, a market that moves.
+"""The sandbox server, as a program and as an object for tests: REST on one port, streams on another.
 
-One lock guards everything: market, engine, records, limits. Whoever changes or reads the exchange holds it (REST
-workers for a request, the market thread for a step), and events are handed to the streams while it is held, so that
-they leave in the order they happened. The work under it takes microseconds; a queue per owner would make every REST
-answer wait for a second thread.
+One lock guards the whole exchange: market, engine, request log, limits. REST workers hold it for a request, the market
+thread for a step. Events are passed to the streams while it is held, so they are sent in the order they happened. The
+work under the lock takes microseconds; a queue per owner would make every REST response wait for a second thread.
 """
 
 import errno
@@ -42,13 +41,13 @@ _REST_THREADS = 8
 _EXIT_BAD_OPTIONS = 2
 _POLL_S = 0.25
 _WORKER_SHUTDOWN_S = 3
-"""One that a busy machine holds up for longer might write to a pipe that is closed, or is already another's file."""
+"""Time for REST workers to end: a later one would write to a closed or reused file descriptor."""
 
 
 class SandboxServer:
-    """A local exchange. Without a scenario its market stands still until a test moves it.
+    """A local exchange. Without a scenario, its market moves only when a test moves it.
 
-    With a ``home``, addresses and what ``scheme`` signs with are written to ``<home>/.env`` once both ports answer.
+    With a ``home``, addresses and credentials of ``scheme`` are written to ``<home>/.env`` once both ports are open.
     """
 
     def __init__(
@@ -107,7 +106,7 @@ class SandboxServer:
         return self.exchange.faults
 
     def start(self) -> None:
-        """Open both ports and let the market run; raises ConfigError where a port is busy."""
+        """Open both ports, start the market and write ``.env``. Raises ConfigError if a port is busy."""
         rest_port, ws_port = self._ports
         self._rest = _open_port(rest_port, lambda: _rest_server(self._app, rest_port))
         try:
@@ -124,22 +123,22 @@ class SandboxServer:
             write_key_file(self._home, self.exchange.keys, self._scheme, self.base_url, self.ws_url)
 
     def stop(self) -> None:
-        """End everything, as a rule at once."""
+        """Stop the market, the streams and the REST server."""
         self._market_loop.stop()
         self._streams.stop()
         self.exchange.stop_waiting()
         if self._rest_thread is not None:
-            self._rest.task_dispatcher.shutdown(timeout=_WORKER_SHUTDOWN_S)  # they pull the trigger too
+            self._rest.task_dispatcher.shutdown(timeout=_WORKER_SHUTDOWN_S)  # workers use the trigger too
             awake = threading.Event()
             self._rest.trigger.pull_trigger(lambda: self._close_rest(awake))
             awake.set()
             self._rest_thread.join(1)
 
     def _close_rest(self, awake: threading.Event) -> None:
-        """Close the port and the connections clients keep alive: an exchange that is gone answers nobody.
+        """Close the port and all open client connections.
 
-        It runs in the REST thread, where nobody else writes, and not before that has been woken for it: the pipe by
-        which it is woken is closed here.
+        Runs in the REST thread, the only one that writes to them, and only after that thread was woken: this closes
+        the pipe that wakes it.
         """
         awake.wait()
         for channel in list(self._rest.active_channels.values()):
@@ -161,7 +160,7 @@ def _rest_server(app: "WSGIApplication", port: int) -> Any:
         port=port,
         threads=_REST_THREADS,
         ident=None,
-        log_socket_errors=False,  # a reply that a fault drops is raised as one
+        log_socket_errors=False,  # a dropped reply is raised as a socket error
         clear_untrusted_proxy_headers=True,
     )
 
@@ -171,12 +170,12 @@ def _open_port(port: int, open_port: Callable[[], Opened]) -> Opened:
         return open_port()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"Port {port} is busy: another program listens there; choose another one.") from error
+            raise ConfigError(f"Port {port} is busy: another program uses it; choose another one.") from error
         raise ConfigError(f"The sandbox cannot listen on port {port}: {error.strerror}.") from error
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run until a signal comes. 0 after one, 2 where options, recording or ports are wrong, 1 for a failure."""
+    """Run until a signal. Return 0 after it, 2 for invalid options, recordings or ports, 1 for a failure."""
     options = parse_options(arguments)
     try:
         scenario = make_scenario(options)
@@ -191,14 +190,14 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(options: Options, scenario: Scenario) -> int:
-    ended = threading.Event()
+    stopped = threading.Event()
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        ended.set()
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        stopped.set()
 
     for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
         if hasattr(signal, name):
-            signal.signal(getattr(signal, name), end)
+            signal.signal(getattr(signal, name), stop)
     server = SandboxServer(
         options.home,
         scenario,
@@ -206,20 +205,20 @@ def _run(options: Options, scenario: Scenario) -> int:
         ws_port=options.ws_port,
         allow_faults=options.allow_faults,
         scheme=options.scheme,
-        on_failure=ended.set,
+        on_failure=stopped.set,
     )
     with server:
         print(f"sandbox ready rest={server.base_url} ws={server.ws_url}", flush=True)
         if scenario.waits_for_subscriber:
-            print("replay starts with the first listener to liquidations", flush=True)
-        _report(server.exchange, ended)
+            print("replay starts when a client subscribes to liquidations", flush=True)
+        _print_progress(server.exchange, stopped)
     return 1 if server.has_failed else 0
 
 
-def _report(exchange: SandboxExchange, ended: threading.Event) -> None:
-    """Tell how a replay goes until the program shall end."""
+def _print_progress(exchange: SandboxExchange, stopped: threading.Event) -> None:
+    """Print the progress of the replay until the program is stopped."""
     last_line = None
-    while not ended.wait(_POLL_S):
+    while not stopped.wait(_POLL_S):
         progress = exchange.progress
         line = None if progress is None else progress_line(progress)
         if line is not None and line != last_line:

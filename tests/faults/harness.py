@@ -175,7 +175,7 @@ class FaultHarness(MarketDriver):
         for _ in range(_MAX_REQUESTS):
             self.run_task_now(Task.RECONCILE)  # again where an answer was on its way already
             with suppress(AssertionError):
-                wait_until(lambda: all(fault.kept is not None for fault in faults), 2)
+                wait_until(lambda: all(fault.stale_response is not None for fault in faults), 2)
                 return faults
         raise AssertionError("the account is not read")
 

@@ -1,4 +1,4 @@
-"""A small client that signs by hand: what it sends is written here, not taken from the code under test."""
+"""A small test client with its own V1 signatures, independent of the code under test."""
 
 import hashlib
 import hmac
@@ -15,12 +15,12 @@ from src.sandbox.server import SandboxServer
 
 TIMEOUT_S = 20
 Answer = Any
-"""JSON, as it came."""
+"""Parsed JSON."""
 
 
 @dataclass
 class Client:
-    """REST with V1 signatures over one kept-alive session."""
+    """REST client with V1 signatures over one keep-alive session."""
 
     server: SandboxServer
     session: requests.Session = field(default_factory=requests.Session)
@@ -29,7 +29,7 @@ class Client:
         return self.session.get(f"{self.server.base_url}{path}", params=texts(parameters), timeout=TIMEOUT_S)
 
     def market_data(self, path: str, **parameters: object) -> requests.Response:
-        """With the key alone (MARKET_DATA)."""
+        """Send a request with the key only (MARKET_DATA)."""
         return self.raw("GET", path, urlencode(texts(parameters)))
 
     def signed(self, method: str, path: str, **parameters: object) -> requests.Response:
@@ -62,12 +62,12 @@ class Client:
         return done(self.signed("DELETE", path, **parameters))
 
     def order(self, **parameters: object) -> Answer:
-        """Place an order; a market buy of a little BTC unless told otherwise."""
-        usual = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
-        return self.post("/fapi/v1/order", **{**usual, **parameters})
+        """Place an order, by default a market buy of 0.01 BTC."""
+        defaults = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+        return self.post("/fapi/v1/order", **{**defaults, **parameters})
 
     def rejected(self, method: str, path: str, **parameters: object) -> int:
-        """The code a request is refused with."""
+        """Send a request that is rejected; return the code."""
         return code(self.signed(method, path, **parameters))
 
     def listen_key(self) -> str:
@@ -89,7 +89,7 @@ def texts(parameters: dict[str, object]) -> dict[str, str]:
 
 
 class Subscriber:
-    """A stream connection; what arrives is parsed."""
+    """A stream connection that returns parsed messages."""
 
     def __init__(self, server: SandboxServer, path: str) -> None:
         self._opening = connect(f"{server.ws_url}{path}", open_timeout=TIMEOUT_S)
@@ -106,20 +106,20 @@ class Subscriber:
         return json.loads(self._socket.recv(timeout))
 
     def until(self, event: str, timeout: float = TIMEOUT_S) -> Answer:
-        """The next event of this kind."""
+        """Return the next event of this kind."""
         deadline = time.monotonic() + timeout
         while True:
-            answer = self.next(deadline - time.monotonic())
-            if isinstance(answer, dict) and answer.get("data", answer).get("e") == event:
-                return answer
+            message = self.next(deadline - time.monotonic())
+            if isinstance(message, dict) and message.get("data", message).get("e") == event:
+                return message
 
     def request(self, **body: object) -> Answer:
-        """Send a request and give the reply, events in between left out."""
+        """Send a request and return its reply; skips events in between."""
         self.send(json.dumps(body))
         while True:
-            answer = self.next()
-            if "result" in answer or "error" in answer:
-                return answer
+            message = self.next()
+            if "result" in message or "error" in message:
+                return message
 
     def send(self, text: str) -> None:
         self._socket.send(text)

@@ -1,4 +1,4 @@
-"""A running sandbox whose market stands still, and a client of it."""
+"""Fixtures: a running sandbox with a static market, and a client."""
 
 from collections.abc import Iterator
 

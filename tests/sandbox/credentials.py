@@ -1,4 +1,4 @@
-"""What opens the sandbox's account, as a bot holds it."""
+"""Credentials of the sandbox account for a bot."""
 
 from typing import assert_never
 
@@ -20,5 +20,5 @@ def credentials_of(server: SandboxServer, scheme: ApiVersion) -> AnyCredentials:
 
 
 def canaries_of(server: SandboxServer) -> Canaries:
-    """Its keys are drawn anew for each server: no other text can hold them by chance."""
+    """Return the secrets of a server. They are random for each server, so no other text contains them by chance."""
     return Canaries(server.api_key, server.api_secret, server.wallet.private_key)

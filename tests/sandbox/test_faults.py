@@ -1,4 +1,4 @@
-"""The sandbox told to misbehave, over real sockets."""
+"""Fault injection over real sockets."""
 
 from decimal import Decimal
 
@@ -22,7 +22,7 @@ def inject(client: Client, kind: str, **fields: object) -> None:
     assert requests.post(url, json={"kind": kind, **fields}, timeout=20).json() == {"done": True}
 
 
-def test_a_lost_answer_hides_an_order_that_was_executed(server: SandboxServer, client: Client) -> None:
+def test_unknown_outcome_executes_the_order(server: SandboxServer, client: Client) -> None:
     inject(client, "unknown_outcome", path="order", method="POST")
     response = client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e")
 
@@ -31,7 +31,7 @@ def test_a_lost_answer_hides_an_order_that_was_executed(server: SandboxServer, c
     assert server.exchange.account.request_log.times_received() == {"lh-a-e": 1}
 
 
-def test_a_dropped_reply_closes_the_connection_after_executing(server: SandboxServer, client: Client) -> None:
+def test_dropped_reply_closes_the_connection_after_executing(server: SandboxServer, client: Client) -> None:
     inject(client, "dropped_reply", path="order")
     with pytest.raises(requests.ConnectionError):
         client.signed("POST", ORDER, **MARKET)
@@ -47,18 +47,18 @@ def test_unavailable_executes_nothing(server: SandboxServer, client: Client) -> 
     assert server.exchange.account.request_log.received == []
 
 
-def test_a_fault_may_strike_one_order_by_its_client_id(server: SandboxServer, client: Client) -> None:
+def test_fault_matches_an_order_by_client_id(server: SandboxServer, client: Client) -> None:
     inject(client, "rejected", path="-s", method="POST", value=4045)
     assert client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e").status_code == 200
-    refused = client.signed("POST", ORDER, **STOP, newClientOrderId="lh-a-s1")
+    rejected = client.signed("POST", ORDER, **STOP, newClientOrderId="lh-a-s1")
 
-    assert (refused.status_code, code(refused)) == (400, -4045)
+    assert (rejected.status_code, code(rejected)) == (400, -4045)
     assert server.exchange.account.request_log.attempts == {"lh-a-e": 1, "lh-a-s1": 1}
     assert server.exchange.account.request_log.times_received() == {"lh-a-e": 1}
 
 
 @pytest.mark.parametrize("answer", range(len(GARBLED_RESPONSES)))
-def test_nonsense_hides_an_order_that_was_executed(server: SandboxServer, client: Client, answer: int) -> None:
+def test_garbled_response_executes_the_order(server: SandboxServer, client: Client, answer: int) -> None:
     inject(client, "garbled", path="order", method="POST", value=answer)
     response = client.signed("POST", ORDER, **MARKET)
 
@@ -66,7 +66,7 @@ def test_nonsense_hides_an_order_that_was_executed(server: SandboxServer, client
     assert len(server.exchange.account.request_log.received) == 1
 
 
-def test_an_answer_may_say_what_nobody_knows(client: Client) -> None:
+def test_response_is_rewritten_once(client: Client) -> None:
     done(client.signed("POST", ORDER, **STOP, newClientOrderId="web-1"))
     inject(client, "rewritten", path="openOrders", old='"type":"STOP_MARKET"', new='"type":"ICEBERG"')
 
@@ -74,7 +74,7 @@ def test_an_answer_may_say_what_nobody_knows(client: Client) -> None:
     assert [each["type"] for each in (*first, *second)] == ["ICEBERG", "STOP_MARKET"]
 
 
-def test_a_frame_may_say_what_nobody_knows() -> None:
+def test_frame_is_rewritten_once() -> None:
     faults = Faults()
     faults.inject(Fault(FaultKind.REWRITTEN, path="user", old=r'"X":"\w+"', new='"X":"SUSPENDED"'))
 
@@ -92,36 +92,36 @@ def test_rate_limit_sends_retry_after(client: Client, kind: str, status: int) ->
     assert done(client.public("/fapi/v1/ping")) == {}
 
 
-def test_a_clock_can_be_found_wrong(client: Client) -> None:
+def test_timestamp_is_rejected_twice(client: Client) -> None:
     inject(client, "bad_timestamp", times=2)
 
     assert [client.signed("GET", "/fapi/v2/balance").status_code for _ in range(3)] == [400, 400, 200]
 
 
 def test_order_may_be_resent_after_timestamp_rejection(server: SandboxServer, client: Client) -> None:
-    records = server.exchange.account.request_log
+    request_log = server.exchange.account.request_log
     inject(client, "bad_timestamp", path="order", method="POST")
     statuses = [client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e").status_code for _ in range(2)]
-    assert (statuses, records.attempts, records.duplicates()) == ([400, 200], {"lh-a-e": 2}, {})
+    assert (statuses, request_log.attempts, request_log.duplicates()) == ([400, 200], {"lh-a-e": 2}, {})
 
     client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e")
-    assert records.duplicates() == {"lh-a-e": 3}
+    assert request_log.duplicates() == {"lh-a-e": 3}
 
 
-def test_an_answer_can_come_late(client: Client) -> None:
+def test_response_is_delayed(client: Client) -> None:
     inject(client, "delay", path="time", value=60)
 
     assert client.public("/fapi/v1/time").elapsed.total_seconds() >= 0.06
 
 
-def test_a_stop_can_be_refused(client: Client) -> None:
+def test_stop_is_rejected_once(client: Client) -> None:
     inject(client, "stop_rejected")
 
     assert client.rejected("POST", ORDER, **STOP) == -2021
     assert done(client.signed("POST", ORDER, **STOP))["status"] == "NEW"
 
 
-def test_only_one_closing_stop_may_stand_in_a_direction(client: Client) -> None:
+def test_second_closing_stop_is_rejected(client: Client) -> None:
     inject(client, "one_closing_stop", path="BTCUSDT", times=2)
     assert client.signed("POST", ORDER, **STOP).status_code == 200
 
@@ -132,7 +132,7 @@ def test_only_one_closing_stop_may_stand_in_a_direction(client: Client) -> None:
     assert client.signed("POST", ORDER, **STOP | {"type": "TAKE_PROFIT_MARKET", "stopPrice": "190000"}).ok
 
 
-def test_an_order_can_expire_with_a_part_filled(server: SandboxServer, client: Client) -> None:
+def test_order_expires_partially_filled(server: SandboxServer, client: Client) -> None:
     inject(client, "expired", path="lh-a", value=40)
     order = done(client.signed("POST", ORDER, **MARKET, newClientOrderId="lh-a-e", newOrderRespType="RESULT"))
 
@@ -140,7 +140,7 @@ def test_an_order_can_expire_with_a_part_filled(server: SandboxServer, client: C
     assert [each.quantity for each in server.exchange.account.open_positions()] == [Decimal("0.004")]
 
 
-def test_a_thin_book_fills_in_parts(server: SandboxServer, client: Client) -> None:
+def test_thin_book_gives_partial_fills(server: SandboxServer, client: Client) -> None:
     inject(client, "partial_fill", path="BTCUSDT", value=1)
     ask = client.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["askPrice"]
     limit = {**MARKET, "type": "LIMIT", "timeInForce": "GTC", "price": ask, "quantity": "0.1"}
@@ -152,31 +152,31 @@ def test_a_thin_book_fills_in_parts(server: SandboxServer, client: Client) -> No
     assert client.get(ORDER, symbol="BTCUSDT", orderId=order["orderId"])["status"] == "FILLED"
 
 
-def test_a_cut_ends_the_connections_it_names(server: SandboxServer, client: Client) -> None:
+def test_stream_cut_closes_matching_connections(server: SandboxServer, client: Client) -> None:
     with (
-        Subscriber(server, f"/ws/{client.listen_key()}") as private,
+        Subscriber(server, f"/ws/{client.listen_key()}") as user_stream,
         Subscriber(server, "/ws/btcusdt@depth5") as public,
     ):
         wait_for_subscription(server, client.listen_key())
         inject(client, "stream_cut", path="user")
         with pytest.raises(ConnectionClosed):
-            private.next()
+            user_stream.next()
         assert public.next()["e"] == "depthUpdate"
 
 
-def test_a_listen_key_can_end_early(server: SandboxServer, client: Client) -> None:
+def test_listen_key_expires_early(server: SandboxServer, client: Client) -> None:
     key = client.listen_key()
-    with Subscriber(server, f"/ws/{key}") as private:
+    with Subscriber(server, f"/ws/{key}") as user_stream:
         wait_for_subscription(server, key)
         inject(client, "listen_key_expired")
-        assert private.until("listenKeyExpired")["e"] == "listenKeyExpired"
+        assert user_stream.until("listenKeyExpired")["e"] == "listenKeyExpired"
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [("stream_silent", ["2", "3"]), ("duplicated", ["1", "1", "2", "3"]), ("reordered", ["2", "1", "3"])],
 )
-def test_frames_can_be_withheld_doubled_and_turned_around(
+def test_frames_are_dropped_duplicated_or_reordered(
     server: SandboxServer, client: Client, kind: str, expected: list[str]
 ) -> None:
     with Subscriber(server, "/ws/btcusdt@aggTrade") as listener:
@@ -188,7 +188,7 @@ def test_frames_can_be_withheld_doubled_and_turned_around(
         assert [listener.next()["q"] for _ in expected] == expected
 
 
-def test_a_frame_can_come_late(server: SandboxServer) -> None:
+def test_frame_is_delayed(server: SandboxServer) -> None:
     with Subscriber(server, "/ws/btcusdt@aggTrade") as listener:
         wait_for_subscription(server, "btcusdt@aggTrade")
         server.faults.inject(Fault(FaultKind.LATE, path="aggTrade", value=2_000))
@@ -198,16 +198,16 @@ def test_a_frame_can_come_late(server: SandboxServer) -> None:
         assert [listener.next()["q"] for _ in range(2)] == ["2", "1"]
 
 
-def test_new_connections_can_be_refused(server: SandboxServer, client: Client) -> None:
+def test_new_connection_is_refused_once(server: SandboxServer, client: Client) -> None:
     key = client.listen_key()
     inject(client, "stream_refused", path="user")
-    with Subscriber(server, f"/ws/{key}") as private, pytest.raises(ConnectionClosed):
-        private.next()
+    with Subscriber(server, f"/ws/{key}") as user_stream, pytest.raises(ConnectionClosed):
+        user_stream.next()
     with Subscriber(server, f"/ws/{key}"):
         wait_for_subscription(server, key)
 
 
-def test_an_open_order_can_be_left_out_of_the_list(client: Client) -> None:
+def test_open_order_is_omitted_from_the_list(client: Client) -> None:
     done(client.signed("POST", ORDER, **STOP, newClientOrderId="lh-a-s1"))
     inject(client, "omitted", path="-s")
 
@@ -216,17 +216,17 @@ def test_an_open_order_can_be_left_out_of_the_list(client: Client) -> None:
     assert len(client.get("/fapi/v1/openOrders")) == 1
 
 
-def test_an_outdated_copy_repeats_what_it_first_said(client: Client) -> None:
+def test_outdated_response_is_repeated(client: Client) -> None:
     inject(client, "outdated", path="positionRisk", times=2)
-    held = []
+    quantities = []
     for _ in range(3):
-        held.append(client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["positionAmt"])
+        quantities.append(client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["positionAmt"])
         done(client.signed("POST", ORDER, **MARKET))
 
-    assert [Decimal(each) for each in held] == [0, 0, Decimal("0.02")]
+    assert [Decimal(each) for each in quantities] == [0, 0, Decimal("0.02")]
 
 
-def test_faults_wait_for_their_occasion_and_can_be_taken_back() -> None:
+def test_fault_applies_to_matching_requests_until_cleared() -> None:
     faults = Faults()
     faults.inject(Fault(FaultKind.DELAY, times=2, path="order", method="POST"))
 
@@ -239,23 +239,23 @@ def test_faults_wait_for_their_occasion_and_can_be_taken_back() -> None:
     assert faults.consume(FaultKind.DELAY, "POST", "/fapi/v1/order") is None
 
 
-def test_the_control_route_lists_faults_and_refuses_nonsense(server: SandboxServer, client: Client) -> None:
+def test_control_route_lists_faults_and_rejects_invalid_ones(server: SandboxServer, client: Client) -> None:
     url = f"{server.base_url}/sandbox/faults"
     inject(client, "delay", value=5, times=3)
 
-    waiting = {"kind": "delay", "times": 3, "path": "", "method": "", "value": 5, "old": "", "new": ""}
-    assert requests.get(url, timeout=20).json() == [waiting]
-    wrong: list[object] = [
+    pending = {"kind": "delay", "times": 3, "path": "", "method": "", "value": 5, "old": "", "new": ""}
+    assert requests.get(url, timeout=20).json() == [pending]
+    invalid: list[object] = [
         {"kind": "earthquake"},
         {"kind": "delay", "times": "many"},
         {"kind": "delay", "colour": 1},
         [],
     ]
-    for nonsense in wrong:
-        assert requests.post(url, json=nonsense, timeout=20).status_code == 400
+    for body in invalid:
+        assert requests.post(url, json=body, timeout=20).status_code == 400
 
 
-def test_nobody_can_inject_faults_unless_it_is_allowed() -> None:
+def test_fault_injection_must_be_allowed() -> None:
     with SandboxServer(allow_faults=False) as server:
         response = requests.post(f"{server.base_url}/sandbox/faults", json={"kind": "delay"}, timeout=20)
         status = requests.get(f"{server.base_url}/sandbox/status", timeout=20).json()

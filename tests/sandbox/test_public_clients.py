@@ -1,4 +1,4 @@
-"""Clients other people wrote work unchanged but for the base URL."""
+"""Public clients work unchanged except for the base URL."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from src.sandbox.server import SandboxServer
 
 @pytest.fixture
 def connector(server: SandboxServer) -> Any:
-    """What Aster's own V1 client was made from, in the version before they parted: that one is on no package index."""
+    """The client that Aster's V1 connector is derived from; Aster's own is on no package index."""
     return UMFutures(server.api_key, server.api_secret, base_url=server.base_url)
 
 
-def test_the_connector_reads_the_market(connector: Any) -> None:
+def test_connector_reads_the_market(connector: Any) -> None:
     assert connector.ping() == {}
     assert connector.time()["serverTime"] > 0
     assert len(connector.exchange_info()["symbols"]) == 12
@@ -31,12 +31,12 @@ def test_the_connector_reads_the_market(connector: Any) -> None:
     assert len(connector.ticker_price()) == len(connector.book_ticker()) == 12
 
 
-def test_the_connector_trades(connector: Any) -> None:
+def test_connector_trades(connector: Any) -> None:
     order = {"symbol": "BTCUSDT", "side": "BUY", "type": "LIMIT", "timeInForce": "GTC"}
-    placed = connector.new_order(**order, quantity=0.01, price=91000, newClientOrderId="by-hand")
+    placed = connector.new_order(**order, quantity=0.01, price=91000, newClientOrderId="manual")
     batch = connector.new_batch_order([{**order, "quantity": "0.01", "price": "90900"}, {**order, "quantity": "1"}])
 
-    assert (placed["clientOrderId"], placed["status"]) == ("by-hand", "NEW")
+    assert (placed["clientOrderId"], placed["status"]) == ("manual", "NEW")
     assert [each.get("status", each.get("code")) for each in batch] == ["NEW", -1102]
     assert len(connector.get_orders(symbol="BTCUSDT")) == len(connector.get_all_orders("BTCUSDT")) == 2
     assert connector.countdown_cancel_order("BTCUSDT", 100_000)["countdownTime"] == "100000"
@@ -44,7 +44,7 @@ def test_the_connector_trades(connector: Any) -> None:
     assert connector.get_orders() == []
 
 
-def test_the_connector_names_an_order_by_its_number(connector: Any) -> None:
+def test_connector_finds_an_order_by_id(connector: Any) -> None:
     number = connector.new_order("BTCUSDT", "BUY", "LIMIT", timeInForce="GTC", quantity=0.01, price=91000)["orderId"]
 
     assert connector.query_order("BTCUSDT", orderId=number)["status"] == "NEW"
@@ -54,7 +54,7 @@ def test_the_connector_names_an_order_by_its_number(connector: Any) -> None:
         connector.cancel_order("BTCUSDT", orderId=number)
 
 
-def test_the_connector_keeps_the_account(connector: Any) -> None:
+def test_connector_manages_the_account(connector: Any) -> None:
     assert connector.get_position_mode() == {"dualSidePosition": False}
     assert connector.change_position_mode("true")["code"] == 200
     assert connector.get_multi_asset_mode() == {"multiAssetsMargin": False}
@@ -76,7 +76,7 @@ def test_the_connector_keeps_the_account(connector: Any) -> None:
     assert connector.commission_rate("BTCUSDT")["makerCommissionRate"] == "0.0002"
 
 
-def test_the_connector_keeps_a_listen_key(connector: Any) -> None:
+def test_connector_manages_a_listen_key(connector: Any) -> None:
     key = connector.new_listen_key()["listenKey"]
 
     assert connector.renew_listen_key(key) == {}
@@ -85,7 +85,7 @@ def test_the_connector_keeps_a_listen_key(connector: Any) -> None:
 
 @pytest.fixture
 def binance(server: SandboxServer) -> Any:
-    """A Binance futures client: Aster's V1 is the protocol it speaks."""
+    """A Binance futures client: it uses the same protocol as Aster's V1."""
     client = ccxt.binanceusdm(
         {"apiKey": server.api_key, "secret": server.api_secret, "options": {"fetchCurrencies": False}}
     )
@@ -96,7 +96,7 @@ def binance(server: SandboxServer) -> Any:
     return client
 
 
-def test_a_binance_client_reads_the_market(binance: Any) -> None:
+def test_binance_client_reads_the_market(binance: Any) -> None:
     assert binance.load_markets()["BTC/USDT:USDT"]["precision"]["price"] == 0.1
     book = binance.fetch_order_book("BTC/USDT:USDT", 5)
 
@@ -104,16 +104,16 @@ def test_a_binance_client_reads_the_market(binance: Any) -> None:
     assert binance.fetch_ticker("ETH/USDT:USDT")["last"] > 0
 
 
-def test_a_binance_client_trades(binance: Any) -> None:
+def test_binance_client_trades(binance: Any) -> None:
     binance.load_markets()
     symbol = "BTC/USDT:USDT"
-    resting = binance.create_order(symbol, "limit", "buy", 0.01, 91_000)
+    placed = binance.create_order(symbol, "limit", "buy", 0.01, 91_000)
     bought = binance.create_order(symbol, "market", "buy", 0.01)
 
-    assert resting["status"] == "open"
+    assert placed["status"] == "open"
     assert binance.fetch_order(bought["id"], symbol)["filled"] == 0.01
-    assert [each["id"] for each in binance.fetch_open_orders(symbol)] == [resting["id"]]
-    assert binance.cancel_order(resting["id"], symbol)["status"] == "canceled"
+    assert [each["id"] for each in binance.fetch_open_orders(symbol)] == [placed["id"]]
+    assert binance.cancel_order(placed["id"], symbol)["status"] == "canceled"
     assert binance.fetch_my_trades(symbol)[0]["amount"] == 0.01
 
 

@@ -37,10 +37,10 @@ def recording(path: Path) -> Path:
     return written(path, *rows, "9000,BTCUSDT,BUY,LIMIT,IOC,0.5,90000,91000,FILLED,0.5,0.5")
 
 
-def test_a_recording_is_played_with_its_quotes_before_its_liquidations(tmp_path: Path) -> None:
-    script = replay_scenario(recording(tmp_path / "a.csv"), Decimal(20), waits_for_subscriber=True)
+def test_replay_publishes_quotes_before_liquidations(tmp_path: Path) -> None:
+    scenario = replay_scenario(recording(tmp_path / "a.csv"), Decimal(20), waits_for_subscriber=True)
     with (
-        SandboxServer(scenario=script) as server,
+        SandboxServer(scenario=scenario) as server,
         Subscriber(server, "/stream?streams=!forceOrder@arr/!bookTicker") as stream,
     ):
         seen = [stream.until("forceOrder")["data"]["o"]]
@@ -57,10 +57,10 @@ def test_a_recording_is_played_with_its_quotes_before_its_liquidations(tmp_path:
     assert all(0 <= now - each["T"] < 60_000 for each in seen)
 
 
-def test_a_recording_waits_for_its_first_listener(tmp_path: Path) -> None:
+def test_replay_waits_for_its_first_subscriber(tmp_path: Path) -> None:
     clock = ManualClock(1_700_000_000_000)
-    script = replay_scenario(recording(tmp_path / "a.csv"), Decimal(1000), waits_for_subscriber=True)
-    with SandboxServer(scenario=script, clock=clock) as server:
+    scenario = replay_scenario(recording(tmp_path / "a.csv"), Decimal(1000), waits_for_subscriber=True)
+    with SandboxServer(scenario=scenario, clock=clock) as server:
         clock.advance(60_000)
         server.exchange.advance()
         waiting = server.exchange.progress
@@ -75,10 +75,10 @@ def test_a_recording_waits_for_its_first_listener(tmp_path: Path) -> None:
     assert first["o"]["s"] == "AUSDT"
 
 
-def test_after_the_replay_the_market_lives_on(tmp_path: Path) -> None:
-    script = replay_scenario(recording(tmp_path / "a.csv"), Decimal(1000), waits_for_subscriber=True)
+def test_market_continues_after_the_replay(tmp_path: Path) -> None:
+    scenario = replay_scenario(recording(tmp_path / "a.csv"), Decimal(1000), waits_for_subscriber=True)
     with (
-        SandboxServer(scenario=script) as server,
+        SandboxServer(scenario=scenario) as server,
         Subscriber(server, "/ws/btcusdt@bookTicker") as stream,
         Subscriber(server, "/ws/!forceOrder@arr") as liquidations,
     ):
@@ -92,15 +92,15 @@ def test_after_the_replay_the_market_lives_on(tmp_path: Path) -> None:
     assert status["replay"]["is_finished"] is True
 
 
-def test_recorded_candles_lead_the_price(tmp_path: Path) -> None:
+def test_price_follows_recorded_candles(tmp_path: Path) -> None:
     (tmp_path / "BTCUSDT.csv").write_text(
         "open_time_ms,open,high,low,close,volume\n0,1,1,1,1,1\n60000,50000,50000,50000,50000,1\n",
         encoding="utf-8",
     )
     file = written(tmp_path / "a.csv", "90000,BTCUSDT,SELL,,,1,,49000,,,")
-    script = replay_scenario(file, Decimal(1000), tmp_path, waits_for_subscriber=True)
+    scenario = replay_scenario(file, Decimal(1000), tmp_path, waits_for_subscriber=True)
     with (
-        SandboxServer(scenario=script, clock=ManualClock(1_700_000_000_000)) as server,
+        SandboxServer(scenario=scenario, clock=ManualClock(1_700_000_000_000)) as server,
         Subscriber(server, "/ws/!forceOrder@arr") as liquidations,
     ):
         wait_for_subscription(server, "!forceOrder@arr")
@@ -113,7 +113,7 @@ def test_recorded_candles_lead_the_price(tmp_path: Path) -> None:
     assert candles[0][4] == "1"
 
 
-def test_keys_and_addresses_are_written_for_the_owner_alone(tmp_path: Path) -> None:
+def test_env_file_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     with SandboxServer(tmp_path / "home") as server:
         file = tmp_path / "home" / ".env"
         lines = dict(line.split("=", 1) for line in file.read_text(encoding="utf-8").splitlines())
@@ -128,17 +128,17 @@ def test_keys_and_addresses_are_written_for_the_owner_alone(tmp_path: Path) -> N
     assert os.name == "nt" or stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
-def test_what_it_has_issued_is_never_shown() -> None:
+def test_representation_hides_the_keys() -> None:
     keys = issue_keys()
     assert f"{keys} {keys.wallet}" == "Keys(***) Wallet(***)"
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [([], ApiVersion.V1), (["--scheme", "v3"], ApiVersion.V3)])
-def test_the_command_line_chooses_the_scheme(arguments: list[str], expected: ApiVersion) -> None:
+def test_command_line_selects_the_api_version(arguments: list[str], expected: ApiVersion) -> None:
     assert parse_options(arguments).scheme is expected
 
 
-def test_the_key_file_may_hold_the_wallet_instead(tmp_path: Path) -> None:
+def test_env_file_holds_the_wallet_for_v3(tmp_path: Path) -> None:
     with SandboxServer(tmp_path, scheme=ApiVersion.V3) as server:
         credentials = load_environment(tmp_path, {}).credentials
 
@@ -146,7 +146,7 @@ def test_the_key_file_may_hold_the_wallet_instead(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["rest_port", "ws_port"])
-def test_a_busy_port_is_said(which: str) -> None:
+def test_busy_port_is_reported(which: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -156,7 +156,7 @@ def test_a_busy_port_is_said(which: str) -> None:
             SandboxServer(rest_port=ports["rest_port"], ws_port=ports["ws_port"]).start()
 
 
-def test_who_kept_a_connection_is_not_served_after_the_end() -> None:
+def test_stop_closes_open_connections() -> None:
     with SandboxServer() as server:
         client = Client(server)
         client.public("/fapi/v1/ping")
@@ -175,7 +175,7 @@ def program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
         text=True,
         encoding="utf-8",
     )
-    deadline = threading.Timer(90, running.kill)  # so that nobody waits for ever for a line that does not come
+    deadline = threading.Timer(90, running.kill)  # so that the test does not wait forever for a missing line
     deadline.start()
     try:
         yield running
@@ -189,8 +189,8 @@ def program(*arguments: str) -> "Iterator[subprocess.Popen[str]]":
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(os.name == "nt", reason="signals are sent another way there")
-def test_the_program_says_it_is_ready_plays_its_recording_and_ends_on_a_signal(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows has other signals")
+def test_program_replays_a_recording_and_stops_on_a_signal(tmp_path: Path) -> None:
     file = recording(tmp_path / "a.csv")
     with program("--home", str(tmp_path), "--replay", str(file), "--speed", "100") as running:
         assert running.stdout is not None
@@ -210,21 +210,21 @@ def test_the_program_says_it_is_ready_plays_its_recording_and_ends_on_a_signal(t
 
 
 @pytest.mark.slow
-def test_a_recording_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
+def test_invalid_recording_is_reported_in_one_line(tmp_path: Path) -> None:
     bad = tmp_path / "bad.csv"
     bad.write_text(f"{HEADER}\n1,BTCUSDT,UP,,,1,1,1,,,\n", encoding="utf-8")
     with program("--home", str(tmp_path), "--replay", str(bad)) as running:
-        _, said = running.communicate(timeout=90)
+        _, stderr = running.communicate(timeout=90)
 
     assert running.returncode == 2
-    assert said == f"{bad} line 2: side is 'UP', not BUY or SELL\n"
+    assert stderr == f"{bad} line 2: side is 'UP', not BUY or SELL\n"
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("arguments", [("--speed", "0"), ("--rest-port", "x"), ("--klines", "somewhere")])
-def test_wrong_options_end_with_two(tmp_path: Path, arguments: tuple[str, ...]) -> None:
+def test_invalid_options_exit_with_code_2(tmp_path: Path, arguments: tuple[str, ...]) -> None:
     with program("--home", str(tmp_path), *arguments) as running:
-        _, said = running.communicate(timeout=90)
+        _, stderr = running.communicate(timeout=90)
 
     assert running.returncode == 2
-    assert "error" in said
+    assert "error" in stderr

@@ -1,4 +1,4 @@
-"""A client that signs for V3 by eth-account's own encoding of the documented message, not by the code under test."""
+"""A test client that signs for V3 with eth-account, independent of the code under test."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -20,26 +20,26 @@ _TYPES = {"Message": [{"name": "msg", "type": "string"}]}
 
 @dataclass
 class WalletClient(Client):
-    """REST with V3 signatures; asked for a path of V1, it asks for its twin."""
+    """REST client with V3 signatures; it converts V1 paths to V3."""
 
     _last_nonce: int = 0
 
     def public(self, path: str, **parameters: object) -> requests.Response:
-        return super().public(_twin(path), **parameters)
+        return super().public(_v3_path(path), **parameters)
 
     def market_data(self, path: str, **parameters: object) -> requests.Response:
         return self.public(path, **parameters)
 
     def signed(self, method: str, path: str, **parameters: Any) -> requests.Response:
-        """What is read travels in the query, all else in the body (General Information on Endpoints)."""
-        return self.send(method, _twin(path), **{"query" if method == "GET" else "body": self.text(**parameters)})
+        """Send parameters of a GET in the query, of other methods in the body (General Information on Endpoints)."""
+        return self.send(method, _v3_path(path), **{"query" if method == "GET" else "body": self.text(**parameters)})
 
     def nonce(self) -> int:
         self._last_nonce = max(self._last_nonce + 1, self.server.exchange.now_ms() * 1000)
         return self._last_nonce
 
     def text(self, key: str | None = None, **parameters: Any) -> str:
-        """All parameters, urlencoded, and their signature; one that is None is left out."""
+        """Return the urlencoded parameters with their signature; None is left out."""
         wallet = self.server.wallet
         payload = {"user": wallet.user, "signer": wallet.signer, "nonce": self.nonce()}
         text = urlencode(texts({**payload, **parameters}))
@@ -54,6 +54,6 @@ class WalletClient(Client):
         return self.session.request(method, url, data=body or None, headers=headers, timeout=TIMEOUT_S)
 
 
-def _twin(path: str) -> str:
+def _v3_path(path: str) -> str:
     _, host, _, name = path.split("/", 3)
     return f"/{host}/v3/{name}"

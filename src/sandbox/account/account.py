@@ -1,4 +1,4 @@
-"""What a client may do with the account: orders, terms, and what it may ask of them."""
+"""Requests of a client to the account: orders, account settings and queries."""
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -26,7 +26,7 @@ Publish = Callable[[Iterable[EngineEvent]], None]
 
 
 class SelfTradePrevention(StrEnum):
-    """Which of two orders of one account yields when they meet (Change STP Mode)."""
+    """Which of two matching orders of one account expires (Change STP Mode)."""
 
     EXPIRE_TAKER = "EXPIRE_TAKER"
     EXPIRE_MAKER = "EXPIRE_MAKER"
@@ -35,7 +35,7 @@ class SelfTradePrevention(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class MarginChange:
-    """Margin that was moved to an isolated position (kind 1) or back (kind 2)."""
+    """Margin added to an isolated position (kind 1) or removed from it (kind 2)."""
 
     symbol: str
     position_side: PositionSide
@@ -45,7 +45,7 @@ class MarginChange:
 
 
 class SandboxAccount:
-    """Used under the exchange's lock. Refusals are Rejected with the documented code."""
+    """The account. Callers hold the exchange's lock. Rejections raise Rejected with the documented code."""
 
     def __init__(
         self,
@@ -59,7 +59,7 @@ class SandboxAccount:
         self.engine = engine
         self.request_log = RequestLog()
         self.margin_changes: list[MarginChange] = []
-        self.costs = Fees()
+        self.fees = Fees()
         self.self_trade_prevention = SelfTradePrevention.EXPIRE_TAKER
         self._market = market
         self._faults = faults
@@ -70,12 +70,12 @@ class SandboxAccount:
 
     # Orders.
     def submit(self, request: OrderRequest) -> OrderUpdate:
-        """Place an order; gives it as it was accepted, before anything filled it."""
+        """Place an order; return it as accepted, before any fill."""
         at = self._now_ms()
         try:
             events = self._place(request, at)
-        except Rejected as refusal:
-            self.request_log.record(request, at, refusal.code)
+        except Rejected as rejection:
+            self.request_log.record(request, at, rejection.code)
             raise
         self.request_log.record(request, at)
         self._publish(events)
@@ -95,7 +95,7 @@ class SandboxAccount:
         self._publish(self.engine.on_depth(symbol, *self._market[symbol].depth(_DEPTH_LEVELS), at))
 
     def _has_closing_order(self, request: OrderRequest) -> bool:
-        """Another closePosition order of its type waits in its slot and direction."""
+        """Return whether a closePosition order of this type, side and position side is open."""
         kind = request.type, request.side, request.position_side
         return request.close_position and any(
             order.close_position and (order.type, order.side, order.position_side) == kind
@@ -103,7 +103,7 @@ class SandboxAccount:
         )
 
     def _fill_cap(self, request: OrderRequest) -> Decimal | None:
-        """How much of it a fault lets fill; None where nothing holds it back."""
+        """Return the maximum fill set by a fault; None without one."""
         fault = self._faults.consume(FaultKind.EXPIRED, "POST", request.client_order_id)
         if fault is None or request.quantity is None:
             return None
@@ -117,7 +117,7 @@ class SandboxAccount:
     def modify(
         self, symbol: str, order_id: int | None, client_order_id: str | None, modification: Modification
     ) -> OrderUpdate:
-        """Another price and quantity for a resting limit order; gives it as it was accepted."""
+        """Change price and quantity of an open limit order; return it as accepted."""
         at = self._now_ms()
         self._refresh_depth(symbol, at)
         events = self.engine.modify(symbol, modification, at, order_id=order_id, client_order_id=client_order_id)
@@ -125,12 +125,12 @@ class SandboxAccount:
         return _accepted_order(events)
 
     def cancel_all(self, symbol: str) -> None:
-        """Every open order of a symbol, stops too (Cancel All Open Orders)."""
+        """Cancel every open order of a symbol, stops included (Cancel All Open Orders)."""
         for order in self.engine.open_orders(symbol):
             self._publish(self.engine.cancel(symbol, self._now_ms(), order_id=order.order_id))
 
     def set_countdown(self, symbol: str, span_ms: int) -> None:
-        """Cancel all orders of a symbol after a time, unless asked again; 0 forgets it."""
+        """Cancel all orders of a symbol after this time unless set again; 0 stops the countdown."""
         self._countdowns.pop(symbol, None)
         if span_ms:
             self._countdowns[symbol] = self._now_ms() + span_ms
@@ -141,7 +141,7 @@ class SandboxAccount:
             self.cancel_all(symbol)
 
     def find(self, symbol: str, order_id: int | None, client_order_id: str | None) -> OrderUpdate:
-        """Rejected -2013 for an unknown order, and after seven days for one that ended without a fill."""
+        """Return an order. Raises Rejected -2013 if unknown, or closed without a fill over seven days ago."""
         order = self.engine.order(symbol, order_id=order_id, client_order_id=client_order_id)
         if self._is_expired_from_history(order):
             raise Rejected(-2013, "Order does not exist.")
@@ -151,21 +151,21 @@ class SandboxAccount:
         return self.engine.created_at(order.symbol, order.order_id)
 
     def all_orders(self, symbol: str) -> list[OrderUpdate]:
-        """All orders of a symbol that can be asked for, oldest first."""
+        """Return all orders of a symbol that can still be queried, oldest first."""
         return [order for order in self.engine.all_orders(symbol) if not self._is_expired_from_history(order)]
 
     def _is_expired_from_history(self, order: OrderUpdate) -> bool:
         is_old = self.created_at(order) + _HISTORY_MS < self._now_ms()
         return is_old and order.status.is_terminal and order.filled_quantity == 0
 
-    # Rules.
+    # Trading rules.
     def update_instrument(self, symbol: str, **changes: object) -> None:
-        """New trading rules of a symbol, its status among them, as an exchange may set them at any time."""
+        """Change trading rules of a symbol, for example its status."""
         market = self._market[symbol]
         market.instrument = replace(market.instrument, **changes)  # type: ignore[arg-type]
         self.engine.set_instrument(market.instrument)
 
-    # Terms.
+    # Account settings.
     def set_position_mode(self, hedge_mode: bool) -> None:
         self.engine.set_position_mode(hedge_mode)
         self._on_modes_changed()
@@ -189,9 +189,9 @@ class SandboxAccount:
         self._publish(self.engine.change_position_margin(symbol, position_side, amount, kind, at))
         self.margin_changes.append(MarginChange(symbol, position_side, amount, kind, at))
 
-    # What can be asked.
+    # Queries.
     def positions(self, symbol: str | None = None) -> list[PositionReport]:
-        """Every slot, flat ones too."""
+        """Return all positions, flat ones included."""
         return [each for each in self.engine.positions() if symbol in (None, each.symbol)]
 
     def open_positions(self) -> list[PositionReport]:
@@ -207,7 +207,7 @@ class SandboxAccount:
         return max_notional(self._market[symbol].listing.brackets, leverage)
 
     def trade_of(self, income: Income) -> Fill | None:
-        """The fill an income comes from; None for funding and transfers."""
+        """Return the fill of an income; None for funding and transfers."""
         if income.type not in _TRADE_INCOME_TYPES:
             return None
         amounts = ((fill, fill.realized_pnl, -fill.commission) for fill in self.engine.fills(income.symbol))
@@ -219,5 +219,5 @@ class SandboxAccount:
 def _accepted_order(events: Sequence[EngineEvent]) -> OrderUpdate:
     accepted = events[0]
     if not isinstance(accepted, OrderUpdate):
-        raise InvariantError("an order was taken and that was not told first")
+        raise InvariantError("the first event of an accepted order is not its update")
     return accepted

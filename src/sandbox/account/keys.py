@@ -1,4 +1,4 @@
-"""Keys of the sandbox's only account: V1 key pair, V3 API wallet, listen key, and the .env that holds them."""
+"""Keys of the account: V1 key pair, V3 API wallet and listen key; writes them to .env."""
 
 import secrets
 from bisect import bisect_left, insort
@@ -13,18 +13,20 @@ from src.utils.auth import ApiVersion
 from src.utils.eip712 import load_account
 
 _MAX_NONCES = 100
+_NO_SUCH_KEY = -1125
+LISTEN_KEY_VALIDITY_MS = 60 * 60 * 1000
 
 
 class UsedNonces:
-    """The last hundred of one user (V3 Nonce Mechanism)."""
+    """The last hundred nonces of one user (V3 Nonce Mechanism)."""
 
     def __init__(self) -> None:
         self.rejected_count = 0
-        """How often one came that was spent, or too small."""
+        """Number of nonces rejected as used or too small."""
         self._used: list[int] = []
 
     def use(self, nonce: int) -> bool:
-        """False for one that was used, or is smaller than all that are remembered."""
+        """Return False if the nonce was used or is smaller than all remembered ones."""
         place = bisect_left(self._used, nonce)
         if self._used[place : place + 1] == [nonce] or (place == 0 and len(self._used) == _MAX_NONCES):
             self.rejected_count += 1
@@ -36,7 +38,7 @@ class UsedNonces:
 
 @dataclass(frozen=True)
 class Wallet:
-    """A registered API wallet, and the login wallet it signs for."""
+    """A registered API wallet and its login wallet (``user``)."""
 
     user: str
     private_key: str
@@ -44,7 +46,7 @@ class Wallet:
 
     @cached_property
     def signer(self) -> str:
-        """The API wallet's address."""
+        """Address of the API wallet."""
         return load_account(self.private_key).address
 
     def __repr__(self) -> str:
@@ -69,12 +71,8 @@ def issue_keys() -> Keys:
     return Keys(secrets.token_hex(32), secrets.token_hex(32))
 
 
-LISTEN_KEY_VALIDITY_MS = 60 * 60 * 1000
-_NO_SUCH_KEY = -1125
-
-
 class ListenKey:
-    """The account's only listen key."""
+    """The listen key of the account; there is one at most."""
 
     def __init__(self) -> None:
         self._key: str | None = None
@@ -84,35 +82,35 @@ class ListenKey:
         return self._key if self._key and now_ms < self._ends_at else None
 
     def create(self, now_ms: int) -> str:
-        """A key, or the active one with its validity extended."""
+        """Return a new key, or extend and return the active one."""
         key = self.active(now_ms) or secrets.token_hex(32)
         self._key, self._ends_at = key, now_ms + LISTEN_KEY_VALIDITY_MS
         return key
 
     def keep_alive(self, now_ms: int, key: str | None = None) -> None:
-        """Extend the active key; Rejected -1125 where there is none, or not this one."""
+        """Extend the active key. Raises Rejected -1125 if there is none or it is another one."""
         if self.active(now_ms) is None or key not in (None, self._key):
             raise Rejected(_NO_SUCH_KEY, "This listenKey does not exist.")
         self._ends_at = now_ms + LISTEN_KEY_VALIDITY_MS
 
     def close(self) -> str | None:
-        """Invalidate the key; tells which one it was."""
+        """Invalidate the key and return it."""
         closed, self._key = self._key, None
         return closed
 
     def take_expired(self, now_ms: int) -> str | None:
-        """The key whose hour has passed, told once."""
+        """Return the key once after it has expired, else None."""
         if self._key is None or now_ms < self._ends_at:
             return None
         return self.close()
 
     def expire(self) -> None:
-        """Let the hour be over now."""
+        """Expire the key now."""
         self._ends_at = 0
 
 
 def write_key_file(home: Path, keys: Keys, scheme: ApiVersion, base_url: str, ws_url: str) -> None:
-    """Write ``<home>/.env`` in one step, readable by its owner only. Raises ConfigError."""
+    """Write ``<home>/.env`` atomically, readable by its owner only. Raises ConfigError."""
     lines = {
         **_credential_variables(keys, scheme),
         "ASTER_BASE_URL": base_url,

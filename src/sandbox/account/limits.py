@@ -1,4 +1,4 @@
-"""Request weight and order count by the minute: 429 past the limit, 418 for those who go on (Limits)."""
+"""Request weight and order count per minute: 429 above the limit, 418 after repeated violations (Limits)."""
 
 from dataclasses import dataclass
 
@@ -7,14 +7,14 @@ from src.exchange.wire import ORDER_LIMIT, WEIGHT_LIMIT
 
 _MINUTE_MS = 60_000
 _VIOLATIONS_BEFORE_BAN = 10
-"""So many requests may be answered 429 before the address is banned."""
+"""Number of 429 responses before the address is banned."""
 _FIRST_BAN_MS = 2 * _MINUTE_MS
-_LONGEST_BAN_MS = 3 * 24 * 60 * _MINUTE_MS
+_MAX_BAN_MS = 3 * 24 * 60 * _MINUTE_MS
 
 
 @dataclass(slots=True)
 class RequestLimits:
-    """What the only address and the only account of the sandbox have used up in this minute."""
+    """Usage in the current minute. The sandbox has one address and one account."""
 
     weight_limit: int = WEIGHT_LIMIT
     order_limit: int = ORDER_LIMIT
@@ -26,7 +26,7 @@ class RequestLimits:
     _banned_until: int = 0
 
     def use_weight(self, weight: int, now_ms: int) -> None:
-        """Count a request; raises RateLimited where it is one too many."""
+        """Count a request. Raises RateLimited if it exceeds the limit."""
         self._reset_on_new_minute(now_ms)
         if now_ms < self._banned_until:
             self._raise_banned()
@@ -40,7 +40,7 @@ class RequestLimits:
         raise RateLimited(reason, (self._minute + 1) * _MINUTE_MS)
 
     def use_order(self, now_ms: int) -> bool:
-        """Count an order; False where it is one too many."""
+        """Count an order; return False if it exceeds the limit."""
         self._reset_on_new_minute(now_ms)
         if self.orders >= self.order_limit:
             return False
@@ -55,7 +55,7 @@ class RequestLimits:
             self._violations = 0
 
     def _ban(self, now_ms: int) -> None:
-        self._banned_until = now_ms + min(_FIRST_BAN_MS << self._bans, _LONGEST_BAN_MS)
+        self._banned_until = now_ms + min(_FIRST_BAN_MS << self._bans, _MAX_BAN_MS)
         self._bans += 1
         self._violations = 0
         self._raise_banned()

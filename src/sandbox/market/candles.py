@@ -1,4 +1,4 @@
-"""Candles: one-minute bars kept as they grow, every other interval gathered from them when asked."""
+"""Market trades and candles. One-minute candles are stored, longer intervals are aggregated on request."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -35,7 +35,7 @@ INTERVALS_MS = {
 
 @dataclass(frozen=True, slots=True)
 class MarketTrade:
-    """One trade of the public tape."""
+    """One public trade."""
 
     id: int
     price: Decimal
@@ -56,7 +56,7 @@ class MarketTrade:
 class Candle:
     open_at: int
     close_at: int
-    """Its last millisecond."""
+    """Last millisecond of the candle."""
     open: Decimal
     high: Decimal
     low: Decimal
@@ -70,8 +70,8 @@ class Candle:
     last_trade_id: int = 0
 
     def with_trade(self, trade: MarketTrade) -> "Candle":
-        """This candle with one more trade in it."""
-        bought = trade.taker_side is Side.BUY
+        """Return this candle with one more trade."""
+        is_buy = trade.taker_side is Side.BUY
         return replace(
             self,
             high=max(self.high, trade.price),
@@ -79,8 +79,8 @@ class Candle:
             close=trade.price,
             volume=self.volume + trade.quantity,
             notional=self.notional + trade.notional,
-            taker_volume=self.taker_volume + (trade.quantity if bought else 0),
-            taker_notional=self.taker_notional + (trade.notional if bought else 0),
+            taker_volume=self.taker_volume + (trade.quantity if is_buy else 0),
+            taker_notional=self.taker_notional + (trade.notional if is_buy else 0),
             trades=self.trades + 1,
             first_trade_id=self.first_trade_id or trade.id,
             last_trade_id=trade.id,
@@ -88,7 +88,7 @@ class Candle:
 
 
 class Candles:
-    """The candles of one symbol."""
+    """Candles of one symbol."""
 
     def __init__(self) -> None:
         self._minutes: deque[Candle] = deque(maxlen=_MAX_MINUTES)
@@ -100,16 +100,16 @@ class Candles:
         self._minutes[-1] = self._minutes[-1].with_trade(trade)
 
     def sample(self, price: Decimal, at: int) -> None:
-        """Note a price that nobody traded at: it counts, and adds no volume."""
+        """Add a price without a trade, like a mark price: it adds no volume."""
         self.add(MarketTrade(0, price, Decimal(0), Side.BUY, at))
 
     def prepend(self, history: Iterable[Candle]) -> None:
-        """Put older one-minute candles, oldest first, before what is there."""
+        """Insert older one-minute candles, oldest first, before the existing ones."""
         older = [candle for candle in history if not self._minutes or candle.open_at < self._minutes[0].open_at]
         self._minutes.extendleft(reversed(older))
 
     def for_interval(self, interval: str) -> list[Candle]:
-        """All candles of a documented interval, oldest first."""
+        """Return all candles of a documented interval, oldest first."""
         width = INTERVALS_MS[interval]
         if width == MINUTE_MS:
             return list(self._minutes)
@@ -117,7 +117,7 @@ class Candles:
         return [_aggregate(number * width, width, list(minutes)) for number, minutes in groups]
 
     def current(self, interval: str) -> Candle | None:
-        """The candle the last trade fell in."""
+        """Return the candle of the last trade; None without trades."""
         if not self._minutes:
             return None
         width = INTERVALS_MS[interval]
@@ -130,7 +130,7 @@ class Candles:
         return _aggregate(number * width, width, minutes[::-1])
 
     def last_day(self) -> Candle | None:
-        """The last 24 hours as one candle (24hr Ticker)."""
+        """Return the last 24 hours as one candle (24hr Ticker)."""
         if not self._minutes:
             return None
         since = self._minutes[-1].open_at - _DAY_MS

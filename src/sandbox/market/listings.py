@@ -1,4 +1,4 @@
-"""What the sandbox lists: real trading rules of a dozen symbols, and rules derived for any other."""
+"""Symbols of the sandbox: real trading rules for a dozen, derived rules for any other."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -17,14 +17,14 @@ _MAX_DIGITS = 8
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """An instrument, and how its made-up market behaves."""
+    """An instrument and the parameters of its synthetic market."""
 
     instrument: Instrument
     brackets: tuple[Bracket, ...]
     start_price: Decimal
     spread_ticks: int
     depth_notional: Decimal
-    """What stands at the best price, in the quote asset."""
+    """Value of the best level of the book, in the quote asset."""
     volatility: float
     """Relative standard deviation of the price over one second."""
     liquidation_median: float
@@ -35,36 +35,36 @@ class Listing:
         return self.instrument.symbol
 
     def fits(self, price: Decimal) -> bool:
-        """Whether such a price can be told on this listing's grid."""
+        """Return whether the tick size and price limits suit such a price."""
         return self.instrument.min_price * 100 <= price <= self.instrument.max_price
 
 
 def load_listings() -> dict[str, Listing]:
-    """The listings the sandbox always has, by symbol."""
+    """Return the built-in listings by symbol."""
     document = json.loads(_FILE.read_text(encoding="utf-8"))
     entries = [{**document["defaults"], **entry} for entry in document["symbols"]]
     return {entry["symbol"]: _listing(entry) for entry in entries}
 
 
 def derive_listing(symbol: str, prices: Iterable[Decimal], quantities: Iterable[Decimal]) -> Listing:
-    """A listing for a symbol we know only from a recording: its grids are the digits seen there.
+    """Build a listing for a recorded symbol; tick and step size follow from the decimal places seen.
 
     ``prices`` and ``quantities`` must not be empty.
     """
-    seen = tuple(prices)
-    tick, step = min(_grid(seen), _fine_grid(min(seen))), _grid(quantities)
+    recorded = tuple(prices)
+    tick, step = min(_grid(recorded), _fine_grid(min(recorded))), _grid(quantities)
     entry = json.loads(_FILE.read_text(encoding="utf-8"))["defaults"] | {
         "symbol": symbol,
         "tick": tick,
         "min_price": tick,
-        "max_price": (max(seen) * 1000).quantize(Decimal(1)) + 1,
+        "max_price": (max(recorded) * 1000).quantize(Decimal(1)) + 1,
         "step": step,
         "max_quantity": step * 10**9,
         "market_max_quantity": step * 10**8,
         "price_band": "0.05",
         "trigger_protect": "0.1500",
         "market_take_bound": "0.05",
-        "start_price": seen[0],
+        "start_price": recorded[0],
         "spread_ticks": 1,
         "depth_notional": "10000",
         "volatility": 0.0001,
@@ -116,7 +116,7 @@ def _instrument(entry: Mapping[str, Any]) -> Instrument:
 
 
 def _split(symbol: str) -> tuple[str, str]:
-    """Base and quote asset; a dated future (``BTCUSDT_240628``) is named after its pair."""
+    """Split a symbol into base and quote asset; ``BTCUSDT_240628`` is a dated future of its pair."""
     pair = symbol.split("_")[0]
     for quote in _QUOTES:
         if pair.endswith(quote) and pair != quote:
@@ -125,13 +125,13 @@ def _split(symbol: str) -> tuple[str, str]:
 
 
 def _grid(values: Iterable[Decimal]) -> Decimal:
-    """The coarsest power of ten that every value lies on, not coarser than one and not finer than 1e-8."""
+    """Return the largest power of ten that divides every value, between 1e-8 and 1."""
     digits = max(_digits(value) for value in values)
     return Decimal(1).scaleb(-min(digits, _MAX_DIGITS))
 
 
 def _fine_grid(price: Decimal) -> Decimal:
-    """A grid that moves this price by a tenth of a percent at most: rounded recordings would jump otherwise."""
+    """Return a tick size of at most 0.1 % of the price; rounded recordings would give a coarser one."""
     return max(Decimal(1).scaleb(price.adjusted() - 3), Decimal(1).scaleb(-_MAX_DIGITS))
 
 

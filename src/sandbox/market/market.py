@@ -1,4 +1,4 @@
-"""The state of the market: per symbol a quote with depth, a tape of trades, a mark price and candles."""
+"""State of the market: for each symbol quote, depth, trades, mark price and candles."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -18,11 +18,11 @@ FUNDING_CAP = Decimal("0.0075")
 _MARK_SMOOTHING = Decimal("0.85")
 _KEPT_TRADES = 1_000
 _LEVEL_GAP = Decimal("0.00008")
-"""Distance of two neighbouring levels of the made-up book, relative to the price."""
+"""Distance between two levels of the synthetic book, relative to the price."""
 
 
 class SymbolMarket:
-    """One symbol's market. Nobody but the exchange changes it."""
+    """Market of one symbol. Only the exchange changes it."""
 
     def __init__(self, listing: Listing, at: int) -> None:
         self.listing = listing
@@ -33,16 +33,16 @@ class SymbolMarket:
         self.trades: deque[MarketTrade] = deque(maxlen=_KEPT_TRADES)
         self.update_id = 0
         self.depth_factor = Decimal(1)
-        """What part of the usual quantity stands in the book; tests lower it to make fills partial."""
+        """Fraction of the usual quantity in the book; tests reduce it to get partial fills."""
         self.middle = listing.start_price
-        """Where the source of motion put the price."""
+        """Mid price set by the market source."""
         self._trade_count = 0
         self.quote = self.move(listing.start_price, at)
         self.last_price = self.quote.mid_price
         self.mark = self.set_mark(self.quote.mid_price, at)
 
     def move(self, middle: Decimal, at: int) -> Quote:
-        """Put the book around a price."""
+        """Move the order book to a price."""
         self.middle = middle
         tick = self.instrument.tick
         half = tick * self.listing.spread_ticks / 2
@@ -51,14 +51,14 @@ class SymbolMarket:
         return self.set_quote(bid, ask, at)
 
     def set_quote(self, bid: Decimal, ask: Decimal, at: int) -> Quote:
-        """Put the best prices exactly there; both must be on the tick grid."""
+        """Set the best bid and ask; both must be multiples of the tick size."""
         self.update_id += 1
         quantity = self._level_quantity(ask)
         self.quote = Quote(self.instrument.symbol, bid, quantity, ask, quantity, at, at)
         return self.quote
 
     def record_trade(self, taker_side: Side, price: Decimal, quantity: Decimal, at: int) -> MarketTrade:
-        """Write a trade on the tape."""
+        """Record a public trade."""
         self._trade_count += 1
         trade = MarketTrade(self._trade_count, price, quantity, taker_side, at)
         self.trades.append(trade)
@@ -67,19 +67,19 @@ class SymbolMarket:
         return trade
 
     def update_mark(self, at: int) -> MarkPrice:
-        """Let the mark follow the middle of the book, smoothed; asked for once a second."""
+        """Move the mark price towards the mid price; called once per second."""
         smoothed = self.mark.price * _MARK_SMOOTHING + self.quote.mid_price * (1 - _MARK_SMOOTHING)
         return self.set_mark(smoothed, at)
 
     def set_mark(self, price: Decimal, at: int) -> MarkPrice:
-        """Put the mark exactly there."""
+        """Set the mark price."""
         self.mark = self._make_mark(price, at)
         self.mark_candles.sample(self.mark.price, at)
         self.index_candles.sample(self.mark.index_price, at)
         return self.mark
 
     def depth(self, levels: int) -> tuple[Levels, Levels]:
-        """Bids and asks, best first."""
+        """Return bids and asks, best first."""
         return self._side(self.quote.bid, Side.BUY, levels), self._side(self.quote.ask, Side.SELL, levels)
 
     def _side(self, best: Decimal, side: Side, levels: int) -> Levels:
@@ -89,9 +89,9 @@ class SymbolMarket:
         return [(price, quantity) for price, quantity in rows if price >= self.instrument.min_price]
 
     def _level_quantity(self, price: Decimal, level: int = 0) -> Decimal:
-        """The quantity at a level: more behind the touch, and never twice the same in a row."""
-        wobble = Decimal(70 + (self.update_id * 37 + level * 53) % 61) / 100
-        value = self.listing.depth_notional * self.depth_factor * wobble * (1 + Decimal(min(level, 20)) / 4)
+        """Return the quantity of a level: larger further from the best price, and different after each update."""
+        variation = Decimal(70 + (self.update_id * 37 + level * 53) % 61) / 100
+        value = self.listing.depth_notional * self.depth_factor * variation * (1 + Decimal(min(level, 20)) / 4)
         return max(self.instrument.quantity(value / price), self.instrument.step)
 
     def _make_mark(self, price: Decimal, at: int) -> MarkPrice:
@@ -110,7 +110,7 @@ class SymbolMarket:
 
 
 class Market:
-    """All symbols."""
+    """Markets of all symbols."""
 
     def __init__(self, listings: Mapping[str, Listing], at: int) -> None:
         self._symbols = {symbol: SymbolMarket(listing, at) for symbol, listing in listings.items()}

@@ -1,4 +1,4 @@
-"""Recorded liquidations and candles, read from CSV files, plain or gzip; a bad line is named."""
+"""Reads recorded liquidations and candles from CSV files, plain or gzip. Errors name file and line."""
 
 import csv
 import gzip
@@ -21,12 +21,12 @@ _MAX_AMOUNT = Decimal("1e15")
 
 Row = Mapping[str, str]
 RequiredColumns = Callable[[tuple[str, ...]], tuple[str, ...]]
-"""Tells from the header which columns a file must have."""
+"""Returns the required columns of a file with this header."""
 
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """Liquidations in the order they happened, in recorded time."""
+    """Liquidations in chronological order, with recorded times."""
 
     liquidations: tuple[Liquidation, ...]
 
@@ -40,15 +40,15 @@ class Recording:
 
 
 def load_recording(path: Path) -> Recording:
-    """The liquidations of a file; raises ConfigError naming the file, and the line where one is bad."""
+    """Read the liquidations of a file. Raises ConfigError with the file and the invalid line."""
     rows = [_liquidation(row, path, line) for line, row in _rows(path, _required_columns)]
     if not rows:
-        raise ConfigError(f"{path}: holds no liquidations")
+        raise ConfigError(f"{path}: contains no liquidations")
     return Recording(tuple(sorted(rows, key=lambda each: each.traded_at)))
 
 
 def load_candles(directory: Path, symbols: list[str]) -> dict[str, list[Candle]]:
-    """Candles from ``SYMBOL.csv`` or ``SYMBOL.csv.gz``, for those symbols that have a file; ConfigError otherwise."""
+    """Read ``SYMBOL.csv`` or ``SYMBOL.csv.gz`` of each symbol that has a file. Raises ConfigError."""
     if not directory.is_dir():
         raise ConfigError(f"{directory}: is not a directory with candles (SYMBOL.csv.gz)")
     found = {symbol: path for symbol in symbols if (path := _candle_file(directory, symbol)) is not None}
@@ -81,7 +81,7 @@ def _required_columns(names: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _rows(path: Path, required: RequiredColumns) -> Iterator[tuple[int, Row]]:
-    """Line number and cells of each row; the header must hold the needed columns."""
+    """Yield line number and cells of each row. Raises ConfigError if a required column is missing."""
     try:
         with _open(path) as file:
             reader = csv.DictReader(file, strict=True)
@@ -104,10 +104,10 @@ def _open(path: Path) -> IO[str]:
 
 def _check_header(path: Path, names: tuple[str, ...], required: RequiredColumns) -> None:
     if _AGGREGATED in names:
-        raise ConfigError(f"{path}: holds sums of several liquidations a line, which cannot be replayed one by one")
+        raise ConfigError(f"{path}: has sums of several liquidations per line, which cannot be replayed one by one")
     missing = [name for name in required(names) if name not in names]
     if missing:
-        raise ConfigError(f"{path} line 1: lacks the column{'s' * (len(missing) > 1)} {', '.join(missing)}")
+        raise ConfigError(f"{path} line 1: has no column{'s' * (len(missing) > 1)} {', '.join(missing)}")
 
 
 def _liquidation(row: Row, path: Path, line: int) -> Liquidation:
@@ -131,7 +131,7 @@ def _liquidation(row: Row, path: Path, line: int) -> Liquidation:
 
 
 def _amounts(row: Row, path: Path, line: int) -> tuple[Decimal, Decimal, Decimal]:
-    """Limit, average price and quantity; a recording of large events tells a rounded price and the value instead."""
+    """Return limit price, average price and quantity; some recordings have a rounded price and the value instead."""
     if "price_rounded" in row:
         price = _positive(row["price_rounded"], path, line, "price_rounded")
         value = _positive(row["notional_usd"], path, line, "notional_usd")
@@ -147,7 +147,7 @@ def _amounts(row: Row, path: Path, line: int) -> tuple[Decimal, Decimal, Decimal
 
 def _symbol(text: str, path: Path, line: int) -> str:
     if not text or len(text) > 40 or any(character.isspace() or character in "/@" for character in text):
-        raise ConfigError(f"{path} line {line}: {text!r} is no symbol")
+        raise ConfigError(f"{path} line {line}: {text!r} is not a symbol")
     return text
 
 

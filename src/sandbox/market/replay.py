@@ -1,4 +1,4 @@
-"""Plays a recording through the market: recorded time runs ``speed`` times as fast, prices come before their event."""
+"""Replays a recording, ``speed`` times as fast: each liquidation comes after its price and its trade."""
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping
@@ -12,16 +12,16 @@ from src.sandbox.market.recording import Recording
 from src.sandbox.market.source import LiquidationThrottle, MarketEvent, PriceMove, TakerTrade
 
 STEP_MS = 250
-_QUIET_EVERY = 4
-"""Where many symbols are recorded, each moves once in so many steps."""
-_CHUNK = 20
+_MOVE_EVERY_STEPS = 4
+"""With many symbols, each moves only once in this many steps."""
+_EVENTS_PER_CALL = 20
 _MAX_LATE_MS = 500
 _NEVER = 2**53
 
 
 @dataclass(frozen=True, slots=True)
 class PricePath:
-    """A symbol's price over recorded time, straight between what is known."""
+    """Price of a symbol over recorded time, interpolated between known points."""
 
     times: tuple[int, ...]
     prices: tuple[Decimal, ...]
@@ -33,12 +33,12 @@ class PricePath:
         if right == len(self.times):
             return self.prices[-1]
         before, after = self.times[right - 1], self.times[right]
-        share = Decimal(instant - before) / Decimal(after - before)
-        return self.prices[right - 1] + (self.prices[right] - self.prices[right - 1]) * share
+        fraction = Decimal(instant - before) / Decimal(after - before)
+        return self.prices[right - 1] + (self.prices[right] - self.prices[right - 1]) * fraction
 
 
 def make_price_paths(recording: Recording, candles: Mapping[str, list[Candle]]) -> dict[str, PricePath]:
-    """Where each symbol's price goes: along its candles where there are some in time, else along its own fills."""
+    """Return a price path for each symbol: from its candles if they cover a liquidation, else from its fills."""
     points: dict[str, dict[int, Decimal]] = {symbol: {} for symbol in recording.symbols}
     for each in recording.liquidations:
         points[each.symbol][each.traded_at] = each.fill_price
@@ -52,7 +52,7 @@ def make_price_paths(recording: Recording, candles: Mapping[str, list[Candle]]) 
 
 
 def _candle_prices(bars: Iterable[Candle]) -> dict[int, Decimal]:
-    """Open, the nearer extreme, the other one, close: at the quarters of each candle."""
+    """Place open, low and high (in the likely order), and close at the quarters of each candle."""
     points: dict[int, Decimal] = {}
     for bar in bars:
         quarter = (bar.close_at + 1 - bar.open_at) // 4
@@ -65,38 +65,38 @@ def _candle_prices(bars: Iterable[Candle]) -> dict[int, Decimal]:
 def listings_for(
     recording: Recording, known: Mapping[str, Listing], paths: Mapping[str, PricePath]
 ) -> dict[str, Listing]:
-    """The catalogue and every recorded symbol, which stands at its first price and, if new, on a grid of its digits."""
+    """Return the known listings and those of all recorded symbols, starting at their first recorded price."""
     events: dict[str, list[Liquidation]] = {symbol: [] for symbol in recording.symbols}
     for each in recording.liquidations:
         events[each.symbol].append(each)
-    recorded = {
-        symbol: replace(_listing(symbol, seen, known), start_price=paths[symbol].at(recording.started_at))
-        for symbol, seen in events.items()
+    replayed = {
+        symbol: replace(_listing(symbol, recorded, known), start_price=paths[symbol].at(recording.started_at))
+        for symbol, recorded in events.items()
     }
-    return {**known, **recorded}
+    return {**known, **replayed}
 
 
-def _listing(symbol: str, seen: list[Liquidation], listings: Mapping[str, Listing]) -> Listing:
+def _listing(symbol: str, recorded: list[Liquidation], listings: Mapping[str, Listing]) -> Listing:
     known = listings.get(symbol)
-    if known is not None and all(known.fits(each.fill_price) for each in seen):
+    if known is not None and all(known.fits(each.fill_price) for each in recorded):
         return known
-    return derive_listing(symbol, [each.fill_price for each in seen], [each.volume for each in seen])
+    return derive_listing(symbol, [each.fill_price for each in recorded], [each.volume for each in recorded])
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far a replay has come."""
+    """Progress of a replay."""
 
     rows: int
     played: int = 0
     pushed: int = 0
     suppressed: int = 0
-    """Rows withheld because a later one of the symbol came within the same second of recorded time."""
+    """Rows not sent because a later one of the symbol followed within the same second of recorded time."""
     is_finished: bool = False
 
 
 class ReplaySource:
-    """Steps of a recording, in order: the price first, then the trade, then the forced order."""
+    """Market events of a recording: for each liquidation its price, then its trade, then the liquidation."""
 
     def __init__(
         self, recording: Recording, paths: Mapping[str, PricePath], started_at: int, speed: Decimal = Decimal(1)
@@ -111,25 +111,25 @@ class ReplaySource:
 
     def events(self, now_ms: int) -> Iterator[MarketEvent]:
         self._catch_up(now_ms)
-        for _ in range(_CHUNK):
+        for _ in range(_EVENTS_PER_CALL):
             if self.progress.is_finished or self.next_at() > now_ms:
                 return
             yield from self._play_next()
 
     def next_at(self) -> int:
-        """When the next price, liquidation or withheld liquidation is due, ms UTC."""
+        """Return when the next price, liquidation or held liquidation is due, ms UTC."""
         return min(self._next_step_at(), self._next_event_at())
 
     def recorded_at(self, live_at: int) -> int:
-        """The recorded time that plays at a live instant."""
+        """Convert live time to recorded time."""
         return self._recording.started_at + int((live_at - self._started_at) * self._speed)
 
     def live_at(self, recorded_at: int) -> int:
-        """The live instant at which a recorded time plays."""
+        """Convert recorded time to live time."""
         return self._started_at + int((recorded_at - self._recording.started_at) / self._speed)
 
     def _catch_up(self, now_ms: int) -> None:
-        """Play late rather than stale: a reader judges an event by its age, and ours must be young."""
+        """Shift the replay if it is late: the bot does not trade old events."""
         self._started_at += max(0, now_ms - self.next_at() - _MAX_LATE_MS)
 
     @property
@@ -140,10 +140,10 @@ class ReplaySource:
         return self._started_at + (self._step + 1) * STEP_MS
 
     def _next_event_at(self) -> int:
-        """When the next forced order is offered to the rule or released by it."""
-        instants = [self._recording.liquidations[self.progress.played].traded_at] if self._has_more else []
+        """Return when the next liquidation enters or leaves the throttle, ms UTC."""
+        times = [self._recording.liquidations[self.progress.played].traded_at] if self._has_more else []
         held_until = self._throttle.next_at()
-        return self.live_at(min([*instants, held_until] if held_until is not None else instants, default=_NEVER))
+        return self.live_at(min([*times, held_until] if held_until is not None else times, default=_NEVER))
 
     def _play_next(self) -> Iterator[MarketEvent]:
         event_at = self._next_event_at()
@@ -170,8 +170,11 @@ class ReplaySource:
         self.progress.suppressed = self._throttle.suppressed
 
     def _move_prices(self, at: int) -> Iterator[MarketEvent]:
-        """Let the prices between two events follow their paths, a share of the symbols at every beat."""
+        """Move prices along their paths; with many symbols, only a part of them at each step."""
         recorded = self.recorded_at(at)
         for number, (symbol, path) in enumerate(self._paths.items()):
-            if len(self._paths) <= _QUIET_EVERY * 3 or number % _QUIET_EVERY == self._step % _QUIET_EVERY:
+            if (
+                len(self._paths) <= _MOVE_EVERY_STEPS * 3
+                or number % _MOVE_EVERY_STEPS == self._step % _MOVE_EVERY_STEPS
+            ):
                 yield PriceMove(symbol, path.at(recorded), at)

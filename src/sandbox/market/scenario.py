@@ -1,4 +1,4 @@
-"""A scenario: which symbols are listed, what moves them, and the candles from before the start."""
+"""A scenario: the listed symbols, the source of their price moves, and their candle history."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -17,13 +17,13 @@ History = Mapping[str, list[Candle]]
 
 
 def synthetic_history(listings: Iterable[Listing], at: int, seed: int) -> History:
-    """One-minute candles of a walk that ends at each listing's price."""
+    """Return one-minute candles of random walks that end at the start price of each listing."""
     random = Random(seed)
     return {listing.symbol: _random_walk(listing, at - at % MINUTE_MS, random) for listing in listings}
 
 
 def _random_walk(listing: Listing, until: int, random: Random) -> list[Candle]:
-    """Walks backwards from the price the market starts at."""
+    """Generate the candles backwards from the start price."""
     candles: list[Candle] = []
     close = float(listing.start_price)
     scale = listing.volatility * math.sqrt(60)
@@ -58,9 +58,9 @@ def _candle(listing: Listing, open_at: int, prices: tuple[float, float, float, f
 
 
 def recorded_history(candles: History, recorded_at: int, at: int) -> History:
-    """Recorded candles of before the replay, moved so that the recording's beginning falls on ``at``.
+    """Return the recorded candles before the replay, shifted so that the recording starts at ``at``.
 
-    Wider candles than a minute are kept as they are: each counts as the minute it begins with.
+    A candle longer than a minute is used as the candle of its first minute.
     """
     shift = (at - recorded_at) // MINUTE_MS * MINUTE_MS
     return {
@@ -75,12 +75,12 @@ def recorded_history(candles: History, recorded_at: int, at: int) -> History:
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A market to be run. By default the catalogue, standing still."""
+    """A market to run. By default the built-in listings without price moves."""
 
     listings: Mapping[str, Listing] = field(default_factory=load_listings)
     make_source: Callable[[int], MarketSource] = lambda _started_at: StaticSource()
-    """Makes the source when the script starts, at an instant in ms UTC."""
+    """Creates the source; called with the start time, ms UTC."""
     make_history: Callable[[int], History] = lambda _started_at: {}
-    """Makes the candles from before that instant."""
+    """Creates the candles before the start time."""
     waits_for_subscriber: bool = False
-    """Start only when somebody listens to all liquidations: of a recording, no row shall be missed."""
+    """Start when a client subscribes to all liquidations, so that it misses no row of a recording."""

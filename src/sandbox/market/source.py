@@ -1,4 +1,4 @@
-"""Where price moves come from: a source yields market events by time, the exchange applies them."""
+"""Market sources yield price moves, trades and liquidations in time order; the exchange applies them."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from src.domain.market import Liquidation
 
 @dataclass(frozen=True, slots=True)
 class PriceMove:
-    """The book of a symbol stands around a new price."""
+    """The order book of a symbol moves to a new mid price."""
 
     symbol: str
     middle: Decimal
@@ -20,7 +20,7 @@ class PriceMove:
 
 @dataclass(frozen=True, slots=True)
 class TakerTrade:
-    """Somebody takes what stands at the touch: BUY lifts the ask, SELL hits the bid."""
+    """A trade at the best price: BUY takes the ask, SELL the bid."""
 
     symbol: str
     taker_side: Side
@@ -28,30 +28,31 @@ class TakerTrade:
     at: int
 
 
+WINDOW_MS = 1000
+
 MarketEvent = PriceMove | TakerTrade | Liquidation
 
 
 class MarketSource(Protocol):
+    """Source of market events."""
+
     def events(self, now_ms: int) -> Iterator[MarketEvent]:
-        """What happened since the last call, oldest first, up to ``now_ms``."""
+        """Yield the events since the last call up to ``now_ms``, oldest first."""
         ...
 
     def next_at(self) -> int:
-        """When the next step is due, ms UTC; asking later than that is no harm."""
+        """Return when the next event is due, ms UTC. A later call loses nothing."""
         ...
 
 
 class StaticSource:
-    """A market that moves only when a test moves it."""
+    """A market without events: only tests move it."""
 
     def events(self, now_ms: int) -> Iterator[MarketEvent]:
         return iter(())
 
     def next_at(self) -> int:
         return 2**62
-
-
-WINDOW_MS = 1000
 
 
 @dataclass(slots=True)
@@ -61,14 +62,14 @@ class _Window:
 
 
 class LiquidationThrottle:
-    """The first liquidation of a quiet symbol passes at once; of those in the second after it only the latest does."""
+    """At most one liquidation per symbol and second: the first passes at once, then the latest of each second."""
 
     def __init__(self) -> None:
         self._windows: dict[str, _Window] = {}
         self.suppressed = 0
 
     def add(self, liquidation: Liquidation, at: int) -> Iterator[Liquidation]:
-        """Take a liquidation that happened at ``at``; yields what is pushed by then, oldest first."""
+        """Add a liquidation of time ``at``; yield those to publish by then, oldest first."""
         yield from self.take_due(at)
         window = self._windows.get(liquidation.symbol)
         if window is None:
@@ -79,7 +80,7 @@ class LiquidationThrottle:
         window.held = liquidation
 
     def take_due(self, now: int) -> Iterator[Liquidation]:
-        """What was held back and is pushed by ``now``."""
+        """Yield the held liquidations that are due by ``now``."""
         for symbol, window in list(self._windows.items()):
             if window.closes_at > now:
                 continue
@@ -91,5 +92,5 @@ class LiquidationThrottle:
             window.closes_at = now + WINDOW_MS
 
     def next_at(self) -> int | None:
-        """When something held is due, or None."""
+        """Return when the next held liquidation is due, ms; None without one."""
         return min((window.closes_at for window in self._windows.values() if window.held), default=None)

@@ -1,8 +1,8 @@
-"""A made-up market: seeded random walks, single liquidations, and cascades that push the price and let it spring back.
+"""A synthetic market: seeded random walks, single liquidations, and cascades that move the price and then revert.
 
 Sizes and rates follow recordings of real exchanges: sizes are log-normal with a median of some hundred dollars and a
-90th percentile about fourteen times that; a cascade brings five to twenty forced orders within seconds. The walk is
-reckoned in ``float``; every price is put on its grid before anybody sees it.
+90th percentile about fourteen times that; a cascade has 6 to 19 liquidations within seconds. The walk uses ``float``;
+every published price is rounded to the tick size.
 """
 
 import math
@@ -18,27 +18,27 @@ from src.sandbox.market.source import LiquidationThrottle, MarketEvent, PriceMov
 
 TICK_MS = 200
 _SIZE_SIGMA = 2.08
-"""Standard deviation of the logarithm of a liquidation's size: puts the 90th percentile at 14 medians."""
-_LARGEST_SIZE = 400_000.0
+"""Standard deviation of the logarithm of a liquidation's size: the 90th percentile is 14 times the median."""
+_MAX_SIZE = 400_000.0
 _REBOUND = 0.8
-"""The part of a cascade's push that springs back."""
+"""Fraction of a cascade's price move that reverts."""
 _LIMIT_GAP = Decimal("0.004")
-"""How far a forced order's limit lies behind the price it fills at."""
+"""Relative distance between the limit price and the fill price of a liquidation order."""
 
 
 @dataclass(frozen=True, slots=True)
 class MarketProfile:
-    """How lively a synthetic market is."""
+    """How active a synthetic market is."""
 
     volatility: float = 1.0
-    """Multiplies each listing's own."""
+    """Factor on the volatility of each listing."""
     liquidations_per_minute: float = 16.0
-    """Single ones, over all symbols."""
+    """Single liquidations of all symbols together."""
     first_cascade_ms: int = 11_000
     cascade_every_ms: int | None = 13_000
-    """Mean time between cascades; None for a market without any."""
+    """Mean time between cascades; None for no cascades."""
     cascade_symbols: int = 6
-    """Cascades happen in the first so many symbols of the catalogue."""
+    """Cascades happen in this many of the first listings."""
 
 
 QUIET = MarketProfile(volatility=0.6, liquidations_per_minute=0.0, cascade_every_ms=None)
@@ -49,7 +49,7 @@ class _Cascade:
     side: Side
     ends_at: int
     push: float
-    """Relative price change a second while it runs."""
+    """Relative price change per second during the cascade."""
     events: list[int]
     size: float
 
@@ -59,14 +59,14 @@ class _Walk:
     listing: Listing
     price: float
     home: float
-    """Where the price is slowly drawn to, so that a demo of a day does not run away."""
+    """Price to which the walk slowly returns, so that it does not drift away within a day."""
     displacement: float = 0.0
-    """Relative displacement by a cascade that has not sprung back yet."""
+    """Relative price move of a cascade that has not reverted yet."""
     cascade: _Cascade | None = field(default=None)
 
 
 class SyntheticSource:
-    """Steps of a made-up market. The same seed and start give the same market."""
+    """Events of a synthetic market; the same seed and start time give the same events."""
 
     def __init__(
         self,
@@ -104,10 +104,10 @@ class SyntheticSource:
             yield from self._liquidations(walk, at)
 
     def _start_cascade(self, at: int) -> None:
-        calm = [walk for walk in self._walks[: self._profile.cascade_symbols] if walk.cascade is None]
-        if not calm:
+        idle = [walk for walk in self._walks[: self._profile.cascade_symbols] if walk.cascade is None]
+        if not idle:
             return
-        walk = self._random.choice(calm)
+        walk = self._random.choice(idle)
         span_ms = self._random.randrange(4_000, 9_000)
         depth = self._random.uniform(0.003, 0.007)
         walk.cascade = _Cascade(
@@ -127,7 +127,7 @@ class SyntheticSource:
         return PriceMove(walk.listing.symbol, max(grid.price(Decimal(walk.price)), grid.min_price), at)
 
     def _displacement(self, walk: _Walk, at: int, seconds: float) -> float:
-        """A running cascade pushes; afterwards most of the way springs back within half a minute."""
+        """Return the relative price move of a cascade; after its end most of it reverts within half a minute."""
         if walk.cascade is not None and at < walk.cascade.ends_at:
             push = walk.cascade.side.sign * walk.cascade.push * seconds
             walk.displacement += push * _REBOUND
@@ -153,7 +153,7 @@ class SyntheticSource:
             yield from self._liquidate(walk, walk.cascade.side, walk.cascade.size, at)
 
     def _liquidate(self, walk: _Walk, side: Side, median: float, at: int) -> Iterator[MarketEvent]:
-        size = min(self._random.lognormvariate(math.log(median), _SIZE_SIGMA), _LARGEST_SIZE)
+        size = min(self._random.lognormvariate(math.log(median), _SIZE_SIGMA), _MAX_SIZE)
         quantity = self._quantity(walk, size)
         yield TakerTrade(walk.listing.symbol, side, quantity, at)
         for event in self._throttle.add(make_liquidation(walk.listing, side, quantity, Decimal(walk.price), at), at):
@@ -165,7 +165,7 @@ class SyntheticSource:
 
 
 def make_liquidation(listing: Listing, side: Side, quantity: Decimal, price: Decimal, at: int) -> Liquidation:
-    """A liquidation that filled at ``price``; its limit lies behind that, as on the real exchange."""
+    """Build a liquidation filled at ``price``, with a worse limit price as on the real exchange."""
     grid = listing.instrument
     return Liquidation(
         symbol=listing.symbol,

@@ -1,10 +1,32 @@
-"""Aster's JSON for what only an exchange has: its tape, its candles, its day. The rest is in ``exchange.wire``."""
+"""Renders market data as Aster's JSON: trades, candles, tickers. Other messages are in ``exchange.wire``."""
 
 from decimal import Decimal
 
 from src.exchange.wire import Body, decimal_str, render_levels
 from src.sandbox.market.candles import Candle, MarketTrade
 from src.sandbox.market.market import SymbolMarket
+
+_MINI_TICKER_FIELDS = {
+    "s": "symbol",
+    "c": "lastPrice",
+    "o": "openPrice",
+    "h": "highPrice",
+    "l": "lowPrice",
+    "v": "volume",
+    "q": "quoteVolume",
+}
+_TICKER_FIELDS = {
+    "p": "priceChange",
+    "P": "priceChangePercent",
+    "w": "weightedAvgPrice",
+    "Q": "lastQty",
+    "O": "openTime",
+    "C": "closeTime",
+    "F": "firstId",
+    "L": "lastId",
+    "n": "count",
+}
+"""Short names that streams use for the fields of ``ticker/24hr``."""
 
 
 def render_trade(trade: MarketTrade) -> Body:
@@ -20,7 +42,7 @@ def render_trade(trade: MarketTrade) -> Body:
 
 
 def render_aggregate_trade(trade: MarketTrade) -> Body:
-    """One entry of ``aggTrades`` (Compressed/Aggregate Trades List): every trade is its own aggregate here."""
+    """One entry of ``aggTrades`` (Compressed/Aggregate Trades List); here each aggregate is a single trade."""
     return {
         "a": trade.id,
         "p": decimal_str(trade.price),
@@ -126,29 +148,6 @@ def render_day_ticker(market: SymbolMarket, at: int) -> Body:
         "lastId": day.last_trade_id,
         "count": day.trades,
     }
-
-
-_MINI_TICKER_FIELDS = {
-    "s": "symbol",
-    "c": "lastPrice",
-    "o": "openPrice",
-    "h": "highPrice",
-    "l": "lowPrice",
-    "v": "volume",
-    "q": "quoteVolume",
-}
-_TICKER_FIELDS = {
-    "p": "priceChange",
-    "P": "priceChangePercent",
-    "w": "weightedAvgPrice",
-    "Q": "lastQty",
-    "O": "openTime",
-    "C": "closeTime",
-    "F": "firstId",
-    "L": "lastId",
-    "n": "count",
-}
-"""What streams call the fields of ``ticker/24hr``."""
 
 
 def render_day_ticker_event(market: SymbolMarket, at: int, *, is_mini: bool) -> Body:

@@ -1,4 +1,4 @@
-"""The account: modes, positions, balances, histories, and the key to its stream."""
+"""Account endpoints: modes, positions, balances, histories and the listen key."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -29,6 +29,7 @@ from src.sandbox.rest.parameters import INVALID, Parameters, read_period
 from src.sandbox.rest.routes import Action, Route, Weight, by_symbol
 
 _BAD_MARGIN_TYPE = ErrorBody(INVALID, "Data sent for parameter 'marginType' is not valid.")
+_BAD_MODE = ErrorBody(INVALID, "Data sent for parameter 'stpMode' is not valid.")
 _HISTORY = ("startTime", "endTime", "limit")
 
 
@@ -135,12 +136,12 @@ def _incomes(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     kind = parameters.optional("incomeType")
     period = read_period(parameters, exchange.now_ms())
     limit = parameters.limit(default=100, maximum=1000)
-    found = [
+    incomes = [
         each
         for each in exchange.engine.incomes()
         if symbol in (None, each.symbol) and kind in (None, each.type) and period.contains(each.at)
     ]
-    chosen = found[:limit] if period.is_given else found[-limit:]
+    chosen = incomes[:limit] if period.is_given else incomes[-limit:]
     trades = [exchange.account.trade_of(each) for each in chosen]
     return [render_income(each, trade.trade_id if trade else None) for each, trade in zip(chosen, trades, strict=True)]
 
@@ -177,7 +178,7 @@ def _adl_quantiles(exchange: SandboxExchange, parameters: Parameters) -> list[Bo
 
 
 def _quantile(report: PositionReport) -> Body:
-    """Nobody is auto-deleveraged here: everyone stands at the safe end of the queue."""
+    """Return quantile 0: there is no auto-deleveraging in the sandbox."""
     sides = ("LONG", "SHORT", "BOTH" if report.position_side is PositionSide.BOTH else "HEDGE")
     return {"symbol": report.symbol, "adlQuantile": dict.fromkeys(sides, 0)}
 
@@ -188,21 +189,21 @@ def _force_orders(exchange: SandboxExchange, parameters: Parameters) -> list[Bod
     if kind not in (None, "LIQUIDATION", "ADL"):
         raise Rejected(INVALID, "Data sent for parameter 'autoCloseType' is not valid.")
     period = read_period(parameters, exchange.now_ms())
-    found = [
+    orders = [
         render_order(order, exchange.account.created_at(order))
         for order in exchange.engine.force_orders()
         if symbol in (None, order.symbol) and period.contains(exchange.account.created_at(order)) and kind != "ADL"
     ]
-    return found[-parameters.limit(default=50, maximum=100) :]
+    return orders[-parameters.limit(default=50, maximum=100) :]
 
 
 def _commission_rate(exchange: SandboxExchange, parameters: Parameters) -> Body:
     symbol = read_symbol(parameters, exchange.market.symbols)
-    costs = exchange.account.costs
+    fees = exchange.account.fees
     return {
         "symbol": symbol,
-        "makerCommissionRate": decimal_str(costs.maker_rate),
-        "takerCommissionRate": decimal_str(costs.taker_rate),
+        "makerCommissionRate": decimal_str(fees.maker_rate),
+        "takerCommissionRate": decimal_str(fees.taker_rate),
     }
 
 
@@ -231,7 +232,7 @@ def _route(
 
 
 def _key_route(method: str, action: Callable[[SandboxExchange, Parameters], object]) -> Route:
-    """The document names no parameter, yet its own client sends the key along."""
+    """Accept ``listenKey``: it is not documented, but Aster's client sends it."""
     return Route(method, ("/fapi/v1/listenKey",), action, Security.USER_STREAM, parameters=("listenKey",))
 
 
@@ -259,11 +260,8 @@ ACCOUNT_ROUTES = (
 )
 
 
-_BAD_MODE = ErrorBody(INVALID, "Data sent for parameter 'stpMode' is not valid.")
-
-
 def _noop(_exchange: SandboxExchange, _parameters: Parameters) -> Body:
-    """It spends its nonce, and that is all: a request with the same one that is still under way is refused (Noop)."""
+    """Use up the nonce, so that a delayed request with the same nonce is rejected (Noop)."""
     return render_success()
 
 
@@ -272,13 +270,13 @@ def _stp_mode(exchange: SandboxExchange, _parameters: Parameters) -> Body:
 
 
 def _set_stp_mode(exchange: SandboxExchange, parameters: Parameters) -> Body:
-    """It is remembered, and that is all: our orders meet the market here, never each other."""
+    """Store the mode. It has no effect: orders of the account never trade with each other here."""
     exchange.account.self_trade_prevention = parameters.enum("stpMode", SelfTradePrevention, _BAD_MODE)
     return render_success()
 
 
 def _builders(_exchange: SandboxExchange, _parameters: Parameters) -> list[Body]:
-    """None was approved, and none can be here."""
+    """Return no builders: they cannot be approved here."""
     return []
 
 

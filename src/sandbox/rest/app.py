@@ -1,4 +1,4 @@
-"""The REST host: a Flask app that counts, checks and answers, in the order the real one does."""
+"""The REST app: counts weight, authenticates and responds, in the order of the real exchange."""
 
 import json
 import math
@@ -38,7 +38,7 @@ _UNKNOWN_OUTCOME = ErrorBody(
 
 
 def create_app(exchange: SandboxExchange, *, allow_faults: bool) -> Flask:
-    """The app for one exchange; the routes that inject faults exist only where they are allowed."""
+    """Create the app of one exchange; fault injection routes exist only with ``allow_faults``."""
     app = Flask(__name__, static_folder=None)
     for route in ROUTES:
         for path in route.all_paths:
@@ -53,7 +53,7 @@ def create_app(exchange: SandboxExchange, *, allow_faults: bool) -> Flask:
 
 
 def drop_replies(app: "WSGIApplication") -> "WSGIApplication":
-    """Let a request whose reply a fault drops end in a closed connection, without a byte of an answer."""
+    """Close the connection without a response if a fault drops the reply."""
 
     def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         body = app(environ, start_response)
@@ -115,18 +115,18 @@ def _authorize(exchange: SandboxExchange, route: Route, parameters: Parameters) 
 
 
 def _client_order_id() -> str:
-    """The client id of the one order a request is about; empty where it names none."""
+    """Return the client order id in the request; empty without one."""
     parameters = parse_qs(f"{request.query_string.decode(errors='replace')}&{_body()}")
     return next((parameters[name][0] for name in ("newClientOrderId", "origClientOrderId") if name in parameters), "")
 
 
 def _body() -> str:
-    """Parameters may also come in the body (General Information on Endpoints); a JSON body holds none."""
+    """Return the form body, which may hold parameters (General Information on Endpoints); empty for JSON."""
     return "" if request.is_json else request.get_data().decode(errors="replace")
 
 
 class _FaultResponse(Exception):
-    """A fault answers instead of the route."""
+    """A fault responds instead of the route."""
 
     def __init__(self, response: Response) -> None:
         super().__init__()
@@ -146,7 +146,7 @@ def _apply_faults_before(exchange: SandboxExchange, route: Route, subject: str) 
     if consume(FaultKind.BAD_TIMESTAMP):
         raise AuthError(_BAD_TIMESTAMP, "Timestamp for this request is outside of the recvWindow.")
     if fault := consume(FaultKind.REJECTED):
-        raise Rejected(-fault.value, "Refused by a fault.")
+        raise Rejected(-fault.value, "Rejected by a fault.")
 
 
 def _apply_faults_after(exchange: SandboxExchange, route: Route, subject: str, response: Response) -> Response:
@@ -156,8 +156,8 @@ def _apply_faults_after(exchange: SandboxExchange, route: Route, subject: str, r
         status, body = GARBLED_RESPONSES[fault.value]
         return Response(body, status, content_type="text/html" if body.startswith("<") else "application/json")
     if fault := exchange.faults.consume(FaultKind.OUTDATED, route.method, subject):
-        fault.kept = fault.kept or response.get_data(as_text=True)
-        response.set_data(fault.kept)
+        fault.stale_response = fault.stale_response or response.get_data(as_text=True)
+        response.set_data(fault.stale_response)
     if fault := exchange.faults.consume(FaultKind.REWRITTEN, route.method, subject):
         response.set_data(fault.rewrite(response.get_data(as_text=True)))
     if exchange.faults.consume(FaultKind.DROPPED_REPLY, route.method, subject):

@@ -14,27 +14,30 @@ _BAD_KEY_FORMAT = -2014
 UNKNOWN_KEY = -2015
 BAD_TIMESTAMP = -1021
 BAD_SIGNATURE = -1022
+_BAD_NONCE = -4225
+_NONCE_WINDOW_US = 10_000_000
 _DEFAULT_RECV_WINDOW_MS = 5_000
 _MAX_RECV_WINDOW_MS = 60_000
 _AHEAD_MS = 1_000
 V1_PARAMETERS = ("timestamp", "recvWindow", "signature")
+V3_PARAMETERS = ("user", "signer", "nonce", "signature")
 
 
 class Security(Enum):
-    """What a route asks for."""
+    """Authentication that a route requires."""
 
     NONE = auto()
     MARKET_DATA = auto()
-    """V1: the key alone; V3: nothing."""
+    """V1: the key only; V3: nothing."""
     USER_STREAM = auto()
-    """V1: the key alone; V3: a signature."""
+    """V1: the key only; V3: a signature."""
     SIGNED = auto()
     """TRADE and USER_DATA: V1: key, timestamp and signature; V3: nonce and signature."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignedRequest:
-    """What is signed: query string and body as they came, byte for byte."""
+    """Query string and body exactly as received: the signature covers these bytes."""
 
     key: str | None
     query: str
@@ -84,15 +87,10 @@ def _check_signature(request: SignedRequest, parameters: Parameters, keys: Keys)
 
 
 def split_signature(text: str) -> tuple[str, str | None]:
-    """The signed part and the signature, which must be the last parameter of query string or body."""
+    """Split off the signature, which must be the last parameter of query string or body."""
     signed, _, last = text.rpartition("&")
     name, _, value = last.partition("=")
     return (signed, value) if name == "signature" else (text, None)
-
-
-_BAD_NONCE = -4225
-_NONCE_WINDOW_US = 10_000_000
-V3_PARAMETERS = ("user", "signer", "nonce", "signature")
 
 
 def authenticate_v3(
@@ -114,14 +112,14 @@ def authenticate_v3(
 
 
 def _check_registration(parameters: Parameters, wallet: Wallet) -> None:
-    """The document's own example sends no user: the signer is registered for one."""
+    """Check signer and user. The user is optional, as in the documented example."""
     signer, user = parameters.text("signer"), parameters.optional("user")
     if signer.lower() != wallet.signer.lower() or (user or wallet.user).lower() != wallet.user.lower():
         raise AuthError(UNKNOWN_KEY, "Invalid API-key, IP, or permissions for action.")
 
 
 def _is_signed_by(address: str, request: SignedRequest) -> bool:
-    """All parameters travel in one place, the query of a GET, else query or body; the signature comes last."""
+    """Verify the signature. All parameters must be in the query of a GET, else in either query or body."""
     places = [text for text in (request.query, request.body) if text]
     if len(places) != 1 or (request.method == "GET" and request.body):
         return False

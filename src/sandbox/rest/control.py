@@ -1,4 +1,4 @@
-"""The sandbox's own routes, which no exchange has: how it goes, and what shall go wrong. Without a key, on loopback."""
+"""Control routes of the sandbox, without authentication: status and fault injection."""
 
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -27,7 +27,7 @@ def control_routes(exchange: SandboxExchange, *, allow_faults: bool) -> Blueprin
 
 def _add_fault_routes(routes: Blueprint, exchange: SandboxExchange) -> None:
     @routes.get("/faults")
-    def waiting() -> Response:
+    def pending() -> Response:
         faults = exchange.faults.pending()
         return jsonify(
             [{"kind": each.kind.value, **{name: getattr(each, name) for name in _FAULT_FIELDS}} for each in faults]
@@ -49,7 +49,7 @@ def _add_fault_routes(routes: Blueprint, exchange: SandboxExchange) -> None:
 
 
 def _parse_fault(body: object) -> Fault | None:
-    """The fault that is asked for; None where it is not understood."""
+    """Parse a fault; None if the request is invalid."""
     if not isinstance(body, dict) or body.get("kind") not in list(FaultKind):
         return None
     given = {name: value for name, value in body.items() if name != "kind"}
@@ -59,7 +59,7 @@ def _parse_fault(body: object) -> Fault | None:
 
 
 def sandbox_status(exchange: SandboxExchange) -> Body:
-    """The replay's progress, and what the account has done so far."""
+    """Return the progress of the replay and figures of the account."""
     with exchange.lock:
         return {
             "now": exchange.now_ms(),
@@ -75,7 +75,7 @@ def sandbox_status(exchange: SandboxExchange) -> Body:
 
 
 def progress_line(progress: Progress) -> str:
-    """How a replay goes, in words that change every tenth part."""
+    """Return one line of progress, in steps of 10 %."""
     if progress.is_finished:
         return f"replay finished rows={progress.rows} pushed={progress.pushed} suppressed={progress.suppressed}"
     return f"replay {progress.played * 10 // progress.rows * 10}% of {progress.rows} rows played"

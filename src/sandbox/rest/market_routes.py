@@ -1,4 +1,4 @@
-"""Market Data Endpoints."""
+"""Market data endpoints."""
 
 from collections.abc import Callable
 
@@ -27,8 +27,9 @@ from src.sandbox.rest.parameters import Parameters
 from src.sandbox.rest.routes import Route, by_symbol
 
 _DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
-_USUAL_DEPTH = 500
+_DEFAULT_DEPTH = 500
 _HOUR_MS = 60 * 60 * 1000
+_PERIOD = ("startTime", "endTime", "limit")
 
 
 def _ping(_exchange: SandboxExchange, _parameters: Parameters) -> Body:
@@ -45,7 +46,7 @@ def _exchange_info(exchange: SandboxExchange, _parameters: Parameters) -> Body:
 
 def _depth(exchange: SandboxExchange, parameters: Parameters) -> Body:
     market = _market(exchange, parameters)
-    limit = parameters.optional_integer("limit") or _USUAL_DEPTH
+    limit = parameters.optional_integer("limit") or _DEFAULT_DEPTH
     if limit not in _DEPTH_WEIGHTS:
         raise Rejected(-4021, f"'{limit}' is not valid depth limit.")
     bids, asks = market.depth(limit)
@@ -53,9 +54,9 @@ def _depth(exchange: SandboxExchange, parameters: Parameters) -> Body:
 
 
 def _depth_weight(parameters: Parameters) -> int:
-    """The limit is judged by the route itself; a bad one costs as much as the usual."""
+    """Return the weight for the limit. The route rejects an invalid one, which costs as much as the default."""
     given = parameters.optional("limit") or ""
-    return _DEPTH_WEIGHTS.get(int(given) if given.isdecimal() else _USUAL_DEPTH, _DEPTH_WEIGHTS[_USUAL_DEPTH])
+    return _DEPTH_WEIGHTS.get(int(given) if given.isdecimal() else _DEFAULT_DEPTH, _DEPTH_WEIGHTS[_DEFAULT_DEPTH])
 
 
 def _trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
@@ -83,12 +84,12 @@ def _aggregate_trades(exchange: SandboxExchange, parameters: Parameters) -> list
 def _klines(
     candles: Callable[[SymbolMarket], Candles], name: str = "symbol"
 ) -> Callable[[SandboxExchange, Parameters], object]:
-    """Rows of these candles; ``name`` is what the parameter is called that names the symbol."""
+    """Return an action for these candles; ``name`` is the parameter with the symbol."""
 
-    def answer(exchange: SandboxExchange, parameters: Parameters) -> list[list[object]]:
+    def respond(exchange: SandboxExchange, parameters: Parameters) -> list[list[object]]:
         return _rows(candles(exchange.market[read_symbol(parameters, exchange.market.symbols, name)]), parameters)
 
-    return answer
+    return respond
 
 
 def _rows(candles: Candles, parameters: Parameters) -> list[list[object]]:
@@ -97,12 +98,12 @@ def _rows(candles: Candles, parameters: Parameters) -> list[list[object]]:
         raise Rejected(-1120, "Invalid interval.")
     since, until = _period(parameters)
     limit = parameters.limit(default=500, maximum=1500)
-    found = [
+    rows = [
         candle
         for candle in candles.for_interval(interval)
         if since <= candle.open_at <= (until if until is not None else candle.open_at)
     ]
-    return [render_candle(candle) for candle in (found[:limit] if since else found[-limit:])]
+    return [render_candle(candle) for candle in (rows[:limit] if since else rows[-limit:])]
 
 
 def _kline_weight(parameters: Parameters) -> int:
@@ -124,7 +125,7 @@ def _funding_rates(exchange: SandboxExchange, parameters: Parameters) -> list[Bo
 
 
 def _funding_info(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
-    """The same for all: every eight hours, within the same bounds (Get Funding Rate Config)."""
+    """Return the funding configuration, which is the same for all symbols (Get Funding Rate Config)."""
     symbol = read_optional_symbol(parameters, exchange.market.symbols)
     return [
         {
@@ -141,15 +142,15 @@ def _funding_info(exchange: SandboxExchange, parameters: Parameters) -> list[Bod
 
 
 def _one_or_all(render: Callable[[SymbolMarket, int], Body]) -> Callable[[SandboxExchange, Parameters], object]:
-    """An answer about one symbol, or about all where none is named."""
+    """Return an action for one symbol, or for all if none is given."""
 
-    def answer(exchange: SandboxExchange, parameters: Parameters) -> object:
+    def respond(exchange: SandboxExchange, parameters: Parameters) -> object:
         symbol = read_optional_symbol(parameters, exchange.market.symbols)
         if symbol is not None:
             return render(exchange.market[symbol], exchange.now_ms())
         return [render(market, exchange.now_ms()) for market in exchange.market.symbols.values()]
 
-    return answer
+    return respond
 
 
 def _market(exchange: SandboxExchange, parameters: Parameters) -> SymbolMarket:
@@ -175,7 +176,6 @@ def _candles(name: str, action: Callable[[SandboxExchange, Parameters], object],
     return Route("GET", (f"/fapi/v1/{name}",), action, weight=_kline_weight, parameters=parameters)
 
 
-_PERIOD = ("startTime", "endTime", "limit")
 MARKET_ROUTES = (
     _get("ping", _ping),
     _get("time", _time),

@@ -1,4 +1,4 @@
-"""New Order's parameters, which of them each type needs, and the code that answers each mistake."""
+"""Parameters of New Order: what each type requires and forbids, with the documented error codes."""
 
 import re
 from collections.abc import Iterable
@@ -50,7 +50,7 @@ _REQUIRED: dict[OrderType, tuple[str, ...]] = {
     _T.TAKE_PROFIT_MARKET: ("stopPrice",),
     _T.TRAILING_STOP_MARKET: ("callbackRate",),
 }
-"""Additional mandatory parameters based on type."""
+"""Additional mandatory parameters by type."""
 _NOT_ALLOWED: dict[OrderType, tuple[str, ...]] = {
     _T.LIMIT: ("stopPrice", "activationPrice", "callbackRate"),
     _T.MARKET: ("price", "timeInForce", "stopPrice", "activationPrice", "callbackRate"),
@@ -64,12 +64,12 @@ _CLOSE_POSITION_TYPES = (_T.STOP_MARKET, _T.TAKE_PROFIT_MARKET)
 
 
 def read_new_order(parameters: Parameters, symbols: Iterable[str], hedge_mode: bool) -> OrderRequest:
-    """The order that is asked for; raises Rejected with the documented code. Its id is empty where none was sent."""
+    """Read a new order; the client order id is empty if none was sent. Raises Rejected with the documented code."""
     symbol = read_symbol(parameters, symbols)
     side = parameters.enum("side", Side, _BAD_SIDE)
     order_type = parameters.enum("type", OrderType, _BAD_TYPE)
     if order_type is OrderType.TRAILING_STOP_MARKET:
-        raise rejected(_UNSUPPORTED)  # the engine holds no trailing stops: better refused than kept and never triggered
+        raise rejected(_UNSUPPORTED)  # the engine has no trailing stops: an accepted one would never trigger
     closing = parameters.optional_boolean("closePosition")
     _check_combination(parameters, order_type, closing, hedge_mode)
     return OrderRequest(
@@ -101,16 +101,16 @@ def read_optional_symbol(parameters: Parameters, symbols: Iterable[str]) -> str 
 
 
 def read_position_side(parameters: Parameters) -> PositionSide:
-    """BOTH where it is left out."""
+    """Read the position side; BOTH if it is missing."""
     return parameters.optional_enum("positionSide", PositionSide, _BAD_POSITION_SIDE) or PositionSide.BOTH
 
 
 def is_result_requested(parameters: Parameters) -> bool:
-    """Whether the final state is asked for (newOrderRespType RESULT)."""
-    wanted = parameters.optional("newOrderRespType")
-    if wanted not in (None, *_RESPONSE_TYPES):
+    """Return whether the response should have the final state (newOrderRespType RESULT)."""
+    response_type = parameters.optional("newOrderRespType")
+    if response_type not in (None, *_RESPONSE_TYPES):
         raise Rejected(-1136, "Invalid newOrderRespType.")
-    return wanted == "RESULT"
+    return response_type == "RESULT"
 
 
 def _check_combination(parameters: Parameters, order_type: OrderType, closing: bool, hedge_mode: bool) -> None:
@@ -120,12 +120,12 @@ def _check_combination(parameters: Parameters, order_type: OrderType, closing: b
         parameters.forbid("reduceOnly")
     if closing:
         _check_closing(parameters, order_type)
-    needed = (
+    required = (
         _REQUIRED[order_type]
         if closing or order_type not in _CLOSE_POSITION_TYPES
         else ("quantity", *_REQUIRED[order_type])
     )
-    for name in needed:
+    for name in required:
         parameters.text(name)
 
 
@@ -152,12 +152,12 @@ def _price(value: Decimal | None) -> Price | None:
 
 
 def _time_in_force(text: str) -> TimeInForce:
-    """HIDDEN rests like GTC: nobody but us sees the book anyway."""
+    """Treat HIDDEN like GTC: there are no other traders who could see the order."""
     return TimeInForce.GTC if text == "HIDDEN" else TimeInForce(text)
 
 
 def read_order_ids(parameters: Parameters) -> tuple[int | None, str | None]:
-    """Number and client id, one of which must be sent (-1102): never "the first order found"."""
+    """Read order id and client order id. Raises Rejected -1102 if neither was sent."""
     order_id, client_id = parameters.optional_integer("orderId"), parameters.optional("origClientOrderId")
     if order_id is None and client_id is None:
         reason = "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!"

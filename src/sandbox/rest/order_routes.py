@@ -1,4 +1,4 @@
-"""Orders: place, ask, cancel, alone and in batches (Account/Trades Endpoints)."""
+"""Order endpoints: place, modify, query and cancel, single and in batches (Account/Trades Endpoints)."""
 
 import json
 from collections.abc import Callable
@@ -32,14 +32,14 @@ _IDS = ("symbol", "orderId", "origClientOrderId")
 
 
 def _place(exchange: SandboxExchange, parameters: Parameters) -> Body:
-    """An acknowledgement shows the order as accepted, a result its state after what it met (newOrderRespType)."""
+    """Place an order. ACK returns it as accepted, RESULT after any immediate fill (newOrderRespType)."""
     wants_result = is_result_requested(parameters)
     order = exchange.account.submit(read_new_order(parameters, exchange.market.symbols, exchange.engine.hedge_mode))
     return _render(exchange, exchange.account.find(order.symbol, order.order_id, None) if wants_result else order)
 
 
 def _place_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
-    """Each order is judged alone; answers come in the order asked (Place Multiple Orders)."""
+    """Place each order separately; results come in the same order (Place Multiple Orders)."""
     orders = _list(parameters, "batchOrders")
     if not 1 <= len(orders) <= _MAX_BATCH:
         raise Rejected(-4082, f"Invalid number of batch place orders: {len(orders)}.")
@@ -55,7 +55,7 @@ def _place_one(exchange: SandboxExchange, order: dict[str, object]) -> Body:
 
 
 def _text(value: object) -> str:
-    """A batch may hold numbers and truths where a query string holds words."""
+    """Convert JSON numbers and booleans of a batch to the text of a query string."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -104,7 +104,7 @@ def _cancel(exchange: SandboxExchange, parameters: Parameters) -> Body:
 
 
 def _modify(exchange: SandboxExchange, parameters: Parameters) -> Body:
-    """Both price and quantity must be sent; a number wins over a name (Modify Order)."""
+    """Modify an order. Price and quantity are mandatory; the order id overrides the client id (Modify Order)."""
     symbol = read_symbol(parameters, exchange.market.symbols)
     modification = Modification(Price(parameters.decimal("price")), Quantity(parameters.decimal("quantity")))
     return _render(exchange, exchange.account.modify(symbol, *read_order_ids(parameters), modification))
@@ -121,13 +121,13 @@ def _cancel_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Bod
         raise Rejected(-4032, "Exceed maximum cancel order size.")
     if not all(map(_is_number, numbers)) or not all(isinstance(each, str) for each in names):
         raise Rejected(INVALID, "Data sent for parameter 'orderIdList' is not valid.")
-    asked = [(symbol, int(cast(str, number)), None) for number in numbers]
-    named = [(symbol, None, cast(str, name)) for name in names]
-    return [_result_or_error(_cancel_one, exchange, each) for each in asked or named]
+    by_number = [(symbol, int(cast(str, number)), None) for number in numbers]
+    by_name = [(symbol, None, cast(str, name)) for name in names]
+    return [_result_or_error(_cancel_one, exchange, each) for each in by_number or by_name]
 
 
 def _is_number(value: object) -> bool:
-    """A number, or its digits as a text, which is how some clients hold it."""
+    """Accept a number, or a string of digits as some clients send it."""
     return type(value) is int or (isinstance(value, str) and value.isascii() and value.isdecimal())
 
 
@@ -157,7 +157,7 @@ def _result_or_error(action: Callable[[SandboxExchange, Item], Body], exchange: 
 
 
 def _list(parameters: Parameters, name: str) -> list[object]:
-    """A JSON array; its numbers stay exact."""
+    """Parse a JSON array with exact numbers."""
     try:
         value = json.loads(parameters.text(name), parse_float=Decimal)
     except (ValueError, RecursionError):

@@ -1,4 +1,4 @@
-"""The parameters of a request, read strictly; every refusal carries its documented code (Error Codes, 11xx)."""
+"""Strict parsing of request parameters; errors have the documented code (Error Codes, 11xx)."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -17,32 +17,34 @@ NOT_ALL_READ = -1104
 EMPTY = -1105
 NOT_REQUIRED = -1106
 INVALID = -1130
+_LARGEST_LONG = 2**63 - 1
+_DAY_MS = 24 * 60 * 60 * 1000
+_DEFAULT_PERIOD_MS = _MAX_PERIOD_MS = 7 * _DAY_MS
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
-_LARGEST_LONG = 2**63 - 1
 
 
 def rejected(error: ErrorBody) -> Rejected:
-    """A fresh exception for a refusal: one that is kept and raised again would drag its old traces along."""
+    """Create a new exception: raising a stored one again would accumulate tracebacks."""
     return Rejected(error.code, error.message)
 
 
 class Parameters:
-    """Query string and body of one request; where both name a parameter, the query string counts."""
+    """Parameters of one request. The query string overrides the body."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
 
     @classmethod
     def parse(cls, query: str, body: str) -> "Parameters":
-        """Raises Rejected -1101 where one of the two names a parameter twice."""
+        """Parse query string and body. Raises Rejected -1101 for a duplicate within one of them."""
         return cls({**_pairs(body), **_pairs(query)})
 
     def __contains__(self, name: str) -> bool:
         return name in self._values
 
     def expect_only(self, names: Iterable[str]) -> None:
-        """Refuse parameters the endpoint does not know (-1104)."""
+        """Reject parameters that the endpoint does not know (-1104)."""
         known = sum(name in self._values for name in set(names))
         if known < len(self._values):
             sent = len(self._values)
@@ -50,14 +52,14 @@ class Parameters:
             raise Rejected(NOT_ALL_READ, reason)
 
     def text(self, name: str) -> str:
-        """A mandatory parameter."""
+        """Return a mandatory parameter. Raises Rejected -1102 if it is missing."""
         value = self._values.get(name)
         if not value:
             raise Rejected(MANDATORY, f"Mandatory parameter '{name}' was not sent, was empty/null, or malformed.")
         return value
 
     def optional(self, name: str) -> str | None:
-        """A parameter that may be left out, but not sent empty."""
+        """Return an optional parameter; it must not be empty (-1105)."""
         if self._values.get(name) == "":
             raise Rejected(EMPTY, f"Parameter '{name}' was empty.")
         return self._values.get(name)
@@ -80,12 +82,12 @@ class Parameters:
         return self._parse_boolean(name, self.text(name))
 
     def optional_boolean(self, name: str) -> bool:
-        """False where it is left out."""
+        """Return False if the parameter is missing."""
         value = self.optional(name)
         return value is not None and self._parse_boolean(name, value)
 
     def enum(self, name: str, parse: Callable[[str], EnumT], error: ErrorBody) -> EnumT:
-        """A mandatory word of a closed vocabulary, else ``refusal``."""
+        """Return a mandatory enum value. Raises ``error`` if it is unknown."""
         return _parse_enum(self.text(name), parse, error)
 
     def optional_enum(self, name: str, parse: Callable[[str], EnumT], error: ErrorBody) -> EnumT | None:
@@ -93,12 +95,12 @@ class Parameters:
         return None if value is None else _parse_enum(value, parse, error)
 
     def forbid(self, name: str) -> None:
-        """Refuse a parameter that has no meaning beside the others (-1106)."""
+        """Reject a parameter that is not allowed together with the others (-1106)."""
         if name in self._values:
             raise Rejected(NOT_REQUIRED, f"Parameter '{name}' sent when not required.")
 
     def limit(self, default: int, maximum: int) -> int:
-        """How many entries are asked for."""
+        """Return the requested number of entries."""
         limit = self.optional_integer("limit")
         if limit is not None and not 1 <= limit <= maximum:
             raise Rejected(INVALID, "Data sent for parameter 'limit' is not valid.")
@@ -146,23 +148,21 @@ def _illegal(name: str, legal: str) -> str:
     return f"Illegal characters found in parameter '{name}'; legal range is '{legal}'."
 
 
-_DAY_MS = 24 * 60 * 60 * 1000
-_DEFAULT_PERIOD_MS = _MAX_PERIOD_MS = 7 * _DAY_MS
-
-
 @dataclass(frozen=True, slots=True)
 class Period:
+    """A time range, ms UTC, both ends included."""
+
     since: int
     until: int
     is_given: bool
-    """Whether the client named a beginning: then the oldest entries come first, else the newest count."""
+    """Whether the client sent startTime: then the oldest entries are returned, else the newest."""
 
     def contains(self, at: int) -> bool:
         return self.since <= at <= self.until
 
 
 def read_period(parameters: Parameters, now_ms: int) -> Period:
-    """The period asked for, by default the last seven days; Rejected -1023 or -4165 for an impossible one."""
+    """Read the period, by default the last seven days. Raises Rejected -1023 or -4165 if it is invalid."""
     since, until = parameters.optional_integer("startTime"), parameters.optional_integer("endTime")
     end = now_ms if until is None else until
     begin = end - _DEFAULT_PERIOD_MS if since is None else since

@@ -1,7 +1,7 @@
-"""A table of paths: which of them exist, what each costs, who may ask, and which parameters it knows.
+"""Route definitions: method, paths, action, authentication, weight and parameters.
 
-A row names the paths of V1; its twin on V3 has another way to sign and the same action. What V3 alone has is named
-by its path there.
+A route lists its V1 paths; the V3 paths are derived and differ only in the signature. A route that exists on V3 only
+lists its V3 path.
 """
 
 from collections.abc import Callable
@@ -12,16 +12,18 @@ from src.sandbox.rest.auth import V1_PARAMETERS, V3_PARAMETERS, Security
 from src.sandbox.rest.parameters import Parameters
 
 Action = Callable[[SandboxExchange, Parameters], object]
-"""Answers a request; raises Rejected."""
+"""Returns the response body. Raises Rejected."""
 Weight = int | Callable[[Parameters], int]
 _V3 = "v3"
 _SIGNED_ON_V3 = (Security.USER_STREAM, Security.SIGNED)
 _ALSO_ON_V3 = {"account": ("accountWithJoinMargin",)}
-"""Names that V3 has given: the document's beside the one that clients still ask."""
+"""Additional names on V3: the documented one besides the one that clients still use."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
+    """One endpoint."""
+
     method: str
     paths: tuple[str, ...]
     action: Action
@@ -29,12 +31,12 @@ class Route:
     weight: Weight = 1
     parameters: tuple[str, ...] = ()
     orders: int = 0
-    """How many orders a request counts as."""
+    """Number of orders a request counts as."""
 
     @property
     def v3_paths(self) -> tuple[str, ...]:
-        """Of its twin; what V1 has in several versions is one there."""
-        return tuple(dict.fromkeys(twin for path in self.paths for twin in _v3_twins(path)))
+        """Paths on V3; several versions of a V1 path have one V3 path."""
+        return tuple(dict.fromkeys(each for path in self.paths for each in _v3_equivalents(path)))
 
     @property
     def all_paths(self) -> tuple[str, ...]:
@@ -53,11 +55,11 @@ def is_v3(path: str) -> bool:
     return path.split("/")[2] == _V3
 
 
-def _v3_twins(path: str) -> list[str]:
+def _v3_equivalents(path: str) -> list[str]:
     _, host, _, name = path.split("/", 3)
     return [f"/{host}/{_V3}/{each}" for each in (name, *_ALSO_ON_V3.get(name, ()))]
 
 
 def by_symbol(with_symbol: int, without: int) -> Weight:
-    """A weight that depends on whether one symbol is asked for, or all."""
+    """Return a weight that depends on whether a symbol is given."""
     return lambda parameters: with_symbol if "symbol" in parameters else without

@@ -1,4 +1,4 @@
-"""Names of market streams: ``btcusdt@depth5@100ms``, ``!markPrice@arr@1s`` (Websocket Market Streams)."""
+"""Names of market streams, like ``btcusdt@depth5@100ms`` and ``!markPrice@arr@1s`` (Websocket Market Streams)."""
 
 import re
 from dataclasses import dataclass
@@ -14,12 +14,12 @@ _DEPTH_MS, _KLINE_MS, _DAY_MS, _ALL_DAYS_MS = 250, 250, 500, 1000
 
 ALL_LIQUIDATIONS = "!forceOrder@arr"
 USER_STREAM = "user"
-"""What faults call the private stream, whose true name is its listen key."""
+"""Name of the user data stream in faults; its real name is the listen key."""
 
 
 @dataclass(frozen=True, slots=True)
 class DepthStream:
-    """The best levels of a book; what has changed in all of it where ``levels`` is None."""
+    """The best levels of a book, or the changes of the whole book if ``levels`` is None."""
 
     name: str
     symbol: str
@@ -29,7 +29,7 @@ class DepthStream:
 
 @dataclass(frozen=True, slots=True)
 class MarkStream:
-    """Mark prices; of all symbols where ``symbol`` is None."""
+    """Mark price of one symbol, or of all if ``symbol`` is None."""
 
     name: str
     symbol: str | None
@@ -38,7 +38,7 @@ class MarkStream:
 
 @dataclass(frozen=True, slots=True)
 class KlineStream:
-    """The current candle."""
+    """The current candle of a symbol."""
 
     name: str
     symbol: str
@@ -48,7 +48,7 @@ class KlineStream:
 
 @dataclass(frozen=True, slots=True)
 class DayTicker:
-    """The last 24 hours; of all symbols that have changed where ``symbol`` is None."""
+    """The 24 h ticker of one symbol, or of all changed ones if ``symbol`` is None."""
 
     name: str
     symbol: str | None
@@ -60,7 +60,7 @@ PeriodicStream = DepthStream | MarkStream | KlineStream | DayTicker
 
 
 def parse_periodic(name: str) -> PeriodicStream | None:
-    """What a periodic stream shows and how often; None for streams driven by events, and for unknown names."""
+    """Parse the name of a periodic stream; None for event streams and unknown names."""
     if name.startswith("!markPrice@arr"):
         return MarkStream(name, None, _FAST_MARK_MS if name.endswith("@1s") else _SLOW_MARK_MS)
     if name in ("!ticker@arr", "!miniTicker@arr"):
@@ -78,11 +78,11 @@ def parse_periodic(name: str) -> PeriodicStream | None:
 
 
 def fault_name(name: str) -> str:
-    """What faults call a stream that a client names."""
+    """Return the name that faults use for a stream of a client."""
     return name if "@" in name or name.startswith("!") else USER_STREAM
 
 
 def event_streams(symbol: str, kind: str) -> tuple[str, str]:
-    """The stream of one symbol and the one of all symbols that carry the same event."""
+    """Return the two streams of an event: of its symbol and of all symbols."""
     every = {"forceOrder": ALL_LIQUIDATIONS, "bookTicker": "!bookTicker", "aggTrade": "!aggTrade"}[kind]
     return f"{symbol.lower()}@{kind}", every

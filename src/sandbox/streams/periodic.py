@@ -1,4 +1,4 @@
-"""Periodic streams: subscribed depth, candles, tickers and mark prices are published at their interval."""
+"""Publishes the subscribed periodic streams: depth, candles, tickers and mark prices."""
 
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
@@ -10,10 +10,13 @@ from src.sandbox.streams.names import DayTicker, DepthStream, KlineStream, MarkS
 from src.sandbox.streams.server import StreamServer
 
 PUBLISH_INTERVAL_MS = 100
+_LEVELS = 1_000
+"""Levels in a depth diff: the maximum a client can query by REST."""
+_REMOVED = Decimal(0)
 
 
 class PeriodicStreams:
-    """Shows books, candles and mark prices on the streams that want them."""
+    """Publishes each subscribed stream at its interval."""
 
     def __init__(self, market: Market, streams: StreamServer) -> None:
         self._market = market
@@ -24,9 +27,9 @@ class PeriodicStreams:
         self._days: dict[str, dict[str, Body]] = {}
 
     def publish_due(self, now_ms: int) -> None:
-        """Publish what is due; asked for every ``BEAT_MS``."""
-        wanted = [stream for name in self._streams.subscribed_names() if (stream := parse_periodic(name)) is not None]
-        for stream in wanted:
+        """Publish the streams that are due; called every ``PUBLISH_INTERVAL_MS``."""
+        periodic = [stream for name in self._streams.subscribed_names() if (stream := parse_periodic(name)) is not None]
+        for stream in periodic:
             if now_ms - self._published_at.get(stream.name, 0) >= stream.interval_ms:
                 self._published_at[stream.name] = now_ms
                 for body in self._bodies(stream, now_ms):
@@ -50,7 +53,7 @@ class PeriodicStreams:
                 yield from self._candle(stream, now_ms)
 
     def _depth_diff(self, stream: DepthStream, now_ms: int) -> Iterator[Body]:
-        """Nothing at first: what a listener asks for by REST from then on, the next event continues."""
+        """Yield the changes since the last call; nothing at first, when the client queries its snapshot by REST."""
         changes = self._books.get(stream.name)
         if changes is None:
             self._books[stream.name] = DepthDiff(self._market[stream.symbol])
@@ -58,23 +61,23 @@ class PeriodicStreams:
             yield event
 
     def _candle(self, stream: KlineStream, now_ms: int) -> Iterator[Body]:
-        """The current candle, if a trade has changed it (updates come "if existing")."""
+        """Yield the current candle if a trade has changed it."""
         candle = self._market[stream.symbol].candles.current(stream.interval)
         if candle is not None and candle.last_trade_id != self._last_trades.get(stream.name):
             self._last_trades[stream.name] = candle.last_trade_id
             yield render_candle_event(stream.symbol, stream.interval, candle, now_ms)
 
     def _changed_day_tickers(self, stream: DayTicker, now_ms: int) -> Iterator[list[Body]]:
-        """Only what has changed since this stream was shown last, the passing of time apart."""
-        shown = self._days.setdefault(stream.name, {})
+        """Yield the tickers that have changed since the last call, apart from their times."""
+        published = self._days.setdefault(stream.name, {})
         days = {
             symbol: render_day_ticker_event(each, now_ms, is_mini=stream.is_mini)
             for symbol, each in self._market.symbols.items()
         }
         changed = [
-            symbol for symbol, day in days.items() if _without_times(day) != _without_times(shown.get(symbol, {}))
+            symbol for symbol, day in days.items() if _without_times(day) != _without_times(published.get(symbol, {}))
         ]
-        shown.update(days)
+        published.update(days)
         if changed:
             yield [days[symbol] for symbol in changed]
 
@@ -83,13 +86,8 @@ def _without_times(day: Body) -> Body:
     return {name: value for name, value in day.items() if name not in ("E", "O", "C")}
 
 
-_LEVELS = 1_000
-"""As many as a client can ask for by REST: it must find its own book there."""
-_REMOVED = Decimal(0)
-
-
 class DepthDiff:
-    """Of one stream: the book its listeners hold, from the moment somebody wanted it."""
+    """Diff of one depth stream against the book that its clients hold."""
 
     def __init__(self, market: SymbolMarket) -> None:
         self._market = market
@@ -97,7 +95,7 @@ class DepthDiff:
         self._bids, self._asks = _book(market)
 
     def since_last(self, at: int) -> Body | None:
-        """The next event; None where nothing has changed."""
+        """Return the next event; None without changes."""
         if self._market.update_id == self._published_id:
             return None
         before, (bids, asks) = self._published_id, _book(self._market)
@@ -122,6 +120,6 @@ def _book(market: SymbolMarket) -> tuple[dict[Decimal, Decimal], dict[Decimal, D
 
 
 def _changes(before: Mapping[Decimal, Decimal], now: Mapping[Decimal, Decimal]) -> Levels:
-    """Levels with their new quantity, and those that are gone with none."""
+    """Return changed levels with their new quantity, and removed ones with zero."""
     changed = [(price, quantity) for price, quantity in now.items() if before.get(price) != quantity]
     return changed + [(price, _REMOVED) for price in before if price not in now]

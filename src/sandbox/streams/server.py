@@ -1,7 +1,7 @@
-"""The stream host: raw and combined connections, subscriptions, pings, and the frames that are due to each.
+"""The stream server: raw and combined connections, subscriptions and pings.
 
-One asyncio loop in a thread of its own serves all connections. ``publish`` may be called from any thread; frames
-leave in the order it was called.
+One asyncio loop in its own thread serves all connections. ``publish`` may be called from any thread; frames are sent
+in the order of the calls.
 """
 
 import asyncio
@@ -29,7 +29,7 @@ _READY_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class StreamLimits:
-    """How long a connection lives and how often it is asked for a sign of life (Websocket Market Streams)."""
+    """Ping interval and maximum lifetime of a connection (Websocket Market Streams)."""
 
     ping_interval_s: float = 5 * 60
     max_silence_s: float = 15 * 60
@@ -37,7 +37,7 @@ class StreamLimits:
 
 
 class _Connection(ServerConnection):
-    """Remembers when a pong came last: any pong is a sign of life, also one nobody asked for."""
+    """Records when the last pong came, unsolicited ones included."""
 
     pong_at = 0.0
 
@@ -71,7 +71,7 @@ class StreamServer:
         self.port = 0
 
     def start(self, port: int = 0) -> None:
-        """Listen; raises OSError where the port is taken."""
+        """Start listening. Raises OSError if the port is in use."""
         self.port = port
         self._thread.start()
         self._is_ready.wait(_READY_S)
@@ -85,24 +85,24 @@ class StreamServer:
             self._thread.join(_READY_S)
 
     def subscribed_names(self) -> list[str]:
-        """The names somebody listens to."""
+        """Return the names of all subscribed streams."""
         return list(self._subscribed)
 
     def has_subscriber(self, *names: str) -> bool:
         return any(name in self._subscribed for name in names)
 
     def publish(self, names: Iterable[str], body: object, fault_stream: str = "") -> None:
-        """Send an event on all these streams; ``called`` is what faults call it, by default its first name."""
+        """Send an event on these streams; faults match it as ``fault_stream``, by default the first subscribed name."""
         subscribed = [name for name in names if name in self._subscribed]
         if subscribed:
             self._run_in_loop(self._deliver, subscribed, body, fault_stream or subscribed[0])
 
     def disconnect(self, part: str) -> None:
-        """Close the connections that listen to a stream whose name contains this part."""
+        """Close the connections to streams with this part in their name."""
         self._run_in_loop(self._disconnect, part)
 
     def _run_in_loop(self, call: Callable[..., object], *arguments: object) -> None:
-        with suppress(RuntimeError):  # the loop has ended: nobody listens any more
+        with suppress(RuntimeError):  # the loop has ended: there are no clients left
             self._loop.call_soon_threadsafe(call, *arguments)
 
     def _run(self) -> None:
@@ -143,7 +143,7 @@ class StreamServer:
             self._count_subscriptions()
 
     def _accept(self, connection: ServerConnection) -> _Client | None:
-        """``/ws``, ``/ws/<name>`` and ``/stream?streams=<name>/<name>``."""
+        """Accept ``/ws``, ``/ws/<name>`` and ``/stream?streams=<name>/<name>``; None for anything else."""
         if not isinstance(connection, _Connection) or connection.request is None:
             return None
         url = urlsplit(connection.request.path)
@@ -177,7 +177,7 @@ class StreamServer:
             await client.connection.send(json.dumps(reply, ensure_ascii=False))
 
     async def _keep_alive(self, client: _Client) -> None:
-        """Ping now and then; end the connection when it is silent for too long or too old."""
+        """Ping the client; return when it is silent for too long or the connection is too old."""
         ends_at = self._loop.time() + self._limits.max_lifetime_s
         while self._loop.time() < ends_at:
             await asyncio.sleep(min(self._limits.ping_interval_s, ends_at - self._loop.time()))
@@ -201,7 +201,7 @@ class StreamServer:
     def _enqueue(self, client: _Client, names: list[str], text: str) -> None:
         for name in names:
             if client.outbox.full():
-                client.connection.transport.abort()  # a reader this slow must not cost the others memory
+                client.connection.transport.abort()  # a slow reader must not fill the memory
                 return
             client.outbox.put_nowait(_wrapped(name, text) if client.subscriptions.is_combined else text)
 
@@ -215,7 +215,7 @@ class StreamServer:
 
 
 async def _first_of(*coroutines: Awaitable[None]) -> None:
-    """Run until one ends; the connection ends with it."""
+    """Run until the first one ends, then cancel the others."""
     tasks = [asyncio.ensure_future(_until_closed(coroutine)) for coroutine in coroutines]
     _, pending = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
@@ -224,7 +224,7 @@ async def _first_of(*coroutines: Awaitable[None]) -> None:
 
 
 async def _until_closed(coroutine: Awaitable[None]) -> None:
-    with suppress(ConnectionClosed):  # the client left: nothing is due to it any more
+    with suppress(ConnectionClosed):  # the client has disconnected
         await coroutine
 
 

@@ -1,4 +1,4 @@
-"""What a client says on a stream connection, and what it hears back (Live Subscribing/Unsubscribing to streams)."""
+"""Requests of a client on a stream connection (Live Subscribing/Unsubscribing to streams)."""
 
 import json
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ _PROPERTY, _TYPE, _REQUEST, _JSON = 0, 1, 2, 3
 
 
 class SubscriptionError(Exception):
-    """A request that is answered with an error; its code and text are the documented ones (Error Messages)."""
+    """An invalid request, with the documented code and text (Error Messages)."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -19,13 +19,13 @@ class SubscriptionError(Exception):
 
 @dataclass(slots=True)
 class Subscriptions:
-    """The streams of one connection. ``is_combined`` wraps every event with its stream's name."""
+    """Streams of one connection. With ``is_combined`` every event is wrapped with the name of its stream."""
 
     is_combined: bool
     names: list[str] = field(default_factory=list)
 
     def handle(self, text: str | bytes) -> dict[str, object]:
-        """Perform a request and give the reply; a request without an id is answered with ``id: null``."""
+        """Process a request and return the reply, with ``id: null`` if the request has no id."""
         number: object = None
         try:
             request = _parse(text)
@@ -46,8 +46,8 @@ class Subscriptions:
                 self.subscribe(_names(request))
                 return None
             case "UNSUBSCRIBE":
-                gone = _names(request)
-                self.names = [name for name in self.names if name not in gone]
+                removed = _names(request)
+                self.names = [name for name in self.names if name not in removed]
                 return None
             case "LIST_SUBSCRIPTIONS":
                 return list(self.names)
@@ -55,7 +55,7 @@ class Subscriptions:
                 self._set_property(request)
                 return None
             case "GET_PROPERTY":
-                _check_property(_names(request, most=1))
+                _check_property(_names(request, maximum=1))
                 return self.is_combined
             case None:
                 raise SubscriptionError(_REQUEST, "Invalid request: missing field `method` at line 1 column 1")
@@ -85,19 +85,19 @@ def _parse(text: str | bytes) -> dict[str, object]:
 
 
 def _request_id(request: dict[str, object]) -> object:
-    """The document wants an unsigned integer; real clients also send none, or a text, and are served."""
+    """Return the id: an unsigned integer, or a string or nothing as some clients send."""
     number = request.get("id")
-    is_fine = number is None or isinstance(number, str) or (type(number) is int and number >= 0)
-    if not is_fine:
+    is_valid = number is None or isinstance(number, str) or (type(number) is int and number >= 0)
+    if not is_valid:
         raise SubscriptionError(_REQUEST, "Invalid request: request ID must be an unsigned integer")
     return number
 
 
-def _names(request: dict[str, object], most: int = MAX_STREAMS) -> list[str]:
+def _names(request: dict[str, object], maximum: int = MAX_STREAMS) -> list[str]:
     names = request.get("params")
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise SubscriptionError(_REQUEST, "Invalid request: property name must be a string")
-    if len(names) > most:
+    if len(names) > maximum:
         raise SubscriptionError(_REQUEST, "Invalid request: too many parameters")
     return names
 

@@ -14,8 +14,11 @@ from src.engine.state import EngineEvent
 from src.exchange.wire import Body, render_account_update, render_event, render_margin_call
 from src.sandbox.market.market import Market
 
+MAX_LATENCY_MS = 20
+
 
 def render_user_event(event: EngineEvent, engine: Engine, market: Market) -> Body:
+    """Render an event of the user data stream, without its event time."""
     match event:
         case OrderUpdate() | LeverageChanged():
             return render_event(event)
@@ -44,7 +47,7 @@ def _margin_call(call: MarginCall, engine: Engine, market: Market) -> Body:
 
 
 def to_liquidation(order: OrderUpdate, fill: Fill) -> Liquidation:
-    """What the public sees when we are liquidated."""
+    """Convert a fill of the account's liquidation to the public liquidation event."""
     return Liquidation(
         symbol=order.symbol,
         side=order.side,
@@ -58,14 +61,11 @@ def to_liquidation(order: OrderUpdate, fill: Fill) -> Liquidation:
     )
 
 
-MAX_LATENCY_MS = 20
-
-
 class EventLatency:
-    """Draws the event time ``E`` that belongs to a transaction time ``T`` (User Data Streams).
+    """Draws the event time ``E`` for a transaction time ``T`` (User Data Streams).
 
-    All that tells of one instant shares both, as the order and the account tell of one fill; and no event is earlier
-    than the one before it.
+    Events of the same transaction time share their event time, like the order and account update of a fill. Event
+    times never go back.
     """
 
     def __init__(self, seed: int = 0) -> None:
@@ -73,7 +73,7 @@ class EventLatency:
         self._happened_at = self._event_time = 0
 
     def event_time(self, happened_at: int) -> int:
-        """The event time of what happened at this instant."""
+        """Return the event time for a transaction time, ms UTC."""
         if happened_at != self._happened_at:
             self._happened_at = happened_at
             self._event_time = max(self._event_time, happened_at + self._random.randint(0, MAX_LATENCY_MS))

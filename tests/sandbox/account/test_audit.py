@@ -1,4 +1,4 @@
-"""The sandbox's own judgement of who is protected."""
+"""How the sandbox measures unprotected positions."""
 
 from decimal import Decimal
 
@@ -35,33 +35,33 @@ def stop(quantity: str = "2", side: Side = Side.SELL, *, closing: bool = False) 
     )
 
 
-def test_the_span_without_a_stop_is_measured() -> None:
-    log = ProtectionMonitor()
-    log.observe([LONG], [], at=100)
-    log.observe([LONG], [stop(closing=True, quantity="0")], at=350)
+def test_time_without_a_stop_is_measured() -> None:
+    monitor = ProtectionMonitor()
+    monitor.observe([LONG], [], at=100)
+    monitor.observe([LONG], [stop(closing=True, quantity="0")], at=350)
 
-    assert [(span.since, span.until) for span in log.spans()] == [(100, 350)]
-    assert log.longest_ms(9999) == 250
-
-
-def test_stops_cover_what_they_add_up_to() -> None:
-    log = ProtectionMonitor()
-    log.observe([LONG], [stop("1")], at=100)
-    log.observe([LONG], [stop("1"), stop("1")], at=150)
-
-    assert log.longest_ms(9999) == 50
+    assert [(span.since, span.until) for span in monitor.spans()] == [(100, 350)]
+    assert monitor.longest_ms(9999) == 250
 
 
-def test_a_stop_on_the_wrong_side_protects_nothing() -> None:
-    log = ProtectionMonitor()
-    log.observe([LONG], [stop(side=Side.BUY)], at=100)
+def test_quantities_of_stops_add_up() -> None:
+    monitor = ProtectionMonitor()
+    monitor.observe([LONG], [stop("1")], at=100)
+    monitor.observe([LONG], [stop("1"), stop("1")], at=150)
 
-    assert log.longest_ms(now_ms=400) == 300
+    assert monitor.longest_ms(9999) == 50
 
 
-def test_a_flat_account_is_never_unprotected() -> None:
-    log = ProtectionMonitor()
-    log.observe([], [], at=100)
+def test_stop_on_the_wrong_side_does_not_protect() -> None:
+    monitor = ProtectionMonitor()
+    monitor.observe([LONG], [stop(side=Side.BUY)], at=100)
 
-    assert log.spans() == []
-    assert log.longest_ms(400) == 0
+    assert monitor.longest_ms(now_ms=400) == 300
+
+
+def test_flat_account_is_never_unprotected() -> None:
+    monitor = ProtectionMonitor()
+    monitor.observe([], [], at=100)
+
+    assert monitor.spans() == []
+    assert monitor.longest_ms(400) == 0

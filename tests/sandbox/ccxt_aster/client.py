@@ -1,4 +1,4 @@
-"""ccxt's public ``aster`` class on a sandbox: unchanged but for the addresses, and none of them leaves this machine."""
+"""ccxt's public ``aster`` class with the addresses of the sandbox."""
 
 import secrets
 from typing import Any
@@ -14,19 +14,19 @@ SYMBOL = "BTC/USDT:USDT"
 
 
 def keys_of_a_login_wallet() -> Keys:
-    """It signs for itself: ccxt takes the user's address from the private key it is given."""
+    """Keys of a wallet that signs for itself: ccxt derives the user's address from the private key."""
     private_key = f"0x{secrets.token_hex(32)}"
     return Keys(secrets.token_hex(32), secrets.token_hex(32), Wallet(load_account(private_key).address, private_key))
 
 
-def calling(server: SandboxServer) -> Any:
-    return _at_home(ccxt.aster(_options(server)), server)
+def rest_client(server: SandboxServer) -> Any:
+    return _with_sandbox_urls(ccxt.aster(_options(server)), server)
 
 
-def listening(server: SandboxServer) -> Any:
-    """To be closed with ``await client.close()``."""
-    client = _at_home(ccxt.pro.aster(_options(server)), server)
-    # It tells futures from spot by this word in the address: here it stands where a name of a user may stand.
+def stream_client(server: SandboxServer) -> Any:
+    """Close it with ``await client.close()``."""
+    client = _with_sandbox_urls(ccxt.pro.aster(_options(server)), server)
+    # ccxt recognizes futures by "fstream" in the URL: put it into the user name.
     host = server.ws_url.replace("ws://", "ws://fstream@")
     client.urls["api"]["ws"] = {
         "public": dict.fromkeys(("spot", "swap"), f"{host}/stream"),
@@ -36,7 +36,7 @@ def listening(server: SandboxServer) -> Any:
 
 
 def _options(server: SandboxServer) -> dict[str, Any]:
-    """Without its own pause of a third of a second before every request."""
+    """Disable ccxt's pause before every request."""
     return {
         "privateKey": server.wallet.private_key,
         "enableRateLimit": False,
@@ -44,7 +44,7 @@ def _options(server: SandboxServer) -> dict[str, Any]:
     }
 
 
-def _at_home(client: Any, server: SandboxServer) -> Any:
+def _with_sandbox_urls(client: Any, server: SandboxServer) -> Any:
     futures, spot = f"{server.base_url}/fapi", f"{server.base_url}/api"
     client.urls["api"] |= {"fapiPublic": futures, "fapiPrivate": futures, "sapiPublic": spot, "sapiPrivate": spot}
     return client

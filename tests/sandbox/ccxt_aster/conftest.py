@@ -1,4 +1,4 @@
-"""A sandbox whose wallet ccxt can be, on a machine that nothing leaves."""
+"""A sandbox with the wallet of ccxt; connections to other hosts fail the test."""
 
 import socket
 from collections.abc import Iterator
@@ -18,19 +18,19 @@ def server() -> Iterator[SandboxServer]:
 
 
 @pytest.fixture(autouse=True)
-def nothing_leaves(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fails a test whose client looks for a host elsewhere."""
-    find = socket.getaddrinfo
+def block_other_hosts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail the test if the client resolves another host."""
+    resolve = socket.getaddrinfo
 
-    def find_at_home(host: Any, *arguments: Any, **options: Any) -> Any:
-        assert host in (None, "127.0.0.1", b"127.0.0.1"), f"it looks for {host}"
-        return find(host, *arguments, **options)
+    def resolve_local(host: Any, *arguments: Any, **options: Any) -> Any:
+        assert host in (None, "127.0.0.1", b"127.0.0.1"), f"it resolves {host}"
+        return resolve(host, *arguments, **options)
 
-    monkeypatch.setattr(socket, "getaddrinfo", find_at_home)
+    monkeypatch.setattr(socket, "getaddrinfo", resolve_local)
 
 
 @pytest.fixture(autouse=True)
-def rounding_stays_within_the_test() -> Iterator[None]:
-    """ccxt changes how its thread rounds."""
+def restore_decimal_context() -> Iterator[None]:
+    """ccxt changes the decimal context of its thread."""
     with localcontext():
         yield

@@ -1,7 +1,6 @@
-"""Every route is asked as V1 and as V3 is, while the sandbox's time stands still.
+"""Runs every test with V1 and V3, and with a clock that does not move.
 
-However long a busy machine keeps a request waiting: it is as young, its minute lasts, and the mark stays where it was
-put.
+So a slow machine changes nothing: requests stay fresh, the rate limit minute does not end, the mark price stays.
 """
 
 from collections.abc import Iterator

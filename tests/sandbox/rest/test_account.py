@@ -1,4 +1,4 @@
-"""The account over a real socket: modes, positions, balances, histories."""
+"""Account endpoints over a real socket: modes, positions, balances, histories."""
 
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client
 
 
-def test_modes_change_once_and_not_under_a_position(client: Client) -> None:
+def test_position_mode_cannot_change_with_a_position(client: Client) -> None:
     path = "/fapi/v1/positionSide/dual"
 
     assert client.get(path) == {"dualSidePosition": False}
@@ -29,14 +29,14 @@ def test_multi_assets_mode_can_be_set(client: Client) -> None:
 
 
 def test_leverage_and_max_notional(client: Client) -> None:
-    answer = client.post("/fapi/v1/leverage", symbol="BTCUSDT", leverage=50)
+    response = client.post("/fapi/v1/leverage", symbol="BTCUSDT", leverage=50)
 
-    assert answer == {"symbol": "BTCUSDT", "leverage": 50, "maxNotionalValue": "1000000"}
+    assert response == {"symbol": "BTCUSDT", "leverage": 50, "maxNotionalValue": "1000000"}
     assert client.rejected("POST", "/fapi/v1/leverage", symbol="BTCUSDT", leverage=126) == -4028
     assert client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["leverage"] == "50"
 
 
-def test_margin_type_changes_only_where_it_differs_and_nothing_is_open(client: Client) -> None:
+def test_margin_type_cannot_change_with_a_position(client: Client) -> None:
     path = "/fapi/v1/marginType"
 
     assert client.rejected("POST", path, symbol="BTCUSDT", marginType="CROSSED") == -4046
@@ -46,7 +46,7 @@ def test_margin_type_changes_only_where_it_differs_and_nothing_is_open(client: C
     assert client.rejected("POST", path, symbol="BTCUSDT", marginType="PORTFOLIO") == -1130
 
 
-def test_margin_is_moved_to_an_isolated_position_and_remembered(client: Client) -> None:
+def test_isolated_margin_is_added_and_listed(client: Client) -> None:
     path = "/fapi/v1/positionMargin"
     client.post("/fapi/v1/marginType", symbol="BTCUSDT", marginType="ISOLATED")
     client.order()
@@ -87,7 +87,7 @@ def test_wallet_and_account_agree_after_a_round_trip(server: SandboxServer, clie
     assert [each.type for each in incomes] == ["TRANSFER", "COMMISSION", "REALIZED_PNL", "COMMISSION"]
 
 
-def test_incomes_name_the_trade_they_come_from(client: Client) -> None:
+def test_income_has_the_id_of_its_trade(client: Client) -> None:
     client.order()
     (trade,) = client.get("/fapi/v1/userTrades", symbol="BTCUSDT")
     (fee,) = client.get("/fapi/v1/income", incomeType="COMMISSION")
@@ -104,7 +104,7 @@ def test_funding_is_paid_and_listed(server: SandboxServer, client: Client) -> No
     assert -1 < Decimal(paid["income"]) < Decimal("-0.9")
 
 
-def test_trades_are_found_from_a_number_or_a_time_not_both(client: Client) -> None:
+def test_trades_are_queried_by_id_or_time_not_both(client: Client) -> None:
     for _ in range(3):
         client.order()
     numbers = [each["id"] for each in client.get("/fapi/v1/userTrades", symbol="BTCUSDT")]
@@ -124,11 +124,11 @@ def test_trades_are_found_from_a_number_or_a_time_not_both(client: Client) -> No
         ({"limit": 0}, -1130),
     ],
 )
-def test_an_impossible_period_is_refused(client: Client, period: dict[str, int], expected: int) -> None:
+def test_invalid_period_is_rejected(client: Client, period: dict[str, int], expected: int) -> None:
     assert client.rejected("GET", "/fapi/v1/income", **period) == expected
 
 
-def test_brackets_come_for_one_symbol_or_all(client: Client) -> None:
+def test_brackets_of_one_symbol_or_all(client: Client) -> None:
     table = client.get("/fapi/v1/leverageBracket", symbol="BTCUSDT")["brackets"]
 
     assert (table[0]["notionalFloor"], table[0]["initialLeverage"], table[0]["cum"]) == (0, 125, 0.0)
@@ -146,21 +146,21 @@ def test_commission_rates_and_adl_quantile(client: Client) -> None:
     ]
 
 
-def test_a_liquidated_account_finds_its_forced_orders(server: SandboxServer, client: Client) -> None:
+def test_liquidation_is_in_force_orders(server: SandboxServer, client: Client) -> None:
     client.post("/fapi/v1/marginType", symbol="BTCUSDT", marginType="ISOLATED")
     client.post("/fapi/v1/leverage", symbol="BTCUSDT", leverage=100)
     client.order()
     server.exchange.move("BTCUSDT", Decimal(89_500))
     server.exchange.set_mark("BTCUSDT", Decimal(89_500))
-    (forced,) = client.get("/fapi/v1/forceOrders")
+    (order,) = client.get("/fapi/v1/forceOrders")
 
-    assert forced["clientOrderId"].startswith("autoclose-")
-    assert parse_order(forced).side is Side.SELL
+    assert order["clientOrderId"].startswith("autoclose-")
+    assert parse_order(order).side is Side.SELL
     assert client.get("/fapi/v1/forceOrders", autoCloseType="ADL") == []
     assert client.rejected("GET", "/fapi/v1/forceOrders", autoCloseType="FUN") == -1130
 
 
-def test_the_time_a_position_is_unprotected_is_measured(server: SandboxServer, client: Client) -> None:
+def test_unprotected_time_of_a_position_is_measured(server: SandboxServer, client: Client) -> None:
     exchange = server.exchange
     client.order()
     client.order(type="STOP_MARKET", side="SELL", stopPrice="90000", closePosition="true", quantity=None)

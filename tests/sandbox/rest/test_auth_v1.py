@@ -16,11 +16,11 @@ BALANCE = "/fapi/v2/balance"
 
 @pytest.fixture
 def client(server: SandboxServer) -> Client:
-    """Of V1 alone."""
+    """V1 only."""
     return Client(server)
 
 
-def test_the_documented_vector_is_accepted_in_query_body_and_mixed() -> None:
+def test_documented_signature_is_accepted_in_query_and_body() -> None:
     secret = "2b5eb11e18796d12d88f13dc27dbbd02c2cc51ff7059765ed9821957d82bb4d9"
     keys = Keys("dbefbc809e3e83c283a984c3a1459732ea7db1360ca80c5c2c8867408d28cc83", secret)
     query = "symbol=BTCUSDT&side=BUY&type=LIMIT&timeInForce=GTC"
@@ -30,17 +30,17 @@ def test_the_documented_vector_is_accepted_in_query_body_and_mixed() -> None:
     whole = f"{order}&recvWindow=5000&timestamp=1591702613943"
     documented = "3c661234138461fcc7a7d8746c6558c9842d4e10870d2ecbedf7777cad694af9"
 
-    for asked in (
+    for request in (
         SignedRequest(keys.api_key, f"{whole}&signature={documented}", ""),
         SignedRequest(keys.api_key, "", f"{whole}&signature={documented.upper()}"),
         SignedRequest(keys.api_key, query, f"{rest}&signature={mixed}"),
     ):
-        parameters = Parameters.parse(asked.query, asked.body)
-        authenticate_v1(Security.SIGNED, asked, parameters, keys, now_ms=1591702613943)
+        parameters = Parameters.parse(request.query, request.body)
+        authenticate_v1(Security.SIGNED, request, parameters, keys, now_ms=1591702613943)
         assert parameters.text("signature").lower() in (documented, mixed)
 
 
-def test_a_signed_request_is_answered(client: Client) -> None:
+def test_signed_request_is_accepted(client: Client) -> None:
     assert client.get(BALANCE)[0]["asset"] == "USDT"
 
 
@@ -51,7 +51,7 @@ def test_malformed_key_differs_from_unknown_key(client: Client, key: str, expect
     assert (response.status_code, code(response)) == (401, expected)
 
 
-def test_the_key_is_case_sensitive(client: Client, server: SandboxServer) -> None:
+def test_key_is_case_sensitive(client: Client, server: SandboxServer) -> None:
     assert code(client.raw("GET", BALANCE, "timestamp=1", key=server.api_key.upper())) == -2015
 
 
@@ -59,9 +59,7 @@ def test_the_key_is_case_sensitive(client: Client, server: SandboxServer) -> Non
     ("offset_ms", "window", "expected"),
     [(-6000, "", -1021), (5000, "", -1021), (-6000, "&recvWindow=7000", None), (-3000, "&recvWindow=1000", -1021)],
 )
-def test_a_timestamp_must_lie_within_the_window(
-    client: Client, offset_ms: int, window: str, expected: int | None
-) -> None:
+def test_timestamp_must_be_within_the_window(client: Client, offset_ms: int, window: str, expected: int | None) -> None:
     query = f"timestamp={client.timestamp() + offset_ms}{window}"
     response = client.raw("GET", BALANCE, f"{query}&signature={client.signature(query)}")
 
@@ -81,40 +79,40 @@ def test_a_timestamp_must_lie_within_the_window(
         ("timestamp={now}&timestamp={now}", -1101),
     ],
 )
-def test_what_is_missing_or_wrong_is_named_by_its_code(client: Client, query: str, expected: int) -> None:
+def test_invalid_request_has_the_documented_code(client: Client, query: str, expected: int) -> None:
     assert code(client.raw("GET", BALANCE, query.format(now=client.timestamp()))) == expected
 
 
-def test_a_signature_anywhere_but_last_is_refused(client: Client) -> None:
+def test_signature_must_be_last(client: Client) -> None:
     query = f"timestamp={client.timestamp()}"
 
     assert code(client.raw("GET", BALANCE, f"signature={client.signature(query)}&{query}")) == -1022
 
 
-def test_an_unknown_parameter_is_refused(client: Client) -> None:
+def test_unknown_parameter_is_rejected(client: Client) -> None:
     assert client.rejected("GET", BALANCE, colour="red") == -1104
     assert code(client.public("/fapi/v1/ping", symbol="BTCUSDT")) == -1104
 
 
-def test_the_query_string_wins_over_the_body(client: Client) -> None:
+def test_query_string_overrides_the_body(client: Client) -> None:
     query, body = "symbol=ETHUSDT", f"symbol=NONSENSE&leverage=7&timestamp={client.timestamp()}"
-    answer = client.raw("POST", "/fapi/v1/leverage", query, f"{body}&signature={client.signature(query + body)}")
+    response = client.raw("POST", "/fapi/v1/leverage", query, f"{body}&signature={client.signature(query + body)}")
 
-    assert done(answer)["symbol"] == "ETHUSDT"
+    assert done(response)["symbol"] == "ETHUSDT"
 
 
-def test_the_listen_key_needs_a_key_and_no_signature(client: Client) -> None:
+def test_listen_key_needs_no_signature(client: Client) -> None:
     assert len(client.listen_key()) == 64
     assert code(client.raw("POST", "/fapi/v1/listenKey", "", key="b" * 64)) == -2015
 
 
-def test_an_unknown_path_is_answered_in_the_shape_of_an_error(client: Client) -> None:
+def test_unknown_path_returns_an_error_body(client: Client) -> None:
     response = client.public("/fapi/v1/nowhere")
 
     assert (response.status_code, code(response)) == (404, -1020)
 
 
-def test_orders_in_the_body_are_read_like_those_in_the_query(client: Client) -> None:
+def test_order_may_be_in_the_body(client: Client) -> None:
     body = f"symbol=BTCUSDT&side=BUY&type=MARKET&quantity=0.01&timestamp={client.timestamp()}"
 
     assert (

@@ -1,4 +1,4 @@
-"""Weights, order counts, 429 and then 418."""
+"""Request weights, order counts, 429 and 418."""
 
 import pytest
 
@@ -19,13 +19,13 @@ def test_every_response_has_the_used_weight(client: Client) -> None:
     assert int(tickers.headers["X-MBX-USED-WEIGHT-1M"]) == before + 45
 
 
-def test_orders_are_counted_for_the_account(client: Client) -> None:
+def test_orders_are_counted(client: Client) -> None:
     response = client.signed("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
 
     assert response.headers["X-MBX-ORDER-COUNT-1M"] == "1"
 
 
-def test_past_the_limit_comes_429_with_the_time_to_wait(server: SandboxServer, client: Client) -> None:
+def test_exceeded_weight_returns_429_with_retry_after(server: SandboxServer, client: Client) -> None:
     server.exchange.limits.weight_limit = 0
     response = client.public("/fapi/v1/ping")
 
@@ -33,7 +33,7 @@ def test_past_the_limit_comes_429_with_the_time_to_wait(server: SandboxServer, c
     assert 1 <= int(response.headers["Retry-After"]) <= 60
 
 
-def test_too_many_orders_are_refused(server: SandboxServer, client: Client) -> None:
+def test_too_many_orders_are_rejected(server: SandboxServer, client: Client) -> None:
     server.exchange.limits.order_limit = 0
     response = client.signed("POST", "/fapi/v1/order", symbol="BTCUSDT", side="BUY", type="MARKET", quantity="0.01")
 
@@ -41,7 +41,7 @@ def test_too_many_orders_are_refused(server: SandboxServer, client: Client) -> N
     assert server.exchange.account.request_log.received == []
 
 
-def test_who_goes_on_after_429_is_banned_and_longer_each_time() -> None:
+def test_requests_after_429_lead_to_a_ban() -> None:
     limits = RequestLimits(weight_limit=5)
     outcomes = []
     for _ in range(17):
@@ -58,7 +58,7 @@ def test_who_goes_on_after_429_is_banned_and_longer_each_time() -> None:
     assert limits.used_weight == 1
 
 
-def test_a_new_minute_starts_from_nothing() -> None:
+def test_new_minute_resets_the_counts() -> None:
     limits = RequestLimits(weight_limit=5, order_limit=1)
     limits.use_weight(5, now_ms=10)
 

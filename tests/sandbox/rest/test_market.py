@@ -1,4 +1,4 @@
-"""Market data over a real socket."""
+"""Market data endpoints over a real socket."""
 
 from decimal import Decimal
 
@@ -28,7 +28,7 @@ def test_exchange_info_has_the_real_filters(client: Client) -> None:
     assert (bitcoin.multiplier_up, bitcoin.market_take_bound) == (Decimal("1.02"), Decimal("0.02"))
 
 
-def test_the_book_is_sorted_and_on_the_grid(client: Client) -> None:
+def test_book_is_sorted(client: Client) -> None:
     book = done(client.public(f"{V1}/depth", symbol="ETHUSDT", limit=20))
     quote = parse_depth(book, "ETHUSDT", received_at=0)
     bids = [Decimal(price) for price, _ in book["bids"]]
@@ -55,7 +55,7 @@ def test_trades_are_listed_oldest_first(client: Client, server: SandboxServer) -
     assert all(each["m"] for each in aggregates)
 
 
-def test_candles_follow_the_tape(client: Client, server: SandboxServer) -> None:
+def test_candles_follow_the_trades(client: Client, server: SandboxServer) -> None:
     for price in (3000, 3030, 2990, 3010):
         server.exchange.trade("ETHUSDT", Side.BUY, Decimal(1), Decimal(price))
     rows = done(client.public(f"{V1}/klines", symbol="ETHUSDT", interval="1M"))
@@ -68,7 +68,7 @@ def test_candles_follow_the_tape(client: Client, server: SandboxServer) -> None:
     assert code(client.public(f"{V1}/klines", symbol="ETHUSDT", interval="1m", startTime=5, endTime=4)) == -1023
 
 
-def test_the_made_up_market_has_a_past() -> None:
+def test_synthetic_market_has_a_history() -> None:
     with SandboxServer(scenario=synthetic_scenario()) as server:
         rows = done(Client(server).public(f"{V1}/klines", symbol="BTCUSDT", interval="1m", limit=400))
         hours = done(Client(server).public(f"{V1}/klines", symbol="BTCUSDT", interval="1h"))
@@ -81,7 +81,7 @@ def test_the_made_up_market_has_a_past() -> None:
 
 
 @pytest.mark.parametrize("path", ["premiumIndex", "ticker/24hr", "ticker/price", "ticker/bookTicker"])
-def test_tickers_come_for_one_symbol_or_all(client: Client, path: str) -> None:
+def test_tickers_of_one_symbol_or_all(client: Client, path: str) -> None:
     one = done(client.public(f"{V1}/{path}", symbol="BTCUSDT"))
     every = done(client.public(f"{V1}/{path}"))
 
@@ -90,7 +90,7 @@ def test_tickers_come_for_one_symbol_or_all(client: Client, path: str) -> None:
     assert code(client.public(f"{V1}/{path}", symbol="btcusdt")) == -1121
 
 
-def test_the_mark_follows_the_book(client: Client, server: SandboxServer) -> None:
+def test_premium_index_has_the_mark_price(client: Client, server: SandboxServer) -> None:
     server.exchange.set_mark("BTCUSDT", Decimal(95_000))
     mark = parse_premium_index(done(client.public(f"{V1}/premiumIndex", symbol="BTCUSDT")), received_at=0)
 
@@ -99,7 +99,7 @@ def test_the_mark_follows_the_book(client: Client, server: SandboxServer) -> Non
     assert done(client.public(f"{V1}/fundingRate", symbol="BTCUSDT")) == []
 
 
-def test_the_day_is_summed_up(client: Client, server: SandboxServer) -> None:
+def test_24h_ticker_sums_the_trades(client: Client, server: SandboxServer) -> None:
     for price in (100_000, 101_000):
         server.exchange.trade("BTCUSDT", Side.BUY, Decimal(1), Decimal(price))
     day = done(client.public(f"{V1}/ticker/24hr", symbol="BTCUSDT"))
@@ -108,14 +108,14 @@ def test_the_day_is_summed_up(client: Client, server: SandboxServer) -> None:
     assert Decimal(day["weightedAvgPrice"]) == 100_500
 
 
-def test_the_spot_host_lists_nothing(client: Client) -> None:
-    answer = done(client.public("/api/v1/exchangeInfo"))
+def test_spot_exchange_info_lists_no_symbols(client: Client) -> None:
+    info = done(client.public("/api/v1/exchangeInfo"))
 
-    assert (answer["symbols"], [each["asset"] for each in answer["assets"]]) == ([], ["USDT"])
+    assert (info["symbols"], [each["asset"] for each in info["assets"]]) == ([], ["USDT"])
 
 
 @pytest.mark.parametrize(("name", "symbol"), [("markPriceKlines", "symbol"), ("indexPriceKlines", "pair")])
-def test_candles_of_prices_that_nobody_traded_at(client: Client, server: SandboxServer, name: str, symbol: str) -> None:
+def test_mark_and_index_candles_have_no_volume(client: Client, server: SandboxServer, name: str, symbol: str) -> None:
     server.exchange.set_mark("ETHUSDT", Decimal(3_000))
     rows = done(client.public(f"{V1}/{name}", **{symbol: "ETHUSDT"}, interval="1m"))
     lowest = min(Decimal(row[3]) for row in rows)
@@ -126,8 +126,8 @@ def test_candles_of_prices_that_nobody_traded_at(client: Client, server: Sandbox
     assert code(client.public(f"{V1}/{name}", interval="1m")) == -1102
 
 
-def test_the_terms_of_funding(client: Client) -> None:
-    [terms] = done(client.public(f"{V1}/fundingInfo", symbol="ETHUSDT"))
+def test_funding_configuration(client: Client) -> None:
+    [config] = done(client.public(f"{V1}/fundingInfo", symbol="ETHUSDT"))
 
-    assert (terms["fundingIntervalHours"], terms["interestRate"], terms["fundingFeeCap"]) == (8, "0.0001", 0.0075)
+    assert (config["fundingIntervalHours"], config["interestRate"], config["fundingFeeCap"]) == (8, "0.0001", 0.0075)
     assert len(done(client.public(f"{V1}/fundingInfo"))) == 12

@@ -1,4 +1,4 @@
-"""Modify Order, which V3 alone has."""
+"""Modify Order, which exists on V3 only."""
 
 import pytest
 
@@ -9,7 +9,7 @@ from tests.sandbox.client import code, done
 from tests.sandbox.wallet_client import WalletClient
 
 ORDER = "/fapi/v3/order"
-LIMIT = {"type": "LIMIT", "timeInForce": "GTC", "price": "91000", "newClientOrderId": "by-hand"}
+LIMIT = {"type": "LIMIT", "timeInForce": "GTC", "price": "91000", "newClientOrderId": "manual"}
 
 
 @pytest.fixture
@@ -17,12 +17,12 @@ def client(server: SandboxServer) -> WalletClient:
     return WalletClient(server)
 
 
-def test_a_resting_order_is_moved_and_stays_itself(client: WalletClient, server: SandboxServer) -> None:
+def test_modified_order_keeps_its_id(client: WalletClient, server: SandboxServer) -> None:
     placed = client.order(**LIMIT)
-    modification = {"symbol": "BTCUSDT", "origClientOrderId": "by-hand", "price": "90000", "quantity": "0.02"}
-    answer = done(client.signed("PUT", ORDER, **modification))
+    modification = {"symbol": "BTCUSDT", "origClientOrderId": "manual", "price": "90000", "quantity": "0.02"}
+    order = done(client.signed("PUT", ORDER, **modification))
 
-    assert (answer["orderId"], answer["price"], answer["origQty"]) == (placed["orderId"], "90000", "0.02")
+    assert (order["orderId"], order["price"], order["origQty"]) == (placed["orderId"], "90000", "0.02")
     server.exchange.trade("BTCUSDT", Side.SELL, D(1), D(90_500))
     assert [each["price"] for each in client.get("/fapi/v1/openOrders", symbol="BTCUSDT")] == ["90000"]
     server.exchange.trade("BTCUSDT", Side.SELL, D(1), D(89_999))

@@ -1,4 +1,4 @@
-"""Orders over a real socket: what is accepted, and the documented code of what is not."""
+"""Order endpoints over a real socket: accepted orders, and the documented codes of rejected ones."""
 
 import json
 from decimal import Decimal
@@ -15,14 +15,14 @@ LIMIT = {"type": "LIMIT", "timeInForce": "GTC", "price": "91000", "quantity": "0
 STOP = {"type": "STOP_MARKET", "side": "SELL", "stopPrice": "90000"}
 
 
-def test_a_market_order_fills_at_the_far_side(client: Client) -> None:
+def test_market_order_fills_at_the_opposite_quote(client: Client) -> None:
     ask = client.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["askPrice"]
     order = client.order(newOrderRespType="RESULT")
 
     assert (order["status"], order["avgPrice"], order["executedQty"]) == ("FILLED", ask, "0.01")
 
 
-def test_a_resting_order_can_be_asked_for_and_cancelled_by_either_id(client: Client) -> None:
+def test_open_order_is_queried_and_cancelled_by_either_id(client: Client) -> None:
     placed = client.order(**LIMIT, newClientOrderId="lh-mine-e")
     by_name = client.get(ORDER, symbol="BTCUSDT", origClientOrderId="lh-mine-e")
     by_number = client.get("/fapi/v1/openOrder", symbol="BTCUSDT", orderId=placed["orderId"])
@@ -36,11 +36,11 @@ def test_a_resting_order_can_be_asked_for_and_cancelled_by_either_id(client: Cli
     assert [each["status"] for each in client.get("/fapi/v1/allOrders", symbol="BTCUSDT")] == ["CANCELED"]
 
 
-def test_an_order_without_an_id_is_given_one(client: Client) -> None:
+def test_order_without_client_id_gets_one(client: Client) -> None:
     assert client.order(**LIMIT)["clientOrderId"]
 
 
-def test_a_limit_fills_when_the_market_trades_through_it(server: SandboxServer, client: Client) -> None:
+def test_limit_fills_when_the_price_passes_it(server: SandboxServer, client: Client) -> None:
     placed = client.order(**LIMIT)
     server.exchange.move("BTCUSDT", Decimal(90_900))
 
@@ -90,15 +90,15 @@ def test_a_limit_fills_when_the_market_trades_through_it(server: SandboxServer, 
         ({"icebergQty": "1"}, -1104),
     ],
 )
-def test_a_bad_order_is_refused_with_the_documented_code(
+def test_invalid_order_is_rejected_with_the_documented_code(
     client: Client, changes: dict[str, str | None], expected: int
 ) -> None:
-    usual: dict[str, str | None] = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
+    order: dict[str, str | None] = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 
-    assert client.rejected("POST", ORDER, **{**usual, **changes}) == expected
+    assert client.rejected("POST", ORDER, **{**order, **changes}) == expected
 
 
-def test_hedge_mode_wants_a_position_side_and_no_reduce_only(client: Client) -> None:
+def test_hedge_mode_requires_position_side(client: Client) -> None:
     client.post("/fapi/v1/positionSide/dual", dualSidePosition="true")
     market = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": "0.01"}
 
@@ -108,7 +108,7 @@ def test_hedge_mode_wants_a_position_side_and_no_reduce_only(client: Client) -> 
     assert client.order(positionSide="LONG")["positionSide"] == "LONG"
 
 
-def test_a_closing_stop_needs_no_quantity_and_closes_all(server: SandboxServer, client: Client) -> None:
+def test_close_position_stop_closes_the_whole_position(server: SandboxServer, client: Client) -> None:
     client.order()
     stop = client.order(**STOP, closePosition="true", quantity=None)
     server.exchange.move("BTCUSDT", Decimal(89_900))
@@ -120,36 +120,36 @@ def test_a_closing_stop_needs_no_quantity_and_closes_all(server: SandboxServer, 
     assert (ended["status"], ended["type"], ended["origType"]) == ("FILLED", "MARKET", "STOP_MARKET")
 
 
-def test_only_ten_conditional_orders_fit_a_symbol(client: Client) -> None:
+def test_eleventh_conditional_order_is_rejected(client: Client) -> None:
     for number in range(10):
         client.order(**{**STOP, "stopPrice": str(80_000 + number)})
 
     assert client.rejected("POST", ORDER, symbol="BTCUSDT", **STOP, quantity="0.01") == -4045
 
 
-def test_orders_need_an_id_to_be_found(client: Client) -> None:
+def test_order_query_requires_an_id(client: Client) -> None:
     for method, path in (("GET", ORDER), ("DELETE", ORDER), ("GET", "/fapi/v1/openOrder")):
         assert client.rejected(method, path, symbol="BTCUSDT") == -1102
     assert client.rejected("GET", ORDER, symbol="BTCUSDT", orderId=7) == -2013
     assert client.rejected("DELETE", ORDER, symbol="BTCUSDT", origClientOrderId="nobody") == -2011
 
 
-def test_a_batch_is_answered_order_by_order(client: Client) -> None:
+def test_batch_returns_a_result_for_each_order(client: Client) -> None:
     good = {"symbol": "BTCUSDT", "side": "BUY", "type": "MARKET", "quantity": 0.01, "reduceOnly": False}
     bad = {**good, "side": "UP"}
-    answers = client.post("/fapi/v1/batchOrders", batchOrders=json.dumps([good, bad, good]))
+    results = client.post("/fapi/v1/batchOrders", batchOrders=json.dumps([good, bad, good]))
 
-    assert [each.get("code", each.get("status")) for each in answers] == ["NEW", -1117, "NEW"]
+    assert [each.get("code", each.get("status")) for each in results] == ["NEW", -1117, "NEW"]
 
 
 @pytest.mark.parametrize(
     ("orders", "expected"), [("[]", -4082), ("[1]", -1130), ("{}", -1130), ("[", -1130), (json.dumps([{}] * 6), -4082)]
 )
-def test_a_batch_that_is_none_is_refused(client: Client, orders: str, expected: int) -> None:
+def test_invalid_batch_is_rejected(client: Client, orders: str, expected: int) -> None:
     assert client.rejected("POST", "/fapi/v1/batchOrders", batchOrders=orders) == expected
 
 
-def test_several_orders_are_cancelled_by_number_or_name(client: Client) -> None:
+def test_batch_is_cancelled_by_order_or_client_id(client: Client) -> None:
     numbers = [client.order(**LIMIT)["orderId"] for _ in range(2)]
     client.order(**LIMIT, newClientOrderId="third")
     path = "/fapi/v1/batchOrders"
@@ -163,7 +163,7 @@ def test_several_orders_are_cancelled_by_number_or_name(client: Client) -> None:
     assert client.rejected("DELETE", path, symbol="BTCUSDT", orderIdList=json.dumps([1] * 11)) == -4032
 
 
-def test_all_orders_of_a_symbol_are_cancelled_stops_too(client: Client) -> None:
+def test_cancel_all_includes_stops(client: Client) -> None:
     client.order(**LIMIT)
     client.order(**STOP)
     other = client.order(symbol="ETHUSDT", **{**LIMIT, "price": "3000"})
@@ -192,38 +192,38 @@ def test_countdown_cancels_unless_renewed() -> None:
         assert client.rejected("POST", path, symbol="BTCUSDT", countdownTime=-1) == -1130
 
 
-def test_an_acknowledgement_comes_before_the_fill_and_the_result_after(client: Client) -> None:
+def test_ack_is_before_the_fill_and_result_after_it(client: Client) -> None:
     acknowledged, result = client.order(newOrderRespType="ACK"), client.order(newOrderRespType="RESULT")
 
     assert (acknowledged["status"], acknowledged["executedQty"]) == ("NEW", "0")
     assert (result["status"], result["executedQty"]) == ("FILLED", "0.01")
 
 
-def test_what_reached_the_exchange_is_counted_by_client_id(server: SandboxServer, client: Client) -> None:
+def test_received_orders_are_counted_by_client_id(server: SandboxServer, client: Client) -> None:
     client.order(newClientOrderId="lh-a-e")
     client.rejected(
         "POST", ORDER, symbol="BTCUSDT", side="BUY", type="MARKET", quantity="99", newClientOrderId="lh-b-e"
     )
-    records = server.exchange.account.request_log
+    request_log = server.exchange.account.request_log
 
-    assert records.times_accepted() == {"lh-a-e": 1}
-    assert [each.code for each in records.received] == [None, -4005]
+    assert request_log.times_accepted() == {"lh-a-e": 1}
+    assert [each.code for each in request_log.received] == [None, -4005]
 
 
-def test_an_open_id_cannot_be_used_twice(client: Client) -> None:
+def test_client_id_of_an_open_order_is_rejected(client: Client) -> None:
     client.order(**LIMIT, newClientOrderId="same")
 
     assert client.rejected("POST", ORDER, symbol="BTCUSDT", side="BUY", **LIMIT, newClientOrderId="same") == -4116
 
 
-def test_our_trade_shows_on_the_public_tape(client: Client) -> None:
+def test_fill_is_a_public_trade(client: Client) -> None:
     client.order()
     trade = client.public("/fapi/v1/trades", symbol="BTCUSDT").json()[-1]
 
     assert (trade["qty"], trade["isBuyerMaker"]) == ("0.01", False)
 
 
-def test_a_sell_through_the_bid_fills_a_buyer_who_waits(server: SandboxServer, client: Client) -> None:
+def test_sell_below_the_bid_fills_an_open_buy(server: SandboxServer, client: Client) -> None:
     bid = Decimal(client.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["bidPrice"])
     placed = client.order(**{**LIMIT, "price": str(bid)})
     server.exchange.trade("BTCUSDT", Side.SELL, Decimal(1), bid - 1)

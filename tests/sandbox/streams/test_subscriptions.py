@@ -1,4 +1,4 @@
-"""What a stream connection is told, and answers."""
+"""Requests on a stream connection and their replies."""
 
 import json
 
@@ -8,24 +8,24 @@ from src.sandbox.streams.names import DepthStream, KlineStream, MarkStream, pars
 from src.sandbox.streams.subscriptions import Subscriptions
 
 
-def answer(request: object, subscriptions: Subscriptions | None = None) -> dict[str, object]:
+def reply(request: object, subscriptions: Subscriptions | None = None) -> dict[str, object]:
     return (subscriptions or Subscriptions(is_combined=False)).handle(json.dumps(request))
 
 
-def test_a_name_is_listed_once_however_often_it_is_asked_for() -> None:
+def test_repeated_subscription_is_listed_once() -> None:
     subscriptions = Subscriptions(is_combined=False)
     for _ in range(2):
-        answer({"method": "SUBSCRIBE", "params": ["a@b", "a@b"], "id": 1}, subscriptions)
+        reply({"method": "SUBSCRIBE", "params": ["a@b", "a@b"], "id": 1}, subscriptions)
 
     assert subscriptions.names == ["a@b"]
 
 
-def test_the_envelope_can_be_switched() -> None:
+def test_combined_property_is_set_and_read() -> None:
     subscriptions = Subscriptions(is_combined=False)
-    answer({"method": "SET_PROPERTY", "params": ["combined", True], "id": 1}, subscriptions)
+    reply({"method": "SET_PROPERTY", "params": ["combined", True], "id": 1}, subscriptions)
 
     assert subscriptions.is_combined
-    assert answer({"method": "GET_PROPERTY", "params": ["combined"], "id": 2}, subscriptions)["result"] is True
+    assert reply({"method": "GET_PROPERTY", "params": ["combined"], "id": 2}, subscriptions)["result"] is True
 
 
 @pytest.mark.parametrize(
@@ -46,14 +46,14 @@ def test_the_envelope_can_be_switched() -> None:
         ({"method": "SET_PROPERTY", "params": ["combined", True, 1], "id": 1}, 2),
     ],
 )
-def test_a_bad_request_is_answered_with_its_documented_code(request_: object, code: int) -> None:
-    error = answer(request_)["error"]
+def test_invalid_request_returns_the_documented_code(request_: object, code: int) -> None:
+    error = reply(request_)["error"]
 
     assert isinstance(error, dict)
     assert error["code"] == code
 
 
-def test_what_is_not_json_is_said() -> None:
+def test_invalid_json_returns_an_error() -> None:
     error = Subscriptions(is_combined=False).handle("{")["error"]
 
     assert error == {"code": 3, "msg": "Invalid JSON: expected value at line 1 column 1"}
