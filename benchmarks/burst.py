@@ -1,4 +1,4 @@
-"""A burst of liquidations through the trader and its real database: none lost, all decided, how many a second."""
+"""Sends a burst of liquidations through the trader and its database; counts losses and events per second."""
 
 import tempfile
 import time
@@ -24,19 +24,19 @@ from src.domain.market import Liquidation
 from src.sandbox.market.listings import load_listings
 from src.settings.config import Settings, parse_settings
 
-SMALLEST_RATE = 5_000
+MIN_RATE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Burst:
-    """What became of a burst."""
+    """Result of a burst."""
 
     pushed: int
     stored: int
     decided: int
     seconds: float
-    floor_seconds: float
-    """Adding the same numbers up and doing nothing else."""
+    baseline_seconds: float
+    """Time to only add up the same numbers."""
 
     @property
     def rate(self) -> float:
@@ -44,29 +44,29 @@ class Burst:
 
     @property
     def is_good(self) -> bool:
-        return self.stored == self.decided == self.pushed and self.rate >= SMALLEST_RATE
+        return self.stored == self.decided == self.pushed and self.rate >= MIN_RATE
 
-    def told(self) -> str:
+    def report(self) -> str:
         return (
-            f"burst of {self.pushed}: {self.stored} stored, {self.decided} decided, {self.rate:.0f} a second "
-            f"(bound {SMALLEST_RATE}), {self.seconds / self.floor_seconds:.0f} × the time of adding them up"
+            f"burst of {self.pushed}: {self.stored} stored, {self.decided} decided, {self.rate:.0f} per second "
+            f"(minimum {MIN_RATE}), {self.seconds / self.baseline_seconds:.0f} × the time to add them up"
         )
 
 
 def measure_burst(count: int) -> Burst:
-    """Post them all at once, then let the trader's own loop empty its inbox."""
+    """Queue all events at once, then run the trader's loop until its queue is empty."""
     listings = load_listings()
     instruments = {symbol: listing.instrument for symbol, listing in listings.items()}
     events = _liquidations(sorted(instruments), count)
     started = time.perf_counter()
     sum((each.notional for each in events), Decimal(0))
-    floor_seconds = time.perf_counter() - started
+    baseline_seconds = time.perf_counter() - started
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "bot.db"
         clock = SystemClock()
-        ledger = open_database(path, clock.now_ms())
+        database = open_database(path, clock.now_ms())
         context = TraderContext(
-            _settings(sorted(instruments)), instruments, Store(ledger.engine, clock), clock, Random(1).randrange, True
+            _settings(sorted(instruments)), instruments, Store(database.engine, clock), clock, Random(1).randrange, True
         )
         trader = Trader(context, BotInfo("benchmark", 0, clock.now_ms(), "sandbox", True), ExchangeHealth)
         trader.restore()
@@ -80,20 +80,22 @@ def measure_burst(count: int) -> Burst:
         with read_transaction(open_reader(path)) as connection:
             stored = connection.scalar(select(func.count()).select_from(LiquidationRow)) or 0
             decided = connection.scalar(select(func.count()).select_from(DecisionRow)) or 0
-        ledger.engine.dispose()
-    return Burst(count, stored, decided, seconds, floor_seconds)
+        database.engine.dispose()
+    return Burst(count, stored, decided, seconds, baseline_seconds)
 
 
 def _liquidations(symbols: list[str], count: int) -> list[Liquidation]:
-    """Of every configured symbol, with sizes as they are seen: a median near 200 USDT and a long tail."""
-    draw, now_ms = Random(7), SystemClock().now_ms()
-    found = []
+    """Liquidations of all symbols with realistic sizes: a median near 200 USDT and a long tail."""
+    random, now_ms = Random(7), SystemClock().now_ms()
+    liquidations = []
     for _ in range(count):
-        price = Decimal(draw.randrange(90_000, 110_000)) / 1000
-        quantity = Decimal(round(draw.lognormvariate(5.3, 1.9))) / 100 + 1
-        side = draw.choice((Side.BUY, Side.SELL))
-        found.append(Liquidation(draw.choice(symbols), side, quantity, price, price, quantity, now_ms, now_ms, now_ms))
-    return found
+        price = Decimal(random.randrange(90_000, 110_000)) / 1000
+        quantity = Decimal(round(random.lognormvariate(5.3, 1.9))) / 100 + 1
+        side = random.choice((Side.BUY, Side.SELL))
+        liquidations.append(
+            Liquidation(random.choice(symbols), side, quantity, price, price, quantity, now_ms, now_ms, now_ms)
+        )
+    return liquidations
 
 
 def _settings(symbols: list[str]) -> Settings:

@@ -8,6 +8,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from types import FrameType
 
@@ -32,7 +33,7 @@ class Hops:
     def file_changes(self) -> int:
         """How often a call is in another file than the call before it."""
         files = [call.partition(":")[0] for call in self.calls]
-        return sum(before != after for before, after in zip(files, files[1:], strict=False))
+        return sum(before != after for before, after in pairwise(files))
 
     def __str__(self) -> str:
         return f"{self.path:32}{len(self.calls):8}{self.file_changes:8}"

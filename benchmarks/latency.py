@@ -1,4 +1,4 @@
-"""From a liquidation leaving the exchange to the order reaching it: the bot and a floor program, in turn."""
+"""Time from a liquidation to the order at the exchange: the bot and a minimal baseline program, alternating."""
 
 import json
 import os
@@ -25,9 +25,9 @@ from src.sandbox.account.limits import RequestLimits
 from src.sandbox.server import SandboxServer
 
 ROOT = Path(__file__).parents[1]
-BOT_SYMBOL, FLOOR_SYMBOL = "BTCUSDT", "ETHUSDT"
-LARGEST_RATIO = 3.0
-SNAPSHOT_SHARE = 0.02
+BOT_SYMBOL, BASELINE_SYMBOL = "BTCUSDT", "ETHUSDT"
+MAX_RATIO = 3.0
+MAX_DISTURBED_SHARE = 0.02
 _START_SECONDS = 30
 _ORDER_SECONDS = 5
 _BETWEEN_EVENTS_SECONDS = 0.05
@@ -60,43 +60,43 @@ _SETTINGS: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Latency:
-    """Milliseconds of the bot and of the floor, and how often another request came between event and order."""
+    """Milliseconds of the bot and of the baseline, and how often another request preceded the order."""
 
     bot_ms: list[float]
-    floor_ms: list[float]
+    baseline_ms: list[float]
     disturbed: int
-    """Events of the bot between which and their order the exchange was asked anything else."""
+    """Events with another request of the bot between the event and its order."""
 
     @property
     def ratio(self) -> float:
-        return median(self.bot_ms) / median(self.floor_ms)
+        return median(self.bot_ms) / median(self.baseline_ms)
 
     @property
     def is_good(self) -> bool:
-        return self.ratio <= LARGEST_RATIO and self.disturbed <= len(self.bot_ms) * SNAPSHOT_SHARE
+        return self.ratio <= MAX_RATIO and self.disturbed <= len(self.bot_ms) * MAX_DISTURBED_SHARE
 
-    def told(self) -> str:
+    def report(self) -> str:
         return (
-            f"  floor p50 {median(self.floor_ms):.2f} ms, p95 {_p95(self.floor_ms):.2f} ms\n"
-            f"  bot   p50 {median(self.bot_ms):.2f} ms, p95 {_p95(self.bot_ms):.2f} ms\n"
-            f"  p50 ratio {self.ratio:.2f} (bound {LARGEST_RATIO})\n"
+            f"  baseline p50 {median(self.baseline_ms):.2f} ms, p95 {_p95(self.baseline_ms):.2f} ms\n"
+            f"  bot      p50 {median(self.bot_ms):.2f} ms, p95 {_p95(self.bot_ms):.2f} ms\n"
+            f"  p50 ratio {self.ratio:.2f} (bound {MAX_RATIO})\n"
             f"  events with another request before their order: {self.disturbed} of {len(self.bot_ms)} "
-            f"(the snapshot every 30 s may meet one in a hundred)"
+            f"(the snapshot every 30 s may precede one in a hundred)"
         )
 
 
 class _CountedLimits(RequestLimits):
-    """The exchange's own limits, which also count requests."""
+    """The exchange's limits; also counts requests."""
 
     requests = 0
 
-    def spend(self, weight: int, now_ms: int) -> None:
+    def use_weight(self, weight: int, now_ms: int) -> None:
         self.requests += 1
         super().use_weight(weight, now_ms)
 
 
-class _Watch:
-    """Notes when the next order of a symbol arrives, and how many requests came before it."""
+class _OrderTimer:
+    """Records when the next order of a symbol arrives, and how many requests preceded it."""
 
     def __init__(self, server: SandboxServer) -> None:
         self._server = server
@@ -117,7 +117,7 @@ class _Watch:
         records.record = timed  # type: ignore[method-assign]
 
     def measure(self, symbol: str) -> float:
-        """Push one liquidation and wait for its order; milliseconds."""
+        """Emit one liquidation and wait for its order; returns milliseconds."""
         exchange = self._server.exchange
         price = exchange.market[symbol].last_price
         exchange.move(symbol, price)
@@ -125,32 +125,32 @@ class _Watch:
         with self._arrived:
             self._at.pop(symbol, None)
             self._limits.requests = 0
-        pushed_at = time.perf_counter_ns()
+        emitted_at = time.perf_counter_ns()
         exchange.liquidate(symbol, Side.SELL, Decimal(2), price)
         with self._arrived:
             if not self._arrived.wait_for(lambda: symbol in self._at, _ORDER_SECONDS):
-                raise RuntimeError(f"no order of {symbol} within {_ORDER_SECONDS} s")
+                raise RuntimeError(f"no order for {symbol} within {_ORDER_SECONDS} s")
             self.disturbed += symbol == BOT_SYMBOL and self._limits.requests > 1
-            return (self._at[symbol] - pushed_at) / 1e6
+            return (self._at[symbol] - emitted_at) / 1e6
 
 
 def measure_latency(events: int) -> Latency:
-    """Run sandbox, floor and bot; alternate between the two."""
+    """Run the sandbox, the baseline and the bot; alternate between the last two."""
     with tempfile.TemporaryDirectory() as folder, SandboxServer(Path(folder)) as server:
         (Path(folder) / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
-        watch = _Watch(server)
-        with _floor(server), _bot(Path(folder)):
+        timer = _OrderTimer(server)
+        with _baseline(server), _bot(Path(folder)):
             for _ in range(5):
-                watch.measure(FLOOR_SYMBOL)
-                watch.measure(BOT_SYMBOL)
-            watch.disturbed = 0
-            bot_ms, floor_ms = [], []
+                timer.measure(BASELINE_SYMBOL)
+                timer.measure(BOT_SYMBOL)
+            timer.disturbed = 0
+            bot_ms, baseline_ms = [], []
             for _ in range(events):
-                floor_ms.append(watch.measure(FLOOR_SYMBOL))
-                bot_ms.append(watch.measure(BOT_SYMBOL))
+                baseline_ms.append(timer.measure(BASELINE_SYMBOL))
+                bot_ms.append(timer.measure(BOT_SYMBOL))
                 time.sleep(_BETWEEN_EVENTS_SECONDS)
             _cancel_all(server)
-    return Latency(bot_ms, floor_ms, watch.disturbed)
+    return Latency(bot_ms, baseline_ms, timer.disturbed)
 
 
 def _cancel_all(server: SandboxServer) -> None:
@@ -160,11 +160,11 @@ def _cancel_all(server: SandboxServer) -> None:
 
 
 @contextmanager
-def _floor(server: SandboxServer) -> Iterator[None]:
-    command = [sys.executable, "-m", "benchmarks.floor", server.base_url, server.ws_url, FLOOR_SYMBOL]
+def _baseline(server: SandboxServer) -> Iterator[None]:
+    command = [sys.executable, "-m", "benchmarks.baseline", server.base_url, server.ws_url, BASELINE_SYMBOL]
     process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     if process.stdin is None or process.stdout is None:
-        raise RuntimeError("the floor program has no pipes")
+        raise RuntimeError("the baseline program has no pipes")
     try:
         process.stdin.write(f"{server.api_key} {server.api_secret}\n")
         process.stdin.flush()
@@ -189,8 +189,8 @@ def _bot(home: Path) -> Iterator[None]:
 
 
 def _environment() -> dict[str, str]:
-    ours = ("API_KEY", "API_SECRET", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
-    return {name: value for name, value in os.environ.items() if name not in ours}
+    excluded = ("API_KEY", "API_SECRET", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
+    return {name: value for name, value in os.environ.items() if name not in excluded}
 
 
 def _wait_until_trading(home: Path) -> None:
@@ -205,7 +205,7 @@ def _wait_until_trading(home: Path) -> None:
             continue
         if row is not None and row.value["state"] == "ACTIVE":
             return
-    raise RuntimeError(f"the bot did not start trading; it said:\n{(home / 'bot.out').read_text(encoding='utf-8')}")
+    raise RuntimeError(f"the bot did not start trading; its output:\n{(home / 'bot.out').read_text(encoding='utf-8')}")
 
 
 def _p95(values: list[float]) -> float:

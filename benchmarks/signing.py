@@ -1,7 +1,7 @@
-"""What signing a request costs: V1 and V3, with and without the accelerated library, against one bare HMAC.
+"""CPU time to sign a request: V1 and V3, with and without the accelerated library, compared with a single HMAC.
 
-The library for V3 is chosen once in a process, so each choice is measured in a process of its own. Measured is the time
-of the processor, which what else runs on this machine does not lengthen much.
+The library for V3 is chosen once per process, so each choice is measured in its own process. CPU time depends little on
+what else runs on the machine.
 """
 
 import hashlib
@@ -36,13 +36,13 @@ _WARM_UP = 5
 
 @dataclass(frozen=True, slots=True)
 class Signing:
-    """Medians of one process, ms."""
+    """Medians of one process, in milliseconds."""
 
     is_accelerated: bool
     hmac_ms: float
     eip712_ms: float
-    floor_ms: float
-    """One HMAC-SHA256 over the same text, and nothing else."""
+    baseline_ms: float
+    """A single HMAC-SHA256 over the same text."""
 
     @property
     def bound_ms(self) -> float:
@@ -52,46 +52,46 @@ class Signing:
     def is_good(self) -> bool:
         return self.eip712_ms < self.bound_ms
 
-    def told(self) -> str:
-        how = f"with {_ACCELERATOR}" if self.is_accelerated else "in plain Python"
+    def report(self) -> str:
+        method = f"with {_ACCELERATOR}" if self.is_accelerated else "in plain Python"
         return (
-            f"signing {how}: API wallet (V3) {self._of(self.eip712_ms)}, bound {self.bound_ms:g} ms; "
+            f"signing {method}: API wallet (V3) {self._of(self.eip712_ms)}, bound {self.bound_ms:g} ms; "
             f"API key (V1) {self._of(self.hmac_ms)}"
         )
 
-    def _of(self, span_ms: float) -> str:
-        return f"{span_ms:.3f} ms, {span_ms / self.floor_ms:.0f} × one HMAC"
+    def _of(self, duration_ms: float) -> str:
+        return f"{duration_ms:.3f} ms, {duration_ms / self.baseline_ms:.0f} × one HMAC"
 
 
 def measure_signing(count: int) -> list[Signing]:
-    """In plain Python, and accelerated where that library is installed."""
+    """Measure in plain Python, and accelerated if that library is installed."""
     choices = [False, True] if importlib.util.find_spec(_ACCELERATOR) else [False]
-    return [_measured_apart(count, is_accelerated=each) for each in choices]
+    return [_measure_in_process(count, is_accelerated=each) for each in choices]
 
 
-def _measured_apart(count: int, *, is_accelerated: bool) -> Signing:
+def _measure_in_process(count: int, *, is_accelerated: bool) -> Signing:
     command = [sys.executable, "-m", "benchmarks.signing", str(count)]
-    surroundings = os.environ | {"ECC_BACKEND_CLASS": _BACKENDS[is_accelerated]}
-    answer = subprocess.run(command, env=surroundings, capture_output=True, text=True, check=True).stdout
-    return Signing(is_accelerated, **json.loads(answer))
+    environment = os.environ | {"ECC_BACKEND_CLASS": _BACKENDS[is_accelerated]}
+    output = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    return Signing(is_accelerated, **json.loads(output))
 
 
 def _measure(count: int) -> dict[str, float]:
     key = HmacSigner("k" * 64, "s" * 64)
     wallet = Eip712Signer(f"0x{'11' * 20}", f"0x{'42' * 32}")
     text, secret = key.sign(_ORDER, 0).encode(), b"s" * 64
-    deeds: dict[str, Callable[[int], object]] = {
-        "floor_ms": lambda _: hmac.new(secret, text, hashlib.sha256).hexdigest(),
+    tasks: dict[str, Callable[[int], object]] = {
+        "baseline_ms": lambda _: hmac.new(secret, text, hashlib.sha256).hexdigest(),
         "hmac_ms": lambda number: key.sign(_ORDER, number),
         "eip712_ms": lambda number: wallet.sign(_ORDER, number),
     }
-    spans: dict[str, list[float]] = {name: [] for name in deeds}
+    durations: dict[str, list[float]] = {name: [] for name in tasks}
     for number in range(count + _WARM_UP):
-        for name, deed in deeds.items():  # in turn: what slows this machine down slows all of them
+        for name, task in tasks.items():  # alternating, so that a slow phase affects all of them
             started = time.thread_time()
-            deed(number)
-            spans[name].append((time.thread_time() - started) * 1000)
-    return {name: median(each[_WARM_UP:]) for name, each in spans.items()}
+            task(number)
+            durations[name].append((time.thread_time() - started) * 1000)
+    return {name: median(each[_WARM_UP:]) for name, each in durations.items()}
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Values for tests: every builder gives a valid one, and takes what the test is about."""
+"""Builders of valid values for tests; a test passes only the fields it is about."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -55,7 +55,7 @@ def an_instrument(**changes: Any) -> Instrument:
 
 
 def a_liquidation(notional: Decimal | int = 60_000, **changes: Any) -> Liquidation:
-    """A long of BTCUSDT was liquidated at 50,000: SELL."""
+    """A liquidated BTCUSDT long: SELL at 50,000."""
     price = changes.get("average_price", D(50_000))
     quantity = D(notional) / price
     liquidation = Liquidation(
@@ -119,7 +119,7 @@ def some_settings(global_changes: dict[str, Any] | None = None, **symbol_changes
 
 
 def a_request(role: OrderRole = OrderRole.ENTRY, number: int = 0, **changes: Any) -> OrderRequest:
-    """An entry BUY in the LONG slot, or what protects or closes it."""
+    """A BUY entry with position side LONG, or an order that protects or closes its position."""
     parsed = ClientOrderId.parse(ENTRY_ID)
     if parsed is None:
         raise ValueError(ENTRY_ID)
@@ -164,7 +164,7 @@ def an_order(
 
 
 def an_update(request: OrderRequest | None = None, **changes: Any) -> OrderUpdate:
-    """The exchange's word on a request: NEW unless the test says more."""
+    """An order update for a request, with status NEW by default."""
     request = request or a_request()
     update = OrderUpdate(
         symbol=request.symbol,
@@ -211,7 +211,7 @@ def a_fill(request: OrderRequest | None = None, **changes: Any) -> Fill:
 
 
 def a_filled_update(request: OrderRequest | None = None, trade_id: int = 1, **fill_changes: Any) -> OrderUpdate:
-    """The whole order filled in one trade, told by the stream."""
+    """A stream update: the order filled completely in one trade."""
     request = request or a_request()
     fill = a_fill(request, trade_id=trade_id, **fill_changes)
     return an_update(
@@ -246,7 +246,7 @@ def a_report(quantity: object = 0, entry: object = 0, **changes: Any) -> Positio
 
 
 def a_snapshot(**changes: Any) -> Snapshot:
-    """A flat account in hedge mode with 1,000 USDT, set as ``some_settings`` wants."""
+    """A flat account in hedge mode with 1,000 USDT, configured as in ``some_settings``."""
     snapshot = Snapshot(
         requested_at=NOW,
         taken_at=NOW,

@@ -1,4 +1,4 @@
-"""What the whole run knows: its profile, how the soak signs, and where the table of faults is written."""
+"""Configures the test run: its profile, the API version of the soak, and the fault table."""
 
 import os
 import random
@@ -16,18 +16,18 @@ SOAK_SCHEME = "SOAK_SCHEME"
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     profiles.add_options(parser)
-    parser.addoption("--faults-table", type=Path, metavar="FILE", help="write what the fault tests have shown there")
+    parser.addoption("--faults-table", type=Path, metavar="FILE", help="write the results of the fault tests to FILE")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(profiles.ProfileRun(profiles.choose(config)))
     config.pluginmanager.register(reruns)
-    # How long an example takes says more of the machine than of us.
+    # The duration of an example depends on the machine.
     settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("busy")
-    os.environ.setdefault(SOAK_SCHEME, random.choice(list(ApiVersion)))  # drawn once: the workers inherit it
+    os.environ.setdefault(SOAK_SCHEME, random.choice(list(ApiVersion)))  # chosen once; workers inherit it
     target: Path | None = config.getoption("--faults-table")
-    if target is not None and not hasattr(config, "workerinput"):  # the workers' reports come to the one that began
+    if target is not None and not hasattr(config, "workerinput"):  # not in a worker: the controller gets all reports
         config.pluginmanager.register(FaultsTable(target))
 
 

@@ -1,6 +1,6 @@
-"""Holds the four rooms that handle money to 95 % of lines and 90 % of branches: ``coverage_gate.py coverage.json``.
+"""Requires 95 % line and 90 % branch coverage of the packages that handle money: ``coverage_gate.py coverage.json``.
 
-coverage.py knows one combined total only; this reads its JSON report and checks both figures for each room.
+coverage.py checks only one combined total; this reads its JSON report and checks both figures for each package.
 """
 
 import json
@@ -8,38 +8,38 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOMS = ("src/core", "src/engine", "src/exchange", "src/domain")
-LINES_PCT = 95.0
-BRANCHES_PCT = 90.0
+PACKAGES = ("src/core", "src/engine", "src/exchange", "src/domain")
+MIN_LINES_PCT = 95.0
+MIN_BRANCHES_PCT = 90.0
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """What was covered of one room, in percent."""
+class Coverage:
+    """Coverage of one package, in percent."""
 
-    room: str
+    package: str
     lines_pct: float
     branches_pct: float
 
     @property
-    def is_enough(self) -> bool:
-        return self.lines_pct >= LINES_PCT and self.branches_pct >= BRANCHES_PCT
+    def is_sufficient(self) -> bool:
+        return self.lines_pct >= MIN_LINES_PCT and self.branches_pct >= MIN_BRANCHES_PCT
 
     def __str__(self) -> str:
-        verdict = "ok" if self.is_enough else f"TOO LOW, wanted {LINES_PCT:g} and {BRANCHES_PCT:g}"
-        return f"{self.room:<13} lines {self.lines_pct:6.2f} %  branches {self.branches_pct:6.2f} %  {verdict}"
+        result = "ok" if self.is_sufficient else f"TOO LOW, required: {MIN_LINES_PCT:g} and {MIN_BRANCHES_PCT:g}"
+        return f"{self.package:<13} lines {self.lines_pct:6.2f} %  branches {self.branches_pct:6.2f} %  {result}"
 
 
-def measure(report: dict[str, dict[str, dict[str, dict[str, int]]]], room: str) -> Figures:
-    """Add up the files of ``room``; one that has none counts as not covered at all."""
+def measure(report: dict[str, dict[str, dict[str, dict[str, int]]]], package: str) -> Coverage:
+    """Add up the files of a package; a package without files has no coverage."""
     files = [
-        entry["summary"] for name, entry in report["files"].items() if name.replace("\\", "/").startswith(room + "/")
+        entry["summary"] for name, entry in report["files"].items() if name.replace("\\", "/").startswith(package + "/")
     ]
     if not files:
-        return Figures(room, 0.0, 0.0)
+        return Coverage(package, 0.0, 0.0)
     lines = _percent(sum(file["covered_lines"] for file in files), sum(file["num_statements"] for file in files))
     branches = _percent(sum(file["covered_branches"] for file in files), sum(file["num_branches"] for file in files))
-    return Figures(room, lines, branches)
+    return Coverage(package, lines, branches)
 
 
 def _percent(covered: int, total: int) -> float:
@@ -47,11 +47,11 @@ def _percent(covered: int, total: int) -> float:
 
 
 def main(report: Path) -> int:
-    """Print the figures of each room; returns 1 when one is too low."""
+    """Print the coverage of each package; returns 1 if one is too low."""
     content = json.loads(report.read_text(encoding="utf-8"))
-    rooms = [measure(content, room) for room in ROOMS]
-    print(*rooms, sep="\n")
-    return 0 if all(room.is_enough for room in rooms) else 1
+    figures = [measure(content, package) for package in PACKAGES]
+    print(*figures, sep="\n")
+    return 0 if all(each.is_sufficient for each in figures) else 1
 
 
 if __name__ == "__main__":

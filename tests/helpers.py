@@ -1,4 +1,4 @@
-"""Clocks for tests that must run on, and be wrong."""
+"""A clock with an offset, and free ports."""
 
 import secrets
 import socket
@@ -7,7 +7,7 @@ from src.domain.clock import SystemClock
 
 
 class MachineClock:
-    """This computer's clock, which a test may set."""
+    """The system clock, ahead by an offset that a test may change."""
 
     def __init__(self, ahead_ms: int = 0) -> None:
         self.ahead_ms = ahead_ms
@@ -19,16 +19,16 @@ class MachineClock:
         return SystemClock().monotonic_ms()
 
 
-_LOWEST, _COUNT = 20_000, 12_000
+_FIRST_PORT, _PORT_COUNT = 20_000, 12_000
 
 
 def free_port() -> int:
-    """Free, and below those that the system hands out: no test beside this one is given it before it is bound."""
+    """A free port below the ephemeral range, so that the system assigns it to no other test before it is bound."""
     while True:
-        port = _LOWEST + secrets.randbelow(_COUNT)
-        with socket.socket() as door:
+        port = _FIRST_PORT + secrets.randbelow(_PORT_COUNT)
+        with socket.socket() as probe:
             try:
-                door.bind(("127.0.0.1", port))
+                probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
         return port

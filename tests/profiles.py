@@ -1,7 +1,7 @@
-"""Which tests a run consists of: the quick ones, all (``--all``), or all and at length (``--long``).
+"""Profiles of the test run: quick, ``--all``, or ``--long`` (all tests, for longer).
 
-The quick profile leaves out what starts the real programs, drives a browser or takes long. A test file named on the
-command line runs whole, and ``-m`` replaces the profile.
+The quick profile excludes tests that start the real programs, use a browser or take long. A test file given on the
+command line runs completely, and ``-m`` replaces the profile.
 """
 
 import os
@@ -12,19 +12,19 @@ import pytest
 from xdist.scheduler import LoadScopeScheduling
 
 NOT_QUICK = ("slow", "recovery", "first", "browser", "long")
-"""Markers of the tests that the quick profile leaves out."""
+"""Markers of the tests that the quick profile excludes."""
 RERUN_ONCE = ("recovery", "first", "browser", "processes")
-"""Markers of the tests that depend on how the machine schedules processes: each may fail once."""
+"""Markers of tests that depend on process scheduling: each is rerun once if it fails."""
 EFFORTS = {
     "KILL_ROUNDS": ("12", "50"),
     "SOAK_SECONDS": ("120", "360"),
     "MODEL_EXAMPLES": ("150", "500"),
 }
-"""By environment variable: how much of it ``--all`` does, and how much ``--long``."""
+"""Environment variables with their values for ``--all`` and for ``--long``."""
 QUICK_WORKERS, ALL_WORKERS = 4, 6
-"""At least so many, and as many as there are processors: most tests wait for sockets and processes."""
+"""Minimum number of workers; more on a machine with more processors. Most tests wait for sockets and processes."""
 ONE_BY_ONE = ("tests/faults/", "tests/recovery/", "tests/system/")
-"""Folders whose tests share nothing and take seconds each: each goes to the next worker that is free."""
+"""Directories with slow, independent tests: each test is assigned to the next free worker."""
 
 
 class Profile(StrEnum):
@@ -32,7 +32,7 @@ class Profile(StrEnum):
     ALL = "all"
     LONG = "long"
     NAMED = "named"
-    """Whatever the command line names."""
+    """The tests given on the command line."""
 
 
 def add_options(parser: pytest.Parser) -> None:
@@ -42,47 +42,52 @@ def add_options(parser: pytest.Parser) -> None:
         dest="tests_profile",
         action="store_const",
         const=Profile.ALL,
-        help="run also the tests that start the real programs, drive a browser or take long",
+        help="also run tests that start the real programs, use a browser or take long",
     )
     group.addoption(
-        "--long", dest="tests_profile", action="store_const", const=Profile.LONG, help="run everything, and for longer"
+        "--long", dest="tests_profile", action="store_const", const=Profile.LONG, help="run all tests, for longer"
     )
 
 
 def choose(config: pytest.Config) -> Profile:
-    """The profile of this run. Its workers, which get the options and the environment, make the same choice."""
+    """Choose the profile of this run; workers get the same options and environment and choose the same."""
     if config.option.tests_profile is None:
         is_named = config.option.markexpr or names_files(config.invocation_params.args)
         config.option.tests_profile = Profile.NAMED if is_named else Profile.QUICK
     profile = Profile(config.option.tests_profile)
-    for name, (usual, long) in EFFORTS.items():
-        os.environ.setdefault(name, long if profile is Profile.LONG else usual)
+    for name, (normal, long) in EFFORTS.items():
+        os.environ.setdefault(name, long if profile is Profile.LONG else normal)
     return profile
 
 
 def names_files(arguments: Sequence[str]) -> bool:
-    """Whether single test files, or single tests, are named."""
+    """Whether the arguments name test files or single tests."""
     return any(argument.partition("::")[0].endswith(".py") for argument in map(str, arguments))
 
 
 def workers(config: pytest.Config) -> int:
-    """How many processes run the tests where ``-n`` does not say; none for a file or two."""
+    """Number of workers without ``-n``; 0 (no workers) for up to three test files."""
     named = [argument for argument in map(str, config.invocation_params.args) if names_files([argument])]
     if 0 < len(named) < QUICK_WORKERS:
         return 0
-    fewest = QUICK_WORKERS if choose(config) is Profile.QUICK else ALL_WORKERS
-    return max(fewest, os.cpu_count() or 1)
+    minimum = QUICK_WORKERS if choose(config) is Profile.QUICK else ALL_WORKERS
+    return max(minimum, os.cpu_count() or 1)
 
 
-class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # xdist tells no types
-    """Gives a worker one file at a time, or one test where files are long."""
+class Scheduler(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Assigns one unit at a time to each worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return nodeid if nodeid.startswith(ONE_BY_ONE) else nodeid.partition("::")[0]
+        return unit_of(nodeid)
+
+
+def unit_of(nodeid: str) -> str:
+    """The unit assigned to a worker: the test's file, or a single test in the directories with slow tests."""
+    return nodeid if nodeid.startswith(ONE_BY_ONE) else nodeid.partition("::")[0]
 
 
 class ProfileRun:
-    """Leaves out what is not in the profile, and says so in the last line of the run."""
+    """Deselects the tests that are not in the profile, and reports them in the last line of the run."""
 
     def __init__(self, profile: Profile) -> None:
         self._profile = profile
@@ -92,7 +97,7 @@ class ProfileRun:
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
         left_out = [item for item in items if self._is_left_out(item)]
         items[:] = [item for item in items if not self._is_left_out(item)]
-        items.sort(key=_turn)
+        items.sort(key=_priority)
         for item in items:
             if _has_any(item, RERUN_ONCE):
                 item.add_marker(pytest.mark.flaky(reruns=1))
@@ -110,7 +115,7 @@ class ProfileRun:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object) -> None:
-        """Every worker has left out the same."""
+        """Take the count of a worker; all workers deselect the same tests."""
         self._left_out = getattr(node, "workeroutput", {}).get("left_out", self._left_out)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -124,21 +129,21 @@ class ProfileRun:
         match self._profile:
             case Profile.QUICK:
                 return (
-                    f"Left out: {left_out} tests that start the real programs, drive a browser or take long. "
-                    "All of them: python3 tests/run.py --all"
+                    f"Left out: {left_out} tests that start the real programs, use a browser or take long. "
+                    "To run them: python3 tests/run.py --all"
                 )
             case Profile.ALL:
                 return (
-                    f"Left out: {left_out} tests, and more kills, stories and minutes for others. "
-                    "All of it: python3 tests/run.py --long"
+                    f"Left out: {left_out} tests, and the longer runs of others. "
+                    "To run them: python3 tests/run.py --long"
                 )
             case Profile.LONG:
                 return "Nothing was left out."
-        return "Ran what the command line names. The quick profile: python3 tests/run.py"
+        return "Ran the tests given on the command line. The quick profile: python3 tests/run.py"
 
 
-def _turn(item: pytest.Item) -> int:
-    """The longest tests begin first, and the quick ones fill the gaps at the end."""
+def _priority(item: pytest.Item) -> int:
+    """Sort key: the longest tests start first, the quick ones fill the gaps at the end."""
     if item.get_closest_marker("first") is not None:
         return 0
     return 1 if _has_any(item, NOT_QUICK) else 2

@@ -1,4 +1,4 @@
-"""The recorded market data that lies in the project, see examples/README.md."""
+"""The recorded market data of examples/, see examples/README.md."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,6 @@ RECORDED_KLINES = EXAMPLES / "klines"
 
 
 def recorded_frames() -> list[dict[str, Any]]:
-    """Liquidations as streams have sent them: ``exchange``, the side ``liquidated``, and the whole ``frame``."""
+    """Recorded liquidation frames: the ``exchange``, the side ``liquidated``, and the complete ``frame``."""
     frames: list[dict[str, Any]] = json.loads((EXAMPLES / "liquidation_frames.json").read_text(encoding="utf-8"))
     return frames

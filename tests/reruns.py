@@ -1,4 +1,4 @@
-"""Tests that were run twice: each is named in the summary, and in the table of faults its second run counts."""
+"""Lists the tests that were rerun in the summary; the fault table counts their second run."""
 
 import pytest
 
@@ -13,7 +13,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 
 def reason(report: pytest.TestReport) -> str:
-    """The last line of what went wrong, such as pytest's own summary shows."""
+    """The first line of the failure, as in pytest's own summary."""
     crash = getattr(report.longrepr, "reprcrash", None)
-    said = crash.message if crash is not None else str(report.longrepr)
-    return str(said).partition("\n")[0]
+    message = crash.message if crash is not None else str(report.longrepr)
+    return str(message).partition("\n")[0]

@@ -10,19 +10,19 @@ ROOT = Path(__file__).resolve().parent.parent
 HELP = """\
 usage: python3 tests/run.py [--all | --long] [pytest arguments]
 
-Runs pytest in the virtual environment in use if it has what the tests need, otherwise in .venv, which it makes.
+Runs pytest in the active virtual environment if it is complete, otherwise in .venv, which it creates.
 
-(nothing)   the quick tests
---all       also those that start the real programs, drive a browser or take long, as CI does
---long      everything, with more kills, more stories and more minutes: for a night
+(no option) the quick tests
+--all       also tests that start the real programs, use a browser or take long, as in CI
+--long      all tests, with more kills, more examples and longer runs: for a night
 
-Every other argument goes to pytest; a test file that is named runs whole:
+All other arguments are passed to pytest. A test file given by name runs completely:
     python3 tests/run.py tests/core -k stop
     python3 tests/run.py tests/recovery/test_starts.py
     python3 tests/run.py -n 1 --durations 20
 
-The exit code is pytest's: 0 where everything passed. docs/development.md has the times and what else can be set.
-pytest's own options: python3 tests/run.py --pytest-help
+The exit code is that of pytest: 0 if all tests passed. Durations and variables: docs/development.md.
+Options of pytest: python3 tests/run.py --pytest-help
 """
 
 
@@ -32,10 +32,10 @@ def main(arguments):
     if set(arguments) & {"-h", "--help"}:
         print(HELP, end="")
         return 0
-    sys.path[0] = str(ROOT)  # instead of tests/, whose directories are named like ours
-    import launcher
+    sys.path[0] = str(ROOT)  # not tests/: its directories have the same names as packages of src
+    from src.launch import require_python
 
-    launcher.refuse_old_python()
+    require_python()
     from src.launch.console import Console, utf8_output
     from src.launch.environment import ensure_venv
     from src.launch.errors import LaunchError

@@ -1,4 +1,4 @@
-"""The layers of the house, held by a walk through the imports (docs/architecture.md)."""
+"""The layers of the packages, checked by their imports (docs/architecture.md)."""
 
 import ast
 import sys
@@ -28,9 +28,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "sandbox": {"domain", "engine", "exchange.wire", "utils"},
     "api": {"domain", "utils", "credentials", "settings", "database", "exchange.port"},
 }
-ALSO = {
+EXTRA_IMPORTS = {
     "exchange/paper.py": {"engine"},
-    # Composes the dashboard: the one place that knows which exchange it reads.
+    # Composes the dashboard: the only module that chooses the exchange it reads.
     "api/api_server.py": {"exchange", "launch"},
 }
 PURE_MODULES = (
@@ -54,7 +54,7 @@ STANDARD_LIBRARY_ONLY = ("domain", "launch")
 
 
 def modules() -> list[Path]:
-    """Every module of ours; migrations are written by Alembic and never again touched."""
+    """All our modules, without the migrations, which are never edited."""
     return sorted(path for path in SRC.rglob("*.py") if path.parent != SRC and path.parent.name != "versions")
 
 
@@ -67,7 +67,7 @@ def imports(path: Path) -> Iterator[str]:
             yield node.module or ""
 
 
-def room_of(path: Path) -> str:
+def package_of(path: Path) -> str:
     return path.relative_to(SRC).parts[0]
 
 
@@ -75,35 +75,37 @@ def is_allowed(name: str, path: Path) -> bool:
     if name == "src":  # the version
         return True
     target = name.removeprefix("src.")
-    allowed = {room_of(path)} | MAY_IMPORT[room_of(path)] | ALSO.get(path.relative_to(SRC).as_posix(), set())
+    allowed = (
+        {package_of(path)} | MAY_IMPORT[package_of(path)] | EXTRA_IMPORTS.get(path.relative_to(SRC).as_posix(), set())
+    )
     return any(target == each or target.startswith(f"{each}.") for each in allowed)
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: path.relative_to(SRC).as_posix())
-def test_a_room_knows_only_the_rooms_below_it(path: Path) -> None:
-    assert room_of(path) in MAY_IMPORT
+def test_package_imports_only_packages_below_it(path: Path) -> None:
+    assert package_of(path) in MAY_IMPORT
     assert [name for name in imports(path) if name.startswith("src") and not is_allowed(name, path)] == []
 
 
 @pytest.mark.parametrize("module", PURE_MODULES)
-def test_decisions_are_pure(module: str) -> None:
+def test_pure_module_imports_only_pure_modules(module: str) -> None:
     imported = [name for name in imports(SRC / "core" / f"{module}.py") if name.startswith("src")]
     assert [name for name in imported if not name.startswith(PURE_MAY_IMPORT)] == []
 
 
-@pytest.mark.parametrize("room", STANDARD_LIBRARY_ONLY)
-def test_the_lowest_rooms_need_nothing_installed(room: str) -> None:
-    outside = {
+@pytest.mark.parametrize("package", STANDARD_LIBRARY_ONLY)
+def test_lowest_packages_import_only_the_standard_library(package: str) -> None:
+    third_party = {
         name.split(".")[0]
-        for path in (SRC / room).rglob("*.py")
+        for path in (SRC / package).rglob("*.py")
         for name in imports(path)
         if not name.startswith("src")
     } - set(sys.stdlib_module_names)
-    assert outside == set()
+    assert third_party == set()
 
 
-def test_files_and_functions_keep_their_size() -> None:
-    """A file past 500 lines or a function past 45 should become two."""
+def test_files_and_functions_stay_within_their_limits() -> None:
+    """At most 500 lines in a file and 45 in a function."""
     long_files, long_functions = [], []
     for path in modules():
         text = path.read_text(encoding="utf-8")

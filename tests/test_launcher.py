@@ -1,4 +1,4 @@
-"""The launcher as its user runs it: a project of fake programs, the real launcher, real processes."""
+"""The real launcher in its own process, with a project of fake programs."""
 
 import ast
 import os
@@ -30,9 +30,9 @@ signal.signal(signal.SIGTERM, lambda *_: stop.set())
 home = pathlib.Path(sys.argv[sys.argv.index("--home") + 1])
 """
 WAITS = "\nwhile not stop.wait(0.05):\n    pass\n"
-TELLS = "print('key', os.environ.get('API_KEY'), 'port', os.environ['PORT'], 'arguments', sys.argv[1:])\n"
-BOT = RUNS + TELLS + WAITS
-SANDBOX = RUNS + TELLS + "(home / '.env').write_text('API_KEY=sandbox')\n" + WAITS
+REPORTS = "print('key', os.environ.get('API_KEY'), 'port', os.environ['PORT'], 'arguments', sys.argv[1:])\n"
+BOT = RUNS + REPORTS + WAITS
+SANDBOX = RUNS + REPORTS + "(home / '.env').write_text('API_KEY=sandbox')\n" + WAITS
 DASHBOARD = """
 import http.server, os, threading
 class Page(http.server.BaseHTTPRequestHandler):
@@ -48,7 +48,7 @@ http.server.HTTPServer((os.environ["HOST"], int(os.environ["PORT"])), Page).serv
 
 @dataclass
 class Project:
-    """A copy of the launcher in a directory of its own, with programs that only pretend."""
+    """A copy of the launcher in a temporary directory, with fake programs."""
 
     root: Path
     port: int = field(default_factory=free_port)
@@ -73,7 +73,7 @@ class Project:
         return self.runs[-1]
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that works for this project, orphans too."""
+        """All processes that run in the project directory, orphans included."""
         return [process for process in psutil.process_iter() if self._owns(process)]
 
     def _owns(self, process: psutil.Process) -> bool:
@@ -84,7 +84,7 @@ class Project:
 
 
 class Run:
-    """One started launcher and what it has printed so far."""
+    """A running launcher and its output."""
 
     def __init__(self, process: "subprocess.Popen[str]") -> None:
         self.process = process
@@ -109,7 +109,7 @@ class Run:
 def wait_for(claim: Callable[[], bool], run: Run | None = None) -> None:
     deadline = time.monotonic() + DEADLINE_S
     while not claim():
-        assert time.monotonic() < deadline, run.text if run else "waited in vain"
+        assert time.monotonic() < deadline, run.text if run else "timed out"
         time.sleep(0.02)
 
 
@@ -136,7 +136,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
         process.kill()
 
 
-def test_live_start_serves_the_page_and_stops_when_asked(project: Project) -> None:
+def test_live_start_serves_the_dashboard_and_stops_cleanly(project: Project) -> None:
     run = project.launch()
     wait_for(lambda: f"Dashboard: http://127.0.0.1:{project.port}  (PAPER)" in run.text, run)
     wait_for(lambda: f"key personal port {project.port} arguments ['--home', '{project.root}']" in run.text, run)
@@ -153,8 +153,8 @@ def test_demo_uses_its_own_home_and_keys(project: Project) -> None:
     project.write("data/demo/.env", "API_KEY=stale")
     run = project.launch("--demo")
     wait_for(lambda: f"Dashboard: http://127.0.0.1:{project.port}  (SANDBOX)" in run.text, run)
-    told = f"[bot]       key None port {project.port} arguments ['--home', '{project.root / 'data/demo'}']"
-    wait_for(lambda: told in run.text, run)
+    report = f"[bot]       key None port {project.port} arguments ['--home', '{project.root / 'data/demo'}']"
+    wait_for(lambda: report in run.text, run)
     assert (project.root / "data/demo/settings.json").read_text(encoding="utf-8") == '{"demo": true}'
     assert (project.root / "data/demo/.env").read_text(encoding="utf-8") == "API_KEY=sandbox"
     assert (project.root / ".env").read_text(encoding="utf-8") == "API_KEY=mine\nPORT=1\n"
@@ -168,12 +168,12 @@ def test_demo_uses_its_own_home_and_keys(project: Project) -> None:
 def test_replay_options_reach_the_sandbox(project: Project) -> None:
     project.write("history.csv", "")
     run = project.launch("--demo", "--replay", str(project.root / "history.csv"), "--speed", "60")
-    wanted = f"'--replay', '{project.root / 'history.csv'}', '--speed', '60.0']"
+    expected = f"'--replay', '{project.root / 'history.csv'}', '--speed', '60.0']"
     wait_for(lambda: "[sandbox]" in run.text, run)
-    assert wanted in run.text
+    assert expected in run.text
 
 
-def test_wrong_settings_end_the_launcher_with_exit_code_2(project: Project) -> None:
+def test_wrong_settings_exit_with_code_2(project: Project) -> None:
     project.write("main.py", "raise SystemExit(2)")
     run = project.launch()
     assert run.code() == 2
@@ -181,15 +181,15 @@ def test_wrong_settings_end_the_launcher_with_exit_code_2(project: Project) -> N
     assert project.processes() == []
 
 
-def test_a_busy_port_is_one_sentence(project: Project) -> None:
+def test_port_in_use_is_reported_in_one_line(project: Project) -> None:
     with socket.create_server(("127.0.0.1", project.port)):
         run = project.launch()
         assert run.code() == 2
-    assert run.text.startswith(f"[launcher]  Port {project.port} on 127.0.0.1 is busy")
+    assert run.text.startswith(f"[launcher]  Port {project.port} on 127.0.0.1 is in use")
     assert run.text.count("\n") == 1
 
 
-def test_the_port_of_the_env_file_counts_without_demo(project: Project) -> None:
+def test_port_of_the_env_file_is_used_without_demo(project: Project) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         project.write(".env", f"PORT={port}\n")
@@ -198,48 +198,48 @@ def test_the_port_of_the_env_file_counts_without_demo(project: Project) -> None:
     assert f"Port {port} " in run.text
 
 
-def test_a_second_launcher_is_one_sentence(project: Project) -> None:
+def test_second_launcher_is_rejected_in_one_line(project: Project) -> None:
     first = project.launch()
     wait_for(lambda: "Dashboard:" in first.text, first)
     second = project.launch(PORT=str(free_port()))
     assert second.code() == 2
     assert second.text == (
-        f"[launcher]  Another launcher is running in {project.root}: use its dashboard, or stop it first with Ctrl-C.\n"
+        f"[launcher]  Another launcher is running in {project.root}: use its dashboard, or stop it with Ctrl-C first.\n"
     )
     assert first.process.poll() is None
 
 
 @posix_only
-def test_children_of_a_killed_launcher_end_and_the_next_start_works(project: Project) -> None:
-    project.write("main.py", BOT + "print('ended', flush=True)\n(home / 'ended in order').touch()\n")
+def test_children_of_a_killed_launcher_stop_cleanly(project: Project) -> None:
+    project.write("main.py", BOT + "print('stopped', flush=True)\n(home / 'stopped cleanly').touch()\n")
     first = project.launch()
     wait_for(lambda: "Dashboard:" in first.text and "[bot]" in first.text, first)
     first.process.kill()
     second = project.launch()
     wait_for(lambda: "Dashboard:" in second.text, second)
-    assert (project.root / "ended in order").exists()
+    assert (project.root / "stopped cleanly").exists()
     wait_for(lambda: len(project.processes()) == 2)
 
 
-def test_no_install_refuses_set_up(project: Project) -> None:
+def test_no_install_creates_no_environment(project: Project) -> None:
     project.write("requirements.txt", "no-such-package-anywhere\n")
     run = project.launch()
     assert run.code() == 2
-    assert "--no-install was given" in run.text
+    assert "--no-install is set" in run.text
     assert not (project.root / ".venv").exists()
 
 
-def test_an_old_python_gets_one_sentence() -> None:
+def test_old_python_is_reported_in_one_line() -> None:
     script = (
         "import sys; sys.version_info = (3, 8, 10, 'final', 0); import launcher\n"
         "sys.argv = ['launcher.py']; launcher.main()"
     )
     run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True)
     assert run.returncode == 2
-    assert run.stderr == "This program needs Python 3.11 or newer, and this is Python 3.8.10: get it from python.org.\n"
+    assert run.stderr == "This is Python 3.8.10: install Python 3.11 or newer and start again.\n"
 
 
-@pytest.mark.parametrize("name", ["launcher.py", "tests/run.py"])
-def test_an_old_python_can_read_the_entry_points(name: str) -> None:
+@pytest.mark.parametrize("name", ["launcher.py", "src/__init__.py", "src/launch/__init__.py", "tests/run.py"])
+def test_entry_points_can_be_parsed_by_an_old_python(name: str) -> None:
     tree = ast.parse((ROOT / name).read_text(encoding="utf-8"), feature_version=(3, 5))
     assert tree.body

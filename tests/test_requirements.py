@@ -1,4 +1,4 @@
-"""Every package that is declared is used: imported by our code or tests, or named where tools are set up."""
+"""Every declared package is used: imported by our code or tests, or configured as a tool."""
 
 import ast
 import re
@@ -19,7 +19,7 @@ PLUGINS = {
     "pytest-rerunfailures": "--max-suite-reruns",
     "pytest-playwright": "playwright",
 }
-"""By plugin of pytest: the option or fixture by which it is used."""
+"""Plugins of pytest, with the option or module by which each is used."""
 TOOLS = {"ruff", "mypy"}
 
 
@@ -30,7 +30,7 @@ def packages() -> list[str]:
 
 @cache
 def imported() -> frozenset[str]:
-    """Every top-level module that our code imports."""
+    """The top-level modules that our code imports."""
     files = [file for name in CODE for file in ([ROOT / name] if name.endswith(".py") else (ROOT / name).rglob("*.py"))]
     return frozenset(module for file in files for module in _imports(ast.parse(file.read_text(encoding="utf-8"))))
 
@@ -44,11 +44,13 @@ def _imports(tree: ast.AST) -> Iterator[str]:
 
 
 def modules_of(package: str) -> set[str]:
-    """The modules that a package brings."""
+    """The top-level modules of a package."""
     normal = re.compile(r"[-_.]+")
-    wanted = normal.sub("-", package)
-    found = metadata.packages_distributions().items()
-    return {module for module, names in found if wanted in {normal.sub("-", name.lower()) for name in names}}
+    normalized = normal.sub("-", package)
+    distributions = metadata.packages_distributions().items()
+    return {
+        module for module, names in distributions if normalized in {normal.sub("-", name.lower()) for name in names}
+    }
 
 
 def configuration() -> str:
@@ -56,7 +58,7 @@ def configuration() -> str:
 
 
 @pytest.mark.parametrize("package", packages())
-def test_a_declared_package_is_used(package: str) -> None:
+def test_declared_package_is_used(package: str) -> None:
     if package in TOOLS:
         assert f"[tool.{package}" in configuration()
         assert f"-m {package}" in configuration()

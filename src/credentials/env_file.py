@@ -1,7 +1,7 @@
-"""``.env`` on disk: read strictly, changed line by line, written whole, readable for its owner alone.
+"""Reads ``.env`` strictly and updates it line by line; the file is readable only by its owner.
 
-``python -m src.credentials.env_file FILE NAME ...`` prints the values of these names as JSON: so the launcher reads it,
-which starts before any package is installed.
+``python -m src.credentials.env_file FILE NAME ...`` prints the values of these names as JSON. The launcher reads the
+file this way, because it starts before any package is installed.
 """
 
 import json
@@ -20,46 +20,45 @@ from src.utils.atomic_file import write_atomic
 
 OWNER_ONLY = 0o600
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9.:/_-]*")
-"""Signs that mean themselves in a ``.env``: no quote, space, # or end of line can come in with a value."""
+"""Characters without a special meaning in a ``.env``: no quotes, spaces, # or line ends."""
 _PREFIX = re.compile(r"\s*(?:export[^\S\r\n]+)?")
 _COMMENT = re.compile(r"[^\S\r\n]+#[^'\"\r\n]*$")
 _PHYSICAL_LINE = re.compile(r"[^\r\n]*(?:\r\n|\n|\r)|[^\r\n]+")
-_NOTHING = re.compile(r"\s*(?:#.*)?\s*")
+_BLANK_OR_COMMENT = re.compile(r"\s*(?:#.*)?\s*")
 _OPENS_QUOTE = re.compile(r"[^#'\"]*=\s*['\"]")
-_HEADER = "# Made by the set-up. What may stand here, and what it means: .env.example"
+_HEADER = "# Created by the setup. All variables are described in .env.example."
 
-
-logging.getLogger("dotenv").setLevel(logging.ERROR)  # what it does not understand is said by us, with its line
+logging.getLogger("dotenv").setLevel(logging.ERROR)  # we report invalid lines ourselves, with their numbers
 
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """A line of the file, or several that one quoted value spans; ``name`` is None for remarks and empty lines."""
+    """One line of the file, or several for a quoted multi-line value; ``name`` is None for comments and blank lines."""
 
     text: str
     line: int
     name: str | None = None
     value: str | None = None
-    is_understood: bool = True
+    is_valid: bool = True
 
 
 def read_env_file(path: Path) -> dict[str, str]:
-    """Every name with its value, the last of several; an absent file is empty. Raises ConfigError."""
-    statements = _understood(path, _read(path))
+    """The values by name; a repeated name keeps its last value, a missing file has none. Raises ConfigError."""
+    statements = _parse(path, _read(path))
     return {each.name: each.value.strip() for each in statements if each.name is not None and each.value is not None}
 
 
 def update_env_file(path: Path, changes: Mapping[str, str]) -> None:
-    """Give names their values, an empty one to forget what was there; every other line stays as it is.
+    """Set these names, an empty value to clear one; all other lines stay as they are.
 
-    Raises ConfigError where the file cannot be understood, OSError where it cannot be written.
+    Raises ConfigError if the file cannot be parsed, OSError if it cannot be written.
     """
     for name, value in changes.items():
         if not _SAFE_VALUE.fullmatch(value):
-            raise InvariantError(f"a value for {name} that was not checked")
-    path = path.resolve()  # a link to the file stays one
+            raise InvariantError(f"unchecked value for {name}")
+    path = path.resolve()  # keep a symbolic link
     text = _read(path)
-    statements, end = _understood(path, text), "\r\n" if "\r\n" in text else "\n"
+    statements, end = _parse(path, text), "\r\n" if "\r\n" in text else "\n"
     lines = list(_updated_lines(statements, changes, end)) or [_HEADER + end]
     present = {each.name for each in statements}
     lines += [f"{name}={value}{end}" for name, value in changes.items() if value and name not in present]
@@ -67,51 +66,51 @@ def update_env_file(path: Path, changes: Mapping[str, str]) -> None:
 
 
 def _updated_lines(statements: list[Statement], changes: Mapping[str, str], end: str) -> Iterator[str]:
-    """Each line as it was, or with its new value; the last one ends like the others."""
-    last = {each.name: place for place, each in enumerate(statements)}
-    for place, each in enumerate(statements):
+    """Each line, unchanged or with its new value, always with a line end."""
+    last = {each.name: index for index, each in enumerate(statements)}
+    for index, each in enumerate(statements):
         line, name = each.text, each.name
         if name is None or name not in changes:
             yield line if line.endswith("\n") else line + end
             continue
-        # Of a name that stands there twice the last line counts: no older secret stays behind in another one.
-        value = changes[name] if place == last[name] else ""
+        # Clear all but the last line of a repeated name, so that no old secret stays in the file.
+        value = changes[name] if index == last[name] else ""
         prefix, comment = _PREFIX.match(line), _COMMENT.search(line.rstrip("\r\n"))
         yield f"{prefix.group() if prefix else ''}{name}={value}{comment.group() if comment else ''}{end}"
 
 
-def _understood(path: Path, text: str) -> list[Statement]:
+def _parse(path: Path, text: str) -> list[Statement]:
     statements = list(_statements(_PHYSICAL_LINE.findall(text)))
-    broken = [each.line for each in statements if not each.is_understood]
-    if broken:
-        raise ConfigError(*(f"{path}, line {line}: this is not NAME=value; correct it." for line in broken))
+    invalid = [each.line for each in statements if not each.is_valid]
+    if invalid:
+        raise ConfigError(*(f"{path}, line {line}: expected NAME=value." for line in invalid))
     return statements
 
 
 def _statements(lines: Sequence[str]) -> Iterator[Statement]:
-    at = 0
-    while at < len(lines):
-        found = _statement(lines, at)
-        yield found
-        at += len(_PHYSICAL_LINE.findall(found.text))
+    index = 0
+    while index < len(lines):
+        statement = _statement_at(lines, index)
+        yield statement
+        index += len(_PHYSICAL_LINE.findall(statement.text))
 
 
 def _values(lines: Sequence[str]) -> dict[str, str | None]:
     return dotenv_values(stream=StringIO("".join(lines)), interpolate=False)
 
 
-def _statement(lines: Sequence[str], at: int) -> Statement:
-    """What begins at a line: as many lines as a quoted value needs to be closed, otherwise one."""
-    if _NOTHING.fullmatch(lines[at]):
-        return Statement(lines[at], at + 1)
-    ends = range(at + 1, len(lines) + 1) if _OPENS_QUOTE.match(lines[at]) else [at + 1]
+def _statement_at(lines: Sequence[str], index: int) -> Statement:
+    """The statement that starts at this line: all lines of a quoted value, otherwise one line."""
+    if _BLANK_OR_COMMENT.fullmatch(lines[index]):
+        return Statement(lines[index], index + 1)
+    ends = range(index + 1, len(lines) + 1) if _OPENS_QUOTE.match(lines[index]) else [index + 1]
     for end in ends:
-        name, value = next(iter(_values(lines[at:end]).items()), (None, None))
+        name, value = next(iter(_values(lines[index:end]).items()), (None, None))
         spans_lines = value is not None and any(each in value for each in "\r\n")
-        # Where the lines that follow say as much without the first one, that one is not understood.
-        if name is not None and (end == at + 1 or (spans_lines and name not in _values(lines[at + 1 : end]))):
-            return Statement("".join(lines[at:end]), at + 1, name, value)
-    return Statement(lines[at], at + 1, is_understood=False)
+        # If the remaining lines parse to the same name without the first one, the first one is invalid.
+        if name is not None and (end == index + 1 or (spans_lines and name not in _values(lines[index + 1 : end]))):
+            return Statement("".join(lines[index:end]), index + 1, name, value)
+    return Statement(lines[index], index + 1, is_valid=False)
 
 
 def _read(path: Path) -> str:
@@ -120,14 +119,14 @@ def _read(path: Path) -> str:
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        # Outside of the handler's chain: the error holds what stands in the file.
-        raise ConfigError(f"{path} is not UTF-8 text: save it in that encoding.") from None
+        # "from None": the decoding error contains the content of the file.
+        raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8.") from None
     except OSError as error:
-        raise ConfigError(f"{path} cannot be read ({error.strerror}): check what it is and its permissions.") from error
+        raise ConfigError(f"{path} cannot be read ({error.strerror}): check its type and permissions.") from error
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print the values asked for; 2 and a sentence on the error output where the file cannot be understood."""
+    """Print the requested values as JSON; returns 2, with a message on stderr, if the file cannot be parsed."""
     file, *names = arguments
     try:
         values = read_env_file(Path(file))

@@ -1,4 +1,4 @@
-"""The credentials in ``.env`` as the set-up sees them: told in what may be shown, replaced whole, never returned."""
+"""The credentials in ``.env`` for the setup: described without secrets, and replaced as a whole."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,33 +17,33 @@ from src.domain.errors import ConfigError
 from src.utils.auth import ApiVersion
 
 SETUP_VARIABLE = "HUNTER_SETUP"
-"""What was chosen where no credentials tell it: with ``paper`` the dashboard does not ask again."""
+"""The variable that records the choice of paper trading: with ``paper`` the dashboard does not ask again."""
 PAPER = "paper"
 
 
 @dataclass(frozen=True, slots=True)
 class StoredCredentials:
-    """What is set, and nothing that could be used."""
+    """Description of the stored credentials, without secrets."""
 
     api_version: ApiVersion | None = None
     key_suffix: str = ""
-    """The last four signs of the API key, or of the API wallet's address."""
+    """The last four characters of the API key, or of the API wallet's address."""
     user: str = ""
     """The login wallet's address, which is public."""
     signer: str = ""
     """The API wallet's address, which is public."""
     fault: str = ""
-    """Why what is there cannot be used."""
+    """Why the stored credentials cannot be used; empty if they can."""
     has_chosen_paper: bool = False
 
     @property
     def is_empty(self) -> bool:
-        """Nothing was ever chosen."""
+        """Whether neither credentials nor paper trading were ever chosen."""
         return self.api_version is None and not self.fault and not self.has_chosen_paper
 
 
 def load_stored(path: Path) -> StoredCredentials:
-    """What a ``.env`` holds. Raises ConfigError where it cannot be read."""
+    """Describe the credentials in a ``.env``. Raises ConfigError if it cannot be read."""
     values = read_env_file(path)
     is_paper = values.get(SETUP_VARIABLE) == PAPER
     try:
@@ -54,7 +54,7 @@ def load_stored(path: Path) -> StoredCredentials:
 
 
 def is_same_account(path: Path, credentials: AnyCredentials) -> bool:
-    """Whether a ``.env`` holds credentials of this very account; a key does not tell whose it is."""
+    """Whether a ``.env`` holds credentials of the same account; API keys are compared, as they name no account."""
     stored = load_stored(path)
     match credentials:
         case Credentials():
@@ -66,12 +66,12 @@ def is_same_account(path: Path, credentials: AnyCredentials) -> bool:
 
 
 def save_credentials(path: Path, credentials: AnyCredentials) -> None:
-    """Put them in the place of whatever was there. ConfigError where the file is broken, OSError where it is closed."""
+    """Replace the stored credentials. Raises ConfigError if the file is invalid, OSError if it cannot be written."""
     update_env_file(path, {**dict.fromkeys(CREDENTIAL_NAMES, ""), **_variables(credentials), SETUP_VARIABLE: ""})
 
 
 def save_paper_choice(path: Path) -> None:
-    """Paper trading was chosen; credentials that are there stay. The errors are those of `save_credentials`."""
+    """Record the choice of paper trading and keep any credentials. Raises the same errors as `save_credentials`."""
     update_env_file(path, {SETUP_VARIABLE: PAPER})
 
 

@@ -8,7 +8,8 @@ from importlib import metadata
 from pathlib import Path
 
 from src.domain.checks import Check, failed, passed, warned
-from src.launch.errors import OLDEST_PYTHON, LaunchError
+from src.launch import OLDEST_PYTHON
+from src.launch.errors import LaunchError
 from src.launch.home import Address, require_free_port
 
 _INSTALL = "start launcher.py once, it installs what is needed"

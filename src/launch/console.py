@@ -1,4 +1,4 @@
-"""Writes the labelled lines of all processes to one terminal, a whole line at a time."""
+"""Writes the labelled lines of all processes to one terminal, line by line."""
 
 import os
 import sys
@@ -11,60 +11,60 @@ WIDTH = len("[dashboard]")
 
 
 class Console:
-    """The terminal, or the file the output was redirected to; coloured only on a terminal without NO_COLOR."""
+    """The terminal, or the file that output is redirected to; coloured only on a terminal without NO_COLOR."""
 
     def __init__(self, out: TextIO) -> None:
         self._out: TextIO | None = out
         self._is_terminal = out.isatty()
-        self._changing: str | None = None
-        """The line that `progress` has begun and may still replace."""
+        self._progress_text: str | None = None
+        """Text of the unfinished progress line; None when there is none."""
         self.is_coloured = out.isatty() and not os.environ.get("NO_COLOR")
-        self._lock = threading.Lock()  # lines of several pump threads must not mix
+        self._lock = threading.Lock()  # lines of several reader threads must not mix
         if self.is_coloured and os.name == "nt":
-            os.system("")  # switches the Windows console to escape sequences
+            os.system("")  # enables escape sequences in the Windows console
 
     @property
     def is_closed(self) -> bool:
-        """Claims that nobody reads us any more."""
+        """Whether writing has failed: nobody reads the output any more."""
         return self._out is None
 
     def say(self, text: str) -> None:
-        """One line of the launcher's own."""
+        """Write one line of the launcher."""
         self.write("launcher", text)
 
     def write(self, label: str, line: str) -> None:
-        """One line of the process ``label``."""
+        """Write one line of the process ``label``."""
         self.plain(f"{self._label(label)} {line}")
 
     def progress(self, text: str) -> None:
-        """Begin the launcher's line, or replace its text. Where the output is no terminal the first text stays."""
-        if self._changing is None or self._is_terminal:
-            self._put(self._replacing(text))
-            self._changing = text
+        """Start a progress line, or replace its text. Without a terminal only the first text is written."""
+        if self._progress_text is None or self._is_terminal:
+            self._write(self._progress_line(text))
+            self._progress_text = text
 
     def end_progress(self, text: str) -> None:
-        """The last text of that line."""
-        self._put(f"{self._replacing(text)}\n")
-        self._changing = None
+        """Finish the progress line with this text."""
+        self._write(f"{self._progress_line(text)}\n")
+        self._progress_text = None
 
-    def _replacing(self, text: str) -> str:
+    def _progress_line(self, text: str) -> str:
         line = f"{self._label('launcher')} {text}"
-        if self._changing is None:
+        if self._progress_text is None:
             return line
         if not self._is_terminal:
             return f" ... {text}"
-        return f"\r{line}{' ' * (len(self._changing) - len(text))}"
+        return f"\r{line}{' ' * (len(self._progress_text) - len(text))}"
 
     def _label(self, label: str) -> str:
         name = f"[{label}]".ljust(WIDTH)
         return f"{COLOURS.get(label, '')}{name}{RESET}" if self.is_coloured else name
 
     def plain(self, line: str) -> None:
-        """One line without a label."""
-        self._put(line + "\n")
+        """Write one line without a label."""
+        self._write(line + "\n")
 
-    def _put(self, text: str) -> None:
-        """A terminal that went away is no reason to stop anything."""
+    def _write(self, text: str) -> None:
+        """Write and flush; once the terminal is closed, drop everything."""
         with self._lock:
             if self._out is None:
                 return
@@ -76,7 +76,7 @@ class Console:
 
 
 def utf8_output() -> TextIO:
-    """Our own standard output, in UTF-8 whatever the code page says."""
+    """Our standard output, switched to UTF-8 regardless of the code page."""
     reconfigure = getattr(sys.stdout, "reconfigure", None)
     if reconfigure is not None:
         reconfigure(encoding="utf-8", errors="replace")

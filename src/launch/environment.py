@@ -1,4 +1,4 @@
-"""Makes the virtual environment beside the project and keeps it at what the requirements ask for."""
+"""Creates the project's virtual environment and keeps it in line with the requirements."""
 
 import hashlib
 import importlib.util
@@ -9,8 +9,9 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from src.launch import OLDEST_PYTHON
 from src.launch.console import Console
-from src.launch.errors import OLDEST_PYTHON, LaunchError
+from src.launch.errors import LaunchError
 from src.launch.pip_run import run_pip
 from src.launch.requirements import included_files, is_virtual, requirement_lines, unsatisfied
 
@@ -23,7 +24,7 @@ PROBE = (
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """What the environment's own Python says about itself."""
+    """Properties of the Python in a virtual environment."""
 
     version: tuple[int, int]
     has_pip: bool
@@ -36,18 +37,18 @@ class Interpreter:
 
 @dataclass(frozen=True, slots=True)
 class VirtualEnv:
-    """The folder ``.venv``, whether it exists yet or not."""
+    """The folder ``.venv``, which may not exist yet."""
 
     folder: Path
 
     @property
     def python(self) -> Path:
-        """The interpreter inside, which every child runs on."""
+        """The interpreter inside; all child processes use it."""
         return self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     @property
     def marker(self) -> Path:
-        """Our own note in a folder we made: ``making`` until it can be used, then ``made``."""
+        """A file in a folder that the launcher created: ``making`` until the environment is usable, then ``made``."""
         return self.folder / "made-by-the-launcher"
 
     @property
@@ -55,17 +56,17 @@ class VirtualEnv:
         return self.marker.exists() or (self.folder.is_dir() and not any(self.folder.iterdir()))
 
     def stamp(self, requirements: Path) -> Path:
-        """The note that says which requirements were installed to the end."""
+        """The file that holds the fingerprint of the requirements once they are installed completely."""
         return self.folder / f"installed-{requirements.stem}.sha256"
 
     def probe(self) -> Interpreter | None:
-        """Ask the interpreter inside; ``None`` when there is none that works, or its making was interrupted."""
+        """Query the interpreter inside; ``None`` if none works or its creation was interrupted."""
         try:
             if self.marker.exists() and self.marker.read_text(encoding="utf-8") != "made":
                 return None
             command = [str(self.python), "-I", "-c", PROBE]
-            answer = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.split()
-            return Interpreter((int(answer[0]), int(answer[1])), answer[2] == "pip", answer[3])
+            output = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True).stdout.split()
+            return Interpreter((int(output[0]), int(output[1])), output[2] == "pip", output[3])
         except (OSError, subprocess.SubprocessError, ValueError, IndexError):
             return None
 
@@ -73,11 +74,11 @@ class VirtualEnv:
 def ensure_venv(
     root: Path, requirements: Path, console: Console, *, install: bool = True, use_running: bool = True
 ) -> Path:
-    """Return a Python that has every package of ``requirements``; make and fill ``.venv`` where needed.
+    """Return a Python that has all packages of ``requirements``; create and fill ``.venv`` if necessary.
 
-    A virtual environment that is in use and has them all is taken as it is, unless ``use_running`` is False. The
-    second call with the same requirements installs nothing. With ``install=False`` nothing is made: ``.venv`` or the
-    running interpreter must be complete already. Raises `LaunchError` with one plain sentence.
+    An active virtual environment that has them all is used as it is, unless ``use_running`` is False. A second call
+    with the same requirements installs nothing. With ``install=False`` nothing is created: ``.venv`` or the running
+    interpreter must already be complete. Raises `LaunchError`.
     """
     if use_running and is_virtual() and not unsatisfied(requirements):
         return Path(sys.executable)
@@ -94,7 +95,7 @@ def ensure_venv(
 
 
 def fingerprint(requirements: Path, interpreter: Interpreter) -> str:
-    """A hash that changes with any line of the requirements and with the Python they were installed for."""
+    """A hash of the requirements and of the Python they are installed for."""
     digest = hashlib.sha256(repr(interpreter).encode())
     for file in included_files(requirements):
         digest.update(file.read_bytes().replace(b"\r\n", b"\n"))
@@ -110,7 +111,7 @@ def _running_interpreter(requirements: Path) -> Path:
     missing = unsatisfied(requirements)
     if missing:
         raise LaunchError(
-            f"--no-install was given, .venv is not complete and this Python lacks {', '.join(missing)}: "
+            f"--no-install is set, .venv is incomplete and this Python lacks {', '.join(missing)}: "
             f"start once without --no-install, or run: {sys.executable} -m pip install -r {requirements.name}"
         )
     return Path(sys.executable)
@@ -119,11 +120,11 @@ def _running_interpreter(requirements: Path) -> Path:
 def _create(environment: VirtualEnv, console: Console) -> Interpreter:
     if environment.folder.exists() and not environment.is_ours:
         raise LaunchError(
-            f"{environment.folder} was not made by this launcher and holds no Python >= 3.11 with pip: "
+            f"{environment.folder} was not created by this launcher and has no Python >= 3.11 with pip: "
             "delete or rename that folder and start again."
         )
     _require_venv_module()
-    console.say("Making a virtual environment in .venv (only this once) ...")
+    console.say("Creating a virtual environment in .venv (only once) ...")
     try:
         if environment.folder.exists():
             shutil.rmtree(environment.folder)
@@ -134,25 +135,25 @@ def _create(environment: VirtualEnv, console: Console) -> Interpreter:
         environment.marker.write_text("made", encoding="utf-8")
     except (OSError, subprocess.CalledProcessError) as error:
         reason = error.stderr.strip() if isinstance(error, subprocess.CalledProcessError) else error
-        raise LaunchError(f"The virtual environment {environment.folder} could not be made: {reason}") from error
+        raise LaunchError(f"The virtual environment {environment.folder} could not be created: {reason}") from error
     found = environment.probe()
     if found is None or not found.is_usable:
-        raise LaunchError(f"The virtual environment {environment.folder} was made, but its Python does not work.")
+        raise LaunchError(f"The virtual environment {environment.folder} was created, but its Python does not work.")
     return found
 
 
 def _require_venv_module() -> None:
-    """Debian and Ubuntu ship Python without these two; the remedy is one package."""
+    """Raise LaunchError without venv or ensurepip, which Debian and Ubuntu ship in a separate package."""
     if any(importlib.util.find_spec(module) is None for module in ("venv", "ensurepip")):
         raise LaunchError(
-            "This Python cannot make virtual environments: its venv or ensurepip module is missing. "
+            "This Python cannot create virtual environments: its venv or ensurepip module is missing. "
             "On Debian or Ubuntu run: sudo apt install python3-venv"
         )
 
 
 def _install(environment: VirtualEnv, found: Interpreter, requirements: Path, console: Console) -> None:
     for stamp in environment.folder.glob("installed-*.sha256"):
-        stamp.unlink()  # whatever interrupts pip from here on, the next start installs again
+        stamp.unlink()  # if pip is interrupted, the next start installs again
     arguments = ["--prefer-binary", "-r", str(requirements)]
     count = len(list(requirement_lines(requirements)))
     run_pip(environment.python, arguments, count, environment.folder / "install.log", console)

@@ -1,28 +1,26 @@
-"""What keeps a program from starting: LaunchError, and a check for Python and packages. Runs on old Pythons."""
+"""LaunchError, and the check for Python and packages that every program runs around its imports."""
 
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-
-class LaunchError(Exception):
-    """The program cannot start; the text says why and what to do about it. Exit code 2."""
-
+from src.launch import require_python
 
 MISSING_PACKAGE = 2
-OLDEST_PYTHON = (3, 11)
+
+
+class LaunchError(Exception):
+    """The program cannot start; the message gives the cause and the remedy. Exit code 2."""
 
 
 @contextmanager
 def required_packages(*, of_program: bool) -> Iterator[None]:
-    """Around a program's imports: ends it with exit code 2 where one cannot be found, or not be understood.
+    """Wrap a program's imports: exit with code 2 and one sentence if Python is too old or a package is missing.
 
-    Modules of our own that are missing are our fault, and told in full; so is everything while tests import it.
+    With ``of_program=False`` (a test imports the module) and for missing modules of our own the error is raised as is.
     """
-    if of_program and sys.version_info[:2] < OLDEST_PYTHON:
-        found, oldest = (".".join(map(str, each)) for each in (sys.version_info[:3], OLDEST_PYTHON))
-        print(f"This is Python {found}: install Python {oldest} or newer and start again.", file=sys.stderr)
-        sys.exit(MISSING_PACKAGE)
+    if of_program:
+        require_python()
     try:
         yield
     except ModuleNotFoundError as missing:

@@ -1,4 +1,4 @@
-"""The launcher's view of a home directory: demo files, lock files, and the dashboard's address."""
+"""The launcher's access to a home directory: demo files, lock files, and the dashboard's address."""
 
 import errno
 import json
@@ -20,25 +20,26 @@ _SANDBOX_FILES = (
     *(f"{database}{part}" for database in ("bot.db", "control.db") for part in ("", "-wal", "-shm")),
 )
 ENV_FILE_READER = "src.credentials.env_file"
-"""The module that reads ``.env``; it needs a package, so another process imports it."""
+"""The module that reads ``.env``. It needs an installed package, so it runs in a child process."""
 SUPERVISED = "HUNTER_SUPERVISED"
-"""Tells a child that it is started anew where it asks for that."""
+"""Set for a child process: the launcher restarts it on request."""
 MALLOC_ENV = {"MALLOC_ARENA_MAX": "2"}
-"""The C library keeps freed memory apart for each of many threads that wait: with few such stores a dashboard that runs
-for weeks stays as small as what it holds."""
+"""Limits glibc to two malloc arenas. With one arena per thread, freed memory piles up and a dashboard that runs for
+weeks grows."""
 PERSONAL_VARIABLES = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
+"""Removed from the environment of the demo, together with ``ASTER_*`` and ``*_PROXY``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where the dashboard listens."""
+    """Address of the dashboard."""
 
     host: str
     port: int
 
     @property
     def browser_host(self) -> str:
-        """The host as this machine reaches it; a wildcard is no address to open."""
+        """The host to connect to from this machine: the loopback address for a wildcard."""
         return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
 
     @property
@@ -47,8 +48,8 @@ class Address:
         return f"http://{f'[{host}]' if ':' in host else host}:{self.port}"
 
 
-def values_of_env_file(python: Path, root: Path, file: Path) -> dict[str, str]:
-    """HOST and PORT as ``.env`` sets them, read as every program of ours reads it; an absent file sets none."""
+def read_host_and_port(python: Path, root: Path, file: Path) -> dict[str, str]:
+    """HOST and PORT from ``.env``, read by `ENV_FILE_READER`; empty if the file is missing. Raises `LaunchError`."""
     if not file.exists():
         return {}
     command = [str(python), "-m", ENV_FILE_READER, str(file), "HOST", "PORT"]
@@ -64,26 +65,26 @@ def values_of_env_file(python: Path, root: Path, file: Path) -> dict[str, str]:
 
 
 def dashboard_address(environment: Mapping[str, str], env_file: Mapping[str, str]) -> Address:
-    """HOST and PORT: the environment wins over ``.env``. Raises `LaunchError` for a port that is none."""
+    """The address from HOST and PORT; the environment overrides ``.env``. Raises `LaunchError` for an invalid port."""
     host = environment.get("HOST") or env_file.get("HOST") or "127.0.0.1"
     port = environment.get("PORT") or env_file.get("PORT") or "5000"
     if not port.isdecimal() or not 0 < int(port) < 65536:
-        raise LaunchError(f"PORT={port} is not a port: choose a number from 1 to 65535.")
+        raise LaunchError(f"PORT={port} is not a valid port: choose a number from 1 to 65535.")
     return Address(host, int(port))
 
 
 def require_free_port(address: Address) -> None:
-    """Raise `LaunchError` when the dashboard could not listen there."""
+    """Raise `LaunchError` if the dashboard cannot listen on this address."""
     busy = (
-        f"Port {address.port} on {address.host} is busy, another program listens there: "
+        f"Port {address.port} on {address.host} is in use by another program: "
         f"choose another one, for example PORT={address.port % 65535 + 1} in the environment or in .env."
     )
-    if _is_port_in_use(address):  # macOS would let us bind beside a program that listens on every address
+    if _is_port_in_use(address):  # macOS allows a bind next to a wildcard listener
         raise LaunchError(busy)
     family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         if os.name != "nt":
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server does; else TIME_WAIT counts
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server: ignore TIME_WAIT
         try:
             probe.bind((address.host, address.port))
         except OSError as error:
@@ -101,9 +102,9 @@ def _is_port_in_use(address: Address) -> bool:
 
 
 def prepare_demo(home: Path, settings: Path) -> None:
-    """Make the demo's home: settings of its own when it has none, and nothing of an earlier sandbox.
+    """Create the demo's home directory: keep or create its settings, delete all data of an earlier sandbox.
 
-    Its exchange was a process that is gone: keys, orders and books of it would only contradict the new one.
+    Each sandbox is a new exchange: old keys, orders and positions do not exist on it. Raises `LaunchError`.
     """
     try:
         home.mkdir(parents=True, exist_ok=True)
@@ -117,7 +118,7 @@ def prepare_demo(home: Path, settings: Path) -> None:
 
 
 def child_environment(environment: Mapping[str, str], address: Address, *, is_coloured: bool) -> dict[str, str]:
-    """What every child gets: unbuffered UTF-8 output, our terminal's colours, and the address we checked."""
+    """Environment of a child process: unbuffered UTF-8 output, the terminal's colours and the dashboard's address."""
     ours = {
         "PYTHONUNBUFFERED": "1",
         "PYTHONUTF8": "1",
@@ -129,7 +130,7 @@ def child_environment(environment: Mapping[str, str], address: Address, *, is_co
 
 
 def demo_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without anything that leads to the user's account, files or network."""
+    """The environment without the user's credentials, paths and proxies."""
     return {name: value for name, value in environment.items() if not _is_personal(name.upper())}
 
 
@@ -144,18 +145,18 @@ else:
 
 
 class FileLock:
-    """An exclusive lock on a file; taken again only after every holder has let go or died."""
+    """An exclusive lock on a file; free again once all its holders have released it or died."""
 
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self._file: IO[bytes] = path.open("ab")
 
     def fileno(self) -> int:
-        """The descriptor; a child that inherits it (POSIX) holds the lock too."""
+        """The file descriptor; on POSIX a child that inherits it holds the lock too."""
         return self._file.fileno()
 
     def acquire(self, timeout_ms: int, message: str) -> None:
-        """Wait up to ``patience_ms`` for the lock; raises `LaunchError` with ``refusal`` after that."""
+        """Wait up to ``timeout_ms`` for the lock; after that raise `LaunchError` with ``message``."""
         deadline = time.monotonic_ns() + timeout_ms * 1_000_000
         while not self._try_lock():
             if time.monotonic_ns() >= deadline:
@@ -163,7 +164,7 @@ class FileLock:
             time.sleep(0.05)
 
     def release(self) -> None:
-        """Let go; on POSIX the lock stays with children that inherited it."""
+        """Release our hold; on POSIX children that inherited the lock keep it."""
         self._file.close()
 
     def _try_lock(self) -> bool:

@@ -6,24 +6,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DESCRIPTION = (
-    "Starts the Aster liquidation hunter: the bot and its dashboard, and with --demo a local exchange to try them on."
+    "Starts the Aster liquidation hunter: the bot and its dashboard; with --demo also a local exchange to try them on."
 )
 EPILOG = """\
-The first start makes .venv beside this file and installs what requirements.txt names; later starts skip that.
+The first start creates .venv next to this file and installs requirements.txt; later starts skip this.
 
-Without --demo the bot reads .env and settings.json beside this file. With --demo everything lives in data/demo:
-no key is needed, and your own .env, settings.json and database are neither read nor touched.
+Without --demo the bot reads .env and settings.json next to this file. With --demo all files are in data/demo:
+no key is needed, and your own .env, settings.json and database are not used.
 
-The dashboard listens on http://127.0.0.1:5000; PORT and HOST, in the environment or in .env, change that.
-Logs are in the folder logs beside the database. NO_COLOR=1 turns the colours off.
+The dashboard listens on http://127.0.0.1:5000; set HOST and PORT in the environment or in .env to change this.
+Logs are in the folder logs next to the database. NO_COLOR=1 turns colours off.
 
-exit codes: 0 stopped, 1 something failed, 2 wrong options, settings, port or set-up, 3 the bot already runs
+exit codes: 0 stopped, 1 failure, 2 wrong options, settings, port or installation, 3 the bot is already running
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the user asked for; paths are absolute."""
+    """Parsed command line; paths are absolute."""
 
     demo: bool
     install: bool
@@ -34,20 +34,20 @@ class Options:
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
-    """Read the command line; a fault ends the process with exit code 2 and a sentence."""
+    """Parse the command line; an invalid option ends the process with exit code 2 and a message."""
     parser = argparse.ArgumentParser(
         "launcher.py", description=DESCRIPTION, epilog=EPILOG, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--demo", action="store_true", help="trade on a local exchange with play money, no key needed")
+    parser.add_argument("--demo", action="store_true", help="trade on a local exchange with play money; no key needed")
     parser.add_argument(
-        "--replay", metavar="FILE", type=Path, help="with --demo: play a recorded liquidation file (CSV, gzip)"
+        "--replay", metavar="FILE", type=Path, help="with --demo: replay recorded liquidations (CSV, may be gzipped)"
     )
-    parser.add_argument("--speed", metavar="N", type=float, help="with --replay: N times as fast as it happened")
-    parser.add_argument("--klines", metavar="DIR", type=Path, help="with --replay: take prices from the klines in DIR")
+    parser.add_argument("--speed", metavar="N", type=float, help="with --replay: play N times as fast as recorded")
+    parser.add_argument("--klines", metavar="DIR", type=Path, help="with --replay: read prices from klines in DIR")
     parser.add_argument(
-        "--yes", action="store_true", help="agree to real orders as the settings ask for them (for services)"
+        "--yes", action="store_true", help="confirm live trading with these settings without asking (for services)"
     )
-    parser.add_argument("--no-install", action="store_true", help="set nothing up: fail when packages are missing")
+    parser.add_argument("--no-install", action="store_true", help="install nothing: fail if packages are missing")
     chosen = parser.parse_args(arguments)
     if chosen.replay is not None and not chosen.demo:
         parser.error("--replay needs --demo")

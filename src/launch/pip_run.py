@@ -1,4 +1,4 @@
-"""Runs pip behind one line that says how far it is; everything pip writes goes to a log file."""
+"""Runs pip behind a one-line progress bar; pip's output goes to a log file."""
 
 import os
 import re
@@ -14,21 +14,21 @@ from src.launch.errors import LaunchError
 BAR_WIDTH = 24
 POLL_S = 0.2
 PACKAGES_PER_REQUIREMENT = 4
-"""About how many packages come with each one that is asked for; only the bar depends on it."""
+"""Estimated packages per requirement, dependencies included; only the progress bar uses it."""
 _FOUND = re.compile(r"^(?:Collecting|Processing|Requirement already satisfied:) ", re.MULTILINE)
 _INSTALLING = re.compile(r"^Installing collected packages: (.*)$", re.MULTILINE)
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far pip is: the first half is finding and downloading, the second half is installing."""
+    """Progress of pip: the first half is finding and downloading, the second half installing."""
 
     requirements: int
     installed_before: int
-    """Packages in the environment before pip began."""
+    """Packages in the environment before pip started."""
 
     def share(self, log: str, installed: int) -> float:
-        """Between 0 and 1, from what pip has written and how many packages the environment has now."""
+        """Progress from 0 to 1, given pip's output and the number of packages installed now."""
         names = _INSTALLING.search(log)
         if names is None:
             expected = max(1, self.requirements * PACKAGES_PER_REQUIREMENT)
@@ -38,27 +38,27 @@ class Progress:
 
 
 def run_pip(python: Path, arguments: Sequence[str], requirements: int, log: Path, console: Console) -> None:
-    """Run ``python -m pip install`` with these arguments; raises `LaunchError` that names the log where it fails."""
+    """Run ``python -m pip install`` with these arguments; raises `LaunchError` naming the log file if pip fails."""
     packages = log.parent / "lib"
     progress = Progress(requirements, _count_installed(packages))
     command = [str(python), "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
     # A personal pip configuration with user = true would fail inside a virtual environment.
     environment = os.environ | {"PIP_USER": "0", "PYTHONUNBUFFERED": "1", "PYTHONUTF8": "1"}
-    console.progress("Installing packages, a minute or two, only this once")
-    began = time.monotonic()
+    console.progress("Installing packages, a minute or two, only once")
+    started = time.monotonic()
     try:
         with log.open("wb") as file:
             process = subprocess.Popen([*command, *arguments], stdout=file, stderr=subprocess.STDOUT, env=environment)
         try:
             while not _has_ended(process):
                 share = progress.share(_read(log), _count_installed(packages))
-                console.progress(f"Installing packages {bar(share)} {time.monotonic() - began:3.0f} s")
+                console.progress(f"Installing packages {bar(share)} {time.monotonic() - started:3.0f} s")
         finally:
-            process.kill()  # where Ctrl-C ended the waiting; otherwise it has ended
+            process.kill()  # after Ctrl-C; otherwise pip has already ended
             process.wait()
     except OSError as error:
         raise LaunchError(f"The packages could not be installed: {error}.") from error
-    seconds = time.monotonic() - began
+    seconds = time.monotonic() - started
     if process.returncode:
         console.end_progress(f"Installing packages failed after {seconds:.0f} s.")
         raise LaunchError(failure(_read(log), log))
@@ -73,12 +73,12 @@ def bar(share: float) -> str:
 
 
 def failure(log: str, path: Path) -> str:
-    """One sentence about a failed pip: its first error, and where the rest is."""
+    """Error message for a failed pip: its first error, and the path of its log."""
     errors = [line.removeprefix("ERROR:").strip() for line in log.splitlines() if line.startswith("ERROR:")]
-    said = f" (pip: {errors[0]})" if errors else ""
+    reason = f" (pip: {errors[0]})" if errors else ""
     return (
-        f"The packages could not be installed{said}: check the connection to the package index and start again. "
-        f"All that pip wrote is in {path}."
+        f"The packages could not be installed{reason}: check the connection to the package index and start again. "
+        f"The log of pip is {path}."
     )
 
 
@@ -95,5 +95,5 @@ def _read(log: Path) -> str:
 
 
 def _count_installed(packages: Path) -> int:
-    """The folder is named ``Lib`` on Windows, where upper and lower case are the same."""
+    """Count the packages under ``lib`` (``Lib`` on Windows, where case does not matter)."""
     return sum(1 for _ in packages.rglob("*.dist-info"))

@@ -1,4 +1,4 @@
-"""Reads requirements files and compares them with what is installed, before any package can be imported."""
+"""Reads requirements files and compares them with the installed packages; needs only the standard library."""
 
 import re
 import sys
@@ -12,14 +12,14 @@ _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 
 
 def included_files(requirements: Path) -> list[Path]:
-    """The requirements file and those it includes with ``-r``, itself first."""
+    """The requirements file, then the files it includes with ``-r``."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
     inner = [requirements.parent / line.removeprefix("-r ").strip() for line in lines if line.startswith("-r ")]
     return [requirements, *(file for path in inner for file in included_files(path))]
 
 
 def requirement_lines(requirements: Path) -> Iterator[str]:
-    """What these files ask for, one package a line."""
+    """The requirements of these files, one package per line."""
     for file in included_files(requirements):
         for line in file.read_text(encoding="utf-8").splitlines():
             if _REQUIREMENT.match(line):
@@ -27,12 +27,12 @@ def requirement_lines(requirements: Path) -> Iterator[str]:
 
 
 def unsatisfied(requirements: Path) -> list[str]:
-    """The lines that the running interpreter does not fulfil: the package is missing, or has another version."""
+    """Requirements the running interpreter does not meet: the package is missing or has the wrong version."""
     return [line for line in requirement_lines(requirements) if not is_satisfied(line)]
 
 
 def is_satisfied(line: str) -> bool:
-    """Whether a package of that name is installed, in such a version."""
+    """Whether the package is installed in an allowed version."""
     found = _REQUIREMENT.match(line)
     if found is None:
         return False
@@ -45,14 +45,14 @@ def is_satisfied(line: str) -> bool:
 
 
 def allows(specifier: str, installed: str) -> bool:
-    """Whether ``~=3.1``, ``<4`` and the like allow a version; False for any that is not understood."""
-    asked, release = _VERSION.fullmatch(specifier), _RELEASE.match(installed)
-    if asked is None or release is None:
+    """Whether a specifier such as ``~=3.1`` or ``<4`` allows a version; False if either cannot be parsed."""
+    required, release = _VERSION.fullmatch(specifier), _RELEASE.match(installed)
+    if required is None or release is None:
         return False
-    wanted, has = _numbers(asked[2]), _numbers(release.group())
+    wanted, has = _numbers(required[2]), _numbers(release.group())
     width = max(len(wanted), len(has))
     left, right = (each + (0,) * (width - len(each)) for each in (has, wanted))
-    match asked[1]:
+    match required[1]:
         case "~=":
             return left >= right and has[: len(wanted) - 1] == wanted[:-1]
         case "==":

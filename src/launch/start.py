@@ -1,4 +1,4 @@
-"""Sets up, checks what can be checked beforehand, and runs the programs under a supervisor."""
+"""Prepares the environment, checks the preconditions, and runs the programs under a supervisor."""
 
 import http.client
 import json
@@ -19,20 +19,21 @@ from src.launch.home import (
     dashboard_address,
     demo_environment,
     prepare_demo,
+    read_host_and_port,
     require_free_port,
-    values_of_env_file,
 )
 from src.launch.options import Options, parse_options
 from src.launch.programs import Program, bot, dashboard, sandbox
 from src.launch.supervisor import Supervisor
 
 LEFTOVER_WAIT_MS = 7_000  # children of a killed launcher end within five seconds
+ANNOUNCE_TIMEOUT_S = 60.0
 INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
 class LaunchPaths:
-    """Where this run lives."""
+    """Directories of this run."""
 
     root: Path
     home: Path
@@ -40,7 +41,7 @@ class LaunchPaths:
 
     @property
     def lock_directory(self) -> Path:
-        """The directory of our lock files, one for each home."""
+        """The directory of the launcher's lock files; each home has its own."""
         return self.home if self.home.parent == self.root / "data" else self.home / "data"
 
 
@@ -54,7 +55,7 @@ def main(root: Path, arguments: Sequence[str]) -> int:
         console.say(str(error))
         return 2
     except KeyboardInterrupt:
-        console.say("Interrupted; the next start goes on from here.")
+        console.say("Interrupted: the next start continues from here.")
         return INTERRUPTED
 
 
@@ -70,13 +71,14 @@ def _launch(paths: LaunchPaths, options: Options, console: Console) -> int:
         FileLock(paths.lock_directory / "children.lock"),
     )
     launchers.acquire(
-        0, f"Another launcher is running in {paths.home}: use its dashboard, or stop it first with Ctrl-C."
+        0, f"Another launcher is running in {paths.home}: use its dashboard, or stop it with Ctrl-C first."
     )
     children.acquire(
-        LEFTOVER_WAIT_MS, f"Processes of an earlier launcher still run in {paths.home}: end them, then start again."
+        LEFTOVER_WAIT_MS,
+        f"Processes of an earlier launcher are still running in {paths.home}: end them, then start again.",
     )
     python = ensure_venv(paths.root, paths.root / "requirements.txt", console, install=options.install)
-    in_file = {} if paths.is_demo else values_of_env_file(python, paths.root, paths.home / ".env")
+    in_file = {} if paths.is_demo else read_host_and_port(python, paths.root, paths.home / ".env")
     address = dashboard_address(os.environ, in_file)
     require_free_port(address)
     programs = _programs(paths, address, options, console)
@@ -98,19 +100,16 @@ def _programs(paths: LaunchPaths, address: Address, options: Options, console: C
 
 
 def _stop_on_signals(supervisor: Supervisor) -> None:
-    """Ctrl-C, a service manager's stop and a closed terminal all end everything in order."""
+    """Shut down in order on Ctrl-C, on a service manager's stop and when the terminal closes."""
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         number = getattr(signal, name, None)
         if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
-            continue  # nohup means: stay
+            continue  # started with nohup
         signal.signal(number, lambda _number, _frame: supervisor.request_stop())
 
 
-ANNOUNCE_TIMEOUT_S = 60.0
-
-
 def announce(address: Address, console: Console, *, is_demo: bool) -> None:
-    """Wait in the background for ``GET /api/health``, then print one line with the URL."""
+    """Wait in the background for a response of ``GET /api/health``, then print the URL."""
     arguments = (address, console, is_demo)
     threading.Thread(target=_announce, args=arguments, name="announce", daemon=True).start()
 
@@ -124,18 +123,18 @@ def _announce(address: Address, console: Console, is_demo: bool) -> None:
             console.plain(f"\nDashboard: {address.url}{f'  ({name})' if name else ''}\nCtrl-C stops everything.\n")
             return
         never.wait(0.1)
-    console.say(f"The dashboard does not answer on {address.url} yet; its lines above may say why.")
+    console.say(f"The dashboard does not respond on {address.url} yet: see its lines above.")
 
 
 def health_mode(address: Address) -> str | None:
-    """The mode the dashboard names, empty when it names none; ``None`` while it does not answer."""
+    """The mode reported by the dashboard, empty if it reports none; ``None`` while it does not respond."""
     connection = http.client.HTTPConnection(address.browser_host, address.port, timeout=2)
     try:
         connection.request("GET", "/api/health")
-        answer = json.loads(connection.getresponse().read())
+        health = json.loads(connection.getresponse().read())
     except (OSError, http.client.HTTPException, ValueError):
         return None
     finally:
         connection.close()
-    mode = answer.get("mode") if isinstance(answer, dict) else None
+    mode = health.get("mode") if isinstance(health, dict) else None
     return mode if isinstance(mode, str) else ""

@@ -1,7 +1,13 @@
-"""Starts the programs in order, starts again what crashes, and stops them all in order."""
+"""Starts the programs in order, restarts those that crash, and stops them in order."""
 
+import contextlib
+import os
 import queue
-from collections.abc import Sequence
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,23 +15,73 @@ from src.domain import crash_points
 from src.domain.clock import SystemClock
 from src.domain.crash_points import Point
 from src.launch.console import Console
-from src.launch.process import Child
 from src.launch.programs import LOOP_COUNT, LOOP_RESET_MS, LOOP_WINDOW_MS, Program, RestartPolicy, Shutdown
 
 READY_MS = 60_000
-STOP_MS = 3_500  # for everything but the foundation
+STOP_MS = 3_500  # for all programs but the required one
 REQUIRED_STOP_MS = 1_000
-POLL_MS = 250  # how long Windows may sit on a Ctrl-C
+POLL_MS = 250  # Windows handles Ctrl-C only between two waits
+
+
+class Child:
+    """A running program. One thread copies its output to the console, another waits for its exit."""
+
+    def __init__(
+        self, program: Program, command: list[str], folder: Path, console: Console, inherited_fds: tuple[int, ...]
+    ) -> None:
+        self.program = program
+        self.exited = threading.Event()
+        self._console = console
+        self._process = _popen(command, program.environment, folder, inherited_fds)
+        self._output_thread = threading.Thread(target=self._copy_lines, name=f"{program.label} lines", daemon=True)
+        self._output_thread.start()
+
+    def watch(self, on_exit: Callable[["Child", int], None]) -> None:
+        """Call ``on_exit`` with the exit code, once, from its own thread."""
+        threading.Thread(
+            target=self._wait_for_exit, args=(on_exit,), name=f"{self.program.label} end", daemon=True
+        ).start()
+
+    def request_stop(self) -> None:
+        """Write to and close the lifeline, see `src.launch.child`."""
+        pipe = self._process.stdin
+        if pipe is None or pipe.closed:
+            return
+        with contextlib.suppress(OSError):  # it has already exited
+            pipe.write(b"q")
+            pipe.close()
+
+    def kill(self) -> None:
+        """Kill the process; on POSIX also the processes it started."""
+        if self.exited.is_set():
+            return
+        if sys.platform == "win32":
+            self._process.kill()
+        else:
+            with contextlib.suppress(ProcessLookupError):  # it has already exited
+                os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _copy_lines(self) -> None:
+        if self._process.stdout is None:
+            return
+        for line in self._process.stdout:
+            self._console.write(self.program.label, line.decode("utf-8", "replace").rstrip("\r\n"))
+
+    def _wait_for_exit(self, on_exit: Callable[["Child", int], None]) -> None:
+        code = self._process.wait()
+        self._output_thread.join(1.0)  # print its last lines first; a grandchild may keep the pipe open
+        self.exited.set()
+        on_exit(self, code)
 
 
 @dataclass(frozen=True, slots=True)
 class StopRequested:
-    """Ctrl-C, or its equal."""
+    """Ctrl-C or a stop signal."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """A child has ended."""
+    """A child process has exited."""
 
     child: Child
     code: int
@@ -33,7 +89,7 @@ class Exited:
 
 @dataclass(slots=True)
 class ManagedProcess:
-    """One program's place: who fills it now, since when, and when the next one is due."""
+    """A program, its current process, and when its next start is due."""
 
     program: Program
     restart_policy: RestartPolicy
@@ -44,7 +100,7 @@ class ManagedProcess:
 
 
 class Supervisor:
-    """Owned by the main thread; signals and child threads only put events into its inbox."""
+    """Runs all programs. Only the main thread uses it; signal handlers and child threads put events into its queue."""
 
     def __init__(
         self,
@@ -61,15 +117,15 @@ class Supervisor:
         self._inherited_fds = inherited_fds
         self._clock = SystemClock()
         self._shutdown: Shutdown | None = None
-        # The one queue whose put() may be called from a signal handler.
+        # SimpleQueue: its put() may be called from a signal handler.
         self._events: queue.SimpleQueue[StopRequested | Exited] = queue.SimpleQueue()
 
     def request_stop(self) -> None:
-        """End everything with exit code 0; safe to call from a signal handler."""
+        """Stop everything with exit code 0; safe to call from a signal handler."""
         self._events.put(StopRequested())
 
     def run(self) -> int:
-        """Run until asked to stop or until a program's end is final; returns the exit code. No process is left."""
+        """Run until a stop request or a final exit code; stop all processes and return the exit code."""
         try:
             for managed in self._processes.values():
                 self._start(managed)
@@ -95,11 +151,11 @@ class Supervisor:
         while self._shutdown is None and not program.ready():
             self._handle_next_event(wait_ms=50)
             if self._clock.monotonic_ms() > deadline_ms:
-                self._console.say(f"The {program.label} was not ready after {READY_MS // 1000} s: giving up.")
+                self._console.say(f"The {program.label} was not ready after {READY_MS // 1000} s: stopping.")
                 self._shutdown = Shutdown(1)
 
     def _handle_next_event(self, wait_ms: int = POLL_MS) -> None:
-        """Take one event, or none when it is quiet, and start whoever is due."""
+        """Handle the next event, if one arrives in time, and start the programs that are due."""
         try:
             event = self._events.get(timeout=wait_ms / 1000)
         except queue.Empty:
@@ -124,7 +180,7 @@ class Supervisor:
             self._shutdown = Shutdown(event.code)
         elif program.is_required:
             self._console.say(
-                f"The {program.label} {_describe_exit(event.code)}, nothing works without it: stopping the others."
+                f"The {program.label} {_describe_exit(event.code)} and the others need it: stopping them."
             )
             self._shutdown = Shutdown(1)
         elif event.code in program.restart_codes:
@@ -143,15 +199,14 @@ class Supervisor:
         managed.due_ms = now_ms + restart.delay_ms
         crash_points.reached(Point.DEATH_NOTICED, managed.program.label)
         label = managed.program.label
-        self._console.say(f"The {label} {_describe_exit(code)}: starting it again in {restart.delay_ms / 1000:g} s.")
+        self._console.say(f"The {label} {_describe_exit(code)}: restarting it in {restart.delay_ms / 1000:g} s.")
         if now_ms - managed.started_ms >= LOOP_RESET_MS:
             managed.is_crash_loop = False
         if restart.is_crash_loop and managed.program.crash_loop_args and not managed.is_crash_loop:
             managed.is_crash_loop = True
             self._console.say(
-                f"The {label} ended {LOOP_COUNT} times within {LOOP_WINDOW_MS // 60_000} minutes: from now on it only "
-                "protects open positions and opens none, until it has run for an hour or you resume on its page. "
-                "Its log says why."
+                f"The {label} crashed {LOOP_COUNT} times within {LOOP_WINDOW_MS // 60_000} minutes: it now only "
+                "protects open positions, until it has run for an hour or you resume on the dashboard. See its log."
             )
 
     def _stop_all(self) -> None:
@@ -159,17 +214,39 @@ class Supervisor:
         self._stop([child for child in children if not child.program.is_required], STOP_MS)
         self._stop([child for child in children if child.program.is_required], REQUIRED_STOP_MS)
 
-    def _stop(self, children: Sequence[Child], patience_ms: int) -> None:
+    def _stop(self, children: Sequence[Child], timeout_ms: int) -> None:
         for child in children:
             child.request_stop()
-        deadline_ms = self._clock.monotonic_ms() + patience_ms
+        deadline_ms = self._clock.monotonic_ms() + timeout_ms
         for child in children:
             if not child.exited.wait(max(0, deadline_ms - self._clock.monotonic_ms()) / 1000):
-                self._console.say(f"The {child.program.label} did not stop in time: ending it.")
+                self._console.say(f"The {child.program.label} did not stop in time: killing it.")
                 child.kill()
         for child in children:
             child.exited.wait(1)
 
 
 def _describe_exit(code: int) -> str:
-    return f"was ended by signal {-code}" if code < 0 else f"ended with exit code {code}"
+    return f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+
+
+def _popen(
+    command: list[str], environment: dict[str, str], folder: Path, inherited_fds: tuple[int, ...]
+) -> "subprocess.Popen[bytes]":
+    """Start in a new process group, so that the terminal's Ctrl-C reaches only the launcher."""
+    pipe, stdout = subprocess.PIPE, subprocess.STDOUT
+    if sys.platform == "win32":
+        group = subprocess.CREATE_NEW_PROCESS_GROUP
+        return subprocess.Popen(
+            command, env=environment, cwd=folder, stdin=pipe, stdout=pipe, stderr=stdout, creationflags=group
+        )
+    return subprocess.Popen(
+        command,
+        env=environment,
+        cwd=folder,
+        stdin=pipe,
+        stdout=pipe,
+        stderr=stdout,
+        start_new_session=True,
+        pass_fds=inherited_fds,
+    )

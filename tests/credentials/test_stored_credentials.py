@@ -1,4 +1,4 @@
-"""What is stored is told in what may be shown, and replaced as a whole."""
+"""Stored credentials are described without secrets, and replaced as a whole."""
 
 from pathlib import Path
 
@@ -19,14 +19,14 @@ WALLET = WalletCredentials(USER, SIGNER, PRIVATE_KEY)
 KEY = Credentials("abcdefgh", "ijklmnop")
 
 
-def test_a_new_home_holds_nothing_until_something_is_chosen(tmp_path: Path) -> None:
+def test_new_home_is_empty_until_something_is_chosen(tmp_path: Path) -> None:
     assert load_stored(tmp_path / ".env").is_empty
     save_paper_choice(tmp_path / ".env")
     assert load_stored(tmp_path / ".env") == StoredCredentials(has_chosen_paper=True)
     assert not load_stored(tmp_path / ".env").is_empty
 
 
-def test_one_kind_takes_the_place_of_the_other(tmp_path: Path) -> None:
+def test_saved_credentials_replace_the_other_kind(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     save_paper_choice(path)
     save_credentials(path, KEY)
@@ -44,7 +44,7 @@ def test_unusable_credentials_are_reported_with_the_reason(tmp_path: Path) -> No
     assert not stored.is_empty
 
 
-def test_an_account_is_known_by_its_address_and_a_key_only_by_itself(tmp_path: Path) -> None:
+def test_same_account_compares_addresses_or_api_keys(tmp_path: Path) -> None:
     path = tmp_path / ".env"
     save_credentials(path, WALLET)
     assert is_same_account(path, WalletCredentials(USER.lower(), "0x1", "0x2"))

@@ -67,5 +67,5 @@ def test_busy_port_is_reported_with_another_one() -> None:
         busy = machine.check_port("127.0.0.1", port, is_bot_alive=False)
         ours = machine.check_port("127.0.0.1", port, is_bot_alive=True)
     assert (busy.verdict, ours.verdict) == (WARN, OK)
-    assert "is busy" in busy.sentence and "PORT=" in busy.remedy
+    assert "is in use" in busy.sentence and "PORT=" in busy.remedy
     assert machine.check_port("127.0.0.1", port, is_bot_alive=False).verdict is OK

@@ -10,7 +10,7 @@ class Terminal(io.StringIO):
         return True
 
 
-class Gone(io.StringIO):
+class ClosedTerminal(io.StringIO):
     def flush(self) -> None:
         raise BrokenPipeError
 
@@ -20,7 +20,7 @@ def colours_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
 
 
-def test_labels_line_up_in_a_file_without_colours() -> None:
+def test_labels_are_aligned_without_colours_in_a_file() -> None:
     out = io.StringIO()
     Console(out).write("bot", "entry placed")
     Console(out).write("dashboard", "listening")
@@ -33,15 +33,15 @@ def test_only_the_label_is_coloured_on_a_terminal() -> None:
     assert out.getvalue() == "\x1b[32m[bot]      \x1b[0m entry placed\n"
 
 
-def test_no_color_is_honoured(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_color_disables_colours(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("NO_COLOR", "1")
     out = Terminal()
     Console(out).say("hello")
     assert out.getvalue() == "[launcher]  hello\n"
 
 
-def test_a_terminal_that_went_away_stops_nothing() -> None:
-    console = Console(Gone())
+def test_closed_terminal_is_ignored() -> None:
+    console = Console(ClosedTerminal())
     console.say("hello")
     assert console.is_closed
 

@@ -1,5 +1,6 @@
 import socket
 import stat
+import subprocess
 import sys
 from pathlib import Path
 
@@ -8,89 +9,90 @@ import pytest
 from src.launch.errors import LaunchError
 from src.launch.home import (
     Address,
+    FileLock,
     child_environment,
     dashboard_address,
     demo_environment,
     prepare_demo,
+    read_host_and_port,
     require_free_port,
-    values_of_env_file,
 )
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_environment_wins_over_the_file() -> None:
+def test_environment_overrides_the_env_file() -> None:
     assert dashboard_address({"PORT": "6000"}, {"PORT": "7000", "HOST": "0.0.0.0"}) == Address("0.0.0.0", 6000)
 
 
-def test_without_any_setting_the_dashboard_is_local() -> None:
+def test_dashboard_is_local_by_default() -> None:
     assert dashboard_address({"PORT": ""}, {}).url == "http://127.0.0.1:5000"
 
 
 @pytest.mark.parametrize("port", ["0", "65536", "http", "-1", "5000.0"])
-def test_a_port_that_is_none_is_refused(port: str) -> None:
-    with pytest.raises(LaunchError, match=f"PORT={port} is not a port"):
+def test_invalid_port_is_rejected(port: str) -> None:
+    with pytest.raises(LaunchError, match=f"PORT={port} is not a valid port"):
         dashboard_address({"PORT": port}, {})
 
 
 @pytest.mark.parametrize(
     ("host", "url"), [("0.0.0.0", "http://127.0.0.1:80"), ("::", "http://[::1]:80"), ("box", "http://box:80")]
 )
-def test_the_url_can_be_opened(host: str, url: str) -> None:
+def test_url_can_be_opened_in_a_browser(host: str, url: str) -> None:
     assert Address(host, 80).url == url
 
 
 def in_file(file: Path) -> dict[str, str]:
-    return values_of_env_file(Path(sys.executable), ROOT, file)
+    return read_host_and_port(Path(sys.executable), ROOT, file)
 
 
-def test_host_and_port_are_read_from_the_env_file_and_nothing_else(tmp_path: Path) -> None:
+def test_only_host_and_port_are_read_from_the_env_file(tmp_path: Path) -> None:
     file = tmp_path / ".env"
     file.write_text("\ufeff# PORT=1\nexport PORT = '8080'\nHOST=0.0.0.0 # all\nAPI_KEY=\"a=b\"\n", encoding="utf-8")
     assert in_file(file) == {"PORT": "8080", "HOST": "0.0.0.0"}
 
 
-def test_an_absent_env_file_sets_nothing(tmp_path: Path) -> None:
+def test_missing_env_file_sets_nothing(tmp_path: Path) -> None:
     assert in_file(tmp_path / ".env") == {}
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"PORT=\xff\xfe", "is not UTF-8"), (b"PORT=1\nnonsense here", "line 2: this is not NAME=value")],
+    ("content", "message"),
+    [(b"PORT=\xff\xfe", "is not UTF-8"), (b"PORT=1\nnonsense here", "line 2: expected NAME=value")],
 )
-def test_an_env_file_that_is_not_understood_is_named(tmp_path: Path, content: bytes, said: str) -> None:
+def test_invalid_env_file_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / ".env").write_bytes(content)
-    with pytest.raises(LaunchError, match=said):
+    with pytest.raises(LaunchError, match=message):
         in_file(tmp_path / ".env")
 
 
-def test_a_python_that_cannot_be_started_is_one_sentence(tmp_path: Path) -> None:
+def test_python_that_cannot_be_started_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".env").touch()
     with pytest.raises(LaunchError, match="cannot be read"):
-        values_of_env_file(tmp_path / "nowhere", ROOT, tmp_path / ".env")
+        read_host_and_port(tmp_path / "nowhere", ROOT, tmp_path / ".env")
 
 
-def test_a_busy_port_is_named_with_the_remedy() -> None:
+def test_port_in_use_is_reported_with_the_remedy() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
-        with pytest.raises(LaunchError, match=rf"Port {port} on 127.0.0.1 is busy.*PORT={port + 1} "):
+        with pytest.raises(LaunchError, match=rf"Port {port} on 127.0.0.1 is in use.*PORT={port + 1} "):
             require_free_port(Address("127.0.0.1", port))
     require_free_port(Address("127.0.0.1", port))
 
 
-def test_a_bound_port_that_does_not_answer_is_busy_too() -> None:
+def test_bound_port_that_does_not_respond_is_in_use() -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
-        with pytest.raises(LaunchError, match="is busy"):
+        with pytest.raises(LaunchError, match="is in use"):
             require_free_port(Address("127.0.0.1", silent.getsockname()[1]))
 
 
-def test_an_address_of_another_machine_is_refused() -> None:
+def test_address_of_another_machine_is_rejected() -> None:
     with pytest.raises(LaunchError, match=r"cannot listen on 192\.0\.2\.1"):
         require_free_port(Address("192.0.2.1", 5000))
 
 
-def test_demo_gets_settings_once_and_nothing_of_an_earlier_sandbox(tmp_path: Path) -> None:
+def test_demo_keeps_its_settings_and_deletes_sandbox_data(tmp_path: Path) -> None:
     defaults, home = tmp_path / "demo_settings.json", tmp_path / "data" / "demo"
     defaults.write_text('{"first": 1}', encoding="utf-8")
     prepare_demo(home, defaults)
@@ -105,12 +107,12 @@ def test_demo_gets_settings_once_and_nothing_of_an_earlier_sandbox(tmp_path: Pat
     assert not any(path.exists() for path in stale)
 
 
-def test_demo_without_its_settings_says_so(tmp_path: Path) -> None:
+def test_missing_demo_settings_are_reported(tmp_path: Path) -> None:
     with pytest.raises(LaunchError, match="cannot be prepared"):
         prepare_demo(tmp_path / "demo", tmp_path / "absent.json")
 
 
-def test_demo_settings_can_be_edited_even_from_a_read_only_original(tmp_path: Path) -> None:
+def test_demo_settings_are_writable_after_copying(tmp_path: Path) -> None:
     defaults = tmp_path / "demo_settings.json"
     defaults.write_text("{}", encoding="utf-8")
     defaults.chmod(stat.S_IRUSR)
@@ -118,7 +120,7 @@ def test_demo_settings_can_be_edited_even_from_a_read_only_original(tmp_path: Pa
     assert (tmp_path / "demo" / "settings.json").stat().st_mode & stat.S_IWUSR
 
 
-def test_demo_children_see_nothing_of_the_users_account() -> None:
+def test_demo_environment_hides_the_users_account() -> None:
     personal = (
         "API_KEY",
         "API_SECRET",
@@ -133,11 +135,11 @@ def test_demo_children_see_nothing_of_the_users_account() -> None:
     assert demo_environment(environment) == {"PORT": "5001", "HOST": "0.0.0.0", "PATH": "/bin"}
 
 
-def test_children_keep_the_terminals_colours() -> None:
+def test_children_use_colours_on_a_terminal() -> None:
     assert child_environment({}, Address("127.0.0.1", 5001), is_coloured=True)["FORCE_COLOR"] == "1"
 
 
-def test_children_speak_utf8_at_once_and_know_the_address() -> None:
+def test_child_environment_sets_utf8_and_the_address() -> None:
     environment = child_environment({"PATH": "/bin", "PORT": ""}, Address("127.0.0.1", 5001), is_coloured=False)
     assert environment == {
         "PATH": "/bin",
@@ -148,3 +150,27 @@ def test_children_speak_utf8_at_once_and_know_the_address() -> None:
         "HOST": "127.0.0.1",
         "PORT": "5001",
     }
+
+
+def test_second_holder_is_rejected_with_the_message(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "new" / "a.lock"), FileLock(tmp_path / "new" / "a.lock")
+    first.acquire(0, "never")
+    with pytest.raises(LaunchError, match="already running"):
+        second.acquire(100, "already running")
+    first.release()
+    second.acquire(1_000, "still held")
+    second.release()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="descriptors are inherited on POSIX only")
+def test_lock_is_kept_by_a_child_that_inherits_it(tmp_path: Path) -> None:
+    first, second = FileLock(tmp_path / "a.lock"), FileLock(tmp_path / "a.lock")
+    first.acquire(0, "never")
+    waits = [sys.executable, "-c", "import sys; sys.stdin.read()"]
+    with subprocess.Popen(waits, stdin=subprocess.PIPE, pass_fds=(first.fileno(),)) as child:
+        first.release()
+        with pytest.raises(LaunchError):
+            second.acquire(0, "held by the child")
+        child.communicate()
+    second.acquire(1_000, "still held")
+    second.release()

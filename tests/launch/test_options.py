@@ -6,11 +6,11 @@ from src.launch.options import Options, parse_options
 from src.launch.programs import bot
 
 
-def test_defaults() -> None:
+def test_options_default_to_live_with_installation() -> None:
     assert parse_options([]) == Options(demo=False, install=True, replay=None, speed=None, klines=None)
 
 
-def test_yes_goes_on_to_the_bot(tmp_path: Path) -> None:
+def test_yes_is_passed_to_the_bot(tmp_path: Path) -> None:
     assert parse_options(["--yes"]).yes
     assert "--yes" in bot(tmp_path, {}, accept_live=True).arguments
     assert "--yes" not in bot(tmp_path, {}).arguments
@@ -24,7 +24,7 @@ def test_replay_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    ("arguments", "sentence"),
+    ("arguments", "message"),
     [
         (["--replay", __file__], "--replay needs --demo"),
         (["--demo", "--speed", "2"], "--speed and --klines need --replay"),
@@ -34,16 +34,16 @@ def test_replay_paths_become_absolute(tmp_path: Path, monkeypatch: pytest.Monkey
         (["--demo", "--replay", __file__, "--klines", __file__], "is not a directory"),
     ],
 )
-def test_a_wrong_option_is_one_sentence_and_exit_code_2(
-    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+def test_invalid_option_exits_with_code_2_and_a_message(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with pytest.raises(SystemExit) as exit:
+    with pytest.raises(SystemExit) as exited:
         parse_options(arguments)
-    assert exit.value.code == 2
-    assert sentence in capsys.readouterr().err
+    assert exited.value.code == 2
+    assert message in capsys.readouterr().err
 
 
-def test_help_names_the_port_and_the_files(capsys: pytest.CaptureFixture[str]) -> None:
+def test_help_describes_port_files_and_exit_codes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parse_options(["--help"])
     text = capsys.readouterr().out

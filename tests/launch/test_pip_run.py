@@ -1,4 +1,4 @@
-"""How far pip is, and what is said when it fails; that it really installs is shown in test_environment.py."""
+"""Progress and failure message of pip; test_environment.py really installs packages."""
 
 from pathlib import Path
 
@@ -24,19 +24,19 @@ INSTALLING = "Installing collected packages: blinker, click, flask, werkzeug\n"
         (FOUND + INSTALLING, 2, 0.5),
     ],
 )
-def test_half_of_it_is_finding_and_half_is_installing(log: str, installed: int, share: float) -> None:
+def test_finding_and_installing_are_half_of_the_progress_each(log: str, installed: int, share: float) -> None:
     assert Progress(requirements=2, installed_before=3).share(log, installed) == share
 
 
-def test_the_bar_has_one_width() -> None:
+def test_progress_bar_has_a_fixed_width() -> None:
     assert bar(0) == "[------------------------]   0 %"
     assert bar(0.5) == "[############------------]  50 %"
     assert bar(1) == "[########################] 100 %"
 
 
-def test_a_failure_names_the_first_error_and_the_log() -> None:
-    said = failure("Collecting x\nERROR: No matching distribution found for x\nERROR: more\n", Path("install.log"))
+def test_failure_names_the_first_error_and_the_log() -> None:
+    message = failure("Collecting x\nERROR: No matching distribution found for x\nERROR: more\n", Path("install.log"))
 
-    assert said.startswith("The packages could not be installed (pip: No matching distribution found for x): check")
-    assert said.endswith("All that pip wrote is in install.log.")
+    assert message.startswith("The packages could not be installed (pip: No matching distribution found for x): check")
+    assert message.endswith("The log of pip is install.log.")
     assert "(pip" not in failure("killed", Path("install.log"))

@@ -1,4 +1,4 @@
-"""Which requirements the running Python fulfils, and that an environment which has them all is used as it is."""
+"""Requirements are compared with the installed packages; a complete virtual environment is used as it is."""
 
 import io
 import sys
@@ -40,41 +40,39 @@ ROOT = Path(__file__).resolve().parents[2]
         (">=1", "unknown", False),
     ],
 )
-def test_versions_are_compared(specifier: str, installed: str, is_allowed: bool) -> None:
+def test_version_is_compared_with_the_specifier(specifier: str, installed: str, is_allowed: bool) -> None:
     assert allows(specifier, installed) is is_allowed
 
 
 @pytest.mark.parametrize(
-    ("line", "has_it"),
+    ("line", "is_met"),
     [
         ("pytest", True),
-        ("pytest>=1,<1000  # a remark", True),
+        ("pytest>=1,<1000  # a comment", True),
         ("pytest>=1,<2", False),
         ("pytest @ https://example.org/pytest.whl", True),
         ("no-such-package-anywhere", False),
     ],
 )
-def test_a_line_is_fulfilled_by_what_is_installed(line: str, has_it: bool) -> None:
-    assert is_satisfied(line) is has_it
+def test_requirement_is_compared_with_the_installed_package(line: str, is_met: bool) -> None:
+    assert is_satisfied(line) is is_met
 
 
-def test_our_own_requirements_are_all_understood() -> None:
-    """The tests run where they are fulfilled: a line that is not understood would look unfulfilled."""
+def test_requirements_of_the_project_are_satisfied() -> None:
+    """The tests run with all of them installed: a line that cannot be parsed would count as missing."""
     assert unsatisfied(ROOT / "requirements-dev.txt") == []
     assert len(list(requirement_lines(ROOT / "requirements-dev.txt"))) > 20
 
 
 @pytest.fixture
 def requirements(tmp_path: Path) -> Path:
-    """A file that the running Python fulfils."""
+    """A file that the running Python satisfies."""
     file = tmp_path / "requirements.txt"
     file.write_text(f"pytest=={metadata.version('pytest')}\n", encoding="utf-8")
     return file
 
 
-def test_a_virtual_environment_that_has_everything_is_used_as_it_is(
-    requirements: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_complete_virtual_environment_is_used_as_it_is(requirements: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(environment, "is_virtual", lambda: True)
     out = io.StringIO()
 
@@ -83,15 +81,15 @@ def test_a_virtual_environment_that_has_everything_is_used_as_it_is(
     assert out.getvalue() == ""
 
 
-@pytest.mark.parametrize(("is_virtual", "lacks"), [(False, ""), (True, "no-such-package-anywhere\n")])
-def test_any_other_python_makes_an_environment(
-    requirements: Path, monkeypatch: pytest.MonkeyPatch, is_virtual: bool, lacks: str
+@pytest.mark.parametrize(("is_virtual", "missing"), [(False, ""), (True, "no-such-package-anywhere\n")])
+def test_other_python_creates_an_environment(
+    requirements: Path, monkeypatch: pytest.MonkeyPatch, is_virtual: bool, missing: str
 ) -> None:
-    def make(*_: object) -> None:
-        raise RuntimeError("one is made")
+    def create(*_: object) -> None:
+        raise RuntimeError("created")
 
     monkeypatch.setattr(environment, "is_virtual", lambda: is_virtual)
-    monkeypatch.setattr(environment, "_create", make)
-    requirements.write_text(requirements.read_text(encoding="utf-8") + lacks, encoding="utf-8")
-    with pytest.raises(RuntimeError, match="one is made"):
+    monkeypatch.setattr(environment, "_create", create)
+    requirements.write_text(requirements.read_text(encoding="utf-8") + missing, encoding="utf-8")
+    with pytest.raises(RuntimeError, match="created"):
         ensure_venv(requirements.parent, requirements, Console(io.StringIO()))

@@ -1,4 +1,4 @@
-"""The least a program can do: receive a liquidation, parse it, sign an order, POST it on a kept-alive session."""
+"""A minimal baseline program: receives a liquidation, parses it, and sends a signed order on a keep-alive session."""
 
 import json
 import sys
@@ -11,7 +11,7 @@ from src.utils.auth import HmacSigner
 
 
 def main() -> None:
-    """Arguments: REST base, stream base, symbol. The keys come by standard input, never by the command line."""
+    """Arguments: REST URL, stream URL, symbol. The API key and secret are read from standard input."""
     base_url, ws_url, symbol = sys.argv[1:]
     signer = HmacSigner(*sys.stdin.readline().split())
     session = requests.Session()
