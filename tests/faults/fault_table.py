@@ -1,4 +1,4 @@
-"""Everything that can go wrong between a bot and its exchange, as this project counts it: F1 to F48."""
+"""The catalogue of faults between bot and exchange, F1 to F48, and the generator of docs/faults.md."""
 
 import re
 from collections import defaultdict
@@ -12,153 +12,151 @@ import pytest
 @dataclass(frozen=True, slots=True)
 class CataloguedFault:
     number: int
-    breaks: str
+    title: str
     expected: str
-    """What must happen all the same."""
+    """Required behaviour."""
     bound: str
-    """Within what time; empty where it is no question of time."""
+    """Maximum time; empty if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """A claim that does not hold, or that no test can show: told, not hidden."""
+    """A requirement that is not met, or that no test can show."""
 
     number: int
-    what: str
+    title: str
     reason: str
 
 
 _ROWS = (
-    ("an entry executes, the answer is 503", "found by its client id, protected, never sent again", "stop in 5 s"),
-    ("an entry executes, the connection breaks before the answer", "the same", "10 s"),
-    ("an entry answered by 503 never came to be", "given up only after three denials; symbol free again", "30 s"),
-    ("an entry executes long after its 503", "noticed, protected or closed, a person told", "5 s from the fill"),
-    ("a stop rests, its answer was -1007", "found; one stop too many at most, and that one removed", "5 s; 60 s"),
-    ("a stop answered by -1007 does not rest", "another one is placed", "5 s"),
-    ("a close executes, the answer is 503", "the position is read; no second close, nothing flips", "5 s"),
-    ("a stop is refused because it would fire at once", "the position is closed at once", "2 s"),
-    ("the market refuses a close three times", "market, limit, market again; stop stays; alarm", "rung 2 in 10 s"),
-    ("a close is refused, the books call the position open", "position read, closed in the books if gone", "5 s"),
-    ("no margin for an entry, or for a stop", "entry dropped, side cools down; stop tried again", "2 s"),
-    ("too many stops or orders at the exchange", "tried again, and closed where no stop finds room", "5 s"),
-    ("the filters of a symbol have changed", "tried again by the filters of now", "3 s"),
-    ("a timestamp out of the window", "clock compared, signed anew once, same order", "2 s"),
-    ("the machine's clock is wrong, then jumps an hour back", "entries halt; no lock ends early or lasts", "15 s"),
-    ("429, with and without a time to wait", "only protection and reading go on", "at once"),
-    ("418 for minutes, with a position open", "silence; the stop rests; read again afterwards", "10 s after it"),
-    ("HTML, nothing, half an answer or a list for an object", "nothing is believed, no account is flat", ""),
-    ("REST down, streams alive", "entries halt; the stop rests; the position is followed", "10 s"),
-    ("streams down, REST alive", "entries halt; the account is polled", "10 s"),
-    ("a stream stays open and says nothing", "called stale by its content, connected anew", "15 s"),
-    ("fills are lost in a gap of the stream", "found by reading, booked once", "30 s"),
-    ("events twice, in the wrong order, a minute late", "books as if in order", ""),
-    ("the listen key ends, or cannot be renewed", "a new key, a new stream, the account read", "10 s"),
-    ("the stream is cut after a day, or as an entry leaves", "the account is read first; entry protected", "10 s"),
-    ("200 liquidations a second for a minute", "no event of ours is lost or waits", "user event 1 s late"),
-    ("an entry fills in part and ends", "the part is protected, the books are exact", "5 s"),
-    ("a fill is told after the cancel", "books put right, position protected", "5 s"),
-    ("a stop fires and its order is refused", "the rest is closed, or stopped again", "5 s"),
-    ("stopped out, the take profit is left, a new entry follows", "what is left goes first", "10 s"),
-    ("a take profit fills in part in a thin book", "the stop covers the rest", "always"),
-    ("somebody closes or changes the position by hand", "taken over or left; the stop fits again", "30 s"),
-    ("somebody cancels the stop by hand", "replaced each time, told; from the third time an alarm", "5 s"),
-    ("liquidation, deleveraging, delisting", "booked as that; no order left; symbol locked", "10 s"),
-    ("funding without a position, news of another symbol", "nothing is closed", ""),
-    ("leverage, margin type or position mode changed outside", "entries halt on it; positions mapped anew", "30 s"),
-    ("a symbol stops trading", "no entries there; exits tried; a person told", "60 s"),
-    ("the key is revoked, or the account may only reduce", "entries halt, alarm, looking goes on", "5 s"),
-    ("positions are answered from an old copy", "not acted upon, nor believed against newer fills", ""),
-    ("open orders leave out a stop that rests", "one stop more at most; no close, no storm", ""),
-    ("two bots on one account", "the second refuses, or both halt entries and say so", "30 s"),
-    ("a thread raises, hangs, or the process is frozen", "noticed, started again, read before acting", "15 s"),
-    ("database locked, full, read-only or gone", "entries halt; stops and closes leave, noted elsewhere", "2 s"),
-    ("kill -9 of bot, dashboard, launcher, or power cut", "everything protected, or an alarm", "20 s"),
-    ("the dashboard is hammered, or hangs", "the bot is as fast as before", ""),
-    ("two requests share a nonce, the signer's clock goes back", "nonces only rise, none is refused", ""),
-    ("the price is past the stop before it rests", "closed, the loss booked as it was", "5 s"),
-    ("fifty signals within a second", "no cap is passed, no limit outrun", ""),
+    ("entry executed, response 503", "found by client order id and protected, never sent again", "stop in 5 s"),
+    ("entry executed, connection lost before the response", "as F1", "10 s"),
+    ("entry not executed, response 503", "considered lost after three negative queries; symbol free again", "30 s"),
+    ("entry executed long after its 503", "noticed, protected or closed; alert", "5 s after the fill"),
+    ("stop accepted, response -1007", "found; at most one extra stop, which is cancelled", "5 s; 60 s"),
+    ("stop not accepted, response -1007", "new stop placed", "5 s"),
+    ("close executed, response 503", "position queried; no second close, no reversed position", "5 s"),
+    ("stop rejected because it would trigger at once", "position closed at once", "2 s"),
+    ("market close rejected three times", "market, limit, market again; stop kept; alert", "second attempt in 10 s"),
+    ("close rejected, position open in the portfolio", "position queried, recorded as closed if it is", "5 s"),
+    ("insufficient margin for an entry or a stop", "entry dropped, cooldown starts; stop retried", "2 s"),
+    ("limit of stops or open orders reached", "stop retried; position closed if none is accepted", "5 s"),
+    ("filters of a symbol changed", "order retried with the new filters", "3 s"),
+    ("timestamp outside recvWindow", "clock offset measured, same order signed again once", "2 s"),
+    ("system clock wrong, or set back an hour", "entries blocked; locks end neither early nor late", "15 s"),
+    ("429, with and without Retry-After", "only protective orders and reads continue", "at once"),
+    ("418 for minutes with an open position", "no requests; stop stays open; account read afterwards", "10 s after it"),
+    ("HTML, empty, truncated or mistyped responses", "ignored; the account never counts as flat", ""),
+    ("REST down, streams up", "entries blocked; stop stays open; position followed", "10 s"),
+    ("streams down, REST up", "entries blocked; account polled", "10 s"),
+    ("stream open but silent", "detected by its content, reconnected", "15 s"),
+    ("fills lost in a gap of the stream", "found by REST, recorded once", "30 s"),
+    ("events duplicated, out of order, a minute late", "same result as in order", ""),
+    ("listen key expired or not renewable", "new key, new stream, account read", "10 s"),
+    ("stream cut after a day, or as an entry is sent", "account read first; entry protected", "10 s"),
+    ("200 liquidations per second for a minute", "no own event lost or delayed", "user event 1 s late"),
+    ("entry partially filled, then ended", "filled part protected, records exact", "5 s"),
+    ("fill reported after the cancel", "records corrected, position protected", "5 s"),
+    ("stop triggered, its order not filled", "rest closed, or protected again", "5 s"),
+    ("stopped out, take profit left, new entry follows", "leftover order cancelled first", "10 s"),
+    ("take profit partially filled in a thin book", "stop covers the rest", "always"),
+    ("position closed or changed manually", "adopted or left alone; stop matches again", "30 s"),
+    ("stop cancelled manually", "replaced and reported each time; from the third time an alert", "5 s"),
+    ("liquidation, deleveraging, delisting", "recorded as such; no open orders; symbol locked", "10 s"),
+    ("funding without a position, event of another symbol", "nothing closed", ""),
+    ("leverage, margin type or position mode changed externally", "entries blocked; positions mapped again", "30 s"),
+    ("symbol stops trading", "no entries; exits attempted; alert", "60 s"),
+    ("key revoked, or account reduce-only", "entries blocked, alert, polling continues", "5 s"),
+    ("stale positions in a response", "not acted on, not preferred to newer fills", ""),
+    ("working stop missing from open orders", "at most one extra stop; no close, no request storm", ""),
+    ("two bots on one account", "second one refuses, or both block entries and report it", "30 s"),
+    ("thread raises or hangs, process suspended", "detected, restarted, account read before acting", "15 s"),
+    ("database locked, full, read-only or deleted", "entries blocked; stops and closes sent", "2 s"),
+    ("kill -9 of bot, dashboard, launcher; power cut", "all positions protected, or an alert", "20 s"),
+    ("dashboard overloaded or hanging", "bot as fast as before", ""),
+    ("requests share a nonce, signer's clock goes back", "nonces only increase, none is rejected", ""),
+    ("price passes the stop before it is accepted", "position closed, actual loss recorded", "5 s"),
+    ("fifty signals within a second", "no limit exceeded", ""),
 )
 
 CATALOGUE = tuple(CataloguedFault(number, *row) for number, row in enumerate(_ROWS, start=1))
 KNOWN_GAPS: tuple[Gap, ...] = (
     Gap(
         20,
-        "streams or REST that are gone for five minutes (F19, F20) are gone for about twelve seconds",
-        "the same timers and counts run; the full time for each scheme of signing would outlast CI",
+        "streams or REST are down (F19, F20) for about twelve seconds, not five minutes",
+        "the same timers and counters run; the full time for both API versions would take too long in CI",
     ),
     Gap(
         21,
-        "a private stream that says nothing while nothing happens in the account",
-        "pongs prove its connection and extensions its key, but nothing harmless makes it speak; the first order or "
-        "position that REST shows and it did not tell ends it",
+        "a user data stream that is silent while nothing happens in the account",
+        "pongs prove the connection and renewals the listen key, but no harmless request makes the stream send "
+        "something; the first order or position that REST shows and the stream did not report reveals it",
     ),
-    Gap(
-        23, "events come twelve seconds late, not sixty", "the order of events is what matters, and is drawn at random"
-    ),
-    Gap(26, "the flood lasts six seconds, not sixty", "the bound of the queue is reached by a test of its own"),
+    Gap(23, "events are twelve seconds late, not a minute", "the order of events matters, and it is randomized"),
+    Gap(26, "the burst lasts six seconds, not a minute", "another test reaches the limit of the queue"),
     Gap(
         32,
-        "a position that replaced the bot's, opened by a resting order that somebody placed before the bot's began",
-        "the list of orders does not name it: in doubt it is protected as the bot's, and closed by a person only",
+        "an external position that replaced the bot's, opened by an external order placed before the bot's position",
+        "the order list does not show it: in doubt the position is protected, and closed only manually",
     ),
     Gap(
         34,
-        "deleveraging and settlement are played by an order of the name the exchange gives it",
-        "no public source shows Aster's own events of them; liquidations are the sandbox engine's",
+        "deleveraging and settlement are simulated by an order with the client order id that the exchange uses",
+        "Aster's own events are not documented; liquidations come from the sandbox engine",
     ),
     Gap(
         36,
-        "a position that is held while the position mode changes",
-        "the exchange, and so the sandbox, changes the mode only of a flat account",
+        "a position that is open while the position mode changes",
+        "the exchange, and so the sandbox, changes the mode only without positions",
     ),
     Gap(
         41,
-        "a bot whose database is new takes up another one's orders that rest already",
-        "they may be its own, of a database that was lost, and are protected as such",
+        "a bot with a new database adopts open orders of another bot",
+        "they may be its own, from a lost database, and are protected as such",
     ),
-    Gap(42, "the process stands still for 17 seconds, not sixty", "all bounds are below 15 seconds"),
+    Gap(42, "the process is suspended for 17 seconds, not a minute", "all bounds are below 15 seconds"),
     Gap(
         44,
-        "a position whose ledger was lost with it is taken for somebody else's: an alarm, no stop",
-        "what is not known to be ours is not touched, unless adopt_foreign_positions says so",
+        "a position whose database is lost counts as external: an alert, no stop",
+        "external positions are not touched, unless adopt_foreign_positions is set",
     ),
     Gap(
         44,
-        "the start of Python itself is left out of the 20 seconds where it takes over five",
-        "the machines that run the tests are shared and can be ten times slower than a quiet one",
+        "time beyond five seconds for the start of Python does not count towards the 20 seconds",
+        "the machines that run the tests are shared and can be ten times slower",
     ),
 )
-"""What could not be made true, each with its reason."""
+"""Behaviour that is missing or cannot be tested, with the reasons."""
 
 
 UNPROTECTED = "longest without a full stop"
-"""The property of a test that holds a measured time without protection, in ms on the exchange's clock."""
+"""Name of the test property for the longest time without protection, in ms of the exchange's clock."""
 
 _FAULT_TEST = re.compile(r"::test_f(\d\d)_")
 _KILL_FAULT, _KILL_TESTS = 44, ("tests/recovery/", "tests/system/test_kill.py")
-"""Killed processes have rooms of their own."""
+"""Tests of killed processes are in these directories."""
 _HEADER = """# Faults: what must not lose money, and what was measured
 
-Written by the run of the tests (`python3 tests/run.py --faults-table=docs/faults.md`, as CI does): each fault is
-brought about at the edge of the sandbox exchange, and judged by the sandbox's own books. In every one of them: no order
-was asked for twice, no position was flipped, and the bot's ledger ended equal to the exchange's, to the last digit.
+Generated by the tests (`python3 tests/run.py --faults-table=docs/faults.md`, as in CI). Each fault is injected at the
+sandbox exchange and checked against the sandbox's own records. In every test no order was sent twice, no position was
+reversed, and the bot's records matched those of the exchange exactly.
 
-*Without a stop* is the longest time any position had no stop for its whole size, on the exchange's clock, over all
-tests of the fault; milliseconds on the machine of that run. *Measured* is what else a fault's bound asks for.
+*Without a stop* is the longest time a position had no stop for its full size, in all tests of the fault, on the
+exchange's clock. *Measured* lists other times that have a bound. All times are of the machine that ran the tests.
 """
 
 
 @dataclass(slots=True)
 class FaultResult:
-    """What the tests of one fault have come to."""
+    """Results of the tests of one fault."""
 
     outcomes: dict[str, bool] = field(default_factory=dict)
-    """By test: whether every part of it passed."""
+    """By test: whether all its phases passed."""
     unprotected_ms: int | None = None
     measured: dict[str, int] = field(default_factory=dict)
 
     def add(self, test: str, passed: bool, properties: Iterable[tuple[str, object]]) -> None:
-        """Add one phase of a test; of what was measured more than once the worst counts."""
+        """Add one phase of a test; of repeated measurements the maximum counts."""
         self.outcomes[test] = self.outcomes.get(test, True) and passed
         for name, value in properties:
             if not isinstance(value, int):
@@ -177,7 +175,7 @@ class FaultResult:
 
 
 class FaultsTable:
-    """Listens to the run and writes the page at its end."""
+    """Pytest plugin: collects the reports and writes the page at the end."""
 
     def __init__(self, target: Path) -> None:
         self._target = target
@@ -185,7 +183,7 @@ class FaultsTable:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         number = _fault_of(report.nodeid)
-        if number is not None and str(report.outcome) != "rerun":  # the second run counts
+        if number is not None and str(report.outcome) != "rerun":  # the rerun counts
             self._results[number].add(report.nodeid, report.passed, report.user_properties)
 
     def pytest_sessionfinish(self) -> None:
@@ -193,36 +191,36 @@ class FaultsTable:
 
 
 def _fault_of(node: str) -> int | None:
-    named = _FAULT_TEST.search(node)
-    if named is not None:
-        return int(named[1])
+    match = _FAULT_TEST.search(node)
+    if match is not None:
+        return int(match[1])
     return _KILL_FAULT if node.startswith(_KILL_TESTS) else None
 
 
 def render_page(results: dict[int, FaultResult], gaps: Sequence[Gap] = KNOWN_GAPS) -> str:
-    """The whole page."""
+    """The complete page."""
     rows = [_row(fault, results.get(fault.number, FaultResult())) for fault in CATALOGUE]
-    head = ["| # | what breaks | what must happen | bound | tests | result | without a stop | measured |"]
+    head = ["| # | fault | required behaviour | bound | tests | result | without a stop | measured |"]
     lines = [*head, "|---|---|---|---|---|---|---|---|", *rows]
-    return "\n".join([_HEADER, *lines, "", "## What could not be made true", "", *_gap_rows(gaps), ""])
+    return "\n".join([_HEADER, *lines, "", "## Known gaps", "", *_gap_rows(gaps), ""])
 
 
 def _row(fault: CataloguedFault, results: FaultResult) -> str:
-    naked = "–" if results.unprotected_ms is None else f"{results.unprotected_ms} ms"
+    unprotected = "–" if results.unprotected_ms is None else f"{results.unprotected_ms} ms"
     measured = "; ".join(f"{name}: {value} ms" for name, value in sorted(results.measured.items())) or "–"
     cells = (
         f"F{fault.number}",
-        fault.breaks,
+        fault.title,
         fault.expected,
         fault.bound or "–",
         str(len(results.outcomes)),
         results.result,
     )
-    return f"| {' | '.join((*cells, naked, measured))} |"
+    return f"| {' | '.join((*cells, unprotected, measured))} |"
 
 
 def _gap_rows(gaps: Sequence[Gap]) -> list[str]:
     if not gaps:
-        return ["Nothing is known that belongs here."]
-    rows = [f"| F{gap.number} | {gap.what} | {gap.reason} |" for gap in gaps]
-    return ["| # | what | why |", "|---|---|---|", *rows]
+        return ["No gaps are known."]
+    rows = [f"| F{gap.number} | {gap.title} | {gap.reason} |" for gap in gaps]
+    return ["| # | gap | reason |", "|---|---|---|", *rows]

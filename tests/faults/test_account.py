@@ -64,7 +64,7 @@ def test_f36_entries_wait_while_the_leverage_is_not_what_the_settings_count_on(
         harness.open_position()
     else:
         misfit = "the exchange has leverage 5, the settings want 20"
-        harness.measure("entries wait", lambda: harness.verdict() == misfit, 30)
+        harness.measure("entries blocked", lambda: harness.verdict() == misfit, 30)
         made = harness.decided_entries()
         assert harness.verdict().startswith("the exchange has leverage 5")
         assert harness.decided_entries() == made
@@ -98,7 +98,7 @@ def test_f37_a_symbol_that_stops_trading_is_left_and_gets_no_entry(harness: Faul
     harness.open_position()
     change_rules(harness, status="SETTLING")
     harness.run_task_now(Task.REFRESH_INSTRUMENTS)
-    harness.measure("closed once the rules are read", lambda: not harness.position, 10)
+    harness.measure("closed after the instruments are read", lambda: not harness.position, 10)
     wait_until(lambda: not harness.orders(), 10, "no order is left")
     assert len(alerts_with(harness, "is not traded now (SETTLING)")) == 1
     assert "does not trade this symbol now" in harness.verdict()
@@ -123,7 +123,7 @@ def test_f38_a_revoked_key_halts_entries_is_told_once_and_looked_at_until_it_wor
     revoked = Fault(FaultKind.REJECTED, value=2015, times=FOREVER)
     harness.exchange.inject(revoked)
     read_account(harness)
-    harness.measure("entries halt", lambda: harness.trading_status()[0] == "HALTED", 5)
+    harness.measure("entries blocked", lambda: harness.trading_status()[0] == "HALTED", 5)
     assert "look on Aster's site" in harness.trading_status()[1]
     assert len(harness.orders(STOP)) == 1
     looked = revoked.times
@@ -142,7 +142,7 @@ def test_f38_a_private_stream_that_is_refused_alone_is_told_once_and_halts_until
     harness.open_position()
     harness.inject(FaultKind.REJECTED, path="listenKey", value=2015, times=FOREVER)
     read_account(harness)
-    harness.measure("entries halt", lambda: harness.trading_status()[0] == "HALTED", 5)
+    harness.measure("entries blocked", lambda: harness.trading_status()[0] == "HALTED", 5)
     halted_at = harness.state("bot")["heartbeat_at"]
     since = harness.last_journal_id()
     wait_until(lambda: harness.state("bot")["heartbeat_at"] > halted_at + 12_000, 25, "several tries and reads")

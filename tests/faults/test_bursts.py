@@ -33,7 +33,7 @@ def burst(harness: FaultHarness) -> None:
     before = len(harness.verdicts())
     for number in range(_BURST):
         harness.exchange.liquidate(SYMBOL, Side.SELL if number % 2 else Side.BUY, D("1.5"))
-    harness.measure("fifty judged", lambda: len(harness.verdicts()) == before + _BURST, 20)
+    harness.measure("fifty signals evaluated", lambda: len(harness.verdicts()) == before + _BURST, 20)
 
 
 def margins(harness: FaultHarness) -> dict[str, Decimal]:
@@ -132,7 +132,7 @@ def test_f26_in_a_flood_of_liquidations_a_fill_is_protected_at_once_and_none_is_
     harness.wait_protected()
     more, later = send_events(harness, SECONDS / 2)
     lags += later
-    harness.measured["events of ours waited"] = max(lags)
+    harness.measured["delay of own events"] = max(lags)
     assert max(lags) <= 1_000
     assert sent + more > SECONDS * PER_SECOND // 2
     wait_until(lambda: len(harness.rows("SELECT id FROM liquidations")) - before >= sent + more, 30, "all are stored")

@@ -34,7 +34,7 @@ def test_f09_a_refused_close_climbs_the_ladder_and_the_stop_stays(harness: Fault
     protected_at = harness.exchange.now_ms()
     harness.inject(FaultKind.REJECTED, CLOSE, value=4131, times=3)
     harness.close_position()
-    harness.measure("rung 2", lambda: len(harness.received_orders(CLOSE)) >= 2, 10)
+    harness.measure("second attempt", lambda: len(harness.received_orders(CLOSE)) >= 2, 10)
     wait_closed(harness, 30)
     assert len(harness.received_orders(CLOSE)) == 4
     assert harness.unprotected_spans(protected_at) == []

@@ -78,12 +78,12 @@ def trade(harness: BotHarness, what: str) -> None:
 def test_f45_a_hammered_dashboard_costs_the_bot_nothing(harness: BotHarness) -> None:
     files = dashboard(harness).num_fds() if os.name != "nt" else 0
     with stalled_readers(harness.port), load_test(harness.port) as answers:
-        trade(harness, "protected while hammered")
+        trade(harness, "protected under load")
     assert len(answers) == _CLIENTS * _REQUESTS
     assert set(answers) <= {200, 429, 503}
     harness.check_consistency(unprotected_ms=2_000)
     if os.name != "nt":
-        harness.measure("file descriptors back", lambda: dashboard(harness).num_fds() <= files + 10, 45)
+        harness.measure("file descriptors released", lambda: dashboard(harness).num_fds() <= files + 10, 45)
 
 
 @with_setup(with_launcher=True, scheme=ApiVersion.V3)
@@ -91,9 +91,9 @@ def test_f45_a_dashboard_that_hangs_costs_the_bot_nothing(harness: BotHarness) -
     hung = dashboard(harness)
     hung.suspend()
     try:
-        trade(harness, "protected while it hangs")
+        trade(harness, "protected while the dashboard hangs")
         harness.shift("-3")
-        harness.measure("known as closed", lambda: not harness.position and harness.recorded_position() == 0, 10)
+        harness.measure("close recorded", lambda: not harness.position and harness.recorded_position() == 0, 10)
     finally:
         hung.resume()
     harness.check_consistency(unprotected_ms=2_000)

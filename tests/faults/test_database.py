@@ -84,7 +84,7 @@ def fill_and_expect_protection(harness: FaultHarness) -> None:
     started = time.monotonic()
     harness.fill()
     harness.wait_protected()
-    harness.measured["stop_ms"] = round((time.monotonic() - started) * 1000)
+    harness.measured["stop placed"] = round((time.monotonic() - started) * 1000)
 
 
 def liquidate_and_wait(harness: FaultHarness, caplog: pytest.LogCaptureFixture, times: int) -> None:
@@ -198,7 +198,7 @@ def test_f43_settings_that_change_meanwhile_are_in_force_at_once(harness: FaultH
     with lost(harness):
         wait_until(lambda: fails(harness), 10, "the fault is noticed")
         harness.change_settings(stop_loss_pct=4)
-        harness.measure("the stop by new settings", lambda: stop_prices(harness) - {old.stop_price}, 5)
+        harness.measure("stop with the new settings", lambda: stop_prices(harness) - {old.stop_price}, 5)
         wait_until(lambda: len(harness.orders(STOP)) == 1, 15, "the old stop goes")
         assert stop_prices(harness) != {old.stop_price}
         close_by_hand_of_the_operator(harness)
@@ -237,7 +237,7 @@ def test_f43_a_private_stream_that_is_mute_is_renewed_meanwhile(harness: FaultHa
         harness.silence_user_stream()
         harness.fill()
         harness.wait_protected(15)
-        harness.measure("a new private stream", lambda: keys.times < FOREVER, 15)
+        harness.measure("new user data stream", lambda: keys.times < FOREVER, 15)
         harness.exchange.clear_faults()
     wait_written(harness)
     wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 20, "it trades again")

@@ -23,7 +23,7 @@ def test_f32_a_position_of_somebody_else_is_taken_over_where_the_settings_say_so
     if not may_second_stand:
         harness.inject(FaultKind.ONE_CLOSING_STOP, path=SYMBOL, times=FOREVER)
     harness.trade_manually(Side.BUY, "0.005")
-    harness.measure("taken over", lambda: harness.orders(STOP), 30)
+    harness.measure("adopted", lambda: harness.orders(STOP), 30)
     harness.wait_protected()
     assert len(harness.orders(STOP)) == len(harness.orders(TAKE)) == 1
     harness.close_position()

@@ -52,7 +52,7 @@ def test_f03_an_entry_that_never_came_to_be_is_given_up_and_its_symbol_freed(har
     entry, asked_at = harness.trigger_entry(), time.monotonic()
     wait_unresolved(harness)
     harness.wait_verdict("an earlier entry's answer was lost", 8)
-    harness.measure("given up after", lambda: harness.status(entry) == "REJECTED", 30)
+    harness.measure("considered lost after", lambda: harness.status(entry) == "REJECTED", 30)
     assert time.monotonic() - asked_at >= 10
     assert len(harness.received_orders(ENTRY)) == 1
     harness.open_position()
@@ -161,7 +161,7 @@ def test_f10_a_close_of_what_the_exchange_has_closed_is_believed_after_reading_t
     harness.close_position()
     wait_until(lambda: harness.received_orders(CLOSE), 10)
     harness.exchange.clear_faults()
-    harness.measure("booked as closed", lambda: harness.recorded_position() == 0, 5)
+    harness.measure("recorded as closed", lambda: harness.recorded_position() == 0, 5)
     wait_swept(harness)
     harness.check_consistency()
 

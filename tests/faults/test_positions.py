@@ -121,7 +121,7 @@ LOCKED = "resume lifts this lock"
 
 
 def check_forced(harness: FaultHarness, deed: str) -> None:
-    harness.measure("no order left", lambda: not harness.orders(), 10)
+    harness.measure("no open orders", lambda: not harness.orders(), 10)
     wait_until(lambda: any(deed in alert for alert in harness.alerts()), 15, "a person is told")
     booked_as = "SELECT 1 FROM journal WHERE kind = 'fill' AND payload LIKE '%FORCED%'"
     wait_until(lambda: harness.rows(booked_as), 15, "it is booked as such")

@@ -16,7 +16,7 @@ _NOTICED_WITHIN_SECONDS = 17  # 15 s of silence, and the next look at it
 
 
 def expect_the_end(harness: FaultHarness, seconds: float) -> None:
-    harness.measure("noticed", lambda: harness.exit_code is not None, seconds)
+    harness.measure("detected", lambda: harness.exit_code is not None, seconds)
     assert harness.exit_code == 1  # the launcher starts it again
 
 

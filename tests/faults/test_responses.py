@@ -40,7 +40,7 @@ def test_f17_during_a_ban_nothing_is_sent_and_the_stop_rests(harness: FaultHarne
     assert ban.times == met, "it asked during the ban"
     harness.exchange.clear_faults()
     wait_until(lambda: time.monotonic() > ends_at, BAN_SECONDS, "the ban has ended")
-    harness.measure("known after the ban", lambda: harness.recorded_position() == 0, 10)
+    harness.measure("close recorded after the ban", lambda: harness.recorded_position() == 0, 10)
     wait_until(lambda: not harness.orders(), 10, "no order is left")
     harness.check_consistency()
 

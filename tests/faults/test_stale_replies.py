@@ -93,7 +93,7 @@ def names_the_other(harness: FaultHarness) -> bool:
 def test_f41_a_bot_that_sees_orders_of_another_makes_no_entry(harness: FaultHarness, make_harness: MakeHarness) -> None:
     idle = make_harness({"hedge_mode": False}, server=harness.server, volume_threshold=10**9).start()
     harness.trigger_entry()
-    idle.measure("said by the bot that sees the other", lambda: names_the_other(idle), 30)
+    idle.measure("reported by the idle bot", lambda: names_the_other(idle), 30)
     harness.fill()
     harness.wait_protected()
     time.sleep(2)
@@ -130,7 +130,7 @@ def test_f41_two_bots_that_trade_on_one_account_both_halt_and_say_so(
     harness.move(harness.mid_price)
     harness.liquidate()
     wait_until(lambda: len(harness.received_orders(ENTRY)) == 2, 20, "both have made an entry")
-    harness.measure("said by both", lambda: names_the_other(harness) and names_the_other(second), 30)
+    harness.measure("reported by both bots", lambda: names_the_other(harness) and names_the_other(second), 30)
     harness.fill()
     wait_until(lambda: harness.position and harness.orders(STOP), 15, "a stop loss")
     harness.move(harness.mid_price)

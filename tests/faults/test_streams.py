@@ -36,7 +36,7 @@ def cut(harness: FaultHarness, path: str = PRIVATE) -> None:
 def test_f19_without_rest_entries_halt_and_the_position_is_followed(harness: FaultHarness) -> None:
     harness.open_position()
     harness.inject(FaultKind.UNAVAILABLE, times=FOREVER)
-    harness.measure("entries halted", lambda: is_held_back(harness, "the account cannot be read"), 10)
+    harness.measure("entries blocked", lambda: is_held_back(harness, "the account cannot be read"), 10)
     harness.move(harness.mid_price)
     harness.liquidate()
     time.sleep(10)  # a while of it: thirty such pieces make the five minutes
@@ -44,7 +44,7 @@ def test_f19_without_rest_entries_halt_and_the_position_is_followed(harness: Fau
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
     harness.shift("-3")
     wait_until(lambda: not harness.position, 2, "the resting stop closes")
-    harness.measure("told by the stream", lambda: harness.recorded_position() == 0, 5)
+    harness.measure("reported by the stream", lambda: harness.recorded_position() == 0, 5)
     trades_again(harness)
     wait_until(lambda: not harness.orders(), 10, "no order is left")
     harness.check_consistency()
@@ -67,7 +67,7 @@ def test_f19_a_fill_without_rest_is_protected_when_it_is_back_and_nothing_was_st
 def test_f20_without_streams_fills_are_protected_and_stops_booked_by_reading(harness: FaultHarness) -> None:
     harness.trigger_entry()
     cut(harness, "")
-    harness.measure("entries halted", lambda: is_held_back(harness, "the private stream is down"), 10)
+    harness.measure("entries blocked", lambda: is_held_back(harness, "the private stream is down"), 10)
     harness.fill()
     harness.wait_protected()
     time.sleep(10)  # a while of it: thirty such pieces make the five minutes
@@ -87,7 +87,7 @@ def test_f20_a_stop_that_fires_without_streams_is_booked(harness: FaultHarness) 
     harness.shift("-3")
     wait_until(lambda: not harness.position, 2, "the resting stop closes")
     harness.measure(
-        "a stop is booked", lambda: harness.recorded_position() == 0 and harness.recorded_net() == harness.net(), 10
+        "stop recorded", lambda: harness.recorded_position() == 0 and harness.recorded_net() == harness.net(), 10
     )
     wait_until(lambda: not harness.orders(), 10, "no order is left")
     trades_again(harness)
@@ -98,7 +98,7 @@ def test_f21_a_private_stream_that_is_mute_is_opened_anew(harness: FaultHarness)
     harness.wait_past_stream_start()
     harness.silence_user_stream()
     harness.trigger_entry()
-    harness.measure("the private stream is called mute", lambda: harness.was_blocked("the private stream is mute"), 15)
+    harness.measure("silent user data stream detected", lambda: harness.was_blocked("the private stream is mute"), 15)
     harness.fill()
     harness.wait_protected()
     trades_again(harness)
@@ -110,8 +110,8 @@ def test_f21_a_private_stream_that_withholds_a_fill_is_opened_anew(harness: Faul
     harness.trigger_entry()
     harness.silence_user_stream()
     harness.fill()
-    harness.measure("a mute fill is protected", lambda: len(harness.orders(STOP)) == 1, 5)
-    harness.measure("the private stream is called mute", lambda: harness.was_blocked("the private stream is mute"), 15)
+    harness.measure("unreported fill protected", lambda: len(harness.orders(STOP)) == 1, 5)
+    harness.measure("silent user data stream detected", lambda: harness.was_blocked("the private stream is mute"), 15)
     trades_again(harness)
     harness.check_consistency()
 
@@ -119,7 +119,7 @@ def test_f21_a_private_stream_that_withholds_a_fill_is_opened_anew(harness: Faul
 def test_f21_a_market_stream_that_is_mute_halts_entries_and_is_opened_anew(harness: FaultHarness) -> None:
     harness.trigger_entry()
     harness.inject(FaultKind.STREAM_SILENT, path="markPrice", times=FOREVER)
-    harness.measure("the market stream is called silent", lambda: is_held_back(harness, "market"), 15)
+    harness.measure("silent market stream detected", lambda: is_held_back(harness, "market"), 15)
     harness.exchange.clear_faults()
     harness.inject(FaultKind.STREAM_SILENT, path="@", times=FOREVER)
     wait_until(lambda: is_held_back(harness, "the market stream is down: no message"), 15, "a mute socket is given up")
@@ -133,9 +133,7 @@ def test_f22_fills_lost_in_a_gap_are_found_and_booked_once(harness: FaultHarness
     harness.fill()
     harness.exchange.clear_faults()
     harness.wait_protected()
-    harness.measure(
-        "a lost fill is booked", lambda: len(harness.rows("SELECT 1 FROM fills")) == len(harness.fills()), 30
-    )
+    harness.measure("lost fill recorded", lambda: len(harness.rows("SELECT 1 FROM fills")) == len(harness.fills()), 30)
     trades_again(harness)
     harness.check_consistency()
 
@@ -189,7 +187,7 @@ def test_f24_a_listen_key_that_cannot_be_extended_is_replaced(
     harness.open_position()
     end_key_in_silence(harness)
     monkeypatch.setattr(user_stream, "KEEP_ALIVE_SECONDS", 1)  # half an hour has passed: -1125
-    harness.measure("a new key is heard", lambda: is_key_alive(harness), 10)
+    harness.measure("new listen key", lambda: is_key_alive(harness), 10)
     harness.shift("-3")
     wait_until(lambda: not harness.position and harness.recorded_position() == 0, 5, "the new stream tells")
     wait_until(lambda: not harness.orders(), 10, "no order is left")
@@ -200,7 +198,7 @@ def test_f24_a_listen_key_that_nobody_extended_ends_and_the_silence_is_noticed(h
     harness.wait_past_stream_start()
     end_key_in_silence(harness)
     harness.trigger_entry()
-    harness.measure("a new key after silence is heard", lambda: is_key_alive(harness), 10)
+    harness.measure("new listen key after silence", lambda: is_key_alive(harness), 10)
     harness.fill()
     harness.wait_protected()
     trades_again(harness)

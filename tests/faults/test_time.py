@@ -27,7 +27,7 @@ def test_f15_a_clock_that_is_wrong_halts_entries_until_it_is_set_right(
     harness = make_harness()
     harness.clock.ahead_ms = ahead_ms
     harness.launch()
-    harness.measure("entries halted", lambda: is_off(harness), 15)
+    harness.measure("entries blocked", lambda: is_off(harness), 15)
     harness.clock.ahead_ms = 0
     wait_until(lambda: trades(harness), 40, "the clock is right again")
     harness.open_position()
@@ -38,7 +38,7 @@ def test_f15_a_clock_set_back_an_hour_halts_entries_and_extends_nothing(make_har
     harness = make_harness({"cooldown_sec": 40, "order_ttl_seconds": 8}).start()
     first, asked_at = harness.trigger_entry(), time.monotonic()
     harness.clock.ahead_ms = -HOUR_MS
-    harness.measure("entries halted", lambda: is_off(harness), 15)
+    harness.measure("entries blocked", lambda: is_off(harness), 15)
     wait_until(lambda: harness.status(first) == "CANCELED", 20, "an entry ends when its life is over")
     harness.clock.ahead_ms = 0
     wait_until(lambda: trades(harness), 25, "the clock is right again")
@@ -53,7 +53,7 @@ def test_f15_a_clock_set_back_an_hour_with_a_position_leaves_it_protected(harnes
     harness.clock.ahead_ms = -HOUR_MS
     harness.fill()
     harness.wait_protected()
-    harness.measure("entries halted", lambda: is_off(harness), 15)
+    harness.measure("entries blocked", lambda: is_off(harness), 15)
     harness.shift("-3")
     wait_until(lambda: not harness.position and harness.recorded_position() == 0, 15, "the stop is booked")
     wait_until(lambda: not harness.orders(), 10, "no order is left")
