@@ -1,9 +1,9 @@
-"""The wallet, the positions and the terms of one account; every change of a wallet is an income.
+"""Wallets, positions and symbol configuration of one account. Every change of a wallet is recorded as an income.
 
-A wallet holds the margin of isolated positions too; what is left of it backs the crossed ones. An isolated margin is
-set aside when a position opens and set free in proportion when it closes; what a close loses beyond the part it sets
-free is taken from the rest of that margin first. Fees are paid from the crossed part. After a liquidation the insurance
-fund leaves no wallet below zero; a stop that slipped past the liquidation price may.
+A wallet includes the margin of isolated positions; the rest of it backs the crossed ones. Isolated margin is reserved
+when a position opens and released in proportion when it closes; a loss above the released part is taken from the
+remaining isolated margin first. Fees are paid from the crossed part. After a liquidation the insurance fund restores
+the wallet to zero; a stop that fills beyond the liquidation price may leave it negative.
 """
 
 from collections.abc import Callable, Iterator
@@ -18,12 +18,12 @@ from src.engine.margin import next_id, round_amount
 ZERO = Decimal(0)
 _DEFAULT_LEVERAGE = 20
 _DOLLAR_ASSETS = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "USD1", "USD"})
-"""Assets that back one another in multi-assets mode, each counted as one dollar."""
+"""Assets that share collateral in multi-assets mode, each valued at one dollar."""
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolConfig:
-    """How an account trades one symbol."""
+    """Leverage and margin type of one symbol."""
 
     leverage: int
     margin_type: MarginType = MarginType.CROSSED
@@ -31,7 +31,7 @@ class SymbolConfig:
 
 @dataclass(slots=True)
 class EnginePosition:
-    """A position, the asset it is settled in, and the margin set aside for it alone."""
+    """A position, its settlement asset and its isolated margin."""
 
     position: Position
     asset: str
@@ -41,7 +41,7 @@ class EnginePosition:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution, priced; ``commission`` is booked with it."""
+    """One execution of an order, with its commission in the settlement asset."""
 
     price: Decimal
     quantity: Decimal
@@ -52,11 +52,11 @@ class Execution:
 
 @dataclass(slots=True)
 class Account:
-    """Amounts are booked here and nowhere else."""
+    """The state of one account; wallets change only through ``record_income``."""
 
     hedge_mode: bool
     max_leverage_of: Callable[[str], int]
-    """The highest leverage a symbol allows."""
+    """Returns the maximum leverage of a symbol."""
     multi_assets_mode: bool = False
     wallets: dict[str, Decimal] = field(default_factory=dict)
     incomes: list[Income] = field(default_factory=list)
@@ -66,7 +66,7 @@ class Account:
     _positions: dict[PositionKey, EnginePosition] = field(default_factory=dict)
 
     def config(self, symbol: str) -> SymbolConfig:
-        """The symbol's terms; the ones every account starts with where nobody changed them."""
+        """Return the symbol's configuration, or the default of a new account."""
         return self._configs.get(symbol) or SymbolConfig(min(_DEFAULT_LEVERAGE, self.max_leverage_of(symbol)))
 
     def set_config(self, symbol: str, config: SymbolConfig) -> None:
@@ -74,7 +74,7 @@ class Account:
 
     @property
     def configured_symbols(self) -> tuple[str, ...]:
-        """The symbols whose terms somebody set."""
+        """Symbols with a configuration of their own."""
         return tuple(self._configs)
 
     def is_isolated(self, symbol: str) -> bool:
@@ -82,15 +82,15 @@ class Account:
 
     @property
     def position_sides(self) -> tuple[PositionSide, ...]:
-        """The slots each symbol has in the present position mode."""
+        """The position sides in the current position mode."""
         return (PositionSide.LONG, PositionSide.SHORT) if self.hedge_mode else (PositionSide.BOTH,)
 
     def position(self, symbol: str, position_side: PositionSide) -> Position:
-        holding = self._open_positions.get((symbol, position_side))
-        return holding.position if holding else Position(symbol, position_side)
+        held = self._open_positions.get((symbol, position_side))
+        return held.position if held else Position(symbol, position_side)
 
     def find_position(self, symbol: str, position_side: PositionSide) -> EnginePosition | None:
-        """What is or was held in a slot; None where nothing ever was."""
+        """Return the open or last position; None if there never was one."""
         return self._positions.get((symbol, position_side))
 
     def open_positions(self) -> tuple[EnginePosition, ...]:
@@ -98,55 +98,55 @@ class Account:
 
     def open_positions_for(self, symbol: str) -> Iterator[EnginePosition]:
         for position_side in PositionSide:
-            holding = self._open_positions.get((symbol, position_side))
-            if holding is not None:
-                yield holding
+            held = self._open_positions.get((symbol, position_side))
+            if held is not None:
+                yield held
 
     def collateral_assets(self, asset: str) -> frozenset[str]:
-        """The assets that back crossed positions settled in this one."""
+        """Return the assets that back crossed positions settled in this asset."""
         return _DOLLAR_ASSETS if self.multi_assets_mode and asset in _DOLLAR_ASSETS else frozenset({asset})
 
     def cross_wallet(self, asset: str) -> Decimal:
-        """The wallet without what isolated positions have set aside."""
+        """Return the wallet balance without the margin of isolated positions."""
         isolated = sum((each.isolated_margin for each in self._open_positions.values() if each.asset == asset), ZERO)
         return self.wallets.get(asset, ZERO) - isolated
 
     def record_income(self, asset: str, amount: Decimal, income_type: str, symbol: str, at: int) -> None:
-        """Change a wallet by an amount that is on the booked grid; an amount of zero leaves no trace."""
+        """Change a wallet by an amount rounded with ``round_amount`` and record it; zero is ignored."""
         if amount:
             self.wallets[asset] = self.wallets.get(asset, ZERO) + amount
             self.last_income_id = next_id(self.last_income_id, at)
             self.incomes.append(Income(self.last_income_id, symbol, income_type, asset, amount, at))
 
     def get_or_create(self, key: PositionKey, asset: str) -> EnginePosition:
-        """What is held in a slot, to trade in; flat where nothing ever was."""
+        """Return the position to trade in; a flat one if there never was one."""
         return self._positions.setdefault(key, EnginePosition(Position(*key), asset))
 
-    def restore(self, holding: EnginePosition) -> None:
-        """Hold what an account before this one held."""
-        key = holding.position.symbol, holding.position.position_side
-        self._open_positions[key] = self._positions[key] = holding
+    def restore(self, held: EnginePosition) -> None:
+        """Add an open position from a saved account."""
+        key = held.position.symbol, held.position.position_side
+        self._open_positions[key] = self._positions[key] = held
 
-    def apply_execution(self, holding: EnginePosition, side: Side, execution: Execution) -> Decimal:
-        """Change a position by a deal and book what it realised, which is returned. The fee is not booked here."""
-        before = holding.position
+    def apply_execution(self, held: EnginePosition, side: Side, execution: Execution) -> Decimal:
+        """Apply an execution to a position, record and return its realized PnL. The caller records the commission."""
+        before = held.position
         after, profit = before.apply_trade(side, execution.quantity, execution.price)
         realized = round_amount(profit)
-        holding.position, holding.updated_at = after, execution.at
+        held.position, held.updated_at = after, execution.at
         if self.is_isolated(after.symbol):
-            holding.isolated_margin = self._isolated_margin_after(holding, before, realized, execution.price)
+            held.isolated_margin = self._isolated_margin_after(held, before, realized, execution.price)
         key = (after.symbol, after.position_side)
         if after.is_open:
-            self._open_positions[key] = holding
+            self._open_positions[key] = held
         else:
             self._open_positions.pop(key, None)
-        self.record_income(holding.asset, realized, "REALIZED_PNL", after.symbol, execution.at)
+        self.record_income(held.asset, realized, "REALIZED_PNL", after.symbol, execution.at)
         return realized
 
     def _isolated_margin_after(
-        self, holding: EnginePosition, before: Position, realized: Decimal, price: Decimal
+        self, held: EnginePosition, before: Position, realized: Decimal, price: Decimal
     ) -> Decimal:
-        after, margin = holding.position, holding.isolated_margin
+        after, margin = held.position, held.isolated_margin
         leverage = self.config(after.symbol).leverage
         if after.quantity * before.quantity < 0:
             return round_amount(abs(after.quantity) * price / leverage)
@@ -159,13 +159,13 @@ class Account:
     def balance(self, asset: str) -> Balance:
         return Balance(asset, self.wallets.get(asset, ZERO), self.cross_wallet(asset))
 
-    def position_change(self, holding: EnginePosition) -> PositionChange:
-        margin_type = self.config(holding.position.symbol).margin_type
-        return PositionChange(holding.position, margin_type, holding.isolated_margin)
+    def position_change(self, held: EnginePosition) -> PositionChange:
+        margin_type = self.config(held.position.symbol).margin_type
+        return PositionChange(held.position, margin_type, held.isolated_margin)
 
     def account_update(
-        self, reason: str, asset: str, at: int, *holdings: EnginePosition, balance_change: Decimal = ZERO
+        self, reason: str, asset: str, at: int, *positions: EnginePosition, balance_change: Decimal = ZERO
     ) -> AccountUpdate:
-        """The ACCOUNT_UPDATE that names one wallet and these positions."""
-        changes = tuple(self.position_change(holding) for holding in holdings)
+        """Make an ACCOUNT_UPDATE event with one wallet and these positions."""
+        changes = tuple(self.position_change(each) for each in positions)
         return AccountUpdate(reason, (self.balance(asset),), changes, at, at, balance_change)

@@ -1,7 +1,7 @@
-"""One account on one exchange: market and wishes go in, what follows from them comes out.
+"""The matching engine: one account on one simulated exchange. Takes market data and requests, returns events.
 
-It has no clock: every call names its instant ``at`` (ms UTC), which may not run backwards. A call that raises
-``Rejected`` has changed nothing.
+It has no clock: every call takes its time ``at`` (ms UTC), which must not decrease. A call that raises ``Rejected``
+changes nothing.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -29,7 +29,7 @@ BracketSource = Mapping[str, Brackets] | Callable[[str], Brackets] | None
 
 
 class Engine:
-    """The account's one entry."""
+    """Public interface of the matching engine; used under the caller's lock."""
 
     def __init__(
         self,
@@ -46,23 +46,23 @@ class Engine:
         self._liquidator = Liquidator(self._state, self._executor)
 
     def set_instrument(self, instrument: Instrument) -> None:
-        """A symbol that is new, or has new rules; open orders keep what they were accepted with."""
+        """Add a symbol or update its filters; open orders keep the parameters they were accepted with."""
         self._state.instruments[instrument.symbol] = instrument
         self._state.book(instrument.symbol).instrument = instrument
 
     # The market.
     def on_quote(self, quote: Quote) -> list[EngineEvent]:
-        """The best prices: fills resting orders they reach, and triggers by contract price."""
+        """Update the best bid and ask; fill open limit orders they reach and trigger conditional orders."""
         self._state.book(quote.symbol).update_quote(quote)
         return self._rematch(quote.symbol, quote.at)
 
     def on_depth(self, symbol: str, bids: Levels, asks: Levels, at: int) -> list[EngineEvent]:
-        """The book, best first, in place of everything known of it."""
+        """Replace the order book; levels are listed best first."""
         self._state.book(symbol).update_depth(bids, asks)
         return self._rematch(symbol, at)
 
     def on_trade(self, symbol: str, price: Decimal, quantity: Decimal, at: int) -> list[EngineEvent]:
-        """A public trade: the new contract price; fills resting orders it reached."""
+        """Apply a public trade: update the contract price, fill open limit orders it reached, trigger others."""
         self._state.book(symbol).update_trade(price)
         if not self._state.orders.has_open(symbol):
             return []
@@ -71,9 +71,9 @@ class Engine:
         return self._state.take_events()
 
     def on_mark(self, mark: MarkPrice) -> list[EngineEvent]:
-        """The mark: settles funding that was due, triggers, then liquidates what its margin no longer carries.
+        """Update the mark price: settle due funding, trigger orders, then liquidate positions without enough margin.
 
-        Stops come first: between two marks the price passed theirs before it came to the liquidation price.
+        Orders trigger before liquidation: between two marks the price passes a stop before the liquidation price.
         """
         book = self._state.book(mark.symbol)
         before, is_due = book.latest_mark, liquidation.is_funding_due(book, mark)
@@ -86,7 +86,7 @@ class Engine:
         return self._state.take_events()
 
     def settle_funding(self, symbol: str, rate: Decimal, at: int) -> list[EngineEvent]:
-        """Pay funding now; a mark that announced it for ``at`` or before does not pay it again."""
+        """Pay funding now; mark prices with a funding time up to ``at`` do not pay it again."""
         liquidation.settle_funding(self._state, symbol, rate, at)
         self._liquidator.check(symbol, at)
         return self._state.take_events()
@@ -100,9 +100,9 @@ class Engine:
 
     # Orders.
     def submit(self, request: OrderRequest, at: int, *, max_fill: Decimal | None = None) -> list[EngineEvent]:
-        """Place an order (New Order); the first event is its acceptance. ``Rejected`` with the documented code.
+        """Place an order (New Order); the first event is its acceptance. Raises ``Rejected`` with the documented code.
 
-        ``max_fill``: what it may take of the book at once, whatever stands there; for a sandbox that is to misbehave.
+        ``max_fill`` limits the quantity filled at once, so that the sandbox can simulate partial fills.
         """
         state = self._state
         check_request(state, request)
@@ -122,7 +122,7 @@ class Engine:
     def cancel(
         self, symbol: str, at: int, *, order_id: int | None = None, client_order_id: str | None = None
     ) -> list[EngineEvent]:
-        """Cancel an open order (Cancel Order). ``Rejected`` -2011 where there is none."""
+        """Cancel an open order (Cancel Order). Raises ``Rejected`` -2011 if there is none."""
         order = self._state.orders.find(symbol, order_id, client_order_id, code=-2011)
         if not order.is_open:
             raise Rejected(-2011, f"the order is {order.status}")
@@ -138,18 +138,18 @@ class Engine:
         order_id: int | None = None,
         client_order_id: str | None = None,
     ) -> list[EngineEvent]:
-        """Give a resting limit order another price and quantity (Modify Order); -2013 where there is none."""
+        """Change price and quantity of an open limit order (Modify Order). Raises -2013 if there is none."""
         order = self._state.orders.find(symbol, order_id, client_order_id, code=-2013)
         modify(self._state, self._executor, order, modification, at)
         return self._state.take_events()
 
     # The account.
     def deposit(self, asset: str, amount: Decimal, at: int) -> list[EngineEvent]:
-        """Move money in, or out where it is negative; ``amount`` has eight digits at most (-1111)."""
+        """Deposit an amount, or withdraw it if negative; at most eight decimal places (-1111)."""
         if amount != round_amount(amount):
-            raise Rejected(-1111, f"{amount} has more than eight digits")
+            raise Rejected(-1111, f"{amount} has more than eight decimal places")
         if amount < 0 and -amount > equity.available_margin(self._state, asset):
-            raise Rejected(-2018, f"{-amount} of {asset} is more than is free")
+            raise Rejected(-2018, f"{-amount} {asset} exceeds the available balance")
         account = self._state.account
         account.record_income(asset, amount, "TRANSFER", "", at)
         reason = "DEPOSIT" if amount > 0 else "WITHDRAW"
@@ -157,40 +157,40 @@ class Engine:
         return self._state.take_events()
 
     def set_position_mode(self, hedge_mode: bool) -> None:
-        """-4059 where it is so already, -4067 and -4068 while orders or positions are open."""
+        """Raises -4059 if already set, -4067 or -4068 while orders or positions are open."""
         account_config.set_position_mode(self._state, hedge_mode)
 
     def set_multi_assets(self, multi_assets_mode: bool) -> None:
-        """-4171 where it is so already; -4167, -4169, -4170 where it cannot change."""
+        """Raises -4171 if already set; -4167, -4169 or -4170 if it cannot change."""
         account_config.set_multi_assets_mode(self._state, multi_assets_mode)
 
     def set_margin_type(self, symbol: str, margin_type: MarginType, at: int) -> list[EngineEvent]:
-        """-4046 where it is so already, -4047 and -4048 while orders or positions are open there."""
+        """Raises -4046 if already set, -4047 or -4048 while the symbol has open orders or positions."""
         account_config.set_margin_type(self._state, symbol, margin_type, at)
         return self._state.take_events()
 
     def set_leverage(self, symbol: str, leverage: int, at: int) -> list[EngineEvent]:
-        """-4028 where the symbol has no such leverage; -2027, -2028, -4161 where a position forbids it."""
+        """Raises -4028 if the symbol does not allow it; -2027, -2028 or -4161 if an open position does not."""
         account_config.set_leverage(self._state, symbol, leverage, at)
         return self._state.take_events()
 
     def change_position_margin(
         self, symbol: str, position_side: PositionSide, amount: Decimal, kind: int, at: int
     ) -> list[EngineEvent]:
-        """Move margin to an isolated position (kind 1) or back (2): -4049, -4050, -4051, -4054, -4055."""
+        """Add margin to an isolated position (kind 1) or remove it (2). Raises -4049, -4050, -4051, -4054 or -4055."""
         account_config.change_position_margin(self._state, (symbol, position_side), amount, kind, at)
         return self._state.take_events()
 
-    # What outlives it.
+    # Saved state.
     def save(self) -> AccountState:
-        """The account, to be taken up by an engine that starts later."""
+        """Return the account state for ``restore`` in a later process."""
         return save_account(self._state)
 
     def restore(self, saved: AccountState) -> None:
-        """Go on with the account of an engine before this one; the market judges it at the first prices that come."""
+        """Restore a saved account; orders and margin are checked at the next prices."""
         restore_account(self._state, saved)
 
-    # What can be asked.
+    # Queries.
     @property
     def hedge_mode(self) -> bool:
         return self._state.account.hedge_mode
@@ -200,11 +200,11 @@ class Engine:
         return self._state.account.multi_assets_mode
 
     def order(self, symbol: str, *, order_id: int | None = None, client_order_id: str | None = None) -> OrderUpdate:
-        """One order, open or ended (Query Order). ``Rejected`` -2013 where there is none."""
+        """Return an open or closed order (Query Order). Raises ``Rejected`` -2013 if there is none."""
         return self._state.orders.find(symbol, order_id, client_order_id, code=-2013).to_update()
 
     def created_at(self, symbol: str, order_id: int) -> int:
-        """When an order was accepted, ms UTC; -2013 where there is none."""
+        """Return when an order was accepted, ms UTC. Raises -2013 if there is none."""
         return self._state.orders.find(symbol, order_id, None, code=-2013).created_at
 
     def open_orders(self, symbol: str | None = None) -> list[OrderUpdate]:
@@ -212,23 +212,23 @@ class Engine:
         return _to_updates(order for each in symbols for order in self._state.orders.open_for(each))
 
     def all_orders(self, symbol: str) -> list[OrderUpdate]:
-        """Every order of a symbol, oldest first."""
+        """Return all orders of a symbol, oldest first."""
         return _to_updates(self._state.orders.all_for(symbol))
 
     def force_orders(self) -> list[OrderUpdate]:
-        """The liquidations of this account, oldest first (User's Force Orders)."""
+        """Return the liquidation orders of this account, oldest first (User's Force Orders)."""
         return _to_updates(self._liquidator.orders)
 
     def fills(self, symbol: str) -> list[Fill]:
-        """Every fill of a symbol, oldest first."""
+        """Return all fills of a symbol, oldest first."""
         return list(self._state.fills.get(symbol, ()))
 
     def incomes(self) -> list[Income]:
-        """Every change of a wallet, oldest first; a wallet is their exact sum."""
+        """Return all changes of the wallets, oldest first; a wallet balance is their exact sum."""
         return list(self._state.account.incomes)
 
     def positions(self) -> list[PositionReport]:
-        """Every symbol in every slot of the position mode, flat ones too (Position Information)."""
+        """Return the positions of all symbols and position sides, flat ones included (Position Information)."""
         position_sides = self._state.account.position_sides
         return [
             equity.position_report(self._state, symbol, position_side)
@@ -237,11 +237,11 @@ class Engine:
         ]
 
     def account(self, asset: str = "USDT") -> AccountSummary:
-        """The account in totals of a quote asset; in multi-assets mode, of all dollars."""
+        """Return account totals in a quote asset; in multi-assets mode over all dollar assets."""
         return equity.summarize(self._state, asset)
 
     def order_margin(self, asset: str = "USDT") -> Decimal:
-        """What the open orders bind on top of the positions, in a quote asset."""
+        """Return the initial margin of open orders, on top of that of positions, in a quote asset."""
         return round_amount(equity.all_order_margin(self._state, asset))
 
     def balances(self) -> tuple[Balance, ...]:

@@ -1,4 +1,4 @@
-"""What an account is worth, what its positions and orders bind, and what is left: read off the floor."""
+"""Equity and margin of an account: PnL, initial and maintenance margin, order margin, available margin, reports."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class OrderExposure:
-    """Exposure an order would add if it filled whole, in the quote asset."""
+    """Notional that an order adds if it fills completely, in the quote asset."""
 
     side: Side
     position_side: PositionSide
@@ -25,7 +25,7 @@ class OrderExposure:
 
 @dataclass(frozen=True, slots=True)
 class CrossEquity:
-    """What backs the crossed positions of a pool of assets, and what they need."""
+    """Balance and margin requirement of the crossed positions that share collateral."""
 
     wallet: Decimal
     unrealized_pnl: Decimal
@@ -37,38 +37,38 @@ class CrossEquity:
         return self.wallet + self.unrealized_pnl
 
 
-def unrealized_pnl(state: EngineState, holding: EnginePosition) -> Decimal:
-    return holding.position.unrealized_pnl(state.mark_price(holding.position.symbol))
+def unrealized_pnl(state: EngineState, held: EnginePosition) -> Decimal:
+    return held.position.unrealized_pnl(state.mark_price(held.position.symbol))
 
 
-def position_value(state: EngineState, holding: EnginePosition) -> Decimal:
-    """The position at its mark, unsigned."""
-    position = holding.position
+def position_value(state: EngineState, held: EnginePosition) -> Decimal:
+    """Return the absolute notional of a position at the mark price."""
+    position = held.position
     return abs(position.quantity) * state.mark_price(position.symbol)
 
 
-def initial_margin(state: EngineState, holding: EnginePosition) -> Decimal:
-    return position_value(state, holding) / state.account.config(holding.position.symbol).leverage
+def initial_margin(state: EngineState, held: EnginePosition) -> Decimal:
+    return position_value(state, held) / state.account.config(held.position.symbol).leverage
 
 
-def maintenance_margin_of(state: EngineState, holding: EnginePosition) -> Decimal:
-    return maintenance_margin(state.brackets(holding.position.symbol), position_value(state, holding))
+def maintenance_margin_of(state: EngineState, held: EnginePosition) -> Decimal:
+    return maintenance_margin(state.brackets(held.position.symbol), position_value(state, held))
 
 
 def crossed_positions(state: EngineState, asset: str) -> list[EnginePosition]:
-    """The crossed positions that stand on the same pool as this asset."""
+    """Return the crossed positions that share collateral with this asset."""
     pool = state.account.collateral_assets(asset)
-    held = state.account.open_positions()
-    return [each for each in held if each.asset in pool and not state.account.is_isolated(each.position.symbol)]
+    positions = state.account.open_positions()
+    return [each for each in positions if each.asset in pool and not state.account.is_isolated(each.position.symbol)]
 
 
 def cross_equity(state: EngineState, asset: str) -> CrossEquity:
-    held = crossed_positions(state, asset)
+    positions = crossed_positions(state, asset)
     return CrossEquity(
         wallet=sum((state.account.cross_wallet(each) for each in state.account.collateral_assets(asset)), ZERO),
-        unrealized_pnl=sum((unrealized_pnl(state, each) for each in held), ZERO),
-        initial_margin=sum((initial_margin(state, each) for each in held), ZERO),
-        maintenance_margin=sum((maintenance_margin_of(state, each) for each in held), ZERO),
+        unrealized_pnl=sum((unrealized_pnl(state, each) for each in positions), ZERO),
+        initial_margin=sum((initial_margin(state, each) for each in positions), ZERO),
+        maintenance_margin=sum((maintenance_margin_of(state, each) for each in positions), ZERO),
     )
 
 
@@ -77,7 +77,7 @@ def order_exposure(order: EngineOrder, price: Decimal) -> OrderExposure:
 
 
 def resting_exposures(state: EngineState, symbol: str) -> list[OrderExposure]:
-    """What the symbol's resting orders could add; reducing and untriggered ones bind nothing."""
+    """Return the exposures of a symbol's open limit orders; reducing and untriggered orders need no margin."""
     orders = state.orders.open_for(symbol)
     return [order_exposure(each, each.price) for each in orders if each.is_resting and not each.only_reduces]
 
@@ -85,8 +85,8 @@ def resting_exposures(state: EngineState, symbol: str) -> list[OrderExposure]:
 def current_and_max_exposure(
     state: EngineState, symbol: str, exposures: Iterable[OrderExposure]
 ) -> tuple[Decimal, Decimal]:
-    """What is held in a symbol, and what it could grow to if the dearer side of the demands filled."""
-    held, largest, added = ZERO, ZERO, tuple(exposures)
+    """Return a symbol's current notional and the largest one it reaches if all orders of one side fill."""
+    current, largest, added = ZERO, ZERO, tuple(exposures)
     mark = state.mark_price(symbol)
     for position_side in state.account.position_sides:
         value = state.account.position(symbol, position_side).quantity * mark
@@ -100,66 +100,66 @@ def current_and_max_exposure(
             )
             for side in Side
         ]
-        held += abs(value)
+        current += abs(value)
         largest += max(abs(value), *outcomes)
-    return held, largest
+    return current, largest
 
 
 def order_margin(state: EngineState, symbol: str, *further: OrderExposure) -> Decimal:
-    """What the resting orders of a symbol, and one more, bind on top of its position."""
-    held, largest = current_and_max_exposure(state, symbol, [*resting_exposures(state, symbol), *further])
-    return (largest - held) / state.account.config(symbol).leverage
+    """Return the initial margin that a symbol's open orders, and further ones, need on top of its position."""
+    current, largest = current_and_max_exposure(state, symbol, [*resting_exposures(state, symbol), *further])
+    return (largest - current) / state.account.config(symbol).leverage
 
 
 def all_order_margin(state: EngineState, asset: str) -> Decimal:
-    """The same over all symbols that are settled in the pool of an asset."""
+    """Return the order margin of all symbols that share collateral with an asset."""
     pool = state.account.collateral_assets(asset)
     symbols = (each for each in state.orders.open_symbols if state.instrument(each).quote_asset in pool)
     return sum((order_margin(state, each) for each in symbols), ZERO)
 
 
 def available_margin(state: EngineState, asset: str) -> Decimal:
-    """What new orders may bind; negative where positions already need more than there is."""
+    """Return the margin available for new orders; negative if positions already need more than the balance."""
     equity = cross_equity(state, asset)
     return equity.balance - equity.initial_margin - all_order_margin(state, asset)
 
 
 def summarize(state: EngineState, asset: str) -> AccountSummary:
-    """The totals of a quote asset, or of all that back one another with it."""
+    """Return the totals of a quote asset and of the assets that share collateral with it."""
     pool = state.account.collateral_assets(asset)
-    held = [each for each in state.account.open_positions() if each.asset in pool]
+    positions = [each for each in state.account.open_positions() if each.asset in pool]
     wallet = sum((state.account.wallets.get(each, ZERO) for each in pool), ZERO)
-    profit = round_amount(sum((unrealized_pnl(state, each) for each in held), ZERO))
+    profit = round_amount(sum((unrealized_pnl(state, each) for each in positions), ZERO))
     return AccountSummary(
         wallet_balance=wallet,
         unrealized_pnl=profit,
         margin_balance=wallet + profit,
         available_balance=round_amount(max(ZERO, available_margin(state, asset))),
-        initial_margin=round_amount(sum((initial_margin(state, each) for each in held), ZERO)),
-        maintenance_margin=round_amount(sum((maintenance_margin_of(state, each) for each in held), ZERO)),
+        initial_margin=round_amount(sum((initial_margin(state, each) for each in positions), ZERO)),
+        maintenance_margin=round_amount(sum((maintenance_margin_of(state, each) for each in positions), ZERO)),
     )
 
 
-def liquidation_price_of(state: EngineState, holding: EnginePosition) -> Decimal:
-    """Where the position would be taken away, everything else staying as it is; 0 where nowhere."""
-    symbol = holding.position.symbol
+def liquidation_price_of(state: EngineState, held: EnginePosition) -> Decimal:
+    """Return the mark price at which the position is liquidated, all else unchanged; 0 if there is none."""
+    symbol = held.position.symbol
     if state.account.is_isolated(symbol):
-        legs, collateral = [holding], holding.isolated_margin
+        legs, collateral = [held], held.isolated_margin
     else:
-        held = crossed_positions(state, holding.asset)
-        legs = [each for each in held if each.position.symbol == symbol]
-        others = [each for each in held if each.position.symbol != symbol]
-        collateral = cross_equity(state, holding.asset).wallet
+        crossed = crossed_positions(state, held.asset)
+        legs = [each for each in crossed if each.position.symbol == symbol]
+        others = [each for each in crossed if each.position.symbol != symbol]
+        collateral = cross_equity(state, held.asset).wallet
         collateral += sum((unrealized_pnl(state, each) - maintenance_margin_of(state, each) for each in others), ZERO)
     positions = [each.position for each in legs]
     return liquidation_price(positions, collateral, state.brackets(symbol), state.mark_price(symbol))
 
 
 def position_report(state: EngineState, symbol: str, position_side: PositionSide) -> PositionReport:
-    """One row of Position Information; a flat slot has one too."""
+    """Return one row of Position Information, also for a flat position."""
     config = state.account.config(symbol)
-    holding = state.account.find_position(symbol, position_side)
-    is_open = holding is not None and holding.position.is_open
+    held = state.account.find_position(symbol, position_side)
+    is_open = held is not None and held.position.is_open
     position = state.account.position(symbol, position_side)
     mark = state.book(symbol).mark_price or ZERO
     return PositionReport(
@@ -169,9 +169,9 @@ def position_report(state: EngineState, symbol: str, position_side: PositionSide
         entry_price=position.entry_price,
         mark_price=mark,
         unrealized_pnl=round_amount(position.unrealized_pnl(mark)),
-        liquidation_price=liquidation_price_of(state, holding) if holding and is_open else ZERO,
+        liquidation_price=liquidation_price_of(state, held) if held and is_open else ZERO,
         leverage=config.leverage,
         margin_type=config.margin_type,
-        isolated_margin=holding.isolated_margin if holding else ZERO,
-        updated_at=holding.updated_at if holding else 0,
+        isolated_margin=held.isolated_margin if held else ZERO,
+        updated_at=held.updated_at if held else 0,
     )

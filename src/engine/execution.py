@@ -1,10 +1,10 @@
-"""How orders become trades: against the quote, by public trades, and when their condition is met.
+"""Order execution: fills against the order book and public trades, triggers, cancels and expiries.
 
-A resting limit is never filled for free at the touch. It fills at its own price, as maker, when the far side of the
-quote reaches it, for at most what stands there; or by public trades, for at most what they traded: all of it where a
-trade went through its price, and at its price only what is left once the queue in front of it has been served. That
-queue is what stood at the price when the order joined; it shrinks with every trade there and with the displayed
-quantity, and is gone when the near side of the quote steps back behind the order.
+An open limit order does not fill merely because the best price equals its own. It fills at its own price, as maker,
+when the opposite side of the book reaches it, up to the quantity there; or by a public trade, up to the traded
+quantity. A trade through its price fills it in full; a trade at its price fills only what is left after the queue ahead
+of it. The queue is the quantity displayed at the price when the order joined. It shrinks with every trade at the price
+and with the displayed quantity, and is empty once the best price of the order's own side is worse than the order.
 """
 
 from decimal import Decimal
@@ -23,15 +23,16 @@ _NEVER_RESTS = (TimeInForce.IOC, TimeInForce.FOK)
 
 
 class Executor:
-    """Fills and ends the orders of one floor."""
+    """Fills, triggers, cancels and expires the orders of one account."""
 
     def __init__(self, state: EngineState) -> None:
         self._state = state
 
     def plan(self, order: EngineOrder) -> list[Match]:
-        """What the order would take of the book at once.
+        """Return what the order takes from the book at once.
 
-        ``Rejected`` with -1112 where a MARKET order finds no book, -4131 where the best price is past its bound.
+        Raises ``Rejected`` -1112 if the opposite side of a MARKET order is empty, -4131 if the best price is beyond
+        the worst allowed one.
         """
         book = self._state.book(order.symbol)
         quantity = self._fillable_quantity(order)
@@ -40,13 +41,13 @@ class Executor:
         worst_price = self._worst_price(book, order.side)
         best = book.opposite_side(order.side).best
         if best is None:
-            raise Rejected(-1112, f"nobody stands on the other side of {order.symbol}")
+            raise Rejected(-1112, f"the opposite side of the {order.symbol} book is empty")
         if book.opposite_side(order.side).is_worse(best, worst_price):
-            raise Rejected(-4131, f"the best price {best} is past the bound {worst_price}")
+            raise Rejected(-4131, f"the best price {best} is beyond the limit {worst_price}")
         return match_market(book, order.side, quantity, worst_price, self._state.fees.slippage)
 
     def enter(self, order: EngineOrder, matches: list[Match], at: int) -> None:
-        """Let an accepted order take what it can, and rest or end with the remainder."""
+        """Fill an accepted order with the matches; its remainder stays open or expires."""
         if order.time_in_force is TimeInForce.GTX and self._would_cross(order):
             return self.expire(order, at)
         if (
@@ -73,7 +74,7 @@ class Executor:
             order.ahead = self._state.book(order.symbol).own_side(order.side).queue_at(order.price)
 
     def match_book(self, symbol: str, at: int) -> None:
-        """Fill resting orders that the far side of the book has reached."""
+        """Fill open limit orders that the opposite side of the book has reached."""
         book = self._state.book(symbol)
         for order in self._resting_orders(symbol):
             self._shrink_queue(order, book)
@@ -84,7 +85,7 @@ class Executor:
                 self._fill(order, order.price, match.quantity, at, is_maker=True)
 
     def match_trade(self, symbol: str, price: Decimal, quantity: Decimal, at: int) -> None:
-        """Fill resting orders by a public trade."""
+        """Fill open limit orders by a public trade."""
         unclaimed = quantity
         for order in self._resting_orders(symbol):
             distance = (order.price - price) * order.side.sign
@@ -98,7 +99,7 @@ class Executor:
                 self._fill(order, order.price, filled, at, is_maker=True)
 
     def trigger_orders(self, symbol: str, at: int) -> None:
-        """Turn conditional orders whose price is reached into orders of the book, under the same number."""
+        """Turn conditional orders that reached their stop price into LIMIT or MARKET orders with the same id."""
         book = self._state.book(symbol)
         for order in self._state.orders.open_for(symbol):
             if order.is_open and order.type.is_conditional and should_trigger(order, book):
@@ -136,18 +137,18 @@ class Executor:
         self.fill(order, Execution(price, quantity, commission, is_maker, at))
 
     def fill(self, order: EngineOrder, execution: Execution) -> None:
-        """Book one execution and tell it: the order with its fill, then the account."""
+        """Apply one execution and emit its events: the order with its fill, then the account."""
         account, request = self._state.account, order.request
         asset = self._state.instrument(order.symbol).quote_asset
-        holding = account.get_or_create((order.symbol, request.position_side), asset)
-        realized = account.apply_execution(holding, order.side, execution)
+        held = account.get_or_create((order.symbol, request.position_side), asset)
+        realized = account.apply_execution(held, order.side, execution)
         income_type = "INSURANCE_CLEAR" if order.is_liquidation else "COMMISSION"
         account.record_income(asset, -execution.commission, income_type, order.symbol, execution.at)
         order.add_fill(execution.quantity, execution.price, execution.at)
         self._state.orders.drop_closed(order)
         fill = self._record_fill(order, execution, realized, asset)
         self._state.events.append(order.to_update(fill))
-        self._state.events.append(account.account_update("ORDER", asset, execution.at, holding))
+        self._state.events.append(account.account_update("ORDER", asset, execution.at, held))
         self._expire_useless_reduce_only(order.symbol, execution.at)
 
     def _record_fill(self, order: EngineOrder, execution: Execution, realized: Decimal, asset: str) -> Fill:
@@ -170,19 +171,19 @@ class Executor:
         return fill
 
     def _expire_useless_reduce_only(self, symbol: str, at: int) -> None:
-        """End resting orders that may only reduce and have nothing left to reduce; conditional ones stay."""
+        """Expire open limit orders that may only reduce when nothing is left to reduce; conditional ones stay."""
         for order in self._state.orders.open_for(symbol):
             if order.is_resting and order.only_reduces and not self._state.closable_quantity(order):
                 self.expire(order, at)
 
     def _resting_orders(self, symbol: str) -> list[EngineOrder]:
-        """Resting orders that are still open when their turn comes: best price first, then oldest."""
+        """Return the open limit orders: best price first, then oldest."""
         orders = [order for order in self._state.orders.open_for(symbol) if order.is_resting]
         orders.sort(key=lambda order: (-order.side.sign * order.price, order.order_id))
         return orders
 
     def _fillable_quantity(self, order: EngineOrder) -> Decimal:
-        """What the order may still fill: never more than there is to close, where it may only reduce."""
+        """Return the quantity the order may still fill; at most the position if it may only reduce."""
         if not order.is_open:
             return ZERO
         return min(order.remaining, self._state.closable_quantity(order)) if order.only_reduces else order.remaining
@@ -195,7 +196,7 @@ class Executor:
             order.ahead = min(order.ahead, book.own_side(order.side).queue_at(best))
 
     def _worst_price(self, book: Book, side: Side) -> Decimal:
-        """The worst price a market order may trade at: the nearer of marketTakeBound and PERCENT_PRICE."""
+        """Return the worst price for a market order: the tighter of marketTakeBound and PERCENT_PRICE."""
         instrument = book.instrument
         multiplier = instrument.multiplier_up if side is Side.BUY else instrument.multiplier_down
         reach = min(instrument.market_take_bound, (multiplier - 1) * side.sign)

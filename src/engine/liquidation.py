@@ -1,10 +1,12 @@
-"""Taking positions away whose margin no longer carries them, and warning before.
+"""Margin calls, liquidation and funding.
 
-An isolated position falls when its margin and profit no longer exceed its maintenance margin; the crossed ones of a
-pool together, the one that needs most first, until the rest is carried. Their resting orders end before. A forced
-order takes the book and, past it, the ladder, without a bound; it always fills whole. Its fee is ``liquidation_fee``
-of its value, but never more than the margin that is left, and stands in the place of a commission; what it lost
-beyond that margin is paid by the insurance fund.
+An isolated position is liquidated when its margin plus unrealized PnL no longer exceeds its maintenance margin. Crossed
+positions that share collateral are checked together and liquidated one by one, the largest maintenance margin first,
+until the rest is covered. Open limit orders of the position expire before. A liquidation order fills completely at any
+price, against the book and the synthetic levels behind it. Instead of a commission it pays ``liquidation_fee`` of its
+notional, at most the margin that is left; the insurance fund pays any loss beyond that margin.
+
+Funding is paid on every open position at the time that the previous mark price announced.
 """
 
 from collections.abc import Sequence
@@ -27,11 +29,11 @@ from src.engine.state import EngineState
 
 ZERO = Decimal(0)
 _MARGIN_CALL_RATIO = Decimal("0.8")
-"""From this part of the margin on that maintenance needs, the exchange warns; the document gives no figure."""
+"""A margin call is sent when maintenance margin exceeds this share of the margin; Aster documents no figure."""
 
 
 class Liquidator:
-    """Watches the margin of one floor."""
+    """Checks the margin of one account; sends margin calls and liquidates positions."""
 
     def __init__(self, state: EngineState, executor: Executor) -> None:
         self._state = state
@@ -40,76 +42,76 @@ class Liquidator:
         self.orders: list[EngineOrder] = []
 
     def check(self, symbol: str, at: int) -> None:
-        """Look at every margin that the price of this symbol bears on."""
-        holdings = tuple(self._state.account.open_positions_for(symbol))
-        if not holdings:
+        """Check the margin of all positions that depend on the price of this symbol."""
+        positions = tuple(self._state.account.open_positions_for(symbol))
+        if not positions:
             return
         if self._state.account.is_isolated(symbol):
-            for holding in holdings:
-                self._check_isolated(holding, at)
+            for held in positions:
+                self._check_isolated(held, at)
         else:
-            self._check_crossed(holdings[0].asset, at)
+            self._check_crossed(positions[0].asset, at)
 
-    def _check_isolated(self, holding: EnginePosition, at: int) -> None:
-        balance = holding.isolated_margin + unrealized_pnl(self._state, holding)
-        required = maintenance_margin_of(self._state, holding)
+    def _check_isolated(self, held: EnginePosition, at: int) -> None:
+        balance = held.isolated_margin + unrealized_pnl(self._state, held)
+        required = maintenance_margin_of(self._state, held)
         if balance > required:
-            return self._warn_if_near([holding], balance, required, at)
-        self._expire_orders(holding, at)
-        before = self._state.account.cross_wallet(holding.asset)
-        self._liquidate(holding, holding.isolated_margin, at)
-        return self._pay_shortfall(holding.asset, before - self._state.account.cross_wallet(holding.asset), at)
+            return self._warn_if_near([held], balance, required, at)
+        self._expire_orders(held, at)
+        before = self._state.account.cross_wallet(held.asset)
+        self._liquidate(held, held.isolated_margin, at)
+        return self._pay_shortfall(held.asset, before - self._state.account.cross_wallet(held.asset), at)
 
     def _check_crossed(self, asset: str, at: int) -> None:
         state = self._state
         equity = cross_equity(state, asset)
-        held = crossed_positions(state, asset)
+        positions = crossed_positions(state, asset)
         if equity.balance > equity.maintenance_margin:
-            return self._warn_if_near(held, equity.balance, equity.maintenance_margin, at)
-        for holding in held:
-            self._expire_orders(holding, at)
-        while held and equity.balance <= equity.maintenance_margin:
-            largest = max(held, key=lambda each: maintenance_margin_of(state, each))
+            return self._warn_if_near(positions, equity.balance, equity.maintenance_margin, at)
+        for held in positions:
+            self._expire_orders(held, at)
+        while positions and equity.balance <= equity.maintenance_margin:
+            largest = max(positions, key=lambda each: maintenance_margin_of(state, each))
             self._liquidate(largest, equity.balance - unrealized_pnl(state, largest), at)
-            held = crossed_positions(state, asset)
+            positions = crossed_positions(state, asset)
             equity = cross_equity(state, asset)
-        if not held:
+        if not positions:
             self._pay_shortfall(asset, -equity.wallet, at)
         return None
 
-    def _warn_if_near(self, held: Sequence[EnginePosition], balance: Decimal, required: Decimal, at: int) -> None:
-        """MARGIN_CALL once for a position, and again only after it has recovered."""
-        keys = {(each.position.symbol, each.position.position_side) for each in held}
+    def _warn_if_near(self, positions: Sequence[EnginePosition], balance: Decimal, required: Decimal, at: int) -> None:
+        """Send MARGIN_CALL once per position, and again only after its margin has recovered."""
+        keys = {(each.position.symbol, each.position.position_side) for each in positions}
         if required < balance * _MARGIN_CALL_RATIO:
             self._warned -= keys
         elif not keys <= self._warned:
             self._warned |= keys
             self._state.events.append(MarginCall(tuple(sorted(keys)), at))
 
-    def _expire_orders(self, holding: EnginePosition, at: int) -> None:
-        """Orders of the book end; conditional ones stay, as they do when a position is closed by hand."""
-        for order in self._state.orders.open_for(holding.position.symbol):
-            if order.is_resting and order.request.position_side is holding.position.position_side:
+    def _expire_orders(self, held: EnginePosition, at: int) -> None:
+        """Expire the position's open limit orders; conditional ones stay, as after a manual close."""
+        for order in self._state.orders.open_for(held.position.symbol):
+            if order.is_resting and order.request.position_side is held.position.position_side:
                 self._executor.expire(order, at)
 
-    def _liquidate(self, holding: EnginePosition, collateral: Decimal, at: int) -> None:
-        """Close a position whole. ``collateral`` is what may be spent on it: its margin, before its profit or loss."""
-        position = holding.position
-        matches = self._match_position(holding)
-        order = self._create_order(holding, matches[-1].price, at)
+    def _liquidate(self, held: EnginePosition, collateral: Decimal, at: int) -> None:
+        """Close the whole position. ``collateral`` is the margin available for it, without its unrealized PnL."""
+        position = held.position
+        matches = self._match_position(held)
+        order = self._create_order(held, matches[-1].price, at)
         self._warned.discard((position.symbol, position.position_side))
         rate = self._state.instrument(position.symbol).liquidation_fee
         for match in matches:
             match.take()
-            _, profit = holding.position.apply_trade(order.side, match.quantity, match.price)
+            _, profit = held.position.apply_trade(order.side, match.quantity, match.price)
             collateral += round_amount(profit)
             fee = min(round_amount(match.price * match.quantity * rate), max(ZERO, round_amount(collateral)))
             collateral -= fee
             self._executor.fill(order, Execution(match.price, match.quantity, fee, is_maker=False, at=at))
 
-    def _match_position(self, holding: EnginePosition) -> list[Match]:
-        """The whole position, at the mark where there is no book; what no book takes goes at its last price."""
-        position, book = holding.position, self._state.book(holding.position.symbol)
+    def _match_position(self, held: EnginePosition) -> list[Match]:
+        """Match the whole position; the rest beyond the book at its last price, or all at the mark without a book."""
+        position, book = held.position, self._state.book(held.position.symbol)
         quantity = abs(position.quantity)
         matches = match_market(book, position.side.opposite, quantity, None, self._state.fees.slippage)
         remaining = quantity - sum((match.quantity for match in matches), ZERO)
@@ -118,8 +120,8 @@ class Liquidator:
             matches.append(Match(price, remaining))
         return matches
 
-    def _create_order(self, holding: EnginePosition, price: Decimal, at: int) -> EngineOrder:
-        position = holding.position
+    def _create_order(self, held: EnginePosition, price: Decimal, at: int) -> EngineOrder:
+        position = held.position
         request = OrderRequest(
             client_order_id="",
             symbol=position.symbol,
@@ -138,7 +140,7 @@ class Liquidator:
         return order
 
     def _pay_shortfall(self, asset: str, shortfall: Decimal, at: int) -> None:
-        """The insurance fund pays what a liquidation lost beyond its margin."""
+        """Let the insurance fund pay the loss of a liquidation beyond its margin."""
         if shortfall > 0:
             account = self._state.account
             account.record_income(asset, shortfall, "INSURANCE_CLEAR", "", at)
@@ -146,7 +148,7 @@ class Liquidator:
 
 
 def is_funding_due(book: Book, mark: MarkPrice) -> bool:
-    """The funding instant that the mark before this one announced has come, and was not settled."""
+    """Whether the funding time announced by the previous mark price has passed without settlement."""
     before = book.latest_mark
     return before is not None and book.last_funding_at < before.next_funding_at <= mark.at
 
@@ -154,21 +156,21 @@ def is_funding_due(book: Book, mark: MarkPrice) -> bool:
 def settle_funding(state: EngineState, symbol: str, rate: Decimal, at: int) -> None:
     """Pay −quantity × mark × rate on every position of the symbol.
 
-    An isolated position pays from its own margin and is told with it, a crossed one is not (Event: Balance and
+    An isolated position pays from its own margin and appears in the event; a crossed one does not (Event: Balance and
     Position Update).
     """
     state.book(symbol).last_funding_at = at
-    for holding in tuple(state.account.open_positions_for(symbol)):
-        amount = round_amount(-holding.position.quantity * state.mark_price(symbol) * rate)
-        state.account.record_income(holding.asset, amount, "FUNDING_FEE", symbol, at)
-        changed = _charge_isolated(state, holding, amount)
+    for held in tuple(state.account.open_positions_for(symbol)):
+        amount = round_amount(-held.position.quantity * state.mark_price(symbol) * rate)
+        state.account.record_income(held.asset, amount, "FUNDING_FEE", symbol, at)
+        changed = _charge_isolated(state, held, amount)
         state.events.append(
-            state.account.account_update("FUNDING_FEE", holding.asset, at, *changed, balance_change=amount)
+            state.account.account_update("FUNDING_FEE", held.asset, at, *changed, balance_change=amount)
         )
 
 
-def _charge_isolated(state: EngineState, holding: EnginePosition, amount: Decimal) -> tuple[EnginePosition, ...]:
-    if not state.account.is_isolated(holding.position.symbol):
+def _charge_isolated(state: EngineState, held: EnginePosition, amount: Decimal) -> tuple[EnginePosition, ...]:
+    if not state.account.is_isolated(held.position.symbol):
         return ()
-    holding.isolated_margin = max(ZERO, holding.isolated_margin + amount)
-    return (holding,)
+    held.isolated_margin = max(ZERO, held.isolated_margin + amount)
+    return (held,)

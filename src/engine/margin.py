@@ -1,4 +1,4 @@
-"""Leverage brackets, maintenance margin and liquidation prices: formulas, no state."""
+"""Leverage brackets, maintenance margin, liquidation prices, fees and rounding: pure formulas."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,12 +9,13 @@ from src.domain.positions import Position
 
 ZERO = Decimal(0)
 MAX_LEVERAGE = 125
-_ROUNDS = 8
+_MAX_ITERATIONS = 8
+_AMOUNT_PRECISION = Decimal("0.00000001")
 
 
 @dataclass(frozen=True, slots=True)
 class Bracket:
-    """A step of the leverage table (Notional and Leverage Brackets); steps are listed from the smallest cap up."""
+    """One leverage bracket (Notional and Leverage Brackets); brackets are listed by increasing cap."""
 
     notional_cap: Decimal
     max_leverage: int
@@ -33,16 +34,16 @@ _TABLE = (
     ("100000000", 1, "0.5"),
 )
 DEFAULT_BRACKETS: Brackets = tuple(Bracket(Decimal(cap), leverage, Decimal(ratio)) for cap, leverage, ratio in _TABLE)
-"""For symbols nobody named brackets for."""
+"""Used for symbols without brackets of their own."""
 
 
 def bracket_of(brackets: Brackets, notional: Decimal) -> Bracket:
-    """The step a position of this value stands on; the last one past every cap."""
+    """Return the bracket of a notional; the last one above all caps."""
     return next((bracket for bracket in brackets if notional <= bracket.notional_cap), brackets[-1])
 
 
 def deductions(brackets: Brackets) -> list[Decimal]:
-    """The auxiliary number ``cum`` of each step: what keeps the maintenance margin continuous at its floor."""
+    """Return ``cum`` of each bracket: the deduction that keeps the maintenance margin continuous between brackets."""
     sums = [ZERO]
     for lower, upper in pairwise(brackets):
         sums.append(sums[-1] + lower.notional_cap * (upper.maintenance_ratio - lower.maintenance_ratio))
@@ -50,13 +51,13 @@ def deductions(brackets: Brackets) -> list[Decimal]:
 
 
 def maintenance_margin(brackets: Brackets, notional: Decimal) -> Decimal:
-    """What a position of this value must keep: value × ratio − ``cum`` of its step."""
-    ratio, deduction = _step(brackets, notional)
+    """Return the maintenance margin of a notional: notional × ratio − ``cum`` of its bracket."""
+    ratio, deduction = _ratio_and_deduction(brackets, notional)
     return notional * ratio - deduction
 
 
 def max_notional(brackets: Brackets, leverage: int) -> Decimal:
-    """The largest position value a leverage allows."""
+    """Return the largest notional allowed at a leverage."""
     return max((each.notional_cap for each in brackets if each.max_leverage >= leverage), default=ZERO)
 
 
@@ -65,69 +66,66 @@ def max_leverage(brackets: Brackets) -> int:
 
 
 def liquidation_price(legs: Iterable[Position], collateral: Decimal, brackets: Brackets, mark: Decimal) -> Decimal:
-    """Where collateral and profit of one symbol's legs fall to their maintenance margin; 0 where no price does.
+    """Return the price at which collateral plus PnL of one symbol's legs equals their maintenance margin; 0 if none.
 
-    Solves Σ q(p − entry) + collateral = Σ (|q|·p·ratio − cum). The step depends on the price and the price on the
-    step, so it starts at the mark and repeats until the steps stay.
+    Solves Σ q(p − entry) + collateral = Σ (|q|·p·ratio − cum). The bracket depends on the price and the price on the
+    bracket, so the solution starts at the mark price and is repeated until the brackets no longer change.
     """
     positions = tuple(legs)
     price = mark
-    for _ in range(_ROUNDS):
-        following = _crossing(positions, collateral, brackets, price)
-        if following <= 0:
+    for _ in range(_MAX_ITERATIONS):
+        next_price = _solve_price(positions, collateral, brackets, price)
+        if next_price <= 0:
             return ZERO
-        if following == price:
+        if next_price == price:
             break
-        price = following
+        price = next_price
     return round_amount(price)
 
 
-def _crossing(legs: Sequence[Position], collateral: Decimal, brackets: Brackets, price: Decimal) -> Decimal:
+def _solve_price(legs: Sequence[Position], collateral: Decimal, brackets: Brackets, price: Decimal) -> Decimal:
     numerator, denominator = -collateral, ZERO
     for leg in legs:
-        ratio, deduction = _step(brackets, abs(leg.quantity) * price)
+        ratio, deduction = _ratio_and_deduction(brackets, abs(leg.quantity) * price)
         numerator += leg.quantity * leg.entry_price - deduction
         denominator += leg.quantity - abs(leg.quantity) * ratio
     return numerator / denominator if denominator else ZERO
 
 
-def _step(brackets: Brackets, notional: Decimal) -> tuple[Decimal, Decimal]:
+def _ratio_and_deduction(brackets: Brackets, notional: Decimal) -> tuple[Decimal, Decimal]:
     bracket = bracket_of(brackets, notional)
     return bracket.maintenance_ratio, deductions(brackets)[list(brackets).index(bracket)]
 
 
-_AMOUNT_PRECISION = Decimal("0.00000001")
-
-
 def round_amount(amount: Decimal) -> Decimal:
-    """An amount as it enters the books: eight digits, half to even, everywhere the same.
+    """Round an amount to eight decimal places, half to even.
 
-    Only booked amounts are ever added to a wallet, so a wallet is the exact sum of its incomes. The rounding is
-    named, because a library in the same thread may have changed the one of the decimal context.
+    Only rounded amounts are added to a wallet, so that a wallet is the exact sum of its incomes. The rounding mode is
+    explicit because a library may have changed the one of the thread's decimal context.
     """
     return amount.quantize(_AMOUNT_PRECISION, ROUND_HALF_EVEN)
 
 
 def next_id(last: int, at: int) -> int:
-    """Rising with time, so that an engine started later never repeats a number of one before it."""
+    """Return the next id; ids grow with time, so that an engine started later never reuses one."""
     return max(last + 1, at * 1000)
 
 
 @dataclass(frozen=True, slots=True)
 class Fees:
-    """Fees, and what the market charges a taker past the depth that is known.
+    """Commission rates, and the slippage of market orders beyond the known depth.
 
-    The rates are those User Commission Rate shows; an account with better ones hands them in.
+    The defaults are the documented ones of User Commission Rate.
     """
 
     maker_rate: Decimal = Decimal("0.0002")
     taker_rate: Decimal = Decimal("0.0004")
     slippage: Decimal = Decimal("0.0005")
-    """How much worse, relative to the last known level, each further level of the book is taken to be."""
+    """Price difference between synthetic levels behind the known book, relative to the last known price."""
 
     def rate(self, *, is_maker: bool) -> Decimal:
         return self.maker_rate if is_maker else self.taker_rate
 
     def commission(self, notional: Decimal, *, is_maker: bool) -> Decimal:
-        """The fee of one fill in the quote asset, as it is booked."""
+        """Return the rounded fee of one fill in the quote asset."""
         return round_amount(notional * self.rate(is_maker=is_maker))

@@ -1,7 +1,7 @@
-"""What is known of a symbol's market, and what of it an order can take.
+"""Order book of a symbol, matching against it, and trigger conditions of conditional orders.
 
-Displayed quantity is taken once: a level keeps what is left of it until the market shows it anew with another
-quantity. Past the last known level a market order pays a ladder of made-up levels, each ``Fees.slippage`` worse.
+Displayed quantity can be taken only once: a level keeps its remaining quantity until the market displays another one
+for it. Behind the last known level, market orders match against synthetic levels, each worse by ``Fees.slippage``.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -23,7 +23,7 @@ _MAX_SYNTHETIC_LEVELS = 1_000
 
 @dataclass(slots=True)
 class Level:
-    """A price of the book: the quantity the market showed, and what we have not taken of it."""
+    """One price level: the displayed quantity, and the part of it that has not been taken."""
 
     price: Decimal
     displayed: Decimal
@@ -32,7 +32,7 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """What an order can take at one price; ``level`` is None past the known book."""
+    """Quantity an order can take at one price; ``level`` is None behind the known book."""
 
     price: Decimal
     quantity: Decimal
@@ -44,58 +44,59 @@ class Match:
 
 
 class BookSide:
-    """The bids or the asks, best first: the touch by every quote, the levels behind it by depth.
+    """The bids or the asks: the best level from quotes, the deeper levels from depth updates.
 
-    Those are known only while the touch they were told with stands: where it moved to, nobody told them yet.
+    The deeper levels are dropped when the best price moves, because they are then out of date.
     """
 
-    __slots__ = ("_deeper_levels", "_side", "_touch")
+    __slots__ = ("_best", "_deeper_levels", "_side")
 
     def __init__(self, side: Side) -> None:
         self._side = side
-        self._touch: Level | None = None
+        self._best: Level | None = None
         self._deeper_levels: list[Level] = []
 
     @property
     def best(self) -> Decimal | None:
-        return self._touch.price if self._touch else None
+        """The best price; None if the side is empty."""
+        return self._best.price if self._best else None
 
     def set_best(self, price: Decimal, quantity: Decimal) -> None:
-        """A quote; a price or quantity of zero says that nobody stands there."""
-        touch = self._touch
-        if touch is not None and touch.price == price and touch.displayed == quantity:
+        """Set the best level from a quote; a price or quantity of zero means that the side is empty."""
+        best = self._best
+        if best is not None and best.price == price and best.displayed == quantity:
             return
-        if touch is None or touch.price != price:
+        if best is None or best.price != price:
             self._deeper_levels = []
-        self._touch = Level(price, quantity, quantity) if price > 0 and quantity > 0 else None
+        self._best = Level(price, quantity, quantity) if price > 0 and quantity > 0 else None
 
     def set_levels(self, levels: Levels) -> None:
-        """Depth, best first; replaces everything but what we have taken of unchanged levels."""
+        """Replace all levels from a depth update, best first; unchanged levels keep the quantity already taken."""
         known = {level.price: level for level in self.levels()}
-        fresh = [_keep_taken(known.get(price), price, quantity) for price, quantity in levels if quantity > 0]
-        self._touch = fresh[0] if fresh else None
-        self._deeper_levels = fresh[1:]
+        updated = [_keep_taken(known.get(price), price, quantity) for price, quantity in levels if quantity > 0]
+        self._best = updated[0] if updated else None
+        self._deeper_levels = updated[1:]
 
     def levels(self) -> list[Level]:
-        """Best first."""
-        return [self._touch, *self._deeper_levels] if self._touch else []
+        """Return the known levels, best first."""
+        return [self._best, *self._deeper_levels] if self._best else []
 
     def is_worse(self, price: Decimal, other: Decimal) -> bool:
-        """Farther from the market: lower for bids, higher for asks."""
+        """Whether ``price`` is farther from the market than ``other``: lower for bids, higher for asks."""
         return (other - price) * self._side.sign > 0
 
     def queue_at(self, price: Decimal) -> Decimal:
-        """What stands in front of an order that joins here now.
+        """Return the quantity ahead of an order that joins at this price.
 
-        Nothing where it improves the price; where the level is not known, as much as at the touch.
+        Zero if it improves the best price; the quantity of the best level if the level is unknown.
         """
-        touch = self._touch
-        if touch is None or self.is_worse(touch.price, price):
+        best = self._best
+        if best is None or self.is_worse(best.price, price):
             return ZERO
-        return next((level.displayed for level in self.levels() if level.price == price), touch.displayed)
+        return next((level.displayed for level in self.levels() if level.price == price), best.displayed)
 
     def within(self, limit: Decimal) -> Iterator[Level]:
-        """The levels an order of the other side with this limit reaches."""
+        """Yield the levels that an order of the other side with this limit price reaches."""
         for level in self.levels():
             if self.is_worse(level.price, limit):
                 return
@@ -107,7 +108,7 @@ def _keep_taken(level: Level | None, price: Decimal, quantity: Decimal) -> Level
 
 
 class Book:
-    """One symbol's market as it was last told."""
+    """The current market of one symbol."""
 
     __slots__ = ("asks", "bids", "contract_price", "instrument", "last_funding_at", "mark", "restored_mark")
 
@@ -117,11 +118,11 @@ class Book:
         self.asks = BookSide(Side.SELL)
         self.mark: MarkPrice | None = None
         self.restored_mark: MarkPrice | None = None
-        """The mark of an account before this one: for what nobody has told yet."""
+        """The mark price of a restored account, used until a new one arrives."""
         self.last_funding_at = 0
-        """The funding instant that was last settled."""
+        """Time of the last settled funding, ms UTC."""
         self.contract_price: Decimal | None = None
-        """The last trade, or the near side of a quote that has left it behind; at first the middle of a quote."""
+        """The last trade price, limited to the current spread; the middle of the first quote until a trade."""
 
     def update_quote(self, quote: Quote) -> None:
         self.bids.set_best(quote.bid, quote.bid_quantity)
@@ -146,16 +147,16 @@ class Book:
             self.contract_price = ask
 
     def own_side(self, side: Side) -> BookSide:
-        """Where orders of this side rest."""
+        """Return the book side that orders of this side join."""
         return self.bids if side is Side.BUY else self.asks
 
     def opposite_side(self, side: Side) -> BookSide:
-        """Where orders of this side find their counterparts."""
+        """Return the book side that orders of this side match against."""
         return self.own_side(side.opposite)
 
     @property
     def mark_price(self) -> Decimal | None:
-        """The mark; until one was told, the contract price."""
+        """The mark price; before the first one arrives, the contract price or the restored mark price."""
         if self.mark is not None:
             return self.mark.price
         return self.restored_mark.price if self.contract_price is None and self.restored_mark else self.contract_price
@@ -169,7 +170,7 @@ class Book:
 
 
 def match_levels(levels: Iterable[Level], quantity: Decimal) -> list[Match]:
-    """What these levels give for a quantity."""
+    """Match a quantity against these levels."""
     matches: list[Match] = []
     for level in levels:
         if quantity <= 0:
@@ -182,7 +183,7 @@ def match_levels(levels: Iterable[Level], quantity: Decimal) -> list[Match]:
 
 
 def limit_quantity(matches: Iterable[Match], quantity: Decimal) -> list[Match]:
-    """The first of these parts, as many as make a quantity."""
+    """Cut the matches to a total quantity."""
     kept: list[Match] = []
     for match in matches:
         taken = min(match.quantity, quantity)
@@ -193,7 +194,7 @@ def limit_quantity(matches: Iterable[Match], quantity: Decimal) -> list[Match]:
 
 
 def match_market(book: Book, side: Side, quantity: Decimal, bound: Decimal | None, slippage: Decimal) -> list[Match]:
-    """What a market order gets: the known book, then the ladder, never past ``bound``."""
+    """Match a market order against the known book, then the synthetic levels, never beyond the price ``bound``."""
     opposite = book.opposite_side(side)
     levels = opposite.levels() if bound is None else opposite.within(bound)
     matches = match_levels(levels, quantity)
@@ -207,7 +208,7 @@ def match_market(book: Book, side: Side, quantity: Decimal, bound: Decimal | Non
 
 
 def _synthetic_levels(book: Book, side: Side, slippage: Decimal) -> Iterator[tuple[Decimal, Decimal]]:
-    """Levels past the known book; the n-th is n steps worse and holds n times all that is known."""
+    """Yield levels behind the known book: the n-th is n × slippage worse and has n times the known quantity."""
     known = book.opposite_side(side).levels()
     if not known:
         return
@@ -221,14 +222,14 @@ def _synthetic_levels(book: Book, side: Side, slippage: Decimal) -> Iterator[tup
 
 
 def is_stop_price_reached(request: OrderRequest, price: Decimal) -> bool:
-    """STOP BUY at ≥ stop, STOP SELL at ≤; take profits the other way."""
+    """Stops: BUY at or above the stop price, SELL at or below; take profits the other way round."""
     stop = request.stop_price or Decimal(0)
     triggers_on_rise = (request.side is Side.BUY) is not request.type.is_take_profit
     return price >= stop if triggers_on_rise else price <= stop
 
 
 def should_trigger(order: EngineOrder, book: Book) -> bool:
-    """Reached, and not withheld by price protection."""
+    """Whether the stop price is reached and price protection does not block the trigger."""
     price = book.working_price(order.working_type)
     if price is None or not is_stop_price_reached(order.request, price):
         return False
@@ -236,7 +237,7 @@ def should_trigger(order: EngineOrder, book: Book) -> bool:
 
 
 def _exceeds_price_protection(book: Book) -> bool:
-    """Mark and contract price differ by more than the symbol's ``triggerProtect``."""
+    """Whether mark and contract price differ by more than the symbol's ``triggerProtect``."""
     mark, contract = book.mark_price, book.contract_price
     if mark is None or contract is None:
         return True

@@ -1,7 +1,7 @@
-"""A resting limit order takes another price and quantity under its number (V3, Modify Order).
+"""Change of price and quantity of an open limit order (V3, Modify Order).
 
-It is judged as a new order would be, in place of the old one, and goes to the end of the queue. The document names no
-codes for what cannot be modified: those of a new order of that kind are taken.
+The modified order is checked like a new one in place of the old one and goes to the end of the queue. Aster documents
+no error codes for orders that cannot be modified; those of a new order are used.
 """
 
 from dataclasses import dataclass, replace
@@ -18,14 +18,14 @@ from src.engine.state import EngineState
 
 @dataclass(frozen=True, slots=True)
 class Modification:
-    """What is asked for in place of what was; on its grid or not."""
+    """The requested price and quantity, not yet checked against the filters."""
 
     price: Price
     quantity: Quantity
 
 
 def modify(state: EngineState, executor: Executor, order: EngineOrder, modification: Modification, at: int) -> None:
-    """``Rejected`` leaves the order as it was."""
+    """Modify the order; if it raises ``Rejected``, the order is unchanged."""
     _check_modifiable(order, modification.quantity)
     request = replace(order.request, price=modification.price, quantity=modification.quantity)
     changed = replace(order, request=request, quantity=modification.quantity, event_at=at)
@@ -45,4 +45,4 @@ def _check_modifiable(order: EngineOrder, quantity: Decimal) -> None:
     if order.request.type is not OrderType.LIMIT:
         raise Rejected(-1116, "only LIMIT orders can be modified")
     if quantity <= order.filled_quantity:
-        raise Rejected(-4003, f"{order.filled_quantity} of the order is filled already")
+        raise Rejected(-4003, f"{order.filled_quantity} of the order is already filled")

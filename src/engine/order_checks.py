@@ -1,4 +1,4 @@
-"""Whether an account may place an order: its position, its open orders and its margin."""
+"""Checks of a new order: parameters, filters, open order limits, position, trigger price and margin."""
 
 import re
 from collections.abc import Sequence
@@ -22,47 +22,51 @@ from src.engine.orders import EngineOrder, only_reduces
 from src.engine.state import EngineState
 
 ZERO = Decimal(0)
+_CLIENT_ORDER_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
+_LIMIT_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT})
+_CLOSE_POSITION_TYPES = frozenset({OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET})
+_CLOSING_SIDES = {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}
 
 
 def check_request(state: EngineState, request: OrderRequest) -> None:
-    """Everything but margin, in the order the exchange would find it. Raises ``Rejected`` with the documented code."""
+    """Run all checks that need no matching, in the exchange's order. Raises ``Rejected`` with the documented code."""
     instrument = state.instrument(request.symbol)
     check_parameters(request)
     check_position_mode(request, hedge_mode=state.account.hedge_mode)
     if not instrument.is_trading and not only_reduces(request):
-        raise Rejected(-4140, f"{request.symbol} is {instrument.status}: nothing can be opened")
+        raise Rejected(-4140, f"{request.symbol} is {instrument.status}: positions cannot be opened")
     check_filters(request, instrument, state.mark_price(request.symbol))
     _check_open_order_limits(state, request)
 
 
 def _check_open_order_limits(state: EngineState, request: OrderRequest) -> None:
-    """MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS, and ids that are unique among open orders."""
+    """Check MAX_NUM_ORDERS, MAX_NUM_ALGO_ORDERS and that the client order id is unique among open orders."""
     instrument, orders = state.instrument(request.symbol), state.orders.open_for(request.symbol)
     if state.orders.has_open_client_id(request.symbol, request.client_order_id):
-        raise Rejected(-4116, f"the client order id {request.client_order_id} belongs to an open order")
+        raise Rejected(-4116, f"client order id {request.client_order_id} is used by an open order")
     if len(orders) >= instrument.max_orders:
-        raise Rejected(-2025, f"{len(orders)} orders of {request.symbol} are open")
+        raise Rejected(-2025, f"{request.symbol} already has {len(orders)} open orders")
     conditional = sum(order.type.is_conditional for order in orders)
     if request.type.is_conditional and conditional >= instrument.max_conditional_orders:
-        raise Rejected(-4045, f"{conditional} conditional orders of {request.symbol} are open")
+        raise Rejected(-4045, f"{request.symbol} already has {conditional} open conditional orders")
 
 
 def check_position(state: EngineState, order: EngineOrder) -> None:
-    """An order that may only reduce needs a position, and in hedge mode one of its size.
+    """Check that an order that may only reduce has a position to reduce, in hedge mode at least of its size.
 
-    A closePosition order needs neither (the document asks for none): it closes what is there when it fires. A
-    conditional one may be larger: the position may grow before it fires.
+    closePosition orders need no position: they close what is open when they trigger. Conditional orders may be larger
+    than the position, which may grow before they trigger.
     """
     if not order.only_reduces or order.request.close_position:
         return
     closable = state.closable_quantity(order)
     is_larger = state.account.hedge_mode and not order.type.is_conditional and order.quantity > closable
     if not closable or is_larger:
-        raise Rejected(-2022, f"{order.quantity} cannot be closed: there is {closable}")
+        raise Rejected(-2022, f"cannot close {order.quantity}: the position is {closable}")
 
 
 def check_trigger(state: EngineState, order: EngineOrder) -> None:
-    """A conditional order whose price is already reached is refused (-2021)."""
+    """Reject a conditional order that would trigger at once (-2021)."""
     if not order.type.is_conditional:
         return
     price = state.book(order.symbol).working_price(order.working_type)
@@ -71,7 +75,7 @@ def check_trigger(state: EngineState, order: EngineOrder) -> None:
 
 
 def check_margin(state: EngineState, order: EngineOrder, matches: Sequence[Match]) -> None:
-    """Enough free margin for what the order adds, its fee, and what it would lose at once (-2019; -2027)."""
+    """Check the available margin for the added exposure, its fee and its immediate loss (-2019; -2027)."""
     if order.only_reduces or order.type.is_conditional:
         return
     price = matches[-1].price if matches and order.type is OrderType.MARKET else order.price
@@ -84,7 +88,7 @@ def check_margin(state: EngineState, order: EngineOrder, matches: Sequence[Match
     needed = extra_margin + loss + state.fees.commission(added.notional, is_maker=False)
     free = available_margin(state, state.instrument(order.symbol).quote_asset)
     if needed > free:
-        raise Rejected(-2019, f"the order needs {needed:f} of margin and {free:f} is free")
+        raise Rejected(-2019, f"the order needs {needed:f} margin, {free:f} is available")
 
 
 def _check_bracket(state: EngineState, order: EngineOrder, added: OrderExposure) -> None:
@@ -92,21 +96,15 @@ def _check_bracket(state: EngineState, order: EngineOrder, added: OrderExposure)
     cap = max_notional(state.brackets(order.symbol), leverage)
     _, max_exposure = current_and_max_exposure(state, order.symbol, [*resting_exposures(state, order.symbol), added])
     if max_exposure > cap:
-        raise Rejected(-2027, f"at leverage {leverage} a position may be worth {cap} and could become {max_exposure:f}")
-
-
-_CLIENT_ORDER_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
-_LIMIT_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT})
-_CLOSE_POSITION_TYPES = frozenset({OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET})
-_CLOSING_SIDES = {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}
+        raise Rejected(-2027, f"notional {max_exposure:f} exceeds the maximum {cap} at leverage {leverage}")
 
 
 def check_parameters(request: OrderRequest) -> None:
-    """What must be sent with which type, and what must not (New Order, parameters by type)."""
+    """Check which parameters are required and forbidden for the order type (New Order)."""
     if request.type is OrderType.TRAILING_STOP_MARKET:
-        raise Rejected(-1116, "trailing stops are not traded here")
+        raise Rejected(-1116, "trailing stops are not supported")
     if request.client_order_id and not _CLIENT_ORDER_ID.fullmatch(request.client_order_id):
-        raise Rejected(-4015, "the client order id has a forbidden character or more than 36")
+        raise Rejected(-4015, "the client order id is longer than 36 characters or has an invalid one")
     if request.close_position:
         _check_close_position(request)
     else:
@@ -131,9 +129,9 @@ def _check_price_parameters(request: OrderRequest) -> None:
 
 def _check_close_position(request: OrderRequest) -> None:
     if request.type not in _CLOSE_POSITION_TYPES:
-        raise Rejected(-4136, f"closePosition does not go with {request.type}")
+        raise Rejected(-4136, f"closePosition is not allowed with {request.type}")
     if request.quantity:
-        raise Rejected(-4137, "closePosition closes everything: quantity must not be sent")
+        raise Rejected(-4137, "quantity must not be sent with closePosition")
     if request.reduce_only:
         raise Rejected(-1106, "reduceOnly must not be sent with closePosition")
     if request.side is not _CLOSING_SIDES.get(request.position_side, request.side):
@@ -151,7 +149,7 @@ def _forbid(value: object, name: str) -> None:
 
 
 def check_position_mode(request: OrderRequest, *, hedge_mode: bool) -> None:
-    """The order's slot must exist in the account's position mode."""
+    """Check that the order's position side matches the account's position mode."""
     if (request.position_side is not PositionSide.BOTH) is not hedge_mode:
         raise Rejected(-4061, f"positionSide {request.position_side} does not match the position mode")
     if hedge_mode and request.reduce_only:
@@ -159,7 +157,7 @@ def check_position_mode(request: OrderRequest, *, hedge_mode: bool) -> None:
 
 
 def check_filters(request: OrderRequest, instrument: Instrument, mark: Decimal) -> None:
-    """PRICE_FILTER, LOT_SIZE, MARKET_LOT_SIZE, MIN_NOTIONAL and PERCENT_PRICE."""
+    """Check PRICE_FILTER, LOT_SIZE, MARKET_LOT_SIZE, MIN_NOTIONAL and PERCENT_PRICE."""
     if request.price is not None:
         _check_price(request.price, instrument, below=-4001, above=-4002)
     if request.stop_price is not None:
@@ -172,17 +170,17 @@ def check_filters(request: OrderRequest, instrument: Instrument, mark: Decimal) 
 
 
 def _check_price(price: Decimal, instrument: Instrument, *, below: int, above: int) -> None:
-    """A bound or tick of 0 disables its rule (PRICE_FILTER)."""
+    """Check PRICE_FILTER; a limit or tick of 0 disables its rule."""
     if price <= 0:
         raise Rejected(below, f"price {price} is not positive")
     if _digits(price) > instrument.price_precision:
-        raise Rejected(-1111, f"price {price} has more than {instrument.price_precision} digits")
+        raise Rejected(-1111, f"price {price} has more than {instrument.price_precision} decimal places")
     if price < instrument.min_price:
         raise Rejected(-4013, f"price {price} is less than {instrument.min_price}")
     if 0 < instrument.max_price < price:
         raise Rejected(above, f"price {price} is greater than {instrument.max_price}")
     if instrument.tick and (price - instrument.min_price) % instrument.tick:
-        raise Rejected(-4014, f"price {price} is not on the tick {instrument.tick}")
+        raise Rejected(-4014, f"price {price} is not a multiple of the tick size {instrument.tick}")
 
 
 def _check_quantity(quantity: Decimal, is_limit: bool, instrument: Instrument) -> None:
@@ -194,24 +192,24 @@ def _check_quantity(quantity: Decimal, is_limit: bool, instrument: Instrument) -
     if quantity <= 0:
         raise Rejected(-4003, f"quantity {quantity} is not positive")
     if _digits(quantity) > instrument.quantity_precision:
-        raise Rejected(-1111, f"quantity {quantity} has more than {instrument.quantity_precision} digits")
+        raise Rejected(-1111, f"quantity {quantity} has more than {instrument.quantity_precision} decimal places")
     if quantity < low:
         raise Rejected(-4004, f"quantity {quantity} is less than {low}")
     if quantity > high:
         raise Rejected(-4005, f"quantity {quantity} is greater than {high}")
     if (quantity - low) % step:
-        raise Rejected(-4023, f"quantity {quantity} is not on the step {step}")
+        raise Rejected(-4023, f"quantity {quantity} is not a multiple of the step size {step}")
 
 
 def _check_notional(request: OrderRequest, instrument: Instrument, mark: Decimal) -> None:
-    """Orders that can only reduce are exempt; without a price, the mark counts (MIN_NOTIONAL)."""
+    """Check MIN_NOTIONAL, at the mark price for orders without a price; orders that only reduce are exempt."""
     quantity = request.quantity or Decimal(0)
     if not only_reduces(request) and quantity * (request.price or mark) < instrument.min_notional:
         raise Rejected(-4164, f"the order's notional is smaller than {instrument.min_notional}")
 
 
 def _check_percent_price(request: OrderRequest, price: Decimal, instrument: Instrument, mark: Decimal) -> None:
-    """A limit stays near the mark, the limit of a stop near its stop price (PERCENT_PRICE; -4183, -4184)."""
+    """Check that a limit price is near the mark price, or near the stop price if there is one (PERCENT_PRICE)."""
     anchor = request.stop_price or mark
     is_conditional = request.type.is_conditional
     if request.side is Side.BUY and price > anchor * instrument.multiplier_up:

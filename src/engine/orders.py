@@ -1,4 +1,4 @@
-"""Orders as the exchange keeps them."""
+"""Orders of an account as the exchange stores them."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -12,12 +12,12 @@ from src.engine.margin import next_id
 
 ZERO = Decimal(0)
 LIQUIDATION_ID_PREFIX = "autoclose-"
-"""Begins the client order id of every liquidation (Event: Order Update)."""
+"""Prefix of the client order id of liquidation orders (Event: Order Update)."""
 
 
 @dataclass(slots=True)
 class EngineOrder:
-    """One order, from its acceptance on; ``type`` and ``quantity`` change when a condition is met."""
+    """One accepted order; ``type`` and ``quantity`` change when a conditional order triggers."""
 
     order_id: int
     request: OrderRequest
@@ -29,7 +29,7 @@ class EngineOrder:
     filled_quantity: Decimal = ZERO
     cost: Decimal = ZERO
     ahead: Decimal = ZERO
-    """The quantity that stands in the queue before it, while it rests."""
+    """Quantity ahead of it in the queue at its price, while it is open in the book."""
 
     @property
     def symbol(self) -> str:
@@ -49,7 +49,7 @@ class EngineOrder:
 
     @property
     def is_resting(self) -> bool:
-        """It stands in the book, open to be filled."""
+        """Whether it is open in the order book."""
         return self.type is OrderType.LIMIT and self.is_open
 
     @property
@@ -87,7 +87,7 @@ class EngineOrder:
         self.event_at = at
 
     def to_update(self, fill: Fill | None = None) -> OrderUpdate:
-        """The order as the exchange tells it now."""
+        """Return the current order as the exchange reports it."""
         request = self.request
         return OrderUpdate(
             symbol=request.symbol,
@@ -114,13 +114,13 @@ class EngineOrder:
 
 
 def only_reduces(request: OrderRequest) -> bool:
-    """It can only close: by its word, or because its side is the closing one of a hedge slot."""
+    """Whether the order can only reduce a position: by its flags, or by its side in hedge mode."""
     closing = {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}.get(request.position_side)
     return request.reduce_only or request.close_position or request.side is closing
 
 
 class Orders:
-    """All orders of an account; the open ones at hand by symbol."""
+    """All orders of an account, indexed by symbol, id and client order id."""
 
     def __init__(self) -> None:
         self._all: dict[str, dict[int, EngineOrder]] = {}
@@ -130,7 +130,7 @@ class Orders:
         self.last_trade_id = 0
 
     def create(self, request: OrderRequest, at: int) -> EngineOrder:
-        """An order with its number, not yet in the register. One sent without an id is given one."""
+        """Return a new order with an id, not yet added. Assigns a client order id if the request has none."""
         self.last_id = next_id(self.last_id, at)
         client_order_id = request.client_order_id or f"auto_{self.last_id}"
         quantity = request.quantity or ZERO
@@ -149,7 +149,7 @@ class Orders:
 
     @contextmanager
     def without(self, order: EngineOrder) -> Iterator[None]:
-        """As if this open order were not there."""
+        """Hide an open order temporarily."""
         orders = self._open[order.symbol]
         self._open[order.symbol] = {order_id: each for order_id, each in orders.items() if each is not order}
         try:
@@ -158,7 +158,7 @@ class Orders:
             self._open[order.symbol] = orders
 
     def drop_closed(self, order: EngineOrder) -> None:
-        """Take an order that is not open any more out of the open ones."""
+        """Remove an order from the open orders if it has closed."""
         if not order.is_open:
             orders = self._open[order.symbol]
             orders.pop(order.order_id, None)
@@ -166,16 +166,16 @@ class Orders:
                 del self._open[order.symbol]
 
     def find(self, symbol: str, order_id: int | None, client_order_id: str | None, code: int) -> EngineOrder:
-        """By number or else by client id; ``Rejected`` with ``code`` where there is none.
+        """Find an order by id, else by client order id; raise ``Rejected`` with ``code`` if there is none.
 
-        An id that was used again names its newest order.
+        A client order id that was used again refers to the newest order.
         """
         if order_id is not None:
             order = self._all.get(symbol, {}).get(order_id)
         else:
             order = self._by_client_id.get((symbol, client_order_id or ""))
         if order is None:
-            raise Rejected(code, "there is no such order")
+            raise Rejected(code, "unknown order")
         return order
 
     def has_open_client_id(self, symbol: str, client_order_id: str) -> bool:

@@ -1,4 +1,4 @@
-"""The trading floor of one account: everything the parts of an engine share."""
+"""State shared by the modules of the matching engine."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,7 +18,7 @@ EngineEvent = OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
 
 @dataclass(slots=True)
 class EngineState:
-    """State, and the events that wait to be handed out."""
+    """Account, orders, books and fills of one engine, and the events not yet returned to the caller."""
 
     instruments: dict[str, Instrument]
     fees: Fees
@@ -32,7 +32,7 @@ class EngineState:
     def instrument(self, symbol: str) -> Instrument:
         instrument = self.instruments.get(symbol)
         if instrument is None:
-            raise Rejected(-1121, f"there is no symbol {symbol}")
+            raise Rejected(-1121, f"unknown symbol {symbol}")
         return instrument
 
     def book(self, symbol: str) -> Book:
@@ -42,18 +42,18 @@ class EngineState:
         return book
 
     def mark_price(self, symbol: str) -> Decimal:
-        """The mark; ``Rejected`` while the market of the symbol is unknown: no margin can be judged without it."""
+        """Return the mark price; raise ``Rejected`` while none is known: margin checks need it."""
         price = self.book(symbol).mark_price
         if price is None:
-            raise Rejected(-1112, f"no price of {symbol} is known")
+            raise Rejected(-1112, f"no price for {symbol} yet")
         return price
 
     def closable_quantity(self, order: EngineOrder) -> Decimal:
-        """How much of the position in its slot the order could close."""
+        """Return how much of its position the order could close."""
         position = self.account.position(order.symbol, order.request.position_side)
         return abs(position.quantity) if position.is_open and position.side is not order.side else Decimal(0)
 
     def take_events(self) -> list[EngineEvent]:
-        """The events since they were last asked for."""
+        """Return the events since the last call."""
         events, self.events = self.events, []
         return events

@@ -1,4 +1,4 @@
-"""Aster behind the ports: orders and account by signed REST, the key of the private stream, and public facts."""
+"""Aster's REST API as the bot's exchange: orders and account, listen keys, public market data."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -50,20 +50,20 @@ Parameters = Mapping[str, str]
 
 
 class AsterExchange:
-    """The port ``Exchange``, live, on testnet or on the sandbox: only the base URL of its client differs."""
+    """Implements ``Exchange`` for mainnet, testnet and the sandbox; only the client's base URL differs."""
 
     def __init__(self, client: AsterClient) -> None:
         self._client = client
         self._modes: tuple[bool, bool] | None = None
-        """Hedge and multi-assets mode, as last read."""
+        """Hedge mode and multi-assets mode from the last full read."""
 
     @property
     def offset_ms(self) -> int | None:
-        """The exchange's clock minus ours, as last measured."""
+        """Exchange clock minus local clock in ms, as last measured."""
         return self._client.offset_ms
 
     def execute(self, command: Command) -> Sequence[Outcome]:
-        """Hold one conversation. A read whose answer is not understood raises ``ProtocolError``."""
+        """Run one command and return its outcomes. Raises ``ProtocolError`` if a response cannot be parsed."""
         match command:
             case SubmitOrder():
                 return [self._submit(command)]
@@ -96,12 +96,14 @@ class AsterExchange:
                 assert_never(command)
 
     def snapshot(self, reason: str) -> Snapshot:
-        """The account as it is now, its modes included."""
+        """Read the current account, including its position and multi-assets modes."""
         return self._take_snapshot(reason, None)
 
     def _take_snapshot(self, reason: str, modes: tuple[bool, bool] | None) -> Snapshot:
-        """Five reads of weight 110 in all, 50 without the modes; one that fails fails all. An order or
-        a position in words we do not know is told beside the others."""
+        """Read the account in five requests (weight 110, or 50 when ``modes`` are given); any failure fails the whole.
+
+        Orders and positions with unrecognized values are returned separately.
+        """
         self._client.refresh_offset()
         requested_at = self._now_ms()
         self._modes = hedge_mode, multi_assets_mode = modes or self._read_modes()
@@ -129,13 +131,13 @@ class AsterExchange:
 
     def _check_positions(self) -> PositionsChecked:
         self._client.refresh_offset()
-        positions, _ = wire.read_positions(self._get(endpoints.POSITIONS))  # of strange ones the snapshots tell
+        positions, _ = wire.read_positions(self._get(endpoints.POSITIONS))  # snapshots report unrecognized ones
         return PositionsChecked(positions, self._now_ms())
 
     def _submit(self, command: SubmitOrder) -> OrderUpdate:
         request = command.request
         if command.not_after is not None and self._now_ms() > command.not_after:
-            raise Unreachable(f"{request.client_order_id} came too late to be sent")
+            raise Unreachable(f"{request.client_order_id} expired before it was sent")
         own_id = ClientOrderId.parse(request.client_order_id)
         essential = own_id is not None and own_id.role is not OrderRole.ENTRY
         parameters = wire.render_order_request(request)
@@ -155,7 +157,7 @@ class AsterExchange:
             return OrderNotFound(command.symbol, command.client_order_id, self._now_ms())
         order = wire.parse_order(response)
         if (order.symbol, order.client_order_id) != (command.symbol, command.client_order_id):
-            raise ProtocolError("the answer tells of another order", response)
+            raise ProtocolError("the response is about another order", response)
         return order
 
     def _apply_setting(self, command: AccountCommand) -> AccountConfigured:
@@ -176,7 +178,7 @@ class AsterExchange:
             case SetPositionMode():
                 return code == responses.POSITION_MODE_UNCHANGED
             case SetMultiAssetsMode():
-                # No code for this is documented: the mode itself is the evidence.
+                # No error code is documented for this, so read the mode.
                 mode = wire.parse_multi_assets_mode(self._get(endpoints.MULTI_ASSETS_MODE))
                 return mode is command.multi_assets_mode
             case SetLeverage():
@@ -196,13 +198,13 @@ def _order_parameters(command: CancelOrder | QueryOrder) -> Parameters:
 
 
 def _parse_own_order(response: object, symbol: str, client_order_id: str) -> OrderUpdate:
-    """The order of an accepted write; an answer that is not about it leaves the outcome open."""
+    """Parse the order of an accepted write; ``OutcomeUnknown`` if the response is not about that order."""
     try:
         order = wire.parse_order(response)
     except ProtocolError as error:
-        raise OutcomeUnknown(f"the answer is not an order: {error}") from error
+        raise OutcomeUnknown(f"the response is not an order: {error}") from error
     if (order.symbol, order.client_order_id) != (symbol, client_order_id):
-        raise OutcomeUnknown(f"the answer tells of {order.client_order_id}, not of {client_order_id}")
+        raise OutcomeUnknown(f"the response is about {order.client_order_id}, not {client_order_id}")
     return order
 
 
@@ -221,20 +223,20 @@ def _setting_request(command: AccountCommand) -> tuple[Endpoint, Parameters]:
 
 
 def _check_setting(command: AccountCommand, response: object) -> None:
-    """The exchange says what it did: the new leverage, or code 200."""
+    """Confirm that the response reports the requested leverage, or code 200 for a mode; else ``OutcomeUnknown``."""
     try:
         if isinstance(command, SetLeverage):
             done = wire.parse_leverage(response) == command.leverage
         else:
             done = wire.parse_error(response).code == 200
     except ProtocolError as error:
-        raise OutcomeUnknown(f"the answer is not understood: {error}") from error
+        raise OutcomeUnknown(f"cannot parse the response: {error}") from error
     if not done:
-        raise OutcomeUnknown(f"the answer tells of something else: {response}")
+        raise OutcomeUnknown(f"the response does not confirm the change: {response}")
 
 
 class AsterListenKeys:
-    """The port ``ListenKeys`` (User Data Streams): on V1 the API key alone opens it, on V3 a signature."""
+    """Implements ``ListenKeys`` (User Data Streams). V1 needs only the API key, V3 a signature."""
 
     def __init__(self, client: AsterClient) -> None:
         self._client = client
@@ -250,7 +252,7 @@ class AsterListenKeys:
 
 
 class AsterMarket:
-    """The port ``MarketReader``; its client needs no signer."""
+    """Implements ``MarketReader``; its client needs no signer."""
 
     def __init__(self, client: AsterClient) -> None:
         self._client = client
@@ -259,7 +261,7 @@ class AsterMarket:
         return wire.parse_server_time(self._client.request(endpoints.TIME, essential=True))
 
     def instruments(self) -> dict[str, Instrument]:
-        """Every symbol whose rules are understood; one that is not cannot be traded and is said in the log."""
+        """Return the instruments by symbol; those with invalid filters are logged and skipped."""
         response = self._client.request(endpoints.EXCHANGE_INFO, essential=True)
         entries = wire.parse_symbols(response)
         self._client.limits.set_limits(*wire.parse_rate_limits(response))
@@ -268,7 +270,7 @@ class AsterMarket:
             try:
                 instrument = wire.parse_instrument(each)
             except ProtocolError as error:
-                log.warning("symbol left out reason=%s", error)
+                log.warning("symbol skipped reason=%s", error)
             else:
                 instruments_by_symbol[instrument.symbol] = instrument
         return instruments_by_symbol

@@ -1,4 +1,4 @@
-"""One conversation with Aster by REST: budget, signature, the exchange's clock, and what the answer means."""
+"""REST client for Aster: rate limits, request signing, clock offset and error classification."""
 
 import logging
 import threading
@@ -19,29 +19,35 @@ log = logging.getLogger("hunter.rest")
 
 _RECHECK_MS = 10 * 60_000
 _RECHECK_WHILE_OFF_MS = 10_000
-"""Somebody is setting the clock right, one hopes."""
+"""Check more often while the clock is off, to notice when it has been corrected."""
 _MAX_OFFSET_MS = 1_000
 _TOLERANCE_MS = 500
+_LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
+
+SessionFactory = Callable[[], requests.Session]
 
 
 class ClockOffset:
-    """The exchange's clock minus ours. ``steady`` where ours does not follow every step of the machine's."""
+    """Exchange clock minus local clock.
+
+    ``steady`` is the local clock when it ignores adjustments of the system clock until ``resync``.
+    """
 
     def __init__(self, clock: Clock, steady: SteadyClock | None = None) -> None:
         self._clock = clock
         self._steady = steady
         self._measured_at = 0
         self.ms: int | None = None
-        """None before it was measured."""
+        """None until first measured."""
 
     @property
     def drift_ms(self) -> int:
-        """How far the machine's clock is ahead of ours."""
+        """System clock minus the steady clock in ms."""
         return self._steady.drift_ms if self._steady is not None else 0
 
     @property
     def is_due(self) -> bool:
-        """Time to compare: now and then, and often while something is off."""
+        """Whether to measure again: every ten minutes, or every ten seconds while the offset is too large."""
         if self.ms is None:
             return True
         is_off = max(abs(self.ms), abs(self.ms - self.drift_ms)) > _MAX_OFFSET_MS
@@ -49,26 +55,22 @@ class ClockOffset:
         return age_ms >= (_RECHECK_WHILE_OFF_MS if is_off else _RECHECK_MS)
 
     def update(self, offset_ms: int, measured_at: int) -> int:
-        """The exchange has told its time; where the machine's clock is right and ours is not, ours follows it."""
+        """Store a measured offset and return it. Resync the steady clock if only the system clock agrees with it."""
         self._measured_at = measured_at
         drift_ms = self.drift_ms
         if self._steady is not None and abs(offset_ms) > _TOLERANCE_MS >= abs(offset_ms - drift_ms):
             self._steady.resync()
-            log.warning("the clock was set by %s ms, as the exchange confirms", drift_ms)
+            log.warning("clock resynced to the system clock drift_ms=%s", drift_ms)
             offset_ms -= drift_ms
         self.ms = offset_ms
         return offset_ms
 
 
-SessionFactory = Callable[[], requests.Session]
-_LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
-
-
 class AsterClient:
-    """Asks one endpoint at a time; safe from several threads, each with a connection of its own that is kept alive.
+    """Sends one request at a time. Thread-safe: each thread has its own keep-alive session.
 
-    ``signer`` decides between V1 and V3; it may be missing for public data only. ``heartbeat`` is called before
-    every question: some commands are several, and a slow exchange is no stuck thread.
+    ``signer`` selects V1 or V3; without one only public endpoints work. ``heartbeat`` is called before every request,
+    so that a command of several slow requests does not count as a stuck thread.
     """
 
     def __init__(
@@ -101,37 +103,37 @@ class AsterClient:
 
     @property
     def offset_ms(self) -> int | None:
-        """The exchange's clock minus ours; None before it was measured."""
+        """Exchange clock minus local clock in ms; None until first measured."""
         return self._offset.ms
 
     def now_ms(self) -> int:
-        """The exchange's time as far as we know it."""
+        """Estimated exchange time, ms UTC."""
         return self._clock.now_ms() + (self._offset.ms or 0)
 
     def measure_offset(self) -> int:
-        """Compare clocks (Check Server Time), taking half the round trip for the way back."""
+        """Measure the clock offset (Check Server Time), counting half the round trip as latency."""
         sent_at, started = self._clock.now_ms(), self._clock.monotonic_ms()
         response = self.request(endpoints.TIME, essential=True)
         try:
             server_time = parse_server_time(response)
         except ProtocolError as error:
-            raise Unreachable(f"the exchange does not tell its time: {error}") from error
+            raise Unreachable(f"cannot read the exchange's time: {error}") from error
         half_trip = (self._clock.monotonic_ms() - started) // 2
         offset = self._offset.update(server_time - sent_at - half_trip, started)
-        log.debug("clock compared offset_ms=%s round_trip_ms=%s", offset, 2 * half_trip)
+        log.debug("clock offset measured offset_ms=%s round_trip_ms=%s", offset, 2 * half_trip)
         return offset
 
     def refresh_offset(self) -> None:
-        """Compare clocks where it is time."""
+        """Measure the clock offset if the last measurement is too old."""
         if self._offset.is_due:
             self.measure_offset()
 
     def request(self, endpoint: Endpoint, parameters: Mapping[str, str] | None = None, *, essential: bool) -> object:
-        """The payload of a good answer, or an error of ``src.domain.errors``.
+        """Return the payload of a successful response; raise an error of ``src.domain.errors`` otherwise.
 
-        A timestamp or nonce outside the window (-1021) is a refusal: the clocks are compared and the same request is
-        signed anew, once. A used or expired nonce (-4225) is treated so for reads only, for it may be the answer to a
-        copy of a request that was executed. Nothing else is ever repeated.
+        On a timestamp rejection (-1021) the clock offset is measured again and the request is retried once. A used or
+        expired nonce (-4225) is retried for reads only: it may answer a duplicate of a request that was executed.
+        Nothing else is retried.
         """
         if endpoint.access(self._scheme) is not Access.SIGNED:
             return self._request_once(endpoint, parameters or {}, essential)
@@ -143,7 +145,7 @@ class AsterClient:
             if not _is_clock_error(error.code, endpoint):
                 raise
         old_ms, new_ms = self._offset.ms, self.measure_offset()
-        log.warning("timestamp refused offset_ms=%s new_offset_ms=%s", old_ms, new_ms)
+        log.warning("timestamp rejected offset_ms=%s new_offset_ms=%s", old_ms, new_ms)
         return self._request_once(endpoint, parameters or {}, essential)
 
     def _request_once(self, endpoint: Endpoint, parameters: Mapping[str, str], essential: bool) -> object:
@@ -180,7 +182,7 @@ class AsterClient:
 
     def _require_signer(self) -> Signer:
         if self._signer is None:
-            raise InvariantError("a signed request without a key")
+            raise InvariantError("a signed request needs credentials")
         return self._signer
 
     def _session(self) -> requests.Session:
@@ -188,7 +190,7 @@ class AsterClient:
         if session is None:
             session = self._sessions.session = self._session_factory()
             if self._base_url.startswith(_LOOPBACK):
-                session.trust_env = False  # a proxy of the environment does not lead to this machine
+                session.trust_env = False  # a configured proxy cannot reach this machine's loopback address
         return session
 
 

@@ -1,4 +1,4 @@
-"""One WebSocket connection that knows how long it has been silent."""
+"""One WebSocket connection with silence detection and keep-alive pings."""
 
 import contextlib
 from collections.abc import Iterator
@@ -16,26 +16,26 @@ _READ_PENDING_SECONDS = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How patient a stream is. The exchange cuts after 24 hours (Websocket Market Streams)."""
+    """Timeouts of a stream. The exchange closes connections after 24 hours (Websocket Market Streams)."""
 
     stale_after_ms: int | None = 10_000
-    """No message for so long and the connection is given up; None for streams that may be quiet."""
+    """Reconnect after this long without a message; None for streams that may be quiet."""
     ping_every_ms: int = 10_000
     dead_after_ms: int = 20_000
-    """Not even a pong for so long: the peer is gone."""
+    """Reconnect after this long without any frame, pongs included."""
     renew_after_ms: int = 23 * 60 * 60_000
     overlap_ms: int = 5_000
-    """How long a planned change-over keeps the old connection beside a new one that has brought nothing yet."""
+    """How long a planned reconnect keeps the old connection open while the new one has no message yet."""
     backoff_ms: int = 250
-    """Before the second attempt; doubled for each further one."""
+    """Pause after the first failure; doubled after each further one."""
     max_backoff_ms: int = 5_000
     connect_timeout_ms: int = 3_000
     read_timeout_ms: int = 200
-    """How long a read waits at most: a stop is noticed within it."""
+    """Longest wait of one read, and so the longest delay until a stop request is noticed."""
 
 
 class Connection:
-    """Opened on creation; every failure to go on is an error. Used by one thread."""
+    """An open WebSocket, connected on creation and used by one thread. Raises when the connection fails."""
 
     def __init__(self, address: str, clock: Clock, timing: Timing) -> None:
         self._clock = clock
@@ -49,11 +49,11 @@ class Connection:
 
     @property
     def needs_renewal(self) -> bool:
-        """It will soon be cut by the exchange."""
+        """Whether the exchange will soon close the connection because of its age."""
         return self._clock.monotonic_ms() - self._opened_at >= self._timing.renew_after_ms
 
     def receive(self) -> bytes | None:
-        """The next message, or None where none came for a moment. Pings are answered on the way."""
+        """Return the next message, or None if none arrives within ``read_timeout_ms``. Answers pings."""
         try:
             kind, frame = self._socket.recv_data_frame(control_frame=True)
         except WebSocketTimeoutException:
@@ -67,18 +67,18 @@ class Connection:
         return bytes(frame.data)
 
     def keep_alive(self) -> None:
-        """Ping where it is time; ``Unreachable`` where the silence has lasted too long."""
+        """Send a ping when due; raise ``Unreachable`` when the connection has been silent for too long."""
         now_ms, timing = self._clock.monotonic_ms(), self._timing
         if timing.stale_after_ms is not None and now_ms - self._last_message_at >= timing.stale_after_ms:
             raise Unreachable(f"no message for {now_ms - self._last_message_at} ms")
         if now_ms - self._last_frame_at >= timing.dead_after_ms:
-            raise Unreachable(f"no sign of life for {now_ms - self._last_frame_at} ms")
+            raise Unreachable(f"no frame for {now_ms - self._last_frame_at} ms")
         if now_ms - self._pinged_at >= timing.ping_every_ms:
             self._pinged_at = now_ms
             self._socket.ping()
 
     def read_pending(self, max_ms: int) -> Iterator[bytes]:
-        """What has already arrived, for a connection that is about to be closed; its failures no longer matter."""
+        """Yield the messages that have already arrived before the connection is closed; ignore its failures."""
         until = self._clock.monotonic_ms() + max_ms
         with contextlib.suppress(WebSocketException, OSError, Unreachable):
             self._socket.settimeout(_READ_PENDING_SECONDS)

@@ -1,7 +1,7 @@
-"""What the exchange says to a pair of credentials: its clock, whether it knows them, what they may do, what is there.
+"""Test API credentials: clock, access, permission to trade, balance and position mode.
 
-Nothing is changed at the exchange. The one write that is asked for is the end of an order that nobody ever placed:
-it is refused either way, and the code tells whether the key may trade.
+Nothing changes at the exchange. The only write is a cancel of an order that does not exist: the exchange always rejects
+it, and the error code shows whether the key may trade.
 """
 
 import secrets
@@ -21,16 +21,17 @@ from src.exchange.limits import RateLimits
 
 CLOCK, ACCESS, TRADING, BALANCE, MODE = "clock", "access", "right to trade", "balance", "position mode"
 MAX_CLOCK_OFFSET_MS = 1_000
-"""Beyond it the bot makes no entries (SAFETY I25)."""
+"""The bot places no entries beyond this offset (I25)."""
 _NOTABLE_CLOCK_OFFSET_MS = 500
 _CLOCK_RETRIES = 2
 _MAX_SENTENCE_LENGTH = 300
-_SYNC_CLOCK = "let this computer set its clock by the network"
-_CHECK_CONNECTION = "look whether this computer is online, and try again in a minute"
+_SYNC_CLOCK = "sync this machine's clock (NTP)"
+_CHECK_PERMISSIONS = "check the permissions of the key or API wallet on Aster's site"
+_CHECK_CONNECTION = "check the internet connection and try again in a minute"
 
 
 class CredentialChecker:
-    """The port ``CredentialCheck`` over REST. It keeps nothing of what it is given."""
+    """Implements ``CredentialCheck`` over REST; it does not store the credentials."""
 
     def __init__(self, base_url: str, clock: Clock, limits: RateLimits | None = None) -> None:
         self._base_url = base_url
@@ -38,14 +39,17 @@ class CredentialChecker:
         self._limits = limits or RateLimits(clock)
 
     def check(self, credentials: AnyCredentials, *, hedge_mode: bool | None = None) -> tuple[Check, ...]:
-        """One line each; what cannot be told after a failure is left out. ``hedge_mode`` is what the settings want."""
+        """Return one result per check; those that a failure makes impossible are left out.
+
+        ``hedge_mode`` is the mode in the settings.
+        """
         client = AsterClient(self._base_url, self._clock, self._limits, credentials.make_signer())
         result = _CredentialTest(client, hedge_mode).checks()
         return tuple(_mask(credentials.secrets, check) for check in result)
 
 
 class _CredentialTest:
-    """One conversation, step by step. Without a clock or an accepted key nothing further can be told."""
+    """Runs the checks in order; stops if the clock or the access check fails."""
 
     def __init__(self, client: AsterClient, hedge_mode: bool | None) -> None:
         self._client = client
@@ -71,14 +75,14 @@ class _CredentialTest:
 
     def _account(self) -> Iterator[Check]:
         account = wire.parse_account(self._get(endpoints.ACCOUNT))
-        yield passed(ACCESS, "the exchange accepts it")
+        yield passed(ACCESS, "accepted by the exchange")
         yield _balance(account)
 
     def _trading(self) -> Iterator[Check]:
-        """Cancel an order that nobody placed: whoever may trade is told that there is none."""
+        """Cancel an order that does not exist: a key that may trade gets "unknown order"."""
         positions = wire.read_list(self._get(endpoints.POSITIONS))
         if not positions:
-            yield warned(TRADING, "the exchange lists no symbol to try it on", "try again later")
+            yield warned(TRADING, "not checked: the exchange lists no symbols", "try again later")
             return
         unknown_order = {
             "symbol": wire.Fields(positions[0]).text("symbol"),
@@ -89,26 +93,28 @@ class _CredentialTest:
         except Rejected as error:
             if error.code != responses.UNKNOWN_OPEN_ORDER:
                 raise
-        yield passed(TRADING, "orders may be placed and cancelled with it")
+        yield passed(TRADING, "may place and cancel orders")
 
     def _mode(self) -> Iterator[Check]:
         is_hedge = wire.parse_position_mode(self._get(endpoints.POSITION_MODE))
-        sentence = f"the account keeps {'long and short apart (hedge)' if is_hedge else 'one position (one-way)'}"
+        sentence = f"the account is in {'hedge' if is_hedge else 'one-way'} mode"
         if self._hedge_mode in (None, is_hedge):
             yield passed(MODE, sentence)
             return
         wanted = "hedge" if self._hedge_mode else "one-way"
-        remedy = "the bot changes it when it starts, if no position and no order is open by then"
-        yield warned(MODE, f"{sentence}, the settings want {wanted}", remedy)
+        remedy = "the bot changes it at startup if no position or order is open"
+        yield warned(MODE, f"{sentence}, the settings require {wanted}", remedy)
 
     def _get(self, endpoint: Endpoint) -> object:
-        """Not essential: while the budget is short, a running bot goes first."""
+        """Read with low priority, so that a running bot keeps its share of the rate limit."""
         return self._client.request(endpoint, essential=False)
 
 
 def compare_clocks(client: AsterClient) -> Check:
-    """Looked at again where they seem to differ: a connection that is being made, or a busy machine, errs by half of
-    the way. Raises ExchangeError where the exchange does not tell its time."""
+    """Compare the local clock with the exchange's. Raises ``ExchangeError`` if the exchange's time cannot be read.
+
+    A difference is measured again: a new connection or a busy machine distorts a single measurement.
+    """
     result = check_clock(client.measure_offset())
     for _ in range(_CLOCK_RETRIES):
         if result.verdict is CheckLevel.OK:
@@ -118,11 +124,11 @@ def compare_clocks(client: AsterClient) -> Check:
 
 
 def check_clock(offset_ms: int) -> Check:
-    """``offset_ms`` is the exchange's clock minus ours."""
+    """Judge an offset: exchange clock minus local clock, in ms."""
     side = "ahead of" if offset_ms < 0 else "behind"
-    sentence = f"this computer is {abs(offset_ms)} ms {side} the exchange"
+    sentence = f"this machine's clock is {abs(offset_ms)} ms {side} the exchange"
     if abs(offset_ms) > MAX_CLOCK_OFFSET_MS:
-        return failed(CLOCK, f"{sentence}, too far to make entries", _SYNC_CLOCK)
+        return failed(CLOCK, f"{sentence}: too much to place entries", _SYNC_CLOCK)
     if abs(offset_ms) > _NOTABLE_CLOCK_OFFSET_MS:
         return warned(CLOCK, sentence, _SYNC_CLOCK)
     return passed(CLOCK, sentence)
@@ -130,9 +136,9 @@ def check_clock(offset_ms: int) -> Check:
 
 def _balance(account: AccountSummary) -> Check:
     if account.margin_balance <= 0:
-        return warned(BALANCE, "there is nothing in the futures account", "transfer USDT to it on Aster's site")
+        return warned(BALANCE, "the futures account is empty", "transfer USDT to it on Aster's site")
     available, equity = _money(account.available_balance), _money(account.margin_balance)
-    return passed(BALANCE, f"{equity} USDT, {available} of it available")
+    return passed(BALANCE, f"{equity} USDT, {available} available")
 
 
 def _money(amount: Decimal) -> str:
@@ -140,22 +146,22 @@ def _money(amount: Decimal) -> str:
 
 
 def explain_failure(name: str, error: ExchangeError | ProtocolError) -> Check:
-    """What a failure means for the person who pasted the key."""
+    """Explain a failed check and its remedy to the user."""
     match error:
         case Rejected():
             remedy = responses.remedy_for(error.code)
             reason = error.reason.removesuffix(f": {remedy}")
-            return failed(name, f"refused: {reason} ({error.code})", remedy or "look on Aster's site what it may do")
+            return failed(name, f"rejected: {reason} ({error.code})", remedy or _CHECK_PERMISSIONS)
         case RateLimited():
-            return failed(name, "the exchange asks for a pause, for too much was asked", "wait a few minutes")
+            return failed(name, "the exchange's rate limit was reached", "wait a few minutes")
         case ProtocolError():
-            return failed(name, f"the answer is not understood: {error}", "update this program")
+            return failed(name, f"cannot parse the exchange's response: {error}", "update this program")
         case _:
-            return failed(name, f"the exchange does not answer ({error})", _CHECK_CONNECTION)
+            return failed(name, f"the exchange does not respond ({error})", _CHECK_CONNECTION)
 
 
 def _mask(secret_texts: tuple[str, ...], check: Check) -> Check:
-    """Whatever the exchange answered, nothing that must stay secret is repeated."""
+    """Remove secrets from the sentence, in case the exchange quoted them."""
     sentence = check.sentence
     for text in secret_texts:
         sentence = sentence.replace(text, "***")

@@ -1,7 +1,7 @@
-"""Every path the bot asks, on V1 and on V3, with its weight and who may ask it: one table.
+"""Every REST endpoint the bot uses: its V1 and V3 paths, request weight and access type.
 
-The two differ in three things, all told here: the paths, how requests are signed, and that a listen key, which on V1
-the API key alone opens, on V3 is signed for like everything else of an account (API authentication type).
+V1 and V3 differ in their paths, in how requests are signed, and in listen keys: V1 requires only the API key for them,
+V3 a signature (API authentication type).
 """
 
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from src.utils.auth import ApiVersion, Method
 
 
 class Access(Enum):
-    """Endpoint Security Type: open to all, with the key alone, or signed."""
+    """Endpoint Security Type: public, API key only, or signed."""
 
     PUBLIC = auto()
     KEY = auto()
@@ -21,7 +21,7 @@ class Access(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One path in both versions, under the names of V1."""
+    """One endpoint in both API versions."""
 
     method: Method
     v1_path: str
@@ -29,11 +29,11 @@ class Endpoint:
     weight: int
     v1_access: Access = Access.SIGNED
     is_idempotent: bool = True
-    """Asking again changes nothing: a lost answer is no danger."""
+    """Whether the request can be repeated safely after a lost response."""
     orders: int = 0
-    """How many orders it counts against the account's order limit."""
+    """Orders it counts against the account's order limit."""
     is_critical: bool = False
-    """Without it nothing can be signed, or heard of: it may use the whole budget, as protection may (I29)."""
+    """Needed to sign requests or to receive fills: it may use the whole budget, like protection orders (I29)."""
 
     def path(self, scheme: ApiVersion) -> str:
         match scheme:
@@ -51,7 +51,7 @@ class Endpoint:
 
 
 def _paths(name: str, v1: str = "v1", v3_name: str | None = None) -> tuple[str, str]:
-    """Of V1 and V3, which call nearly everything the same."""
+    """Return the V1 and V3 paths, which mostly differ only in the version."""
     return f"/fapi/{v1}/{name}", f"/fapi/v3/{v3_name or name}"
 
 
@@ -74,15 +74,15 @@ def _listen_key(method: Method) -> Endpoint:
 TIME = Endpoint("GET", *_paths("time"), 1, Access.PUBLIC, is_critical=True)
 EXCHANGE_INFO = _public(_paths("exchangeInfo"), 1)
 DEPTH = _public(_paths("depth"), 2)
-"""With at most 50 levels."""
+"""Weight for at most 50 levels."""
 KLINES = _public(_paths("klines"), 10)
-"""With any number of candles."""
+"""Weight of the largest request; fewer candles cost less."""
 
 NEW_ORDER = _write(_paths("order"), orders=1)
 CANCEL_ORDER = _write(_paths("order"), method="DELETE")
 QUERY_ORDER = _read(_paths("order"), 1)
 OPEN_ORDERS = _read(_paths("openOrders"), 40)
-"""Of all symbols."""
+"""Weight of a request for all symbols."""
 
 ALL_ORDERS = _read(_paths("allOrders"), 5)
 

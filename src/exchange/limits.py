@@ -1,4 +1,4 @@
-"""How much may still be asked: request weight and order count, learnt from the exchange's own headers (LIMITS)."""
+"""Rate limits of the exchange: request weight and order count, tracked locally and from response headers (LIMITS)."""
 
 import logging
 import re
@@ -14,21 +14,21 @@ MINUTE_MS = 60_000
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 ORDERS_HEADER = "X-MBX-ORDER-COUNT-1M"
 MIN_RESERVE_PCT = 30
-"""Kept for protection and reconciling whatever the settings say (I29)."""
+"""Least share reserved for protection and reconciliation, whatever the settings say (I29)."""
 _ENTRIES_SHARE_PCT = 50
 _READS_SHARE_PCT = 90
-"""An account that is read again and again while its stream is mute must not leave a stop without weight."""
+"""Repeated account reads while the user data stream is silent must leave weight for protection orders."""
 _MIN_BAN_MS = 2 * MINUTE_MS
 _MAX_BAN_MS = 3 * 24 * 60 * MINUTE_MS
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 
 
 class RateLimits:
-    """The budget of one IP and one account, for all lanes together.
+    """The request budget of one IP address and one account, shared by all threads.
 
-    Protection may use all of it, and so may what it needs to be signed and to hear of fills; reconciling may use all
-    but a tenth, the rest 70 % of the weight (I29) and half of the orders (I22).
-    After a 429 only they may still ask; a second one, or a 418, silences everybody until it ends.
+    Shares of the budget: protection orders and critical endpoints 100 %, essential reads 90 %, everything else 70 % of
+    the weight (I29) and half of the orders (I22).
+    After a 429 only essential requests are allowed; after a second 429 or a 418 none until the pause ends.
     """
 
     def __init__(
@@ -40,15 +40,15 @@ class RateLimits:
         unreserved_pct = 100 - max(reserve_pct, MIN_RESERVE_PCT)
         self._nonessential_pct = {WEIGHT_HEADER: unreserved_pct, ORDERS_HEADER: min(unreserved_pct, _ENTRIES_SHARE_PCT)}
         self._minute = clock.now_ms() // MINUTE_MS
-        # Monotonic: a stepped wall clock must neither end nor extend a silence.
+        # Monotonic: a change of the system clock must not shorten or extend a pause.
         self._backoff_since = self._backoff_until = self._full_stop_until = clock.monotonic_ms()
         self._is_banned = False
-        self._lock = threading.Lock()  # the lanes of the gateway ask side by side
+        self._lock = threading.Lock()  # the gateway's threads send requests in parallel
 
     def acquire(self, weight: int, *, essential: bool, orders: int = 0, is_read: bool = False) -> None:
-        """Reserve the weight of one request; ``RateLimited`` where it must wait.
+        """Reserve weight and order count for one request; raise ``RateLimited`` if it must wait.
 
-        ``essential`` is what protects a position or tells the truth about it.
+        ``essential`` requests protect a position or read its true state.
         """
         with self._lock:
             self._check_backoff(essential)
@@ -57,14 +57,14 @@ class RateLimits:
             for header, amount in requested.items():
                 share = self._nonessential_pct[header] if not essential else _READS_SHARE_PCT if is_read else 100
                 if amount and (self._used[header] + amount) * 100 > self._limits[header] * share:
-                    raise RateLimited(f"{header} is used up for now", (self._minute + 1) * MINUTE_MS)
+                    raise RateLimited(f"budget of {header} is used up", (self._minute + 1) * MINUTE_MS)
             for header, amount in requested.items():
                 self._used[header] += amount
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
-        """Others may share this address: where the exchange has counted more than we, its count is ours.
+        """Raise the local counts to those of the exchange: other programs may share the IP address.
 
-        Never a smaller one, for what other lanes have just asked may not be in it.
+        Never lower them: requests in flight on other threads may be missing from the exchange's count.
         """
         with self._lock:
             self._roll_minute()
@@ -74,10 +74,10 @@ class RateLimits:
                     self._used[header] = max(self._used[header], int(value))
 
     def back_off(self, status: int, headers: Mapping[str, str], message: str, sent_at: int) -> RateLimited:
-        """What a 429 or 418 means: until when to be silent. The error is returned, to be raised by the asker.
+        """Start a pause after a 429 or 418 and return the error for the caller to raise.
 
-        ``asked_at`` is the monotonic reading when the question left: those already under way at the first 429 are
-        not a second one.
+        ``sent_at`` is the monotonic time in ms at which the request was sent: a 429 for a request sent before the first
+        429 arrived does not count as a second one.
         """
         banned = status == 418
         span_ms = self._backoff_ms(headers, message, banned)
@@ -92,42 +92,42 @@ class RateLimits:
             return self._rate_limited(span_ms)
 
     def set_limits(self, weight_limit: int | None, order_limit: int | None) -> None:
-        """Take over what the exchange allows a minute; None where it does not say."""
+        """Set the limits per minute that the exchange reports; None keeps the present one."""
         with self._lock:
             for header, limit in ((WEIGHT_HEADER, weight_limit), (ORDERS_HEADER, order_limit)):
                 if limit is not None and limit != self._limits[header]:
-                    log.warning("the exchange's limit is %s=%s, not %s", header, limit, self._limits[header])
+                    log.warning("rate limit changed header=%s limit=%s was=%s", header, limit, self._limits[header])
                     self._limits[header] = limit
 
     @property
     def weight_limit(self) -> int:
-        """Request weight that the exchange allows a minute."""
+        """Request weight allowed per minute."""
         return self._limits[WEIGHT_HEADER]
 
     @property
     def orders_used(self) -> int:
-        """Orders placed in this minute."""
+        """Orders placed in the current minute."""
         with self._lock:
             self._roll_minute()
             return self._used[ORDERS_HEADER]
 
     @property
     def weight_used(self) -> int:
-        """Request weight used in this minute."""
+        """Request weight used in the current minute."""
         with self._lock:
             self._roll_minute()
             return self._used[WEIGHT_HEADER]
 
     @property
     def blocked_until(self) -> int | None:
-        """Until when less than everything may be asked, ms UTC; None where nothing is held back."""
+        """End of the current pause, ms UTC; None if there is none."""
         with self._lock:
             remaining = self._backoff_until - self._clock.monotonic_ms()
             return self._clock.now_ms() + remaining if remaining > 0 else None
 
     @property
     def is_banned(self) -> bool:
-        """True while a 418 lasts: only what rests on the exchange protects now."""
+        """True while a 418 ban lasts; until then only orders already on the exchange protect positions."""
         with self._lock:
             return self._is_banned and self._clock.monotonic_ms() < self._full_stop_until
 
@@ -137,7 +137,7 @@ class RateLimits:
             raise self._rate_limited(remaining)
 
     def _rate_limited(self, remaining_ms: int) -> RateLimited:
-        reason = "banned by the exchange" if self._is_banned else "the exchange asks for silence"
+        reason = "IP banned by the exchange" if self._is_banned else "rate limit of the exchange reached"
         return RateLimited(reason, self._clock.now_ms() + remaining_ms, banned=self._is_banned)
 
     def _roll_minute(self) -> None:
@@ -147,7 +147,7 @@ class RateLimits:
             self._used = dict.fromkeys(self._used, 0)
 
     def _backoff_ms(self, headers: Mapping[str, str], message: str, banned: bool) -> int:
-        """``Retry-After`` in seconds, else the end a ban's message names, else the shortest documented span."""
+        """Length of the pause: ``Retry-After``, else the ban end in the message, else the documented minimum."""
         value = headers.get("Retry-After", "")
         if value.isdecimal() and int(value) > 0:
             return min(int(value) * 1000, _MAX_BAN_MS)

@@ -1,8 +1,8 @@
-"""Paper trading: the engine behind the port, moved by the live market. Nothing of it reaches an exchange.
+"""Paper trading: the matching engine as an ``Exchange``, driven by live prices. No order reaches a real exchange.
 
-It has no memory but the ledger. Whatever changes the account is told together with the account as it is then, and
-committed in one transaction; what was not committed when the process died has never happened. The next process takes
-up that account, and the first quote of each symbol judges what the market did meanwhile.
+The account is kept only in the bot's database. Every change is emitted together with the resulting account state and
+committed in the same transaction, so what was not committed before a crash never happened. After a restart the account
+is restored, and the first quote of each symbol triggers and fills orders that the market passed meanwhile.
 """
 
 import threading
@@ -58,35 +58,35 @@ from src.engine.engine import Engine
 from src.engine.state import EngineEvent
 
 EventBatchSink = Callable[[Sequence[Event]], None]
-"""Puts events into the trader's inbox that are to be committed together; safe from any thread."""
+"""Queues events for the trader, to be committed in one transaction; thread-safe."""
 
 PAPER_CAPITAL = Decimal(10_000)
-"""USDT the paper account starts with."""
+"""Initial balance of a paper account in USDT."""
 
 InstrumentSource = Callable[[], Mapping[str, Instrument]]
-"""Asks the real exchange what may be traded."""
+"""Fetches the tradable symbols from the real exchange."""
 PaperQuery = TakeSnapshot | CheckPositions | FetchQuote
 PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchFunding | PaperQuery
-"""What the paper account answers by itself."""
+"""Commands that need no request to the real exchange."""
 
 _FUNDING = "FUNDING_FEE"
 _ALREADY_SET_CODES = frozenset({-4046, -4059, -4171})
 
 
 class PaperExchange:
-    """The port ``Exchange`` over an engine. What the private stream would tell is told as it happens."""
+    """Implements ``Exchange`` with a matching engine; emits the events of a user data stream as they happen."""
 
     def __init__(self, engine: Engine, emit: EventBatchSink, clock: Clock, read_instruments: InstrumentSource) -> None:
         self._engine = engine
         self._emit_batch = emit
         self._read_instruments = read_instruments
         self._clock = clock
-        self._lock = threading.Lock()  # the market stream moves the engine while the lanes ask it
+        self._lock = threading.Lock()  # the market stream drives the engine while gateway threads use it
         self._quotes: dict[str, Quote] = {}
         self._pending_marks: dict[str, MarkPrice] = {}
 
     def start(self, saved: Mapping[str, Any] | None = None) -> None:
-        """Go on with the account that was kept, or open one; its private stream cannot fail."""
+        """Restore the saved account or open a new one, and report the user data stream as up."""
         now_ms = self._clock.now_ms()
         with self._lock:
             if saved is None:
@@ -96,15 +96,17 @@ class PaperExchange:
             self._emit_batch([StreamUp(Stream.USER, now_ms), self._account_saved()])
 
     def on_price(self, price: Quote | MarkPrice) -> None:
-        """Let the market move; what it does to the account is told."""
+        """Apply a quote or mark price and emit what it changes in the account."""
         with self._lock:
             events = self._apply_price(price)
             if events:
                 self._emit(events)
 
     def _apply_price(self, price: Quote | MarkPrice) -> list[EngineEvent]:
-        """A symbol's marks wait for its first quote: a stop that was passed while no bot ran fires at the market,
-        before anything is liquidated."""
+        """Apply a price; mark prices of a symbol wait for its first quote.
+
+        A stop that the market passed while the bot was off then triggers before any liquidation.
+        """
         match price:
             case Quote():
                 self._quotes[price.symbol] = price
@@ -120,14 +122,14 @@ class PaperExchange:
                 assert_never(price)
 
     def execute(self, command: Command) -> Sequence[Outcome]:
-        """Do it at once; ``Rejected`` with the documented code where the exchange would refuse."""
+        """Run a command at once; raise ``Rejected`` with the documented code where the exchange would reject it."""
         if isinstance(command, FetchInstruments):
-            return [self._refresh_instruments()]  # the one question that goes out: without the lock
+            return [self._refresh_instruments()]  # the only network request: not under the lock
         with self._lock:
             return self._execute(command, self._clock.now_ms())
 
     def snapshot(self, reason: str) -> Snapshot:
-        """The paper account as it stands."""
+        """Return the current paper account."""
         with self._lock:
             return self._snapshot(self._clock.now_ms())
 
@@ -172,7 +174,7 @@ class PaperExchange:
     def _query(self, symbol: str, client_order_id: str, now_ms: int) -> OrderUpdate | OrderNotFound:
         try:
             return self._engine.order(symbol, client_order_id=client_order_id)
-        except Rejected:  # an engine refuses a query for one reason only
+        except Rejected:  # the engine rejects a query only for an unknown order
             return OrderNotFound(symbol, client_order_id, now_ms)
 
     def _apply_setting(self, command: AccountCommand, now_ms: int) -> AccountConfigured:
@@ -209,7 +211,7 @@ class PaperExchange:
         )
 
     def _emit(self, events: Sequence[EngineEvent]) -> None:
-        """What happened, the funding among it as the history of incomes would tell it, and the account after it."""
+        """Emit the events, the funding payments among them as income records, and the resulting account state."""
         paid_at = {event.event_at for event in events if isinstance(event, AccountUpdate) and event.reason == _FUNDING}
         paid = tuple(each for each in self._engine.incomes() if each.at in paid_at) if paid_at else ()
         funding = [FundingFetched(paid, self._clock.now_ms())] if paid else []
@@ -223,17 +225,17 @@ _ACCOUNT_STATE = TypeAdapter(AccountState)
 
 
 def render_account_state(state: AccountState) -> dict[str, Any]:
-    """Money as text, exact to the last digit."""
+    """Convert to JSON values; amounts become strings and stay exact."""
     document: dict[str, Any] = _ACCOUNT_STATE.dump_python(state, mode="json")
     return document
 
 
 def parse_account_state(document: Mapping[str, Any]) -> AccountState:
-    """ConfigError where it is none: a paper account is never begun anew behind its owner's back."""
+    """Parse a saved account; raise ``ConfigError`` if it is invalid: a paper account is never reset silently."""
     try:
         return _ACCOUNT_STATE.validate_python(document)
     except ValidationError as error:
         raise ConfigError(
-            "the paper account in the database cannot be read: go on with the version of this program that wrote it, "
-            "or begin a new one with another database (globals.db_path)"
+            "cannot read the paper account in the database: use the program version that wrote it, "
+            "or set globals.db_path to a new database"
         ) from error

@@ -1,4 +1,4 @@
-"""What the bot may know of an exchange: three small protocols, and nothing of how they are served."""
+"""Protocols through which the bot uses an exchange: real, paper or sandbox."""
 
 from collections.abc import Callable, Sequence
 from decimal import Decimal
@@ -12,41 +12,41 @@ from src.domain.instrument import Instrument
 from src.domain.positions import Snapshot
 
 EventSink = Callable[[Event], None]
-"""Puts an event into the trader's inbox; safe from any thread."""
+"""Queues an event for the trader; thread-safe."""
 
 
 class Exchange(Protocol):
-    """Where commands go. One call is one conversation with the exchange; safe from several threads."""
+    """Executes commands; thread-safe."""
 
     def execute(self, command: Command) -> Sequence[Outcome]:
-        """Do it, and tell what came of it.
+        """Run a command and return its outcomes.
 
-        Raises the errors of ``src.domain.errors``: ``Rejected`` and ``Unreachable`` where it did not happen,
-        ``OutcomeUnknown`` where it may have. A ``TakeSnapshot`` that cannot be read whole raises.
+        Raises ``Rejected`` or ``Unreachable`` if it was not executed, ``OutcomeUnknown`` if it may have been
+        (``src.domain.errors``). ``TakeSnapshot`` raises if any part cannot be read.
         """
         ...
 
     def snapshot(self, reason: str) -> Snapshot:
-        """Positions, open orders, balances and modes, read whole or not at all."""
+        """Read positions, open orders, balances and modes; raise if any part cannot be read."""
         ...
 
 
 class ListenKeys(Protocol):
-    """The key to the private stream (User Data Streams)."""
+    """Manages the listen key of the user data stream (User Data Streams)."""
 
     def create(self) -> str:
-        """A key; the same one again while it lives."""
+        """Return a listen key; the same one while it is valid."""
         ...
 
     def keep_alive(self) -> None:
-        """Extend it by 60 minutes; ``Rejected`` with -1125 where it has ended."""
+        """Extend the key by 60 minutes; raise ``Rejected`` -1125 if it has expired."""
         ...
 
     def close(self) -> None: ...
 
 
 class MarketReader(Protocol):
-    """Public facts, read without a key."""
+    """Reads public market data; needs no API key."""
 
     def server_time(self) -> int: ...
 
@@ -55,13 +55,13 @@ class MarketReader(Protocol):
     def klines(
         self, symbol: str, interval: str, limit: int
     ) -> list[tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]]:
-        """Candles, oldest first: open time (ms), open, high, low, close, volume."""
+        """Return candles, oldest first: open time (ms), open, high, low, close, volume."""
         ...
 
 
 class CredentialCheck(Protocol):
-    """What the exchange says to credentials that are not in use yet; nothing is changed there, nothing is kept."""
+    """Tests credentials at the exchange before they are used; changes nothing there and stores nothing."""
 
     def check(self, credentials: AnyCredentials, *, hedge_mode: bool | None = None) -> Sequence[Check]:
-        """One line each, none of which repeats a secret; ``hedge_mode`` is what the settings want."""
+        """Return one result per check, none with a secret in it; ``hedge_mode`` is the mode in the settings."""
         ...

@@ -1,4 +1,4 @@
-"""What an answer says about the world: accepted, refused, or perhaps (HTTP Return Codes, Error Codes)."""
+"""Classify HTTP responses: success, rejection, or unknown outcome (HTTP Return Codes, Error Codes)."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,39 +9,40 @@ from src.utils.log import make_redactor
 
 TIMESTAMP_REJECTED = -1021
 NONCE_REJECTED = -4225
-"""V3: a nonce that came before, or is older than the last hundred (V3 Nonce Mechanism, Noop)."""
+"""V3: a nonce that was used before or is older than the last hundred (V3 Nonce Mechanism, Noop)."""
 UNKNOWN_ORDER = -2013
 UNKNOWN_OPEN_ORDER = -2011
 MARGIN_TYPE_UNCHANGED = -4046
 POSITION_MODE_UNCHANGED = -4059
 _OUTCOME_UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
-"""Execution status unknown; -1000 and -1001 say too little to be taken for a refusal."""
+"""Execution status unknown; -1000 and -1001 are too vague to count as a rejection."""
 _AUTH_CODES = frozenset(
     {-1002, -1011, TIMESTAMP_REJECTED, -1022, -2014, -2015, -4056, -4057, -4087, -4088, NONCE_REJECTED}
 )
-"""Key, permission, address, signature or clock. -4087 and -4088 forbid the account to open anything."""
+"""Key, permission, address, signature or clock. With -4087 and -4088 the account may not open positions."""
 _REMEDIES = {
-    TIMESTAMP_REJECTED: "let this machine's clock follow a time server",
-    -1022: "API_SECRET or ASTER_SIGNER_PRIVATE_KEY does not belong to the key or wallet beside it: copy them again",
-    -2014: "API_KEY is not one of Aster: copy it again",
-    -2015: "the key or API wallet is unknown, ended, bound to another address or may not trade: look on Aster's site",
-    -4087: "the exchange lets this account only reduce positions: ask Aster why, or wait until it lifts that",
-    -4088: "the exchange lets this account place no orders now: ask Aster why, or wait until it lifts that",
-    NONCE_REJECTED: "another program signs with the same API wallet: give each its own",
+    TIMESTAMP_REJECTED: "sync this machine's clock (NTP)",
+    -1022: "API_SECRET or ASTER_SIGNER_PRIVATE_KEY does not match its key or wallet; copy both again",
+    -2014: "API_KEY is not a valid Aster key; copy it again",
+    -2015: "the key or API wallet is unknown, expired, bound to another IP address or may not trade; "
+    "check it on Aster's site",
+    -4087: "Aster allows this account only to reduce positions; ask Aster's support",
+    -4088: "Aster allows this account no new orders; ask Aster's support",
+    NONCE_REJECTED: "another program signs with the same API wallet; give each program its own wallet",
 }
-_DEFAULT_REMEDY = "see on Aster's site whether the key or API wallet may trade"
+_DEFAULT_REMEDY = "check on Aster's site whether the key or API wallet may trade"
 _REJECTION_STATUSES = frozenset({400, 401, 403, 418, 429})
 _RATE_LIMIT_STATUSES = frozenset({418, 429})
 _redact = make_redactor(())
 
 RateLimitFactory = Callable[[str], ExchangeError]
-"""The error for a 429 or 418 with this message."""
+"""Makes the error for a 429 or 418 from its message."""
 
 
 def classify(status: int, body: bytes, *, is_idempotent: bool, rate_limit_error: RateLimitFactory) -> object:
-    """The payload of a good answer; every other one becomes the error that says what it means.
+    """Return the payload of a successful response; raise the error that any other response means.
 
-    Only a refusal with a code of the exchange proves that a request which must not be repeated did not happen.
+    For a request that is not idempotent, only a rejection with an error code proves that it was not executed.
     ``rate_limit_error`` is called for every 429 and 418, and only for them.
     """
     error_body = None if _is_success(status) else _parse_error_body(body)
@@ -59,12 +60,12 @@ def classify(status: int, body: bytes, *, is_idempotent: bool, rate_limit_error:
 
 
 def unknown_outcome(reason: str, is_idempotent: bool) -> ExchangeError:
-    """The error for an answer that tells nothing."""
+    """Return the error for a request that may or may not have been executed."""
     return Unreachable(reason) if is_idempotent else OutcomeUnknown(reason)
 
 
 def remedy_for(code: int) -> str:
-    """What a person can do about a refusal, where we know it; ``_rejected`` has put it behind the reason."""
+    """Return the known remedy for an error code, or ""; ``_rejected`` appends the same text to the reason."""
     return _REMEDIES.get(code, "")
 
 
@@ -80,7 +81,7 @@ def _payload(status: int, body: bytes, is_idempotent: bool) -> object:
 
 
 def _parse_error_body(body: bytes) -> ErrorBody | None:
-    """What is refused may be quoted in the refusal: a key that comes back is not passed on to ledger, page or log."""
+    """Parse an error body; redact its message, which may quote a key from the request."""
     try:
         error_body = parse_error(read_json(body))
     except ProtocolError:

@@ -1,4 +1,4 @@
-"""A WebSocket that is read for ever: it reconnects, notices silence, and changes over before it is cut."""
+"""Reads a WebSocket stream continuously: reconnects on failure or silence, and before the exchange closes it."""
 
 import logging
 import threading
@@ -21,18 +21,18 @@ _READ_PENDING_MS = 1_000
 
 @dataclass(frozen=True, slots=True)
 class StreamCallbacks:
-    """Who is told. The calls come from the reader's thread, one at a time."""
+    """Callbacks of a stream, called one at a time from the reader's thread."""
 
     on_message: Callable[[object], None]
-    """The JSON of a message; a ``ProtocolError`` from it is counted and survived."""
+    """Takes the parsed JSON of a message; a ``ProtocolError`` it raises is logged and counted."""
     on_up: Callable[[], None]
-    """Connected, or changed over to a new connection: what came in between may be missing."""
+    """Connected or switched to a new connection: messages from in between may be missing."""
     on_down: Callable[[str], None]
-    """The connection is lost, or the first could not be made; said once until it is up again."""
+    """Connection lost or the first attempt failed, with the reason; called once until the stream is up again."""
 
 
 class StreamReader:
-    """Reads one address until it is stopped. ``address`` is asked before every connection: a listen key may change."""
+    """Reads one stream until stopped. ``address`` is called before every connection: the listen key may change."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class StreamReader:
         self._failures = 0
         self._seen: set[bytes] = set()
         self.parse_errors = 0
-        """Messages that were not JSON, or not understood by the listener."""
+        """Messages that were not JSON or that ``on_message`` could not parse."""
 
     def run(self, heartbeat: Callable[[], None] = lambda: None) -> None:
-        """Read until ``stop``; ``heartbeat`` is called at least every few seconds."""
+        """Read until ``stop`` is called; calls ``heartbeat`` at least every few seconds."""
         while not self._stopping.is_set():
             heartbeat()
             try:
@@ -67,11 +67,11 @@ class StreamReader:
                 self._stopping.wait(self._backoff_ms() / 1000)
 
     def stop(self) -> None:
-        """End ``run`` within a moment; from any thread."""
+        """Make ``run`` return soon; thread-safe."""
         self._stopping.set()
 
     def reconnect(self) -> None:
-        """Change over to a new connection at a fresh address; from any thread."""
+        """Switch to a new connection at a newly requested address; thread-safe."""
         self._reconnect_requested.set()
 
     def _read_one_connection(self, heartbeat: Callable[[], None]) -> None:
@@ -95,9 +95,9 @@ class StreamReader:
         return Connection(self._address(), self._clock, self._timing)
 
     def _switch_connection(self, old: Connection) -> Connection:
-        """Open the new one before the old one goes, and read what both have brought only once.
+        """Open the new connection before the old one is closed, and deliver messages that arrive on both once.
 
-        A connection that is only old is kept until the new one has brought something: then both have told the same.
+        If the old one is replaced only for its age, it stays open until the new one has delivered a message.
         """
         overlap_ms = self._timing.overlap_ms if old.needs_renewal else 0
         new = self._connect()
@@ -111,13 +111,12 @@ class StreamReader:
             new.close()
             raise
         old.close()
-        log.info("stream changed over")
+        log.info("stream switched to a new connection")
         self._notify_up()
         return new
 
     def _read_both(self, old: Iterable[bytes], new: Connection) -> bool:
-        """What one of two connections brings, the other brings too: whoever is first is heard. Whether the new one
-        has brought something is returned."""
+        """Deliver each message from whichever connection has it first; return whether the new one had a message."""
         arrived = new.receive()
         for message in (*old, *([] if arrived is None else [arrived])):
             if self._deliver(message):
@@ -132,7 +131,7 @@ class StreamReader:
             self._callbacks.on_message(read_json(message))
         except ProtocolError as error:
             self.parse_errors += 1
-            log.warning("message not understood reason=%s payload=%.300s", error, error.payload)
+            log.warning("cannot parse message reason=%s payload=%.300s", error, error.payload)
         return True
 
     def _notify_up(self) -> None:
@@ -146,15 +145,15 @@ class StreamReader:
             self._callbacks.on_down(reason)
 
     def _backoff_ms(self) -> float:
-        """Twice as long each time, at most five seconds, less a random part: a crowd must not return at once."""
+        """Exponential pause with random jitter, so that many clients do not reconnect at the same moment."""
         max_ms = min(self._timing.backoff_ms * 2 ** min(self._failures - 1, 16), self._timing.max_backoff_ms)
         return self._random.uniform(max_ms / 2, max_ms)
 
 
 def _reason(error: Exception) -> str:
-    """What failed, in words that hold no address: a listen key is a secret."""
+    """Describe a failure without the address: its listen key is a secret."""
     if isinstance(error, WebSocketBadStatusException):
-        return f"the stream was refused with HTTP {error.status_code}"
+        return f"connection rejected with HTTP {error.status_code}"
     if isinstance(error, ExchangeError | ProtocolError):
         return str(error)
     return f"connection failed: {type(error).__name__}"

@@ -86,7 +86,7 @@ def test_clock_drift_is_one_line(environment: Environment) -> None:
     wrong = ManualClock(SystemClock().now_ms() - 4_000)
     clocks = [check for check in examined(environment, None, wrong) if check.name == "clock"]
     assert [check.verdict for check in clocks] == [FAIL]
-    assert "let this computer set its clock" in clocks[0].remedy
+    assert "sync this machine's clock" in clocks[0].remedy
 
 
 def test_without_a_key_the_public_part_is_examined(environment: Environment) -> None:

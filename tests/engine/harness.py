@@ -1,4 +1,4 @@
-"""An engine at a table: it keeps the time, and says what is usual for what a test is not about."""
+"""A test harness for the matching engine: it advances the time and provides default values for requests."""
 
 from decimal import Decimal
 from typing import Any
@@ -26,23 +26,23 @@ NO_FEES = Fees(D(0), D(0), D("0.001"))
 
 
 def a_request(**changes: Any) -> OrderRequest:
-    """BUY 0.1 BTCUSDT limited at 49,000, unless told otherwise; a type that takes no price gets none."""
-    limited = changes.get("type", OrderType.LIMIT) is OrderType.LIMIT
-    usual: dict[str, Any] = {
+    """A LIMIT BUY of 0.1 BTCUSDT at 49,000 with changes; other types have no price by default."""
+    is_limit = changes.get("type", OrderType.LIMIT) is OrderType.LIMIT
+    defaults: dict[str, Any] = {
         "client_order_id": "",
         "symbol": BTC,
         "side": Side.BUY,
         "position_side": PositionSide.BOTH,
         "type": OrderType.LIMIT,
         "quantity": D("0.1"),
-        "price": D(49_000) if limited else None,
-        "time_in_force": TimeInForce.GTC if limited else None,
+        "price": D(49_000) if is_limit else None,
+        "time_in_force": TimeInForce.GTC if is_limit else None,
     }
-    return OrderRequest(**usual | changes)
+    return OrderRequest(**defaults | changes)
 
 
 class EngineHarness:
-    """One account with 10,000 USDT; BTCUSDT at 50,000, quoted one tick wide with plenty on both sides."""
+    """One account with 10,000 USDT; BTCUSDT at 50,000 with a spread of one tick and a deep book."""
 
     def __init__(
         self,
@@ -63,7 +63,7 @@ class EngineHarness:
         return self.now
 
     def move_market(self, price: int | str, symbol: str = BTC) -> list[EngineEvent]:
-        """Quote and mark move together."""
+        """Set the quote, then the mark price."""
         return self.quote(price, D(price) + D("0.1"), symbol=symbol) + self.mark(price, symbol)
 
     def quote(
@@ -83,7 +83,7 @@ class EngineHarness:
         return self.engine.on_trade(BTC, D(price), D(quantity), self.tick())
 
     def submit(self, **changes: Any) -> OrderUpdate:
-        """Place an order and tell what it is afterwards."""
+        """Place an order and return its resulting state."""
         accepted = self.submit_events(**changes)[0]
         assert isinstance(accepted, OrderUpdate)
         return self.order(accepted)

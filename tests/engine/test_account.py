@@ -1,4 +1,4 @@
-"""The wallet, isolated margin, funding, and what can be asked of them."""
+"""Wallets, isolated margin, funding and account queries."""
 
 import pytest
 
@@ -32,22 +32,22 @@ def test_used_margin_cannot_be_withdrawn() -> None:
     harness = EngineHarness(money=300)
     harness.buy("0.1")
 
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as caught:
         harness.engine.deposit("USDT", D(-60), harness.tick())
     (update,) = accounts_in(harness.engine.deposit("USDT", D(-49), harness.tick()))
 
-    assert refusal.value.code == -2018
+    assert caught.value.code == -2018
     assert (update.reason, harness.wallet) == ("WITHDRAW", D(251))
 
 
 def test_deposit_with_more_than_eight_digits_is_rejected() -> None:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as caught:
         EngineHarness().engine.deposit("USDT", D("0.000000001"), NOW)
 
-    assert refusal.value.code == -1111
+    assert caught.value.code == -1111
 
 
-def test_every_change_of_the_wallet_is_an_income() -> None:
+def test_every_wallet_change_is_an_income() -> None:
     harness = EngineHarness(Fees())
     harness.buy("0.1")
     harness.move_market(50_500)
@@ -56,12 +56,12 @@ def test_every_change_of_the_wallet_is_an_income() -> None:
     incomes = harness.engine.incomes()
 
     assert [income.type for income in incomes] == ["TRANSFER", "COMMISSION", "REALIZED_PNL", "COMMISSION"]
-    numbers = [income.transaction_id for income in incomes]
-    assert len(numbers) == 4 and numbers == sorted(set(numbers))
+    ids = [income.transaction_id for income in incomes]
+    assert len(ids) == 4 and ids == sorted(set(ids))
     assert sum(income.amount for income in incomes) == harness.wallet
 
 
-def test_the_account_in_totals() -> None:
+def test_account_totals() -> None:
     harness = EngineHarness()
     harness.buy("0.1")
     harness.submit(price=D(49_000), quantity=D("0.1"))
@@ -130,7 +130,7 @@ def test_loss_beyond_released_margin_reduces_the_rest() -> None:
     assert harness.position().isolated_margin == D("250.0005") - D("225.009")
 
 
-def test_funding_is_paid_by_a_crossed_position_without_naming_it() -> None:
+def test_crossed_funding_update_has_no_position() -> None:
     harness = EngineHarness()
     harness.buy("0.1")
 
@@ -141,7 +141,7 @@ def test_funding_is_paid_by_a_crossed_position_without_naming_it() -> None:
     assert harness.engine.incomes()[-1].is_funding
 
 
-def test_funding_is_received_by_a_short_and_changes_isolated_margin() -> None:
+def test_funding_changes_isolated_margin() -> None:
     harness = isolated()
     harness.sell("0.1")
     before = harness.position().isolated_margin
@@ -151,7 +151,7 @@ def test_funding_is_received_by_a_short_and_changes_isolated_margin() -> None:
     assert update.positions[0].isolated_margin == before + D("0.5")
 
 
-def test_funding_falls_due_once_when_its_announced_instant_has_passed() -> None:
+def test_funding_is_paid_once_after_its_announced_time() -> None:
     harness = EngineHarness()
     harness.buy("0.1")
     due = harness.now + HOUR
@@ -176,29 +176,29 @@ def test_manually_settled_funding_is_not_due_again() -> None:
     assert harness.mark(50_000, next_funding_at=due + HOUR) == []
 
 
-def test_assets_back_one_another_only_in_multi_assets_mode() -> None:
+def test_assets_share_collateral_only_in_multi_assets_mode() -> None:
     instruments = {**INSTRUMENTS, "BTCUSDC": an_instrument(symbol="BTCUSDC", quote_asset="USDC")}
     harness = EngineHarness(instruments=instruments)
     harness.move_market(50_000, "BTCUSDC")
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as caught:
         harness.buy("0.1", symbol="BTCUSDC")
-    assert refusal.value.code == -2019
+    assert caught.value.code == -2019
 
     harness.engine.set_multi_assets(True)
 
     assert harness.buy("0.1", symbol="BTCUSDC").status is OrderStatus.FILLED
     assert harness.engine.account("USDC") == harness.engine.account("USDT")
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as caught:
         harness.engine.set_multi_assets(False)
-    assert refusal.value.code == -4169
+    assert caught.value.code == -4169
 
 
-def test_brackets_come_from_a_table_or_a_function_or_the_default() -> None:
-    default, asked = Engine(INSTRUMENTS, NO_FEES), Engine(INSTRUMENTS, NO_FEES, lambda _: BRACKETS[1:])
+def test_brackets_from_table_function_or_default() -> None:
+    default, computed = Engine(INSTRUMENTS, NO_FEES), Engine(INSTRUMENTS, NO_FEES, lambda _: BRACKETS[1:])
     partial = Engine(INSTRUMENTS, NO_FEES, {BTC: BRACKETS[1:]})
 
     with pytest.raises(Rejected):
-        asked.set_leverage(ETH, 21, NOW)
+        computed.set_leverage(ETH, 21, NOW)
     with pytest.raises(Rejected):
         partial.set_leverage(BTC, 21, NOW)
     for engine in (default, partial):

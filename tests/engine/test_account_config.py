@@ -1,4 +1,4 @@
-"""Changing modes, margin types, leverage and isolated margin."""
+"""Changes of modes, margin types, leverage and isolated margin."""
 
 from collections.abc import Callable
 
@@ -13,10 +13,10 @@ BOTH = PositionSide.BOTH
 ISOLATED = MarginType.ISOLATED
 
 
-def code_of(act: Callable[[], object]) -> int:
-    with pytest.raises(Rejected) as refusal:
-        act()
-    return refusal.value.code
+def rejection_code(action: Callable[[], object]) -> int:
+    with pytest.raises(Rejected) as caught:
+        action()
+    return caught.value.code
 
 
 def isolated(money: int = 10_000) -> EngineHarness:
@@ -25,65 +25,65 @@ def isolated(money: int = 10_000) -> EngineHarness:
     return harness
 
 
-def move(harness: EngineHarness, amount: str, kind: int) -> object:
+def change_margin(harness: EngineHarness, amount: str, kind: int) -> object:
     return harness.engine.change_position_margin(BTC, BOTH, D(amount), kind, harness.tick())
 
 
-def test_the_position_mode_changes_while_nothing_is_open() -> None:
+def test_position_mode_can_change_without_orders_or_positions() -> None:
     harness = EngineHarness()
 
     harness.engine.set_position_mode(True)
 
     assert harness.engine.hedge_mode
-    assert code_of(lambda: harness.engine.set_position_mode(True)) == -4059
+    assert rejection_code(lambda: harness.engine.set_position_mode(True)) == -4059
 
 
-def test_the_position_mode_stays_while_orders_or_positions_are_open() -> None:
+def test_position_mode_is_fixed_while_anything_is_open() -> None:
     harness = EngineHarness()
     order = harness.submit()
-    assert code_of(lambda: harness.engine.set_position_mode(True)) == -4067
+    assert rejection_code(lambda: harness.engine.set_position_mode(True)) == -4067
 
     harness.engine.cancel(BTC, harness.tick(), order_id=order.order_id)
     harness.buy()
-    assert code_of(lambda: harness.engine.set_position_mode(True)) == -4068
+    assert rejection_code(lambda: harness.engine.set_position_mode(True)) == -4068
 
 
-def test_multi_assets_mode_does_not_go_with_isolated_symbols() -> None:
+def test_multi_assets_mode_excludes_isolated_symbols() -> None:
     harness = isolated()
-    assert code_of(lambda: harness.engine.set_multi_assets(True)) == -4167
+    assert rejection_code(lambda: harness.engine.set_multi_assets(True)) == -4167
 
     harness.engine.set_margin_type(BTC, MarginType.CROSSED, harness.tick())
     harness.engine.set_multi_assets(True)
     assert harness.engine.multi_assets_mode
-    assert code_of(lambda: harness.engine.set_multi_assets(True)) == -4171
-    assert code_of(lambda: harness.engine.set_margin_type(BTC, ISOLATED, harness.tick())) == -4168
+    assert rejection_code(lambda: harness.engine.set_multi_assets(True)) == -4171
+    assert rejection_code(lambda: harness.engine.set_margin_type(BTC, ISOLATED, harness.tick())) == -4168
 
 
-def test_multi_assets_mode_stays_while_orders_are_open() -> None:
+def test_multi_assets_mode_is_fixed_while_orders_are_open() -> None:
     harness = EngineHarness()
     harness.submit()
 
-    assert code_of(lambda: harness.engine.set_multi_assets(True)) == -4170
+    assert rejection_code(lambda: harness.engine.set_multi_assets(True)) == -4170
 
 
-def test_the_margin_type_changes_while_nothing_is_open_there() -> None:
+def test_margin_type_can_change_without_orders_or_positions() -> None:
     harness = EngineHarness()
 
     (update,) = accounts_in(harness.engine.set_margin_type(BTC, ISOLATED, harness.tick()))
 
     assert update.reason == "MARGIN_TYPE_CHANGE"
     assert harness.position().margin_type is ISOLATED
-    assert code_of(lambda: harness.engine.set_margin_type(BTC, ISOLATED, harness.tick())) == -4046
+    assert rejection_code(lambda: harness.engine.set_margin_type(BTC, ISOLATED, harness.tick())) == -4046
 
 
-def test_the_margin_type_stays_while_orders_or_positions_are_open() -> None:
+def test_margin_type_is_fixed_while_anything_is_open() -> None:
     harness = EngineHarness()
     order = harness.submit()
-    assert code_of(lambda: harness.engine.set_margin_type(BTC, ISOLATED, harness.tick())) == -4047
+    assert rejection_code(lambda: harness.engine.set_margin_type(BTC, ISOLATED, harness.tick())) == -4047
 
     harness.engine.cancel(BTC, harness.tick(), order_id=order.order_id)
     harness.buy()
-    assert code_of(lambda: harness.engine.set_margin_type(BTC, ISOLATED, harness.tick())) == -4048
+    assert rejection_code(lambda: harness.engine.set_margin_type(BTC, ISOLATED, harness.tick())) == -4048
 
 
 def test_leverage_change_is_reported() -> None:
@@ -95,38 +95,38 @@ def test_leverage_change_is_reported() -> None:
 
 @pytest.mark.parametrize("leverage", [0, -1, 101, 126])
 def test_invalid_leverage_is_rejected(leverage: int) -> None:
-    assert code_of(lambda: EngineHarness().engine.set_leverage(BTC, leverage, 1)) == -4028
+    assert rejection_code(lambda: EngineHarness().engine.set_leverage(BTC, leverage, 1)) == -4028
 
 
-def test_a_position_too_large_for_a_leverage_forbids_it() -> None:
+def test_leverage_too_high_for_the_position_is_rejected() -> None:
     harness = EngineHarness()
     harness.buy("1.1")
 
-    assert code_of(lambda: harness.engine.set_leverage(BTC, 100, harness.tick())) == -2027
+    assert rejection_code(lambda: harness.engine.set_leverage(BTC, 100, harness.tick())) == -2027
 
 
-def test_a_lower_leverage_needs_the_margin_it_binds() -> None:
+def test_lower_leverage_without_enough_margin_is_rejected() -> None:
     harness = EngineHarness(money=300)
     harness.buy("0.1")
 
-    assert code_of(lambda: harness.engine.set_leverage(BTC, 10, harness.tick())) == -2028
+    assert rejection_code(lambda: harness.engine.set_leverage(BTC, 10, harness.tick())) == -2028
     assert harness.position().leverage == 20
 
 
-def test_an_open_isolated_position_keeps_at_least_its_leverage() -> None:
+def test_leverage_of_an_isolated_position_cannot_be_lowered() -> None:
     harness = isolated()
     harness.buy("0.1")
 
-    assert code_of(lambda: harness.engine.set_leverage(BTC, 19, harness.tick())) == -4161
+    assert rejection_code(lambda: harness.engine.set_leverage(BTC, 19, harness.tick())) == -4161
     assert harness.engine.set_leverage(BTC, 25, harness.tick())
 
 
-def test_margin_moves_to_an_isolated_position_and_back() -> None:
+def test_isolated_margin_can_be_added_and_removed() -> None:
     harness = isolated()
     harness.buy("0.1")
     before = harness.position()
 
-    move(harness, "100", 1)
+    change_margin(harness, "100", 1)
     assert harness.position().isolated_margin == before.isolated_margin + 100
     assert harness.position().liquidation_price < before.liquidation_price
 
@@ -136,31 +136,31 @@ def test_margin_moves_to_an_isolated_position_and_back() -> None:
     assert harness.wallet == 10_000
 
 
-def test_margin_that_cannot_move_stays() -> None:
+def test_invalid_margin_changes_are_rejected() -> None:
     harness = isolated(money=300)
-    assert code_of(lambda: move(harness, "1", 1)) == -4054
+    assert rejection_code(lambda: change_margin(harness, "1", 1)) == -4054
 
     harness.buy("0.1")
 
-    assert code_of(lambda: move(harness, "50", 1)) == -4050
-    assert code_of(lambda: move(harness, "1", 2)) == -4051
-    assert code_of(lambda: move(harness, "0", 1)) == -4055
-    assert code_of(lambda: move(harness, "0.000000001", 1)) == -4055
-    assert code_of(lambda: move(harness, "1", 3)) == -1130
+    assert rejection_code(lambda: change_margin(harness, "50", 1)) == -4050
+    assert rejection_code(lambda: change_margin(harness, "1", 2)) == -4051
+    assert rejection_code(lambda: change_margin(harness, "0", 1)) == -4055
+    assert rejection_code(lambda: change_margin(harness, "0.000000001", 1)) == -4055
+    assert rejection_code(lambda: change_margin(harness, "1", 3)) == -1130
 
 
-def test_margin_moves_to_isolated_positions_only() -> None:
+def test_margin_of_a_crossed_position_cannot_be_changed() -> None:
     harness = EngineHarness()
     harness.buy("0.1")
 
-    assert code_of(lambda: move(harness, "1", 1)) == -4049
+    assert rejection_code(lambda: change_margin(harness, "1", 1)) == -4049
     harness.sell("0.1")
-    assert code_of(lambda: move(harness, "1", 1)) == -4049
+    assert rejection_code(lambda: change_margin(harness, "1", 1)) == -4049
 
 
-def test_a_closed_position_takes_no_margin() -> None:
+def test_margin_of_a_closed_position_cannot_be_changed() -> None:
     harness = isolated()
     harness.buy("0.1")
     harness.submit(type=OrderType.MARKET, side=Side.SELL)
 
-    assert code_of(lambda: move(harness, "1", 1)) == -4054
+    assert rejection_code(lambda: change_margin(harness, "1", 1)) == -4054

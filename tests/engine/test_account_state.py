@@ -1,4 +1,4 @@
-"""An account outlives its engine: the one that takes it up does what the first would have done, to the last digit."""
+"""A restored account behaves exactly like the account it was saved from."""
 
 import json
 from collections.abc import Callable
@@ -27,10 +27,10 @@ ACTIONS = {
 
 
 def restored(engine: Engine, fees: Fees = NO_FEES) -> Engine:
-    """A fresh engine with the account of another, which went through the ledger as text."""
-    again = Engine(INSTRUMENTS, fees, {BTC: BRACKETS, ETH: BRACKETS})
-    again.restore(parse_account_state(json.loads(json.dumps(render_account_state(engine.save())))))
-    return again
+    """Return a new engine with the account of another, passed through JSON text as by the database."""
+    new_engine = Engine(INSTRUMENTS, fees, {BTC: BRACKETS, ETH: BRACKETS})
+    new_engine.restore(parse_account_state(json.loads(json.dumps(render_account_state(engine.save())))))
+    return new_engine
 
 
 def restarted(harness: EngineHarness) -> EngineHarness:
@@ -39,7 +39,7 @@ def restarted(harness: EngineHarness) -> EngineHarness:
 
 
 def visible_state(engine: Engine) -> tuple[object, ...]:
-    """Everything that can be asked but history; when a flat slot was last traded is history too."""
+    """Everything that can be queried, without history such as the last trade of a flat position."""
     return (
         engine.account(),
         engine.balances(),
@@ -53,7 +53,7 @@ def _without_history(row: PositionReport) -> PositionReport:
 
 
 class EnginePair:
-    """Two engines that are asked the same; whatever the first does, the second must do."""
+    """Two engines that receive the same calls; the second must behave like the first."""
 
     def __init__(self, first: Engine, second: Engine) -> None:
         self.first = first
@@ -63,7 +63,7 @@ class EnginePair:
         if name not in ACTIONS:
             return getattr(self.first, name)
 
-        def ask_both(*values: Any, **named: Any) -> object:
+        def call_both(*values: Any, **named: Any) -> object:
             one, two = (_outcome(getattr(each, name), *values, **named) for each in (self.first, self.second))
             assert _without_warnings(one) == _without_warnings(two)
             assert visible_state(self.first) == visible_state(self.second)
@@ -71,7 +71,7 @@ class EnginePair:
                 raise one
             return one
 
-        return ask_both
+        return call_both
 
 
 def _outcome(action: Callable[..., object], *values: Any, **named: Any) -> object:
@@ -82,20 +82,20 @@ def _outcome(action: Callable[..., object], *values: Any, **named: Any) -> objec
 
 
 def _without_warnings(outcome: Any) -> object:
-    """An account that is taken up has forgotten that it was warned."""
+    """Drop margin calls: a restored account does not remember them."""
     if isinstance(outcome, Rejected):
         return outcome.code
     return [event for event in outcome if not isinstance(event, MarginCall)]
 
 
 class TradingWithRestarts(RandomTrading):
-    """Random trading; at any moment the account is taken up by a second engine, which goes on beside the first."""
+    """Random trading; at random moments the account is restored into a second engine, which then runs in parallel."""
 
     @rule()
     def restart(self) -> None:
         first = getattr(self.engine, "first", self.engine)
         second = restored(first, Fees(D("0.00013"), D("0.00037"), D("0.001")))
-        second._state.books = deepcopy(first._state.books)  # the market is not remembered, it is heard
+        second._state.books = deepcopy(first._state.books)  # the market is not saved
         assert visible_state(first) == visible_state(second)
         self.engine = cast(Engine, EnginePair(first, second))
 
@@ -105,7 +105,7 @@ TestTradingWithRestarts.settings = settings(max_examples=40, stateful_step_count
 
 
 def with_a_stop(working_type: WorkingType = WorkingType.CONTRACT_PRICE) -> EngineHarness:
-    """Long 0.1 at 50,000.1, a stop for all of it at 49,000."""
+    """Long 0.1 at 50,000.1 with a closePosition stop at 49,000."""
     harness = EngineHarness()
     harness.buy("0.1")
     stop = {"type": OrderType.STOP_MARKET, "side": Side.SELL, "stop_price": D(49_000), "quantity": None}
@@ -122,7 +122,7 @@ def test_restored_account_is_unchanged_before_any_price() -> None:
 @pytest.mark.parametrize("working_type", WorkingType)
 def test_stop_passed_while_down_triggers_at_market(working_type: WorkingType) -> None:
     harness = restarted(with_a_stop(working_type))
-    [fill] = fills_in(harness.move_market(40_000))  # far past the bound around the mark that was remembered
+    [fill] = fills_in(harness.move_market(40_000))  # far beyond the price limit around the saved mark
     assert (fill.price, fill.quantity) == (D(40_000), D("0.1"))
     assert harness.held == 0
 
@@ -133,7 +133,7 @@ def test_stop_stays_when_the_price_has_recovered() -> None:
     assert [order.status for order in harness.engine.open_orders()] == [OrderStatus.NEW]
 
 
-def test_funding_that_was_announced_is_paid_at_the_first_mark() -> None:
+def test_announced_funding_is_paid_at_the_first_mark() -> None:
     harness = EngineHarness()
     harness.buy("0.1")
     harness.mark(50_000, rate="0.001", next_funding_at=harness.now + 10)
@@ -146,14 +146,14 @@ def test_funding_that_was_announced_is_paid_at_the_first_mark() -> None:
 
 def test_ids_never_repeat_after_a_clock_step_back() -> None:
     harness = with_a_stop()
-    numbers = {order.order_id for order in harness.engine.all_orders(BTC)}
+    orders = {order.order_id for order in harness.engine.all_orders(BTC)}
     trades = {fill.trade_id for fill in harness.engine.fills(BTC)}
     incomes = {income.transaction_id for income in harness.engine.incomes()}
     restarted(harness)
     harness.now -= 3_600_000
     harness.move_market(50_000)
     harness.sell("0.1")
-    assert min({order.order_id for order in harness.engine.all_orders(BTC)} - numbers) > max(numbers)
+    assert min({order.order_id for order in harness.engine.all_orders(BTC)} - orders) > max(orders)
     assert min(fill.trade_id for fill in harness.engine.fills(BTC)) > max(trades)
     assert min(income.transaction_id for income in harness.engine.incomes()) > max(incomes)
 
@@ -175,11 +175,11 @@ def test_delisted_symbols_are_dropped_on_restore() -> None:
     harness = with_a_stop()
     harness.move_market(2_000, ETH)
     harness.buy("0.1", symbol=ETH)
-    again = Engine({ETH: INSTRUMENTS[ETH]}, NO_FEES)
-    again.restore(harness.engine.save())
-    assert [row.quantity for row in again.positions()] == [D("0.1")]
-    assert again.open_orders() == []
-    assert again.account().wallet_balance == harness.wallet
+    new_engine = Engine({ETH: INSTRUMENTS[ETH]}, NO_FEES)
+    new_engine.restore(harness.engine.save())
+    assert [row.quantity for row in new_engine.positions()] == [D("0.1")]
+    assert new_engine.open_orders() == []
+    assert new_engine.account().wallet_balance == harness.wallet
 
 
 def test_restore_into_a_used_account_fails() -> None:

@@ -1,4 +1,4 @@
-"""How orders become trades."""
+"""Fills against the book and public trades, reduce-only orders and cancels."""
 
 import pytest
 
@@ -11,7 +11,7 @@ S = OrderStatus
 FEES = Fees(D("0.0002"), D("0.0004"), D("0.001"))
 
 
-def test_a_market_order_is_accepted_then_filled_at_the_far_side() -> None:
+def test_market_order_is_accepted_and_filled_at_the_ask() -> None:
     harness = EngineHarness(FEES)
 
     events = harness.submit_events(type=OrderType.MARKET)
@@ -25,7 +25,7 @@ def test_a_market_order_is_accepted_then_filled_at_the_far_side() -> None:
     assert account.balances[0].wallet_balance == D("9997.99999600")
 
 
-def test_oversized_market_order_expires_at_its_price_bound() -> None:
+def test_oversized_market_order_expires_at_its_price_limit() -> None:
     harness = EngineHarness(money=1_000_000)
     harness.quote(50_000, "50000.1", ask_quantity="0.01")
 
@@ -40,7 +40,7 @@ def test_oversized_market_order_expires_at_its_price_bound() -> None:
     )
 
 
-def test_crossing_limit_takes_the_book_and_rests_with_the_remainder() -> None:
+def test_crossing_limit_fills_and_leaves_the_remainder_open() -> None:
     harness = EngineHarness()
     harness.engine.on_depth(
         BTC, [(D(50_000), D(1))], [(D("50000.1"), D("0.03")), (D("50000.3"), D("0.04"))], harness.tick()
@@ -72,14 +72,14 @@ def test_crossing_limit_by_time_in_force(time_in_force: TimeInForce, expected: l
     assert harness.held == D(filled)
 
 
-def test_fill_or_kill_fills_where_there_is_enough() -> None:
+def test_fill_or_kill_fills_with_enough_liquidity() -> None:
     assert statuses(EngineHarness().submit_events(price=D("50000.1"), time_in_force=TimeInForce.FOK)) == [
         S.NEW,
         S.FILLED,
     ]
 
 
-def test_a_post_only_order_rests_where_it_would_not_take() -> None:
+def test_post_only_order_that_does_not_cross_stays_open() -> None:
     harness = EngineHarness()
 
     assert harness.submit(price=D(50_000), time_in_force=TimeInForce.GTX).status is S.NEW
@@ -87,7 +87,7 @@ def test_a_post_only_order_rests_where_it_would_not_take() -> None:
     assert harness.submit(price=D(49_900), time_in_force=TimeInForce.GTX).status is S.NEW
 
 
-def test_a_resting_limit_is_not_filled_at_the_touch() -> None:
+def test_open_limit_is_not_filled_at_the_best_price() -> None:
     harness = EngineHarness()
     order = harness.submit(price=D(50_000))
 
@@ -97,7 +97,7 @@ def test_a_resting_limit_is_not_filled_at_the_touch() -> None:
     assert harness.status(order) is S.NEW
 
 
-def test_resting_limit_fills_at_its_own_price_as_maker() -> None:
+def test_open_limit_fills_at_its_own_price_as_maker() -> None:
     harness = EngineHarness(FEES)
     order = harness.submit(price=D(49_000))
 
@@ -108,19 +108,19 @@ def test_resting_limit_fills_at_its_own_price_as_maker() -> None:
     assert harness.status(order) is S.FILLED
 
 
-def test_a_resting_limit_gets_no_more_than_is_shown() -> None:
+def test_open_limit_fills_at_most_the_displayed_quantity() -> None:
     harness = EngineHarness()
     order = harness.submit(price=D(49_000))
 
     harness.quote(48_990, "48995", ask_quantity="0.04")
-    harness.quote(48_990, "48995", ask_quantity="0.04")  # the same offer, already taken
+    harness.quote(48_990, "48995", ask_quantity="0.04")  # the same quantity, already taken
     assert harness.order(order).filled_quantity == D("0.04")
 
     harness.quote(48_990, "48995", ask_quantity="0.03")
     assert harness.order(order).filled_quantity == D("0.07")
 
 
-def test_two_resting_orders_share_what_is_shown_best_price_first() -> None:
+def test_displayed_quantity_goes_to_the_best_price_first() -> None:
     harness = EngineHarness()
     low, high = harness.submit(price=D(49_000)), harness.submit(price=D(49_001))
 
@@ -130,7 +130,7 @@ def test_two_resting_orders_share_what_is_shown_best_price_first() -> None:
     assert harness.order(low).filled_quantity == D("0.05")
 
 
-def test_a_trade_through_the_price_fills_up_to_what_was_traded() -> None:
+def test_trade_through_the_price_fills_its_quantity() -> None:
     harness = EngineHarness()
     order = harness.submit(price=D(49_000))
 
@@ -141,7 +141,7 @@ def test_a_trade_through_the_price_fills_up_to_what_was_traded() -> None:
     assert harness.status(order) is S.FILLED
 
 
-def test_a_trade_at_the_price_serves_the_queue_first() -> None:
+def test_trade_at_the_price_fills_the_queue_first() -> None:
     harness = EngineHarness()
     harness.quote(50_000, "50000.1", bid_quantity="3")
     order = harness.submit(price=D(50_000))
@@ -175,7 +175,7 @@ def test_one_trade_is_not_used_twice() -> None:
     assert (harness.status(first), harness.order(second).filled_quantity) == (S.FILLED, D("0.05"))
 
 
-def test_a_sell_rests_and_fills_by_the_same_rules() -> None:
+def test_open_sell_fills_by_the_same_rules() -> None:
     harness = EngineHarness()
     order = harness.submit(side=Side.SELL, price=D(51_000))
 
@@ -186,7 +186,7 @@ def test_a_sell_rests_and_fills_by_the_same_rules() -> None:
     assert harness.held == D("-0.1")
 
 
-def test_reduce_only_fills_no_more_than_there_is_and_never_flips() -> None:
+def test_reduce_only_order_never_flips_the_position() -> None:
     harness = EngineHarness()
     harness.buy("0.1")
 
@@ -219,7 +219,7 @@ def test_oversized_reduce_only_order_expires_once_flat() -> None:
     assert (harness.order(order).filled_quantity, harness.held) == (D("0.1"), D(0))
 
 
-def test_two_resting_closes_do_not_close_twice() -> None:
+def test_two_open_closes_do_not_close_twice() -> None:
     harness = EngineHarness()
     harness.buy("0.1")
     first = harness.submit(side=Side.SELL, price=D(51_000), reduce_only=True)
@@ -230,7 +230,7 @@ def test_two_resting_closes_do_not_close_twice() -> None:
     assert (harness.status(first), harness.status(second), harness.held) == (S.FILLED, S.EXPIRED, D(0))
 
 
-def test_hedge_mode_keeps_long_and_short_apart() -> None:
+def test_hedge_mode_keeps_long_and_short_separate() -> None:
     harness = EngineHarness(hedge_mode=True)
 
     harness.buy("0.1", position_side=PositionSide.LONG)
@@ -253,7 +253,7 @@ def test_one_way_position_can_be_flipped() -> None:
     assert harness.wallet == D("10099.99")
 
 
-def test_cancelled_order_is_reported_and_no_longer_open() -> None:
+def test_cancelled_order_is_reported_and_closed() -> None:
     harness = EngineHarness()
     order = harness.submit()
 
@@ -264,24 +264,24 @@ def test_cancelled_order_is_reported_and_no_longer_open() -> None:
     assert harness.engine.all_orders(BTC)[0].status is S.CANCELED
 
 
-def test_what_is_not_open_cannot_be_cancelled() -> None:
+def test_closed_or_unknown_order_cannot_be_cancelled() -> None:
     harness = EngineHarness()
     order = harness.buy()
 
     for key in ({"order_id": order.order_id}, {"order_id": 1}, {"client_order_id": "unknown"}):
-        with pytest.raises(Rejected) as refusal:
+        with pytest.raises(Rejected) as caught:
             harness.engine.cancel(BTC, harness.tick(), **key)
-        assert refusal.value.code == -2011
+        assert caught.value.code == -2011
 
 
 def test_querying_an_unknown_order_is_rejected() -> None:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as caught:
         EngineHarness().engine.order(BTC, client_order_id="unknown")
 
-    assert refusal.value.code == -2013
+    assert caught.value.code == -2013
 
 
-def test_ids_keep_rising_in_a_later_engine() -> None:
+def test_ids_keep_increasing_in_a_later_engine() -> None:
     harness, later = EngineHarness(), EngineHarness()
     first, second = harness.submit(), harness.submit()
     later.now = harness.now

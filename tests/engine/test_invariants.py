@@ -1,4 +1,4 @@
-"""Whatever happens, the books add up: random markets, orders and terms against what must always hold."""
+"""Random markets, orders and account settings: wallets, positions and orders always stay consistent."""
 
 from decimal import ROUND_HALF_EVEN, Decimal
 from typing import Any
@@ -32,7 +32,7 @@ TYPES = st.sampled_from(
 
 
 class RandomTrading(RuleBasedStateMachine):
-    """BTCUSDT is crossed and ETHUSDT isolated; a second set of books is kept from the events alone."""
+    """BTCUSDT is crossed, ETHUSDT isolated; positions and PnL are also computed from the events alone."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,14 +88,14 @@ class RandomTrading(RuleBasedStateMachine):
         offsets: tuple[Decimal, Decimal], data: st.DataObject,
     ) -> None:  # fmt: skip
         price, stop_price = (INSTRUMENTS[symbol].price(self.middle[symbol] * (1 + each)) for each in offsets)
-        limited = kind in (OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT)
+        has_limit = kind in (OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT)
         closes = kind in (OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET) and data.draw(st.booleans())
         position_sides = [PositionSide.LONG, PositionSide.SHORT] if self.hedge_mode else [PositionSide.BOTH]
         request: dict[str, Any] = {
             "quantity": None if closes else quantity,
-            "price": price if limited else None,
+            "price": price if has_limit else None,
             "stop_price": stop_price if kind.is_conditional else None,
-            "time_in_force": data.draw(st.sampled_from(TimeInForce)) if limited else None,
+            "time_in_force": data.draw(st.sampled_from(TimeInForce)) if has_limit else None,
             "working_type": data.draw(st.sampled_from(WorkingType)) if kind.is_conditional else None,
             "close_position": closes,
             "reduce_only": not self.hedge_mode and not closes and data.draw(st.sampled_from([False, False, True])),
@@ -141,14 +141,14 @@ class RandomTrading(RuleBasedStateMachine):
             assert self.state() == before
 
     def take(self, events: list[EngineEvent]) -> None:
-        """Keep our own books, by the events alone and the domain's own rules."""
+        """Update the expected orders and positions from the events alone."""
         for event in events:
             if isinstance(event, OrderUpdate):
                 self.take_order(event)
-        forced = any(
+        is_liquidated = any(
             isinstance(event, OrderUpdate) and event.client_order_id.startswith("autoclose-") for event in events
         )
-        if forced and not self.is_crossed_open():
+        if is_liquidated and not self.is_crossed_open():
             assert self.engine.balances()[0].cross_wallet_balance >= 0
 
     def take_order(self, update: OrderUpdate) -> None:

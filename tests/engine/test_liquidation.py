@@ -1,4 +1,4 @@
-"""Margin calls, liquidations and what the insurance fund pays."""
+"""Margin calls, liquidations and payments of the insurance fund."""
 
 from src.domain.enums import MarginType, OrderStatus, OrderType, PositionSide, Side, WorkingType
 from src.domain.events import MarginCall
@@ -16,7 +16,7 @@ def isolated(money: int = 1_000) -> EngineHarness:
     return harness
 
 
-def test_a_liquidation_price_is_where_it_happens() -> None:
+def test_long_is_liquidated_at_its_liquidation_price() -> None:
     harness = isolated()
     harness.buy("0.1")
     price = harness.position().liquidation_price
@@ -27,7 +27,7 @@ def test_a_liquidation_price_is_where_it_happens() -> None:
     assert harness.held == 0
 
 
-def test_a_short_is_liquidated_above() -> None:
+def test_short_is_liquidated_at_its_liquidation_price() -> None:
     harness = EngineHarness(money=300)
     harness.sell("0.1")
     price = harness.position().liquidation_price
@@ -141,7 +141,7 @@ def test_liquidation_expires_resting_orders_but_not_stops() -> None:
     assert harness.status(take_profit) is OrderStatus.NEW
 
 
-def test_a_stop_comes_before_a_liquidation_at_the_same_mark() -> None:
+def test_stop_triggers_before_liquidation_at_the_same_mark() -> None:
     harness = EngineHarness(money=300)
     harness.buy("0.1")
     a_stop = {"type": OrderType.STOP_MARKET, "stop_price": D(49_000), "close_position": True, "quantity": None}
@@ -153,7 +153,7 @@ def test_a_stop_comes_before_a_liquidation_at_the_same_mark() -> None:
     assert (harness.held, harness.engine.force_orders()) == (D(0), [])
 
 
-def test_without_a_book_a_liquidation_happens_at_the_mark() -> None:
+def test_liquidation_without_a_book_fills_at_the_mark() -> None:
     harness = isolated()
     harness.buy("0.1")
     harness.quote(0, 0, "0", "0")
@@ -163,7 +163,7 @@ def test_without_a_book_a_liquidation_happens_at_the_mark() -> None:
     assert (fill.price, fill.quantity) == (D(47_000), D("0.1"))
 
 
-def test_a_liquidation_larger_than_any_book_still_closes_everything() -> None:
+def test_liquidation_larger_than_the_book_closes_everything() -> None:
     harness = EngineHarness(money=60_000, instruments={BTC: an_instrument(tick=D(10), min_price=D(10))})
     harness.buy("19")
     harness.quote(20, 30, bid_quantity="0.001")
@@ -199,7 +199,7 @@ def test_perfect_crossed_hedge_has_no_lower_liquidation_price() -> None:
     assert harness.position(BTC, LONG).liquidation_price > 47_000
 
 
-def test_a_margin_call_comes_once_and_again_only_after_recovery() -> None:
+def test_margin_call_repeats_only_after_recovery() -> None:
     harness = isolated()
     harness.buy("0.1")
 

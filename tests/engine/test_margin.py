@@ -26,14 +26,14 @@ def test_bracket_is_chosen_by_notional_cap() -> None:
     assert bracket_of(BRACKETS, D(9_000_000)) is BRACKETS[1]
 
 
-def test_maintenance_margin_is_continuous_where_a_step_begins() -> None:
+def test_maintenance_margin_is_continuous_between_brackets() -> None:
     assert deductions(BRACKETS) == [0, 250]
     assert maintenance_margin(BRACKETS, D(50_000)) == 250
     assert maintenance_margin(BRACKETS, D(50_001)) == D("250.01")
     assert maintenance_margin(BRACKETS, D(100_000)) == 750
 
 
-def test_a_higher_leverage_allows_a_smaller_position() -> None:
+def test_higher_leverage_allows_a_smaller_position() -> None:
     assert max_notional(BRACKETS, 100) == 50_000
     assert max_notional(BRACKETS, 20) == 1_000_000
     assert max_notional(BRACKETS, 101) == 0
@@ -50,7 +50,7 @@ def test_long_liquidation_price() -> None:
     assert 45_000 < price < 45_300
 
 
-def test_a_position_that_no_price_can_take_has_no_liquidation_price() -> None:
+def test_position_covered_at_any_price_has_no_liquidation_price() -> None:
     long = Position("BTCUSDT", PositionSide.BOTH, D("0.1"), D(50_000))
 
     assert liquidation_price([long], D(5_001), BRACKETS, D(50_000)) == 0
@@ -67,10 +67,10 @@ def test_liquidation_price_leaves_exactly_maintenance_margin(quantity: Decimal, 
 
     price = liquidation_price([position], margin, DEFAULT_BRACKETS, D(50_000))
 
-    needed = maintenance_margin(DEFAULT_BRACKETS, abs(quantity) * price)
-    beyond = price == 0 or abs(margin + position.unrealized_pnl(price) - needed) < D("0.001")
-    # At a high leverage a large position may need more from the start than it was given.
-    assert beyond or needed >= margin
+    required = maintenance_margin(DEFAULT_BRACKETS, abs(quantity) * price)
+    is_exact = price == 0 or abs(margin + position.unrealized_pnl(price) - required) < D("0.001")
+    # At high leverage a large position may require more than its initial margin from the start.
+    assert is_exact or required >= margin
 
 
 def test_amounts_are_rounded_to_eight_digits_half_even() -> None:
@@ -87,7 +87,7 @@ def test_decimal_context_does_not_change_rounding() -> None:
         assert round_amount(D("1.000000005")) == D("1.00000000")
 
 
-def test_a_maker_pays_less_than_a_taker_by_the_documented_rates() -> None:
+def test_documented_maker_and_taker_rates() -> None:
     fees = Fees()
 
     assert fees.commission(D(10_000), is_maker=True) == D(2)

@@ -1,12 +1,19 @@
-from decimal import Decimal
+"""Order book, matching against it, and triggers of conditional orders."""
 
-from src.domain.enums import Side, WorkingType
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from src.domain.enums import OrderStatus, OrderType, Side, TimeInForce, WorkingType
 from src.domain.market import Quote
 from src.engine.matching import Book, BookSide, match_levels, match_market
 from tests.builders import an_instrument
-from tests.engine.harness import D
+from tests.engine.harness import BTC, ETH, D, EngineHarness, orders_in, statuses
 
-STEP = D("0.001")
+S = OrderStatus
+SLIPPAGE = D("0.001")
+CLOSE_LONG = {"close_position": True, "quantity": None, "side": Side.SELL}
 
 
 def a_book(bid: str = "100", ask: str = "101", bid_quantity: str = "2", ask_quantity: str = "3") -> Book:
@@ -17,28 +24,28 @@ def a_book(bid: str = "100", ask: str = "101", bid_quantity: str = "2", ask_quan
 
 def matched(book: Book, quantity: str, bound: str | None = None) -> list[tuple[Decimal, Decimal]]:
     limit = None if bound is None else D(bound)
-    parts = match_market(book, Side.BUY, D(quantity), limit, STEP)
-    return [(part.price, part.quantity) for part in parts]
+    matches = match_market(book, Side.BUY, D(quantity), limit, SLIPPAGE)
+    return [(match.price, match.quantity) for match in matches]
 
 
-def test_an_order_takes_the_levels_in_turn_and_what_it_took_is_gone() -> None:
+def test_order_takes_levels_in_turn_only_once() -> None:
     book = a_book()
     book.asks.set_levels([(D(101), D(3)), (D(102), D(5))])
 
     first = match_levels(book.asks.within(D(102)), D(4))
-    for part in first:
-        part.take()
+    for match in first:
+        match.take()
 
-    assert [(part.price, part.quantity) for part in first] == [(D(101), D(3)), (D(102), D(1))]
+    assert [(match.price, match.quantity) for match in first] == [(D(101), D(3)), (D(102), D(1))]
     assert [level.available for level in book.asks.levels()] == [0, 4]
     assert match_levels(book.asks.within(D(101)), D(4)) == []
 
 
-def test_an_order_stops_taking_once_it_has_enough() -> None:
+def test_matching_ends_at_the_requested_quantity() -> None:
     book = a_book()
     book.asks.set_levels([(D(101), D(3)), (D(102), D(5))])
 
-    assert [part.price for part in match_levels(book.asks.within(D(200)), D(3))] == [101]
+    assert [match.price for match in match_levels(book.asks.within(D(200)), D(3))] == [101]
 
 
 def test_taken_quantity_returns_only_with_a_changed_quote() -> None:
@@ -57,15 +64,15 @@ def test_taken_quantity_does_not_return_with_the_same_depth() -> None:
     side = BookSide(Side.SELL)
     levels = [(D(101), D(3)), (D(102), D(5)), (D(103), D(0))]
     side.set_levels(levels)
-    for part in match_levels(side.levels(), D(4)):
-        part.take()
+    for match in match_levels(side.levels(), D(4)):
+        match.take()
 
     side.set_levels(levels)
 
     assert [(level.price, level.available) for level in side.levels()] == [(D(101), D(0)), (D(102), D(4))]
 
 
-def test_levels_behind_a_touch_are_known_until_it_moves() -> None:
+def test_deeper_levels_are_dropped_when_the_best_price_moves() -> None:
     side = BookSide(Side.SELL)
     side.set_levels([(D(101), D(3)), (D(102), D(5))])
 
@@ -90,7 +97,7 @@ def test_market_order_past_the_book_pays_slippage() -> None:
     assert matched(a_book(), "10") == [(D(101), D(3)), (D("101.2"), D(3)), (D("101.3"), D(4))]
 
 
-def test_no_market_order_trades_past_its_bound() -> None:
+def test_market_order_never_trades_beyond_its_price_limit() -> None:
     assert matched(a_book(), "10", bound="101.2") == [(D(101), D(3)), (D("101.2"), D(3))]
     assert matched(a_book(), "10", bound="100.5") == []
 
@@ -99,15 +106,15 @@ def test_synthetic_bids_end_at_the_minimum_price() -> None:
     book = Book(an_instrument(tick=D(1), min_price=D(1)))
     book.update_quote(Quote("BTCUSDT", D(2), D(1), D(3), D(1), 1, 1))
 
-    parts = match_market(book, Side.SELL, D(100), None, D("0.5"))
+    matches = match_market(book, Side.SELL, D(100), None, D("0.5"))
 
-    assert [(part.price, part.quantity) for part in parts] == [(D(2), D(1)), (D(1), D(1))]
+    assert [(match.price, match.quantity) for match in matches] == [(D(2), D(1)), (D(1), D(1))]
 
 
 def test_synthetic_levels_are_limited() -> None:
-    parts = match_market(a_book(), Side.BUY, D(10_000_000), None, STEP)
+    matches = match_market(a_book(), Side.BUY, D(10_000_000), None, SLIPPAGE)
 
-    assert len(parts) == 1_000
+    assert len(matches) == 1_000
 
 
 def test_queue_ahead_of_a_joining_order() -> None:
@@ -117,7 +124,7 @@ def test_queue_ahead_of_a_joining_order() -> None:
     assert side.queue_at(D(101)) == 0  # it improves the price
     assert side.queue_at(D(100)) == 2
     assert side.queue_at(D(99)) == 7
-    assert side.queue_at(D(98)) == 2  # unknown: as much as at the touch
+    assert side.queue_at(D(98)) == 2  # unknown level: the quantity of the best level
 
 
 def test_contract_price_follows_the_quote_past_the_last_trade() -> None:
@@ -131,7 +138,7 @@ def test_contract_price_follows_the_quote_past_the_last_trade() -> None:
         assert book.working_price(WorkingType.CONTRACT_PRICE) == D(expected)
 
 
-def test_a_price_that_was_known_stays_known_without_a_quote() -> None:
+def test_contract_price_remains_without_a_quote() -> None:
     book = a_book()
 
     book.update_depth([], [])
@@ -141,3 +148,153 @@ def test_a_price_that_was_known_stays_known_without_a_quote() -> None:
 
 def test_mark_price_falls_back_to_contract_price() -> None:
     assert a_book().working_price(WorkingType.MARK_PRICE) == D("100.5")
+
+
+def a_stop(harness: EngineHarness, stop_price: str = "49000", **changes: Any) -> Any:
+    return harness.submit(**{"type": OrderType.STOP_MARKET, "stop_price": D(stop_price), **CLOSE_LONG, **changes})
+
+
+def test_triggered_stop_becomes_a_market_order_and_closes_everything() -> None:
+    harness = EngineHarness()
+    harness.buy("0.1")
+    stop = a_stop(harness)
+    harness.buy("0.2")
+
+    events = orders_in(harness.quote("48999.8", "48999.9"))
+
+    assert [event.status for event in events] == [S.NEW, S.FILLED]
+    assert {(event.order_id, event.type, event.original_type) for event in events} == {
+        (stop.order_id, OrderType.MARKET, OrderType.STOP_MARKET)
+    }
+    assert (events[-1].quantity, harness.held) == (D("0.3"), D(0))
+
+
+@pytest.mark.parametrize(
+    ("order_type", "side", "stop_price", "before", "at"),
+    [
+        (OrderType.STOP_MARKET, Side.BUY, 51_000, 50_999, 51_000),
+        (OrderType.STOP_MARKET, Side.SELL, 49_000, 49_001, 49_000),
+        (OrderType.TAKE_PROFIT_MARKET, Side.BUY, 49_000, 49_001, 49_000),
+        (OrderType.TAKE_PROFIT_MARKET, Side.SELL, 51_000, 50_999, 51_000),
+    ],
+)
+def test_order_triggers_at_its_stop_price(
+    order_type: OrderType, side: Side, stop_price: int, before: int, at: int
+) -> None:
+    harness = EngineHarness()
+    order = harness.submit(type=order_type, side=side, stop_price=D(stop_price), working_type=WorkingType.MARK_PRICE)
+
+    harness.mark(before)
+    assert harness.status(order) is S.NEW
+    harness.mark(at)
+    assert harness.status(order) is S.FILLED
+
+
+def test_mark_price_stop_ignores_trades() -> None:
+    harness = EngineHarness()
+    harness.buy("0.1")
+    stop = a_stop(harness, working_type=WorkingType.MARK_PRICE)
+
+    harness.trade(48_000)
+    harness.quote(48_000, "48000.1")
+    assert harness.status(stop) is S.NEW
+    harness.mark(48_900)
+    assert harness.status(stop) is S.FILLED
+
+
+def test_contract_price_stop_ignores_the_mark() -> None:
+    harness = EngineHarness()
+    harness.buy("0.1")
+    stop = a_stop(harness)
+
+    harness.mark(48_000)
+    assert harness.status(stop) is S.NEW
+    harness.quote(48_990, 50_000)
+    harness.trade(48_999)
+    assert harness.status(stop) is S.FILLED
+
+
+def test_price_protection_delays_a_stop_while_prices_diverge() -> None:
+    harness = EngineHarness(instruments={BTC: an_instrument(trigger_protect=D("0.01"))})
+    harness.buy("0.1")
+    stop = a_stop(harness, price_protect=True)
+
+    harness.quote(48_990, "48990.1")
+    assert harness.status(stop) is S.NEW
+    harness.mark(49_000)
+    assert harness.status(stop) is S.FILLED
+
+
+@pytest.mark.parametrize("working_type", list(WorkingType))
+def test_no_trigger_without_a_contract_price(working_type: WorkingType) -> None:
+    harness = EngineHarness()
+    harness.mark(50_000, ETH)
+    order = a_stop(harness, symbol=ETH, working_type=working_type, price_protect=True)
+
+    harness.mark(48_000, ETH)
+
+    assert harness.status(order) is S.NEW
+
+
+def test_triggered_stop_limit_stays_open_at_its_price() -> None:
+    harness = EngineHarness()
+    harness.buy("0.1")
+    order = harness.submit(
+        type=OrderType.STOP, side=Side.SELL, stop_price=D(49_000), price=D(48_950), time_in_force=TimeInForce.GTC
+    )
+
+    harness.quote(48_900, "48900.1")
+    current = harness.order(order)
+    assert (current.status, current.type, current.original_type) == (S.NEW, OrderType.LIMIT, OrderType.STOP)
+
+    harness.quote(48_960, "48960.1")
+    assert harness.status(order) is S.FILLED
+
+
+def test_close_position_stop_without_a_position_expires() -> None:
+    harness = EngineHarness()
+    order = a_stop(harness)
+
+    assert statuses(harness.quote(48_990, "48990.1")) == [S.EXPIRED]
+    assert (harness.order(order).quantity, harness.held) == (D(0), D(0))
+
+
+def test_leftover_stop_closes_the_next_position() -> None:
+    harness = EngineHarness()
+    harness.buy("0.1")
+    a_stop(harness)
+    harness.sell("0.1")
+    harness.buy("0.4")
+
+    harness.quote(48_990, "48990.1")
+
+    assert harness.held == 0
+
+
+def test_second_of_two_stops_expires() -> None:
+    harness = EngineHarness()
+    harness.buy("0.1")
+    first, second = a_stop(harness), a_stop(harness, "48999")
+
+    harness.quote(48_990, "48990.1")
+
+    assert (harness.status(first), harness.status(second), harness.held) == (S.FILLED, S.EXPIRED, D(0))
+
+
+def test_stop_with_rejected_market_order_expires() -> None:
+    harness = EngineHarness()
+    harness.buy("0.1")
+    stop = a_stop(harness)
+
+    harness.quote(47_000, "47000.1")  # the mark price stays at 50,000, so the market is beyond marketTakeBound
+
+    assert (harness.status(stop), harness.held) == (S.EXPIRED, D("0.1"))
+
+
+def test_triggered_opening_stop_needs_margin() -> None:
+    harness = EngineHarness(money=100)
+    order = harness.submit(type=OrderType.STOP_MARKET, stop_price=D(51_000))
+
+    harness.move_market(51_000)
+
+    assert harness.status(order) is S.EXPIRED

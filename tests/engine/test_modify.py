@@ -1,4 +1,4 @@
-"""Resting limit orders that are given another price and quantity."""
+"""Changes of price and quantity of open limit orders."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from tests.engine.harness import BTC, D, EngineHarness
 
 
 def modify(harness: EngineHarness, order: OrderUpdate, price: str, quantity: str) -> OrderUpdate:
-    """What the order is afterwards."""
+    """Modify the order and return its resulting state."""
     harness.engine.modify(
         BTC, Modification(Price(D(price)), Quantity(D(quantity))), harness.tick(), order_id=order.order_id
     )
@@ -19,12 +19,12 @@ def modify(harness: EngineHarness, order: OrderUpdate, price: str, quantity: str
 
 
 def rejection_code(harness: EngineHarness, order: OrderUpdate, price: str, quantity: str) -> int:
-    """The code of the refusal; the order must be as it was."""
+    """Return the rejection code; the order must be unchanged."""
     before = (harness.engine.account(), harness.engine.open_orders(), harness.engine.all_orders(BTC))
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as caught:
         modify(harness, order, price, quantity)
     assert (harness.engine.account(), harness.engine.open_orders(), harness.engine.all_orders(BTC)) == before
-    return refusal.value.code
+    return caught.value.code
 
 
 def test_modified_order_keeps_its_ids() -> None:
@@ -54,7 +54,7 @@ def test_modified_post_only_order_that_would_cross_expires() -> None:
     assert harness.held == 0
 
 
-def test_what_is_filled_stays_filled() -> None:
+def test_modified_order_keeps_its_fills() -> None:
     harness = EngineHarness()
     order = harness.submit(price=D(49_000), quantity=D("0.3"))
     harness.trade(48_999, "0.1")
@@ -64,7 +64,7 @@ def test_what_is_filled_stays_filled() -> None:
     assert rejection_code(harness, order, "48500", "0.1") == -4003
 
 
-def test_the_margin_of_the_old_order_is_free_for_the_new_one() -> None:
+def test_margin_of_the_old_order_is_reused() -> None:
     harness = EngineHarness(money=250)
     leverage = harness.position().leverage
     quantity = D(240) * leverage / 49_000
@@ -88,8 +88,8 @@ def test_only_open_limit_orders_can_be_modified() -> None:
     stop = harness.submit(
         type=OrderType.STOP_MARKET, side=Side.SELL, stop_price=D(49_000), price=None, time_in_force=None
     )
-    ended = harness.submit(price=D(49_000))
-    harness.engine.cancel(BTC, harness.tick(), order_id=ended.order_id)
+    closed = harness.submit(price=D(49_000))
+    harness.engine.cancel(BTC, harness.tick(), order_id=closed.order_id)
 
     assert rejection_code(harness, stop, "49000", "0.1") == -1116
-    assert rejection_code(harness, ended, "49000", "0.1") == -2013
+    assert rejection_code(harness, closed, "49000", "0.1") == -2013

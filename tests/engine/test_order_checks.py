@@ -1,4 +1,4 @@
-"""What is refused, and with which of the documented codes."""
+"""Rejections of new orders, with the documented error codes."""
 
 from typing import Any
 
@@ -13,12 +13,12 @@ STOP_MARKET = OrderType.STOP_MARKET
 
 
 def rejection_code(harness: EngineHarness, **changes: Any) -> int:
-    """The code of the refusal; nothing may have come of the order."""
+    """Return the rejection code; the account must be unchanged."""
     before = (harness.engine.account(), harness.engine.open_orders(), harness.engine.all_orders(BTC))
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as caught:
         harness.submit(**changes)
     assert (harness.engine.account(), harness.engine.open_orders(), harness.engine.all_orders(BTC)) == before
-    return refusal.value.code
+    return caught.value.code
 
 
 def a_stop(**changes: Any) -> dict[str, Any]:
@@ -79,17 +79,17 @@ def test_order_outside_a_filter_is_rejected(code: int, changes: dict[str, Any]) 
     assert rejection_code(EngineHarness(instruments={BTC: instrument}), **changes) == code
 
 
-def test_prices_on_the_edge_of_the_band_pass() -> None:
+def test_prices_at_the_percent_price_limits_are_accepted() -> None:
     harness = EngineHarness()
 
     assert harness.submit(price=D(47_500), quantity=D("0.01")).status is OrderStatus.NEW
     assert harness.submit(price=D(52_500), side=Side.SELL, quantity=D("0.01")).status is OrderStatus.NEW
 
 
-def test_a_price_bound_or_tick_of_zero_is_no_rule() -> None:
-    free = an_instrument(min_price=D(0), max_price=D(0), tick=D(0))
+def test_price_limit_or_tick_of_zero_is_ignored() -> None:
+    unlimited = an_instrument(min_price=D(0), max_price=D(0), tick=D(0))
 
-    assert EngineHarness(instruments={BTC: free}).submit(price=D("49000.3")).status is OrderStatus.NEW
+    assert EngineHarness(instruments={BTC: unlimited}).submit(price=D("49000.3")).status is OrderStatus.NEW
 
 
 def test_reducing_order_is_exempt_from_min_notional() -> None:
@@ -106,7 +106,7 @@ def test_hedge_mode_requires_position_side_without_reduce_only() -> None:
     assert rejection_code(harness, position_side=PositionSide.LONG, reduce_only=True) == -4062
 
 
-def test_in_hedge_mode_close_position_must_be_on_the_closing_side() -> None:
+def test_hedge_close_position_must_be_on_the_closing_side() -> None:
     harness = EngineHarness(hedge_mode=True)
     stop = {"type": STOP_MARKET, "close_position": True, "quantity": None, "stop_price": D(51_000)}
 
@@ -114,7 +114,7 @@ def test_in_hedge_mode_close_position_must_be_on_the_closing_side() -> None:
     assert harness.submit(position_side=PositionSide.SHORT, side=Side.BUY, **stop).status is OrderStatus.NEW
 
 
-def test_no_entries_on_a_symbol_that_is_not_trading() -> None:
+def test_symbol_not_trading_accepts_no_entries() -> None:
     harness = EngineHarness()
     harness.buy("0.1")
     harness.engine.set_instrument(an_instrument(status="SETTLING"))
@@ -137,7 +137,7 @@ def test_market_order_needs_liquidity() -> None:
 @pytest.mark.parametrize(
     "bounds", [{"market_take_bound": D("0.3")}, {"multiplier_up": D("1.3"), "multiplier_down": D("0.7")}]
 )
-def test_market_order_is_rejected_past_its_price_bound(bounds: dict[str, Any]) -> None:
+def test_market_order_beyond_its_price_limit_is_rejected(bounds: dict[str, Any]) -> None:
     harness = EngineHarness(instruments={BTC: an_instrument(**bounds)})
 
     harness.quote(52_500, "52500.1")
@@ -147,19 +147,19 @@ def test_market_order_is_rejected_past_its_price_bound(bounds: dict[str, Any]) -
     assert harness.buy("0.01").status is OrderStatus.FILLED
 
 
-def test_an_id_is_unique_among_open_orders_only() -> None:
+def test_client_order_id_is_unique_among_open_orders() -> None:
     harness = EngineHarness()
     order = harness.submit(client_order_id="mine")
 
     assert rejection_code(harness, client_order_id="mine") == -4116
 
     harness.engine.cancel(BTC, harness.tick(), client_order_id="mine")
-    again = harness.submit(client_order_id="mine")
-    assert again.order_id > order.order_id
-    assert harness.engine.order(BTC, client_order_id="mine").order_id == again.order_id
+    second = harness.submit(client_order_id="mine")
+    assert second.order_id > order.order_id
+    assert harness.engine.order(BTC, client_order_id="mine").order_id == second.order_id
 
 
-def test_orders_sent_without_an_id_are_given_one() -> None:
+def test_missing_client_order_id_is_assigned() -> None:
     harness = EngineHarness()
 
     first, second = harness.submit(), harness.submit()
@@ -168,7 +168,7 @@ def test_orders_sent_without_an_id_are_given_one() -> None:
     assert first.client_order_id != second.client_order_id
 
 
-def test_a_symbol_holds_only_so_many_orders() -> None:
+def test_open_orders_per_symbol_are_limited() -> None:
     harness = EngineHarness(instruments={BTC: an_instrument(max_orders=2)})
     harness.submit(quantity=D("0.001"))
     harness.submit(quantity=D("0.001"))
@@ -176,7 +176,7 @@ def test_a_symbol_holds_only_so_many_orders() -> None:
     assert rejection_code(harness, quantity=D("0.001")) == -2025
 
 
-def test_a_symbol_holds_only_so_many_conditional_orders() -> None:
+def test_conditional_orders_per_symbol_are_limited() -> None:
     harness = EngineHarness(instruments={BTC: an_instrument(max_conditional_orders=1)})
     harness.submit(**a_stop())
 
@@ -202,7 +202,7 @@ def test_hedge_close_larger_than_the_position_is_rejected() -> None:
     assert harness.sell("0.1", **long).status is OrderStatus.FILLED
 
 
-def test_a_close_position_order_needs_no_position_yet() -> None:
+def test_close_position_order_needs_no_position() -> None:
     order = EngineHarness().submit(**a_stop(close_position=True, quantity=None))
 
     assert (order.status, order.quantity) == (OrderStatus.NEW, D(0))
@@ -221,7 +221,7 @@ def test_order_that_would_trigger_at_once_is_rejected(order_type: OrderType, sid
     assert rejection_code(EngineHarness(), type=order_type, side=side, stop_price=D(stop_price)) == -2021
 
 
-def test_the_working_type_says_which_price_meets_the_condition() -> None:
+def test_working_type_selects_the_trigger_price() -> None:
     harness = EngineHarness()
     harness.mark(48_900)
 
@@ -238,7 +238,7 @@ def test_order_beyond_available_margin_is_rejected() -> None:
     assert rejection_code(harness, quantity=D("0.001")) == -2019
 
 
-def test_a_price_worse_than_the_mark_costs_margin_at_once() -> None:
+def test_limit_worse_than_the_mark_needs_more_margin() -> None:
     harness = EngineHarness(money=250)
     harness.mark(49_000)
 
@@ -261,7 +261,7 @@ def test_closing_needs_no_margin() -> None:
     assert harness.sell("0.1").status is OrderStatus.FILLED
 
 
-def test_a_leverage_allows_only_so_large_a_position() -> None:
+def test_position_size_is_limited_by_leverage() -> None:
     harness = EngineHarness()
     harness.engine.set_leverage(BTC, 100, harness.tick())
 
@@ -269,6 +269,6 @@ def test_a_leverage_allows_only_so_large_a_position() -> None:
     assert harness.submit(quantity=D("1.02")).status is OrderStatus.NEW
 
 
-def test_a_request_says_exactly_what_it_is() -> None:
+def test_default_request_has_a_price_only_as_limit() -> None:
     assert a_request(type=OrderType.MARKET).price is None
     assert a_request().time_in_force is TimeInForce.GTC

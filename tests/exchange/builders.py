@@ -1,4 +1,4 @@
-"""An entry, its stop, and the answers a test server gives to them."""
+"""An entry order, its stop loss, and replies of the test server to them."""
 
 from decimal import Decimal
 
@@ -74,7 +74,7 @@ def accepted() -> Reply:
 
 
 def failure_of(exchange: AsterExchange, command: Command) -> Exception:
-    """The error a command ends with."""
+    """Run a command and return the error it raises."""
     with pytest.raises((ExchangeError, ProtocolError)) as caught:
         exchange.execute(command)
     return caught.value

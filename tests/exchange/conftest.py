@@ -15,7 +15,7 @@ API_KEY = "the-public-key"
 API_SECRET = "the-secret-canary"
 USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
 PRIVATE_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
-"""The document's own example (V3, Example of POST order)."""
+"""From Aster's documentation (V3, Example of POST order)."""
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def clock() -> ManualClock:
 
 
 def a_signer(scheme: ApiVersion) -> Signer:
-    """A new one each time: what it signs first is always the same."""
+    """Return a new signer: its first signature is always the same."""
     match scheme:
         case ApiVersion.V1:
             return HmacSigner(API_KEY, API_SECRET)
@@ -36,7 +36,7 @@ def a_signer(scheme: ApiVersion) -> Signer:
 
 @pytest.fixture
 def scheme() -> ApiVersion:
-    """V1, but where a module asks for both."""
+    """V1 by default; modules that test both versions override it."""
     return ApiVersion.V1
 
 

@@ -1,4 +1,4 @@
-"""A real HTTP server on loopback that answers what a test has written down, and remembers what it was asked."""
+"""A real HTTP server on loopback with scripted replies, which records the requests it receives."""
 
 import json
 import socket
@@ -16,14 +16,14 @@ from src.utils.auth import ApiVersion
 
 @dataclass(frozen=True, slots=True)
 class ReceivedRequest:
-    """A request as it arrived."""
+    """One received request."""
 
     method: str
     path: str
     signed_text: str
     headers: Mapping[str, str]
     port: int
-    """Of the client: the same for requests on one connection."""
+    """The client's port: the same for requests on one connection."""
 
     @property
     def parameters(self) -> dict[str, str]:
@@ -33,23 +33,23 @@ class ReceivedRequest:
 @dataclass(frozen=True, slots=True)
 class Reply:
     body: object = field(default_factory=dict)
-    """JSON, or bytes as they are."""
+    """A JSON value, or bytes to send unchanged."""
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection is torn down after the request was read."""
+    """Reset the connection after the request was read."""
 
 
 _V3_NAMES = {"account": "accountWithJoinMargin"}
 
 
 class ScriptedServer:
-    """Answers each (method, path) with its script, the last line of it for ever; 404 without one.
+    """Sends the scripted replies for each (method, path) in turn, the last one repeatedly; 404 without a script.
 
-    One that speaks V3 is told of V1's paths too, and means their twins.
+    Tests always use V1 paths; with V3 they are mapped to the V3 paths.
     """
 
     def __init__(self, scheme: ApiVersion = ApiVersion.V1) -> None:
@@ -61,8 +61,8 @@ class ScriptedServer:
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
 
-    def script(self, method: str, path: str, *answers: Reply | Reset) -> None:
-        self._scripts[method, self._path(path)] = list(answers)
+    def script(self, method: str, path: str, *replies: Reply | Reset) -> None:
+        self._scripts[method, self._path(path)] = list(replies)
 
     def received_at(self, path: str) -> list[ReceivedRequest]:
         return [each for each in self.received if each.path == self._path(path)]
@@ -83,10 +83,10 @@ class ScriptedServer:
             self._server.shutdown()
             self._server.server_close()
 
-    def next_reply(self, asked: ReceivedRequest) -> Reply | Reset:
+    def next_reply(self, request: ReceivedRequest) -> Reply | Reset:
         with self._lock:
-            self.received.append(asked)
-            script = self._scripts[asked.method, asked.path]
+            self.received.append(request)
+            script = self._scripts[request.method, request.path]
             if not script:
                 return Reply(b"<html>not found</html>", 404)
             return script.pop(0) if len(script) > 1 else script[0]
@@ -98,28 +98,28 @@ class ScriptedServer:
             protocol_version = "HTTP/1.1"
             disable_nagle_algorithm = True
 
-            def _answer(self) -> None:
+            def _reply(self) -> None:
                 address = urlsplit(self.path)
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
                 port = self.client_address[1]
-                answer = scripted.next_reply(
+                reply = scripted.next_reply(
                     ReceivedRequest(self.command, address.path, address.query + body, dict(self.headers), port)
                 )
-                if isinstance(answer, Reset):
-                    self._tear_down()
+                if isinstance(reply, Reset):
+                    self._reset()
                 else:
-                    self._send(answer)
+                    self._send(reply)
 
-            def _send(self, answer: Reply) -> None:
-                body = answer.body if isinstance(answer.body, bytes) else json.dumps(answer.body).encode()
-                self.send_response(answer.status)
-                for name, value in answer.headers.items():
+            def _send(self, reply: Reply) -> None:
+                body = reply.body if isinstance(reply.body, bytes) else json.dumps(reply.body).encode()
+                self.send_response(reply.status)
+                for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()
                 self.wfile.write(body)
 
-            def _tear_down(self) -> None:
+            def _reset(self) -> None:
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.connection.close()
                 self.close_connection = True
@@ -127,6 +127,6 @@ class ScriptedServer:
             def log_message(self, *_: object) -> None:
                 pass
 
-            do_GET = do_POST = do_PUT = do_DELETE = _answer
+            do_GET = do_POST = do_PUT = do_DELETE = _reply
 
         return Handler

@@ -1,4 +1,4 @@
-"""A real WebSocket server on loopback that behaves as a test wants, and a reader that reads it."""
+"""A scripted WebSocket server on loopback, and a stream reader connected to it."""
 
 import json
 import socket
@@ -30,16 +30,16 @@ TIMING = Timing(
 
 
 def wait_until(condition: Callable[[], object]) -> None:
-    """Wait until a claim holds; fail where it never does."""
+    """Wait until the condition is true; fail after a timeout."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     pause = threading.Event()
     while not condition():
-        assert time.monotonic() < deadline, "it never came to hold"
+        assert time.monotonic() < deadline, "condition not met in time"
         pause.wait(0.005)
 
 
 def keep_open(connection: ServerConnection) -> None:
-    """Keep a connection open until the peer leaves it."""
+    """Keep a connection open until the peer closes it."""
     try:
         for _ in connection:
             pass
@@ -49,7 +49,7 @@ def keep_open(connection: ServerConnection) -> None:
 
 @contextmanager
 def running_server(*handlers: ConnectionHandler) -> Iterator[tuple[str, list[ServerConnection]]]:
-    """A server whose first connection behaves as the first behaviour, and so on; the last one stays."""
+    """Run a server that handles the n-th connection with the n-th handler, and later ones with the last."""
     connections: list[ServerConnection] = []
     lock = threading.Lock()
 
@@ -67,7 +67,7 @@ def running_server(*handlers: ConnectionHandler) -> Iterator[tuple[str, list[Ser
 
 @dataclass
 class RecordedCallbacks:
-    """What a listener was told."""
+    """Records the calls of a stream reader."""
 
     messages: list[object] = field(default_factory=list)
     ups: int = 0
@@ -98,7 +98,7 @@ def running_reader(
     finally:
         reader.stop()
         thread.join(TIMEOUT_SECONDS)
-        assert not thread.is_alive(), "it did not stop"
+        assert not thread.is_alive(), "the reader did not stop"
 
 
 def sending(*messages: object, then: ConnectionHandler = keep_open) -> ConnectionHandler:

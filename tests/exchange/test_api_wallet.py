@@ -1,4 +1,4 @@
-"""V3 over a real connection: its paths, where parameters travel, its listen key, and refused nonces."""
+"""V3 over a real connection: paths, parameters, listen key and rejected nonces."""
 
 from collections.abc import Iterator
 
@@ -26,19 +26,19 @@ def scheme() -> ApiVersion:
     return ApiVersion.V3
 
 
-def test_a_request_carries_wallets_and_the_exchanges_time(exchange: AsterExchange, server: ScriptedServer) -> None:
+def test_request_carries_wallet_and_exchange_time(exchange: AsterExchange, server: ScriptedServer) -> None:
     server.script("POST", ORDER, accepted())
 
     assert exchange.execute(SUBMIT) == [ACCEPTED]
 
-    [asked] = server.received_at(ORDER)
-    assert asked.parameters["newClientOrderId"] == ENTRY_ID
-    assert (asked.parameters["user"], asked.parameters["nonce"]) == (USER, str((NOW_MS + 250) * 1000))
-    assert not {"timestamp", "recvWindow"} & asked.parameters.keys()
-    assert "X-MBX-APIKEY" not in asked.headers
+    [received] = server.received_at(ORDER)
+    assert received.parameters["newClientOrderId"] == ENTRY_ID
+    assert (received.parameters["user"], received.parameters["nonce"]) == (USER, str((NOW_MS + 250) * 1000))
+    assert not {"timestamp", "recvWindow"} & received.parameters.keys()
+    assert "X-MBX-APIKEY" not in received.headers
 
 
-def test_a_cancel_travels_in_the_body(exchange: AsterExchange, server: ScriptedServer) -> None:
+def test_cancel_parameters_are_sent_in_the_body(exchange: AsterExchange, server: ScriptedServer) -> None:
     server.script("DELETE", ORDER, accepted())
 
     exchange.execute(CANCEL)
@@ -46,7 +46,7 @@ def test_a_cancel_travels_in_the_body(exchange: AsterExchange, server: ScriptedS
     assert server.received_at(ORDER)[0].headers["Content-Type"] == "application/x-www-form-urlencoded"
 
 
-def test_a_listen_key_is_signed_for(client: AsterClient, server: ScriptedServer) -> None:
+def test_listen_key_requests_are_signed(client: AsterClient, server: ScriptedServer) -> None:
     server.script("POST", LISTEN_KEY, Reply({"listenKey": "abc"}))
     server.script("PUT", LISTEN_KEY, Reply())
     server.script("DELETE", LISTEN_KEY, Reply())
@@ -56,9 +56,9 @@ def test_a_listen_key_is_signed_for(client: AsterClient, server: ScriptedServer)
     keys.keep_alive()
     keys.close()
 
-    asked = server.received_at(LISTEN_KEY)
-    assert [each.method for each in asked] == ["POST", "PUT", "DELETE"]
-    assert all(each.parameters["signature"].startswith("0x") for each in asked)
+    received = server.received_at(LISTEN_KEY)
+    assert [each.method for each in received] == ["POST", "PUT", "DELETE"]
+    assert all(each.parameters["signature"].startswith("0x") for each in received)
 
 
 def test_expired_nonce_is_retried_once(exchange: AsterExchange, server: ScriptedServer) -> None:
@@ -92,7 +92,7 @@ def test_read_with_reused_nonce_is_retried(exchange: AsterExchange, server: Scri
 
 
 class TestOnTheSandbox:
-    """What a person is told where the wallet, its nonce or the clock is wrong."""
+    """Error messages for a wrong wallet, nonce or clock."""
 
     @pytest.fixture
     def sandbox(self) -> Iterator[SandboxServer]:
@@ -100,48 +100,48 @@ class TestOnTheSandbox:
             yield running
 
     def auth_error(self, sandbox: SandboxServer, user: str, private_key: str) -> str:
-        with pytest.raises(AuthError) as refusal:
+        with pytest.raises(AuthError) as caught:
             on(sandbox, Eip712Signer(user, private_key)).snapshot("test")
-        return refusal.value.reason
+        return caught.value.reason
 
-    def test_the_right_wallet_reads_the_account(self, sandbox: SandboxServer) -> None:
+    def test_valid_wallet_reads_the_account(self, sandbox: SandboxServer) -> None:
         signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
         assert on(sandbox, signer).snapshot("test").account.wallet_balance > 0
 
-    def test_a_wrong_key(self, sandbox: SandboxServer) -> None:
+    def test_wrong_private_key_is_rejected(self, sandbox: SandboxServer) -> None:
         assert "API wallet is unknown" in self.auth_error(sandbox, sandbox.wallet.user, PRIVATE_KEY)
 
-    def test_a_wrong_user(self, sandbox: SandboxServer) -> None:
+    def test_wrong_user_is_rejected(self, sandbox: SandboxServer) -> None:
         assert "API wallet is unknown" in self.auth_error(sandbox, USER, sandbox.wallet.private_key)
 
-    def test_a_key_that_does_not_sign_for_its_address(self, sandbox: SandboxServer) -> None:
+    def test_private_key_of_another_signer_is_rejected(self, sandbox: SandboxServer) -> None:
         signer = Eip712Signer(sandbox.wallet.user, PRIVATE_KEY)
         signer._payload["signer"] = sandbox.wallet.signer
-        with pytest.raises(AuthError, match="ASTER_SIGNER_PRIVATE_KEY does not belong to"):
+        with pytest.raises(AuthError, match="ASTER_SIGNER_PRIVATE_KEY does not match"):
             on(sandbox, signer).snapshot("test")
 
-    def test_another_program_with_the_same_wallet(self, sandbox: SandboxServer) -> None:
-        """It is ahead with more than the hundred nonces that are remembered."""
+    def test_two_programs_with_one_wallet_are_reported(self, sandbox: SandboxServer) -> None:
+        """The other program has used more than the hundred nonces that the exchange remembers."""
         ahead = (sandbox.exchange.now_ms() + 9_000) * 1000
         assert all(sandbox.wallet.nonces.use(ahead + number) for number in range(100))
         reason = self.auth_error(sandbox, sandbox.wallet.user, sandbox.wallet.private_key)
         assert "another program signs with the same API wallet" in reason
 
-    def test_a_clock_that_is_eleven_seconds_off_is_allowed_for(self, sandbox: SandboxServer) -> None:
+    def test_slow_clock_is_compensated(self, sandbox: SandboxServer) -> None:
         signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
         slow = ManualClock(sandbox.exchange.now_ms() - 11_000)
         exchange = AsterExchange(AsterClient(sandbox.base_url, slow, RateLimits(slow), signer))
         assert exchange.snapshot("test").account.wallet_balance > 0
 
-    def test_a_clock_that_was_an_hour_ahead_and_was_put_right(self, sandbox: SandboxServer) -> None:
+    def test_nonce_recovers_after_the_clock_was_ahead(self, sandbox: SandboxServer) -> None:
         signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
         signer.sign({}, sandbox.exchange.now_ms() + 3_600_000)
         assert on(sandbox, signer).snapshot("test").account.wallet_balance > 0
 
-    def test_a_nonce_that_stays_outside_the_window(self, sandbox: SandboxServer) -> None:
+    def test_nonce_outside_the_window_is_reported(self, sandbox: SandboxServer) -> None:
         sandbox.exchange.inject(Fault(FaultKind.BAD_TIMESTAMP, path="/fapi/v3/positionSide/dual", times=FOREVER))
         reason = self.auth_error(sandbox, sandbox.wallet.user, sandbox.wallet.private_key)
-        assert "let this machine's clock follow a time server" in reason
+        assert "sync this machine's clock" in reason
 
 
 def on(sandbox: SandboxServer, signer: Eip712Signer) -> AsterExchange:

@@ -1,4 +1,4 @@
-"""Orders, modes, keys and public facts against a real HTTP server."""
+"""Orders and account settings against a real HTTP server."""
 
 import json
 from decimal import Decimal
@@ -42,7 +42,7 @@ def scheme(request: pytest.FixtureRequest) -> ApiVersion:
     return ApiVersion(request.param)
 
 
-def test_the_adapters_are_the_ports(client: AsterClient) -> None:
+def test_adapters_implement_the_protocols(client: AsterClient) -> None:
     exchange: Exchange = AsterExchange(client)
     keys: ListenKeys = AsterListenKeys(client)
     market: MarketReader = AsterMarket(client)
@@ -51,19 +51,19 @@ def test_the_adapters_are_the_ports(client: AsterClient) -> None:
 
 
 class TestOrders:
-    def test_a_submit_is_signed_and_becomes_an_update(
+    def test_submit_is_signed_and_returns_an_update(
         self, exchange: AsterExchange, server: ScriptedServer, scheme: ApiVersion
     ) -> None:
         server.script("POST", ORDER, accepted())
 
         assert exchange.execute(SUBMIT) == [ACCEPTED]
 
-        asked = server.received_at(ORDER)[0]
+        received = server.received_at(ORDER)[0]
         expected = wire.render_order_request(ENTRY)
-        assert asked.parameters.items() >= expected.items()
-        assert asked.signed_text == a_signer(scheme).sign(expected, NOW_MS + 250)
+        assert received.parameters.items() >= expected.items()
+        assert received.signed_text == a_signer(scheme).sign(expected, NOW_MS + 250)
 
-    def test_a_cancel_names_the_order_by_our_id(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_cancel_uses_the_client_order_id(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("DELETE", ORDER, accepted())
 
         assert exchange.execute(CANCEL) == [ACCEPTED]
@@ -74,7 +74,7 @@ class TestOrders:
 
         assert exchange.execute(QUERY) == [ACCEPTED]
 
-    def test_an_order_nobody_knows(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_unknown_order_is_reported(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("GET", ORDER, rejected(-2013))
         server.script("DELETE", ORDER, rejected(-2011))
 
@@ -88,25 +88,25 @@ class TestOrders:
 
         assert isinstance(failure_of(exchange, QUERY), Rejected)
 
-    def test_a_query_answered_with_another_order(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_query_answered_with_another_order_raises(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("GET", ORDER, Reply({**wire.render_order(ACCEPTED), "symbol": "ETHUSDT"}))
 
         assert isinstance(failure_of(exchange, QUERY), ProtocolError)
 
-    def test_an_entry_past_its_time_does_not_leave(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_expired_entry_is_not_sent(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         error = failure_of(exchange, SubmitOrder(ENTRY, not_after=NOW_MS - 1))
 
         assert isinstance(error, Unreachable)
         assert server.received == []
 
-    def test_an_entry_in_time_leaves(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_entry_before_its_deadline_is_sent(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("POST", ORDER, accepted())
 
         assert exchange.execute(SubmitOrder(ENTRY, not_after=NOW_MS)) == [ACCEPTED]
 
     @pytest.mark.parametrize("command", [SUBMIT, CANCEL])
     @pytest.mark.parametrize(
-        "answer",
+        "reply",
         [
             Reply(b"", 503),
             rejected(-1007),
@@ -119,15 +119,15 @@ class TestOrders:
             Reply({**wire.render_order(ACCEPTED), "orderId": None}),
             Reply({**wire.render_order(ACCEPTED), "symbol": "ETHUSDT"}),
             Reply({**wire.render_order(ACCEPTED), "clientOrderId": "another"}),
-            Reply({**wire.render_order(ACCEPTED), "status": "A_WORD_OF_TOMORROW"}),
+            Reply({**wire.render_order(ACCEPTED), "status": "UNKNOWN_STATUS"}),
             Reply({"code": -2019, "msg": "under a good status"}),
         ],
     )
     def test_lost_response_is_never_retried(
-        self, exchange: AsterExchange, server: ScriptedServer, command: Command, answer: Reply | Reset
+        self, exchange: AsterExchange, server: ScriptedServer, command: Command, reply: Reply | Reset
     ) -> None:
-        server.script("POST", ORDER, answer)
-        server.script("DELETE", ORDER, answer)
+        server.script("POST", ORDER, reply)
+        server.script("DELETE", ORDER, reply)
 
         assert isinstance(failure_of(exchange, command), OutcomeUnknown)
         assert len(server.received_at(ORDER)) == 1
@@ -140,12 +140,12 @@ class TestOrders:
         assert isinstance(error, Rejected)
         assert (error.code, error.reason) == (-2021, "no")
 
-    def test_a_refused_connection_left_nothing(
+    def test_rejected_connection_is_unreachable(
         self, clock: ManualClock, limits: RateLimits, scheme: ApiVersion
     ) -> None:
-        refuser = AsterClient("http://127.0.0.1:1", clock, limits, a_signer(scheme))
+        client = AsterClient("http://127.0.0.1:1", clock, limits, a_signer(scheme))
 
-        error = failure_of(AsterExchange(refuser), SUBMIT)
+        error = failure_of(AsterExchange(client), SUBMIT)
 
         assert isinstance(error, Unreachable)
 
@@ -163,7 +163,7 @@ class TestSettings:
             ),
         ],
     )
-    def test_a_setting_is_done(
+    def test_setting_is_applied(
         self,
         exchange: AsterExchange,
         server: ScriptedServer,
@@ -176,18 +176,18 @@ class TestSettings:
         assert exchange.execute(command) == [AccountConfigured(command, NOW_MS)]
         assert server.received_at(path)[0].parameters.items() >= parameters.items()
 
-    def test_leverage_is_read_back(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_leverage_is_confirmed_by_the_response(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         reply = wire.render_leverage("BTCUSDT", 20, Decimal(1000))
         server.script("POST", "/fapi/v1/leverage", Reply(reply))
 
         assert exchange.execute(SetLeverage("BTCUSDT", 20)) == [AccountConfigured(SetLeverage("BTCUSDT", 20), NOW_MS)]
         assert isinstance(failure_of(exchange, SetLeverage("BTCUSDT", 10)), OutcomeUnknown)
 
-    @pytest.mark.parametrize("answer", [Reply({}), Reply({"code": 201, "msg": "later"})])
+    @pytest.mark.parametrize("reply", [Reply({}), Reply({"code": 201, "msg": "later"})])
     def test_unexpected_response_leaves_the_outcome_unknown(
-        self, exchange: AsterExchange, server: ScriptedServer, answer: Reply
+        self, exchange: AsterExchange, server: ScriptedServer, reply: Reply
     ) -> None:
-        server.script("POST", "/fapi/v1/positionSide/dual", answer)
+        server.script("POST", "/fapi/v1/positionSide/dual", reply)
 
         assert isinstance(failure_of(exchange, SetPositionMode(True)), OutcomeUnknown)
 
@@ -212,7 +212,7 @@ class TestSettings:
         server.script("POST", path, rejected(-4067))
         assert isinstance(failure_of(exchange, command), Rejected)
 
-    def test_multi_assets_mode_is_looked_up_when_refused(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_multi_assets_mode_is_read_after_a_rejection(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         path = "/fapi/v1/multiAssetsMargin"
         server.script("POST", path, rejected(-4171))
         server.script("GET", path, Reply(wire.render_multi_assets_mode(False)))
@@ -220,7 +220,7 @@ class TestSettings:
         assert exchange.execute(SetMultiAssetsMode(False)) == [AccountConfigured(SetMultiAssetsMode(False), NOW_MS)]
         assert isinstance(failure_of(exchange, SetMultiAssetsMode(True)), Rejected)
 
-    def test_a_leverage_that_is_not_allowed(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_leverage_above_the_maximum_is_rejected(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("POST", "/fapi/v1/leverage", rejected(-4028))
 
         assert isinstance(failure_of(exchange, SetLeverage("BTCUSDT", 999)), Rejected)

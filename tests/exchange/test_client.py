@@ -1,4 +1,4 @@
-"""One conversation: the clock, the budget, the connection and what must not be told."""
+"""The REST client: clock offset, rate limits, connections and secrets."""
 
 import logging
 import threading
@@ -36,7 +36,7 @@ from tests.exchange.scripted_server import Reply, Reset, ScriptedServer
 
 
 class TestClock:
-    def test_the_offset_is_measured_before_the_first_signature(
+    def test_offset_is_measured_before_the_first_signature(
         self, exchange: AsterExchange, server: ScriptedServer
     ) -> None:
         server.script("GET", ORDER, accepted())
@@ -74,7 +74,7 @@ class TestClock:
         assert isinstance(failure_of(exchange, SUBMIT), AuthError)
         assert len(server.received_at(ORDER)) == 1
 
-    def test_half_the_round_trip_is_the_way_back(self, clock: ManualClock) -> None:
+    def test_offset_subtracts_half_the_round_trip(self, clock: ManualClock) -> None:
         class SlowClock(ManualClock):
             def monotonic_ms(self) -> int:
                 self.advance(100)
@@ -85,16 +85,16 @@ class TestClock:
             server.script("GET", "/fapi/v1/time", Reply({"serverTime": NOW_MS + 1000}))
             measuring = AsterClient(server.url, slow, RateLimits(clock))
 
-            # asked at NOW, the clock then moves by 100 at each of its readings: start, admission, end
+            # sent at NOW; the clock advances by 100 ms at each reading: start, rate limit, end
             assert measuring.measure_offset() == 1000 - (300 - 100) // 2
 
-    def test_missing_server_time(self, client: AsterClient, server: ScriptedServer) -> None:
+    def test_missing_server_time_is_unreachable(self, client: AsterClient, server: ScriptedServer) -> None:
         server.script("GET", "/fapi/v1/time", Reply({"time": 1}))
 
         with pytest.raises(Unreachable):
             client.measure_offset()
 
-    def test_the_offset_is_fresh_for_ten_minutes(
+    def test_offset_is_measured_again_after_ten_minutes(
         self, client: AsterClient, server: ScriptedServer, clock: ManualClock
     ) -> None:
         client.refresh_offset()
@@ -111,8 +111,8 @@ class TestLimits:
     def test_used_weight_is_read_from_headers(
         self, exchange: AsterExchange, server: ScriptedServer, limits: RateLimits
     ) -> None:
-        answer = Reply(wire.render_order(ACCEPTED), headers={"x-mbx-used-weight-1m": "1700"})
-        server.script("POST", ORDER, answer)
+        reply = Reply(wire.render_order(ACCEPTED), headers={"x-mbx-used-weight-1m": "1700"})
+        server.script("POST", ORDER, reply)
 
         exchange.execute(SUBMIT)
 
@@ -132,7 +132,7 @@ class TestLimits:
     def test_critical_endpoints_may_use_the_whole_budget(
         self, exchange: AsterExchange, client: AsterClient, server: ScriptedServer, limits: RateLimits
     ) -> None:
-        """A bot that was killed again and again met a minute without weight, and heard of no fill until its end."""
+        """A bot that restarts often may find no weight left, and must still create its listen key to receive fills."""
         server.script("POST", ORDER, Reply({**wire.render_order(ACCEPTED), "clientOrderId": STOP_ID}))
         server.script("POST", "/fapi/v1/listenKey", Reply({"listenKey": "key"}))
         limits.update_from_headers({"X-MBX-USED-WEIGHT-1M": "2390"})
@@ -142,7 +142,9 @@ class TestLimits:
         assert isinstance(failure_of(exchange, QUERY), RateLimited)
 
     @pytest.mark.parametrize(("headers", "wait_ms"), [({"Retry_After": "9"}, 9000), ({}, 60_000)])
-    def test_429(self, exchange: AsterExchange, server: ScriptedServer, headers: dict[str, str], wait_ms: int) -> None:
+    def test_429_is_rate_limited(
+        self, exchange: AsterExchange, server: ScriptedServer, headers: dict[str, str], wait_ms: int
+    ) -> None:
         server.script("POST", ORDER, rejected(-1003, 429, **headers))
 
         error = failure_of(exchange, SUBMIT)
@@ -152,7 +154,7 @@ class TestLimits:
         failure_of(exchange, SUBMIT)
         assert len(server.received_at(ORDER)) == 1
 
-    def test_418(self, exchange: AsterExchange, server: ScriptedServer, limits: RateLimits) -> None:
+    def test_418_is_a_ban(self, exchange: AsterExchange, server: ScriptedServer, limits: RateLimits) -> None:
         server.script("DELETE", ORDER, rejected(-1003, 418, Retry_After="120"))
 
         error = failure_of(exchange, CANCEL)
@@ -167,12 +169,12 @@ class TestLimits:
 def test_each_thread_keeps_one_connection(exchange: AsterExchange, server: ScriptedServer) -> None:
     server.script("GET", ORDER, accepted())
 
-    def ask_twice() -> None:
+    def query_twice() -> None:
         exchange.execute(QUERY)
         exchange.execute(QUERY)
 
-    ask_twice()
-    other = threading.Thread(target=ask_twice)
+    query_twice()
+    other = threading.Thread(target=query_twice)
     other.start()
     other.join(30)
 
@@ -181,7 +183,7 @@ def test_each_thread_keeps_one_connection(exchange: AsterExchange, server: Scrip
     assert len(set(ports)) == 2
 
 
-def test_no_log_line_and_no_error_holds_a_secret(
+def test_secrets_appear_in_no_log_or_error(
     exchange: AsterExchange, server: ScriptedServer, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.script("POST", ORDER, rejected(-1021), Reset())
@@ -195,25 +197,25 @@ def test_no_log_line_and_no_error_holds_a_secret(
     assert not [secret for secret in (*signatures, API_SECRET, API_KEY) if secret in output]
 
 
-@pytest.mark.parametrize(("base_url", "asks_environment"), [("https://fapi.asterdex.com", True), ("{}", False)])
-def test_a_proxy_of_the_environment_does_not_lead_to_this_machine(
-    server: ScriptedServer, clock: ManualClock, limits: RateLimits, base_url: str, asks_environment: bool
+@pytest.mark.parametrize(("base_url", "trusts_environment"), [("https://fapi.asterdex.com", True), ("{}", False)])
+def test_environment_proxy_is_ignored_for_loopback(
+    server: ScriptedServer, clock: ManualClock, limits: RateLimits, base_url: str, trusts_environment: bool
 ) -> None:
-    class Nowhere(requests.Session):
+    class UnreachableSession(requests.Session):
         def request(self, *_: object, **__: object) -> requests.Response:
             raise requests.ConnectTimeout
 
-    session = Nowhere()
+    session = UnreachableSession()
     client = AsterClient(base_url.format(server.url), clock, limits, session_factory=lambda: session)
 
     with pytest.raises(Unreachable):
         client.measure_offset()
 
-    assert session.trust_env is asks_environment
+    assert session.trust_env is trusts_environment
     assert client.limits is limits
 
 
-def test_clocks_are_compared_at_once_and_every_ten_minutes() -> None:
+def test_clocks_are_compared_first_and_every_ten_minutes() -> None:
     clock = ManualClock(NOW)
     offset = ClockOffset(clock)
     assert (offset.ms, offset.is_due, offset.drift_ms) == (None, True, 0)
@@ -232,7 +234,7 @@ def test_clocks_that_differ_are_compared_every_ten_seconds() -> None:
     assert offset.is_due
 
 
-def test_a_machine_that_is_set_wrong_is_not_followed() -> None:
+def test_wrong_system_clock_step_is_ignored() -> None:
     machine = ManualClock(NOW)
     clock = SteadyClock(machine)
     offset = ClockOffset(clock, clock)
@@ -244,7 +246,7 @@ def test_a_machine_that_is_set_wrong_is_not_followed() -> None:
     assert (clock.now_ms(), offset.drift_ms) == (NOW + 10_000, -3_600_000)
 
 
-def test_a_machine_that_is_set_right_is_followed() -> None:
+def test_correcting_system_clock_step_is_adopted() -> None:
     machine = ManualClock(NOW + 5_000)
     clock = SteadyClock(machine)
     offset = ClockOffset(clock, clock)
@@ -254,8 +256,8 @@ def test_a_machine_that_is_set_right_is_followed() -> None:
     assert (clock.now_ms(), offset.ms, offset.drift_ms) == (NOW, 10, 0)
 
 
-def test_a_machine_that_slept_is_followed() -> None:
-    """The clock of spans stands still meanwhile, and the one we count by with it."""
+def test_time_of_system_sleep_is_adopted() -> None:
+    """The monotonic clock stops during sleep, and the steady clock with it."""
     machine = ManualClock(NOW)
     clock = SteadyClock(machine)
     offset = ClockOffset(clock, clock)

@@ -1,4 +1,4 @@
-"""One contract, three exchanges: paper trading, and the live adapter on the sandbox over real sockets, V1 and V3."""
+"""One contract for paper trading and for the REST adapter on the sandbox with V1 and V3."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -62,7 +62,7 @@ PRICE = D(50_000)
 
 
 class Venue(Protocol):
-    """An exchange, and the hand that moves its market."""
+    """An exchange with market prices set by the test."""
 
     @property
     def exchange(self) -> Exchange: ...
@@ -72,7 +72,7 @@ class Venue(Protocol):
     def mark(self, price: Decimal) -> None: ...
 
     def restart(self) -> None:
-        """The bot's process ends, and another one asks from now on."""
+        """Replace the bot's process by a new one."""
         ...
 
 
@@ -90,7 +90,7 @@ class PaperVenue:
         self.exchange.on_price(MarkPrice(SYMBOL, price, price, D(0), now_ms + 3_600_000, now_ms, now_ms))
 
     def restart(self) -> None:
-        """All that is left is what was to be kept in the ledger."""
+        """Start again with the last account state that was saved."""
         saved = [event.document for event in self.events if isinstance(event, PaperAccountSaved)][-1]
         self.exchange = _paper_exchange(self.events)
         self.exchange.start(saved)
@@ -131,17 +131,17 @@ def paper_venue() -> PaperVenue:
 
 @pytest.fixture(params=["paper", *ApiVersion])
 def venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
-    """In hedge mode, the book one tick wide around 50,000."""
+    """A venue in hedge mode with a spread of one tick at 50,000."""
     if request.param == "paper":
-        found: Venue = paper_venue()
-        _open(found)
-        yield found
+        paper: Venue = paper_venue()
+        _open(paper)
+        yield paper
         return
     with SandboxServer() as server:
         signer = credentials_of(server, request.param).make_signer()
-        found = SandboxVenue(_sandbox_exchange(server, signer), server, signer)
-        _open(found)
-        yield found
+        sandbox = SandboxVenue(_sandbox_exchange(server, signer), server, signer)
+        _open(sandbox)
+        yield sandbox
 
 
 def _open(venue: Venue) -> None:
@@ -155,42 +155,42 @@ def an_entry(price: Decimal = PRICE - 100, **changes: Any) -> OrderRequest:
     return a_request(price=Price(price), **changes)
 
 
-def bought(venue: Venue) -> None:
-    """A long of 0.01 at the ask."""
+def buy(venue: Venue) -> None:
+    """Open a long position of 0.01 at the ask."""
     venue.exchange.execute(SubmitOrder(an_entry(PRICE + D("0.1"))))
 
 
-def shown(venue: Venue) -> Snapshot:
+def snapshot_of(venue: Venue) -> Snapshot:
     return venue.exchange.snapshot("test")
 
 
 def long_quantity(venue: Venue) -> Decimal:
-    positions = shown(venue).positions
+    positions = snapshot_of(venue).positions
     return next(each.quantity for each in positions if (each.symbol, each.position_side) == (SYMBOL, PositionSide.LONG))
 
 
-def test_an_entry_below_the_market_rests_and_is_found(venue: Venue) -> None:
+def test_entry_below_the_market_is_open_and_found(venue: Venue) -> None:
     request = an_entry()
     venue.exchange.execute(SubmitOrder(request))
-    [order] = shown(venue).open_orders
+    [order] = snapshot_of(venue).open_orders
     assert (order.client_order_id, order.status) == (request.client_order_id, OrderStatus.NEW)
     [found] = venue.exchange.execute(QueryOrder(SYMBOL, request.client_order_id))
     assert isinstance(found, OrderUpdate)
     assert found.price == request.price
 
 
-def test_a_cancelled_order_is_gone(venue: Venue) -> None:
+def test_cancelled_order_is_closed(venue: Venue) -> None:
     request = an_entry()
     venue.exchange.execute(SubmitOrder(request))
     venue.exchange.execute(CancelOrder(SYMBOL, request.client_order_id))
-    assert shown(venue).open_orders == ()
+    assert snapshot_of(venue).open_orders == ()
     [found] = venue.exchange.execute(QueryOrder(SYMBOL, request.client_order_id))
     assert isinstance(found, OrderUpdate)
     assert found.status is OrderStatus.CANCELED
 
 
 def test_order_at_the_ask_fills_and_its_fill_is_listed(venue: Venue) -> None:
-    bought(venue)
+    buy(venue)
     assert long_quantity(venue) == D("0.01")
     [fetched] = venue.exchange.execute(FetchFills(SYMBOL, since_ms=SystemClock().now_ms() - 60_000))
     assert isinstance(fetched, FillsFetched)
@@ -199,8 +199,8 @@ def test_order_at_the_ask_fills_and_its_fill_is_listed(venue: Venue) -> None:
     assert fill.commission > 0
 
 
-def test_a_stop_closes_the_whole_position(venue: Venue) -> None:
-    bought(venue)
+def test_stop_closes_the_whole_position(venue: Venue) -> None:
+    buy(venue)
     venue.exchange.execute(SubmitOrder(a_request(OrderRole.STOP_LOSS, 1)))
     venue.mark(D(49_000))
     venue.quote(D("48999.9"), D(49_000))
@@ -208,19 +208,19 @@ def test_a_stop_closes_the_whole_position(venue: Venue) -> None:
 
 
 def test_stop_that_would_trigger_at_once_is_rejected(venue: Venue) -> None:
-    bought(venue)
-    with pytest.raises(Rejected) as refusal:
+    buy(venue)
+    with pytest.raises(Rejected) as caught:
         venue.exchange.execute(SubmitOrder(a_request(OrderRole.STOP_LOSS, 1, stop_price=Price(D(51_000)))))
-    assert refusal.value.code == -2021
+    assert caught.value.code == -2021
 
 
-def test_a_market_order_closes(venue: Venue) -> None:
-    bought(venue)
+def test_market_order_closes_the_position(venue: Venue) -> None:
+    buy(venue)
     venue.exchange.execute(SubmitOrder(a_request(OrderRole.CLOSE, 1, quantity=Quantity(D("0.01")))))
     assert long_quantity(venue) == 0
 
 
-def test_post_only_never_takes(venue: Venue) -> None:
+def test_crossing_post_only_order_expires(venue: Venue) -> None:
     crossing = an_entry(PRICE + 10, time_in_force=TimeInForce.GTX)
     venue.exchange.execute(SubmitOrder(crossing))
     [found] = venue.exchange.execute(QueryOrder(SYMBOL, crossing.client_order_id))
@@ -229,14 +229,14 @@ def test_post_only_never_takes(venue: Venue) -> None:
 
 
 def test_unknown_orders_are_not_found(venue: Venue) -> None:
-    with pytest.raises(Rejected) as refusal:
+    with pytest.raises(Rejected) as caught:
         venue.exchange.execute(CancelOrder(SYMBOL, "lh-abcdef-e"))
-    assert refusal.value.code == -2011
-    [answer] = venue.exchange.execute(QueryOrder(SYMBOL, "lh-abcdef-e"))
-    assert isinstance(answer, OrderNotFound)
+    assert caught.value.code == -2011
+    [outcome] = venue.exchange.execute(QueryOrder(SYMBOL, "lh-abcdef-e"))
+    assert isinstance(outcome, OrderNotFound)
 
 
-def test_the_account_is_set_and_read_back(venue: Venue) -> None:
+def test_account_settings_are_applied(venue: Venue) -> None:
     commands: list[Command] = [
         SetPositionMode(True),
         SetMultiAssetsMode(False),
@@ -247,7 +247,7 @@ def test_the_account_is_set_and_read_back(venue: Venue) -> None:
     for command in commands:
         [done] = venue.exchange.execute(command)
         assert isinstance(done, AccountConfigured)
-    reports = [report for report in shown(venue).positions if report.symbol == SYMBOL]
+    reports = [report for report in snapshot_of(venue).positions if report.symbol == SYMBOL]
     assert {(report.leverage, report.margin_type) for report in reports} == {(7, MarginType.ISOLATED)}
 
 
@@ -256,7 +256,7 @@ def test_invalid_leverage_is_rejected(venue: Venue) -> None:
         venue.exchange.execute(SetLeverage(SYMBOL, 126))
 
 
-def test_a_fresh_account_holds_its_capital_and_has_paid_nothing(venue: Venue) -> None:
+def test_new_account_holds_its_capital_and_paid_no_funding(venue: Venue) -> None:
     [taken] = venue.exchange.execute(TakeSnapshot("test"))
     assert isinstance(taken, SnapshotTaken)
     assert taken.snapshot.account.wallet_balance == PAPER_CAPITAL
@@ -266,7 +266,7 @@ def test_a_fresh_account_holds_its_capital_and_has_paid_nothing(venue: Venue) ->
     assert paid.incomes == ()
 
 
-def test_the_quote_can_be_fetched(venue: Venue) -> None:
+def test_quote_can_be_fetched(venue: Venue) -> None:
     [quote] = venue.exchange.execute(FetchQuote(SYMBOL))
     assert isinstance(quote, Quote)
     assert (quote.bid, quote.ask) == (PRICE, PRICE + D("0.1"))
@@ -274,13 +274,13 @@ def test_the_quote_can_be_fetched(venue: Venue) -> None:
 
 def test_account_survives_a_restart(venue: Venue) -> None:
     venue.exchange.execute(SetLeverage(SYMBOL, 7))
-    bought(venue)
+    buy(venue)
     stop, resting = a_request(OrderRole.STOP_LOSS, 1), an_entry(PRICE - 500, client_order_id="lh-another0-e")
     venue.exchange.execute(SubmitOrder(stop))
     venue.exchange.execute(SubmitOrder(resting))
-    before = shown(venue)
+    before = snapshot_of(venue)
     venue.restart()
-    after = shown(venue)
+    after = snapshot_of(venue)
     assert [_lasting(each) for each in after.positions] == [_lasting(each) for each in before.positions]
     assert after.open_orders == before.open_orders
     assert after.account.wallet_balance == before.account.wallet_balance != PAPER_CAPITAL
@@ -289,31 +289,31 @@ def test_account_survives_a_restart(venue: Venue) -> None:
     venue.exchange.execute(CancelOrder(SYMBOL, resting.client_order_id))
     venue.mark(D(49_000))
     venue.quote(D("48999.9"), D(49_000))
-    assert shown(venue).open_orders == ()
+    assert snapshot_of(venue).open_orders == ()
     assert long_quantity(venue) == 0
 
 
 def _lasting(report: PositionReport) -> tuple[object, ...]:
-    """What no price moves."""
-    terms = report.leverage, report.margin_type
-    return report.symbol, report.position_side, report.quantity, report.entry_price, terms, report.updated_at
+    """The fields that do not depend on the market price."""
+    config = report.leverage, report.margin_type
+    return report.symbol, report.position_side, report.quantity, report.entry_price, config, report.updated_at
 
 
 def test_paper_emits_user_stream_events() -> None:
     venue = paper_venue()
     _open(venue)
-    bought(venue)
+    buy(venue)
     assert isinstance(venue.events[0], StreamUp)
     assert venue.events[0].stream is Stream.USER
     fills = [event.fill for event in venue.events if isinstance(event, OrderUpdate) and event.fill]
     assert [fill.quantity for fill in fills] == [D("0.01")]
 
 
-def test_paper_knows_no_book_it_has_not_seen() -> None:
+def test_paper_returns_no_quote_before_the_first() -> None:
     assert paper_venue().exchange.execute(FetchQuote(SYMBOL)) == []
 
 
-def test_paper_rejects_what_the_exchange_would() -> None:
+def test_paper_rejects_unknown_symbol() -> None:
     venue = paper_venue()
     _open(venue)
     unknown = a_request(symbol="NOSUCHUSDT", type=OrderType.MARKET, price=None, time_in_force=None)
@@ -321,7 +321,7 @@ def test_paper_rejects_what_the_exchange_would() -> None:
         venue.exchange.execute(SubmitOrder(unknown))
 
 
-def test_every_order_can_be_listed_ended_ones_too(venue: Venue) -> None:
+def test_order_history_can_be_fetched(venue: Venue) -> None:
     [listed] = venue.exchange.execute(FetchOrders(SYMBOL, since_ms=SystemClock().now_ms() - 60_000))
     assert isinstance(listed, OrdersFetched)
     assert listed.orders == ()

@@ -1,4 +1,4 @@
-"""Credentials held against a real sandbox: one line each, with the remedy, and nothing of the secret."""
+"""Credential checks against a real sandbox: one result per check, with a remedy and without secrets."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -49,7 +49,7 @@ def right(request: pytest.FixtureRequest, sandbox: SandboxServer) -> AnyCredenti
     return credentials_of(sandbox, request.param)
 
 
-def test_the_right_key_passes_every_line(sandbox: SandboxServer, right: AnyCredentials) -> None:
+def test_valid_key_passes_every_check(sandbox: SandboxServer, right: AnyCredentials) -> None:
     checks = check_credentials(sandbox, right)
     assert [check.name for check in checks] == NAMES
     assert {check.verdict for check in checks} == {CheckLevel.OK}
@@ -58,14 +58,14 @@ def test_the_right_key_passes_every_line(sandbox: SandboxServer, right: AnyCrede
     assert all(check.line == f"ok    {check.name}: {check.sentence}" for check in checks)
 
 
-def test_a_position_mode_that_differs_is_a_warning(sandbox: SandboxServer, right: AnyCredentials) -> None:
+def test_different_position_mode_is_a_warning(sandbox: SandboxServer, right: AnyCredentials) -> None:
     is_hedge = "hedge" in check_credentials(sandbox, right)[-1].sentence
     mode = check_credentials(sandbox, right, hedge_mode=not is_hedge)[-1]
     assert mode.verdict is CheckLevel.WARN
-    assert "the bot changes it when it starts" in mode.line
+    assert "the bot changes it at startup" in mode.line
 
 
-def test_a_wrong_secret_is_named_with_its_remedy_and_not_repeated(sandbox: SandboxServer) -> None:
+def test_wrong_secret_has_a_remedy_and_is_not_shown(sandbox: SandboxServer) -> None:
     wrong = Credentials(sandbox.api_key, "f" * 64)
     failed = failed_in(check_credentials(sandbox, wrong))
     assert failed.name == ACCESS
@@ -81,11 +81,11 @@ def test_unknown_wallet_ends_the_check(sandbox: SandboxServer) -> None:
     assert "unknown" in failed_in(checks).remedy
 
 
-def test_a_key_that_may_read_but_not_trade_fails(sandbox: SandboxServer, right: AnyCredentials) -> None:
+def test_read_only_key_fails_the_trading_check(sandbox: SandboxServer, right: AnyCredentials) -> None:
     sandbox.faults.inject(Fault(FaultKind.REJECTED, FOREVER, "/order", "DELETE", 2015))
     checks = check_credentials(sandbox, right)
     assert failed_in(checks).name == TRADING
-    assert [check.name for check in checks] == NAMES  # the mode is told nevertheless
+    assert [check.name for check in checks] == NAMES  # the mode is checked nevertheless
     assert not all_passed(checks)
 
 
@@ -105,7 +105,7 @@ def test_clock_offset_is_reported(server: ScriptedServer, off_ms: int, verdict: 
     assert (check.name, check.verdict) == (CLOCK, verdict)
 
 
-def test_an_empty_account_and_an_exchange_without_symbols_are_warnings(server: ScriptedServer) -> None:
+def test_empty_account_and_missing_symbols_are_warnings(server: ScriptedServer) -> None:
     totals = ("totalWalletBalance", "totalUnrealizedProfit", "totalMarginBalance", "availableBalance")
     account = dict.fromkeys((*totals, "totalPositionInitialMargin", "totalMaintMargin"), "0")
     server.script("GET", "/fapi/v4/account", Reply(account))
@@ -126,16 +126,16 @@ def test_unreachable_exchange_is_one_failed_check() -> None:
     checker = CredentialChecker("http://127.0.0.1:1", SystemClock())
     [check] = checker.check(Credentials("key", "secret"))
     assert (check.name, check.verdict) == (CLOCK, CheckLevel.FAIL)
-    assert "does not answer" in check.sentence
+    assert "does not respond" in check.sentence
 
 
 @pytest.mark.parametrize(
     ("fault", "words"),
     [
-        (Fault(FaultKind.GARBLED, FOREVER, "/account", "GET", 5), "not understood"),
-        (Fault(FaultKind.UNAVAILABLE, FOREVER, "/account", "GET"), "does not answer"),
-        (Fault(FaultKind.RATE_LIMITED, FOREVER, "/account", "GET", 30), "asks for a pause"),
-        (Fault(FaultKind.REJECTED, FOREVER, "/account", "GET", 1121), "refused"),
+        (Fault(FaultKind.GARBLED, FOREVER, "/account", "GET", 5), "cannot parse the exchange's response"),
+        (Fault(FaultKind.UNAVAILABLE, FOREVER, "/account", "GET"), "does not respond"),
+        (Fault(FaultKind.RATE_LIMITED, FOREVER, "/account", "GET", 30), "rate limit was reached"),
+        (Fault(FaultKind.REJECTED, FOREVER, "/account", "GET", 1121), "rejected"),
     ],
 )
 def test_other_failures_are_explained(sandbox: SandboxServer, fault: Fault, words: str) -> None:
@@ -144,10 +144,10 @@ def test_other_failures_are_explained(sandbox: SandboxServer, fault: Fault, word
     assert (failed.name, words in failed.sentence, bool(failed.remedy)) == (ACCESS, True, True)
 
 
-def test_a_secret_that_the_exchange_echoes_is_masked(server: ScriptedServer) -> None:
-    refusal = {"code": -2015, "msg": "no such key canary-key with canary-secret " + "x " * 500}
-    server.script("GET", "/fapi/v4/account", Reply(refusal, 401))
+def test_echoed_secret_is_masked(server: ScriptedServer) -> None:
+    rejection = {"code": -2015, "msg": "no such key canary-key with canary-secret " + "x " * 500}
+    server.script("GET", "/fapi/v4/account", Reply(rejection, 401))
     checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("canary-key", "canary-secret"))
     sentence = failed_in(list(checks)).sentence
-    assert sentence.startswith("refused: no such key *** with *** x")
+    assert sentence.startswith("rejected: no such key *** with *** x")
     assert len(sentence) == 300

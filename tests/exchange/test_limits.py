@@ -26,7 +26,7 @@ def is_rejected(limits: RateLimits, weight: int = 1, *, essential: bool = False,
     return caught.value
 
 
-def test_the_reserve_is_kept_for_what_is_essential(limits: RateLimits) -> None:
+def test_reserve_is_kept_for_essential_requests(limits: RateLimits) -> None:
     limits.acquire(70, essential=False)
 
     assert is_rejected(limits).retry_at == STARTED_MS + MINUTE_MS
@@ -35,7 +35,7 @@ def test_the_reserve_is_kept_for_what_is_essential(limits: RateLimits) -> None:
     assert limits.weight_used == 100
 
 
-def test_reading_never_uses_up_what_a_stop_needs(limits: RateLimits) -> None:
+def test_reads_leave_weight_for_protection(limits: RateLimits) -> None:
     limits.acquire(90, essential=True, is_read=True)
 
     with pytest.raises(RateLimited):
@@ -51,7 +51,7 @@ def test_rejected_requests_are_not_counted(limits: RateLimits) -> None:
     assert limits.weight_used == 70
 
 
-def test_orders_have_a_budget_of_their_own(limits: RateLimits) -> None:
+def test_orders_have_their_own_budget(limits: RateLimits) -> None:
     for _ in range(5):
         limits.acquire(1, essential=False, orders=1)
 
@@ -63,14 +63,14 @@ def test_orders_have_a_budget_of_their_own(limits: RateLimits) -> None:
     assert limits.orders_used == 6
 
 
-def test_no_setting_makes_the_reserve_smaller_than_it_must_be(clock: ManualClock) -> None:
+def test_reserve_has_a_minimum(clock: ManualClock) -> None:
     limits = RateLimits(clock, weight_limit=100, reserve_pct=0)
 
     is_rejected(limits, 71)
     limits.acquire(70, essential=False)
 
 
-def test_the_exchange_says_what_it_allows(limits: RateLimits) -> None:
+def test_limits_of_the_exchange_are_adopted(limits: RateLimits) -> None:
     limits.set_limits(200, None)
 
     assert limits.weight_limit == 200
@@ -92,21 +92,21 @@ def test_concurrent_requests_stay_within_the_limit(clock: ManualClock) -> None:
     limits = RateLimits(clock, weight_limit=1_000)
     admitted: list[int] = []
 
-    def ask() -> None:
+    def request() -> None:
         for _ in range(200):
             with suppress(RateLimited):
                 limits.acquire(1, essential=False)
                 admitted.append(1)
 
-    lanes = [threading.Thread(target=ask) for _ in range(8)]
-    for lane in lanes:
-        lane.start()
-    for lane in lanes:
-        lane.join()
+    threads = [threading.Thread(target=request) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert len(admitted) == limits.weight_used == 700
 
 
-def test_a_new_minute_starts_from_nothing(limits: RateLimits, clock: ManualClock) -> None:
+def test_new_minute_resets_the_counts(limits: RateLimits, clock: ManualClock) -> None:
     limits.acquire(70, essential=False)
 
     clock.advance(MINUTE_MS)
@@ -115,7 +115,7 @@ def test_a_new_minute_starts_from_nothing(limits: RateLimits, clock: ManualClock
     limits.acquire(70, essential=False)
 
 
-def test_the_exchange_counts_better_than_we_do(limits: RateLimits) -> None:
+def test_higher_count_of_the_exchange_is_adopted(limits: RateLimits) -> None:
     limits.acquire(1, essential=False)
 
     limits.update_from_headers({"X-MBX-USED-WEIGHT-1M": "69", "X-MBX-ORDER-COUNT-1M": "7"})
@@ -131,7 +131,7 @@ def test_invalid_header_is_ignored(limits: RateLimits) -> None:
     assert limits.weight_used == 0
 
 
-def test_the_first_429_leaves_only_what_is_essential(limits: RateLimits, clock: ManualClock) -> None:
+def test_first_429_allows_only_essential_requests(limits: RateLimits, clock: ManualClock) -> None:
     error = limits.back_off(429, {"Retry-After": "7"}, "", sent_at=clock.monotonic_ms())
 
     assert error.retry_at == limits.blocked_until == is_rejected(limits).retry_at == STARTED_MS + 7000
@@ -153,11 +153,11 @@ def test_second_429_blocks_all_requests(limits: RateLimits, clock: ManualClock) 
     assert limits.blocked_until is None
 
 
-def test_requests_already_under_way_are_not_a_second_429(limits: RateLimits, clock: ManualClock) -> None:
-    asked_at = clock.monotonic_ms()
+def test_429_of_an_earlier_request_is_not_a_second_429(limits: RateLimits, clock: ManualClock) -> None:
+    sent_at = clock.monotonic_ms()
     clock.advance(50)
-    limits.back_off(429, {}, "", asked_at)
-    limits.back_off(429, {}, "", asked_at)
+    limits.back_off(429, {}, "", sent_at)
+    limits.back_off(429, {}, "", sent_at)
 
     limits.acquire(1, essential=True)
 
@@ -186,7 +186,7 @@ def test_ban_blocks_all_requests(limits: RateLimits, clock: ManualClock) -> None
         ({}, f"Way too many requests; IP banned until {STARTED_MS - 5}.", 60_000),
     ],
 )
-def test_how_long_a_ban_lasts(
+def test_ban_duration(
     limits: RateLimits, clock: ManualClock, headers: dict[str, str], message: str, span_ms: int
 ) -> None:
     error = limits.back_off(418, headers, message, sent_at=clock.monotonic_ms())
@@ -194,7 +194,7 @@ def test_how_long_a_ban_lasts(
     assert error.retry_at == STARTED_MS + span_ms
 
 
-def test_a_stepped_wall_clock_does_not_end_a_ban(limits: RateLimits, clock: ManualClock) -> None:
+def test_system_clock_step_does_not_end_a_ban(limits: RateLimits, clock: ManualClock) -> None:
     limits.back_off(418, {"Retry-After": "120"}, "", sent_at=clock.monotonic_ms())
 
     clock.step(3_600_000)

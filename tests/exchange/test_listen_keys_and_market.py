@@ -1,4 +1,4 @@
-"""The key of the private stream, and public facts."""
+"""Listen keys of the user data stream, and public market data."""
 
 import logging
 from decimal import Decimal
@@ -28,7 +28,7 @@ from tests.exchange.wire.values import an_instrument
 class TestListenKeys:
     PATH = "/fapi/v1/listenKey"
 
-    def test_the_key_alone_opens_it(self, client: AsterClient, server: ScriptedServer) -> None:
+    def test_listen_key_needs_only_the_api_key(self, client: AsterClient, server: ScriptedServer) -> None:
         server.script("POST", self.PATH, Reply({"listenKey": "abc"}))
         server.script("PUT", self.PATH, Reply())
         server.script("DELETE", self.PATH, Reply())
@@ -38,12 +38,12 @@ class TestListenKeys:
         keys.keep_alive()
         keys.close()
 
-        asked = server.received_at(self.PATH)
-        assert [each.method for each in asked] == ["POST", "PUT", "DELETE"]
-        assert {each.headers["X-MBX-APIKEY"] for each in asked} == {API_KEY}
-        assert {each.signed_text for each in asked} == {""}
+        received = server.received_at(self.PATH)
+        assert [each.method for each in received] == ["POST", "PUT", "DELETE"]
+        assert {each.headers["X-MBX-APIKEY"] for each in received} == {API_KEY}
+        assert {each.signed_text for each in received} == {""}
 
-    def test_a_key_that_has_ended(self, client: AsterClient, server: ScriptedServer) -> None:
+    def test_expired_listen_key_is_rejected(self, client: AsterClient, server: ScriptedServer) -> None:
         server.script("PUT", self.PATH, rejected(-1125))
 
         with pytest.raises(Rejected) as caught:
@@ -51,7 +51,7 @@ class TestListenKeys:
 
         assert caught.value.code == -1125
 
-    def test_a_lost_answer_may_be_asked_for_again(self, client: AsterClient, server: ScriptedServer) -> None:
+    def test_lost_listen_key_response_is_unreachable(self, client: AsterClient, server: ScriptedServer) -> None:
         server.script("POST", self.PATH, Reset())
 
         with pytest.raises(Unreachable):
@@ -63,11 +63,11 @@ class TestMarket:
     def market(self, server: ScriptedServer, clock: ManualClock, limits: RateLimits) -> AsterMarket:
         return AsterMarket(AsterClient(server.url, clock, limits))
 
-    def test_time_needs_no_key(self, market: AsterMarket, server: ScriptedServer) -> None:
+    def test_time_needs_no_api_key(self, market: AsterMarket, server: ScriptedServer) -> None:
         assert market.server_time() == NOW_MS + 250
         assert "X-MBX-APIKEY" not in server.received[0].headers
 
-    def test_a_symbol_that_is_not_understood_is_left_out(
+    def test_invalid_symbol_is_skipped(
         self, market: AsterMarket, server: ScriptedServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         server.script("GET", "/fapi/v1/exchangeInfo", Reply({"symbols": [{"symbol": "ODDUSDT"}]}))
@@ -75,7 +75,7 @@ class TestMarket:
         with caplog.at_level(logging.WARNING):
             assert market.instruments() == {}
 
-        assert "symbol left out" in caplog.text
+        assert "symbol skipped" in caplog.text
 
     def test_candles(self, market: AsterMarket, server: ScriptedServer) -> None:
         candle = (NOW_MS, Decimal(1), Decimal(4), Decimal(1), Decimal(2), Decimal(9))
@@ -84,7 +84,7 @@ class TestMarket:
         assert market.klines("BTCUSDT", "1m", 1) == [candle]
         assert server.received[0].parameters == {"symbol": "BTCUSDT", "interval": "1m", "limit": "1"}
 
-    def test_a_quote_by_rest(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_quote_is_read_from_depth(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         bid, ask = (Decimal(1), Decimal(5)), (Decimal(2), Decimal(6))
         server.script("GET", "/fapi/v1/depth", Reply(wire.render_depth([bid], [ask], 1, NOW_MS - 3)))
 
@@ -92,14 +92,14 @@ class TestMarket:
             wire.parse_depth(wire.render_depth([bid], [ask], 1, NOW_MS - 3), "BTCUSDT", NOW_MS)
         ]
 
-    def test_a_signed_question_without_a_key_is_our_own_fault(
+    def test_signed_request_without_key_is_an_invariant_error(
         self, server: ScriptedServer, clock: ManualClock, limits: RateLimits
     ) -> None:
         with pytest.raises(InvariantError):
             AsterExchange(AsterClient(server.url, clock, limits)).execute(QUERY)
 
-    def test_the_rules_of_every_symbol(self, market: AsterMarket, server: ScriptedServer) -> None:
-        rules = an_instrument()
-        server.script("GET", "/fapi/v1/exchangeInfo", Reply(wire.render_exchange_info([rules], NOW_MS)))
+    def test_instruments_are_returned_by_symbol(self, market: AsterMarket, server: ScriptedServer) -> None:
+        instrument = an_instrument()
+        server.script("GET", "/fapi/v1/exchangeInfo", Reply(wire.render_exchange_info([instrument], NOW_MS)))
 
-        assert market.instruments() == {"BTCUSDT": rules}
+        assert market.instruments() == {"BTCUSDT": instrument}

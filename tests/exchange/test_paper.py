@@ -1,4 +1,4 @@
-"""The paper exchange over restarts: it tells what must be kept, and takes it up."""
+"""The paper exchange across restarts: it emits the state to save and restores it."""
 
 import json
 from collections.abc import Sequence
@@ -21,7 +21,7 @@ from tests.builders import NOW, D, a_mark, a_quote, a_request, an_instrument
 
 @dataclass
 class PaperHarness:
-    """A paper exchange in hedge mode; a restart knows what was told last, as the ledger would."""
+    """A paper exchange in hedge mode; a restart uses the last emitted account state, as the database would."""
 
     clock: ManualClock = field(default_factory=lambda: ManualClock(NOW))
     emitted: list[Sequence[Event]] = field(default_factory=list)
@@ -87,7 +87,7 @@ def test_account_is_saved_after_every_change() -> None:
     assert len(paper.emitted) == quiet
 
 
-def test_a_restart_shows_the_same_account_to_the_last_digit() -> None:
+def test_restart_restores_the_account_exactly() -> None:
     paper = a_protected_position()
     before = paper.snapshot
     after = paper.restart().snapshot
@@ -126,6 +126,6 @@ def test_funding_is_emitted_with_the_account() -> None:
     assert [[income.amount for income in incomes] for incomes in paid] == [[D("-0.5")]]
 
 
-def test_a_fresh_account_begins_with_its_capital() -> None:
+def test_new_account_starts_with_its_capital() -> None:
     paper = PaperHarness()
     assert paper.restart().snapshot.account.wallet_balance == 10_000

@@ -5,26 +5,26 @@ import pytest
 from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, RateLimited, Rejected, Unreachable
 from src.exchange.responses import classify
 
-RATE_LIMITED = RateLimited("be silent", 1)
+RATE_LIMITED = RateLimited("pause", 1)
 
 
 def error_body(code: int) -> bytes:
     return json.dumps({"code": code, "msg": "the reason"}).encode()
 
 
-def answer(status: int, body: bytes, *, is_idempotent: bool) -> object:
+def classify_response(status: int, body: bytes, *, is_idempotent: bool) -> object:
     return classify(status, body, is_idempotent=is_idempotent, rate_limit_error=lambda _: RATE_LIMITED)
 
 
 def failure(status: int, body: bytes, *, is_idempotent: bool) -> ExchangeError:
     with pytest.raises(ExchangeError) as caught:
-        answer(status, body, is_idempotent=is_idempotent)
+        classify_response(status, body, is_idempotent=is_idempotent)
     return caught.value
 
 
 @pytest.mark.parametrize("is_idempotent", [True, False])
 def test_success_returns_the_payload(is_idempotent: bool) -> None:
-    assert answer(200, b'{"orderId": 1}', is_idempotent=is_idempotent) == {"orderId": 1}
+    assert classify_response(200, b'{"orderId": 1}', is_idempotent=is_idempotent) == {"orderId": 1}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_success_returns_the_payload(is_idempotent: bool) -> None:
         (400, b'{"code": "many", "msg": 1}'),
     ],
 )
-def test_write_with_unknown_outcome(status: int, body: bytes) -> None:
+def test_failed_write_has_an_unknown_outcome(status: int, body: bytes) -> None:
     assert isinstance(failure(status, body, is_idempotent=False), OutcomeUnknown)
 
 
@@ -72,7 +72,7 @@ def test_rejected_key_is_an_auth_error(code: int) -> None:
 
 @pytest.mark.parametrize("status", [418, 429])
 @pytest.mark.parametrize("is_idempotent", [True, False])
-def test_too_many_requests(status: int, is_idempotent: bool) -> None:
+def test_429_and_418_are_rate_limited(status: int, is_idempotent: bool) -> None:
     assert failure(status, error_body(-1003), is_idempotent=is_idempotent) is RATE_LIMITED
 
 
@@ -103,12 +103,12 @@ def test_rejected_read() -> None:
 def test_429_without_a_code_still_backs_off() -> None:
     messages: list[str] = []
 
-    def silence(message: str) -> ExchangeError:
+    def rate_limit_error(message: str) -> ExchangeError:
         messages.append(message)
         return RATE_LIMITED
 
     with pytest.raises(OutcomeUnknown):
-        classify(429, b"<html>", is_idempotent=False, rate_limit_error=silence)
+        classify(429, b"<html>", is_idempotent=False, rate_limit_error=rate_limit_error)
 
     assert messages == [""]
 
@@ -116,13 +116,13 @@ def test_429_without_a_code_still_backs_off() -> None:
 @pytest.mark.parametrize(
     ("code", "remedy"),
     [
-        (-1021, "clock follow a time server"),
-        (-1022, "copy them again"),
-        (-2015, "look on Aster's site"),
-        (-4056, "see on Aster's site"),
-        (-4087, "only reduce positions"),
-        (-4088, "no orders now"),
-        (-4225, "give each its own"),
+        (-1021, "sync this machine's clock"),
+        (-1022, "copy both again"),
+        (-2015, "check it on Aster's site"),
+        (-4056, "check on Aster's site"),
+        (-4087, "only to reduce positions"),
+        (-4088, "no new orders"),
+        (-4225, "give each program its own wallet"),
     ],
 )
 def test_rejected_key_names_its_remedy(code: int, remedy: str) -> None:

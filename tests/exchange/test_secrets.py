@@ -1,4 +1,4 @@
-"""However a signed request fails, nobody learns a secret from it: not from the error, its traceback, or the log."""
+"""A failed signed request shows no secret: not in its error, traceback or log lines."""
 
 import logging
 import socket
@@ -40,7 +40,7 @@ def server() -> Iterator[ScriptedServer]:
 
 
 def output_of(call: ApiRequest, signer: Signer, caplog: pytest.LogCaptureFixture) -> str:
-    """Everything a failed request leaves behind: the error, how it came about, and each line that was logged."""
+    """Everything a failed request outputs: the error chain, its traceback and the log lines."""
     caplog.set_level(logging.DEBUG)
     session = requests.Session()
     session.trust_env = False
@@ -93,9 +93,9 @@ def test_rejection_that_quotes_the_key_is_redacted(
     caplog: pytest.LogCaptureFixture, server: ScriptedServer, status: int
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    answer = Reply({"code": -2015, "msg": f"Invalid API-key {API_KEY}, or signature={API_SECRET}"}, status)
+    reply = Reply({"code": -2015, "msg": f"Invalid API-key {API_KEY}, or signature={API_SECRET}"}, status)
     server.script("GET", "/fapi/v1/time", Reply({"serverTime": NOW_MS}))
-    server.script("POST", PATH, answer)
+    server.script("POST", PATH, reply)
     client = a_client(server.url)
     with pytest.raises(ExchangeError) as caught:
         client.request(endpoints.NEW_ORDER, {"symbol": "BTCUSDT"}, essential=True)

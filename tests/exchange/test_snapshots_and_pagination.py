@@ -1,4 +1,4 @@
-"""What is read whole or not at all, and lists that come in pages."""
+"""Account snapshots and paginated histories."""
 
 import logging
 from collections.abc import Sequence
@@ -54,7 +54,7 @@ def readable(server: ScriptedServer) -> ScriptedServer:
 
 class TestSnapshot:
     @pytest.mark.usefixtures("readable")
-    def test_it_is_read_whole(self, exchange: AsterExchange, limits: RateLimits) -> None:
+    def test_snapshot_contains_every_part(self, exchange: AsterExchange, limits: RateLimits) -> None:
         outcome = exchange.execute(TakeSnapshot("start"))[0]
 
         assert isinstance(outcome, SnapshotTaken)
@@ -70,19 +70,21 @@ class TestSnapshot:
 
     @pytest.mark.parametrize("path", SNAPSHOT_BODIES)
     @pytest.mark.parametrize(
-        "answer",
+        "reply",
         [Reply(b"", 503), Reply(b""), Reply(b"<html>", 403), Reply("x"), Reply([{}]), rejected(-1121), Reset()],
     )
-    def test_one_failed_read_fails_it(
-        self, exchange: AsterExchange, readable: ScriptedServer, path: str, answer: Reply | Reset
+    def test_one_failed_read_fails_the_snapshot(
+        self, exchange: AsterExchange, readable: ScriptedServer, path: str, reply: Reply | Reset
     ) -> None:
-        readable.script("GET", path, answer)
+        readable.script("GET", path, reply)
 
         with pytest.raises((Unreachable, Rejected, ProtocolError)):
             exchange.snapshot("audit")
 
     @pytest.mark.parametrize("path", ["/fapi/v2/positionRisk", "/fapi/v1/openOrders"])
-    def test_an_object_is_not_an_empty_list(self, exchange: AsterExchange, readable: ScriptedServer, path: str) -> None:
+    def test_object_instead_of_a_list_raises(
+        self, exchange: AsterExchange, readable: ScriptedServer, path: str
+    ) -> None:
         readable.script("GET", path, Reply({}))
 
         with pytest.raises(ProtocolError):
@@ -105,15 +107,15 @@ def fills_of(outcomes: Sequence[Outcome]) -> list[int]:
 class TestHistories:
     TRADES = "/fapi/v1/userTrades"
 
-    def test_trades_since_an_instant(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_trades_since_a_time(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("GET", self.TRADES, Reply([wire.render_fill(fill(7))]))
 
         outcomes = exchange.execute(FetchFills("BTCUSDT", NOW_MS - 1000))
 
         assert outcomes == [FillsFetched("BTCUSDT", (fill(7),), NOW_MS, NOW_MS - 1000)]
-        asked = server.received_at(self.TRADES)[0].parameters
-        assert asked["startTime"] == str(NOW_MS - 1000)
-        assert "fromId" not in asked
+        parameters = server.received_at(self.TRADES)[0].parameters
+        assert parameters["startTime"] == str(NOW_MS - 1000)
+        assert "fromId" not in parameters
 
     def test_trades_from_an_id_are_read_to_the_last_page(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         pages = [[wire.render_fill(fill(each)) for each in ids] for ids in (range(5, 1005), range(1005, 1010))]
@@ -122,11 +124,11 @@ class TestHistories:
         outcomes = exchange.execute(FetchFills("BTCUSDT", 0, from_trade_id=5))
 
         assert fills_of(outcomes) == list(range(5, 1010))
-        asked = [each.parameters for each in server.received_at(self.TRADES)]
-        assert [each["fromId"] for each in asked] == ["5", "1005"]
-        assert all("startTime" not in each for each in asked)
+        parameters = [each.parameters for each in server.received_at(self.TRADES)]
+        assert [each["fromId"] for each in parameters] == ["5", "1005"]
+        assert all("startTime" not in each for each in parameters)
 
-    def test_trades_of_long_ago_are_out_of_reach(
+    def test_trade_history_is_limited_to_seven_days(
         self, exchange: AsterExchange, server: ScriptedServer, caplog: pytest.LogCaptureFixture
     ) -> None:
         server.script("GET", self.TRADES, Reply([]))
@@ -134,9 +136,9 @@ class TestHistories:
         with caplog.at_level(logging.WARNING):
             assert fills_of(exchange.execute(FetchFills("BTCUSDT", 0))) == []
 
-        asked = int(server.received_at(self.TRADES)[0].parameters["startTime"])
-        assert asked > NOW_MS - 7 * 86_400_000
-        assert "too long ago" in caplog.text
+        start_ms = int(server.received_at(self.TRADES)[0].parameters["startTime"])
+        assert start_ms > NOW_MS - 7 * 86_400_000
+        assert "trade history limited" in caplog.text
 
     @pytest.mark.parametrize(
         ("command", "path"),
@@ -145,7 +147,7 @@ class TestHistories:
             (FetchFunding(NOW_MS + 60_000), "/fapi/v1/income"),
         ],
     )
-    def test_an_instant_of_a_clock_that_is_ahead_is_asked_for_as_now(
+    def test_start_in_the_future_is_limited_to_now(
         self, exchange: AsterExchange, server: ScriptedServer, command: FetchFills | FetchFunding, path: str
     ) -> None:
         server.script("GET", path, Reply([]))
@@ -154,7 +156,7 @@ class TestHistories:
 
         assert int(server.received_at(path)[0].parameters["startTime"]) <= NOW_MS + 250
 
-    def test_an_object_is_no_list_of_trades(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_object_instead_of_trades_raises(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("GET", self.TRADES, Reply({}))
 
         assert isinstance(failure_of(exchange, FetchFills("BTCUSDT", NOW_MS)), ProtocolError)
@@ -169,11 +171,11 @@ class TestHistories:
         outcomes = exchange.execute(FetchFunding(NOW_MS))
 
         assert outcomes == [FundingFetched(tuple(income(each) for each in range(1003)), NOW_MS)]
-        asked = [each.parameters for each in server.received_at("/fapi/v1/income")]
-        assert [each["startTime"] for each in asked] == [str(NOW_MS), str(NOW_MS + 999)]
-        assert {each["incomeType"] for each in asked} == {"FUNDING_FEE"}
+        parameters = [each.parameters for each in server.received_at("/fapi/v1/income")]
+        assert [each["startTime"] for each in parameters] == [str(NOW_MS), str(NOW_MS + 999)]
+        assert {each["incomeType"] for each in parameters} == {"FUNDING_FEE"}
 
-    def test_a_page_that_brings_nothing_new_is_the_last(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_page_without_new_records_is_the_last(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         same = Income(1, "", "FUNDING_FEE", "USDT", Decimal(1), NOW_MS)
         server.script("GET", "/fapi/v1/income", Reply([wire.render_income(same)] * 1000))
 
@@ -183,14 +185,14 @@ class TestHistories:
 class TestOrders:
     ORDERS = "/fapi/v1/allOrders"
 
-    def test_every_order_since_an_instant(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_orders_since_a_time(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         server.script("GET", self.ORDERS, Reply([wire.render_order(ACCEPTED)]))
         outcomes = exchange.execute(FetchOrders("BTCUSDT", NOW_MS - 1000))
         assert outcomes == [OrdersFetched("BTCUSDT", (ACCEPTED,), NOW_MS - 1000, NOW_MS)]
 
-    def test_pages_follow_each_other_by_number(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+    def test_order_pages_continue_by_order_id(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         many = [replace(ACCEPTED, order_id=number) for number in range(1, 1002)]
-        first, last = ([wire.render_order(each) for each in part] for part in (many[:1000], many[1000:]))
+        first, last = ([wire.render_order(each) for each in page] for page in (many[:1000], many[1000:]))
         server.script("GET", self.ORDERS, Reply(first), Reply(last))
         [outcome] = exchange.execute(FetchOrders("BTCUSDT", NOW_MS - 1000))
         assert isinstance(outcome, OrdersFetched)

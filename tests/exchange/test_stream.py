@@ -38,7 +38,7 @@ def test_messages_arrive_as_json() -> None:
 
 
 @pytest.mark.parametrize("ending", [close_cleanly, break_connection])
-def test_a_connection_that_ends_is_opened_again(ending: ConnectionHandler) -> None:
+def test_closed_connection_is_reopened(ending: ConnectionHandler) -> None:
     recorded = RecordedCallbacks()
     with (
         running_server(sending(1, then=ending), sending(2, then=ending), sending(3)) as (address, _),
@@ -68,21 +68,21 @@ def test_peer_that_only_answers_pings_is_dropped() -> None:
 
 
 def test_dead_peer_is_dropped() -> None:
-    """Somebody completes the handshake and then neither reads nor writes: no pong ever comes."""
+    """The peer completes the handshake and then neither reads nor writes, so it sends no pong."""
 
-    def falls_asleep(connection: ServerConnection) -> None:
+    def hang(connection: ServerConnection) -> None:
         connection.protocol.receive_data = lambda data: None  # type: ignore[method-assign]  # noqa: ARG005
         keep_open(connection)
 
     recorded = RecordedCallbacks()
     timing = replace(TIMING, ping_every_ms=20, dead_after_ms=100)
-    with running_server(falls_asleep, sending(1)) as (address, _), running_reader(address, recorded, timing):
+    with running_server(hang, sending(1)) as (address, _), running_reader(address, recorded, timing):
         wait_until(lambda: recorded.messages)
 
-    assert recorded.downs[0].startswith("no sign of life for")
+    assert recorded.downs[0].startswith("no frame for")
 
 
-def test_a_quiet_peer_that_answers_pings_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_quiet_peer_that_answers_pings_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Connection] = []
 
     def open_one(*arguments: Any) -> Connection:
@@ -118,7 +118,7 @@ def test_pings_of_the_exchange_are_answered() -> None:
         assert answered.wait(TIMEOUT_SECONDS)
 
 
-def test_garbage_is_counted_and_survived(caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_messages_are_counted_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
     recorded = RecordedCallbacks()
     with (
         caplog.at_level(logging.WARNING),
@@ -129,19 +129,19 @@ def test_garbage_is_counted_and_survived(caplog: pytest.LogCaptureFixture) -> No
 
     assert recorded.messages == [{"good": 1}]
     assert reader.parse_errors == 3
-    assert "message not understood" in caplog.text
+    assert "cannot parse message" in caplog.text
     assert recorded.downs == []
 
 
-def test_protocol_error_in_a_callback_is_survived() -> None:
+def test_protocol_error_in_a_callback_is_counted() -> None:
     recorded = RecordedCallbacks()
 
-    def refuse_first(message: object) -> None:
+    def fail_first(message: object) -> None:
         if message == 1:
             raise ProtocolError("unknown event", message)
         recorded.messages.append(message)
 
-    callbacks = replace(recorded.callbacks, on_message=refuse_first)
+    callbacks = replace(recorded.callbacks, on_message=fail_first)
     with (
         running_server(sending(1, 2)) as (address, _),
         running_reader(address, recorded, callbacks=callbacks) as reader,
@@ -151,46 +151,46 @@ def test_protocol_error_in_a_callback_is_survived() -> None:
     assert reader.parse_errors == 1
 
 
-def test_a_contradiction_is_not_survived() -> None:
-    def die(message: object) -> None:
+def test_invariant_error_ends_the_reader() -> None:
+    def fail(message: object) -> None:
         raise InvariantError(str(message))
 
     recorded = RecordedCallbacks()
     with running_server(sending(1)) as (address, _):
         reader = StreamReader(
-            lambda: address, replace(recorded.callbacks, on_message=die), SystemClock(), Random(1), TIMING
+            lambda: address, replace(recorded.callbacks, on_message=fail), SystemClock(), Random(1), TIMING
         )
         with pytest.raises(InvariantError):
             reader.run()
 
 
-def test_the_address_is_asked_for_every_connection() -> None:
-    recorded, asked = RecordedCallbacks(), iter(range(9))
+def test_address_is_requested_for_every_connection() -> None:
+    recorded, numbers = RecordedCallbacks(), iter(range(9))
     with (
-        running_server(close_cleanly, close_cleanly, keep_open) as (address, met),
-        running_reader(lambda: f"{address}/ws/{next(asked)}", recorded),
+        running_server(close_cleanly, close_cleanly, keep_open) as (address, connections),
+        running_reader(lambda: f"{address}/ws/{next(numbers)}", recorded),
     ):
-        wait_until(lambda: len(met) == 3)
-        paths = [connection.request.path for connection in met if connection.request]
+        wait_until(lambda: len(connections) == 3)
+        paths = [connection.request.path for connection in connections if connection.request]
 
     assert paths == ["/ws/0", "/ws/1", "/ws/2"]
 
 
-def test_no_address_is_a_failed_attempt() -> None:
+def test_missing_address_is_a_failed_attempt() -> None:
     recorded, tries = RecordedCallbacks(), iter([Unreachable("no listen key"), Unreachable("no listen key"), None])
 
     with running_server(keep_open) as (address, _):
 
-        def ask() -> str:
+        def request_address() -> str:
             failure = next(tries)
             if failure:
                 raise failure
             return address
 
-        with running_reader(ask, recorded):
+        with running_reader(request_address, recorded):
             wait_until(lambda: recorded.ups == 1)
 
-    assert recorded.downs == ["no listen key"], "being down is said once"
+    assert recorded.downs == ["no listen key"], "on_down is called once"
 
 
 def test_rejected_handshake_is_a_failed_attempt(caplog: pytest.LogCaptureFixture) -> None:
@@ -202,11 +202,11 @@ def test_rejected_handshake_is_a_failed_attempt(caplog: pytest.LogCaptureFixture
         with running_reader(address, recorded):
             wait_until(lambda: caplog.text.count("stream down") >= 3)
 
-    assert recorded.downs == ["the stream was refused with HTTP 403"]
+    assert recorded.downs == ["connection rejected with HTTP 403"]
     assert "the-listen-key" not in caplog.text
 
 
-def test_nobody_there_is_a_failed_attempt() -> None:
+def test_refused_connection_is_a_failed_attempt() -> None:
     recorded = RecordedCallbacks()
 
     with running_reader("ws://127.0.0.1:1", recorded):
@@ -216,20 +216,20 @@ def test_nobody_there_is_a_failed_attempt() -> None:
     assert recorded.ups == 0
 
 
-def test_an_old_connection_is_changed_over_without_a_gap() -> None:
-    """The new one is open before the old one goes, and what both have brought is told once."""
+def test_old_connection_is_replaced_without_a_gap() -> None:
+    """The new connection opens before the old one closes, and a message from both is delivered once."""
     recorded, clock = RecordedCallbacks(), ManualClock()
     timing = replace(TIMING, renew_after_ms=100)
-    meeting = threading.Event()
+    both_open = threading.Event()
 
     def old(connection: ServerConnection) -> None:
         connection.send("1")
-        meeting.wait(TIMEOUT_SECONDS)
+        both_open.wait(TIMEOUT_SECONDS)
         connection.send("2")
         keep_open(connection)
 
     def new(connection: ServerConnection) -> None:
-        meeting.set()
+        both_open.set()
         connection.send("2")
         connection.send("3")
         keep_open(connection)
@@ -254,7 +254,7 @@ def test_old_connection_is_kept_until_the_new_one_delivers() -> None:
 
     def new(connection: ServerConnection) -> None:
         changed.set()
-        wait_until(lambda: 2 in recorded.messages)  # told by the old one, for the new one says nothing yet
+        wait_until(lambda: 2 in recorded.messages)  # delivered by the old one: the new one has sent nothing yet
         for message in ("2", "3"):
             connection.send(message)
         keep_open(connection)
@@ -269,16 +269,16 @@ def test_old_connection_is_kept_until_the_new_one_delivers() -> None:
     assert recorded.downs == []
 
 
-def test_silent_new_connection_replaces_the_old_one_in_the_end() -> None:
+def test_silent_new_connection_replaces_the_old_one() -> None:
     recorded = RecordedCallbacks()
     timing = replace(TIMING, renew_after_ms=50, overlap_ms=50)
-    with running_server(keep_open) as (address, met), running_reader(address, recorded, timing):
+    with running_server(keep_open) as (address, connections), running_reader(address, recorded, timing):
         wait_until(lambda: recorded.ups >= 2)
-    assert len(met) >= 2
+    assert len(connections) >= 2
     assert recorded.downs == []
 
 
-def test_a_new_connection_that_breaks_at_once_is_a_lost_connection() -> None:
+def test_new_connection_that_closes_at_once_is_reported() -> None:
     recorded, clock = RecordedCallbacks(), ManualClock()
     timing = replace(TIMING, renew_after_ms=100)
     with (
@@ -291,36 +291,36 @@ def test_a_new_connection_that_breaks_at_once_is_a_lost_connection() -> None:
     assert recorded.downs == ["closed by the exchange, code 1001"]
 
 
-def test_a_renewal_can_be_asked_for() -> None:
+def test_reconnect_can_be_requested() -> None:
     recorded = RecordedCallbacks()
-    with running_server(sending(1), sending(2)) as (address, met), running_reader(address, recorded) as reader:
+    with running_server(sending(1), sending(2)) as (address, connections), running_reader(address, recorded) as reader:
         wait_until(lambda: recorded.messages == [1])
         reader.reconnect()
         wait_until(lambda: recorded.messages == [1, 2])
 
-    assert len(met) == 2
+    assert len(connections) == 2
     assert (recorded.ups, recorded.downs) == (2, [])
 
 
-def test_a_renewal_that_fails_is_a_lost_connection() -> None:
-    recorded, good = RecordedCallbacks(), threading.Event()
+def test_failed_reconnect_is_reported() -> None:
+    recorded, key_lost = RecordedCallbacks(), threading.Event()
     with running_server(keep_open) as (address, _):
 
-        def ask() -> str:
-            if good.is_set():
+        def request_address() -> str:
+            if key_lost.is_set():
                 raise Unreachable("no listen key")
             return address
 
-        with running_reader(ask, recorded) as reader:
+        with running_reader(request_address, recorded) as reader:
             wait_until(lambda: recorded.ups == 1)
-            good.set()
+            key_lost.set()
             reader.reconnect()
             wait_until(lambda: recorded.downs)
 
     assert recorded.downs == ["no listen key"]
 
 
-def test_a_stop_ends_a_long_pause() -> None:
+def test_stop_ends_a_long_pause() -> None:
     recorded = RecordedCallbacks()
     timing = replace(TIMING, backoff_ms=60_000, max_backoff_ms=60_000)
     with running_reader("ws://127.0.0.1:1", recorded, timing):
@@ -329,7 +329,7 @@ def test_a_stop_ends_a_long_pause() -> None:
     assert recorded.ups == 0
 
 
-def test_every_read_is_a_heartbeat() -> None:
+def test_every_read_calls_the_heartbeat() -> None:
     beats: list[int] = []
     recorded = RecordedCallbacks()
     with running_server(keep_open) as (address, _):
@@ -343,7 +343,7 @@ def test_every_read_is_a_heartbeat() -> None:
     assert not thread.is_alive()
 
 
-def test_pauses_grow_to_their_limit() -> None:
+def test_pauses_grow_to_their_maximum() -> None:
     pauses: list[tuple[float, float]] = []
 
     class Longest(Random):
@@ -351,12 +351,12 @@ def test_pauses_grow_to_their_limit() -> None:
             pauses.append((a, b))
             return 0
 
-    def refuse() -> str:
+    def fail() -> str:
         if len(pauses) == 5:
             reader.stop()
         raise Unreachable("gone")
 
-    reader = StreamReader(refuse, RecordedCallbacks().callbacks, SystemClock(), Longest(), TIMING)
+    reader = StreamReader(fail, RecordedCallbacks().callbacks, SystemClock(), Longest(), TIMING)
     reader.run()
 
     assert pauses[:5] == [(5, 10), (10, 20), (20, 40), (20, 40), (20, 40)]

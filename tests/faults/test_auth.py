@@ -17,8 +17,8 @@ pytestmark = pytest.mark.recovery
 
 SECONDS = 20
 WRONG = "a7" * 32
-CHECK_KEY_HINT = "look on Aster's site"
-RECOPY_KEY_HINT = "copy them again"
+CHECK_KEY_HINT = "check it on Aster's site"
+RECOPY_KEY_HINT = "copy both again"
 
 of_key_alone = pytest.mark.parametrize("scheme", [ApiVersion.V1], indirect=True)
 of_wallet_alone = pytest.mark.parametrize("scheme", [ApiVersion.V3], indirect=True)

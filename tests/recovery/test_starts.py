@@ -12,7 +12,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
 ENTRY, STOP = OrderRole.ENTRY.value, OrderRole.STOP_LOSS.value
 STEPS = {
-    "R3 private stream open": Crash(Point.STREAM_UP, "private"),
+    "R3 private stream open": Crash(Point.STREAM_UP, "user"),
     "R4 account half read": Crash(Point.SNAPSHOT_HALF_READ),
     "R5 journal read": Crash(Point.PORTFOLIO_LOADED),
     "R6 asking for an order": Crash(Point.SENDING, "QueryOrder"),

@@ -1,4 +1,4 @@
-"""Aster's JSON and our values, both ways: the bot parses, the sandbox renders. Pure, without a socket or a clock."""
+"""Conversion between Aster's JSON and domain values: the bot parses, the sandbox renders. Pure functions only."""
 
 from src.exchange.wire.account import (
     AccountModeChanged,

@@ -1,4 +1,4 @@
-"""What the account holds: positions, balances, totals, modes and income, as the REST answers tell it."""
+"""Account data from REST and the user data stream: positions, balances, modes, leverage, income, margin calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,8 +14,24 @@ from src.exchange.wire.fields import MARGIN_TYPE_ALIASES, Body, Fields, decimal_
 _ZERO = Decimal(0)
 
 
+@dataclass(frozen=True, slots=True)
+class ListenKeyExpired:
+    """The stream sends no more events, though the connection stays open (Event: User Data Stream Expired)."""
+
+    event_at: int
+
+
+@dataclass(frozen=True, slots=True)
+class AccountModeChanged:
+    """An account mode changed and must be queried again. None where the event does not include the mode."""
+
+    multi_assets_mode: bool | None
+    hedge_mode: bool | None
+    event_at: int
+
+
 def parse_position(payload: object) -> PositionReport:
-    """One entry of ``v2/positionRisk`` (Position Information V2)."""
+    """Parse one entry of ``v2/positionRisk`` (Position Information V2)."""
     position = Fields(payload)
     return PositionReport(
         symbol=position.text("symbol"),
@@ -33,7 +49,7 @@ def parse_position(payload: object) -> PositionReport:
 
 
 def render_position(report: PositionReport, max_notional: Decimal = _ZERO) -> Body:
-    """The entry of ``v2/positionRisk``, with the ``notional`` some clients tell long from short by."""
+    """Render an entry of ``v2/positionRisk``, with the signed ``notional`` from which some clients take the side."""
     return {
         "symbol": report.symbol,
         "positionAmt": decimal_str(report.quantity),
@@ -53,24 +69,24 @@ def render_position(report: PositionReport, max_notional: Decimal = _ZERO) -> Bo
 
 
 def render_margin_type(margin_type: MarginType | None) -> str:
-    """The word of positions; orders of the account use the upper-case ones (Change Margin Type)."""
+    """Render the lower-case spelling used for positions; Change Margin Type uses the upper-case one."""
     if margin_type is None:
-        raise InvariantError("an exchange knows its margin types")
+        raise InvariantError("the margin type must be set")
     return "isolated" if margin_type is MarginType.ISOLATED else "cross"
 
 
 def parse_brackets(payload: object) -> dict[str, tuple[tuple[int, Decimal], ...]]:
-    """Per symbol, the highest leverage of each step and the position value it reaches to (Leverage Brackets)."""
+    """Parse, per symbol, the max leverage and notional cap of each bracket (Leverage Brackets)."""
     tables = map(Fields, read_list(payload))
     return {table.text("symbol"): tuple(map(_bracket, table.children("brackets"))) for table in tables}
 
 
-def _bracket(step: Fields) -> tuple[int, Decimal]:
-    return step.integer("initialLeverage"), step.decimal("notionalCap")
+def _bracket(bracket: Fields) -> tuple[int, Decimal]:
+    return bracket.integer("initialLeverage"), bracket.decimal("notionalCap")
 
 
 def parse_balance(payload: object) -> Balance:
-    """One entry of ``v2/balance`` (Futures Account Balance V2)."""
+    """Parse one entry of ``v2/balance`` (Futures Account Balance V2)."""
     balance = Fields(payload)
     return Balance(balance.text("asset"), balance.decimal("balance"), balance.decimal("crossWalletBalance"))
 
@@ -90,7 +106,7 @@ def render_balance(balance: Balance, available: Decimal, cross_unrealized_pnl: D
 
 
 def parse_account(payload: object) -> AccountSummary:
-    """The totals of ``v4/account`` (Account Information V4)."""
+    """Parse the totals of ``v4/account`` (Account Information V4)."""
     account = Fields(payload)
     return AccountSummary(
         wallet_balance=account.decimal("totalWalletBalance"),
@@ -103,7 +119,7 @@ def parse_account(payload: object) -> AccountSummary:
 
 
 def parse_account_balances(payload: object) -> tuple[Balance, ...]:
-    """The wallet, asset by asset, from the same answer."""
+    """Parse the balances per asset of ``v4/account``."""
     return tuple(
         Balance(asset.text("asset"), asset.decimal("walletBalance"), asset.decimal("crossWalletBalance"))
         for asset in Fields(payload).children("assets")
@@ -116,7 +132,7 @@ def render_account(
     positions: Iterable[PositionReport],
     order_margin: Decimal = _ZERO,
 ) -> Body:
-    """The answer of ``v4/account``. The first balance is the quote asset's: it alone carries margin."""
+    """Render the response of ``v4/account``. The first balance must be the quote asset: it alone carries margin."""
     balances = list(balances)
     totals = _totals(account, order_margin)
     return {
@@ -193,7 +209,7 @@ def _account_position(report: PositionReport) -> Body:
 
 
 def parse_income(payload: object) -> Income:
-    """One entry of ``income`` (Get Income History)."""
+    """Parse one entry of ``income`` (Get Income History)."""
     income = Fields(payload)
     return Income(
         transaction_id=income.integer("tranId"),
@@ -219,7 +235,7 @@ def render_income(income: Income, trade_id: int | None = None) -> Body:
 
 
 def parse_position_mode(payload: object) -> bool:
-    """True for hedge mode (Get Current Position Mode)."""
+    """Return True for hedge mode (Get Current Position Mode)."""
     return Fields(payload).boolean("dualSidePosition")
 
 
@@ -228,7 +244,7 @@ def render_position_mode(hedge_mode: bool) -> Body:
 
 
 def parse_multi_assets_mode(payload: object) -> bool:
-    """True for Multi-Assets mode (Get Current Multi-Assets Mode)."""
+    """Return True for multi-assets mode (Get Current Multi-Assets Mode)."""
     return Fields(payload).boolean("multiAssetsMargin")
 
 
@@ -237,7 +253,7 @@ def render_multi_assets_mode(multi_assets_mode: bool) -> Body:
 
 
 def parse_leverage(payload: object) -> int:
-    """The leverage that was set (Change Initial Leverage)."""
+    """Parse the leverage that was set (Change Initial Leverage)."""
     return Fields(payload).integer("leverage")
 
 
@@ -246,28 +262,12 @@ def render_leverage(symbol: str, leverage: int, max_notional: Decimal) -> Body:
 
 
 def parse_listen_key(payload: object) -> str:
-    """The key to the private stream (Start User Data Stream)."""
+    """Parse the listen key of the user data stream (Start User Data Stream)."""
     return Fields(payload).text("listenKey")
 
 
-@dataclass(frozen=True, slots=True)
-class ListenKeyExpired:
-    """Nothing more will come on this connection; it is not closed (Event: User Data Stream Expired)."""
-
-    event_at: int
-
-
-@dataclass(frozen=True, slots=True)
-class AccountModeChanged:
-    """A mode of the whole account was changed: ask for it anew. None where the event does not tell it."""
-
-    multi_assets_mode: bool | None
-    hedge_mode: bool | None
-    event_at: int
-
-
 def parse_account_update(event: Fields) -> AccountUpdate:
-    """What changed; funding on a crossed position comes without ``P`` (Event: Balance and Position Update)."""
+    """Parse ACCOUNT_UPDATE; funding on a crossed position has no ``P`` (Event: Balance and Position Update)."""
     update = event.child("a")
     balances = list(update.children("B")) if "B" in update else []
     changes = [_position_change(each) for each in update.children("P")] if "P" in update else []
@@ -283,7 +283,7 @@ def parse_account_update(event: Fields) -> AccountUpdate:
 
 
 def _position_change(change: Fields) -> PositionChange | UnrecognizedPosition:
-    """One that is not understood must not take those of other symbols with it (I30)."""
+    """Parse one position; an unrecognized value in it must not lose the other symbols (I30)."""
     try:
         return _parse_change(change)
     except ProtocolError as error:
@@ -304,7 +304,7 @@ def _parse_change(change: Fields) -> PositionChange:
 
 
 def render_account_update(update: AccountUpdate, unrealized_pnl: Mapping[PositionKey, Decimal] | None = None) -> Body:
-    """The event; ``bc`` stands with the first balance. A slot without a known profit is written with 0."""
+    """Render ACCOUNT_UPDATE; the first balance carries ``bc``, and an unknown unrealized PnL is written as 0."""
     profits = unrealized_pnl or {}
     changes = [update.balance_change, *[_ZERO] * len(update.balances)]
     content: Body = {
@@ -339,7 +339,7 @@ def _render_change(change: PositionChange, profits: Mapping[PositionKey, Decimal
 
 
 def parse_configuration(event: Fields) -> LeverageChanged | AccountModeChanged:
-    """ACCOUNT_CONFIG_UPDATE: ``ac`` is a symbol's leverage, ``ai`` the modes of the account."""
+    """Parse ACCOUNT_CONFIG_UPDATE: ``ac`` holds a symbol's leverage, ``ai`` the account's modes."""
     event_at = event.integer("E")
     if "ac" in event:
         symbol = event.child("ac")
@@ -358,13 +358,13 @@ def render_configuration(change: LeverageChanged | AccountModeChanged) -> Body:
 
 
 def parse_margin_call(event: Fields) -> MarginCall:
-    """The positions that are near liquidation (Event: Margin Call): a warning that no strange word may swallow."""
+    """Parse the positions near liquidation (Event: Margin Call); an unknown position side does not raise."""
     positions = tuple((each.text("s"), each.optional_enum("ps", PositionSide)) for each in event.children("p"))
     return MarginCall(positions, event.integer("E"))
 
 
 def render_margin_call(positions: Sequence[tuple[PositionReport, Decimal]], at: int) -> Body:
-    """The event for positions, each with the maintenance margin it requires."""
+    """Render MARGIN_CALL for positions, each with its maintenance margin."""
     return {
         "e": "MARGIN_CALL",
         "E": at,

@@ -1,4 +1,4 @@
-"""Frames of the streams: which event is it, and what does it say?"""
+"""Stream frames: recognize, parse and render their events."""
 
 from collections.abc import Callable
 from typing import assert_never
@@ -30,7 +30,7 @@ from src.exchange.wire.market import (
 from src.exchange.wire.orders import render_order_event
 
 WireEvent = StreamEvent | ListenKeyExpired | AccountModeChanged
-"""What a stream may tell: events for the trader, and two that concern the connection's owner."""
+"""Events of a stream: those for the trader, and two for the thread that owns the user data stream."""
 
 _MARKET: dict[str, Callable[[Fields, int], WireEvent]] = {
     "forceOrder": parse_force_order,
@@ -48,10 +48,10 @@ _IGNORED_EVENTS = frozenset({"aggTrade", "trade", "kline", "depthUpdate", "24hrM
 
 
 def parse_event(payload: object, received_at: int) -> WireEvent | None:
-    """One event, with or without the envelope of a combined stream; None for acknowledgements and unused streams.
+    """Parse one event, with or without the combined-stream envelope; None for acknowledgements and unused streams.
 
-    ``ProtocolError`` with the payload for an event that is not known or not understood. ``received_at`` is our
-    time of arrival, ms UTC.
+    Raises ``ProtocolError`` with the payload for an unknown or invalid event. ``received_at`` is the local time of
+    arrival, ms UTC.
     """
     event = Fields(payload)
     if "stream" in event:
@@ -70,15 +70,15 @@ def parse_event(payload: object, received_at: int) -> WireEvent | None:
 
 
 def _check_acknowledgement(payload: object) -> None:
-    """``{"result": null, "id": 1}`` (Live Subscribing/Unsubscribing to streams); an error is not one."""
+    """Accept ``{"result": null, "id": 1}`` (Live Subscribing/Unsubscribing to streams); raise for anything else."""
     if not isinstance(payload, dict) or "result" not in payload:
-        raise ProtocolError("a frame without an event", payload)
+        raise ProtocolError("frame without an event", payload)
 
 
 def unwrap(payload: object) -> list[object]:
-    """The events of a frame, unread: ``!markPrice@arr`` brings an array, alone or in the envelope.
+    """Return the unparsed events of a frame: ``!markPrice@arr`` sends an array, with or without the envelope.
 
-    Parse them one by one: a single one that is not understood must not take the others with it.
+    Parse them one by one, so that one invalid event does not lose the others.
     """
     content = payload["data"] if isinstance(payload, dict) and "data" in payload else payload
     return content if isinstance(content, list) else [content]
@@ -97,7 +97,7 @@ Renderable = (
 
 
 def render_event(event: Renderable) -> Body:
-    """The event as the exchange pushes it; a margin call needs more than we keep: ``render_margin_call``."""
+    """Render an event as the exchange pushes it; margin calls need more data: see ``render_margin_call``."""
     match event:
         case Liquidation():
             return render_force_order(event)
@@ -118,5 +118,5 @@ def render_event(event: Renderable) -> Body:
 
 
 def wrap(stream: str, payload: object) -> Body:
-    """The envelope of a combined stream (Websocket Market Streams)."""
+    """Wrap an event in the combined-stream envelope (Websocket Market Streams)."""
     return {"stream": stream, "data": payload}

@@ -1,4 +1,7 @@
-"""One JSON object, read field by field: what is missing or not understood is said, never replaced."""
+"""Reading JSON with exact numbers, field by field; exchange-specific enum aliases; error bodies.
+
+A missing or invalid field raises ``ProtocolError``; it is never replaced by a default.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -22,8 +25,29 @@ _BOOLEANS: Mapping[object, bool] = {
 }
 
 
+ORDER_TYPE_ALIASES = {"LIQUIDATION": OrderType.LIMIT}
+"""Liquidation orders of the account (Event: Order Update) are limit orders, as in the liquidation stream."""
+
+TIME_IN_FORCE_ALIASES = {"HIDDEN": TimeInForce.GTC, "GTE_GTC": TimeInForce.GTC, "RPI": TimeInForce.GTX}
+"""Values the bot never sends; they occur on orders placed manually and must not make the whole list unreadable."""
+
+MARGIN_TYPE_ALIASES = {
+    "isolated": MarginType.ISOLATED,
+    "cross": MarginType.CROSSED,
+    "crossed": MarginType.CROSSED,
+    "CROSS": MarginType.CROSSED,
+}
+"""The exchange spells the two margin types differently in different responses."""
+
+LIQUIDATION_STATUSES = frozenset({"NEW_INSURANCE", "NEW_ADL"})
+"""The insurance fund or an ADL counterparty takes over a liquidation order; its quantities show how far it filled."""
+
+LOCAL_ONLY_STATUSES = frozenset({OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL})
+"""Statuses that exist only locally; the exchange never sends them."""
+
+
 def read_json(text: str | bytes) -> object:
-    """The value a text stands for, its numbers exact; ``ProtocolError`` where it is not JSON."""
+    """Parse JSON, non-integers as ``Decimal``; raise ``ProtocolError`` if it is not JSON."""
     try:
         return json.loads(text, parse_float=Decimal, parse_constant=_reject_constant)
     except (ValueError, RecursionError):
@@ -35,12 +59,12 @@ def _reject_constant(constant: str) -> object:
 
 
 def decimal_str(value: Decimal) -> str:
-    """A number as the exchange writes it: a plain string, never with an exponent."""
+    """Render a number as the exchange does: a plain string without an exponent."""
     return format(value if value else abs(value), "f")
 
 
 def read_decimal(value: object, payload: object) -> Decimal:
-    """An exact, finite number, from a string as Aster sends it or from a JSON number."""
+    """Parse a finite number from a string, as Aster sends it, or from a JSON number."""
     if isinstance(value, str | int | Decimal) and not isinstance(value, bool):
         try:
             result = Decimal(value)
@@ -52,20 +76,20 @@ def read_decimal(value: object, payload: object) -> Decimal:
 
 
 def read_list(payload: object) -> list[object]:
-    """The elements of a JSON array; anything else is not an empty one."""
+    """Return the elements of a JSON array; raise ``ProtocolError`` for anything else."""
     if not isinstance(payload, list):
-        raise ProtocolError("an array was expected", payload)
+        raise ProtocolError("expected an array", payload)
     return payload
 
 
 class Fields:
-    """A view of one JSON object. Unknown fields are ignored: new ones appear without notice."""
+    """Typed access to one JSON object. Unknown fields are ignored: the exchange adds new ones without notice."""
 
     __slots__ = ("_values",)
 
     def __init__(self, payload: object) -> None:
         if not isinstance(payload, dict):
-            raise ProtocolError("an object was expected", payload)
+            raise ProtocolError("expected an object", payload)
         self._values = payload
 
     def __contains__(self, key: str) -> bool:
@@ -81,28 +105,28 @@ class Fields:
         return read_decimal(self._required(key), self._values)
 
     def positive(self, key: str) -> Decimal:
-        """A number that something is divided by or rounded to: 0 means that there is none."""
+        """Read a number above 0, such as a price or a tick size: the exchange writes 0 for "none"."""
         value = self.decimal(key)
         if value <= 0:
             raise self._invalid(key)
         return value
 
     def integer(self, key: str) -> int:
-        """A whole number; some of Aster's arrive as strings."""
+        """Read a whole number; Aster sends some as strings."""
         value = self.decimal(key)
         if value != value.to_integral_value():
             raise self._invalid(key)
         return int(value)
 
     def boolean(self, key: str) -> bool:
-        """A boolean; some of Aster's arrive as strings."""
+        """Read a boolean; Aster sends some as strings."""
         value = self._required(key)
         if not isinstance(value, bool | str) or value not in _BOOLEANS:
             raise self._invalid(key)
         return _BOOLEANS[value]
 
     def enum(self, key: str, enum_type: type[EnumT], aliases: Mapping[str, EnumT] | None = None) -> EnumT:
-        """A word of a closed vocabulary, or another word for one of its members."""
+        """Read an enum member by its value or by an alias."""
         text = self.text(key)
         if aliases and text in aliases:
             return aliases[text]
@@ -114,7 +138,7 @@ class Fields:
     def optional_enum(
         self, key: str, enum_type: type[EnumT], aliases: Mapping[str, EnumT] | None = None
     ) -> EnumT | None:
-        """The same; None for a text of another vocabulary, where the rest says enough without it."""
+        """Read an enum member; None for an unknown value, for events that are useful without it."""
         self.text(key)
         try:
             return self.enum(key, enum_type, aliases)
@@ -131,7 +155,7 @@ class Fields:
         return read_list(self._required(key))
 
     def first(self, *keys: str) -> str:
-        """The first of these keys that is there."""
+        """Return the first of these keys that is present."""
         for key in keys:
             if key in self:
                 return key
@@ -144,28 +168,7 @@ class Fields:
         return value
 
     def _invalid(self, key: str) -> ProtocolError:
-        return ProtocolError(f"{key} is not understood: {self._values[key]!r}", self._values)
-
-
-ORDER_TYPE_ALIASES = {"LIQUIDATION": OrderType.LIMIT}
-"""A forced order of ours (Event: Order Update) is a limit order, as the liquidation stream shows it."""
-
-TIME_IN_FORCE_ALIASES = {"HIDDEN": TimeInForce.GTC, "GTE_GTC": TimeInForce.GTC, "RPI": TimeInForce.GTX}
-"""Kinds the bot never sends, but finds on orders a person placed: one of them must not hide the rest."""
-
-MARGIN_TYPE_ALIASES = {
-    "isolated": MarginType.ISOLATED,
-    "cross": MarginType.CROSSED,
-    "crossed": MarginType.CROSSED,
-    "CROSS": MarginType.CROSSED,
-}
-"""The same two words, written differently from one answer to the next."""
-
-LIQUIDATION_STATUSES = frozenset({"NEW_INSURANCE", "NEW_ADL"})
-"""The insurance fund or a counterparty takes a forced order over: how far it filled is told by its quantities."""
-
-LOCAL_ONLY_STATUSES = frozenset({OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL})
-"""What only we can know of an order; the exchange never says it."""
+        return ProtocolError(f"invalid {key}: {self._values[key]!r}", self._values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +178,7 @@ class ErrorBody:
 
 
 def parse_error(payload: object) -> ErrorBody:
-    """``{"code": -1121, "msg": "Invalid symbol."}``; ``ProtocolError`` for anything else."""
+    """Parse ``{"code": -1121, "msg": "Invalid symbol."}``; raise ``ProtocolError`` for anything else."""
     error = Fields(payload)
     return ErrorBody(error.integer("code"), error.text("msg"))
 
@@ -185,5 +188,5 @@ def render_error(error: ErrorBody) -> Body:
 
 
 def render_success() -> Body:
-    """The answer to a changed mode or margin type."""
+    """Render the response to a changed mode or margin type."""
     return {"code": 200, "msg": "success"}

@@ -1,4 +1,4 @@
-"""Exchange Information: the trading rules of each symbol."""
+"""Exchange Information: symbol filters and rate limits."""
 
 from collections.abc import Iterable
 
@@ -14,7 +14,7 @@ _TIMES_IN_FORCE = ["GTC", "IOC", "FOK", "GTX"]
 
 
 def parse_instrument(payload: object) -> Instrument:
-    """One entry of ``symbols`` (Exchange Information, Symbol filters); a missing filter is a ``ProtocolError``."""
+    """Parse one entry of ``symbols`` (Exchange Information); raise ``ProtocolError`` if a filter is missing."""
     symbol = Fields(payload)
     filters = {each.text("filterType"): each for each in symbol.children("filters")}
     try:
@@ -51,12 +51,12 @@ def parse_instrument(payload: object) -> Instrument:
 
 
 def parse_symbols(payload: object) -> list[object]:
-    """The entries of ``exchangeInfo``, unread: one that is not understood must not hide the others."""
+    """Return the unparsed entries of ``exchangeInfo``, so that one invalid symbol does not lose the others."""
     return Fields(payload).items("symbols")
 
 
 def render_instrument(instrument: Instrument) -> Body:
-    """The entry of ``symbols`` for one instrument."""
+    """Render the entry of ``symbols`` for one instrument."""
     return {
         "symbol": instrument.symbol,
         "pair": instrument.symbol,
@@ -118,7 +118,7 @@ def _render_filters(instrument: Instrument) -> list[Body]:
 
 
 def parse_rate_limits(payload: object) -> tuple[int | None, int | None]:
-    """Weight and orders a minute that ``exchangeInfo`` allows; None for what it does not tell."""
+    """Return the request weight and orders allowed per minute; None for a limit that ``exchangeInfo`` omits."""
     rate_limits = payload.get("rateLimits") if isinstance(payload, dict) else None
     limits = [each for each in rate_limits if isinstance(each, dict)] if isinstance(rate_limits, list) else []
     return _limit_of(limits, "REQUEST_WEIGHT"), _limit_of(limits, "ORDERS")
@@ -135,7 +135,7 @@ def _kind_of(limit: dict[str, object]) -> tuple[object, object, object]:
 
 
 def render_exchange_info(instruments: Iterable[Instrument], at: int) -> Body:
-    """The answer of ``exchangeInfo``."""
+    """Render the response of ``exchangeInfo``."""
     instruments = list(instruments)
     return {
         "timezone": "UTC",

@@ -1,4 +1,7 @@
-"""Lists and events of which one item may say what we do not know: it is kept beside the others, by its names (I30)."""
+"""Parsing of lists and events in which single items may have unrecognized values (I30).
+
+Such an item is returned separately, with the fields that could be read.
+"""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -11,7 +14,7 @@ from src.exchange.wire.fields import Fields, read_list
 from src.exchange.wire.orders import parse_order, parse_order_event
 
 _MAX_SHOWN = 80
-"""Characters of what was written that a person is shown."""
+"""Longest text of an unrecognized value that is kept for display."""
 _REST_KEYS = {
     "symbol": "symbol",
     "client_order_id": "clientOrderId",
@@ -39,8 +42,10 @@ _STREAM_KEYS = {
 
 
 def read_orders(payload: object) -> tuple[tuple[OrderUpdate, ...], tuple[UnrecognizedOrder, ...]]:
-    """The orders of a list, and those of them that are not understood. One without its names spoils the list: it may
-    be any order, and what is not in a list counts as missing there (I16)."""
+    """Return the parsed and the unrecognized orders of a list.
+
+    Raises ``ProtocolError`` if an order has no symbol or id: an order absent from the list counts as missing (I16).
+    """
     orders = [_read_order(each) for each in read_list(payload)]
     understood = tuple(each for each in orders if isinstance(each, OrderUpdate))
     return understood, tuple(each for each in orders if isinstance(each, UnrecognizedOrder))
@@ -54,7 +59,7 @@ def _read_order(payload: object) -> OrderUpdate | UnrecognizedOrder:
 
 
 def read_order_event(event: Fields) -> OrderUpdate | UnrecognizedOrder:
-    """ORDER_TRADE_UPDATE; of one that is not understood at least which order it is about."""
+    """Parse ORDER_TRADE_UPDATE; if a value is unrecognized, return at least which order it is about."""
     try:
         return parse_order_event(event)
     except ProtocolError as error:
@@ -92,7 +97,7 @@ def _optional_decimal(order: Fields, key: str) -> Decimal | None:
 
 
 def read_positions(payload: object) -> tuple[tuple[PositionReport, ...], tuple[UnrecognizedPosition, ...]]:
-    """The slots of a list, and those of them that are not understood; one that names no symbol spoils the list."""
+    """Return the parsed and the unrecognized positions of a list; raise ``ProtocolError`` if one has no symbol."""
     positions = [_read_position(each) for each in read_list(payload)]
     understood = tuple(each for each in positions if isinstance(each, PositionReport))
     return understood, tuple(each for each in positions if isinstance(each, UnrecognizedPosition))

@@ -1,4 +1,4 @@
-"""Public market facts: books, mark prices, candles and liquidations, by answer and by stream."""
+"""Public market data, from REST and streams: order books, mark prices, liquidations, candles and server time."""
 
 from collections.abc import Sequence
 from decimal import Decimal
@@ -17,18 +17,18 @@ from src.exchange.wire.fields import (
 )
 
 Level = tuple[Decimal, Decimal]
-"""A price and the quantity that waits there."""
+"""Price and quantity."""
 Candle = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 """Open time (ms), open, high, low, close, volume."""
 _ZERO = Decimal(0)
 
 
 def parse_depth(payload: object, symbol: str, received_at: int) -> Quote:
-    """The top of a book (Order Book); an empty side is a ``ProtocolError``, not a price."""
+    """Parse the best bid and ask (Order Book); raise ``ProtocolError`` if a side is empty."""
     book = Fields(payload)
     bids, asks = book.items("bids"), book.items("asks")
     if not bids or not asks:
-        raise ProtocolError(f"the book of {symbol} has an empty side", payload)
+        raise ProtocolError(f"the order book of {symbol} has an empty side", payload)
     bid, ask = _level(bids[0]), _level(asks[0])
     return Quote(symbol, *bid, *ask, at=book.integer(book.first("T", "E")), received_at=received_at)
 
@@ -37,7 +37,7 @@ def _level(payload: object) -> Level:
     match payload:
         case [price, quantity, *_]:
             return read_decimal(price, payload), read_decimal(quantity, payload)
-    raise ProtocolError("a price and a quantity were expected", payload)
+    raise ProtocolError("expected a price and a quantity", payload)
 
 
 def render_levels(levels: Sequence[Level]) -> list[list[str]]:
@@ -45,12 +45,12 @@ def render_levels(levels: Sequence[Level]) -> list[list[str]]:
 
 
 def render_depth(bids: Sequence[Level], asks: Sequence[Level], update_id: int, at: int) -> Body:
-    """The answer of ``depth``, best levels first."""
+    """Render the response of ``depth``, best levels first."""
     return {"lastUpdateId": update_id, "E": at, "T": at, "bids": render_levels(bids), "asks": render_levels(asks)}
 
 
 def parse_book_ticker(payload: object, received_at: int) -> Quote:
-    """One answer of ``ticker/bookTicker`` (Symbol Order Book Ticker)."""
+    """Parse a response of ``ticker/bookTicker`` (Symbol Order Book Ticker)."""
     ticker = Fields(payload)
     return Quote(
         symbol=ticker.text("symbol"),
@@ -75,7 +75,7 @@ def render_book_ticker(quote: Quote) -> Body:
 
 
 def parse_book_ticker_event(event: Fields, received_at: int) -> Quote:
-    """``<symbol>@bookTicker`` (Individual Symbol Book Ticker Streams); an empty side, told as 0, is no price."""
+    """Parse ``<symbol>@bookTicker`` (Individual Symbol Book Ticker Streams); a price of 0 (empty side) raises."""
     return Quote(
         symbol=event.text("s"),
         bid=event.positive("b"),
@@ -102,7 +102,7 @@ def render_book_ticker_event(quote: Quote, update_id: int = 0) -> Body:
 
 
 def parse_premium_index(payload: object, received_at: int) -> MarkPrice:
-    """One answer of ``premiumIndex`` (Mark Price)."""
+    """Parse a response of ``premiumIndex`` (Mark Price)."""
     mark = Fields(payload)
     return MarkPrice(
         symbol=mark.text("symbol"),
@@ -129,7 +129,7 @@ def render_premium_index(mark: MarkPrice) -> Body:
 
 
 def parse_mark_price_event(event: Fields, received_at: int) -> MarkPrice:
-    """``<symbol>@markPrice`` and each element of ``!markPrice@arr`` (Mark Price Stream)."""
+    """Parse ``<symbol>@markPrice`` or one element of ``!markPrice@arr`` (Mark Price Stream)."""
     return MarkPrice(
         symbol=event.text("s"),
         price=event.decimal("p"),
@@ -155,7 +155,7 @@ def render_mark_price_event(mark: MarkPrice) -> Body:
 
 
 def parse_force_order(event: Fields, received_at: int) -> Liquidation:
-    """``!forceOrder@arr`` (All Market Liquidation Order Streams). ``p`` is its limit; it filled at ``ap``."""
+    """Parse ``!forceOrder@arr`` (All Market Liquidation Order Streams): limit price ``p``, fill price ``ap``."""
     order = event.child("o")
     return Liquidation(
         symbol=order.text("s"),
@@ -194,7 +194,7 @@ def render_force_order(liquidation: Liquidation) -> Body:
 
 
 def parse_klines(payload: object) -> list[Candle]:
-    """The answer of ``klines`` (Kline/Candlestick Data), oldest first."""
+    """Parse the response of ``klines`` (Kline/Candlestick Data), oldest first."""
     return [_candle(row) for row in read_list(payload)]
 
 
@@ -203,15 +203,15 @@ def _candle(row: object) -> Candle:
         case [int(opened_at), *values] if len(values) >= 5:
             first, high, low, last, volume = (read_decimal(each, row) for each in values[:5])
             return opened_at, first, high, low, last, volume
-    raise ProtocolError("a candle was expected", row)
+    raise ProtocolError("expected a candle", row)
 
 
 def render_kline(candle: Candle, closes_at: int, quote_volume: Decimal = _ZERO, trades: int = 0) -> list[object]:
-    """One row of ``klines``; what takers bought is not known and written as 0."""
+    """Render one row of ``klines``; the taker buy volumes are unknown and written as 0."""
     opened_at, *values = candle
     return [opened_at, *map(decimal_str, values), closes_at, decimal_str(quote_volume), trades, "0", "0", "0"]
 
 
 def parse_server_time(payload: object) -> int:
-    """The answer of ``time`` (Check Server Time), ms UTC."""
+    """Parse the response of ``time`` (Check Server Time), ms UTC."""
     return Fields(payload).integer("serverTime")

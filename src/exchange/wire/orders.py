@@ -1,4 +1,4 @@
-"""Orders and their fills: requests, answers, trade lists and the order events of the private stream."""
+"""Orders and fills: order requests, REST responses, account trades and order events of the user data stream."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -22,7 +22,7 @@ _ZERO = Decimal(0)
 
 
 def render_order_request(request: OrderRequest) -> dict[str, str]:
-    """The parameters of New Order. ``RESULT`` makes MARKET, IOC and FOK orders answer with their end."""
+    """Render the parameters of New Order; with ``RESULT``, MARKET, IOC and FOK orders return their final state."""
     optional = {
         "timeInForce": request.time_in_force,
         "quantity": _optional_str(request.quantity),
@@ -49,7 +49,7 @@ def _optional_str(value: Decimal | None) -> str | None:
 
 
 def parse_order_request(parameters: Mapping[str, object]) -> OrderRequest:
-    """An order as a client asks for it: structure only, no rule is checked. An id not given is empty."""
+    """Parse the parameters of New Order without checking any trading rule; a missing client order id is empty."""
     order = Fields(dict(parameters))
     quantity, price, stop_price = (_optional_decimal(order, key) for key in ("quantity", "price", "stopPrice"))
     return OrderRequest(
@@ -78,7 +78,7 @@ def _is_set(order: Fields, key: str) -> bool:
 
 
 def parse_order(payload: object) -> OrderUpdate:
-    """An order as New Order, Query Order, Cancel Order and the order lists answer it."""
+    """Parse an order from New Order, Query Order, Cancel Order or an order list."""
     order = Fields(payload)
     order_type = order.enum("type", OrderType, ORDER_TYPE_ALIASES)
     quantity, filled_quantity = order.decimal("origQty"), order.decimal("executedQty")
@@ -106,7 +106,7 @@ def parse_order(payload: object) -> OrderUpdate:
 
 
 def _average_price(order: Fields, filled_quantity: Decimal) -> Decimal:
-    """Cancel Order tells no ``avgPrice``: what was filled and what it cost tell it too."""
+    """Return the average fill price; Cancel Order omits ``avgPrice``, so compute it from the cost."""
     average_price = order.decimal("avgPrice") if "avgPrice" in order else _ZERO
     if average_price or not filled_quantity:
         return average_price
@@ -114,7 +114,7 @@ def _average_price(order: Fields, filled_quantity: Decimal) -> Decimal:
 
 
 def read_working_type(order: Fields, key: str) -> WorkingType:
-    """CONTRACT_PRICE is the documented default (New Order)."""
+    """Read the working type; CONTRACT_PRICE is the documented default (New Order)."""
     return order.enum(key, WorkingType) if key in order else WorkingType.CONTRACT_PRICE
 
 
@@ -125,12 +125,12 @@ def read_status(order: Fields, key: str, quantity: Decimal, filled_quantity: Dec
         return OrderStatus.PARTIALLY_FILLED if filled_quantity else OrderStatus.NEW
     status = order.enum(key, OrderStatus)
     if status in LOCAL_ONLY_STATUSES:
-        raise ProtocolError(f"the exchange cannot know {status}", order.text(key))
+        raise ProtocolError(f"{status} is not an exchange status", order.text(key))
     return status
 
 
 def render_order(order: OrderUpdate, created_at: int | None = None) -> Body:
-    """An order as every REST answer shows it: the union of their documented fields."""
+    """Render an order for REST responses, with the fields of all documented order responses."""
     return {
         "orderId": order.order_id,
         "symbol": order.symbol,
@@ -159,14 +159,14 @@ def render_order(order: OrderUpdate, created_at: int | None = None) -> Body:
 
 def render_status(status: OrderStatus) -> str:
     if status in LOCAL_ONLY_STATUSES:
-        raise InvariantError(f"an exchange does not say {status}")
+        raise InvariantError(f"{status} is not an exchange status")
     return status.value
 
 
 def parse_fill(payload: object, client_order_id: str = "") -> Fill:
-    """One trade of Account Trade List, which names the order by its number only.
+    """Parse one trade of Account Trade List, which carries only the exchange's order id.
 
-    The document's sample shows a paid commission negative, Binance's positive: what was paid is its absolute value.
+    Aster's sample shows a paid commission as negative, Binance's as positive; the absolute value is what was paid.
     """
     trade = Fields(payload)
     return Fill(
@@ -206,7 +206,7 @@ def render_fill(fill: Fill) -> Body:
 
 
 class ExecutionType(StrEnum):
-    """What happened to the order. CALCULATED is a liquidation, which may carry its trade as TRADE does."""
+    """What happened to the order. CALCULATED is a liquidation; like TRADE it may carry a trade."""
 
     NEW = "NEW"
     CANCELED = "CANCELED"
@@ -217,7 +217,7 @@ class ExecutionType(StrEnum):
 
 
 def parse_order_event(event: Fields) -> OrderUpdate:
-    """The order after the change, with the fill where it traded; ordered by ``E`` (User Data Streams)."""
+    """Parse ORDER_TRADE_UPDATE: the order after the change, and the fill if it traded. Ordered by ``E``."""
     order = event.child("o")
     quantity, filled_quantity = order.decimal("q"), order.decimal("z")
     return OrderUpdate(
@@ -268,7 +268,7 @@ def _parse_trade(order: Fields) -> Fill | None:
 
 
 def render_order_event(order: OrderUpdate, execution: ExecutionType | None = None) -> Body:
-    """The event for an order; the execution follows from its fill and its status where it is not given."""
+    """Render ORDER_TRADE_UPDATE; the execution type defaults to the one implied by the fill and the status."""
     fill = order.fill
     return {
         "e": "ORDER_TRADE_UPDATE",

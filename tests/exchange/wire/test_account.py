@@ -1,4 +1,4 @@
-"""The account's part of the private stream, in the shapes of the exchange's document."""
+"""Account events of the user data stream, in the documented shapes."""
 
 from decimal import Decimal
 
@@ -18,7 +18,7 @@ def account_update(content: Body) -> AccountUpdate:
     return event
 
 
-def test_funding_on_a_crossed_position_names_no_position() -> None:
+def test_crossed_funding_update_has_no_position() -> None:
     update = account_update({"m": "FUNDING_FEE", "B": [{"a": "USDT", "wb": "10.5", "cw": "10", "bc": "-0.25"}]})
 
     assert (update.reason, update.balance_change, update.positions) == ("FUNDING_FEE", Decimal("-0.25"), ())
@@ -26,7 +26,7 @@ def test_funding_on_a_crossed_position_names_no_position() -> None:
     assert (update.changed_at, update.event_at) == (8, 9)
 
 
-def test_an_update_of_a_position_alone() -> None:
+def test_account_update_with_only_a_position() -> None:
     update = account_update(
         {"m": "MARGIN_TYPE_CHANGE", "P": [
             {"s": "BTCUSDT", "pa": "-10", "ep": "6563.86", "cr": "-45.04", "up": "-1423.15", "mt": "isolated",
@@ -40,7 +40,7 @@ def test_an_update_of_a_position_alone() -> None:
     assert (change.position.position_side, change.margin_type) == (PositionSide.SHORT, MarginType.ISOLATED)
 
 
-def test_leverage_and_modes() -> None:
+def test_leverage_and_mode_events_are_parsed() -> None:
     leverage = {"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ac": {"s": "BTCUSDT", "l": 25}}
     modes = {"e": "ACCOUNT_CONFIG_UPDATE", "E": 1, "T": 1, "ai": {"j": True, "f": True, "d": False}}
 
@@ -48,7 +48,7 @@ def test_leverage_and_modes() -> None:
     assert wire.parse_event(modes, NOW_MS) == wire.AccountModeChanged(True, False, 1)
 
 
-def test_a_margin_call() -> None:
+def test_margin_call_is_parsed() -> None:
     call = {
         "e": "MARGIN_CALL",
         "E": 5,
@@ -65,12 +65,12 @@ def test_margin_call_with_unknown_position_side_is_parsed() -> None:
     assert wire.parse_event(call, NOW_MS) == MarginCall((("ETHUSDT", None), ("BTCUSDT", PositionSide.LONG)), 5)
 
 
-def test_the_key_has_ended() -> None:
+def test_expired_listen_key_event_is_parsed() -> None:
     assert wire.parse_event({"e": "listenKeyExpired", "E": 3}, NOW_MS) == wire.ListenKeyExpired(3)
 
 
 @pytest.mark.parametrize("word", ["isolated", "cross", "CROSSED", "ISOLATED", "crossed"])
-def test_margin_types_are_written_in_many_ways(word: str) -> None:
+def test_margin_type_spellings_are_parsed(word: str) -> None:
     position = {
         "entryPrice": "0.00000", "marginType": word, "isolatedMargin": "0", "leverage": "10",
         "liquidationPrice": "0", "markPrice": "6679.5", "maxNotionalValue": "20000000", "positionAmt": "0.000",

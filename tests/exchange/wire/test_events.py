@@ -1,4 +1,4 @@
-"""Frames: acknowledged, unknown, or taken apart."""
+"""Stream frames: acknowledgements, unknown events, arrays of events, and JSON numbers."""
 
 from decimal import Decimal
 
@@ -21,22 +21,22 @@ NOW_MS = 1_700_000_000_000
         {"stream": "btcusdt@kline_1m", "data": {"e": "kline"}},
     ],
 )
-def test_ignored_frames(frame: Body) -> None:
+def test_unused_frames_are_ignored(frame: Body) -> None:
     assert wire.parse_event(frame, NOW_MS) is None
 
 
 @pytest.mark.parametrize(
     "frame",
-    [{"e": "tomorrow"}, {}, {"error": {"code": 2, "msg": "bad"}, "id": 1}, {"e": 5}, [], "text", None, 7,
+    [{"e": "unknownEvent"}, {}, {"error": {"code": 2, "msg": "bad"}, "id": 1}, {"e": 5}, [], "text", None, 7,
      {"stream": "x", "data": 5}],
 )  # fmt: skip
-def test_invalid_frames(frame: object) -> None:
+def test_invalid_frame_raises(frame: object) -> None:
     with pytest.raises(ProtocolError):
         wire.parse_event(frame, NOW_MS)
 
 
-def test_an_array_of_events_is_taken_apart() -> None:
-    marks = [{"e": "markPriceUpdate"}, {"e": "tomorrow"}]
+def test_array_of_events_is_split() -> None:
+    marks = [{"e": "markPriceUpdate"}, {"e": "unknownEvent"}]
 
     assert wire.unwrap(marks) == marks
     assert wire.unwrap(wire.wrap("!markPrice@arr", marks)) == marks
@@ -47,12 +47,12 @@ def test_an_array_of_events_is_taken_apart() -> None:
 @pytest.mark.parametrize(
     ("value", "written"), [("-0", "0"), ("1E+3", "1000"), ("0E-8", "0.00000000"), ("0.10", "0.10")]
 )
-def test_numbers_are_written_plainly(value: str, written: str) -> None:
+def test_numbers_are_written_without_exponent(value: str, written: str) -> None:
     assert wire.decimal_str(Decimal(value)) == written
 
 
 @pytest.mark.parametrize("text", ["", "{", "NaN", "[1,]", b"\xff\xfe\x00", "[" * 100_000])
-def test_what_is_not_json(text: str | bytes) -> None:
+def test_invalid_json_raises(text: str | bytes) -> None:
     with pytest.raises(ProtocolError):
         wire.read_json(text)
 

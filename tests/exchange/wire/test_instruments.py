@@ -1,4 +1,4 @@
-"""Trading rules of real symbols."""
+"""Symbol filters of real symbols, and rate limits."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -14,7 +14,7 @@ from tests.recorded import EXAMPLES
 NOW_MS = 1_700_000_000_000
 
 
-def test_real_symbols_of_aster() -> None:
+def test_real_symbols_are_parsed() -> None:
     payload = wire.read_json((EXAMPLES / "symbols_aster.json").read_text(encoding="utf-8"))
 
     bitcoin, aster = map(wire.parse_instrument, wire.parse_symbols(payload))
@@ -28,7 +28,7 @@ def test_real_symbols_of_aster() -> None:
     assert aster.is_trading
 
 
-def test_a_whole_real_exchange_info() -> None:
+def test_real_exchange_info_is_parsed() -> None:
     text = (EXAMPLES / "symbols_binance.json").read_text(encoding="utf-8")
 
     instruments = [wire.parse_instrument(each) for each in wire.parse_symbols(wire.read_json(text))]
@@ -37,7 +37,7 @@ def test_a_whole_real_exchange_info() -> None:
     assert all(each.tick > 0 and each.step > 0 for each in instruments)
 
 
-def test_a_missing_filter_is_said() -> None:
+def test_missing_filter_is_named() -> None:
     rendered = wire.render_instrument(an_instrument())
     filters = [each for each in wire.Fields(rendered).items("filters") if "PERCENT_PRICE" not in str(each)]
 
@@ -53,13 +53,13 @@ def test_a_missing_filter_is_said() -> None:
         replace(an_instrument(), market_step=Decimal(0)),
     ],
 )
-def test_a_grid_of_nothing_is_none(broken: Instrument) -> None:
-    """Everything is divided by it: a rule that is 0 for a moment must not end the bot."""
-    with pytest.raises(ProtocolError, match="is not understood"):
+def test_zero_step_or_tick_is_rejected(broken: Instrument) -> None:
+    """Prices and quantities are divided by it: a filter of 0 must not stop the bot."""
+    with pytest.raises(ProtocolError, match="invalid"):
         wire.parse_instrument(wire.render_instrument(broken))
 
 
-def test_an_exchange_info_names_its_limits() -> None:
+def test_exchange_info_has_rate_limits() -> None:
     info = wire.render_exchange_info([an_instrument()], NOW_MS)
 
     limits = [(each.text("rateLimitType"), each.integer("limit")) for each in wire.Fields(info).children("rateLimits")]
@@ -68,7 +68,7 @@ def test_an_exchange_info_names_its_limits() -> None:
 
 
 @pytest.mark.parametrize(
-    ("payload", "understood"),
+    ("payload", "limits"),
     [
         (wire.render_exchange_info([], 0), (2400, 1200)),
         (
@@ -87,5 +87,5 @@ def test_an_exchange_info_names_its_limits() -> None:
         ([], (None, None)),
     ],
 )
-def test_what_the_exchange_allows_a_minute(payload: object, understood: tuple[int | None, int | None]) -> None:
-    assert wire.parse_rate_limits(payload) == understood
+def test_rate_limits_are_parsed(payload: object, limits: tuple[int | None, int | None]) -> None:
+    assert wire.parse_rate_limits(payload) == limits

@@ -1,4 +1,4 @@
-"""Of a list or an event one item may say what we do not know: the others are read, and it is kept by its names."""
+"""Items with unrecognized values do not hide the others, and keep the fields that could be read."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -23,13 +23,13 @@ def an_order(**changes: object) -> Body:
 @pytest.mark.parametrize(
     ("key", "word", "fault"),
     [
-        ("type", "ICEBERG", "type is not understood: 'ICEBERG'"),
-        ("origType", "ICEBERG", "origType is not understood: 'ICEBERG'"),
-        ("timeInForce", "GTD", "timeInForce is not understood: 'GTD'"),
-        ("status", "SUSPENDED", "status is not understood: 'SUSPENDED'"),
-        ("status", "PENDING_NEW", "the exchange cannot know PENDING_NEW"),
-        ("positionSide", "NEITHER", "positionSide is not understood: 'NEITHER'"),
-        ("workingType", "INDEX_PRICE", "workingType is not understood: 'INDEX_PRICE'"),
+        ("type", "ICEBERG", "invalid type: 'ICEBERG'"),
+        ("origType", "ICEBERG", "invalid origType: 'ICEBERG'"),
+        ("timeInForce", "GTD", "invalid timeInForce: 'GTD'"),
+        ("status", "SUSPENDED", "invalid status: 'SUSPENDED'"),
+        ("status", "PENDING_NEW", "PENDING_NEW is not an exchange status"),
+        ("positionSide", "NEITHER", "invalid positionSide: 'NEITHER'"),
+        ("workingType", "INDEX_PRICE", "invalid workingType: 'INDEX_PRICE'"),
         ("origQty", "many", "not a number: 'many'"),
     ],
 )
@@ -53,18 +53,18 @@ def test_unrecognized_order_keeps_its_raw_values() -> None:
     assert len(unrecognized.fault) <= 80
 
 
-@pytest.mark.parametrize("spoilt", [{"symbol": None}, {"clientOrderId": 7}, {"orderId": "none"}, {"orderId": None}])
-def test_order_without_ids_fails_the_list(spoilt: Body) -> None:
+@pytest.mark.parametrize("broken", [{"symbol": None}, {"clientOrderId": 7}, {"orderId": "none"}, {"orderId": None}])
+def test_order_without_ids_fails_the_list(broken: Body) -> None:
     with pytest.raises(ProtocolError):
-        wire.read_orders([an_order(type="ICEBERG", **spoilt)])
+        wire.read_orders([an_order(type="ICEBERG", **broken)])
 
 
-@pytest.mark.parametrize("answer", [{}, None, [5], "x"])
-def test_what_is_no_list_of_objects_is_not_read_as_one(answer: object) -> None:
+@pytest.mark.parametrize("payload", [{}, None, [5], "x"])
+def test_non_list_raises(payload: object) -> None:
     with pytest.raises(ProtocolError):
-        wire.read_orders(answer)
+        wire.read_orders(payload)
     with pytest.raises(ProtocolError):
-        wire.read_positions(answer)
+        wire.read_positions(payload)
 
 
 def a_position(**changes: object) -> Body:
@@ -76,9 +76,7 @@ def test_unknown_position_side_does_not_hide_the_rest() -> None:
     known, unrecognized = wire.read_positions([a_position(positionSide="NEITHER"), wire.render_position(ours)])
 
     assert known == (ours,)
-    assert unrecognized == (
-        UnrecognizedPosition("ETHUSDT", "positionSide is not understood: 'NEITHER'", is_flat=False),
-    )
+    assert unrecognized == (UnrecognizedPosition("ETHUSDT", "invalid positionSide: 'NEITHER'", is_flat=False),)
 
 
 @pytest.mark.parametrize(("amount", "is_flat"), [("0", True), ("0.000", True), ("-1", False), ("x", False)])
@@ -94,15 +92,15 @@ def test_unknown_margin_type_keeps_the_position() -> None:
     assert (report.symbol, report.quantity, report.margin_type, unrecognized) == ("ETHUSDT", Decimal("0.5"), None, ())
 
 
-@pytest.mark.parametrize("spoilt", [{"marginType": None}, {"marginType": 5}, {"leverage": "x"}])
-def test_incomplete_position_is_unrecognized(spoilt: Body) -> None:
-    known, unrecognized = wire.read_positions([a_position(**spoilt)])
+@pytest.mark.parametrize("broken", [{"marginType": None}, {"marginType": 5}, {"leverage": "x"}])
+def test_incomplete_position_is_unrecognized(broken: Body) -> None:
+    known, unrecognized = wire.read_positions([a_position(**broken)])
 
     assert known == ()
     assert [each.symbol for each in unrecognized] == ["ETHUSDT"]
 
 
-def test_a_position_without_a_symbol_spoils_the_list() -> None:
+def test_position_without_symbol_fails_the_list() -> None:
     with pytest.raises(ProtocolError):
         wire.read_positions([a_position(symbol=None)])
 

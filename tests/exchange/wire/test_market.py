@@ -1,4 +1,4 @@
-"""Liquidations, books and candles, as documented and as captured."""
+"""Liquidations, order books and candles, as documented and as captured."""
 
 import json
 from decimal import Decimal
@@ -17,7 +17,7 @@ NOW_MS = 1_700_000_000_000
 
 
 @pytest.mark.parametrize(("venue", "symbol"), [("aster", "PAIRUSDT"), ("binance", "ILVUSDT")])
-def test_captured_liquidations(venue: str, symbol: str) -> None:
+def test_captured_liquidations_are_parsed(venue: str, symbol: str) -> None:
     frames = {each["exchange"]: json.dumps(each["frame"]) for each in recorded_frames()}
 
     event = wire.parse_event(wire.read_json(frames[venue]), NOW_MS)
@@ -45,7 +45,7 @@ def force_order(**changes: object) -> Body:
         ({"ps": "BTCUSDT", "st": 1, "new": {}}, "118.92"),
     ],
 )
-def test_the_worth_of_a_liquidation(changes: Body, notional: str) -> None:
+def test_liquidation_notional(changes: Body, notional: str) -> None:
     event = wire.parse_event(force_order(**changes), NOW_MS)
 
     assert isinstance(event, Liquidation)
@@ -61,19 +61,19 @@ def test_the_worth_of_a_liquidation(changes: Body, notional: str) -> None:
         {"bids": 5, "asks": [], "T": 1},
     ],
 )
-def test_a_book_without_a_top_is_no_quote(book: Body) -> None:
+def test_invalid_depth_raises(book: Body) -> None:
     with pytest.raises(ProtocolError):
         wire.parse_depth(book, "BTCUSDT", NOW_MS)
 
 
 @pytest.mark.parametrize("quote", [a_quote(bid=0), a_quote(ask=0)])
-def test_empty_side_is_no_price(quote: Quote) -> None:
-    """An entry a quarter of the way into such a spread would be far off the market."""
-    with pytest.raises(ProtocolError, match="is not understood"):
+def test_quote_with_an_empty_side_raises(quote: Quote) -> None:
+    """A limit price computed from such a spread would be far off the market."""
+    with pytest.raises(ProtocolError, match="invalid"):
         wire.parse_event(wire.render_event(quote), NOW_MS)
 
 
 @pytest.mark.parametrize("row", [[], ["1", "1", "1", "1", "1", "1"], [1, "1"], {}, [1, "x", "1", "1", "1", "1"]])
-def test_a_row_that_is_no_candle(row: object) -> None:
+def test_invalid_candle_raises(row: object) -> None:
     with pytest.raises(ProtocolError):
         wire.parse_klines([row])

@@ -1,4 +1,4 @@
-"""What the sandbox renders, the bot reads back unchanged, through real JSON text."""
+"""Values rendered by the sandbox are parsed back unchanged, through real JSON text."""
 
 import json
 from dataclasses import replace
@@ -20,7 +20,7 @@ from tests.exchange.wire import values
 
 
 def sent(body: object) -> object:
-    """The body as it arrives at the other end."""
+    """Return the body after a trip through JSON text."""
     return wire.read_json(json.dumps(body))
 
 
@@ -121,11 +121,11 @@ def test_modes(mode: bool) -> None:
 
 @given(st.integers(), st.text())
 def test_errors(code: int, message: str) -> None:
-    refusal = wire.ErrorBody(code, message)
-    assert wire.parse_error(sent(wire.render_error(refusal))) == refusal
+    error = wire.ErrorBody(code, message)
+    assert wire.parse_error(sent(wire.render_error(error))) == error
 
 
 @given(values.orders, st.sampled_from([OrderStatus.PENDING_NEW, OrderStatus.PENDING_CANCEL]))
-def test_a_status_only_we_know_is_never_rendered(order: OrderUpdate, status: OrderStatus) -> None:
+def test_local_only_status_is_never_rendered(order: OrderUpdate, status: OrderStatus) -> None:
     with pytest.raises(InvariantError):
         wire.render_order(replace(order, status=status))

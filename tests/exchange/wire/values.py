@@ -1,4 +1,4 @@
-"""Hypothesis strategies for every value that crosses the wire."""
+"""Hypothesis strategies for every value that is sent or received as JSON."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -139,7 +139,7 @@ orders = st.builds(
 
 
 def filled_by(order: OrderUpdate, fill: Fill) -> OrderUpdate:
-    """The order with a fill that belongs to it."""
+    """The order with a matching fill."""
     mine = replace(
         fill,
         symbol=order.symbol,
