@@ -1,4 +1,4 @@
-"""The user's configuration: ``.env``, ``settings.json``, file permissions, and consent to live trading."""
+"""Checks of the user's configuration: ``.env``, ``settings.json``, file permissions, consent to live trading."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +13,12 @@ from src.domain.enums import Network
 from src.settings.config import Environment, Settings, SettingsError, load_settings
 from src.settings.environment import read_environment
 
-_ENV, _SETTINGS, _MODE = ".env", "settings", "mode"
+_ENV, _SETTINGS, _MODE, _CONSENT = ".env", "settings", "mode", "consent"
 
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """What could be read; with faults, the sound part of it."""
+    """The configuration, or its valid part if there are errors."""
 
     environment: Environment
     settings: Settings | None
@@ -26,12 +26,12 @@ class Configuration:
 
     @property
     def is_simulated(self) -> bool:
-        """While the settings cannot be read, nothing real is assumed to be wanted."""
+        """True for paper trading, and while the settings cannot be read."""
         return self.settings is None or self.settings.globals_.simulate_only
 
 
 def read_configuration(home: Path) -> Configuration:
-    """Read both files; every fault of either is a line, and neither hides the other's."""
+    """Read both files and report every error in either, one check each."""
     environment, faults = read_environment(home)
     try:
         settings: Settings | None = load_settings(environment.settings_file)
@@ -46,19 +46,19 @@ def read_configuration(home: Path) -> Configuration:
 def _environment_checks(environment: Environment, faults: tuple[str, ...]) -> Iterator[Check]:
     for fault in faults:
         sentence, _, remedy = fault.rstrip(".").partition(": ")
-        yield failed(_ENV, sentence, remedy or "correct it in .env; .env.example shows how it is written")
+        yield failed(_ENV, sentence, remedy or "correct it in .env; see .env.example")
     for warning in environment.warnings:
         sentence, _, remedy = warning.partition(": ")
-        yield warned(_ENV, sentence, remedy or "make sure that this is what you want")
+        yield warned(_ENV, sentence, remedy or "check that this is intended")
     if not faults and not environment.warnings:
         file = environment.home / ".env"
-        yield passed(_ENV, f"{file} is in order" if file.exists() else "there is none, and paper needs none")
+        yield passed(_ENV, f"{file} is valid" if file.exists() else "no .env file; paper trading needs none")
 
 
 def _settings_checks(settings: Settings) -> tuple[Check, ...]:
     names = list(settings.symbols)
     if not names:
-        return (failed(_SETTINGS, "no symbol is set, so nothing is traded", "add one on the settings page"),)
+        return (failed(_SETTINGS, "no symbols are configured: nothing is traded", "add one on the settings page"),)
     obsolete = (warned(_SETTINGS, sentence, "you may remove it from settings.json") for sentence in settings.obsolete)
     return (passed(_SETTINGS, f"{len(names)} symbols: {', '.join(names[:12])}"), *obsolete)
 
@@ -72,24 +72,24 @@ def _mode_checks(environment: Environment, settings: Settings | None, faults: tu
         yield passed(_MODE, mode)
     else:
         remedy = "run python main.py --setup, or set simulate_only to true"
-        yield failed(_MODE, f"{mode}, but there is neither an API key nor an API wallet", remedy)
-
-
-_CONSENT = "consent"
+        yield failed(_MODE, f"{mode}, but no API key or API wallet is set", remedy)
 
 
 def check_consent(
     bot_state: Mapping[str, Mapping[str, Any]], environment: Environment, settings: Settings
 ) -> Iterator[Check]:
-    """``known`` is what the bot has written of itself. Paper and the sandbox need no word."""
+    """Check that live trading is confirmed for these settings. Paper trading and the sandbox need no confirmation.
+
+    ``bot_state`` holds the state rows of the bot's database.
+    """
     credentials = environment.credentials
     if settings.globals_.simulate_only or environment.network is Network.SANDBOX or credentials is None:
         return
     agreed = bot_state.get(CONSENT_STATE)
-    wanted = terms_from_settings(settings, environment.network, credentials.label)
-    increases = risk_increases(terms_from_json(agreed["terms"]) if agreed else None, wanted)
+    current = terms_from_settings(settings, environment.network, credentials.label)
+    increases = risk_increases(terms_from_json(agreed["terms"]) if agreed else None, current)
     if increases:
-        remedy = "start the bot and confirm them on the dashboard or in the terminal; a service takes --yes"
-        yield failed(_CONSENT, f"real orders wait for your word ({'; '.join(increases)})", remedy)
+        remedy = "start the bot and confirm on the dashboard or in the terminal; a service needs --yes"
+        yield failed(_CONSENT, f"live trading needs your confirmation ({'; '.join(increases)})", remedy)
     else:
-        yield passed(_CONSENT, "you have agreed to real orders under these settings")
+        yield passed(_CONSENT, "live trading is confirmed for these settings")

@@ -1,4 +1,4 @@
-"""The bot's database and the bot that may be running on it: read, never written."""
+"""Checks of the bot's database and of a running bot; the database is only read."""
 
 import os
 import sqlite3
@@ -23,7 +23,8 @@ from src.domain.errors import ConfigError
 _DATABASE, _BOT, _SQLITE = "database", "bot", "sqlite"
 _SEPARATE_DATABASES = "give each its own database (globals.db_path or DB_PATH)"
 _FIXED_SQLITE = (3, 51, 3)
-_RESUME = "python main.py --resume ends it"
+"""First version without the WAL reset bug (sqlite.org/wal.html#walresetbug)."""
+_RESUME = "resume with python main.py --resume"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,26 +32,28 @@ class DatabaseReport:
     checks: tuple[Check, ...]
     is_bot_alive: bool = False
     bot_state: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the bot has written of itself, by subject."""
+    """State rows of the bot's database, by key."""
 
 
 def check_sqlite() -> Check:
-    """Older ones can damage a file that two programs write (sqlite.org/wal.html#walresetbug); here only one does."""
+    """Report the SQLite version. Versions with the WAL reset bug are safe here: each file has only one writer."""
     found = sqlite3.sqlite_version
     if sqlite3.sqlite_version_info >= _FIXED_SQLITE:
         return passed(_SQLITE, found)
-    return passed(_SQLITE, f"{found}; its known fault needs two writers of one file, and here each file has one")
+    return passed(_SQLITE, f"{found}; its WAL reset bug needs two writers, and each file has only one writer")
 
 
 def check_database(database: Path, network: Network, now_ms: int) -> DatabaseReport:
-    """Everything that can be said of it; a damaged file says nothing of a bot."""
+    """Check location, integrity, version and owner of the database, then the bot that runs on it."""
     before = (*_check_location(database), *_check_halt(database))
     if not database.exists():
-        return DatabaseReport((*before, passed(_DATABASE, f"{database} is made at the first start")))
+        return DatabaseReport((*before, passed(_DATABASE, f"{database} will be created at the first start")))
     try:
         fault = quick_check(database)
         if fault is not None:
-            remedy = "the bot moves it aside, begins a new one and reads positions from the exchange; keep the old file"
+            remedy = (
+                "the bot moves it aside, creates a new one and reads positions from the exchange; keep the old file"
+            )
             return DatabaseReport((*before, failed(_DATABASE, f"{database} is damaged ({fault})", remedy)))
         with read_transaction(open_reader(database)) as connection:
             revision = revision_of(connection)
@@ -62,17 +65,17 @@ def check_database(database: Path, network: Network, now_ms: int) -> DatabaseRep
             return DatabaseReport((*before, *found), is_bot_alive(connection, now_ms), state(connection))
     except (ConfigError, SQLAlchemyError) as error:
         reason = getattr(error, "orig", None) or error
-        remedy = "see whether another program holds it, and who may read it"
+        remedy = "check whether another program locks it, and its permissions"
         return DatabaseReport((*before, failed(_DATABASE, f"{database} cannot be read: {reason}", remedy)))
 
 
 def _check_location(database: Path) -> Iterator[Check]:
     if is_synced_folder(database):
-        remedy = "keep it elsewhere (globals.db_path or DB_PATH)"
-        yield warned(_DATABASE, f"{database} lies in a synchronised folder, which can damage it", remedy)
+        remedy = "move it to another folder (globals.db_path or DB_PATH)"
+        yield warned(_DATABASE, f"{database} is in a synchronised folder, which can damage it", remedy)
     directory = next(each for each in database.parents if each.exists())
     if not os.access(directory, os.W_OK):
-        yield failed(_DATABASE, f"nothing can be written in {directory}", "give this user the right to write there")
+        yield failed(_DATABASE, f"{directory} is not writable", "give this user write permission")
     if os.name != "nt" and database.exists() and database.stat().st_mode & 0o077:
         yield warned(_DATABASE, f"other users of this machine can read {database}", f"chmod 600 {database}")
 
@@ -80,10 +83,10 @@ def _check_location(database: Path) -> Iterator[Check]:
 def _check_halt(database: Path) -> Iterator[Check]:
     files = ControlFiles(database)
     if files.is_halted:
-        yield failed(_BOT, f"the file {files.halt_file} forbids entries", _RESUME)
+        yield failed(_BOT, f"the file {files.halt_file} blocks entries", _RESUME)
     if any(request.action is OperatorAction.FLATTEN for request in files.pending()):
-        remedy = f"delete it from {database.with_name('commands')} if that is not wanted any more"
-        yield warned(_BOT, "a request to close all positions waits for the bot", remedy)
+        remedy = f"delete it from {database.with_name('commands')} to withdraw it"
+        yield warned(_BOT, "a command to close all positions is pending", remedy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +105,22 @@ def _check_contents(connection: Connection, revision: str, location: _Location, 
     known = state(connection)
     owner = known.get("network", {}).get("name", location.network)
     if owner != location.network:
-        sentence = f"{location.database} holds the trades of {owner}, and this home is set to {location.network}"
+        sentence = f"{location.database} holds trades of {owner}, but the configured network is {location.network}"
         yield failed(_DATABASE, sentence, _SEPARATE_DATABASES)
     else:
-        upgrade = "" if revision == newest else "; it is brought up to date at the next start, a copy is kept"
-        yield passed(_DATABASE, f"{location.database} is sound, of version {revision}{upgrade}")
+        upgrade = "" if revision == newest else "; it will be migrated at the next start, after a backup"
+        yield passed(_DATABASE, f"{location.database} is intact, version {revision}{upgrade}")
     yield from _check_bot(connection, known, now_ms)
 
 
 def _check_bot(connection: Connection, known: Mapping[str, Mapping[str, Any]], now_ms: int) -> Iterator[Check]:
     bot, trading = known.get("bot", {}), known.get("trading", {})
     if is_bot_alive(connection, now_ms):
-        yield passed(_BOT, f"one is running (process {bot.get('pid')}): {trading.get('state')}")
+        yield passed(_BOT, f"running (process {bot.get('pid')}): {trading.get('state')}")
         if trading.get("awaits_resume"):
-            yield failed(_BOT, f"it makes no entries: {trading.get('reason')}", _RESUME)
+            yield failed(_BOT, f"entries are blocked: {trading.get('reason')}", _RESUME)
     elif bot and not is_run_ended(connection):
-        remedy = "nothing to do: at the next start everything is checked against the exchange"
-        yield warned(_BOT, "the last one did not end by itself", remedy)
+        remedy = "nothing to do: the next start reconciles with the exchange"
+        yield warned(_BOT, "the last run did not shut down cleanly", remedy)
     else:
-        yield passed(_BOT, "none is running")
+        yield passed(_BOT, "not running")

@@ -1,6 +1,6 @@
-"""What the exchange says: whether it can be reached, its clock, its rules, the credentials and the account.
+"""Checks at the exchange: connection, clock, symbol filters, credentials and account.
 
-Public facts, signed reads, and the end of an order that nobody placed: nothing here could trade.
+They send only public requests, signed reads and the cancel of an order that does not exist, so they cannot trade.
 """
 
 import socket
@@ -27,13 +27,13 @@ from src.exchange.limits import RateLimits
 from src.settings.config import Environment, Settings
 
 _NETWORK, _STREAM, _RULES, _ACCOUNT = "network", "stream", "rules", "account"
-_CHECK_CONNECTION = "look whether this computer is online, and whether a firewall or a blocked country is in the way"
+_CHECK_CONNECTION = "check the internet connection, firewalls, and whether Aster is blocked in your country"
 _CONNECT_SECONDS = 5.0
 _PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
 
 
 class ExchangeChecks:
-    """One conversation; what builds on something that failed is left out."""
+    """Runs the checks in order; those that depend on a failed one are left out."""
 
     def __init__(self, environment: Environment, settings: Settings | None, clock: Clock) -> None:
         self._environment = environment
@@ -46,12 +46,12 @@ class ExchangeChecks:
 
     def run(self) -> Iterator[Check]:
         if not self._environment.base_url:
-            yield warned(_NETWORK, "not looked at, since the network is not set", "correct .env first")
+            yield warned(_NETWORK, "not checked: no network is set", "correct .env first")
             return
         try:
             yield from self._check_network()
         except (ExchangeError, ProtocolError) as error:
-            yield failed(_NETWORK, f"{self._environment.base_url} does not answer ({error})", _CHECK_CONNECTION)
+            yield failed(_NETWORK, f"{self._environment.base_url} does not respond ({error})", _CHECK_CONNECTION)
             return
         yield self._check_stream()
         is_accepted = True
@@ -66,11 +66,11 @@ class ExchangeChecks:
         started = time.monotonic()
         self._client.measure_offset()
         trip_ms = round((time.monotonic() - started) * 1000)
-        yield passed(_NETWORK, f"{self._environment.base_url} answers within {trip_ms} ms")
+        yield passed(_NETWORK, f"{self._environment.base_url} responds within {trip_ms} ms")
         yield compare_clocks(self._client)
 
     def _check_stream(self) -> Check:
-        """The prices come from another host than the answers."""
+        """Check the stream host, which differs from the REST host."""
         url = self._environment.ws_url
         parts = urlsplit(url)
         try:
@@ -84,10 +84,10 @@ class ExchangeChecks:
         hedge_mode = self._settings.globals_.hedge_mode if self._settings else None
         checker = CredentialChecker(self._environment.base_url, self._clock, self._limits)
         found = checker.check(credentials, hedge_mode=hedge_mode)
-        return (check for check in found if check.name != CLOCK)  # said already
+        return (check for check in found if check.name != CLOCK)  # already checked
 
     def _downgrade_on_paper(self, check: Check) -> Check:
-        """On paper no key is needed: one that is refused is only worth a look."""
+        """Turn failures into warnings for paper trading, which needs no key."""
         is_simulated = self._settings is not None and self._settings.globals_.simulate_only
         return replace(check, verdict=CheckLevel.WARN) if is_simulated and check.verdict is CheckLevel.FAIL else check
 
@@ -109,7 +109,7 @@ class ExchangeChecks:
         try:
             return wire.parse_brackets(self._client.request(endpoints.LEVERAGE_BRACKETS, essential=False))
         except (ExchangeError, ProtocolError):
-            return {}  # leverage is then judged when the bot sets it
+            return {}  # leverage is then checked when the bot sets it
 
     def _listing(self, name: str, instrument: Instrument | None, brackets: Brackets) -> SymbolListing:
         price: Decimal | None = None
@@ -131,35 +131,35 @@ class ExchangeChecks:
 
 
 def check_account(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
-    """The account's modes, margin and what others hold there, against the settings. Pure."""
+    """Check the account's modes, margin and external orders and positions against the settings. Pure."""
     setup = plan_account_setup(settings, snapshot)
     for sentence in setup.conflicts:
-        said, _, remedy = sentence.partition(": ")
-        yield failed(_ACCOUNT, said, remedy or "change the setting or the account")
+        conflict, _, remedy = sentence.partition(": ")
+        yield failed(_ACCOUNT, conflict, remedy or "change the setting or the account")
     if setup.commands:
         changes = ", ".join(describe(command) for command in setup.commands)
-        yield warned(_ACCOUNT, f"the bot will set when it starts: {changes}", "nothing to do if you want that")
+        yield warned(_ACCOUNT, f"the bot will set at startup: {changes}", "nothing to do if this is intended")
     yield from _check_margin(settings, snapshot)
     for name in settings.symbols:
         if _has_external_activity(name, snapshot):
-            remedy = "close and cancel them if the bot is to trade it"
-            yield warned(name, "orders or positions that are not the bot's may be there: it leaves such alone", remedy)
+            remedy = "close and cancel them to let the bot trade this symbol"
+            yield warned(name, "there may be external orders or positions; the bot ignores them", remedy)
     if not (setup.commands or setup.conflicts):
-        yield passed(_ACCOUNT, "it is set as the settings want")
+        yield passed(_ACCOUNT, "matches the settings")
 
 
 def _check_margin(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
     smallest = min((each.trade_value_usdt for each in settings.symbols.values()), default=Decimal(0))
     available = snapshot.account.available_balance
     if available < smallest:
-        sentence = f"{available:,.2f} USDT are available, one entry takes {smallest:f} of margin"
+        sentence = f"{available:,.2f} USDT available, one entry needs {smallest:f} margin"
         yield failed(_ACCOUNT, sentence, "transfer USDT to the futures account, or lower trade_value_usdt")
 
 
 def _has_external_activity(symbol: str, snapshot: Snapshot) -> bool:
-    """A position that is ours has orders of ours behind it."""
+    """Whether the symbol may have external orders or positions. The bot's own positions have open orders of the bot."""
     orders = [order for order in snapshot.open_orders if order.symbol == symbol]
     is_ours = any(ClientOrderId.parse(order.client_order_id) is not None for order in orders)
-    is_foreign = any(ClientOrderId.parse(order.client_order_id) is None for order in orders)
+    is_external = any(ClientOrderId.parse(order.client_order_id) is None for order in orders)
     is_held = any(report.symbol == symbol and report.quantity for report in snapshot.positions)
-    return is_foreign or (is_held and not is_ours)
+    return is_external or (is_held and not is_ours)

@@ -1,4 +1,4 @@
-"""The machine: Python, packages, disk, and the port of the dashboard."""
+"""Checks of the machine: Python, packages, disk space and the dashboard's port."""
 
 import re
 import shutil
@@ -12,7 +12,7 @@ from src.launch import OLDEST_PYTHON
 from src.launch.errors import LaunchError
 from src.launch.home import Address, require_free_port
 
-_INSTALL = "start launcher.py once, it installs what is needed"
+_INSTALL = "run launcher.py once to install the packages"
 _CLAUSE = re.compile(r"(~=|>=|<=|==|<|>)\s*([0-9][0-9.]*)")
 _MIN_FREE_BYTES, _LOW_DISK_BYTES = 100 * 1024**2, 1024**3
 _BYTES_PER_MB = 1024**2
@@ -21,7 +21,7 @@ Version = tuple[int, ...]
 
 
 def check_python() -> Check:
-    """The interpreter that runs this."""
+    """Check the version of the running interpreter."""
     found = ".".join(map(str, sys.version_info[:3]))
     if sys.version_info[:2] >= OLDEST_PYTHON:
         return passed("python", found)
@@ -30,14 +30,14 @@ def check_python() -> Check:
 
 
 def check_packages(requirements: Path) -> Iterator[Check]:
-    """Every package that is missing or of another version than is asked for; one line where there is none."""
+    """Report each package that is missing or has the wrong version; one check if all are installed."""
     lines = requirements.read_text(encoding="utf-8").splitlines()
-    asked = [line.split(";")[0].strip() for line in lines if line[:1].isalnum()]
-    faults = [fault for line in asked if (fault := _requirement_error(line)) is not None]
+    required = [line.split(";")[0].strip() for line in lines if line[:1].isalnum()]
+    faults = [fault for line in required if (fault := _requirement_error(line)) is not None]
     for fault in faults:
         yield failed("packages", fault, _INSTALL)
     if not faults:
-        yield passed("packages", f"all {len(asked)} are installed")
+        yield passed("packages", f"all {len(required)} are installed")
 
 
 def _requirement_error(line: str) -> str | None:
@@ -50,27 +50,27 @@ def _requirement_error(line: str) -> str | None:
     return (
         None
         if all(_satisfies(_version(found), *clause) for clause in clauses)
-        else f"{name} {found} does not fit {line}"
+        else f"{name} {found} does not match {line}"
     )
 
 
 def _satisfies(found: Version, relation: str, text: str) -> bool:
-    wanted = _version(text)
-    length = max(len(found), len(wanted))
-    here, there = (each + (0,) * (length - len(each)) for each in (found, wanted))
+    required = _version(text)
+    length = max(len(found), len(required))
+    left, right = (each + (0,) * (length - len(each)) for each in (found, required))
     match relation:
         case ">=":
-            return here >= there
+            return left >= right
         case "<=":
-            return here <= there
+            return left <= right
         case "<":
-            return here < there
+            return left < right
         case ">":
-            return here > there
+            return left > right
         case "==":
-            return here == there
-        case _:  # ~= : at least this, of the same series
-            return here >= there and found[: len(wanted) - 1] == wanted[:-1]
+            return left == right
+        case _:  # ~=: at least this version, in the same series
+            return left >= right and found[: len(required) - 1] == required[:-1]
 
 
 def _version(text: str) -> Version:
@@ -79,25 +79,25 @@ def _version(text: str) -> Version:
 
 
 def check_disk(directory: Path) -> Check:
-    """Room for the database and the logs."""
+    """Check the free disk space for the database and the logs."""
     existing = next(each for each in (directory, *directory.parents) if each.exists())
     free = shutil.disk_usage(existing).free
     sentence = f"{free / _BYTES_PER_MB:,.0f} MB are free for {directory}"
     if free < _MIN_FREE_BYTES:
-        return failed("disk", f"{sentence}, too little to go on recording", "make room on that disk")
+        return failed("disk", f"{sentence}: too little for the database", "free some disk space")
     if free < _LOW_DISK_BYTES:
-        return warned("disk", sentence, "make room: the records of a month may need that much")
+        return warned("disk", sentence, "free some disk space: one month of records may need that much")
     return passed("disk", sentence)
 
 
 def check_port(host: str, port: int, *, is_bot_alive: bool) -> Check:
-    """Whether the dashboard can listen; trading does not depend on it."""
+    """Check that the dashboard's port is free; trading does not depend on it."""
     address = Address(host, port)
     try:
         require_free_port(address)
     except LaunchError as error:
         if is_bot_alive:
-            return passed("dashboard", f"something listens at {address.url}, beside the bot that runs")
+            return passed("dashboard", f"{address.url} is in use while the bot is running")
         sentence, _, remedy = str(error).rstrip(".").partition(": ")
         return warned("dashboard", sentence, remedy or "choose another HOST or PORT in .env")
     return passed("dashboard", f"{address.url} is free")

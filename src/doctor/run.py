@@ -1,4 +1,4 @@
-"""``python main.py --check``: everything the bot needs, one line each, and whether it can trade as its settings say."""
+"""``python main.py --check``: run all checks, print one line each, and report whether the bot can trade."""
 
 import logging
 import os
@@ -20,8 +20,8 @@ _RESET = "\x1b[0m"
 
 
 def run_checks(home: Path, clock: Clock) -> Iterator[Check]:
-    """Line by line, as it is found. Nothing is written, and nothing is sent that could trade."""
-    logging.getLogger("hunter").addHandler(logging.NullHandler())  # what matters of it is among the lines
+    """Yield the checks as they finish. Writes nothing, and sends nothing that could trade."""
+    logging.getLogger("hunter").addHandler(logging.NullHandler())  # the checks report what matters
     yield machine.check_python()
     yield from machine.check_packages(PROJECT_ROOT / "requirements.txt")
     found = read_configuration(home)
@@ -38,29 +38,29 @@ def run_checks(home: Path, clock: Clock) -> Iterator[Check]:
 
 
 def print_report(checks: Iterator[Check], out: TextIO) -> int:
-    """Print them as they come; 0 where the bot can trade as its settings say, else 1."""
+    """Print the checks as they finish; return 0 if the bot can trade with its settings, else 1."""
     is_coloured = out.isatty() and not os.environ.get("NO_COLOR")
     if is_coloured and os.name == "nt":
-        os.system("")  # switches the Windows console to escape sequences
+        os.system("")  # enables escape sequences in the Windows console
     found: list[Check] = []
     for check in checks:
         found.append(check)
         print(_format_line(check, is_coloured=is_coloured), file=out, flush=True)
-    faults = sum(check.verdict is CheckLevel.FAIL for check in found)
+    failures = sum(check.verdict is CheckLevel.FAIL for check in found)
     if all_passed(found):
-        print("\nIt can trade as its settings say.", file=out)
+        print("\nThe bot can trade with these settings.", file=out)
         return 0
-    what = "checks are marked FAIL" if faults > 1 else "a check is marked FAIL"
-    print(f"\nIt cannot trade as its settings say while {what}.", file=out)
+    failed_checks = f"{failures} checks" if failures > 1 else "the check"
+    print(f"\nThe bot cannot trade with these settings: fix {failed_checks} marked FAIL.", file=out)
     return 1
 
 
 def _format_line(check: Check, *, is_coloured: bool) -> str:
-    """One line, whatever a file or an answer holds: a control character could be a command to the terminal."""
+    """Format one line without control characters, which could be terminal commands from a file or a response."""
     safe = replace(check, sentence=_printable(check.sentence), remedy=_printable(check.remedy))
     word = f"{check.verdict:<4}"
     return safe.line.replace(word, f"{_COLOURS[check.verdict]}{word}{_RESET}", 1) if is_coloured else safe.line
 
 
 def _printable(text: str) -> str:
-    return "".join(sign if sign.isprintable() else " " for sign in text)
+    return "".join(character if character.isprintable() else " " for character in text)

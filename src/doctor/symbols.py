@@ -1,4 +1,4 @@
-"""Each symbol's settings against the exchange's rules of this moment. Pure."""
+"""Checks of each symbol's settings against the exchange's current filters and brackets. Pure."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,32 +10,32 @@ from src.domain.instrument import Instrument
 from src.settings.config import GlobalSettings, SymbolSettings
 
 Brackets = Sequence[tuple[int, Decimal]]
-"""The highest leverage of each step, and the position value it reaches to."""
+"""Max leverage and notional cap of each leverage bracket."""
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolListing:
-    """What the exchange says of a symbol."""
+    """Data of a symbol at the exchange."""
 
     instrument: Instrument | None
-    """None where it does not list it."""
+    """None if the symbol is not listed."""
     price: Decimal | None
-    """None where its book could not be read."""
+    """Mid price; None if the order book could not be read."""
     brackets: Brackets = ()
-    """Empty where they could not be asked for: they need a key."""
+    """Empty if unavailable: reading them needs a key."""
 
 
 def check_symbol(
     name: str, settings: SymbolSettings, limits: GlobalSettings, listing: SymbolListing
 ) -> tuple[Check, ...]:
-    """Everything that keeps it from being traded as it is set; one line of praise where there is nothing."""
+    """Report everything that prevents trading the symbol as configured; one passed check if there is nothing."""
     instrument = listing.instrument
     if instrument is None:
-        remedy = "correct its name as the exchange writes it, or remove it from the settings"
-        return (failed(name, "the exchange does not list it", remedy),)
+        remedy = "correct the symbol's name, or remove it from the settings"
+        return (failed(name, "not listed by the exchange", remedy),)
     if not instrument.is_trading:
         remedy = "wait, or remove it from the settings"
-        return (failed(name, f"the exchange does not trade it now ({instrument.status})", remedy),)
+        return (failed(name, f"not trading at the exchange now ({instrument.status})", remedy),)
     price = listing.price
     found = (
         *_check_stop(name, settings),
@@ -47,17 +47,19 @@ def check_symbol(
 
 
 def _summary(settings: SymbolSettings) -> str:
-    worth = settings.trade_value_usdt * settings.leverage
-    return f"entries of {worth:,.2f} USDT ({settings.trade_value_usdt:f} margin at {settings.leverage}x) are possible"
+    notional = settings.trade_value_usdt * settings.leverage
+    return (
+        f"entries of {notional:,.2f} USDT ({settings.trade_value_usdt:f} margin at {settings.leverage}x) are possible"
+    )
 
 
 def _no_price(name: str) -> Iterator[Check]:
-    yield warned(name, "its price could not be read, so its sizes were not checked", "try again in a minute")
+    yield warned(name, "order size not checked: its price could not be read", "try again in a minute")
 
 
 def _check_stop(name: str, settings: SymbolSettings) -> Iterator[Check]:
     if not settings.stop_loss_enabled:
-        yield warned(name, "it has no stop loss: only the liquidation ends a losing position", "set stop_loss_enabled")
+        yield warned(name, "no stop loss: only liquidation ends a losing position", "set stop_loss_enabled")
         return
     widest = max_stop_pct(settings.leverage)
     if settings.stop_loss_pct >= widest:
@@ -75,39 +77,39 @@ def _check_leverage(name: str, settings: SymbolSettings, brackets: Brackets) -> 
         yield failed(name, f"the exchange allows {highest}x at most", f"set leverage to {highest} or less")
         return
     reach = max(cap for leverage, cap in brackets if leverage >= settings.leverage)
-    wanted = settings.max_position_usdt * settings.leverage
-    if wanted > reach:
+    notional = settings.max_position_usdt * settings.leverage
+    if notional > reach:
         sentence = (
-            f"at {settings.leverage}x a position may be worth {reach:,.0f} USDT, the settings allow {wanted:,.0f}"
+            f"at {settings.leverage}x the exchange allows positions of {reach:,.0f} USDT, the settings {notional:,.0f}"
         )
         yield warned(name, sentence, f"set max_position_usdt to {reach / settings.leverage:,.0f} or less")
 
 
 def _check_margin(name: str, settings: SymbolSettings, limits: GlobalSettings) -> Iterator[Check]:
-    wanted = settings.trade_value_usdt
+    margin = settings.trade_value_usdt
     caps = (
         ("max_position_usdt", settings.max_position_usdt),
         ("max_total_exposure_usdt", limits.max_total_exposure_usdt),
     )
     for setting, cap in caps:
-        if wanted > cap:
-            sentence = f"one entry takes {wanted:f} USDT of margin, {setting} allows {cap:f}"
+        if margin > cap:
+            sentence = f"one entry needs {margin:f} USDT margin, {setting} allows {cap:f}"
             yield failed(name, sentence, f"raise {setting}, or lower trade_value_usdt")
 
 
 def _check_size(
     name: str, settings: SymbolSettings, limits: GlobalSettings, instrument: Instrument, price: Decimal
 ) -> Iterator[Check]:
-    """Below the smallest order the bot raises an entry to it, where the caps allow."""
+    """Check the entry size; the bot raises an entry below the exchange's minimum to it if the limits allow."""
     smallest = instrument.smallest_quantity(price) * price
-    wanted = settings.trade_value_usdt * settings.leverage
-    if wanted >= smallest:
+    notional = settings.trade_value_usdt * settings.leverage
+    if notional >= smallest:
         return
     margin = smallest / settings.leverage
-    sentence = f"the smallest order is worth {smallest:.2f} USDT, the settings make {wanted:.2f} of it"
+    sentence = f"the minimum order is {smallest:.2f} USDT, the settings give {notional:.2f}"
     if margin > min(settings.max_position_usdt, limits.max_total_exposure_usdt):
-        remedy = f"set trade_value_usdt to {margin:.2f} or more, and the largest margins with it"
-        yield failed(name, f"{sentence}, and the caps do not allow more", remedy)
+        remedy = f"set trade_value_usdt to {margin:.2f} or more and raise the limits accordingly"
+        yield failed(name, f"{sentence}, and the limits allow no more", remedy)
     else:
-        remedy = f"set trade_value_usdt to {margin:.2f} or more if you want to choose the size yourself"
-        yield warned(name, f"{sentence}: entries are raised to it", remedy)
+        remedy = f"set trade_value_usdt to {margin:.2f} or more to choose the size yourself"
+        yield warned(name, f"{sentence}: entries are raised to the minimum", remedy)

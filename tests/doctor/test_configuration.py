@@ -1,4 +1,4 @@
-"""``.env`` and ``settings.json``: every fault is said, and neither hides the other's."""
+"""Checks of ``.env`` and ``settings.json``: every error of either file is reported."""
 
 import json
 import os
@@ -16,7 +16,7 @@ OK, WARN, FAIL = CheckLevel
 
 
 @pytest.fixture(autouse=True)
-def _nothing_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*CREDENTIAL_NAMES, "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL"):
         monkeypatch.delenv(name, raising=False)
 
@@ -45,14 +45,14 @@ def test_paper_needs_no_key(tmp_path: Path) -> None:
     assert "ok    mode: paper trading on mainnet" in lines(found, OK)
 
 
-def test_real_orders_need_a_key_and_the_line_says_how_to_get_one_in(tmp_path: Path) -> None:
+def test_live_trading_without_a_key_is_reported(tmp_path: Path) -> None:
     found = read(tmp_path, simulate_only=False)
     [line] = lines(found, FAIL)
-    assert "REAL ORDERS on mainnet, but there is neither" in line
+    assert "REAL ORDERS on mainnet, but no API key" in line
     assert "--setup" in line
 
 
-def test_errors_of_both_files_are_reported_and_the_valid_part_is_used(tmp_path: Path) -> None:
+def test_errors_of_both_files_are_reported(tmp_path: Path) -> None:
     (tmp_path / "settings.json").write_text('{"globals": {"leverage": 5}, "symbols": {}}', encoding="utf-8")
     found = read_raw(tmp_path, "API_KEY=abc\nPORT=99999\nASTER_NETWORK=testnet\n")
     sentences = lines(found, FAIL)
@@ -63,27 +63,27 @@ def test_errors_of_both_files_are_reported_and_the_valid_part_is_used(tmp_path: 
     assert (found.environment.port, found.environment.credentials, found.settings) == (5000, None, None)
 
 
-def test_a_network_that_is_none_leaves_no_address_to_ask(tmp_path: Path) -> None:
+def test_unknown_network_has_no_base_url(tmp_path: Path) -> None:
     found = read(tmp_path, "ASTER_NETWORK=mars\n")
     assert found.environment.base_url == ""
     assert any("ASTER_NETWORK must be" in line for line in lines(found, FAIL))
 
 
-def test_a_file_that_is_no_text_is_a_fault_like_any_other(tmp_path: Path) -> None:
+def test_binary_env_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / ".env").write_bytes(b"\xff\xfe\x00")
     found = read(tmp_path)
     assert any("UTF-8" in line for line in lines(found, FAIL))
     assert found.settings is not None
 
 
-def test_settings_without_symbols_trade_nothing(tmp_path: Path) -> None:
+def test_settings_without_symbols_are_reported(tmp_path: Path) -> None:
     document = settings_document()
     document["symbols"] = {}
     (tmp_path / "settings.json").write_text(json.dumps(document), encoding="utf-8")
     assert any("nothing is traded" in line for line in lines(read_raw(tmp_path, ""), FAIL))
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows keeps rights elsewhere")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX permissions")
 def test_readable_key_file_is_reported_with_chmod(tmp_path: Path) -> None:
     (tmp_path / ".env").write_text("API_KEY=abc\nAPI_SECRET=def\n", encoding="utf-8")
     (tmp_path / ".env").chmod(0o644)
@@ -92,7 +92,7 @@ def test_readable_key_file_is_reported_with_chmod(tmp_path: Path) -> None:
     assert line.endswith(f"chmod 600 {tmp_path / '.env'}")
 
 
-def test_no_secret_is_ever_in_a_line(tmp_path: Path) -> None:
+def test_configuration_checks_contain_no_secret(tmp_path: Path) -> None:
     canary = "k" * 63 + "!"
     found = read(tmp_path, f"API_KEY={canary}\nAPI_SECRET={canary}\n")
     assert canary not in "\n".join(check.line for check in found.checks)

@@ -1,4 +1,4 @@
-"""Real orders wait for a person's word, and the examination says so before the first start."""
+"""``--check`` reports missing consent to live trading before the first start."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -29,23 +29,23 @@ def agreed_by(environment: Environment, **changes: Any) -> dict[str, dict[str, A
     return {CONSENT_STATE: {"terms": terms.to_json()}}
 
 
-def test_without_a_word_no_real_order_is_made(environment: Environment) -> None:
+def test_live_trading_needs_confirmation(environment: Environment) -> None:
     nothing: tuple[dict[str, dict[str, Any]], ...] = ({}, {CONSENT_STATE: {}})
     for known in nothing:
         [check] = check_consent(known, environment, some_settings())
         assert check.verdict is CheckLevel.FAIL
-        assert "real orders wait for your word" in check.sentence
+        assert "live trading needs your confirmation" in check.sentence
         assert "--yes" in check.remedy
 
 
-def test_what_was_agreed_to_needs_no_other_word_and_more_than_that_does(environment: Environment) -> None:
+def test_only_higher_risk_needs_another_confirmation(environment: Environment) -> None:
     known = agreed_by(environment)
     [same] = check_consent(known, environment, some_settings())
     [more] = check_consent(known, environment, some_settings(leverage=20))
     assert (same.verdict, more.verdict) == (CheckLevel.OK, CheckLevel.FAIL)
 
 
-def test_paper_and_the_sandbox_need_none(environment: Environment) -> None:
+def test_paper_and_sandbox_need_no_confirmation(environment: Environment) -> None:
     assert list(check_consent({}, environment, some_settings({"simulate_only": True}))) == []
     sandbox = replace(environment, network=Network.SANDBOX)
     assert list(check_consent({}, sandbox, some_settings())) == []

@@ -1,4 +1,4 @@
-"""The database and the bot on it, read and never written."""
+"""Checks of the database and of a running bot; the database is never written."""
 
 import os
 import sqlite3
@@ -26,7 +26,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def a_run(path: Path, *, ended: bool = False, beat_at: int = NOW, **trading: object) -> None:
-    """A bot that has written what a bot writes."""
+    """Write the state rows of a bot run."""
     engine = open_database(path, NOW).engine
     store = Store(engine, ManualClock(NOW))
     with store.transaction():
@@ -43,35 +43,35 @@ def found(path: Path, verdict: CheckLevel, network: Network = Network.MAINNET) -
     return [check for check in check_database(path, network, NOW).checks if check.verdict is verdict]
 
 
-def test_before_the_first_start_there_is_nothing_to_find_and_nothing_is_made(path: Path) -> None:
+def test_missing_database_is_not_created(path: Path) -> None:
     [check] = check_database(path, Network.MAINNET, NOW).checks
     assert (check.verdict, "first start" in check.sentence) == (OK, True)
     assert not path.parent.exists()
 
 
-def test_running_bot_is_reported_and_its_database_untouched(path: Path) -> None:
+def test_running_bot_is_reported_without_writing(path: Path) -> None:
     a_run(path)
     before = path.read_bytes()
     findings = check_database(path, Network.MAINNET, NOW)
     assert findings.is_bot_alive
     assert [check.line for check in findings.checks if check.name == "bot"] == [
-        "ok    bot: one is running (process 7): ACTIVE"
+        "ok    bot: running (process 7): ACTIVE"
     ]
     assert path.read_bytes() == before
-    log = path.with_name("bot.db-wal")  # SQLite's own, as any reader of a database at rest leaves it
+    log = path.with_name("bot.db-wal")  # created by SQLite for any reader
     assert not log.exists() or log.stat().st_size == 0
 
 
-def test_a_bot_that_waits_for_a_resume_cannot_trade(path: Path) -> None:
+def test_bot_that_needs_resume_fails_the_check(path: Path) -> None:
     a_run(path, state="REDUCE_ONLY", reason="paused on the page", awaits_resume=True)
     [check] = found(path, FAIL)
     assert "paused on the page" in check.sentence
     assert "--resume" in check.remedy
 
 
-def test_an_end_that_was_no_end_is_worth_a_look_and_a_clean_one_is_not(path: Path) -> None:
+def test_only_an_unclean_shutdown_is_a_warning(path: Path) -> None:
     a_run(path, beat_at=NOW - 60_000)
-    assert [check.sentence for check in found(path, WARN)] == ["the last one did not end by itself"]
+    assert [check.sentence for check in found(path, WARN)] == ["the last run did not shut down cleanly"]
     a_run(path, ended=True, beat_at=NOW - 60_000)
     assert found(path, WARN) == []
 
@@ -80,15 +80,15 @@ def test_halt_and_pending_flatten_are_reported(path: Path) -> None:
     files = ControlFiles(path)
     files.halt()
     files.write_command(OperatorAction.FLATTEN, NOW)
-    [halted], [asked] = found(path, FAIL), found(path, WARN)
-    assert "forbids entries" in halted.sentence
-    assert "close all positions" in asked.sentence
+    [halted], [pending] = found(path, FAIL), found(path, WARN)
+    assert "blocks entries" in halted.sentence
+    assert "close all positions" in pending.sentence
 
 
-def test_a_database_of_another_network_is_refused(path: Path) -> None:
+def test_database_of_another_network_fails_the_check(path: Path) -> None:
     a_run(path)
     [check] = found(path, FAIL, Network.TESTNET)
-    assert "holds the trades of mainnet" in check.sentence
+    assert "holds trades of mainnet" in check.sentence
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_unknown_database_is_reported(path: Path, statement: str, said: str) -> 
     assert said in check.sentence
 
 
-def test_a_database_with_nothing_of_ours_in_it_is_another_programs(path: Path) -> None:
+def test_database_of_another_program_is_reported(path: Path) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE trades (id INTEGER)")
@@ -118,15 +118,15 @@ def test_a_database_with_nothing_of_ours_in_it_is_another_programs(path: Path) -
     assert not findings.is_bot_alive
 
 
-def test_an_older_database_is_sound_and_will_be_brought_up_to_date(path: Path) -> None:
+def test_older_database_will_be_migrated(path: Path) -> None:
     a_run(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
         connection.commit()
-    assert any("brought up to date" in check.sentence for check in found(path, OK))
+    assert any("will be migrated" in check.sentence for check in found(path, OK))
 
 
-def test_damage_is_reported_and_not_touched(path: Path) -> None:
+def test_damaged_database_is_reported_and_unchanged(path: Path) -> None:
     path.parent.mkdir()
     path.write_bytes(b"this is no database, by no means" * 100)
     path.chmod(0o600)
@@ -135,7 +135,7 @@ def test_damage_is_reported_and_not_touched(path: Path) -> None:
     assert path.read_bytes().startswith(b"this is no database")
 
 
-def test_a_file_that_cannot_be_opened_is_one_plain_line(path: Path) -> None:
+def test_unreadable_database_is_reported(path: Path) -> None:
     a_run(path)
     path.with_name("bot.db-wal").unlink(missing_ok=True)
     path.with_name("bot.db-wal").mkdir()
@@ -143,7 +143,7 @@ def test_a_file_that_cannot_be_opened_is_one_plain_line(path: Path) -> None:
     assert "cannot be read" in check.sentence
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows keeps rights elsewhere")
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX permissions")
 def test_readable_database_is_reported(path: Path) -> None:
     a_run(path, ended=True)
     path.chmod(0o644)
@@ -155,12 +155,12 @@ def test_synced_folder_is_reported(tmp_path: Path) -> None:
     assert "synchronised folder" in check.sentence
 
 
-@pytest.mark.parametrize(("version", "said"), [((3, 40, 1), "each file has one"), ((3, 51, 3), "")])
-def test_the_known_fault_of_older_sqlite_is_explained(
+@pytest.mark.parametrize(("version", "said"), [((3, 40, 1), "only one writer"), ((3, 51, 3), "")])
+def test_bug_of_older_sqlite_is_explained(
     version: tuple[int, int, int], said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("sqlite3.sqlite_version_info", version)
     check = check_sqlite()
     assert check.verdict is OK
     assert said in check.sentence
-    assert ("fault" in check.sentence) is bool(said)
+    assert ("bug" in check.sentence) is bool(said)

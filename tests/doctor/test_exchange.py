@@ -1,4 +1,4 @@
-"""The exchange's part, against a real sandbox: what it says, and that nothing which could trade is ever sent."""
+"""Checks at the exchange against a real sandbox; they never send anything that could trade."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -35,7 +35,7 @@ def environment(request: pytest.FixtureRequest, sandbox: SandboxServer, tmp_path
     return Environment(tmp_path, Network.SANDBOX, *urls, "127.0.0.1", 0, keys, tmp_path / "bot.db")
 
 
-def examined(environment: Environment, settings: Settings | None, clock: Clock | None = None) -> list[Check]:
+def run_checks(environment: Environment, settings: Settings | None, clock: Clock | None = None) -> list[Check]:
     return list(ExchangeChecks(environment, settings, clock or SystemClock()).run())
 
 
@@ -47,9 +47,9 @@ def real(**changes: Any) -> Settings:
     return some_settings({"simulate_only": False, "hedge_mode": False}, **{**FITTING, **changes})
 
 
-def test_everything_is_examined_and_nothing_is_placed_or_set(sandbox: SandboxServer, environment: Environment) -> None:
+def test_all_checks_run_without_placing_or_changing_anything(sandbox: SandboxServer, environment: Environment) -> None:
     before = sandbox.exchange.engine.save()
-    checks = examined(environment, real())
+    checks = run_checks(environment, real())
     assert [check.name for check in checks] == [
         *["network", "clock", "stream", "access", "balance", "right to trade", "position mode"],
         *["BTCUSDT", "account"],
@@ -60,22 +60,22 @@ def test_everything_is_examined_and_nothing_is_placed_or_set(sandbox: SandboxSer
     assert sandbox.exchange.account.request_log.received == []
 
 
-def test_an_account_that_is_set_as_wanted_needs_nothing(environment: Environment) -> None:
-    checks = examined(environment, real(leverage=20, stop_loss_pct=1))
+def test_account_that_matches_the_settings_passes(environment: Environment) -> None:
+    checks = run_checks(environment, real(leverage=20, stop_loss_pct=1))
     assert of(checks, WARN) == of(checks, FAIL) == []
-    assert checks[-1].sentence == "it is set as the settings want"
+    assert checks[-1].sentence == "matches the settings"
 
 
-def test_a_key_that_is_refused_stops_real_orders_and_not_paper(environment: Environment) -> None:
-    wrong = replace(environment, credentials=_spoilt(environment))
-    assert len(of(examined(wrong, real()), FAIL)) == 1
-    on_paper = examined(wrong, some_settings({"simulate_only": True}))
+def test_rejected_key_fails_live_but_only_warns_on_paper(environment: Environment) -> None:
+    wrong = replace(environment, credentials=_wrong_credentials(environment))
+    assert len(of(run_checks(wrong, real()), FAIL)) == 1
+    on_paper = run_checks(wrong, some_settings({"simulate_only": True}))
     assert of(on_paper, FAIL) == []
     assert len([check for check in on_paper if check.name == "access" and check.verdict is WARN]) == 1
-    assert on_paper[-1].name == "BTCUSDT"  # and its rules were looked at all the same
+    assert on_paper[-1].name == "BTCUSDT"  # its filters were checked nevertheless
 
 
-def _spoilt(environment: Environment) -> AnyCredentials:
+def _wrong_credentials(environment: Environment) -> AnyCredentials:
     if isinstance(environment.credentials, Credentials):
         return replace(environment.credentials, api_secret="a" * 64)
     assert environment.credentials is not None
@@ -84,31 +84,31 @@ def _spoilt(environment: Environment) -> AnyCredentials:
 
 def test_clock_drift_is_one_line(environment: Environment) -> None:
     wrong = ManualClock(SystemClock().now_ms() - 4_000)
-    clocks = [check for check in examined(environment, None, wrong) if check.name == "clock"]
+    clocks = [check for check in run_checks(environment, None, wrong) if check.name == "clock"]
     assert [check.verdict for check in clocks] == [FAIL]
     assert "sync this machine's clock" in clocks[0].remedy
 
 
-def test_without_a_key_the_public_part_is_examined(environment: Environment) -> None:
-    checks = examined(replace(environment, credentials=None), some_settings({"simulate_only": True}))
+def test_public_checks_run_without_a_key(environment: Environment) -> None:
+    checks = run_checks(replace(environment, credentials=None), some_settings({"simulate_only": True}))
     assert [check.name for check in checks] == ["network", "clock", "stream", "BTCUSDT"]
     assert of(checks, FAIL) == []
 
 
-def test_without_a_network_it_fails_plainly_and_at_once(environment: Environment) -> None:
+def test_unreachable_exchange_is_one_failed_check(environment: Environment) -> None:
     offline = replace(environment, base_url="http://127.0.0.1:1")
-    [check] = examined(offline, real())
+    [check] = run_checks(offline, real())
     assert (check.name, check.verdict) == ("network", FAIL)
-    assert "does not answer" in check.sentence and "online" in check.remedy
+    assert "does not respond" in check.sentence and "connection" in check.remedy
 
 
-def test_prices_come_by_another_way_which_is_tried_too(environment: Environment) -> None:
-    checks = examined(replace(environment, ws_url="ws://127.0.0.1:1"), None)
+def test_unreachable_stream_is_reported(environment: Environment) -> None:
+    checks = run_checks(replace(environment, ws_url="ws://127.0.0.1:1"), None)
     assert [check.name for check in checks if check.verdict is FAIL] == ["stream"]
 
 
-def test_a_faulty_env_leaves_nothing_to_ask(environment: Environment) -> None:
-    [check] = examined(replace(environment, base_url="", ws_url=""), None)
+def test_invalid_env_skips_the_exchange_checks(environment: Environment) -> None:
+    [check] = run_checks(replace(environment, base_url="", ws_url=""), None)
     assert (check.verdict, check.remedy) == (WARN, "correct .env first")
 
 
@@ -117,29 +117,29 @@ def test_unlisted_symbol_is_reported(environment: Environment) -> None:
     odd = Settings.model_validate(
         {"globals": settings.globals_, "symbols": {"NOSUCHUSDT": settings.symbols["BTCUSDT"]}}
     )
-    assert "does not list it" in of(examined(environment, odd), FAIL)[0]
+    assert "not listed" in of(run_checks(environment, odd), FAIL)[0]
 
 
-def test_a_contradiction_between_account_and_settings_is_a_fault() -> None:
+def test_conflict_of_account_and_settings_is_reported() -> None:
     held = a_report("0.01", 50_000, position_side=PositionSide.LONG)
     found = list(check_account(real(), a_snapshot(positions=(held,), hedge_mode=True)))
     [fault] = of(found, FAIL)
     assert "hedge mode" in fault and "close them" in fault
 
 
-def test_an_account_too_small_for_one_entry_is_a_fault() -> None:
+def test_account_too_small_for_one_entry_is_reported() -> None:
     snapshot = a_snapshot()
     poor = replace(snapshot, account=replace(snapshot.account, available_balance=D("12.5")))
     [fault] = of(list(check_account(real(), poor)), FAIL)
-    assert "12.50 USDT are available, one entry takes 50" in fault
+    assert "12.50 USDT available, one entry needs 50" in fault
 
 
-def test_external_positions_are_reported_but_not_the_bots_own() -> None:
+def test_only_external_positions_are_reported() -> None:
     held = a_report("0.01", 50_000)
     others = list(check_account(real(), a_snapshot(positions=(held,))))
     ours = list(check_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(),))))
-    by_hand = an_update(client_order_id="web_1")
-    assert ["leaves such alone" in "".join(of(found, WARN)) for found in (others, ours)] == [True, False]
-    both = list(check_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(), by_hand))))
-    assert "leaves such alone" in "".join(of(both, WARN))
+    manual = an_update(client_order_id="web_1")
+    assert ["the bot ignores them" in "".join(of(found, WARN)) for found in (others, ours)] == [True, False]
+    both = list(check_account(real(), a_snapshot(positions=(held,), open_orders=(an_update(), manual))))
+    assert "the bot ignores them" in "".join(of(both, WARN))
     assert an_instrument().symbol == held.symbol

@@ -1,4 +1,4 @@
-"""What the bot stands on."""
+"""Checks of Python, packages, disk space and the dashboard's port."""
 
 import socket
 from collections import namedtuple
@@ -14,12 +14,12 @@ Usage = namedtuple("Usage", "total used free")
 OK, WARN, FAIL = CheckLevel
 
 
-def test_this_python_and_its_packages_are_what_is_asked_for() -> None:
+def test_this_python_and_its_packages_pass() -> None:
     assert machine.check_python().verdict is OK
     assert [check.verdict for check in machine.check_packages(PROJECT_ROOT / "requirements.txt")] == [OK]
 
 
-def test_an_old_python_is_named_with_the_one_that_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_python_is_reported_with_the_required_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.version_info", (3, 9, 2, "final", 0))
     check = machine.check_python()
     assert (check.verdict, check.sentence, check.remedy) == (
@@ -43,7 +43,7 @@ def test_an_old_python_is_named_with_the_one_that_is_needed(monkeypatch: pytest.
         ("no-such-package-anywhere~=1.0", FAIL),
     ],
 )
-def test_a_package_must_be_there_and_fit(line: str, verdict: CheckLevel, tmp_path: Path) -> None:
+def test_missing_or_wrong_package_version_is_reported(line: str, verdict: CheckLevel, tmp_path: Path) -> None:
     requirements = tmp_path / "requirements.txt"
     requirements.write_text(f"# a comment\n{line}\n", encoding="utf-8")
     [check] = machine.check_packages(requirements)
@@ -61,7 +61,7 @@ def test_low_disk_space_is_reported(
     assert f"{free_mb:,} MB are free" in check.sentence
 
 
-def test_busy_port_is_reported_with_another_one() -> None:
+def test_busy_port_is_reported_with_a_free_one() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         busy = machine.check_port("127.0.0.1", port, is_bot_alive=False)

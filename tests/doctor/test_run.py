@@ -1,4 +1,4 @@
-"""The whole of ``--check``: one line each, colours on a terminal only, and the exit code a script can trust."""
+"""``--check`` as a whole: its lines, its colours and its exit code."""
 
 import io
 import json
@@ -27,10 +27,10 @@ FINE, ODD, BAD = passed("disk", "much is free"), warned("bot", "odd", "look"), f
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The home of a bot on a sandbox, with keys and settings that fit it."""
+    """A home directory with keys and settings for a sandbox."""
     for name in (*CREDENTIAL_NAMES, "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("PORT", str(free_port()))  # on the usual one a dashboard may be at work
+    monkeypatch.setenv("PORT", str(free_port()))  # a dashboard may use the default port
     document = settings_document(margin_type="CROSSED", leverage=20, stop_loss_pct=1)
     document["globals"]["hedge_mode"] = False
     (tmp_path / "settings.json").write_text(json.dumps(document), encoding="utf-8")
@@ -43,7 +43,7 @@ def printed(*checks: Check, out: io.StringIO | None = None) -> tuple[int, str]:
     return print_report(iter(checks), stream), stream.getvalue()
 
 
-def test_warnings_prevent_nothing_and_faults_do() -> None:
+def test_only_failures_set_the_exit_code() -> None:
     assert printed(FINE, ODD)[0] == 0
     code, text = printed(FINE, BAD, ODD)
     assert code == 1
@@ -52,11 +52,11 @@ def test_warnings_prevent_nothing_and_faults_do() -> None:
         "fail  clock: late; set it",
         "warn  bot: odd; look",
         "",
-        "It cannot trade as its settings say while a check is marked FAIL.",
+        "The bot cannot trade with these settings: fix the check marked FAIL.",
     ]
 
 
-def test_colours_are_for_terminals_that_want_them(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_colours_are_used_only_on_terminals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NO_COLOR", raising=False)
     assert "\x1b" not in printed(FINE, BAD)[1]
     assert "\x1b[32mok  \x1b[0m  disk" in printed(FINE, BAD, out=Terminal())[1]
@@ -72,7 +72,7 @@ def test_control_characters_do_not_reach_the_terminal() -> None:
 def test_bot_that_can_trade_is_reported(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", "--home", str(home)]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[-1] == "It can trade as its settings say."
+    assert lines[-1] == "The bot can trade with these settings."
     assert [line for line in lines if line.startswith(("warn", "fail"))] == []
     assert not (home / "bot.db").exists() and not (home / "data").exists()
 
@@ -92,12 +92,12 @@ def test_broken_files_are_reported_and_the_rest_is_checked(
     assert "ok    disk:" in text
 
 
-def test_a_home_that_is_not_there_is_one_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_missing_home_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--check", "--home", str(tmp_path / "nowhere")]) == 2
     assert "does not exist" in capsys.readouterr().err
 
 
-def test_no_line_holds_a_secret(home: Path) -> None:
+def test_report_contains_no_secret(home: Path) -> None:
     secrets = [
         line.split("=", 1)[1] for line in (home / ".env").read_text(encoding="utf-8").splitlines() if "=" in line
     ]

@@ -1,4 +1,4 @@
-"""Settings of a symbol against the exchange's rules."""
+"""Checks of a symbol's settings against the exchange's filters."""
 
 from dataclasses import replace
 from typing import Any
@@ -14,22 +14,22 @@ LISTED = SymbolListing(an_instrument(), D(50_000), ((100, D(10_000)), (20, D(100
 OK, WARN, FAIL = CheckLevel
 
 
-def examined(
+def run_check(
     listing: SymbolListing = LISTED, globals_: dict[str, Any] | None = None, **changes: Any
 ) -> tuple[Check, ...]:
     settings = some_settings(globals_, **changes)
     return check_symbol("BTCUSDT", settings.symbols["BTCUSDT"], settings.globals_, listing)
 
 
-def test_a_symbol_without_a_fault_is_one_line_with_its_size() -> None:
-    [line] = examined()
+def test_valid_symbol_is_one_line_with_its_entry_size() -> None:
+    [line] = run_check()
     assert (line.verdict, line.sentence) == (OK, "entries of 500.00 USDT (50 margin at 10x) are possible")
 
 
 @pytest.mark.parametrize(
     ("listing", "changes", "verdict", "said", "remedy"),
     [
-        (replace(LISTED, instrument=None), {}, FAIL, "does not list it", "correct its name"),
+        (replace(LISTED, instrument=None), {}, FAIL, "not listed", "correct the symbol's name"),
         (replace(LISTED, instrument=an_instrument(status="SETTLING")), {}, FAIL, "SETTLING", "wait"),
         (replace(LISTED, price=None), {}, WARN, "could not be read", "try again"),
         (LISTED, {"stop_loss_pct": 5}, FAIL, "beyond the liquidation price at 10x", "below 5.00"),
@@ -37,30 +37,30 @@ def test_a_symbol_without_a_fault_is_one_line_with_its_size() -> None:
         (LISTED, {"leverage": 101, "stop_loss_pct": "0.1"}, FAIL, "100x at most", "100 or less"),
         (LISTED, {"leverage": 50, "stop_loss_pct": "0.5", "max_position_usdt": 201}, WARN, "10,000 USDT", "200 or"),
         (LISTED, {"trade_value_usdt": 201}, FAIL, "max_position_usdt allows 200", "raise max_position_usdt"),
-        (LISTED, {"trade_value_usdt": 1}, WARN, "worth 50.00 USDT, the settings make 10.00", "5.00 or more"),
-        (LISTED, {"trade_value_usdt": 1, "max_position_usdt": 4}, FAIL, "caps do not allow", "5.00 or more"),
+        (LISTED, {"trade_value_usdt": 1}, WARN, "minimum order is 50.00 USDT, the settings give 10.00", "5.00 or more"),
+        (LISTED, {"trade_value_usdt": 1, "max_position_usdt": 4}, FAIL, "limits allow no more", "5.00 or more"),
     ],
 )
-def test_what_keeps_a_symbol_from_being_traded_is_said_with_its_remedy(
+def test_reason_not_to_trade_is_reported_with_its_remedy(
     listing: SymbolListing, changes: dict[str, Any], verdict: CheckLevel, said: str, remedy: str
 ) -> None:
-    [line] = examined(listing, **changes)
+    [line] = run_check(listing, **changes)
     assert line.verdict is verdict
     assert said in line.sentence
     assert remedy in line.remedy
 
 
-def test_every_fault_of_a_symbol_is_a_line_of_its_own() -> None:
-    found = examined(globals_={"max_total_exposure_usdt": 10}, stop_loss_pct=9)
+def test_every_problem_of_a_symbol_is_its_own_line() -> None:
+    found = run_check(globals_={"max_total_exposure_usdt": 10}, stop_loss_pct=9)
     assert [line.verdict for line in found] == [FAIL, FAIL]
     assert "max_total_exposure_usdt allows 10" in found[1].sentence
 
 
-def test_without_a_key_the_steps_of_leverage_are_left_out() -> None:
-    [line] = examined(replace(LISTED, brackets=()), leverage=101, stop_loss_pct="0.1")
+def test_leverage_brackets_are_skipped_without_a_key() -> None:
+    [line] = run_check(replace(LISTED, brackets=()), leverage=101, stop_loss_pct="0.1")
     assert line.verdict is OK
 
 
-def test_what_the_doctor_passes_the_risk_gate_passes_too() -> None:
+def test_widest_stop_of_the_risk_check_passes() -> None:
     narrow = max_stop_pct(10) - D("0.01")
-    assert [line.verdict for line in examined(stop_loss_pct=narrow)] == [OK]
+    assert [line.verdict for line in run_check(stop_loss_pct=narrow)] == [OK]

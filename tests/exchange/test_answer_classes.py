@@ -1,6 +1,6 @@
-"""What each class of answers means, to a read and to an order: a line for each status and body, without a socket.
+"""Errors for each HTTP status and body, of a read and of an order, without a socket.
 
-That a broken connection is told as it should be needs real sockets: test_aster.py and tests/faults show that.
+Broken connections need real sockets: see test_aster.py and tests/faults.
 """
 
 import json
@@ -30,14 +30,14 @@ MINUTE_MS = 60_000
 
 
 @pytest.fixture
-def answers() -> Iterator[responses.RequestsMock]:
+def mock() -> Iterator[responses.RequestsMock]:
     with responses.RequestsMock() as mock:
         mock.get(f"{URL}/fapi/v1/time", json={"serverTime": NOW_MS})
         yield mock
 
 
 @pytest.fixture
-def asking(clock: ManualClock, limits: RateLimits) -> AsterClient:
+def client(clock: ManualClock, limits: RateLimits) -> AsterClient:
     return AsterClient(URL, clock, limits, a_signer(ApiVersion.V1))
 
 
@@ -54,7 +54,7 @@ def failure(client: AsterClient, endpoint: Endpoint) -> ExchangeError:
 @pytest.mark.parametrize(
     ("status", "body", "of_read", "of_order"),
     [
-        # Refused with a code of the exchange: it did not happen.
+        # Rejected with an error code: not executed.
         (400, code(-2019), Rejected, Rejected),
         (400, code(-1111), Rejected, Rejected),
         (400, code(-2021), Rejected, Rejected),
@@ -66,11 +66,11 @@ def failure(client: AsterClient, endpoint: Endpoint) -> ExchangeError:
         (400, code(-4087), AuthError, AuthError),
         (400, code(-4088), AuthError, AuthError),
         (403, code(-1002), AuthError, AuthError),
-        # Asked too often: later.
+        # Rate limited: retry later.
         (429, code(-1003), RateLimited, RateLimited),
         (418, code(-1003), RateLimited, RateLimited),
         (429, code(-1015), RateLimited, RateLimited),
-        # No code of the exchange: an order may have been executed all the same.
+        # Without an error code an order may have been executed.
         (429, "<html>slow down</html>", RateLimited, OutcomeUnknown),
         (418, "", RateLimited, OutcomeUnknown),
         (403, "<html>firewall</html>", Unreachable, OutcomeUnknown),
@@ -83,34 +83,34 @@ def failure(client: AsterClient, endpoint: Endpoint) -> ExchangeError:
         (503, "", Unreachable, OutcomeUnknown),
         (503, code(-2019), Unreachable, OutcomeUnknown),
         (504, "", Unreachable, OutcomeUnknown),
-        # Codes that leave the outcome open.
+        # Error codes with an unknown outcome.
         (400, code(-1000), Unreachable, OutcomeUnknown),
         (400, code(-1001), Unreachable, OutcomeUnknown),
         (400, code(-1006), Unreachable, OutcomeUnknown),
         (400, code(-1007), Unreachable, OutcomeUnknown),
-        # Accepted, with a body that cannot be read.
+        # Success with an unreadable body.
         (200, "", Unreachable, OutcomeUnknown),
         (200, "<html>", Unreachable, OutcomeUnknown),
         (200, '{"orderId": ', Unreachable, OutcomeUnknown),
         (200, '{"price": NaN}', Unreachable, OutcomeUnknown),
     ],
 )
-def test_an_answer_is_the_error_that_says_what_happened(
-    answers: responses.RequestsMock,
-    asking: AsterClient,
+def test_response_maps_to_an_error(
+    mock: responses.RequestsMock,
+    client: AsterClient,
     clock: ManualClock,
     status: int,
     body: str,
     of_read: type[ExchangeError],
     of_order: type[ExchangeError],
 ) -> None:
-    answers.get(f"{URL}/fapi/v1/order", status=status, body=body)
-    answers.post(f"{URL}/fapi/v1/order", status=status, body=body)
+    mock.get(f"{URL}/fapi/v1/order", status=status, body=body)
+    mock.post(f"{URL}/fapi/v1/order", status=status, body=body)
 
-    assert type(failure(asking, QUERY_ORDER)) is of_read
-    clock.advance(2 * MINUTE_MS)  # whatever silence was asked for is over
-    assert type(failure(asking, NEW_ORDER)) is of_order
-    assert [call.request.method for call in answers.calls] == ["GET", "GET", "POST"], "nothing is asked twice"
+    assert type(failure(client, QUERY_ORDER)) is of_read
+    clock.advance(2 * MINUTE_MS)  # any rate limit pause is over
+    assert type(failure(client, NEW_ORDER)) is of_order
+    assert [call.request.method for call in mock.calls] == ["GET", "GET", "POST"], "no request is repeated"
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_an_answer_is_the_error_that_says_what_happened(
     ],
     ids=lambda value: getattr(value, "__name__", type(value).__name__),
 )
-def test_an_order_whose_answer_was_lost_may_have_been_executed(
-    answers: responses.RequestsMock, asking: AsterClient, failed: Exception, of_order: type[ExchangeError]
+def test_lost_order_response_has_an_unknown_outcome(
+    mock: responses.RequestsMock, client: AsterClient, failed: Exception, of_order: type[ExchangeError]
 ) -> None:
-    answers.get(f"{URL}/fapi/v1/order", body=failed)
-    answers.post(f"{URL}/fapi/v1/order", body=failed)
+    mock.get(f"{URL}/fapi/v1/order", body=failed)
+    mock.post(f"{URL}/fapi/v1/order", body=failed)
 
-    assert type(failure(asking, QUERY_ORDER)) is Unreachable
-    assert type(failure(asking, NEW_ORDER)) is of_order
+    assert type(failure(client, QUERY_ORDER)) is Unreachable
+    assert type(failure(client, NEW_ORDER)) is of_order
 
 
 @pytest.mark.parametrize(
-    ("status", "headers", "message", "silent_ms", "is_ban"),
+    ("status", "headers", "message", "pause_ms", "is_ban"),
     [
         (429, {}, "", MINUTE_MS, False),
         (429, {"Retry-After": "7"}, "", 7_000, False),
@@ -148,22 +148,22 @@ def test_an_order_whose_answer_was_lost_may_have_been_executed(
         (418, {}, f"IP banned until {NOW_MS - 300_000}", MINUTE_MS, True),
     ],
 )
-def test_how_long_to_be_silent(
-    answers: responses.RequestsMock,
-    asking: AsterClient,
+def test_duration_of_a_rate_limit_pause(
+    mock: responses.RequestsMock,
+    client: AsterClient,
     status: int,
     headers: dict[str, str],
     message: str,
-    silent_ms: int,
+    pause_ms: int,
     is_ban: bool,
 ) -> None:
-    answers.get(f"{URL}/fapi/v4/account", status=status, headers=headers, body=code(-1003, message))
-    error = failure(asking, ACCOUNT)
+    mock.get(f"{URL}/fapi/v4/account", status=status, headers=headers, body=code(-1003, message))
+    error = failure(client, ACCOUNT)
 
     assert isinstance(error, RateLimited)
-    assert error.retry_at == NOW_MS + silent_ms
-    assert asking.limits.is_banned is is_ban
-    assert asking.limits.blocked_until == NOW_MS + silent_ms
+    assert error.retry_at == NOW_MS + pause_ms
+    assert client.limits.is_banned is is_ban
+    assert client.limits.blocked_until == NOW_MS + pause_ms
 
 
 @pytest.mark.parametrize(
@@ -175,10 +175,10 @@ def test_how_long_to_be_silent(
         ({"X-MBX-USED-WEIGHT-1M": "many", "X-MBX-ORDER-COUNT-1M": "-3"}, 2, 1),
     ],
 )
-def test_what_the_exchange_has_counted_is_learnt(
-    answers: responses.RequestsMock, asking: AsterClient, headers: dict[str, str], used: int, orders: int
+def test_counts_in_headers_are_adopted(
+    mock: responses.RequestsMock, client: AsterClient, headers: dict[str, str], used: int, orders: int
 ) -> None:
-    answers.post(f"{URL}/fapi/v1/order", json={"orderId": 1}, headers=headers)
+    mock.post(f"{URL}/fapi/v1/order", json={"orderId": 1}, headers=headers)
 
-    assert asking.request(NEW_ORDER, essential=True) == {"orderId": 1}
-    assert (asking.limits.weight_used, asking.limits.orders_used) == (used, orders)
+    assert client.request(NEW_ORDER, essential=True) == {"orderId": 1}
+    assert (client.limits.weight_used, client.limits.orders_used) == (used, orders)

@@ -74,7 +74,7 @@ def test_the_examination_disturbs_no_running_bot(start: Start, tmp_path: Path, s
     wait_until(lambda: bool(sandbox_positions(server)), 60, "a first position")
     found = [run_cli(tmp_path, "check") for _ in range(3)]
     assert [each.returncode for each in found] == [0, 0, 0], found[0].stdout
-    assert f"one is running (process {bot.pid}): ACTIVE" in found[0].stdout
+    assert f"running (process {bot.pid}): ACTIVE" in found[0].stdout
     assert "\x1b" not in found[0].stdout
     wait_until(lambda: trading_state(bot) == "ACTIVE", 15, "it trades")
     assert "refuses this account" not in bot.output  # by a nonce of the other process, for example
