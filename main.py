@@ -1,4 +1,4 @@
-"""The bot, headless: what it is asked for on the command line, what it is started with, and the code it ends with."""
+"""Entry point of the bot without its dashboard: command line, startup and exit codes."""
 
 import argparse
 import getpass
@@ -35,7 +35,7 @@ _LOG_FLUSH_SECONDS = 1.0
 
 
 def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
-    """Read everything, take the lock, run. ConfigError where the bot cannot be started as it is set."""
+    """Load the configuration, lock the database and run the bot. Raises ConfigError if it cannot start."""
     clock = SystemClock()
     started_at = clock.now_ms()
     environment = load_environment(find_home(arguments.home))
@@ -47,8 +47,8 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
         log.warning("%s", sentence)
     if not settings.globals_.simulate_only and credentials is None and not environment.is_supervised:
         raise ConfigError(
-            f"settings.json asks for real orders (simulate_only is false), but {environment.home / '.env'} holds "
-            "neither an API key nor an API wallet: run python main.py --setup, or set simulate_only to true"
+            f"settings.json enables live trading (simulate_only is false), but {environment.home / '.env'} has no API "
+            "key or API wallet: run python main.py --setup, or set simulate_only to true"
         )
     lock = DatabaseLock(environment.database)
     lock.acquire()
@@ -56,14 +56,20 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
         database = open_database(environment.database, clock.now_ms())
         config = RunConfig(environment, settings, clock, stop, arguments.protect_only, started_at, arguments.yes)
         mode = mode_label(environment.network, is_simulated=settings.globals_.simulate_only)
-        log.info("bot %s on %s: %s, symbols %s", VERSION, environment.network, mode, ", ".join(settings.symbols))
+        log.info(
+            "bot started version=%s network=%s mode=%s symbols=%s",
+            VERSION,
+            environment.network,
+            mode,
+            ",".join(settings.symbols),
+        )
         return Bot(config, database).run(str(database.quarantined_to) if database.quarantined_to else None)
     finally:
         lock.release()
 
 
 def _stop_on_signals() -> threading.Event:
-    """Ctrl-C and a service manager's stop set it."""
+    """An event that is set by Ctrl-C and by a service manager's stop."""
     stop = threading.Event()
 
     def request_stop(_signal: int, _frame: FrameType | None) -> None:
@@ -76,7 +82,7 @@ def _stop_on_signals() -> threading.Event:
 
 
 def run_setup_wizard(home: str | None) -> int:
-    """The questions of ``--setup``, and what the exchange says to the answers."""
+    """Run the setup dialog, testing credentials against the exchange; returns the exit code."""
     environment = load_environment(find_home(home))
     checker = CredentialChecker(environment.base_url, SystemClock())
     terminal = Terminal(input, getpass.getpass, print)
@@ -88,7 +94,7 @@ def run_setup_wizard(home: str | None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The exit code: 0 stopped, 1 died, 2 settings or .env, 3 another bot runs on this database, 4 start anew."""
+    """Exit code: 0 stopped, 1 crashed, 2 bad settings or .env, 3 database in use by another bot, 4 restart."""
     arguments = parse_arguments(argv)
     try:
         if arguments.command is CliCommand.CHECK:
@@ -105,7 +111,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _exit_code(error: ConfigError) -> int:
-    """A database that only cannot be used at this moment is tried again by the launcher."""
+    """A busy database counts as a crash, so that the launcher retries."""
     match error:
         case AlreadyRunning():
             return EXIT_LOCKED
@@ -116,7 +122,7 @@ def _exit_code(error: ConfigError) -> int:
 
 
 def exit_process(code: int) -> NoReturn:
-    """Leave; after a crash whatever hangs: Python would wait for the scheduler's threads for ever."""
+    """Exit the process; after a crash without waiting for hanging threads, which would block a normal exit."""
     if code == EXIT_CRASH:
         log_flush = threading.Thread(target=logging.shutdown, daemon=True)
         log_flush.start()

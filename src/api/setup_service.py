@@ -47,7 +47,7 @@ def parse_credentials(document: Mapping[str, Any]) -> AnyCredentials:
     except ConfigError as error:
         raise _invalid(*error.faults) from None
     if found is None:
-        raise _invalid("Nothing was filled in.")
+        raise _invalid("Nothing was entered.")
     return found
 
 

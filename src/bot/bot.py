@@ -1,4 +1,4 @@
-"""The bot in one process: its configuration, its parts and threads, and its shutdown."""
+"""The bot process: builds the components, runs their threads and shuts them down."""
 
 import logging
 import os
@@ -50,13 +50,17 @@ from src.exchange.stream import StreamCallbacks, StreamReader
 from src.exchange.stream_handler import StreamHandler
 from src.settings.config import Environment, Settings
 
+log = logging.getLogger("hunter.main")
+
+EXIT_CRASH = 1
+_STOP_ENTRIES_SECONDS = 1.5
 USER_STREAM_TIMING = Timing(stale_after_ms=None)
-"""A private stream is silent as long as nothing happens to the account."""
+"""The user data stream is silent while nothing happens to the account."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunConfig:
-    """Read and checked before the bot is made."""
+    """Configuration of one run, read and validated before the bot is created."""
 
     environment: Environment
     settings: Settings
@@ -64,19 +68,13 @@ class RunConfig:
     stop: threading.Event
     protect_only: bool
     started_at: int = 0
-    """Before anything was read: what is saved later asks for a new process."""
+    """Time before the configuration was read; later restart requests need a new process."""
     assume_yes: bool = False
     user_stream_timing: Timing = USER_STREAM_TIMING
 
 
-log = logging.getLogger("hunter.main")
-
-EXIT_CRASH = 1
-_STOP_ENTRIES_SECONDS = 1.5
-
-
 class Bot:
-    """Every part of a running bot, and the threads that carry them."""
+    """The components of a running bot and their threads."""
 
     def __init__(self, config: RunConfig, database: OpenedDatabase) -> None:
         environment, self._clock = config.environment, SteadyClock(config.clock)
@@ -100,7 +98,7 @@ class Bot:
         self._commands = CommandReader(environment.control_database)
 
     def run(self, quarantined_to: str | None) -> int:
-        """Until a stop is asked for (0), a part has died (1), or a new process is wanted (4)."""
+        """Run until stopped (0), a thread failed (1) or a restart was requested (4); returns the exit code."""
         bot_info = self._bot_info()
         if self._config.environment.credentials is None and not bot_info.is_simulated:
             return SetupWait(self._store, self._clock, bot_info, self._restart, self._commands).wait(self._config.stop)
@@ -116,10 +114,10 @@ class Bot:
             was_clean = self._store.begin_run(VERSION, os.getpid())
         trader = self._compose(instruments, bot_info)
         if quarantined_to:
-            self._warn(f"the database was damaged and lies now at {quarantined_to}; a new one was started")
+            self._warn(f"the database was damaged and was moved to {quarantined_to}; a new one was created")
         if not was_clean:
-            self._warn("the last run did not end by itself: everything is checked against the exchange")
-        if terms := load_pending_terms(self._store):  # before the threads: the store is the trader's own from then on
+            self._warn("the last run did not shut down cleanly: checking everything against the exchange")
+        if terms := load_pending_terms(self._store):  # before the threads start: then only the trader uses the store
             prompt_in_terminal(terms, self._event_queue.put)
         self._threads.start()
         code = self._supervise()
@@ -166,45 +164,45 @@ class Bot:
         if isinstance(exchange, PaperExchange):
             post = partial(_post_to_paper_too, self._event_queue.put, exchange)
             with self._store.transaction():
-                kept = self._store.get_state(PAPER_ACCOUNT)
-            exchange.start(kept)
+                saved = self._store.get_state(PAPER_ACCOUNT)
+            exchange.start(saved)
         else:
             user = UserStream(ws_url, AsterListenKeys(self._client), self._event_queue.put, clock)
-            private = _make_reader(user.url, user.handler, clock, self._config.user_stream_timing)
-            user.on_reconnect_needed(private.reconnect)
-            context.reconnect_user_stream = private.reconnect
-            self._threads.add("user stream", private.run, private.stop)
+            user_reader = _make_reader(user.url, user.handler, clock, self._config.user_stream_timing)
+            user.on_reconnect_needed(user_reader.reconnect)
+            context.reconnect_user_stream = user_reader.reconnect
+            self._threads.add("user stream", user_reader.run, user_reader.stop)
             self._threads.add("listen key", user.keep_alive, user.stop)
-        held = frozenset(context.removed_symbols)
-        streamer = LiquidationStreamer(ws_url, lambda: operator.symbols | held, post, clock)
+        removed = frozenset(context.removed_symbols)
+        streamer = LiquidationStreamer(ws_url, lambda: operator.symbols | removed, post, clock)
         market = _make_reader(streamer.url, streamer.handler, clock, Timing())
         operator.on_settings(market.reconnect)
         self._threads.add("streamer", market.run, market.stop)
 
     def _supervise(self) -> int:
-        """Wait for a stop; a thread that has died or shows no sign of life ends the process (I32)."""
+        """Wait for a stop, a restart request or a failed thread (I32); returns the exit code."""
         stall_detector = StallDetector(self._clock)
         while not self._config.stop.wait(0.5):
             if stall_detector.check() is not None:
                 self._threads.heartbeat()
             if self._restart.is_requested:
-                log.warning("the bot ends to be started anew, as was asked")
+                log.warning("restarting on request")
                 return EXIT_RESTART
             if failed := self._threads.failed():
-                log.critical("the bot ends because its %s; the launcher starts it anew", failed)
+                log.critical("stopping because the thread %s; the launcher restarts the bot", failed)
                 return EXIT_CRASH
         return 0
 
     def _shut_down(self, trader: Trader, code: int) -> None:
-        """Entries are cancelled, protection stays where it rests (I15)."""
-        is_wanted = code in (0, EXIT_RESTART)
-        if is_wanted:
-            log.info("stopping: open entries are cancelled, stop losses and take profits stay on the exchange")
+        """Cancel entries, leave protective orders open at the exchange (I15) and stop the threads."""
+        is_clean = code in (0, EXIT_RESTART)
+        if is_clean:
+            log.info("stopping: cancelling open entries, stop losses and take profits stay open at the exchange")
             self._event_queue.put(TaskDue(Task.STOP, self._clock.now_ms()))
             trader.entries_cancelled.wait(_STOP_ENTRIES_SECONDS)
             crash_points.reached(Point.ENTRIES_CANCELLED)
-        running = self._threads.stop_all(self._event_queue.close, JOIN_SECONDS if is_wanted else 0.1)
-        if is_wanted and not running:
+        running = self._threads.stop_all(self._event_queue.close, JOIN_SECONDS if is_clean else 0.1)
+        if is_clean and not running:
             with self._store.transaction():
                 self._store.end_run()
             log.info("stopped")
@@ -241,7 +239,7 @@ def _make_reader(address: Callable[[], str], handler: StreamHandler, clock: Cloc
 
 
 def _post_to_paper_too(post: Callable[[Event], None], paper: PaperExchange, event: Event) -> None:
-    """In simulation the market's prices also move the paper account."""
+    """Post an event and pass prices to the paper exchange too."""
     post(event)
     if isinstance(event, Quote | MarkPrice):
         paper.on_price(event)

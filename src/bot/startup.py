@@ -1,4 +1,4 @@
-"""What must be settled before the bot can run: whose database this is, and what the exchange lets it trade."""
+"""Startup steps before the bot runs: bind the database to the network, load instruments, wait for setup."""
 
 import logging
 import threading
@@ -19,29 +19,29 @@ log = logging.getLogger("hunter.main")
 
 _FIRST_RETRY_SECONDS = 1.0
 _MAX_RETRY_SECONDS = 8.0
-"""Each try is a sign of life, and the dashboard takes a bot for dead after 15 s."""
+"""Each attempt publishes a heartbeat, and the dashboard considers a bot dead after 15 s without one."""
 _POLL_SECONDS = 0.5
 _WAITING_FOR_SETUP = (
-    "waiting for the set-up: settings.json asks for real orders, and there is no API key and no API wallet yet. "
-    "Open Set-up on the dashboard"
+    "waiting for setup: settings.json enables live trading, but there is no API key or API wallet. "
+    "Open Setup on the dashboard"
 )
 
 
 def bind_database_to_network(store: Store, network: str, database: Path) -> None:
-    """A database belongs to one exchange for ever: address, keys and data are one unit (I36)."""
+    """Bind the database to its network for good (I36). Raises ConfigError if it belongs to another network."""
     with store.transaction():
         known = store.get_state("network")
         if known is not None and known["name"] != network:
             raise ConfigError(
-                f"the database {database} holds the trades of {known['name']}, and this home is set to {network}: "
-                "give each its own database (globals.db_path or DB_PATH)"
+                f"the database {database} belongs to {known['name']}, but this home uses {network}: "
+                "use a database for each (globals.db_path or DB_PATH)"
             )
         store.set_state("network", {"name": network})
 
 
 @dataclass(frozen=True, slots=True)
 class InstrumentLoader:
-    """Asks the exchange for its rules until it answers; nothing can be decided without them."""
+    """Loads exchange info, retrying until the exchange responds."""
 
     market: MarketReader
     store: Store
@@ -50,15 +50,15 @@ class InstrumentLoader:
     is_cancelled: Callable[[], bool] = lambda: False
 
     def wait(self, stop: threading.Event) -> dict[str, Instrument] | None:
-        """The instruments by symbol; None where a stop, or the wish to start anew, came first."""
+        """The instruments by symbol; None if stopped or if a restart was requested."""
         pause = _FIRST_RETRY_SECONDS
         while not stop.is_set():
             try:
                 instruments = self.market.instruments()
             except (ExchangeError, ProtocolError) as error:
-                log.error("the exchange does not answer (%s): trying again in %.0f s", error, pause)
+                log.error("cannot load exchange info, retrying in %.0f s: %s", pause, error)
                 publish_waiting(
-                    self.store, self.identity, self.clock.now_ms(), f"the exchange does not answer: {error}"
+                    self.store, self.identity, self.clock.now_ms(), f"the exchange does not respond: {error}"
                 )
                 if self.is_cancelled():
                     return None
@@ -73,7 +73,7 @@ class InstrumentLoader:
 
 @dataclass(frozen=True, slots=True)
 class SetupWait:
-    """A bot that lacks its key stays, and tells why, until the set-up has saved one: then it is started anew."""
+    """Keeps a bot without credentials running, with the reason published, until setup has saved some."""
 
     store: Store
     clock: Clock
@@ -82,7 +82,7 @@ class SetupWait:
     reader: CommandReader
 
     def wait(self, stop: threading.Event) -> int:
-        """The exit code."""
+        """Wait for a restart request or a stop; returns the exit code."""
         log.warning("%s", _WAITING_FOR_SETUP)
         while not stop.wait(_POLL_SECONDS):
             publish_waiting(self.store, self.identity, self.clock.now_ms(), _WAITING_FOR_SETUP)

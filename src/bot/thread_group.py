@@ -1,4 +1,4 @@
-"""The threads that carry a bot: started together, looked at while they run, and ended together."""
+"""The threads of a bot: started together, monitored while they run, stopped together."""
 
 import threading
 from collections.abc import Callable
@@ -11,7 +11,7 @@ JOIN_SECONDS = 1.0
 
 
 class ThreadGroup:
-    """Every thread of one bot, and how each is told to end."""
+    """The threads of one bot, each with a callback that stops it."""
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
@@ -22,13 +22,13 @@ class ThreadGroup:
     def add(
         self, name: str, body: Callable[[Callable[[], None]], None], close: Callable[[], None] | None = None
     ) -> None:
-        """A thread of ours; ``close`` asks it to end."""
+        """Add a thread; ``close`` asks it to stop."""
         worker = Worker(name, body, self._clock)
         self._workers.append(worker)
         self.monitor(worker, close)
 
     def monitor(self, other: Monitored, close: Callable[[], None] | None = None) -> None:
-        """Something that lives in threads we did not make."""
+        """Monitor something that runs its own threads."""
         self._monitored.append(other)
         if close is not None:
             self._closers.append(close)
@@ -38,12 +38,12 @@ class ThreadGroup:
             worker.start()
 
     def heartbeat(self) -> None:
-        """The whole process stood still, and so did the threads: they have just as long to show that they live."""
+        """Reset every heartbeat after the process was suspended, so that no thread counts as stuck."""
         for each in self._monitored:
             each.heartbeat()
 
     def failed(self) -> str | None:
-        """Who has died or shows no sign of life, in words; None while all are well (I32)."""
+        """Describes a thread that has died or is stuck; None if all are healthy (I32)."""
         for each in self._monitored:
             if not each.is_alive:
                 return f"{each.name} has died"
@@ -52,10 +52,10 @@ class ThreadGroup:
         return None
 
     def stop_all(self, last: Callable[[], None], timeout_seconds: float) -> list[str]:
-        """Ask each to end, and ``last`` when all were asked; the names of those that still run after that patience."""
+        """Stop every thread, then call ``last``; returns the names of threads still running after the timeout."""
         closing = threading.Thread(target=self._close_all, args=[last], name="closing", daemon=True)
         closing.start()
-        closing.join(JOIN_SECONDS)  # a lock that a stuck thread holds must not hold the end up
+        closing.join(JOIN_SECONDS)  # a lock held by a stuck thread must not block the shutdown
         return [worker.name for worker in self._workers if not worker.join(timeout_seconds)]
 
     def _close_all(self, last: Callable[[], None]) -> None:

@@ -1,4 +1,4 @@
-"""Events that come from the bot itself: responses, new settings, the health of the exchange adapter."""
+"""Internal events of the bot: responses, new settings, operator input, exchange health."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,7 @@ class OrderResponse:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeHealth:
-    """What the exchange adapter knows of itself."""
+    """Rate limit usage and clock offset of the exchange client."""
 
     weight_used: int = 0
     weight_limit: int = 0
@@ -24,21 +24,21 @@ class ExchangeHealth:
     blocked_until: int = 0
     is_banned: bool = False
     clock_offset_ms: int = 0
-    """The exchange's clock minus the one we count by."""
+    """Exchange clock minus the bot's clock."""
     clock_drift_ms: int = 0
-    """This computer's clock minus the one we count by: it was set while we ran."""
+    """This computer's clock minus the bot's clock; not zero if it was set while the bot runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettingsChanged:
     settings: Settings
     command_id: int | None = None
-    """The operator command that asked for it."""
+    """Id of the operator command that requested it."""
 
 
 @dataclass(frozen=True, slots=True)
 class ProcessStalled:
-    """The process has not run for so long, and runs again."""
+    """The process was suspended for ``duration_ms`` and has resumed."""
 
     duration_ms: int
     at: int
@@ -46,23 +46,23 @@ class ProcessStalled:
 
 @dataclass(frozen=True, slots=True)
 class ConsentTyped:
-    """A person at the terminal has agreed to the terms of this fingerprint."""
+    """The risk terms with this fingerprint were confirmed in the terminal."""
 
     fingerprint: str
 
 
 @dataclass(frozen=True, slots=True)
 class HaltFileChanged:
-    """The HALT file was made, renewed or removed."""
+    """The HALT file was created, touched or removed."""
 
     file: Path
     modified_at: int | None
-    """When it was made or last touched; None where there is none."""
+    """Modification time of the file; None if it does not exist."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileCommand:
-    """A wish of the command line. The file stays until what it asks for is committed."""
+    """A command of the command line, as a file that stays until the command is committed."""
 
     action: OperatorAction
     at: int

@@ -1,4 +1,4 @@
-"""Our orders and positions, as the trader knows them: state and look-ups, no decisions."""
+"""The trader's in-memory orders and positions: state and lookups, no decisions."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -10,70 +10,70 @@ from src.domain.positions import Position, PositionKey, PositionReport
 
 ZERO = Decimal(0)
 _EVENT_TIME_TOLERANCE_MS = 100
-"""How far apart the account and the order may tell of one trade."""
+"""Largest difference between the event times of an account update and an order update for the same trade."""
 _STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET})
 
 
 @dataclass(frozen=True, slots=True)
 class OwnershipCheck:
-    """Whose a position is that is not as we left it: its trades are being read."""
+    """A pending check whether a position that changed unexpectedly is still the bot's; its trades are being fetched."""
 
     started_at: int
-    """Monotonic."""
+    """Monotonic time."""
     close_reason: str | None = None
-    """Why it was to be closed when the last run ended: of the position that it knew."""
+    """Close request inherited from the last run; it applied to the position as that run knew it."""
 
 
 @dataclass(slots=True)
 class TrackedPosition:
-    """One position slot and what surrounds it. The trader owns it."""
+    """The position of one symbol and side with its bookkeeping. Owned and mutated by the trader."""
 
     position: Position
     leverage: int = 1
     margin_type: MarginType = MarginType.CROSSED
     liquidation_price: Decimal | None = None
     entry_order_id: str | None = None
-    """Client order id of the entry of ours that last enlarged it; None where it is not ours."""
+    """Client order id of the bot's entry that last increased it; None for an external position."""
     opened_at: int = 0
     reported_at: int = 0
-    """Exchange time of the newest absolute report: older fills are already in it."""
+    """Exchange time of the newest account report; fills up to this time are already included."""
     filled_at: int = 0
-    """Exchange time of the newest trade: a report that knows less is outdated."""
+    """Exchange time of the newest trade; older account reports are outdated."""
     updated_locally_at: int = 0
-    """Our time of the last change: a snapshot asked for before it knows less."""
+    """Local time of the last change; snapshots requested earlier are outdated."""
     realized_pnl: Decimal = ZERO
     commission: Decimal = ZERO
     unexplained_quantity: Decimal = ZERO
-    """How far its quantity is from what the trades that are booked since it began add up to."""
+    """Difference between its quantity and the sum of the trades recorded since it was opened."""
     is_unverified: bool = False
-    """As the last run left it; the exchange has not shown it yet."""
+    """Loaded from the last run and not yet confirmed by an exchange snapshot."""
     has_unseen_trades: bool = False
-    """It has changed, and no trade that we know of tells how."""
+    """It has traded, and the trades have not been received yet."""
     ownership_check: OwnershipCheck | None = None
     close_reason: str | None = None
-    """Why it must be closed, until it is flat."""
+    """Why the position is being closed; kept until it is flat."""
     rejections: dict[OrderRole, int] = field(default_factory=dict)
-    """Definite refusals of protective orders since the last that was accepted, and closing orders in a row that were
-    refused or expired without a fill."""
+    """By role: rejections of protective orders since the last accepted one, and consecutive close orders that were
+    rejected or expired without a fill."""
     external_cancels: int = 0
-    """How often its protection was cancelled by somebody else."""
+    """How often its protective orders were cancelled externally."""
     quantity_order_until: dict[OrderRole, int] = field(default_factory=dict)
-    """Roles for which the exchange had no room for an order that closes all, and the monotonic time until which none is
-    tried."""
+    """Roles whose closePosition order was rejected because one already exists, with the monotonic time until which an
+    order with a quantity is used instead."""
     stop_triggered_at: int = 0
-    """Monotonic time at which a stop of it was first seen to have fired; 0 while none has."""
+    """Monotonic time at which its stop was first seen triggered; 0 before that."""
     is_stop_ended: bool = False
-    """That stop has ended, and a part of the position is still there."""
+    """The triggered stop has ended and part of the position is still open."""
     unprotected_since: int | None = None
-    """Monotonic time at which it had no stop and the exchange said that it knows none; None while one stands."""
+    """Monotonic time since when it has no stop and the exchange confirmed that none exists; None while protected."""
     close_failure_alerted: bool = False
-    """A person was told that it cannot be closed."""
+    """The alert that the position cannot be closed has been sent."""
     awaits_filters_until: int = 0
-    """Monotonic time until which no protective order is placed: the exchange's rules are being read."""
+    """Monotonic time until which no protective order is placed, because the symbol filters are being refreshed."""
     next_close_at: int = 0
-    """Monotonic time before which no further closing order is tried."""
+    """Monotonic time before which no further close order is sent."""
     next_stop_at: int = 0
-    """Monotonic time before which no stop loss is tried that was refused before."""
+    """Monotonic time before which a rejected stop loss is not retried."""
 
     @property
     def key(self) -> PositionKey:
@@ -85,31 +85,36 @@ class TrackedPosition:
 
     @property
     def is_ownership_open(self) -> bool:
-        """It may not be ours: it is not closed before that is known."""
+        """Whether the position is still the bot's is unknown; it must not be closed until that is settled."""
         return self.is_unverified or self.ownership_check is not None
 
     def fills_explain(self, quantity: Decimal) -> bool:
-        """The trades of this position that are booked add up to so much: of several trades in a report's instant we
-        cannot know which it held."""
+        """Whether the recorded trades add up to ``quantity``.
+
+        A report may carry the same timestamp as several trades and include only some of them.
+        """
         return self._is_ahead_of_report and self.position.quantity - self.unexplained_quantity == quantity
 
     @property
     def is_flat_unconfirmed(self) -> bool:
-        """It is gone by our reckoning alone: where a trade of somebody else was not told, it stands all the same."""
+        """Flat according to its fills only; an external trade that was not reported may have left it open."""
         return self._is_ahead_of_report and not self.position.is_open
 
     @property
     def _is_ahead_of_report(self) -> bool:
-        """Of ours, and no report has told it since its last trade."""
+        """A managed position whose newest trade no account report has confirmed yet."""
         return self.is_managed and bool(self.opened_at) and self.filled_at > self.reported_at
 
     def is_flipped_by(self, quantity: Decimal) -> bool:
-        """A report shows it the other way round, or there although our trades had ended it: it was flat in between."""
-        is_turned = self.position.quantity * quantity < 0 or (self.is_flat_unconfirmed and bool(quantity))
-        return self.is_managed and is_turned
+        """Whether a reported ``quantity`` implies that the position was flat in between.
+
+        True for the opposite direction, and for an open position that the fills had closed.
+        """
+        is_flipped = self.position.quantity * quantity < 0 or (self.is_flat_unconfirmed and bool(quantity))
+        return self.is_managed and is_flipped
 
     def confirm_ownership(self) -> None:
-        """It is ours, by its trades or by a person's word."""
+        """Settle that the position is the bot's, as shown by its trades or confirmed by the operator."""
         self.is_unverified, self.ownership_check = False, None
 
     @property
@@ -125,11 +130,11 @@ class TrackedPosition:
         self.entry_order_id = client_order_id or self.entry_order_id
 
     def quantity_order_roles(self, now_ms: int) -> frozenset[OrderRole]:
-        """Roles that get an order of the position's size now; ``now_ms`` is monotonic."""
+        """Roles that currently use an order with a quantity; ``now_ms`` is monotonic."""
         return frozenset(role for role, until in self.quantity_order_until.items() if now_ms < until)
 
     def open(self, at: int) -> None:
-        """The slot is filled anew, where it was empty."""
+        """Start a new position at ``at``; for one that is already open only an earlier time counts."""
         if self.opened_at:
             self.opened_at = min(self.opened_at, at)
         else:
@@ -137,7 +142,10 @@ class TrackedPosition:
             self.realized_pnl = self.commission = ZERO
 
     def apply_fill(self, fill: Fill, now_ms: int, *, only_reduces: bool) -> None:
-        """Book a trade; the quantity moves only where no later report holds it already, and an exit never past flat."""
+        """Record a trade.
+
+        The quantity changes only if no later report already includes the trade; an exit never goes past flat.
+        """
         self.realized_pnl += fill.realized_pnl
         self.commission += fill.commission
         self.updated_locally_at, self.filled_at = now_ms, max(self.filled_at, fill.traded_at)
@@ -151,18 +159,18 @@ class TrackedPosition:
             self.unexplained_quantity += self.position.quantity - before - fill.side.sign * fill.quantity
 
     def apply_report(self, position: Position, reported_at: int, now_ms: int) -> None:
-        """Take over an absolute report; an older one than the last, or than the last trade, changes nothing."""
+        """Adopt an account report; one older than the last report or trade is ignored."""
         if reported_at >= max(self.reported_at, self.filled_at):
             self.unexplained_quantity += position.quantity - self.position.quantity
             self.position, self.reported_at, self.updated_locally_at = position, reported_at, now_ms
 
     def update_details(self, report: PositionReport) -> None:
-        """Take over what only a full report tells."""
+        """Adopt the fields that only a REST position report contains."""
         self.leverage, self.margin_type = report.leverage, report.margin_type or self.margin_type
         self.liquidation_price = report.liquidation_price or None
 
     def reset(self) -> None:
-        """It is flat: what belonged to that position is history."""
+        """Clear the bookkeeping of a position that is flat."""
         self.entry_order_id, self.close_reason, self.liquidation_price = None, None, None
         self.opened_at = self.external_cancels = self.next_close_at = self.next_stop_at = 0
         self.stop_triggered_at = self.awaits_filters_until = 0
@@ -174,43 +182,45 @@ class TrackedPosition:
 
 
 class Portfolio:
-    """All orders of ours that matter still, all positions, and the orders of others."""
+    """The bot's current orders, all positions, and external open orders."""
 
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
         self.tracked_positions: dict[PositionKey, TrackedPosition] = {}
         self.external_orders: dict[int, OrderUpdate] = {}
         self.unrecognized_orders: dict[tuple[str, int], UnrecognizedOrder] = {}
-        """Open orders of which nobody knows what they do: others', and what has our name and is unknown here."""
+        """Open orders with values the bot does not know, by symbol and client order id."""
 
     def add_order(self, order: Order) -> None:
         self.orders[order.client_order_id] = order
 
     def tracked(self, key: PositionKey) -> TrackedPosition:
-        """The slot's holding, made where there was none."""
+        """The tracked position of this key, created if missing."""
         found = self.tracked_positions.get(key)
         if found is None:
             found = self.tracked_positions[key] = TrackedPosition(Position(*key))
         return found
 
     def order_for_fill(self, fill: Fill) -> Order | None:
-        """The order a fill belongs to; a trade list names it by exchange id alone."""
+        """The order a fill belongs to; fills from a trade list carry only the exchange order id."""
         found = self.orders.get(fill.client_order_id)
         if found is not None:
             return found
-        order_key = fill.symbol, fill.order_id  # numbers of orders are unique within a symbol only
+        order_key = fill.symbol, fill.order_id  # order ids are unique per symbol only
         return next((each for each in self.orders.values() if (each.symbol, each.order_id) == order_key), None)
 
     def entry_order_for(self, tracked: TrackedPosition) -> str | None:
-        """Whose the position is; where its beginning was told in an order that lost that, an entry of ours that has
-        filled since then."""
+        """The entry order that owns the position, or None.
+
+        Falls back to the newest entry filled since the position was opened, because updates may arrive out of order.
+        """
         if tracked.entry_order_id is None:
             opened = [order for order in self.orders.values() if _has_opened(order, tracked)]
             tracked.assign_entry(max(opened, key=lambda order: order.event_at).client_order_id if opened else None)
         return tracked.entry_order_id
 
     def open_orders(self, symbol: str | None = None, role: OrderRole | None = None) -> list[Order]:
-        """Orders of ours that may still fill."""
+        """The bot's orders that may still fill."""
         return [
             order
             for order in self.orders.values()
@@ -218,7 +228,7 @@ class Portfolio:
         ]
 
     def pending_entries(self) -> list[Order]:
-        """Entries that may still fill, or whose fills are not all in a position yet."""
+        """Entries that may still fill, or whose fills are not all recorded yet."""
         return [
             order
             for order in self.orders.values()
@@ -226,7 +236,7 @@ class Portfolio:
         ]
 
     def orders_for(self, key: PositionKey) -> list[Order]:
-        """Orders of ours that belong to a slot and may still fill, or have fills we have not seen."""
+        """The bot's orders of a position key that may still fill, or have fills that are not recorded yet."""
         return [
             order
             for order in self.orders.values()
@@ -234,7 +244,7 @@ class Portfolio:
         ]
 
     def count_stops(self, key: PositionKey) -> int:
-        """Stop losses that stand at the exchange for a slot, ours and those of others."""
+        """Number of stop losses open at the exchange for a position key, external ones included."""
         ours = [order for order in self.orders_for(key) if order.role is OrderRole.STOP_LOSS and order.order_id]
         others = [
             update
@@ -250,7 +260,7 @@ class Portfolio:
         return [tracked for tracked in self.open_positions() if tracked.position.symbol == symbol]
 
     def drop_closed_orders(self, before_ms: int) -> None:
-        """Drop orders that ended long ago and lack nothing: late fills are still found in the database."""
+        """Forget complete orders closed before ``before_ms``; late fills still find them in the database."""
         for key, order in list(self.orders.items()):
             if not order.is_open and not order.has_missing_fills and max(order.event_at, order.created_at) < before_ms:
                 del self.orders[key]
@@ -265,11 +275,11 @@ def _has_opened(order: Order, tracked: TrackedPosition) -> bool:
 
 
 def reserved_notional(order: Order) -> Decimal:
-    """What an entry may still add to its position: filled or not, until its trades are booked."""
+    """Notional an entry may still add to its position: unfilled quantity plus fills not recorded yet."""
     open_quantity = (order.request.quantity or ZERO) if order.is_open else order.filled_quantity
     return max(ZERO, open_quantity - order.recorded_quantity) * (order.request.price or order.average_price)
 
 
 def entry_margin(orders: Iterable[Order], leverage: int) -> Decimal:
-    """Margin that entries which may still fill would bind."""
+    """Initial margin required by the given entries if they fill completely."""
     return sum(map(reserved_notional, orders), ZERO) / leverage

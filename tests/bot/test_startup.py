@@ -66,7 +66,7 @@ def test_instruments_are_saved(store: Store) -> None:
 def test_unreachable_exchange_is_retried_and_published(store: Store) -> None:
     found = InstrumentLoader(Market(3), store, ManualClock(NOW), IDENTITY).wait(Hasty())
     assert found is not None
-    assert state(store, "trading")["reason"] == "the exchange does not answer: no route to host"
+    assert state(store, "trading")["reason"] == "the exchange does not respond: no route to host"
     assert state(store, "bot")["heartbeat_at"] == NOW
 
 
@@ -79,7 +79,7 @@ def test_stop_ends_loading(store: Store) -> None:
 def test_database_is_bound_to_one_network(store: Store, tmp_path: Path) -> None:
     bind_database_to_network(store, "sandbox", tmp_path / "bot.db")
     bind_database_to_network(store, "sandbox", tmp_path / "bot.db")
-    with pytest.raises(ConfigError, match="holds the trades of sandbox, and this home is set to mainnet"):
+    with pytest.raises(ConfigError, match="belongs to sandbox, but this home uses mainnet"):
         bind_database_to_network(store, "mainnet", tmp_path / "bot.db")
 
 
@@ -110,7 +110,7 @@ def test_missing_key_waits_for_setup(store: Store, tmp_path: Path) -> None:
     reader = ask(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5)
     loader = SetupWait(store, ManualClock(NOW), IDENTITY, restart_request, reader)
     assert loader.wait(Hasty()) == EXIT_RESTART
-    assert "Open Set-up on the dashboard" in str(state(store, "trading")["reason"])
+    assert "Open Setup on the dashboard" in str(state(store, "trading")["reason"])
     assert state(store, "bot")["heartbeat_at"] == NOW
 
 
@@ -121,7 +121,7 @@ def test_restart_request_from_before_start_is_done(store: Store, tmp_path: Path)
     restart_request.accept(NOW)
     assert (restart_request.is_requested, restart_request.reply(NOW)) == (
         False,
-        "the bot has been started anew since then",
+        "the bot has restarted since then",
     )
     stop = threading.Event()
     stop.set()
@@ -131,4 +131,4 @@ def test_restart_request_from_before_start_is_done(store: Store, tmp_path: Path)
 def test_restart_request_needs_launcher(tmp_path: Path) -> None:
     restart_request = RestartRequest(NOW, is_supervised=False)
     assert not restart_request.poll(ask(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5))
-    assert "stop it, and start it again" in restart_request.reply(NOW + 5)
+    assert "restart the bot manually" in restart_request.reply(NOW + 5)

@@ -52,7 +52,7 @@ class ScriptedBot:
         state = {"terms": terms.to_json(), "fingerprint": terms.fingerprint, "risk_increases": list(risk_increases)}
         with self.store.transaction():
             self.store.set_state("live_pending", state)
-            self.store.journal("state", {"state": "REDUCE_ONLY", "reason": "real orders wait for your word"})
+            self.store.journal("state", {"state": "REDUCE_ONLY", "reason": "live trading needs your confirmation"})
 
     def clear_pending_consent(self) -> None:
         with self.store.transaction():

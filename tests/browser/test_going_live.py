@@ -22,7 +22,7 @@ def terms(account: str = ACCOUNT, **symbol_changes: Any) -> RiskTerms:
 
 
 def await_consent(scene: Scene, wanted: RiskTerms, *risk_increases: str) -> None:
-    scene.bot.heartbeat(state="REDUCE_ONLY", reason="real orders wait for your word", network="mainnet")
+    scene.bot.heartbeat(state="REDUCE_ONLY", reason="live trading needs your confirmation", network="mainnet")
     scene.bot.await_consent(wanted, *risk_increases)
 
 
@@ -39,7 +39,7 @@ def test_the_terms_are_shown_and_the_word_is_typed(
     scene: Scene, open_page: Callable[..., Page], console_errors: list[str]
 ) -> None:
     wanted = terms(stop_loss_enabled=False)
-    await_consent(scene, wanted, "real orders have not been agreed to yet")
+    await_consent(scene, wanted, "live trading has not been confirmed yet")
     page = open_page()
     panel = page.locator("#going-live")
     expect(panel).to_be_visible()

@@ -158,7 +158,7 @@ def test_what_is_typed_after_a_test_has_to_be_tested_again(page: Page, home: New
 
 @pytest.mark.parametrize(
     ("user", "key", "words"),
-    [("0x12", OTHER_KEY, "is not an address"), ("", "", "Nothing was filled in"), (None, "xyz", "not a private key")],
+    [("0x12", OTHER_KEY, "is not an address"), ("", "", "Nothing was entered"), (None, "xyz", "not a private key")],
 )
 def test_what_cannot_be_a_key_is_said_before_anything_is_asked(
     page: Page, home: NewHome, user: str | None, key: str, words: str

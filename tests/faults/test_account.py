@@ -63,10 +63,10 @@ def test_f36_entries_wait_while_the_leverage_is_not_what_the_settings_count_on(
         wait_until(lambda: leverage(harness) == 20, 30, "it is set back")
         harness.open_position()
     else:
-        misfit = "the exchange has leverage 5, the settings want 20"
+        misfit = "leverage is 5 at the exchange, 20 in the settings"
         harness.measure("entries blocked", lambda: harness.verdict() == misfit, 30)
         made = harness.decided_entries()
-        assert harness.verdict().startswith("the exchange has leverage 5")
+        assert harness.verdict().startswith("leverage is 5 at the exchange")
         assert harness.decided_entries() == made
     harness.check_consistency(unprotected_ms=2_000)
 
@@ -75,9 +75,9 @@ def test_f36_entries_wait_while_the_margin_type_is_not_what_the_settings_count_o
     harness = make_harness({"set_margin_type": False}, margin_type="CROSSED").start()
     with harness.exchange.lock:
         harness.exchange.account.set_margin_type(SYMBOL, MarginType.ISOLATED)
-    harness.wait_verdict("the exchange has ISOLATED margin", 30)
+    harness.wait_verdict("margin type is ISOLATED at the exchange", 30)
     made = harness.decided_entries()
-    assert "the exchange has ISOLATED margin" in harness.verdict()
+    assert "margin type is ISOLATED at the exchange" in harness.verdict()
     assert harness.decided_entries() == made
     harness.check_consistency(unprotected_ms=2_000)
 
@@ -100,7 +100,7 @@ def test_f37_a_symbol_that_stops_trading_is_left_and_gets_no_entry(harness: Faul
     harness.run_task_now(Task.REFRESH_INSTRUMENTS)
     harness.measure("closed after the instruments are read", lambda: not harness.position, 10)
     wait_until(lambda: not harness.orders(), 10, "no order is left")
-    assert len(alerts_with(harness, "is not traded now (SETTLING)")) == 1
+    assert len(alerts_with(harness, "is not trading (SETTLING)")) == 1
     assert "does not trade this symbol now" in harness.verdict()
     change_rules(harness, status="TRADING")
     harness.run_task_now(Task.REFRESH_INSTRUMENTS)
@@ -112,7 +112,7 @@ def test_f37_a_symbol_that_stops_trading_is_left_and_gets_no_entry(harness: Faul
 def test_f37_an_entry_refused_for_the_symbols_state_is_noticed_at_once(harness: FaultHarness) -> None:
     change_rules(harness, status="PRE_SETTLE")
     harness.trigger_entry()
-    wait_until(lambda: alerts_with(harness, "is not traded now (PRE_SETTLE)"), 15)
+    wait_until(lambda: alerts_with(harness, "is not trading (PRE_SETTLE)"), 15)
     assert "does not trade this symbol now" in harness.verdict()
     assert len(harness.received_orders(ENTRY)) == 1
     harness.check_consistency(unprotected_ms=0)
@@ -128,7 +128,7 @@ def test_f38_a_revoked_key_halts_entries_is_told_once_and_looked_at_until_it_wor
     assert len(harness.orders(STOP)) == 1
     looked = revoked.times
     wait_until(lambda: revoked.times <= looked - 3, 30, "it keeps looking")
-    assert len(alerts_with(harness, "refuses this account")) == 1
+    assert len(alerts_with(harness, "rejects this account")) == 1
     harness.exchange.clear_faults()
     wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 40, "it trades again")
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
@@ -149,7 +149,7 @@ def test_f38_a_private_stream_that_is_refused_alone_is_told_once_and_halts_until
     states = harness.rows("SELECT payload FROM journal WHERE kind = 'state' AND id > :since", since=since)
     assert all('"HALTED"' in row["payload"] for row in states)
     assert "on Aster's site" in harness.verdict()
-    assert len(alerts_with(harness, "refuses this account")) == 1
+    assert len(alerts_with(harness, "rejects this account")) == 1
     assert not alerts_with(harness, "accepts this account again")
     harness.exchange.clear_faults()
     wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 40, "it trades again")
@@ -168,10 +168,10 @@ def test_f38_an_account_that_may_open_nothing_halts_entries_and_goes_on_protecti
     wait_until(lambda: harness.trading_status()[0] == "HALTED", 5, "trading halts")
     since = harness.last_journal_id()
     read_account(harness)
-    wait_until(lambda: harness.was_blocked("the private stream is new", since), 15, "the stream is cut")
-    wait_until(lambda: "private stream" not in harness.trading_status()[1], 15, "the account is read")
+    wait_until(lambda: harness.was_blocked("user data stream connected", since), 15, "the stream is cut")
+    wait_until(lambda: "user data stream" not in harness.trading_status()[1], 15, "the account is read")
     assert harness.trading_status()[0] == "HALTED"
     harness.cancel_manually(harness.orders(STOP)[0].client_order_id)
     wait_until(lambda: len(harness.orders(STOP)) == 1, 15, "the stop is replaced")
-    assert len(alerts_with(harness, "refuses this account")) == 1
+    assert len(alerts_with(harness, "rejects this account")) == 1
     harness.check_consistency(unprotected_ms=2_000)

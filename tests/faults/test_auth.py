@@ -74,7 +74,7 @@ def test_a_wrong_user_is_told_with_its_remedy(make_harness: MakeHarness) -> None
 
 
 def test_a_clock_eleven_seconds_off_keeps_entries_back_and_nothing_else(make_harness: MakeHarness) -> None:
-    remedy = "set it by the network"
+    remedy = "sync it (NTP)"
     harness = make_harness()
     harness.clock.ahead_ms = 11_000
     harness.launch()

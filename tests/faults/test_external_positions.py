@@ -34,9 +34,7 @@ def test_f32_a_position_of_somebody_else_is_taken_over_where_the_settings_say_so
 
 def test_f32_a_position_of_somebody_else_is_left_alone_and_told_of(harness: FaultHarness) -> None:
     harness.trade_manually(Side.BUY, "0.005")
-    wait_until(
-        lambda: any("is not the bot's and has no stop loss" in alert for alert in harness.alerts()), 15, "the alarm"
-    )
+    wait_until(lambda: any("has no stop loss" in alert for alert in harness.alerts()), 15, "the alarm")
     harness.wait_verdict("not the bot's")
     assert harness.position == harness.recorded_position() == Decimal("0.005")
     assert not harness.received_orders()
@@ -71,12 +69,10 @@ def test_f32_a_position_put_in_the_place_of_the_bots_while_it_was_down_is_left_a
     of_the_bot, closes = replace_by_hand(harness, held), len(harness.received_orders(CLOSE))
     harness.launch()
     wait_until(
-        lambda: any("was closed by somebody" in alert for alert in harness.alerts()), 30, "it is known for another"
+        lambda: any("was closed externally" in alert for alert in harness.alerts()), 30, "it is known for another"
     )
     wait_until(lambda: not harness.orders(), 10, "what protected the old one is gone")
-    wait_until(
-        lambda: any("is not the bot's and has no stop loss" in alert for alert in harness.alerts()), 15, "the alarm"
-    )
+    wait_until(lambda: any("has no stop loss" in alert for alert in harness.alerts()), 15, "the alarm")
     assert harness.rows("SELECT protection FROM positions") == [{"protection": "foreign"}]
     assert (harness.position, len(harness.received_orders(CLOSE)), len(harness.received_orders(STOP))) == (
         held,
@@ -99,7 +95,7 @@ def test_f32_a_position_put_in_the_place_of_the_bots_is_taken_over_where_the_set
     closes = len(harness.received_orders(CLOSE))
     [old] = harness.orders(STOP)
     harness.launch()
-    wait_until(lambda: any("is taken over" in alert for alert in harness.alerts()), 30, "it is taken over")
+    wait_until(lambda: any("adopted" in alert for alert in harness.alerts()), 30, "it is taken over")
     wait_until(
         lambda: len(harness.received_orders(STOP)) == 2 and len(harness.orders(STOP)) == 1, 15, "a stop that fits"
     )

@@ -44,7 +44,7 @@ def test_f42_a_process_that_was_stopped_reads_the_account_before_it_enters(harne
         harness.liquidate()
     harness.process.send_signal(signal.SIGCONT)
     harness.measure("close recorded after it", lambda: harness.recorded_position() == 0, 10)
-    wait_until(lambda: any("stood still" in each for each in harness.alerts()), 15, "it is told")
+    wait_until(lambda: any("process was suspended" in each for each in harness.alerts()), 15, "it is told")
     wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "it trades again")
     assert harness.process.poll() is None, "the same process goes on"
     entered = [row["at"] for row in harness.rows("SELECT created_at AS at FROM trades WHERE role = 'ENTRY'")]

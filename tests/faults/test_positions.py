@@ -211,7 +211,11 @@ def test_i18_books_that_differ_are_put_right_once_and_twice_is_a_reason_to_stop(
         wait_until(lambda: harness.recorded_position() == harness.position, 15, "put right")
         wait_until(lambda count=count: len(harness.rows("SELECT id FROM corrections")) == count, 10)  # type: ignore[misc]
         if count == 1:  # what a stream that is not trusted has not told counts for nothing
-            wait_until(lambda: any("private stream is mute" in each for each in harness.alerts()), 15, "a mute stream")
+            wait_until(
+                lambda: any("the user data stream missed an update" in each for each in harness.alerts()),
+                15,
+                "a mute stream",
+            )
             wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "the stream is trusted again")
     wait_until(
         lambda: "positions differed from the exchange 2 times" in harness.trading_status()[1], 15, "entries halt"

@@ -83,6 +83,6 @@ def test_f25_what_fills_as_the_stream_changes_over_is_told_once(harness: FaultHa
     wait_until(lambda: not harness.position and not harness.orders(), 10, "stopped out, and no order is left")
     wait_until(lambda: ends.agree, 10, "both ends agree")
     assert harness.status(entry) == "FILLED"
-    assert not [alert for alert in harness.alerts() if "mute" in alert or "corrected" in alert]
+    assert not [alert for alert in harness.alerts() if "missed an update" in alert or "corrected" in alert]
     harness.check_consistency()
     assert ends.agree

@@ -77,7 +77,7 @@ def test_the_examination_disturbs_no_running_bot(start: Start, tmp_path: Path, s
     assert f"running (process {bot.pid}): ACTIVE" in found[0].stdout
     assert "\x1b" not in found[0].stdout
     wait_until(lambda: trading_state(bot) == "ACTIVE", 15, "it trades")
-    assert "refuses this account" not in bot.output  # by a nonce of the other process, for example
+    assert "rejects this account" not in bot.output  # by a nonce of the other process, for example
     assert max(server.exchange.account.request_log.times_received().values()) == 1
 
     run_cli(tmp_path, "halt")

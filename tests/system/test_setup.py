@@ -28,7 +28,7 @@ def request_restart(control: Path, nonce: str) -> None:
 
 
 def is_waiting(bot: BotProcess) -> bool:
-    return "waiting for the set-up" in bot.state("trading").get("reason", "")
+    return "waiting for setup" in bot.state("trading").get("reason", "")
 
 
 def test_a_bot_without_a_key_waits_and_comes_up_with_the_one_that_is_saved(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""How the account must be set for these settings, and what to ask for where it is not. Pure."""
+"""Compares the account's modes, margin types and leverage with the settings and plans the changes. Pure."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,14 +12,14 @@ from src.settings.config import Settings, SymbolSettings
 
 @dataclass(frozen=True, slots=True)
 class AccountSetup:
-    """Commands that make the account fit, and sentences for what only its owner can settle."""
+    """Commands that configure the account, and conflicts only its owner can resolve."""
 
     commands: tuple[AccountCommand, ...]
     conflicts: tuple[str, ...]
 
 
 def plan_account_setup(settings: Settings, snapshot: Snapshot) -> AccountSetup:
-    """Only what differs is asked for; a mode that cannot change now is said in one plain sentence."""
+    """Plan a command for each difference; a mode that cannot be changed now is a conflict."""
     conflicts = tuple(_conflicts(settings, snapshot))
     if conflicts:
         return AccountSetup((), conflicts)
@@ -34,8 +34,8 @@ def _conflicts(settings: Settings, snapshot: Snapshot) -> Iterator[str]:
     if is_busy and snapshot.hedge_mode != wanted.hedge_mode:
         now, then = _mode(snapshot.hedge_mode), _mode(wanted.hedge_mode)
         yield (
-            f"the account is in {now} mode, the settings want {then}, and the exchange changes it only without "
-            f"positions and orders: close them, or set globals.hedge_mode to {str(snapshot.hedge_mode).lower()}"
+            f"the account is in {now} mode, the settings require {then}, and it cannot change while positions or "
+            f"orders are open: close them, or set globals.hedge_mode to {str(snapshot.hedge_mode).lower()}"
         )
     if is_busy and snapshot.multi_assets_mode != wanted.multi_assets_mode:
         yield (
@@ -45,7 +45,7 @@ def _conflicts(settings: Settings, snapshot: Snapshot) -> Iterator[str]:
     if wanted.multi_assets_mode and wanted.set_margin_type:
         isolated = [name for name, each in settings.symbols.items() if each.margin_type is MarginType.ISOLATED]
         if isolated:
-            yield f"multi-assets mode knows crossed margin only: set margin_type of {', '.join(isolated)} to CROSSED"
+            yield f"multi-assets mode allows crossed margin only: set margin_type of {', '.join(isolated)} to CROSSED"
 
 
 def _commands(settings: Settings, snapshot: Snapshot) -> Iterator[AccountCommand]:
@@ -63,17 +63,19 @@ def _commands(settings: Settings, snapshot: Snapshot) -> Iterator[AccountCommand
 
 
 def _margin_type_differs(reports: list[PositionReport], margin_type: MarginType) -> bool:
-    """The exchange changes it only on a flat symbol; on an open one the difference is left as it is, and one that is
-    told in a word we do not know is not touched."""
+    """Whether the margin type differs and can be changed.
+
+    The exchange changes it only while the symbol is flat; unrecognized margin types are left alone.
+    """
     known = [report.margin_type for report in reports if report.margin_type is not None]
     return any(each is not margin_type for each in known) and not any(report.quantity for report in reports)
 
 
 def untradable_symbols(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
-    """Symbols whose leverage or margin type at the exchange is not what the settings count on, and why."""
+    """Symbols whose leverage or margin type at the exchange differs from the settings, each with the reason."""
     unrecognized = {each.symbol: each for each in snapshot.unrecognized_positions if each.symbol in settings.symbols}
     unreadable = {
-        name: f"the exchange tells of it in words not known here: {each.fault}" for name, each in unrecognized.items()
+        name: f"the exchange reports it with unrecognized values: {each.fault}" for name, each in unrecognized.items()
     }
     return unreadable | {
         report.symbol: reason
@@ -87,14 +89,14 @@ def _mismatch(report: PositionReport, settings: Settings) -> str | None:
     if report.leverage != wanted.leverage:
         return leverage_mismatch(report.leverage, wanted)
     if report.margin_type is None:
-        return "the exchange names a kind of margin that is not known here: set it on its site"
+        return "unrecognized margin type: set it on the exchange"
     if report.margin_type is not wanted.margin_type:
-        return f"the exchange has {report.margin_type} margin, the settings want {wanted.margin_type}"
+        return f"margin type is {report.margin_type} at the exchange, {wanted.margin_type} in the settings"
     return None
 
 
 def describe(command: AccountCommand) -> str:
-    """What a command sets, for the log."""
+    """Short description of a command for the log."""
     match command:
         case SetPositionMode(hedge_mode):
             return f"{_mode(hedge_mode)} mode"
@@ -109,7 +111,7 @@ def describe(command: AccountCommand) -> str:
 
 
 def leverage_mismatch(leverage: int, wanted: SymbolSettings) -> str:
-    return f"the exchange has leverage {leverage}, the settings want {wanted.leverage}"
+    return f"leverage is {leverage} at the exchange, {wanted.leverage} in the settings"
 
 
 def _mode(hedge_mode: bool) -> str:

@@ -1,4 +1,4 @@
-"""The account as the exchange tells it: snapshots, balances, positions, funding, modes."""
+"""Synchronizes the account with the exchange: snapshots, balances, positions, funding, modes."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -52,7 +52,7 @@ AccountEvent = AccountUpdate | FundingFetched | AccountConfigured | LeverageChan
 
 
 class AccountSync:
-    """Takes over what the exchange says of the account, and asks it to be as the settings want."""
+    """Adopts the account state that the exchange reports and configures the account as the settings require."""
 
     def __init__(self, context: TraderContext, orders: OrderManager, corrections: CorrectionLog) -> None:
         self._context = context
@@ -60,25 +60,28 @@ class AccountSync:
         self._orders = orders
         self.snapshot: Snapshot | None = None
         self.untradable: dict[str, str] = {}
-        """Symbols the account is not set for, each with its reason."""
+        """Symbols the account is not configured for, each with the reason."""
         self._is_requested = False
         self._reported_failure = ""
-        """Why the account could not be read, as a person was last told."""
+        """The last error of reading the account that was reported, to report each only once."""
         self._next_request: str | None = None
-        """Why to ask once more when the snapshot that is on its way has come."""
+        """Reason for another snapshot after the pending one; None if none is needed."""
         self._retry_at: int | None = None
         self._pending_commands: set[AccountCommand] = set()
         self._configured_at: int | None = None
         self._funding_since: int | None = None
 
     def poll_snapshot(self, reason: str) -> None:
-        """Ask as often as it must be while the private stream tells nothing."""
+        """Request a snapshot as part of regular polling while the user data stream is not reliable."""
         if not self._is_requested:
             self._is_requested = True
             self._context.queue_command(TakeSnapshot(reason, is_poll=True))
 
     def request_snapshot(self, reason: str, *, repeat_if_pending: bool = False) -> None:
-        """Ask for a snapshot, unless one is on its way; ``anew`` where that one may know too little: then after it."""
+        """Request a snapshot unless one is pending.
+
+        With ``repeat_if_pending`` another one follows, because the pending one may be too old.
+        """
         if not self._is_requested:
             self._is_requested = True
             self._context.queue_command(TakeSnapshot(reason))
@@ -86,7 +89,7 @@ class AccountSync:
             self._next_request = reason
 
     def on_snapshot(self, event: SnapshotTaken) -> set[PositionKey]:
-        """Make our records agree with the exchange; the slots to look at are returned."""
+        """Reconcile the portfolio with the snapshot; returns the keys of touched positions."""
         self._is_requested, self._reported_failure = False, ""
         is_first = self.snapshot is None
         self.snapshot = snapshot = event.snapshot
@@ -106,7 +109,7 @@ class AccountSync:
         return touched
 
     def on_failed(self, event: CommandFailed) -> None:
-        """A read that failed tells nothing (I16): the obstacle stays until one succeeds."""
+        """Handle a failed request; a failed read changes nothing, so entries stay blocked until one succeeds (I16)."""
         log.warning("%s failed: %s", type(event.command).__name__, event.reason)
         match event.command:
             case TakeSnapshot():
@@ -121,10 +124,10 @@ class AccountSync:
             case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
                 self._on_configuration_failed(event.command, event.reason)
             case _:
-                pass  # what still matters is asked for again by the audit
+                pass  # the periodic check requests it again if it is still needed
 
     def handle(self, event: AccountEvent) -> Iterable[PositionKey]:
-        """Whatever is told of the account; the slots it touched."""
+        """Apply an account event; returns the keys of touched positions."""
         match event:
             case AccountUpdate():
                 return self.on_update(event)
@@ -136,7 +139,7 @@ class AccountSync:
                 self.on_leverage(event)
             case MarginCall():
                 names = ", ".join(symbol for symbol, _ in event.positions)
-                self._context.warn(f"the exchange warns of liquidation: {names}")
+                self._context.warn(f"margin call: {names} may be liquidated")
             case PaperAccountSaved():
                 self._context.store.set_state(PAPER_ACCOUNT, event.document)
             case _:
@@ -144,21 +147,21 @@ class AccountSync:
         return ()
 
     def on_configured(self, event: AccountConfigured) -> None:
-        """The last of them done, the account is read back."""
+        """Note a finished configuration command; after the last one the account is read back."""
         self._pending_commands.discard(event.command)
-        log.info("account set: %s", describe(event.command))
+        log.info("account configured: %s", describe(event.command))
         if not self._pending_commands:
-            self.request_snapshot("account set", repeat_if_pending=True)
+            self.request_snapshot("account configured", repeat_if_pending=True)
 
     def _on_configuration_failed(self, command: AccountCommand, cause: str) -> None:
-        """A mode, margin type or leverage the exchange refused: entries wait until it fits."""
+        """Block entries until the account matches: the exchange rejected a mode, margin type or leverage."""
         self._pending_commands.discard(command)
-        reason = f"the account could not be set as the settings want: {cause}"
+        reason = f"the account could not be configured: {cause}"
         self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, reason)
         self._context.warn(reason)
 
     def on_update(self, update: AccountUpdate) -> set[PositionKey]:
-        """Balances and positions that changed; what is not named is unchanged, not zero."""
+        """Apply changed balances and positions; anything not listed is unchanged, not zero."""
         now_ms = self._context.clock.now_ms()
         for balance in update.balances:
             if balance.asset == _QUOTE_ASSET and self._context.account is not None:
@@ -181,12 +184,12 @@ class AccountSync:
         return touched
 
     def on_rejected(self, event: OrderRejected) -> None:
-        """An order that does not fit the position mode: somebody has changed it."""
+        """Request a snapshot if an order was rejected because the position mode has been changed."""
         if event.code in _POSITION_MODE_CODES:
             self.request_snapshot("the position mode differs", repeat_if_pending=True)
 
     def on_leverage(self, event: LeverageChanged) -> None:
-        """Another leverage than the settings count on keeps entries back until the account is set again (F36)."""
+        """Block entries of a symbol whose leverage was changed until the account is configured again (F36)."""
         wanted = self._context.settings.symbols.get(event.symbol)
         if wanted is not None and wanted.leverage != event.leverage:
             self.untradable[event.symbol] = leverage_mismatch(event.leverage, wanted)
@@ -199,25 +202,25 @@ class AccountSync:
         for income in event.incomes:
             self._funding_since = max(self._funding_since or 0, income.at)
             if income.is_funding and self._context.store.record_funding(income):
-                log.info("funding %s %s %s", income.symbol, income.amount, income.asset)
+                log.info("funding recorded symbol=%s amount=%s asset=%s", income.symbol, income.amount, income.asset)
                 self._context.journal("account", {"funding": income.amount, "at": income.at}, income.symbol)
 
     def check_staleness(self, now_ms: int) -> None:
-        """Entries wait for an account that was read lately; what was read too early is read again."""
+        """Block entries if the last snapshot is too old, and request another one if needed; times in milliseconds."""
         if self._retry_at is not None and now_ms >= self._retry_at:
             self._retry_at = None
             self.poll_snapshot("a position differs")
         if self._orders.needs_snapshot(now_ms, self.snapshot):
             self.request_snapshot("an order is missing")
         is_unconfirmed = any(each.is_flat_unconfirmed for each in self._context.portfolio.tracked_positions.values())
-        if is_unconfirmed and self._context.may_request("flat in doubt", _RETRY_MS):
-            self.request_snapshot("a position is gone by its trades alone")
+        if is_unconfirmed and self._context.may_request("unconfirmed flat position", _RETRY_MS):
+            self.request_snapshot("a position is flat according to its fills only")
         if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
             reason = "the account has not been read for over a minute"
             self._context.trading_status.block(EntryBlock.STALE_SNAPSHOT, reason)
 
     def available_balance(self, bound_margin: Decimal) -> Decimal | None:
-        """Wallet and open losses less what is bound or reserved; None until the wallet is known."""
+        """Wallet balance plus open losses minus ``bound_margin``; None until the wallet balance is known."""
         account = self._context.account
         if account is None:
             return None
@@ -247,7 +250,7 @@ class AccountSync:
         for tracked in result.missing:
             tracked.position, tracked.updated_locally_at = Position(*tracked.key), now_ms
             symbol, side = tracked.key
-            self._context.warn(f"position of {symbol} {side} is gone: the account's position mode has changed", symbol)
+            self._context.warn(f"position of {symbol} {side} dropped: the account's position mode has changed", symbol)
             touched.add(tracked.key)
         for report in result.reports:
             self._apply_report(report, snapshot, now_ms)
@@ -272,7 +275,7 @@ class AccountSync:
         tracked.update_details(report)
 
     def _open_position(self, tracked: TrackedPosition, at: int) -> None:
-        """A report shows something there: a new position, where the one we knew is surely gone."""
+        """Track an open position from a report; a previous one that is confirmed flat is finished first."""
         if not tracked.is_flat_unconfirmed:
             finish_if_flat(self._context, tracked, at)
         tracked.open(at)
@@ -285,13 +288,15 @@ class AccountSync:
         elif not setup.commands:
             self._context.trading_status.clear(EntryBlock.ACCOUNT_CONFIG)
         elif self._context.trading_status.has(EntryBlock.CONSENT):
-            self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, "the account is set up once you have agreed")
+            self._context.trading_status.block(
+                EntryBlock.ACCOUNT_CONFIG, "the account is configured after you confirm live trading"
+            )
         else:
             self._apply_account_setup(setup.commands, snapshot.taken_at)
 
     def _apply_account_setup(self, commands: Sequence[AccountCommand], now_ms: int) -> None:
-        """Ask for what differs, but not again and again at the speed of the network."""
-        self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, "the account is being set as the settings want")
+        """Send the configuration commands, at most once per ten seconds."""
+        self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, "the account is being configured")
         if self._configured_at is not None and now_ms - self._configured_at < _CONFIGURE_EVERY_MS:
             self._retry_at = self._configured_at + _CONFIGURE_EVERY_MS
             return
@@ -301,7 +306,7 @@ class AccountSync:
             self._context.queue_command(command)
 
     def _fetch_funding(self) -> None:
-        """Since the last that is booked; before the first, since our oldest position or the first look."""
+        """Fetch funding since the last recorded payment, else since the oldest open position or the first snapshot."""
         if self._funding_since is None:
             opened = [each.opened_at for each in self._context.portfolio.open_positions() if each.opened_at]
             seen_at = self.snapshot.requested_at if self.snapshot is not None else self._context.clock.now_ms()

@@ -1,4 +1,4 @@
-"""What the exchange lets us trade and on which grid: read anew before it is old, and at once where an order says so."""
+"""Keeps exchange info current: refreshed regularly, and at once when an order is rejected by a symbol filter."""
 
 import logging
 from collections.abc import Iterable
@@ -17,23 +17,24 @@ from src.settings.config import Settings, SymbolSettings
 log = logging.getLogger("hunter.trader")
 
 FILTER_CODES = frozenset({-1013, -1111, *range(-4007, -4000), -4013, -4014, -4023, -4030, -4164})
-"""An order off the grid or out of its bounds: our rules of the symbol are outdated."""
+"""An order violated a symbol filter: the cached filters are outdated."""
 _STATUS_CODES = frozenset({-1121, -4108, -4109, -4140})
-"""The symbol is not what we take it for: unknown, delivering, settling, closed for opening."""
+"""The symbol's status has changed: unknown, delivering, settling or closed for opening."""
 _FILTER_WAIT_MS = 1_000
-"""How long a protective order waits for the new rules before it is tried by the old ones again."""
+"""How long a protective order waits for refreshed filters before it is retried with the old ones."""
 _UNLISTED = "UNLISTED"
+_SYMBOL_SETTINGS_STATE = "symbol_settings"
 
 
 class InstrumentRefresher:
-    """Keeps the instruments up to date, and leaves symbols that are not traded any more."""
+    """Refreshes the instruments and closes positions of symbols that are no longer traded."""
 
     def __init__(self, context: TraderContext, closing: PositionCloser) -> None:
         self._context = context
         self._closing = closing
         self._is_requested = False
         self._not_trading: set[str] = set()
-        """Symbols of which a person knows that they are not traded."""
+        """Symbols already reported as not trading."""
 
     def request(self) -> None:
         if not self._is_requested:
@@ -41,7 +42,7 @@ class InstrumentRefresher:
             self._context.queue_command(FetchInstruments())
 
     def on_rejected(self, order: Order, event: OrderRejected) -> None:
-        """An order off the grid is placed anew by the rules of now; an entry has had its time (I2)."""
+        """Refresh the filters after a rejection; a protective order waits for them, an entry is not retried (I2)."""
         if event.code not in FILTER_CODES | _STATUS_CODES:
             return
         self.request()
@@ -50,12 +51,12 @@ class InstrumentRefresher:
             tracked.awaits_filters_until = self._context.clock.monotonic_ms() + _FILTER_WAIT_MS
 
     def on_failed(self, event: CommandFailed) -> None:
-        """The rules could not be read: those we know serve on."""
+        """Keep the cached instruments if the request failed."""
         if isinstance(event.command, FetchInstruments):
             self._is_requested = False
 
     def on_fetched(self, event: InstrumentsFetched) -> Iterable[PositionKey]:
-        """Take the new rules; what is to be protected anew by them is returned."""
+        """Adopt the fetched instruments; returns the keys of positions to protect again."""
         self._is_requested = False
         context, known = self._context, self._context.instruments
         fresh = {each.symbol: each for each in event.instruments}
@@ -63,7 +64,7 @@ class InstrumentRefresher:
         if fresh and {**fresh, **missing} != known:
             context.instruments = {**fresh, **missing}
             context.store.save_instruments(event.instruments)
-            log.info("the exchange's rules have changed")
+            log.info("instruments changed count=%s", len(fresh))
         self.check()
         tracked_positions = context.portfolio.open_positions()
         for tracked in tracked_positions:
@@ -71,7 +72,7 @@ class InstrumentRefresher:
         return [tracked.key for tracked in tracked_positions]
 
     def check(self) -> None:
-        """Once a second: what is not traded gets no entry, what is held there is closed, and a person is told."""
+        """Called every second: report symbols that stopped trading, cancel their entries and close their positions."""
         held = {tracked.position.symbol for tracked in self._context.portfolio.open_positions() if tracked.is_managed}
         not_trading = {
             symbol for symbol in held | self._context.settings.symbols.keys() if not self._is_trading(symbol)
@@ -84,23 +85,23 @@ class InstrumentRefresher:
         ended = {symbol for symbol in not_trading if not self._is_unlisted(symbol)}
         for tracked in self._context.portfolio.open_positions():
             if tracked.is_managed and tracked.position.symbol in ended:
-                self._closing.request_close(tracked, "the exchange stops trading it")
+                self._closing.request_close(tracked, "the exchange stopped trading it")
 
     def _is_trading(self, symbol: str) -> bool:
-        """A symbol the exchange never listed is none that left."""
+        """A symbol that was never listed counts as trading: it did not stop."""
         instrument = self._context.instruments.get(symbol)
         return instrument is None or instrument.is_trading
 
     def _is_unlisted(self, symbol: str) -> bool:
-        """Missing in the list, which may be a list that is not whole: no reason to close."""
+        """Missing from the exchange's list, which may be incomplete: not a reason to close a position."""
         return self._context.instruments[symbol].status == _UNLISTED
 
     def _report_not_trading(self, symbol: str) -> None:
         status = self._context.instruments[symbol].status
-        message = f"{symbol} is not traded now ({status}): no entries, and what is held is being closed"
+        message = f"{symbol} is not trading ({status}): no entries, and its position is being closed"
         if self._is_unlisted(symbol):
             message = (
-                f"{symbol} is missing in the exchange's list: no entries; what is held stays protected, look at it"
+                f"{symbol} is not listed by the exchange any more: no entries. Its position stays protected; check it"
             )
         self._context.alert(message, symbol)
         for order in self._context.portfolio.open_orders(symbol, OrderRole.ENTRY):
@@ -108,15 +109,12 @@ class InstrumentRefresher:
 
 
 def _unlisted(instrument: Instrument) -> Instrument:
-    """Left out of the list, or listed in words we do not understand: its last rules serve on."""
+    """The instrument with its last known filters, marked as missing from the exchange's list."""
     return replace(instrument, status=_UNLISTED)
 
 
-_SYMBOL_SETTINGS_STATE = "symbol_settings"
-
-
 def load_removed_symbols(context: TraderContext) -> None:
-    """Take up those of the last run whose orders or positions are still here, and keep what is in force now."""
+    """Restore the settings of removed symbols that still have orders or positions, and save the current ones."""
     known = context.store.get_state(_SYMBOL_SETTINGS_STATE) or {}
     held = {symbol for symbol, _ in context.portfolio.tracked_positions} | {
         order.symbol for order in context.portfolio.orders.values()
@@ -127,14 +125,14 @@ def load_removed_symbols(context: TraderContext) -> None:
     for symbol in sorted({each.position.symbol for each in context.portfolio.open_positions() if each.is_managed}):
         if context.symbol_settings(symbol) is None:
             context.alert(
-                f"a position of {symbol} is the bot's and its symbol is not in the settings, now or before: what rests "
-                "on the exchange is all that protects it. Add the symbol again, or close the position",
+                f"{symbol} is not configured: only its existing stop protects its position. Add the symbol again, or "
+                "close the position",
                 symbol,
             )
 
 
 def keep_removed_symbols(context: TraderContext, running: Settings) -> None:
-    """Settings were replaced: what the old ones said of a symbol holds for what is held there."""
+    """Keep the previous settings of symbols that the new settings removed; open positions still use them."""
     context.removed_symbols = {**context.removed_symbols, **running.symbols}
     _save_symbol_settings(context)
 

@@ -1,4 +1,4 @@
-"""Compare the portfolio with the exchange's snapshot, and record every correction of a position."""
+"""Compares the portfolio with an exchange snapshot and records every position correction."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -13,34 +13,37 @@ from src.domain.orders import Order, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Correction, Position, PositionKey, PositionReport, Snapshot
 
 GRACE_MS = 5_000
-"""A difference younger than this may be news that is still on its way (I18)."""
+"""A difference newer than this may be explained by an update that has not arrived yet (I18)."""
 
 _EVENT_TOLERANCE_MS = 100
-"""How far apart the account and the order may tell of one trade."""
+"""Largest difference between the event times of an account update and an order update for the same trade."""
+_FREQUENCY_WINDOW_MS = 10 * 60_000
+_MAX_UNEXPECTED = 1
+"""One unexpected correction may be a lost event; a second one locks the account (I18)."""
 _UNDATED_GRACE_MS = 60_000
-"""A report that does not say how old it is must have contradicted our trades for so long."""
+"""A report without a timestamp overrides the recorded trades only after they are this old."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What makes our records agree with the exchange."""
+    """Changes that make the portfolio agree with the exchange."""
 
     updates: tuple[OrderUpdate, ...]
-    """Orders as the snapshot shows them, ours and others'."""
+    """Orders as the snapshot shows them, external ones included."""
     unconfirmed_orders: tuple[Order, ...]
-    """Orders we believe open that the snapshot does not show: asked for one by one, never assumed ended."""
+    """Open orders missing from the snapshot: each is queried, none is assumed closed."""
     reports: tuple[PositionReport, ...]
-    """Positions to take over: every slot that no later news of ours has touched."""
+    """Position reports to adopt: all that are not older than our own updates."""
     corrections: tuple[tuple[TrackedPosition, PositionReport], ...]
-    """Those of them that differ from what we held."""
+    """Adopted reports that differ from the portfolio."""
     unseen_trades: tuple[TrackedPosition, ...]
-    """Positions of ours that have traded since the last we know of, and are of the same size."""
+    """Positions of unchanged size that traded after the last trade we know."""
     missing: tuple[TrackedPosition, ...]
-    """Positions in slots that the account, in the other position mode now, cannot have."""
+    """Positions that cannot exist in the account's current position mode."""
     closed_external_orders: tuple[int, ...]
-    """Exchange ids of others' orders that are no longer open."""
+    """Exchange ids of external orders that are no longer open."""
     needs_retry: bool
-    """A position differs, but our news of it are so young that the exchange is to be asked once more."""
+    """A position differs, but was updated so recently that another snapshot is needed."""
 
 
 def reconcile(
@@ -49,7 +52,7 @@ def reconcile(
     external: Iterable[int],
     snapshot: Snapshot,
 ) -> Reconciliation:
-    """Compare; what we learnt after the snapshot was asked for stands above it."""
+    """Compare the portfolio with the snapshot; updates received after the snapshot was requested take precedence."""
     listed: tuple[OrderUpdate | UnrecognizedOrder, ...] = (*snapshot.open_orders, *snapshot.unrecognized_orders)
     shown = {each.client_order_id for each in listed}
     shown_ids = {each.order_id for each in listed}
@@ -76,9 +79,9 @@ def reconcile(
 
 
 def is_unchanged(report: PositionReport, tracked: TrackedPosition) -> bool:
-    """The position is what it was, and nothing has traded in it since the last trade of it that is booked.
+    """Whether the position is as the last run left it and has not traded since its last recorded trade.
 
-    What has changed since this run began no longer shows whether anything had changed before.
+    Always False once it has been updated in this run: earlier changes can no longer be ruled out.
     """
     if tracked.updated_locally_at:
         return False
@@ -94,7 +97,7 @@ def _is_unconfirmed(order: Order, shown: set[str], snapshot: Snapshot) -> bool:
 def _is_applicable(
     report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition], snapshot: Snapshot
 ) -> bool:
-    """A difference must be older than the grace, and a report never older than a trade we know (a stale replica)."""
+    """Whether to adopt a report: a difference must outlast the grace period, and the report must not be outdated."""
     tracked = tracked_positions.get((report.symbol, report.position_side))
     if tracked is None:
         return True
@@ -109,7 +112,7 @@ def _is_applicable(
 def _is_outdated(
     report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition], snapshot: Snapshot
 ) -> bool:
-    """It knows less than a trade that we know: an old copy answered (F39)."""
+    """Whether the report is older than the newest recorded trade, as from a stale replica (F39)."""
     tracked = tracked_positions.get((report.symbol, report.position_side))
     if tracked is None or report.updated_at >= tracked.filled_at:
         return False
@@ -118,7 +121,7 @@ def _is_outdated(
 
 
 def _has_unseen_trades(report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition]) -> bool:
-    """Somebody may have closed it and opened as much in its place, while the news of both was lost."""
+    """Whether it may have been closed and reopened at the same size without our receiving the updates."""
     tracked = tracked_positions.get((report.symbol, report.position_side))
     if tracked is None or not tracked.is_managed or not report.quantity or _differs(report, tracked_positions):
         return False
@@ -137,20 +140,15 @@ def _differs(report: PositionReport, tracked_positions: dict[PositionKey, Tracke
     return tracked is not None and tracked.position.quantity != report.quantity
 
 
-_FREQUENCY_WINDOW_MS = 10 * 60_000
-_MAX_UNEXPECTED = 1
-"""One difference may be an event that was lost; two say that we do not know what happens (I18)."""
-
-
 class CorrectionLog:
-    """Writes corrections; the repairing itself is the account desk's."""
+    """Records position corrections and locks the account if they become frequent; `AccountSync` applies them."""
 
     def __init__(self, context: TraderContext, locks: SymbolLocks) -> None:
         self._context = context
         self._locks = locks
 
     def record(self, local: Position, report: PositionReport, *, is_expected: bool) -> None:
-        """``is_explained``: we had not been listening, so that a difference is no contradiction."""
+        """``is_expected``: the user data stream was down, so a difference is no sign of an error."""
         context = self._context
         newest = partial(last_trade_id, symbol=report.symbol, is_simulated=context.is_simulated)
         correction = Correction(
@@ -174,7 +172,9 @@ class CorrectionLog:
     def _check_frequency(self, correction: Correction) -> None:
         since_ms = correction.at - _FREQUENCY_WINDOW_MS
         count = partial(unexpected_corrections_since, since_ms=since_ms, is_simulated=self._context.is_simulated)
-        found = self._context.store.read_or_default(count, default=0)  # what is written is counted by the next
+        found = self._context.store.read_or_default(
+            count, default=0
+        )  # on a read error the next correction counts again
         if found > _MAX_UNEXPECTED:
             reason = f"positions differed from the exchange {found} times within ten minutes"
-            self._locks.lock_account(correction.id, f"{reason}: compare them on the exchange's site")
+            self._locks.lock_account(correction.id, f"{reason}: compare them on the exchange")

@@ -1,4 +1,4 @@
-"""Does the exchange answer by REST, and does it know what our streams have not told? Looked at every few seconds."""
+"""Polls the account by REST: is the exchange responding, and does it know something our streams missed?"""
 
 from src.core.account.account_sync import AccountSync
 from src.core.context import TraderContext
@@ -10,11 +10,11 @@ from src.domain.events import CommandFailed, PositionsChecked
 from src.domain.positions import Snapshot
 
 _TIMEOUT_MS = 5_000
-"""No answer for so long is an answer: with the look's own pause entries wait within ten seconds (F19)."""
+"""Entries are blocked after this time without a response: at most ten seconds with the poll interval (F19)."""
 
 
 class RestHealth:
-    """Every two seconds: the whole account while the private stream is not to be trusted (I27), else its positions."""
+    """Polls every two seconds: positions only, or a full snapshot while the user data stream is unreliable (I27)."""
 
     def __init__(
         self, context: TraderContext, streams: StreamHealth, account: AccountSync, orders: OrderManager
@@ -24,20 +24,22 @@ class RestHealth:
         self._account = account
         self._orders = orders
         self._requested_at: int | None = None
-        """Monotonic; None while no question is open."""
+        """Monotonic time; None while no request is pending."""
 
     def poll(self) -> None:
-        """It is time for a look."""
+        """Send the next request."""
         if not self._streams.is_user_stream_ok:
-            self._account.poll_snapshot("the private stream is not to be trusted")
+            self._account.poll_snapshot("the user data stream is unreliable")
         elif self._requested_at is None:
             self._context.queue_command(CheckPositions())
         if self._requested_at is None:
             self._requested_at = self._context.clock.monotonic_ms()
 
     def on_checked(self, event: PositionsChecked) -> None:
-        """The exchange answers; where a position is not as we know it, all is read, and our orders there are asked
-        about: a fill that nobody told must not wait for its protection."""
+        """Compare the positions; on a difference, request a snapshot and query the orders of that position.
+
+        A fill that was not reported must not delay its protection.
+        """
         self._on_response()
         different = self._streams.find_mismatches(event.positions)
         if different:
@@ -48,7 +50,7 @@ class RestHealth:
                     self._orders.mark_unresolved(order)
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        """All was read; what the private stream has not told of it is its debt."""
+        """Compare the snapshot's positions; the user data stream is expected to report any difference."""
         self._on_response()
         self._streams.find_mismatches(snapshot.positions)
 
@@ -58,13 +60,13 @@ class RestHealth:
             self._context.trading_status.block(EntryBlock.REST, f"the account cannot be read: {event.reason}")
 
     def check(self) -> None:
-        """An answer that does not come is no better than a failure."""
+        """Block entries if a request stays unanswered."""
         waited_ms = 0 if self._requested_at is None else self._context.clock.monotonic_ms() - self._requested_at
         if waited_ms > _TIMEOUT_MS:
-            reason = f"the account cannot be read: no answer for {waited_ms // 1000} s"
+            reason = f"the account cannot be read: no response for {waited_ms // 1000} s"
             self._context.trading_status.block(EntryBlock.REST, reason)
 
     def _on_response(self) -> None:
-        """The account could be read."""
+        """A request has succeeded."""
         self._requested_at = None
         self._context.trading_status.clear(EntryBlock.REST)

@@ -1,4 +1,4 @@
-"""What the bot writes of itself, so that the dashboard can tell it: positions, exposure, connections, standing."""
+"""Publishes the bot's state for the dashboard: positions, exposure, connections and trading status."""
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -19,7 +19,7 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class BotInfo:
-    """Which bot this is."""
+    """Identity of the running bot."""
 
     version: str
     pid: int
@@ -27,27 +27,27 @@ class BotInfo:
     network: str
     is_simulated: bool
     account: str = ""
-    """Whose money it is, in what may be shown: an address, or the end of a key."""
+    """Public label of the account: an address, or the last characters of a key."""
     is_supervised: bool = False
-    """A launcher would start it anew."""
+    """A launcher restarts it when it ends."""
 
 
 def publish_waiting(store: Store, identity: BotInfo, now_ms: int, reason: str) -> None:
-    """A bot that lives, makes no entry, and says why: before there is a trader to say it."""
+    """Publish a heartbeat and why entries are blocked, before a trader exists."""
     with store.transaction():
         store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms})
         store.set_state("trading", {"state": TradingState.REDUCE_ONLY, "reason": reason})
 
 
 def mode_label(network: str, *, is_simulated: bool) -> str:
-    """What is at stake, in words: only the main network holds money."""
+    """The mode for people; real orders exist on the main network only."""
     if is_simulated:
         return "paper trading"
     return "REAL ORDERS" if network == Network.MAINNET else "orders with play money"
 
 
 class StatusPublisher:
-    """Publishes the state once a second and says in the journal what changed."""
+    """Publishes the state once a second and journals changes of the trading status."""
 
     def __init__(
         self,
@@ -65,7 +65,7 @@ class StatusPublisher:
         self._last_status: tuple[str, str, bool] | None = None
 
     def publish(self) -> None:
-        """One heartbeat: every state row, and every open position at its mark."""
+        """Write one heartbeat: every state row, and every open position marked to market."""
         now_ms, store = self._context.clock.now_ms(), self._context.store
         exchange_health, identity = self._read_exchange_health(), self._identity
         store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms + exchange_health.clock_drift_ms})
@@ -84,7 +84,7 @@ class StatusPublisher:
         self.publish_trading_status()
 
     def publish_trading_status(self) -> None:
-        """The trading state and its reason; the journal hears of changes only."""
+        """Publish the trading state and its reason if they changed."""
         current = self._context.trading_status
         needs_resume = current.needs_resume or bool(self._context.symbol_locks)
         now = current.state.value, current.reason, needs_resume
@@ -95,7 +95,7 @@ class StatusPublisher:
             self._context.journal("state", payload)
 
     def save_position(self, tracked: TrackedPosition, plan: ProtectionPlan | None = None) -> None:
-        """Write the position as a person wants to see it."""
+        """Save the position with its protection for display."""
         current = plan or self._existing_protection(tracked)
         record = PositionRecord(
             position=tracked.position,
@@ -127,7 +127,7 @@ class StatusPublisher:
         return ProtectionPlan(state, stop_loss_price=stop, take_profit_price=current.get(OrderRole.TAKE_PROFIT))
 
     def _mark_to_market(self, account: AccountSummary) -> AccountSummary:
-        """The wallet as last told, and what open positions make of it now: a snapshot knows that only every 30 s."""
+        """The account with unrealized profit at current marks; snapshots refresh it only every 30 s."""
         unrealized_pnl = self._context.unrealized_pnl()
         return replace(
             account,

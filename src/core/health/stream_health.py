@@ -1,4 +1,4 @@
-"""Health of the streams, judged by what they deliver and not by their sockets (I26, I27)."""
+"""Health of the streams, judged by the data they deliver and not by their sockets (I26, I27)."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import asdict, dataclass
@@ -13,19 +13,29 @@ from src.domain.orders import OrderUpdate
 from src.domain.positions import PositionKey, PositionReport, Snapshot
 
 STREAM_DEADLINE_MS = 5_000
+MARKET_SILENT_MS = 10_000
+_BACKLOG_LIMIT = 5_000
+MAX_CLOCK_OFFSET_MS = 1_000
+_UNRECOGNIZED_EVERY_MS = 5_000
+_CLOCK_TOLERANCE_MS = 1_000
+"""Events this shortly after connecting may have happened before it, as clocks differ."""
+_STREAM_BLOCKS = {
+    Stream.MARKET: (EntryBlock.MARKET_STREAM, "market"),
+    Stream.USER: (EntryBlock.USER_STREAM, "user data"),
+}
 
 
 @dataclass(frozen=True, slots=True)
 class _Expected:
-    """Something the stream must tell."""
+    """An update that the stream must deliver."""
 
     subject: OrderUpdate | PositionReport
     seen_at: int
-    """Monotonic."""
+    """Monotonic time."""
 
 
 class UserStreamCheck:
-    """Holds what a connection has told against what it should have. What happened before it began is not its debt."""
+    """Compares the updates a connection delivered with what REST shows; ignores events from before it was opened."""
 
     def __init__(self) -> None:
         self._since = 0
@@ -34,14 +44,14 @@ class UserStreamCheck:
         self._expected: dict[str | PositionKey, _Expected] = {}
 
     def start(self, since_ms: int) -> None:
-        """A new connection tells what happens from this instant of the exchange on."""
+        """Reset for a new connection, which must deliver everything after this exchange time."""
         self._since = since_ms
         self._received_orders.clear()
         self._received_at.clear()
         self._expected.clear()
 
     def on_stream_order(self, update: OrderUpdate) -> None:
-        """The stream tells of an order; of several events in disorder the one that says most counts."""
+        """Record an order update from the stream; out of several out of order, the most advanced counts."""
         name = update.client_order_id
         known = self._received_orders.get(name)
         if known is None or not _covers(known, update):
@@ -57,7 +67,7 @@ class UserStreamCheck:
             self._on_stream_position((change.position.symbol, change.position.position_side), update.event_at)
 
     def on_rest_order(self, update: OrderUpdate, now_ms: int) -> None:
-        """REST tells of an order of ours; ``now_ms`` is monotonic."""
+        """Expect the stream to deliver this order update from REST; ``now_ms`` is monotonic."""
         received = self._received_orders.get(update.client_order_id)
         if update.event_at > self._since and (received is None or not _covers(received, update)):
             self._expected[update.client_order_id] = _Expected(
@@ -65,20 +75,20 @@ class UserStreamCheck:
             )
 
     def on_rest_position(self, report: PositionReport, now_ms: int) -> None:
-        """REST tells of a position that is not as we know it."""
+        """Expect the stream to deliver this position difference; ``now_ms`` is monotonic."""
         key = report.symbol, report.position_side
         if report.updated_at > max(self._since, self._received_at.get(key, 0)):
             self._expected[key] = _Expected(report, self._expected_since(key, now_ms))
 
     def overdue(self, now_ms: int) -> str | None:
-        """What the stream should have told by now, in words; None where it owes nothing."""
+        """Description of an update the stream has failed to deliver in time, or None."""
         late = [
             expected.subject for expected in self._expected.values() if now_ms - expected.seen_at >= STREAM_DEADLINE_MS
         ]
         return _describe(late[0]) if late else None
 
     def forget(self, keep: Collection[str]) -> None:
-        """Orders that matter no more."""
+        """Drop received updates of all orders but ``keep``."""
         self._received_orders = {name: update for name, update in self._received_orders.items() if name in keep}
 
     def _expected_since(self, key: str | PositionKey, now_ms: int) -> int:
@@ -96,7 +106,7 @@ class UserStreamCheck:
 
 
 def _covers(received: OrderUpdate, seen: OrderUpdate) -> bool:
-    """Who was told this knows all that was seen."""
+    """Whether the received update includes everything that ``seen`` shows."""
     if received.filled_quantity < seen.filled_quantity:
         return False
     return received.status in (seen.status, *_LATER_STATUSES.get(seen.status, ())) or received.status.is_terminal
@@ -111,20 +121,8 @@ def _describe(subject: OrderUpdate | PositionReport) -> str:
     return f"the position of {subject.symbol} {subject.position_side} is {subject.quantity}"
 
 
-MARKET_SILENT_MS = 10_000
-_BACKLOG_LIMIT = 5_000
-MAX_CLOCK_OFFSET_MS = 1_000
-_UNRECOGNIZED_EVERY_MS = 5_000
-_CLOCK_TOLERANCE_MS = 1_000
-"""What happened so shortly after the connection may, by clocks that differ, have happened before it."""
-_STREAM_BLOCKS = {
-    Stream.MARKET: (EntryBlock.MARKET_STREAM, "market"),
-    Stream.USER: (EntryBlock.USER_STREAM, "private"),
-}
-
-
 class StreamHealth:
-    """Keeps entries back while a stream is down, silent, or has not been caught up with."""
+    """Blocks entries while a stream is down, silent or not yet resynced."""
 
     def __init__(self, context: TraderContext, request_snapshot: Callable[[str], None]) -> None:
         self._context = context
@@ -143,33 +141,33 @@ class StreamHealth:
         self.last_event_at[stream] = at
 
     def on_connection_change(self, event: StreamUp | StreamDown) -> None:
-        """A stream is trusted again only after what it missed has been read (I27)."""
+        """Handle a stream going up or down; it is trusted again only after a resync (I27)."""
         was, self.states[event.stream] = self.states[event.stream], "up" if isinstance(event, StreamUp) else "down"
         entry_block, name = _STREAM_BLOCKS[event.stream]
         if isinstance(event, StreamDown):
             self._context.trading_status.block(entry_block, f"the {name} stream is down: {event.reason}")
         elif event.stream is Stream.MARKET:
             if was != "up":
-                self.last_event_at.pop(Stream.MARKET, None)  # its subscriptions are proven by what they bring
+                self.last_event_at.pop(Stream.MARKET, None)  # trusted once its subscriptions deliver data
         else:
             self._user_up_at = event.at
             self._user_stream_check.start(event.at + self._offset_ms + _CLOCK_TOLERANCE_MS)
-            self._context.trading_status.block(entry_block, "the private stream is new: the account is being read")
+            self._context.trading_status.block(entry_block, "user data stream connected, resyncing the account")
             self.record_activity(Stream.USER, event.at)
-            self._request_snapshot("user stream up")
+            self._request_snapshot("user data stream connected")
 
     @property
     def is_user_stream_ok(self) -> bool:
         return not self._context.trading_status.has(EntryBlock.USER_STREAM)
 
     def observe(self, event: TraderEvent) -> None:
-        """Whatever the private stream has told, and what REST has answered."""
+        """Record account and order updates from the user data stream and from REST responses."""
         match event:
             case AccountUpdate():
                 self.record_activity(Stream.USER, self._context.clock.now_ms())
                 self._user_stream_check.on_stream_account(event)
-                if event.unrecognized and self._context.may_request("strange positions", _UNRECOGNIZED_EVERY_MS):
-                    self._request_snapshot("a position is not understood")
+                if event.unrecognized and self._context.may_request("unrecognized positions", _UNRECOGNIZED_EVERY_MS):
+                    self._request_snapshot("a position was not recognized")
             case OrderUpdate():
                 self.record_activity(Stream.USER, self._context.clock.now_ms())
                 if event.is_ours:
@@ -178,67 +176,66 @@ class StreamHealth:
                 self._on_rest_orders(update)
 
     def _on_rest_orders(self, *updates: OrderUpdate) -> None:
-        """REST has told of orders: the private stream must tell the same soon."""
+        """Expect the user data stream to deliver the same order updates soon."""
         for update in updates:
             if update.is_ours:
                 self._user_stream_check.on_rest_order(update, self._context.clock.monotonic_ms())
 
     def find_mismatches(self, reports: Iterable[PositionReport]) -> list[PositionKey]:
-        """The positions that are not as we know them; the private stream must tell of them soon."""
+        """Keys of positions that differ from the portfolio; the user data stream must report them soon."""
         different = [report for report in reports if self._differs(report)]
         for report in different:
             self._user_stream_check.on_rest_position(report, self._context.clock.monotonic_ms())
         return [(report.symbol, report.position_side) for report in different]
 
     def _differs(self, report: PositionReport) -> bool:
-        """An old copy that knows less than our trades is no difference (F39)."""
+        """Whether a report differs from the portfolio; one older than our newest trade is ignored (F39)."""
         tracked = self._context.portfolio.tracked_positions.get((report.symbol, report.position_side))
         if tracked is None:
             return report.quantity != 0
         return report.quantity != tracked.position.quantity and report.updated_at >= tracked.filled_at
 
     def check_user_stream(self) -> None:
-        """What the exchange knows and the stream has not told in time: the stream is mute, and opened anew (I27)."""
+        """Reconnect the user data stream if it has not delivered an update in time (I27)."""
         if self.states[Stream.USER] != "up":
             return
         missing = self._user_stream_check.overdue(self._context.clock.monotonic_ms())
         if missing is not None:
-            self.states[Stream.USER] = "mute"
-            reason = f"the private stream is mute: it has not told that {missing}"
+            self.states[Stream.USER] = "silent"
+            reason = f"the user data stream missed an update: {missing}"
             self._context.trading_status.block(EntryBlock.USER_STREAM, reason)
-            self._context.warn(f"{reason}; it is opened anew, and the account is read every 2 s")
-            self._context.reconnect_user_stream()  # not after the commit: a database that fails must not delay it
+            self._context.warn(f"{reason}; reconnecting it, polling the account every 2 s")
+            self._context.reconnect_user_stream()  # not after the commit: a failing database must not delay it
 
     def forget_closed_orders(self) -> None:
         self._user_stream_check.forget(self._context.portfolio.orders)
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
-        """It has told what the private stream may have missed, unless it was asked for too early."""
+        """Trust the user data stream again, unless the snapshot was requested before it connected."""
         self._on_rest_orders(*snapshot.open_orders)
         if self.states[Stream.USER] != "up":
             return
         if snapshot.requested_at < self._user_up_at:
-            self._request_snapshot("the private stream came up after the last question")
+            self._request_snapshot("user data stream connected after the last request")
         else:
             self._context.trading_status.clear(EntryBlock.USER_STREAM)
 
     def check_clock(self, exchange_health: ExchangeHealth) -> None:
-        """Ages and windows follow our clock, which must not lie far off; nor must this computer's, which somebody
-        may set while we run (I25)."""
+        """Block entries if our clock or this computer's clock is too far from the exchange's (I25)."""
         self._offset_ms = exchange_health.clock_offset_ms
         off = max(self._offset_ms, self._offset_ms - exchange_health.clock_drift_ms, key=abs)
         side = "ahead of" if off < 0 else "behind"
-        reason = f"this computer's clock is {abs(off)} ms {side} the exchange's: set it by the network"
+        reason = f"this computer's clock is {abs(off)} ms {side} the exchange's: sync it (NTP)"
         self._context.trading_status.set_or_clear(EntryBlock.CLOCK, reason if abs(off) > MAX_CLOCK_OFFSET_MS else None)
 
     def check_backlog(self, backlog: QueueStats) -> None:
-        """Liquidations that wait too long to be judged are no signal any more."""
+        """Block entries while liquidations queue up: late ones are no signal any more."""
         is_late = backlog.waiting > _BACKLOG_LIMIT
-        reason = f"{backlog.waiting} liquidations wait to be judged" if is_late else None
+        reason = f"{backlog.waiting} liquidations are queued" if is_late else None
         self._context.trading_status.set_or_clear(EntryBlock.QUEUE_BACKLOG, reason)
         self._context.store.set_state("inbox", asdict(backlog))
         if backlog.dropped > self._dropped:
-            self._context.warn(f"{backlog.dropped - self._dropped} liquidations came too fast to be stored or judged")
+            self._context.warn(f"{backlog.dropped - self._dropped} liquidations dropped: queue full")
             self._dropped = backlog.dropped
 
     def check_market(self, now_ms: int) -> None:
@@ -247,5 +244,5 @@ class StreamHealth:
             return
         silent_ms = now_ms - last_event_at
         is_stale = silent_ms > MARKET_SILENT_MS
-        reason = f"no market price for {silent_ms // 1000} s" if is_stale else None
+        reason = f"no market data for {silent_ms // 1000} s" if is_stale else None
         self._context.trading_status.set_or_clear(EntryBlock.MARKET_STREAM, reason)

@@ -1,4 +1,4 @@
-"""Going live is deliberate: entries wait until a person has agreed to these very terms, and it is remembered."""
+"""Live trading needs confirmation: entries are blocked until a person has confirmed the current risk terms."""
 
 import logging
 from collections.abc import Callable, Mapping
@@ -14,15 +14,15 @@ from src.domain.enums import Network
 log = logging.getLogger("hunter.operator")
 
 CONSENT_STATE = "live_agreed"
-"""The state row that holds what a person has agreed to."""
+"""State row of the confirmed terms."""
 _PENDING_STATE = "live_pending"
 _EMPTY: Mapping[str, Any] = {}
 
 
 class LiveConsent:
-    """What was agreed to lies in the ledger, and what waits to be: the dashboard and ``--status`` read it there.
+    """Tracks confirmed and pending terms in the database, where the dashboard and ``--status`` read them.
 
-    The sandbox needs no word, and paper forgets it: to go live again is to be said again.
+    The sandbox needs no confirmation. Paper trading discards it, so going live again must be confirmed again.
     """
 
     def __init__(self, context: TraderContext, identity: BotInfo, request_snapshot: Callable[[str], None]) -> None:
@@ -34,16 +34,16 @@ class LiveConsent:
         self._pending: RiskTerms | None = None
 
     def restore(self, *, assume_yes: bool) -> None:
-        """At start; ``assume_yes`` is the word of whoever set up a service."""
+        """Check the settings at startup; ``assume_yes`` (``--yes``) confirms pending terms, for services."""
         self.check_settings()
         if assume_yes and self._pending is not None:
             self._save_agreed_terms(self._pending)
-            message = f"real orders on the {self._network} for {self._account}, agreed to by --yes"
+            message = f"live trading confirmed by --yes: real orders on the {self._network} for {self._account}"
             log.warning("%s", message)
             self._context.journal("alert", {"level": "info", "message": message})
 
     def check_settings(self) -> None:
-        """Hold the settings in force against what was agreed to. At start, and whenever they change."""
+        """Compare the running settings with the confirmed terms, at startup and after every change."""
         if not self._is_needed:
             if self._context.store.get_state(CONSENT_STATE):
                 self._context.store.set_state(CONSENT_STATE, _EMPTY)
@@ -54,23 +54,21 @@ class LiveConsent:
         if increases:
             self._set_pending(wanted, increases)
         else:
-            self._save_agreed_terms(
-                wanted
-            )  # less than before, if anything: from now on more than this is asked for anew
+            self._save_agreed_terms(wanted)  # lower risk takes effect; raising it again needs confirmation
 
     def confirm(self, fingerprint: str) -> str:
-        """A person's word on the terms of this fingerprint: good once, and for no others."""
+        """Confirm the pending terms if they have this fingerprint; returns the answer for the operator."""
         if self._pending is None:
-            return "nothing waits to be agreed to"
+            return "nothing to confirm"
         if self._pending.fingerprint != fingerprint:
-            return "nothing was agreed to: the settings have changed since then, look at them again"
+            return "not confirmed: the settings have changed since then; review them again"
         terms = self._pending
         self._save_agreed_terms(terms)
-        self._request_snapshot("real orders were agreed to")
-        log.warning("real orders agreed to account=%s fingerprint=%s", terms.account, fingerprint)
+        self._request_snapshot("live trading confirmed")
+        log.warning("live trading confirmed account=%s fingerprint=%s", terms.account, fingerprint)
         reason = self._context.trading_status.reason
-        done = f"agreed: real orders on the {terms.network} for {terms.account}"
-        return f"{done}; entries still wait: {reason}" if reason else done
+        done = f"confirmed: real orders on the {terms.network} for {terms.account}"
+        return f"{done}; entries are still blocked: {reason}" if reason else done
 
     def _agreed_terms(self) -> RiskTerms | None:
         known = self._context.store.get_state(CONSENT_STATE)
@@ -89,14 +87,14 @@ class LiveConsent:
             if self._context.store.get_state(_PENDING_STATE):
                 self._context.store.set_state(_PENDING_STATE, _EMPTY)
             return
-        reason = f"real orders wait for your word ({'; '.join(increases)}): confirm them on the dashboard"
+        reason = f"live trading needs your confirmation ({'; '.join(increases)}): confirm it on the dashboard"
         self._context.trading_status.block(EntryBlock.CONSENT, reason)
         state = {"terms": pending.to_json(), "fingerprint": pending.fingerprint, "risk_increases": list(increases)}
         self._context.store.set_state(_PENDING_STATE, state)
 
 
 def load_pending_terms(store: Store) -> RiskTerms | None:
-    """What waits for a person's word, as the ledger tells it."""
+    """Terms that await confirmation, loaded from the database."""
     with store.transaction():
         found = store.get_state(_PENDING_STATE)
     return terms_from_json(found["terms"]) if found else None

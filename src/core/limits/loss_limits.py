@@ -1,4 +1,4 @@
-"""Loss limits: entries are locked for a while after too much was lost, across restarts (I23)."""
+"""Loss limits: entries are locked for a while after a limit is reached, across restarts (I23)."""
 
 import logging
 from collections.abc import Iterator, Mapping
@@ -15,13 +15,17 @@ from src.core.trading_status import EntryBlock
 from src.database.queries.fills import net_since, newest_fill_id, recent_exits
 from src.settings.config import GlobalSettings
 
+log = logging.getLogger("hunter.risk")
+
 DAY_MS = 86_400_000
 _MS_PER_MINUTE = 60_000
 _PER_CENT = Decimal(100)
+_STATE = "lock"
+_CLOCK_STEP_MS = 2_000
 
 
 class LockKind(StrEnum):
-    """Which limit was reached; the value is the setting's name."""
+    """Which limit was reached; the value is the name of its setting."""
 
     DAILY_LOSS = "max_daily_loss_usdt"
     CONSECUTIVE_LOSSES = "max_consecutive_losses"
@@ -30,7 +34,7 @@ class LockKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class TradingLock:
-    """No entries until then."""
+    """No entries until ``until_ms``."""
 
     kind: LockKind
     reason: str
@@ -39,30 +43,30 @@ class TradingLock:
     @property
     def message(self) -> str:
         until = datetime.fromtimestamp(self.until_ms / 1000, UTC)
-        return f"locked until {until:%Y-%m-%d %H:%M} UTC: {self.reason}; resume lifts it"
+        return f"locked until {until:%Y-%m-%d %H:%M} UTC: {self.reason}; resume to release it"
 
 
 @dataclass(frozen=True, slots=True)
 class TradingResults:
-    """What trading brought since counting began. Amounts in the quote asset."""
+    """Trading results that the limits apply to. Amounts in the quote asset."""
 
     net_today: Decimal
-    """Realised profit less fees, and funding, of the UTC day."""
+    """Realized profit minus fees plus funding of the current UTC day."""
     consecutive_losses: int
-    """Exits that lost, since the last one that did not."""
+    """Losing exits since the last one that did not lose."""
     equity: Decimal | None
-    """Wallet and open profit now; None until the exchange has told the wallet."""
+    """Wallet balance plus unrealized profit; None until the wallet balance is known."""
     peak: Decimal | None
-    """The highest equity."""
+    """Highest equity so far."""
 
 
 def required_lock(results: TradingResults, settings: GlobalSettings, now_ms: int) -> TradingLock | None:
-    """The lock that lasts longest of those the results call for."""
+    """The longest lock among the limits reached, or None."""
     return max(_reached_limits(results, settings, now_ms), key=lambda lock: lock.until_ms, default=None)
 
 
 def max_duration_ms(settings: GlobalSettings) -> int:
-    """No lock lasts longer."""
+    """Longest possible duration of a lock."""
     return max(DAY_MS, settings.loss_lock_minutes * _MS_PER_MINUTE)
 
 
@@ -72,7 +76,7 @@ def day_start(now_ms: int) -> int:
 
 
 def drawdown_pct(results: TradingResults) -> Decimal:
-    """How far the equity is below its peak; 0 where one of them is unknown."""
+    """Percentage by which equity is below its peak; 0 if either is unknown."""
     if results.equity is None or not results.peak or results.peak < 0:
         return Decimal(0)
     return max(Decimal(0), (results.peak - results.equity) / results.peak * _PER_CENT)
@@ -82,49 +86,46 @@ def _reached_limits(results: TradingResults, settings: GlobalSettings, now_ms: i
     ends_at = now_ms + settings.loss_lock_minutes * _MS_PER_MINUTE
     loss, max_loss = -results.net_today, settings.max_daily_loss_usdt
     if max_loss is not None and loss >= max_loss:
-        reason = f"{loss:.2f} USDT were lost today, {max_loss:.2f} are allowed"
+        reason = f"lost {loss:.2f} USDT today, limit {max_loss:.2f}"
         yield TradingLock(LockKind.DAILY_LOSS, reason, max(ends_at, day_start(now_ms) + DAY_MS))
     max_losses = settings.max_consecutive_losses
     if max_losses is not None and results.consecutive_losses >= max_losses:
-        yield TradingLock(LockKind.CONSECUTIVE_LOSSES, f"{results.consecutive_losses} exits in a row lost", ends_at)
+        yield TradingLock(LockKind.CONSECUTIVE_LOSSES, f"{results.consecutive_losses} losing exits in a row", ends_at)
     drawdown, max_drawdown = drawdown_pct(results), settings.max_drawdown_pct
     if max_drawdown is not None and drawdown >= max_drawdown:
-        reason = f"the equity is {drawdown:.2f} % below its peak, {max_drawdown} % are allowed"
+        reason = f"equity {drawdown:.2f} % below its peak, limit {max_drawdown} %"
         yield TradingLock(LockKind.DRAWDOWN, reason, ends_at)
 
 
 def parse_lock(stored: Mapping[str, object]) -> TradingLock:
-    """A lock as the ledger holds it."""
+    """Load a lock from its stored form."""
     return TradingLock(LockKind(str(stored["kind"])), str(stored["reason"]), int(str(stored["until_ms"])))
 
 
-log = logging.getLogger("hunter.risk")
-
-_STATE = "lock"
-_CLOCK_STEP_MS = 2_000
-
-
 class LossLimits:
-    """One lock at a time. Its end is measured by a clock that cannot be set: a step of the wall clock moves
-    ``until_ms`` along and never the end; only over a restart the wall clock counts."""
+    """Starts and ends at most one lock at a time.
+
+    Its duration is measured by the monotonic clock: if the wall clock is set, ``until_ms`` is adjusted. Only across a
+    restart does the wall clock count.
+    """
 
     def __init__(self, context: TraderContext) -> None:
         self._context = context
         self._lock: TradingLock | None = None
         self._ends_at = 0
-        """Monotonic."""
+        """Monotonic time."""
         self._peak: Decimal | None = None
-        # After a lock its own limit is counted anew, by what was booked and not by the time: a clock may be set.
+        # After a lock its limit counts again from a recorded fill or amount, not from a time, as clocks may be set.
         self._counted_after_fill = 0
-        """Number of a fill."""
+        """Id of the last fill that does not count."""
         self._baseline = (0, Decimal(0))
-        """A day, and its net that counts no more."""
-        # Results are the same until something is booked: thousands of fills are not added up each second.
+        """A UTC day and the part of its net result that no longer counts."""
+        # Cached until a new result is recorded, so that fills are not summed up every second.
         self._net: tuple[tuple[int, int], Decimal] | None = None
         self._recent_exits: tuple[tuple[int, int, int], list[Decimal]] | None = None
 
     def restore(self) -> None:
-        """Take up what the last run of this mode left."""
+        """Load the state of the last run in this mode."""
         known = self._context.store.get_state(self._context.mode_key(_STATE))
         if known is None:
             return
@@ -135,9 +136,9 @@ class LossLimits:
             self._start(parse_lock(known["lock"]))
 
     def check(self) -> None:
-        """Once a second: end what has run out, begin what the results call for.
+        """Called every second: end an expired lock, start one if a limit is reached.
 
-        Not while the ledger cannot be written: it lacks the newest results, and no entry is made anyhow.
+        Does nothing while the database cannot be written: it lacks the newest results, and entries are blocked anyway.
         """
         if self._context.store.error is not None:
             return
@@ -154,8 +155,10 @@ class LossLimits:
             self._save()
 
     def release(self) -> str | None:
-        """A person resumes: the lock ends now, and its limit is counted anew. What was lifted is returned; None
-        where the ledger cannot tell from where to count: the lock would begin anew."""
+        """End the lock after a resume and start counting its limit again; returns the reason of the released lock.
+
+        None if there was no lock, or if the database cannot be read: the lock would start again at once.
+        """
         released = self._lock
         if released is None or not self._clear(released):
             return None
@@ -169,15 +172,15 @@ class LossLimits:
         if remaining_ms <= 0:
             reason = self._lock.reason
             if self._clear(self._lock):
-                log.warning("the lock has ended: %s", reason)
-                self._context.journal("alert", {"level": "info", "message": f"the lock has ended: {reason}"})
+                log.warning("trading lock ended reason=%s", reason)
+                self._context.journal("alert", {"level": "info", "message": f"trading lock ended: {reason}"})
             return
         until_ms = self._context.clock.now_ms() + remaining_ms
         if abs(until_ms - self._lock.until_ms) > _CLOCK_STEP_MS:
             self._start(replace(self._lock, until_ms=until_ms))
 
     def _start(self, lock: TradingLock) -> None:
-        """A lock that the ledger says to last longer than any can was written by a clock that was wrong: it is cut."""
+        """Start ``lock``, limited to the longest possible duration in case its end was saved by a wrong clock."""
         now_ms = self._context.clock.now_ms()
         remaining_ms = min(lock.until_ms - now_ms, max_duration_ms(self._context.settings.globals_))
         self._lock = lock = replace(lock, until_ms=now_ms + remaining_ms)
@@ -185,7 +188,7 @@ class LossLimits:
         self._context.trading_status.block(EntryBlock.LOSS_LIMIT, lock.message)
 
     def _clear(self, lock: TradingLock) -> bool:
-        """False where the ledger cannot be read now: the lock stays."""
+        """End the lock and reset its limit; False, leaving the lock, if the database cannot be read."""
         match lock.kind:
             case LockKind.DAILY_LOSS:
                 net = self._net_for_day()
@@ -206,7 +209,7 @@ class LossLimits:
         return True
 
     def _update_peak(self) -> None:
-        """The peak is kept while the limit is set, and not touched by a lock of another kind."""
+        """Track the equity peak while the drawdown limit is set; locks of other kinds do not reset it."""
         equity = self._equity()
         if self._context.settings.globals_.max_drawdown_pct is None:
             self._peak = None
@@ -218,7 +221,7 @@ class LossLimits:
         return None if account is None else account.wallet_balance + self._context.unrealized_pnl()
 
     def _results(self) -> TradingResults | None:
-        """None where the ledger cannot be read now: what is not known calls for nothing."""
+        """Current results; None if the database cannot be read, so that no lock starts on unknown results."""
         net, losses = self._net_today(), self._consecutive_losses()
         return None if net is None or losses is None else TradingResults(net, losses, self._equity(), self._peak)
 
@@ -234,7 +237,7 @@ class LossLimits:
         if self._net is None or self._net[0] != known:
             query = partial(net_since, since_ms=self._day_start_ms, is_simulated=self._context.is_simulated)
             net = self._context.store.read_or_default(query)
-            if net is None or self._context.store.error is not None:  # it lacks what waits to be written
+            if net is None or self._context.store.error is not None:  # pending writes are missing, so do not cache it
                 return net
             self._net = known, net
         return self._net[1]

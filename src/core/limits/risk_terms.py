@@ -1,6 +1,6 @@
-"""What real orders are agreed to: whose account, how much of it, how large, how protected. Pure.
+"""The risk terms of live trading that a person confirms: account, margin, sizes and protection. Pure.
 
-A change that asks for more is agreed to anew; one that asks for less is not.
+A change that raises risk must be confirmed again; one that lowers it takes effect at once.
 """
 
 import hashlib
@@ -15,12 +15,12 @@ from src.settings.config import Settings, SymbolSettings
 
 _FINGERPRINT_LENGTH = 16
 _LIMITS = ("max_daily_loss_usdt", "max_consecutive_losses", "max_drawdown_pct", "max_entries_per_minute")
-"""Each holds losses back where it is set; without it nothing does."""
+"""Optional limits; removing or raising one raises the risk."""
 
 
 @dataclass(frozen=True, slots=True)
 class SymbolTerms:
-    """One symbol's share of the risk."""
+    """Risk terms of one symbol."""
 
     trade_value_usdt: Decimal
     leverage: int
@@ -28,11 +28,11 @@ class SymbolTerms:
     margin_type: MarginType
     trade_side: TradeSide
     stop_loss_pct: Decimal | None
-    """None without a stop loss."""
+    """None if the stop loss is disabled."""
 
     @property
     def notional(self) -> Decimal:
-        """The size of one entry."""
+        """Notional of one entry."""
         return self.trade_value_usdt * self.leverage
 
     def to_json(self) -> dict[str, Any]:
@@ -49,11 +49,11 @@ class SymbolTerms:
 
 @dataclass(frozen=True, slots=True)
 class RiskTerms:
-    """All that is agreed to at once."""
+    """The terms confirmed together."""
 
     network: Network
     account: str
-    """As it may be shown: an address, or the end of a key."""
+    """Public label of the account: an address, or the last characters of a key."""
     max_total_exposure_usdt: Decimal
     hedge_mode: bool
     multi_assets_mode: bool
@@ -63,12 +63,12 @@ class RiskTerms:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same terms, in any order, and for no others."""
+        """Hash that is equal for equal terms only, whatever the order of symbols."""
         text = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()[:_FINGERPRINT_LENGTH]
 
     def to_json(self) -> dict[str, Any]:
-        """As the ledger keeps it and the page shows it."""
+        """Form stored in the database and returned by the API."""
         return {
             "network": self.network.value,
             "account": self.account,
@@ -82,7 +82,7 @@ class RiskTerms:
 
 
 def terms_from_settings(settings: Settings, network: Network, account: str) -> RiskTerms:
-    """What these settings would do with that account."""
+    """Risk terms of trading ``account`` with these settings."""
     globals_ = settings.globals_
     limits: dict[str, Decimal | None] = {}
     for name in _LIMITS:
@@ -101,7 +101,7 @@ def terms_from_settings(settings: Settings, network: Network, account: str) -> R
 
 
 def terms_from_json(stored: Mapping[str, Any]) -> RiskTerms:
-    """What the ledger kept."""
+    """Load terms from their stored form."""
     return RiskTerms(
         network=Network(stored["network"]),
         account=stored["account"],
@@ -115,9 +115,9 @@ def terms_from_json(stored: Mapping[str, Any]) -> RiskTerms:
 
 
 def risk_increases(agreed: RiskTerms | None, wanted: RiskTerms) -> tuple[str, ...]:
-    """One sentence for each thing that asks for more than was agreed to; none where nothing does."""
+    """One phrase for each term that raises risk above the confirmed terms; empty if none does."""
     if agreed is None:
-        return ("real orders have not been agreed to yet",)
+        return ("live trading has not been confirmed yet",)
     if (agreed.network, agreed.account) != (wanted.network, wanted.account):
         return (f"another account: {wanted.account} on the {wanted.network}",)
     return tuple(_increases(agreed, wanted))
@@ -125,11 +125,11 @@ def risk_increases(agreed: RiskTerms | None, wanted: RiskTerms) -> tuple[str, ..
 
 def _increases(agreed: RiskTerms, wanted: RiskTerms) -> Iterator[str]:
     if wanted.max_total_exposure_usdt > agreed.max_total_exposure_usdt:
-        yield _increase("the largest total margin", agreed.max_total_exposure_usdt, wanted.max_total_exposure_usdt)
+        yield _increase("max total margin", agreed.max_total_exposure_usdt, wanted.max_total_exposure_usdt)
     if wanted.multi_assets_mode and not agreed.multi_assets_mode:
-        yield "every asset of the account serves as margin"
+        yield "all assets of the account are used as margin"
     if wanted.adopt_foreign_positions and not agreed.adopt_foreign_positions:
-        yield "positions that you opened by hand are taken over"
+        yield "positions you opened manually are adopted"
     for name in _LIMITS:
         before, after = agreed.limits.get(name), wanted.limits.get(name)
         if before is not None and (after is None or after > before):
@@ -143,13 +143,13 @@ def _increases(agreed: RiskTerms, wanted: RiskTerms) -> Iterator[str]:
 
 def _symbol_increases(agreed: SymbolTerms, wanted: SymbolTerms) -> Iterator[str]:
     if wanted.notional > agreed.notional:
-        yield _increase("the size of an entry", agreed.notional, wanted.notional)
+        yield _increase("entry size", agreed.notional, wanted.notional)
     elif wanted.trade_value_usdt > agreed.trade_value_usdt:
-        yield _increase("the margin of an entry", agreed.trade_value_usdt, wanted.trade_value_usdt)
+        yield _increase("entry margin", agreed.trade_value_usdt, wanted.trade_value_usdt)
     if wanted.leverage > agreed.leverage:
         yield f"leverage from {agreed.leverage} to {wanted.leverage}"
     if wanted.max_position_usdt > agreed.max_position_usdt:
-        yield _increase("the largest margin", agreed.max_position_usdt, wanted.max_position_usdt)
+        yield _increase("max margin", agreed.max_position_usdt, wanted.max_position_usdt)
     if wanted.margin_type is MarginType.CROSSED and agreed.margin_type is MarginType.ISOLATED:
         yield "the whole balance is at risk (CROSSED margin)"
     if wanted.trade_side is TradeSide.OPPOSITE and agreed.trade_side is not TradeSide.OPPOSITE:
@@ -157,9 +157,9 @@ def _symbol_increases(agreed: SymbolTerms, wanted: SymbolTerms) -> Iterator[str]
     elif wanted.trade_side is not agreed.trade_side and agreed.trade_side is not TradeSide.OPPOSITE:
         yield f"the other direction is traded ({wanted.trade_side})"
     if agreed.stop_loss_pct is not None and wanted.stop_loss_pct is None:
-        yield "no stop loss any more"
+        yield "the stop loss is disabled"
     elif (agreed.stop_loss_pct or 0) < (wanted.stop_loss_pct or 0) and agreed.stop_loss_pct is not None:
-        yield _increase("the distance of the stop loss in percent", agreed.stop_loss_pct, wanted.stop_loss_pct)
+        yield _increase("stop loss distance in percent", agreed.stop_loss_pct, wanted.stop_loss_pct)
 
 
 def _symbol_terms_from_settings(settings: SymbolSettings) -> SymbolTerms:
@@ -190,6 +190,6 @@ def _increase(what: str, before: Decimal, after: Decimal | None) -> str:
 
 
 def _number(value: Decimal) -> str:
-    """Plain digits, the same for 5 and 5.0."""
+    """Plain decimal digits without trailing zeros."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text

@@ -1,4 +1,4 @@
-"""What keeps a symbol, or all of them, from entries until a person resumes; a restart forgets none of it."""
+"""Locks a symbol, or the whole account, against entries until the operator resumes. Survives restarts."""
 
 from src.core.context import TraderContext
 from src.core.trading_status import EntryBlock
@@ -9,7 +9,7 @@ _MAX_CAUSES = 100
 
 
 class SymbolLocks:
-    """Locks a symbol once for each cause: what was lifted is not locked again by the same event told anew."""
+    """Locks a symbol at most once per cause, so that a repeated event does not lock it again after a resume."""
 
     def __init__(self, context: TraderContext) -> None:
         self._context = context
@@ -22,7 +22,7 @@ class SymbolLocks:
         self._context.trading_status.set_or_clear(EntryBlock.POSITION_MISMATCH, known.get("all"))
 
     def lock(self, symbol: str, cause: str, reason: str) -> None:
-        """No entries from now on, and those that are open end."""
+        """Block entries of a symbol and cancel its open ones."""
         if not self._is_new(cause):
             return
         self._context.symbol_locks[symbol] = reason
@@ -32,14 +32,14 @@ class SymbolLocks:
         self._save()
 
     def lock_account(self, cause: str, reason: str) -> None:
-        """No entries at all from now on."""
+        """Block entries of every symbol."""
         if self._is_new(cause):
-            self._context.trading_status.block(EntryBlock.POSITION_MISMATCH, f"{reason}; resume lifts this")
+            self._context.trading_status.block(EntryBlock.POSITION_MISMATCH, f"{reason}; resume to trade again")
             self._context.alert(f"{reason}. No entries until you resume")
             self._save()
 
     def release(self) -> list[str]:
-        """A person resumes: the symbols that were locked."""
+        """Release every lock after a resume; returns the symbols that were locked."""
         symbols = sorted(self._context.symbol_locks)
         if symbols or self._context.trading_status.has(EntryBlock.POSITION_MISMATCH):
             self._context.symbol_locks.clear()

@@ -25,27 +25,27 @@ from src.domain.enums import Network, TradingState
 from src.settings.config import find_home, load_environment
 
 _HEARTBEAT_TIMEOUT_MS = 15_000
-"""A bot that is silent for longer is restarted (I32)."""
+"""A bot without a heartbeat for longer is restarted (I32)."""
 
 State = Mapping[str, Mapping[str, Any]]
 
 
 @dataclass(frozen=True, slots=True)
 class StatusReport:
-    """What a person reads, and the two claims a script asks for."""
+    """The lines to print, and the two flags that scripts use."""
 
     lines: tuple[str, ...]
     is_alive: bool
     is_trading: bool
-    """Alive, and nothing keeps entries back."""
+    """Alive, and entries are not blocked."""
 
 
 def read_report(database: Path, now_ms: int) -> StatusReport:
-    """From the state rows, positions and fills. DatabaseError where the file cannot be read."""
+    """Build the report from the database. Raises DatabaseError if the file cannot be read."""
     is_halted = ControlFiles(database).is_halted
-    halt_line = ("HALT: the file is there, no entry is sent",) if is_halted else ()
+    halt_line = ("HALT: the file exists, entries are blocked",) if is_halted else ()
     if not database.exists():
-        return StatusReport(("bot: it has never run here", *halt_line), is_alive=False, is_trading=False)
+        return StatusReport(("bot: has never run here", *halt_line), is_alive=False, is_trading=False)
     engine = open_reader(database)
     try:
         with read_transaction(engine) as connection:
@@ -56,7 +56,7 @@ def read_report(database: Path, now_ms: int) -> StatusReport:
 
 
 def is_bot_alive(connection: Connection, now_ms: int) -> bool:
-    """It was heard of lately, and has not said that it ends."""
+    """Whether the bot has a recent heartbeat and its run has not ended."""
     heartbeat_at = state(connection).get("bot", {}).get("heartbeat_at")
     is_recent = heartbeat_at is not None and now_ms - heartbeat_at <= _HEARTBEAT_TIMEOUT_MS
     return is_recent and not is_run_ended(connection)
@@ -74,11 +74,11 @@ def _build_report(connection: Connection, now_ms: int) -> StatusReport:
 
 def _bot(bot: Mapping[str, Any], now_ms: int, *, is_alive: bool) -> str:
     if not bot:
-        return "bot: it has never run here"
+        return "bot: has never run here"
     seconds = Decimal(max(0, now_ms - bot["heartbeat_at"])) / 1000
     mode = mode_label(bot.get("network", Network.MAINNET), is_simulated=bool(bot.get("is_simulated")))
-    word = "alive" if is_alive else "NOT RUNNING; what follows is how it was"
-    return f"bot: {word} (process {bot['pid']}, {bot['network']}, {mode}, last heard of {seconds:.1f} s ago)"
+    word = "alive" if is_alive else "NOT RUNNING; last known state"
+    return f"bot: {word} (process {bot['pid']}, {bot['network']}, {mode}, last heartbeat {seconds:.1f} s ago)"
 
 
 def _trading(known: State) -> Iterator[str]:
@@ -101,14 +101,14 @@ def _exposure(known: State) -> Iterator[str]:
 
 
 _EPILOG = """\
---halt, --resume, --flatten, --status and --check start no bot. They reach the one of this home by files beside its
-database, with or without a dashboard, and never write a database themselves. Exit codes of --status: 0 the bot is
-alive and may make entries, 1 it is not; of --check: 0 it can trade as its settings say, 1 it cannot. Of the others:
-0 done, 2 not possible, with the reason."""
+--halt, --resume, --flatten, --status and --check do not start a bot. They reach the running bot of this home through
+files beside its database, with or without the dashboard, and never write to the database. Exit codes: --status 0 the
+bot is alive and entries are allowed, 1 otherwise; --check 0 the bot can trade with these settings, 1 otherwise; the
+others 0 done, 2 failed."""
 
 
 class CliCommand(StrEnum):
-    """What the command line can ask for; the value is its option."""
+    """Commands of the command line; the value is the option's name."""
 
     HALT = "halt"
     RESUME = "resume"
@@ -119,17 +119,17 @@ class CliCommand(StrEnum):
 
 
 _HELP = {
-    CliCommand.HALT: "no entry is sent any more, open ones are cancelled; positions stay protected",
-    CliCommand.RESUME: "end a halt, a pause and a lock, wherever they came from",
-    CliCommand.FLATTEN: "pause entries, cancel open ones and close the bot's positions at the market",
-    CliCommand.STATUS: "print how the bot and its positions are",
-    CliCommand.CHECK: "look at everything the bot needs, line by line, with what to do where something is wrong",
-    CliCommand.SETUP: "choose paper or real orders, test a key or wallet and save it; what you type is not shown",
+    CliCommand.HALT: "block entries and cancel open ones; positions stay protected",
+    CliCommand.RESUME: "end any halt, pause or lock",
+    CliCommand.FLATTEN: "pause entries, cancel open ones and close the bot's positions at market",
+    CliCommand.STATUS: "print the status of the bot and its positions",
+    CliCommand.CHECK: "check everything the bot needs and print what to fix",
+    CliCommand.SETUP: "choose paper or live trading, test a key or wallet and save it; secrets are not shown",
 }
 
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
-    """``home``, ``protect_only`` and ``command``, which is None where the bot is to be started."""
+    """Parse the options; ``command`` is None if the bot is to be started."""
     parser = argparse.ArgumentParser(
         prog="main.py",
         description="The liquidation hunting bot without its dashboard. launcher.py starts both and restarts them.",
@@ -141,17 +141,17 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument(
-        "--yes", action="store_true", help="agree to real orders as the settings ask for them at start (for services)"
+        "--yes", action="store_true", help="confirm live trading with the current settings (for services)"
     )
     group = parser.add_mutually_exclusive_group()
-    group.add_argument("--protect-only", action="store_true", help="protect and close positions, open none")
+    group.add_argument("--protect-only", action="store_true", help="protect and close positions, block entries")
     for command, help_text in _HELP.items():
         group.add_argument(f"--{command}", dest="command", action="store_const", const=command, help=help_text)
     return parser.parse_args(argv)
 
 
 def run_command(command: CliCommand, home: str | None, clock: Clock) -> int:
-    """Do what the command line asks for and say it; the exit code. ConfigError where the home cannot be read."""
+    """Run a command and print its outcome; returns the exit code. Raises ConfigError if the home cannot be read."""
     database = load_environment(find_home(home)).database
     if command is CliCommand.STATUS:
         report = _read_report(database, clock.now_ms())
@@ -160,16 +160,18 @@ def run_command(command: CliCommand, home: str | None, clock: Clock) -> int:
     try:
         outcome = _execute(command, ControlFiles(database), clock.now_ms())
     except OSError as error:
-        print(f"not possible: {error}", file=sys.stderr)
+        print(f"failed: {error}", file=sys.stderr)
         return 2
-    is_alive = _read_report(database, clock.now_ms()).is_alive  # only now: a database that hangs holds no halt up
+    is_alive = _read_report(
+        database, clock.now_ms()
+    ).is_alive  # after the command: a hanging database must not delay a halt
     print(outcome.message, outcome.if_running if is_alive else outcome.if_stopped)
     return 0
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """What was left for the bot, and what comes of it with a bot and without."""
+    """What was requested, and what happens next with and without a running bot."""
 
     message: str
     if_running: str
@@ -180,23 +182,23 @@ def _execute(command: CliCommand, files: ControlFiles, now_ms: int) -> _Outcome:
     if command is CliCommand.HALT:
         files.halt()
         return _Outcome(
-            f"Halted: no entry is sent while {files.halt_file} is there.",
+            f"Halted: entries are blocked while {files.halt_file} exists.",
             "Open entries are cancelled within a second; positions stay protected.",
-            "No bot is alive here now: one that is started makes no entry.",
+            "No bot is running: one started now makes no entries.",
         )
     if command is CliCommand.RESUME:
         file = files.write_command(OperatorAction.RESUME, now_ms).file
         files.halt_file.unlink(missing_ok=True)
-        return _queued("Resumed: the file HALT is gone; pause, halt and lock end.", file)
+        return _queued("Resumed: the file HALT is removed; pause, halt and lock end.", file)
     file = files.write_command(OperatorAction.FLATTEN, now_ms).file
-    return _queued("Asked to pause entries, cancel the open ones and close all positions of the bot.", file)
+    return _queued("Requested: pause entries, cancel the open ones and close all positions of the bot.", file)
 
 
 def _queued(sentence: str, file: Path) -> _Outcome:
     return _Outcome(
         sentence,
         "The bot does it within a second; main.py --status shows the result.",
-        f"No bot is alive here now: it is done when one is started, unless you delete {file} before.",
+        f"No bot is running: it is done at the next start, unless you delete {file} first.",
     )
 
 

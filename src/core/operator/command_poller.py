@@ -1,4 +1,4 @@
-"""Brings the operator's wishes from ``control.db`` and from files to the trader, and new settings with them."""
+"""Polls ``control.db`` and the control files, and forwards commands and new settings to the trader."""
 
 import logging
 import threading
@@ -18,7 +18,7 @@ _POLL_SECONDS = 0.25
 
 
 class CommandPoller:
-    """Polls for wishes newer than the last; ``settings`` are those in force, for whoever must know the symbols."""
+    """Polls for new operator commands; ``settings`` are the newest ones loaded."""
 
     def __init__(
         self,
@@ -39,14 +39,14 @@ class CommandPoller:
         self._on_settings: Callable[[], None] = lambda: None
         self.settings = settings
         self.symbols = frozenset(settings.symbols)
-        """Every symbol that was in force since the start: what is held of one that left needs its prices still."""
+        """Every symbol configured since startup: open positions of removed symbols still need prices."""
 
     def on_settings(self, call: Callable[[], None]) -> None:
-        """What to call after new settings were handed on."""
+        """Register a callback for new settings."""
         self._on_settings = call
 
     def run(self, last_id: int, heartbeat: Callable[[], None]) -> None:
-        """Until a stop is asked for; ``last_id`` is the last wish that was carried out."""
+        """Poll until stopped; ``last_id`` is the id of the last command carried out."""
         while not self._stopping.wait(_POLL_SECONDS):
             heartbeat()
             self._poll_files()
@@ -58,7 +58,7 @@ class CommandPoller:
         self._stopping.set()
 
     def _poll_files(self) -> None:
-        """HALT where it has changed, each request once; the trader removes a request that is done."""
+        """Forward a changed HALT file and each command file once; the trader removes finished command files."""
         try:
             halt, requests = self._files.read_halt(), self._files.pending()
         except OSError as error:
@@ -73,11 +73,11 @@ class CommandPoller:
                 self._post(request)
         self._forwarded = {request.file.name for request in requests}
 
-    def _report_error(self, fault: str) -> None:
-        """A fault is said once."""
-        if fault and fault != self._error:
-            log.error("the files of the command line cannot be read: %s", fault)
-        self._error = fault
+    def _report_error(self, error: str) -> None:
+        """Log an error once."""
+        if error and error != self._error:
+            log.error("cannot read the control files: %s", error)
+        self._error = error
 
     def _forward(self, command: OperatorCommand) -> None:
         if command.action is not OperatorAction.RELOAD_SETTINGS:
@@ -86,8 +86,8 @@ class CommandPoller:
         try:
             self.settings = load_settings(self._settings_file)
         except ConfigError as error:
-            log.error("settings not taken over, the old ones stay in force: %s", error)
-            self._post(command)  # the trader answers that nothing was changed
+            log.error("settings not applied, the old ones stay active: %s", error)
+            self._post(command)  # the trader answers that nothing has changed
             return
         self.symbols |= self.settings.symbols.keys()
         self._post(SettingsChanged(self.settings, command.id))

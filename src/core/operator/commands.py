@@ -1,5 +1,7 @@
-"""What the person asks for: pause, resume, halt, flatten, close. Each is answered in the journal; those of the
-dashboard by their number, those of the command line, which come as files, under number 0."""
+"""Carries out operator commands: pause, resume, halt, flatten, close. Each is answered in the journal.
+
+Commands of the dashboard are answered under their id, those of the command line, which arrive as files, under id 0.
+"""
 
 import logging
 from collections.abc import Callable
@@ -45,7 +47,7 @@ _CANCEL_ENTRIES = (
 
 
 class OperatorCommands:
-    """Carries out operator commands once each, and remembers pause, halt and locks across restarts."""
+    """Carries out each operator command once, and remembers pause, halt and locks across restarts."""
 
     def __init__(
         self,
@@ -65,7 +67,7 @@ class OperatorCommands:
         self._loss_limits = LossLimits(context)
         self._halt_file: HaltFileChanged | None = None
         self._handled_files: list[str] = []
-        """Names of the newest requests that were carried out."""
+        """Names of the most recent command files that were carried out."""
         self._actions: dict[OperatorAction, Callable[[OperatorCommand], str]] = {
             OperatorAction.PAUSE: self._pause,
             OperatorAction.RESUME: self._resume,
@@ -78,9 +80,9 @@ class OperatorCommands:
         }
 
     def restore(self) -> int:
-        """Take up where the last run ended; the number of the last command that was carried out."""
+        """Load the state of the last run; returns the id of the last command carried out."""
         known = self._context.store.get_state(_STATE) or {}
-        # Wishes are numbered by the clock: those older than a lost ledger are not carried out again.
+        # Command ids are timestamps: after a database loss, older commands are not carried out again.
         self._last_id = int(known.get("last_id", self._context.clock.now_ms()))
         self._handled_files = list(known.get("requests", ()))
         if known.get("paused"):
@@ -93,7 +95,7 @@ class OperatorCommands:
         return self._last_id
 
     def enforce(self) -> None:
-        """A halt reaches entries that were on their way; what an entry filled after "close all" is closed as well."""
+        """Called after every batch: cancel entries during a halt, close positions that fill after a flatten."""
         self._loss_limits.check()
         if any(map(self._context.trading_status.has, _CANCEL_ENTRIES)):
             self.cancel_entries(at_once=False)
@@ -106,7 +108,7 @@ class OperatorCommands:
         }
 
     def _on_command(self, command: OperatorCommand) -> None:
-        """Carry it out once; a command seen before changes nothing."""
+        """Carry out a command unless it has been seen before."""
         if command.id <= self._last_id:
             return
         action = self._actions.get(command.action)
@@ -114,7 +116,7 @@ class OperatorCommands:
         self.acknowledge(command.id, command.action, answer)
 
     def handle(self, event: OperatorCommand | HaltFileChanged | FileCommand | ConsentTyped) -> None:
-        """What a person asks for, by the dashboard, by a file or at the terminal."""
+        """Handle operator input from the dashboard, a control file or the terminal."""
         match event:
             case OperatorCommand():
                 self._on_command(event)
@@ -155,14 +157,14 @@ class OperatorCommands:
         if event.modified_at is None:
             self._context.trading_status.clear(EntryBlock.HALT_FILE)
             if was_halted:
-                self.acknowledge(_FILE_COMMAND_ID, OperatorAction.RESUME, "the file HALT is gone")
+                self.acknowledge(_FILE_COMMAND_ID, OperatorAction.RESUME, "the file HALT was removed")
         elif not was_halted:
             self._context.trading_status.block(EntryBlock.HALT_FILE, "halted by the file HALT beside the database")
-            answer = f"the file HALT is there; {self.cancel_entries()} open entries are being cancelled"
+            answer = f"halted by the file HALT; cancelling {self.cancel_entries()} open entries"
             self.acknowledge(_FILE_COMMAND_ID, OperatorAction.HALT, f"{answer}, positions stay protected")
 
     def acknowledge(self, command_id: int, action: OperatorAction, answer: str) -> None:
-        """Write what was done, under the command's number."""
+        """Journal the answer to a command under its id."""
         self._last_id = max(self._last_id, command_id)
         trading_status = self._context.trading_status
         state = {
@@ -172,25 +174,25 @@ class OperatorCommands:
             "requests": self._handled_files,
         }
         self._context.store.set_state(_STATE, state)
-        log.warning("operator: %s: %s", action, answer)
+        log.warning("operator command action=%s answer=%s", action, answer)
         self._context.journal("command", {"id": command_id, "action": action, "message": answer})
 
     def _pause(self, _: OperatorCommand) -> str:
         self._context.trading_status.block(EntryBlock.OPERATOR_PAUSE, "entries are paused by the operator")
-        return "entries are paused; positions stay protected"
+        return "entries paused; positions stay protected"
 
     def _resume(self, command: OperatorCommand) -> str:
-        """One resume ends whatever a person or a limit began: pause, halt, a HALT file that is older, a lock."""
+        """End every pause, halt, lock and older HALT file."""
         for entry_block in _CLEARED_BY_RESUME:
             self._context.trading_status.clear(entry_block)
         self._remove_halt_file(command.at)
         lock = self._loss_limits.release()
-        released = "" if lock is None else f"; the lock is lifted: {lock}"
+        released = "" if lock is None else f"; the lock is released: {lock}"
         self._second_bot.on_resume()
         symbols = self._symbol_locks.release()
-        released += f"; entries are allowed again in {', '.join(symbols)}" if symbols else ""
+        released += f"; entries allowed again in {', '.join(symbols)}" if symbols else ""
         reason = self._context.trading_status.reason
-        answer = f"resumed, but entries still wait: {reason}" if reason else "entries are made again"
+        answer = f"resumed, but entries are still blocked: {reason}" if reason else "entries resumed"
         return answer + released
 
     def _remove_halt_file(self, requested_at: int) -> None:
@@ -201,7 +203,7 @@ class OperatorCommands:
 
     def _halt(self, _: OperatorCommand) -> str:
         self._context.trading_status.block(EntryBlock.OPERATOR_HALT, "halted by the operator")
-        return f"halted; {self.cancel_entries()} open entries are being cancelled, positions stay protected"
+        return f"halted; cancelling {self.cancel_entries()} open entries, positions stay protected"
 
     def _flatten(self, command: OperatorCommand) -> str:
         self._pause(command)
@@ -210,7 +212,7 @@ class OperatorCommands:
         ours = [tracked for tracked in self._context.portfolio.open_positions() if tracked.is_managed]
         for tracked in ours:
             self._close(tracked)
-        return f"entries are paused, {cancelled} are being cancelled, {len(ours)} positions are being closed"
+        return f"entries paused; cancelling {cancelled} entries, closing {len(ours)} positions"
 
     def _close_position(self, command: OperatorCommand) -> str:
         found = [
@@ -222,23 +224,23 @@ class OperatorCommands:
             return f"no open position of {command.symbol}"
         tracked = found[0]
         if not tracked.is_managed:
-            return f"the position of {command.symbol} is not the bot's: it is left alone"
+            return f"the position of {command.symbol} is external and is left alone"
         tracked.confirm_ownership()
         if command.fraction >= 1:
             self._close(tracked)
-            return f"the position of {command.symbol} is being closed"
+            return f"closing the position of {command.symbol}"
         is_sent = self._closing.send_close_order(tracked, abs(tracked.position.quantity) * command.fraction)
         share = f"{command.fraction * 100:.0f} %"
         if not is_sent:
-            return f"nothing was sent: a close of {command.symbol} is under way, or the share is too small"
-        return f"{share} of {command.symbol} is being closed"
+            return f"nothing sent: a close of {command.symbol} is pending, or the share is too small"
+        return f"closing {share} of {command.symbol}"
 
     def _cancel_entry(self, command: OperatorCommand) -> str:
         order = self._context.portfolio.orders.get(command.client_order_id or "")
         if order is None or not order.is_open or order.role is not OrderRole.ENTRY:
             return "no such open entry"
         self._context.cancel_order(order, immediately=True)
-        return f"the entry of {order.symbol} is being cancelled"
+        return f"cancelling the entry of {order.symbol}"
 
     def _confirm_live(self, command: OperatorCommand) -> str:
         return self._consent.confirm(command.terms or "")
@@ -248,12 +250,11 @@ class OperatorCommands:
         return self._context.restart.reply(command.at)
 
     def _close(self, tracked: TrackedPosition) -> None:
-        self._closing.request_close(tracked, "the operator asked for it")
+        self._closing.request_close(tracked, "requested by the operator")
         self._closing.advance(tracked)
 
     def cancel_entries(self, *, at_once: bool = True) -> int:
-        """Ask for the end of every entry that may still fill; how many there are. ``at_once`` is a person's word, which
-        waits for no pause between tries that were refused."""
+        """Cancel every open entry and return their number; ``at_once`` skips the pause after a rejected cancel."""
         entries = self._context.portfolio.open_orders(role=OrderRole.ENTRY)
         for order in entries:
             self._context.cancel_order(order, immediately=at_once)

@@ -1,4 +1,4 @@
-"""Asks for a person's word in the terminal the bot was started in, while the bot already protects what is open."""
+"""Asks in the bot's terminal to confirm live trading, while the bot already protects open positions."""
 
 import os
 import sys
@@ -13,7 +13,7 @@ _MAX_LINE = 1000
 
 
 def prompt_in_terminal(terms: RiskTerms, post: Callable[[ConsentTyped], None]) -> None:
-    """In the background, and only where a person sits at standard input."""
+    """Prompt in the background, if standard input is a terminal."""
     if sys.stdin is not None and sys.stdin.isatty():
         arguments = (terms, _read_line, print, post)
         threading.Thread(target=prompt_until_agreed, args=arguments, name="consent", daemon=True).start()
@@ -22,32 +22,32 @@ def prompt_in_terminal(terms: RiskTerms, post: Callable[[ConsentTyped], None]) -
 def prompt_until_agreed(
     terms: RiskTerms, read_line: Callable[[], str], say: Callable[[str], None], post: Callable[[ConsentTyped], None]
 ) -> None:
-    """Until the word is typed, or standard input ends."""
+    """Prompt until the terms are confirmed or standard input ends."""
     say("\n".join(terms_text(terms)))
     while line := read_line():
         if is_confirmation(line, terms.account):
             post(ConsentTyped(terms.fingerprint))
             return
-        say(f"Not agreed: no entry is made. Type {CONFIRM_WORD} to agree, or Ctrl-C to stop the bot.")
+        say(f"Not confirmed: entries are blocked. Type {CONFIRM_WORD} to confirm, or Ctrl-C to stop the bot.")
 
 
 def terms_text(terms: RiskTerms) -> Iterator[str]:
-    """What is agreed to, line by line."""
+    """The terms to confirm, line by line."""
     yield f"\nREAL ORDERS on the {terms.network} for {terms.account}."
-    mode = "a long and a short of a symbol apart (hedge)" if terms.hedge_mode else "one position a symbol (one-way)"
-    assets = ", every asset as margin" if terms.multi_assets_mode else ""
-    yield f"At most {terms.max_total_exposure_usdt:f} USDT of margin in all; {mode}{assets}."
+    mode = "hedge mode" if terms.hedge_mode else "one-way mode"
+    assets = ", all assets used as margin" if terms.multi_assets_mode else ""
+    yield f"Max total margin {terms.max_total_exposure_usdt:f} USDT; {mode}{assets}."
     if terms.adopt_foreign_positions:
-        yield "Positions that you opened by hand are taken over."
+        yield "Positions you opened manually are adopted."
     for name, each in terms.symbols.items():
         stop = "NO STOP LOSS" if each.stop_loss_pct is None else f"stop {each.stop_loss_pct:f} %"
-        size = f"{each.trade_value_usdt:f} USDT x{each.leverage} = {each.notional:f} USDT an entry"
-        yield f"  {name}: {size}, at most {each.max_position_usdt:f} USDT of margin, {each.margin_type}, {stop}"
-    yield f"Entries wait; what is open is protected. Type {CONFIRM_WORD} to agree:"
+        size = f"{each.trade_value_usdt:f} USDT x{each.leverage} = {each.notional:f} USDT per entry"
+        yield f"  {name}: {size}, max margin {each.max_position_usdt:f} USDT, {each.margin_type}, {stop}"
+    yield f"Entries are blocked, open positions are protected. Type {CONFIRM_WORD} to confirm:"
 
 
 def _read_line() -> str:
-    """Not by ``sys.stdin``: its lock would be held when the interpreter ends. Empty at the end of input."""
+    """Read a line, empty at the end of input. Bypasses ``sys.stdin``, whose lock would be held at interpreter exit."""
     try:
         return os.read(sys.stdin.fileno(), _MAX_LINE).decode("utf-8", "replace")
     except OSError:

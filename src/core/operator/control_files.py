@@ -1,6 +1,6 @@
-"""Files beside the database by which a person reaches the bot while the dashboard is dead: HALT, and one per request.
+"""Files beside the database that control the bot without the dashboard: HALT, and one file per command.
 
-They are empty, so that making one is atomic on every system; a name says it all. No second process writes a database.
+The files are empty, so that creating one is atomic on every system; the name holds the command.
 """
 
 import logging
@@ -21,7 +21,7 @@ _NS_PER_MS = 1_000_000
 
 
 class ControlFiles:
-    """HALT and ``commands/`` beside a database. Any process may call this."""
+    """The HALT file and the ``commands`` directory beside a database. Usable from any process."""
 
     def __init__(self, database: Path) -> None:
         self.halt_file = database.with_name("HALT")
@@ -29,7 +29,7 @@ class ControlFiles:
 
     @property
     def is_halted(self) -> bool:
-        """Read at the send site (I24)."""
+        """Whether HALT exists; checked again right before an entry is sent (I24)."""
         return self.halt_file.exists()
 
     def read_halt(self) -> HaltFileChanged:
@@ -39,7 +39,7 @@ class ControlFiles:
             return HaltFileChanged(self.halt_file, None)
 
     def halt(self) -> None:
-        """Make HALT, or renew it; a resume that still waits is withdrawn: the later word counts."""
+        """Create or touch HALT, and withdraw a pending resume: the later command counts."""
         self.halt_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         self.halt_file.touch(mode=0o600)
         crash_points.reached(Point.HALT_WRITTEN)
@@ -48,14 +48,14 @@ class ControlFiles:
                 request.file.unlink(missing_ok=True)
 
     def write_command(self, action: OperatorAction, now_ms: int) -> FileCommand:
-        """Leave a request for the bot."""
+        """Create a command file for the bot."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         file = self._directory / f"{action}-{now_ms}-{secrets.token_hex(4)}"
         file.touch(mode=0o600, exist_ok=False)
         return FileCommand(action, now_ms, file)
 
     def pending(self) -> list[FileCommand]:
-        """Those that wait, oldest first; files of other names are not ours."""
+        """Pending commands, oldest first; other files are ignored."""
         if not self._directory.is_dir():
             return []
         named = ((file, _COMMAND_NAME.fullmatch(file.name)) for file in self._directory.iterdir())
@@ -64,19 +64,19 @@ class ControlFiles:
 
 
 def remove_halt_file(file: Path, requested_at: int) -> None:
-    """Remove HALT, unless it was made after the wish to resume: the later word counts."""
+    """Remove HALT, unless it was created after the resume was requested: the later command counts."""
     try:
         if file.stat().st_mtime_ns // _NS_PER_MS <= requested_at:
             file.unlink()
     except FileNotFoundError:
         pass
     except OSError as error:
-        log.error("%s cannot be removed, and keeps entries back until it is: %s", file, error)
+        log.error("cannot remove %s, which blocks entries until it is removed: %s", file, error)
 
 
 def remove_command_file(file: Path) -> None:
-    """A request that is carried out; one that cannot be removed is known by its name and not carried out again."""
+    """Remove the file of a finished command; if that fails, its name still keeps it from being carried out again."""
     try:
         file.unlink(missing_ok=True)
     except OSError as error:
-        log.error("%s was carried out, but cannot be removed: %s", file, error)
+        log.error("command carried out, but its file cannot be removed: %s: %s", file, error)

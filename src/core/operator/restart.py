@@ -1,4 +1,4 @@
-"""Starting anew because a person asked for it: a new key or mode is read by a new process."""
+"""Restart on request: new credentials or a new mode take effect in a new process."""
 
 import threading
 
@@ -6,11 +6,11 @@ from src.database.control import CommandReader
 from src.domain.commands import OperatorAction
 
 EXIT_RESTART = 4
-"""The exit code that asks the launcher for a new process at once."""
+"""Exit code that makes the launcher restart the bot at once."""
 
 
 class RestartRequest:
-    """Whether one was asked for since this process began. Safe from any thread."""
+    """Whether a restart was requested since this process started. Thread-safe."""
 
     def __init__(self, started_at: int, *, is_supervised: bool) -> None:
         self._started_at = started_at
@@ -22,20 +22,20 @@ class RestartRequest:
         return self._requested.is_set()
 
     def reply(self, requested_at: int) -> str:
-        """What comes of a wish; one from before this process began has come true already."""
+        """Answer to a restart command; one from before this process started is already done."""
         if requested_at <= self._started_at:
-            return "the bot has been started anew since then"
+            return "the bot has restarted since then"
         if self._is_supervised:
-            return "the bot ends and is started anew at once; positions stay protected"
-        return "no launcher runs that would start the bot anew, so it goes on as it is: stop it, and start it again"
+            return "the bot restarts now; positions stay protected"
+        return "no launcher is running; restart the bot manually"
 
     def accept(self, requested_at: int) -> None:
-        """Once the answer is committed. Without a launcher a bot that ended would be gone."""
+        """Request the restart, after its answer is committed. Ignored without a launcher, as nothing would restart."""
         if self._is_supervised and requested_at > self._started_at:
             self._requested.set()
 
     def poll(self, reader: CommandReader) -> bool:
-        """Read the wishes directly, where no trader answers them yet."""
+        """Read restart commands directly, before a trader handles them."""
         for command in reader.after(self._started_at):
             if command.action is OperatorAction.RESTART:
                 self.accept(command.at)

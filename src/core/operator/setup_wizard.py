@@ -1,4 +1,4 @@
-"""The guided set-up in a terminal: a few questions, the same test as on the page, the same save."""
+"""Guided setup in a terminal, with the same credential test and save as the setup page."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,44 +15,44 @@ from src.settings.config import Environment, load_settings, save_settings, with_
 _MODES = {"p": "paper", "l": "live"}
 _KINDS = {"w": "wallet", "k": "key"}
 _WELCOME = """\
-Set-up. A secret never leaves this computer: the test only signs with it. Nothing is saved before it has passed.
-On paper the bot trades with play money at live prices. Live, it trades with yours: you can lose everything."""
+Setup. Secrets never leave this computer: the test only signs with them. Nothing is saved before the test has passed.
+Paper trading uses play money at live prices. Live trading uses your money: you can lose all of it."""
 _WALLET_ADVICE = """\
-An API wallet (V3) signs for your account and can be ended at any time. Create one on
-https://www.asterdex.com/en/api-wallet with the right to trade; it needs no right to withdraw, so give it none."""
+An API wallet (V3) signs for your account and can be revoked at any time. Create one on
+https://www.asterdex.com/en/api-wallet with permission to trade, and without permission to withdraw."""
 _KEY_ADVICE = """\
-An API key (V1) has two halves. Aster gives out no new ones; yours goes on working.
-It needs the right to trade, never the right to withdraw."""
+An API key (V1) consists of a key and a secret. Aster issues no new ones; existing ones keep working.
+It needs permission to trade, never permission to withdraw."""
 
 
 @dataclass(frozen=True, slots=True)
 class Terminal:
-    """How a person is asked: ``ask_secret`` shows nothing of what is typed."""
+    """Terminal input and output; ``ask_secret`` does not echo."""
 
     ask: Callable[[str], str]
     ask_secret: Callable[[str], str]
     say: Callable[[str], None]
 
     def choose(self, question: str, choices: dict[str, str]) -> str:
-        """One of these words, by its first letter or whole."""
+        """Ask until one of ``choices`` is entered, by its key or in full."""
         offered = " or ".join(choices.values())
         while True:
-            word = self.ask(f"{question} ({offered}): ").strip().lower()
-            if word in choices.values():
-                return word
-            if word in choices:
-                return choices[word]
+            answer = self.ask(f"{question} ({offered}): ").strip().lower()
+            if answer in choices.values():
+                return answer
+            if answer in choices:
+                return choices[answer]
             self.say(f"Please answer {offered}.")
 
 
 def run_setup(
     environment: Environment, terminal: Terminal, check: Callable[[AnyCredentials, bool], Sequence[Check]]
 ) -> int:
-    """The exit code: 0 saved, 1 called off. Raises ConfigError where a file is broken or closed."""
+    """Run the dialog; returns 0 if saved, 1 if cancelled. Raises ConfigError if a file cannot be read or written."""
     file, settings = environment.home / ".env", load_settings(environment.settings_file)
     if environment.env_override_keys:
         names = " and ".join(sorted(environment.env_override_keys))
-        raise ConfigError(f"{names} are set outside {file}: remove them there, for they win over it.")
+        raise ConfigError(f"{names} are set outside {file} and override it: remove them there.")
     terminal.say(_WELCOME)
     is_simulated = terminal.choose("Paper or live?", _MODES) == "paper"
     found = (
@@ -70,13 +70,13 @@ def run_setup(
             save_settings(environment.settings_file, with_mode(settings, is_simulated=is_simulated))
     except OSError as error:
         raise ConfigError(f"{error.filename or file} cannot be written: {error.strerror}.") from error
-    terminal.say(f"Saved. Start the bot, or stop and start it again if it runs: {_start_line(is_simulated)}")
+    terminal.say(f"Saved. Start or restart the bot: {_start_line(is_simulated)}")
     return 0
 
 
 def _start_line(is_simulated: bool) -> str:
-    asks = "" if is_simulated else ", which asks once more before it trades"
-    return f"python launcher.py{asks}."
+    confirmation = "" if is_simulated else ", which asks you to confirm live trading"
+    return f"python launcher.py{confirmation}."
 
 
 def _wants_hedge(environment: Environment) -> bool:
@@ -84,7 +84,7 @@ def _wants_hedge(environment: Environment) -> bool:
 
 
 def _ask_until_valid(terminal: Terminal, check: Callable[[AnyCredentials], Sequence[Check]]) -> AnyCredentials | None:
-    """Credentials that pass, asked for until they do; None where the person gives up."""
+    """Ask for credentials until they pass the test; None if cancelled."""
     while True:
         try:
             found = _ask_credentials(terminal)
@@ -111,12 +111,12 @@ def _ask_credentials(terminal: Terminal) -> AnyCredentials:
         values = {name: terminal.ask_secret(question) for name, question in names.items()}
     found = read_credentials({name: text.strip() for name, text in values.items()}, frozenset())
     if found is None:
-        raise ConfigError("Nothing was filled in.")
+        raise ConfigError("Nothing was entered.")
     return found
 
 
 def _check_no_open_positions(database: Path, file: Path, found: AnyCredentials | None) -> None:
-    """Positions of the account of now would be left without the bot."""
+    """Raise ConfigError if the current account has positions, which the bot would no longer manage."""
     if not database.exists() or (found is not None and is_same_account(file, found)):
         return
     engine = open_reader(database)
@@ -126,6 +126,4 @@ def _check_no_open_positions(database: Path, file: Path, found: AnyCredentials |
     finally:
         engine.dispose()
     if held:
-        raise ConfigError(
-            f"The bot holds {', '.join(held)} in the account of now: close that first, for it would be left alone."
-        )
+        raise ConfigError(f"The bot has open positions in the current account; close them first: {', '.join(held)}.")

@@ -1,4 +1,4 @@
-"""Leaving a position: market first, a limit at the collar where the market is refused, never past flat (I12)."""
+"""Closes positions: a market order first, a limit order if the market order is rejected, never past flat (I12)."""
 
 import logging
 from decimal import Decimal
@@ -30,19 +30,19 @@ _QUANTITY_ORDER_MS = 10_000
 _RETRY_PAUSE_MS = 1_000
 _LONG_PAUSE_MS = 30_000
 _OWNERSHIP_CHECK_MS = 3_000
-"""So long nothing is placed behind a position whose trades are being read: it may be a stranger's."""
+"""How long no protection is placed while an ownership check runs: the position may be external."""
 _LATE_FILL_MS = 500
 _MISSING_FILL_MS = 15_000
 
 
 class PositionCloser:
-    """Sends closing orders one after the other until a slot is flat; its stop stays all the while."""
+    """Sends one close order at a time until the position is flat; its stop loss stays open meanwhile."""
 
     def __init__(self, context: TraderContext) -> None:
         self._context = context
 
     def request_close(self, tracked: TrackedPosition, reason: str) -> None:
-        """The position must go; what it takes is tried at every turn until it is flat."""
+        """Request that the position be closed; `advance` retries until it is flat."""
         if tracked.close_reason is None and tracked.position.is_open:
             tracked.close_reason = reason
             save_pending_closes(self._context)
@@ -50,7 +50,7 @@ class PositionCloser:
             self._context.journal("protection", {"state": "closing", "reason": reason}, tracked.position.symbol)
 
     def advance(self, tracked: TrackedPosition) -> None:
-        """The next step toward flat, where one is due."""
+        """Send the next close order if one is due."""
         self._check_triggered_stop(tracked)
         if tracked.close_reason is None or not tracked.position.is_open:
             return
@@ -62,29 +62,32 @@ class PositionCloser:
                 self._alert_close_failed(tracked)
 
     def _check_triggered_stop(self, tracked: TrackedPosition) -> None:
-        """A stop that fired and has not closed the position within five seconds, or has ended, does not protect."""
+        """Close the position if its triggered stop has ended or has not closed it within five seconds."""
         if not tracked.stop_triggered_at or not tracked.position.is_open or tracked.close_reason is not None:
             return
         if (
             tracked.is_stop_ended
             or self._context.clock.monotonic_ms() - tracked.stop_triggered_at >= _TRIGGERED_STOP_MS
         ):
-            self._context.warn(f"the stop loss of {tracked.position.symbol} fired and left a part: it is being closed")
-            self.request_close(tracked, "its stop loss fired and did not close it")
+            symbol = tracked.position.symbol
+            self._context.warn(
+                f"stop loss of {symbol} triggered but closed only part of the position; closing the rest"
+            )
+            self.request_close(tracked, "its stop loss triggered and did not close it")
 
     def _alert_close_failed(self, tracked: TrackedPosition) -> None:
-        """The ladder is at its end; it is climbed again every half minute, and the stop stays (I12)."""
+        """Alert once after the maximum number of attempts; retries go on every 30 s and the stop stays open (I12)."""
         tracked.close_failure_alerted = True
         symbol = tracked.position.symbol
-        stop_state = "its stop loss rests" if self._has_working_stop(tracked) else "it has no stop loss"
+        stop_state = "its stop loss is still open" if self._has_working_stop(tracked) else "it has no stop loss"
         self._context.alert(
-            f"{symbol} cannot be closed: {_MAX_CLOSE_ATTEMPTS} orders in a row were refused or expired, and "
-            f"{stop_state}. Close it on the exchange's site; the bot goes on trying",
+            f"{symbol} cannot be closed: {_MAX_CLOSE_ATTEMPTS} orders in a row were rejected or expired; {stop_state}. "
+            "Close it on the exchange; the bot keeps trying",
             symbol,
         )
 
     def send_close_order(self, tracked: TrackedPosition, quantity: Decimal) -> bool:
-        """Send one closing order, unless one is under way; False where none was sent."""
+        """Send one close order unless one is pending; returns whether it was sent."""
         if tracked.entry_order_id is None or self._is_close_pending(tracked):
             return False
         position, symbol = tracked.position, tracked.position.symbol
@@ -92,48 +95,48 @@ class PositionCloser:
         mark, instrument = self._context.mark_price(symbol), self._context.instruments.get(symbol)
         if instrument is None:
             return self._alert_and_pause(
-                tracked, f"{symbol} must be closed by hand: the exchange does not list it any more"
+                tracked, f"{symbol} must be closed manually: the exchange does not list it any more"
             )
         by_limit = rejections % 2 == 1 and mark is not None
         collar = collar_price(position.side.opposite, mark, instrument) if by_limit and mark is not None else None
         name = self._context.next_order_id(tracked.entry_order_id, OrderRole.CLOSE)
         request = close_request(name, position, min(quantity, abs(position.quantity)), instrument, collar)
         if request is None and quantity < abs(position.quantity):
-            return False  # a share too small is no reason to close nothing for a while
+            return False  # a partial close that is too small must not delay a full one
         if request is None:
-            return self._alert_and_pause(tracked, f"what is left of {symbol} is too small to close by an order")
+            return self._alert_and_pause(tracked, f"the rest of {symbol} is too small to be closed by an order")
         self._context.submit_order(request, OrderRole.CLOSE, tracked.entry_order_id)
         return True
 
     def on_rejected(self, tracked: TrackedPosition, order: Order, event: OrderRejected) -> None:
-        """A protective or closing order was refused: corrected twice at most, then the position is closed (I11)."""
+        """Handle a rejected protective or close order; after two rejected stop losses the position is closed (I11)."""
         if not event.is_order_rejection:
-            return  # the audit tries again: a close would be refused as this was
+            return  # retried by the periodic check; a close order would fail for the same reason
         if event.code == ONE_CLOSING_STOP_CODE and order.request.close_position:
-            # The one that stands keeps its place until an order of the position's size stands beside it (I10).
+            # The existing stop stays until an order with the position's quantity is working beside it (I10).
             tracked.quantity_order_until[order.role] = self._context.clock.monotonic_ms() + _QUANTITY_ORDER_MS
             return
         count = tracked.rejections[order.role] = tracked.rejections.get(order.role, 0) + 1
-        self._context.warn(f"{order.role} of {order.symbol} was refused: {order.reason}", order.symbol)
+        self._context.warn(f"{order.role} of {order.symbol} was rejected: {order.reason}", order.symbol)
         if event.code in WOULD_TRIGGER_CODES and order.role is not OrderRole.CLOSE:
-            self.request_close(tracked, f"the price is past its {order.role} already")
+            self.request_close(tracked, f"the price is already past its {order.role}")
         elif order.role is OrderRole.STOP_LOSS and count > _MAX_STOP_REJECTIONS and not self._has_working_stop(tracked):
             self.request_close(tracked, "no stop loss could be placed")
         if order.role is OrderRole.STOP_LOSS and (tracked.close_reason is not None or count > _MAX_STOP_REJECTIONS):
             tracked.next_stop_at = self._context.clock.monotonic_ms() + _LONG_PAUSE_MS
 
     def check_unprotected(self, tracked: TrackedPosition, *, is_unprotected: bool) -> None:
-        """Five seconds without a stop are enough where the exchange answers, and knows none that was sent (I8)."""
+        """Close a position after five seconds without a stop that the exchange confirms to be missing (I8)."""
         now_ms = self._context.clock.monotonic_ms()
         if not is_unprotected or not self._is_stop_missing(tracked):
             tracked.unprotected_since = None
         elif tracked.unprotected_since is None:
             tracked.unprotected_since = now_ms
         elif now_ms - tracked.unprotected_since >= _UNPROTECTED_MS:
-            self.request_close(tracked, "no stop loss has stood for five seconds")
+            self.request_close(tracked, "unprotected for 5 s")
 
     def may_place(self, tracked: TrackedPosition, role: OrderRole) -> bool:
-        """What is refused again and again is tried now and then, not at the speed of the network."""
+        """Whether a protective order may be placed now; rejected ones are retried after a pause."""
         now_ms = self._context.clock.monotonic_ms()
         if now_ms < tracked.awaits_filters_until:
             return False
@@ -144,7 +147,7 @@ class PositionCloser:
         return tracked.close_reason is None
 
     def on_flat(self, tracked: TrackedPosition) -> None:
-        """A position that is gone: its protection goes with it, and its result is told once its trades are here."""
+        """Clean up after a flat position: cancel its protection and journal its result once all trades arrived."""
         waited_ms = self._context.clock.now_ms() - tracked.updated_locally_at
         if tracked.is_flat_unconfirmed and waited_ms < _MISSING_FILL_MS:
             return
@@ -161,7 +164,7 @@ class PositionCloser:
         exits = [order for order in orders if order.role is not OrderRole.ENTRY or order.has_missing_fills]
         is_complete = (
             not exits and not tracked.unexplained_quantity
-        )  # the account's update may precede the last trade's
+        )  # the account update may arrive before the last trade
         patience = _LATE_FILL_MS if is_complete else _MISSING_FILL_MS
         if waited_ms >= patience:
             was_closing = tracked.close_reason is not None

@@ -1,4 +1,4 @@
-"""Positions nobody here has opened: left alone and told of, or taken over where the settings say so (I19)."""
+"""External positions: reported and left alone, or adopted if the settings say so (I19)."""
 
 import logging
 from collections.abc import Iterator
@@ -15,18 +15,23 @@ log = logging.getLogger("hunter.account")
 
 
 class ExternalPositions:
-    """Looks once a second. Orders that are not ours are never touched, in adopted slots either; ours do not stay behind
-    what is not ours."""
+    """Checks external positions once a second.
+
+    External orders are never touched, not even those of adopted positions. Orders of the bot are cancelled where the
+    position is external.
+    """
 
     def __init__(self, context: TraderContext, fills: FillRecorder) -> None:
         self._context = context
         self._fills = fills
         self._reported: dict[PositionKey, bool] = {}
-        """Positions a person knows of, and whether as one without a stop loss."""
+        """Positions already reported, and whether they were reported as unprotected."""
 
     def check(self) -> None:
-        """Left alone, one without a stop is said aloud, again where it had one meanwhile: after a lost ledger it may be
-        our own (I33)."""
+        """Adopt or report each external position; one without a stop loss raises an alert.
+
+        After a database loss such a position may be the bot's own (I33).
+        """
         for tracked in self._confirmed():
             if may_adopt(self._context, tracked.position.symbol):
                 self._adopt(tracked)
@@ -37,7 +42,7 @@ class ExternalPositions:
         self._reported = {key: is_unprotected for key, is_unprotected in self._reported.items() if key in external}
 
     def _confirmed(self) -> Iterator[TrackedPosition]:
-        """Those of which no entry of ours that is still asked about may turn out to be the cause."""
+        """External positions that cannot be the result of a pending entry of the bot."""
         context = self._context
         if context.trading_status.has(EntryBlock.STARTING):
             return
@@ -48,19 +53,17 @@ class ExternalPositions:
                 yield tracked
 
     def _adopt(self, tracked: TrackedPosition) -> None:
-        """It is protected and managed as ours from now on, under the name of an entry that never was."""
+        """Manage the position as the bot's from now on, with a new entry id that no real entry has."""
         symbol, side = tracked.key
         tracked.assign_entry(self._context.new_entry_id())
         self._fills.request_fills(symbol, tracked.opened_at)
         self._context.warn(
-            f"the position of {symbol} {side} is not the bot's and is taken over: it is protected and managed by the "
-            f"settings of {symbol}",
+            f"external position of {symbol} {side} adopted: it is protected and managed by the settings of {symbol}",
             symbol,
         )
 
     def _cancel_own_orders(self, tracked: TrackedPosition) -> None:
-        """Orders of ours that came to rest here only after the position they were for had gone would close a
-        stranger's (I14)."""
+        """Cancel leftover protective orders of the bot: they would close an external position (I14)."""
         for order in self._context.portfolio.orders_for(tracked.key):
             if order.role is not OrderRole.ENTRY:
                 self._context.cancel_order(order)
@@ -69,18 +72,18 @@ class ExternalPositions:
         symbol, side = tracked.key
         known, is_unprotected = self._reported.get(tracked.key), not self._context.portfolio.count_stops(tracked.key)
         self._reported[tracked.key] = is_unprotected
-        left, size = "it counts toward the exposure and is left alone", tracked.position.quantity
+        size = tracked.position.quantity
         if is_unprotected and not known:
             self._context.alert(
-                f"a position of {symbol} {side}, {size}, is not the bot's and has no stop loss: {left}. "
-                "Place one on the exchange's site, or let the bot take it over (globals.adopt_foreign_positions)",
+                f"external position of {symbol} {side}, {size}, has no stop loss: place one on the exchange, or let "
+                "the bot adopt it (globals.adopt_foreign_positions). It counts toward the exposure",
                 symbol,
             )
         elif known is None:
-            self._context.warn(f"the position of {symbol} {side} is not the bot's: {left}", symbol)
+            self._context.warn(f"external position of {symbol} {side}: not managed, counts toward the exposure", symbol)
 
 
 def may_adopt(context: TraderContext, symbol: str) -> bool:
-    """Not before a person's word, for it may be closed by us then; nor what may be another bot's."""
+    """Whether an external position may be adopted: enabled, live trading confirmed and no other bot detected."""
     is_blocked = context.trading_status.has(EntryBlock.CONSENT) or context.trading_status.has(EntryBlock.OTHER_BOT)
     return context.settings.globals_.adopt_foreign_positions and symbol in context.settings.symbols and not is_blocked

@@ -1,4 +1,4 @@
-"""The life of a position: loaded at startup, finished with its result, and its trades that are still missing."""
+"""Position lifecycle: loads positions at startup, finishes closed ones, and tracks their missing trades."""
 
 import logging
 from collections.abc import Sequence
@@ -14,8 +14,10 @@ from src.domain.positions import PositionKey, Protection
 
 log = logging.getLogger("hunter.trader")
 
+_INCOMPLETE_STATE = "unsettled"
+_PENDING_CLOSES_STATE = "closing"
 _MAX_JOURNAL_ITEMS = 20
-"""A burst is told by its number and its newest members."""
+"""Journal entries list at most this many items, the newest ones, plus the total count."""
 
 
 def journal_liquidations(
@@ -45,10 +47,10 @@ def journal_protection(context: TraderContext, tracked: TrackedPosition, state: 
 
 
 def finish_if_flat(context: TraderContext, tracked: TrackedPosition, next_opened_at: int | None = None) -> None:
-    """A position that is gone: its result is told once, and the slot is free for the next.
+    """Journal the result of a flat position once and reset its bookkeeping.
 
-    ``next_at``: since when the slot is filled anew. What was opened no earlier is that next position itself, of which
-    one trade is known already.
+    ``next_opened_at`` is the opening time of the position that follows it. A position opened at or after that time is
+    the new one itself, known from its first trade, and is left unchanged.
     """
     is_next_position = next_opened_at is not None and tracked.opened_at >= next_opened_at
     if tracked.opened_at and not tracked.position.is_open and not is_next_position:
@@ -57,7 +59,7 @@ def finish_if_flat(context: TraderContext, tracked: TrackedPosition, next_opened
 
 
 def finish_position(context: TraderContext, tracked: TrackedPosition) -> None:
-    """The position we knew has ended, whatever the slot holds now."""
+    """Journal the result of the tracked position and reset it, even if a new position has already been opened."""
     _journal_closed(context, tracked)
     tracked.reset()
 
@@ -76,16 +78,13 @@ def _journal_closed(context: TraderContext, tracked: TrackedPosition) -> None:
     context.journal("position", payload, symbol)
 
 
-_INCOMPLETE_STATE = "unsettled"
-
-
 def load_incomplete(context: TraderContext) -> None:
     known = context.store.get_state(context.mode_key(_INCOMPLETE_STATE)) or {}
     context.positions_missing_trades = {_parse_key(name): int(since) for name, since in known.items()}
 
 
 def record_end(context: TraderContext, tracked: TrackedPosition) -> None:
-    """A position is gone: either its trades explain that, or they are still to be asked for."""
+    """Note that a position is closed; if its trades do not add up, mark it as missing trades."""
     since = context.positions_missing_trades.get(tracked.key)
     if tracked.is_managed and tracked.unexplained_quantity and (since is None or tracked.opened_at < since):
         context.positions_missing_trades[tracked.key] = tracked.opened_at
@@ -95,7 +94,7 @@ def record_end(context: TraderContext, tracked: TrackedPosition) -> None:
 
 
 def mark_trades_complete(context: TraderContext, key: PositionKey) -> None:
-    """All its trades are booked."""
+    """All trades of the position are recorded."""
     if context.positions_missing_trades.pop(key, None) is not None:
         _save_incomplete(context)
 
@@ -113,7 +112,7 @@ def _parse_key(name: str) -> PositionKey:
 
 
 def restore_portfolio(context: TraderContext) -> None:
-    """Orders that may still matter, every open one to be asked about, and the positions with what they earned."""
+    """Load positions with their results and all open orders; the status of each open order is queried again."""
     for order in context.store.load_open_orders():
         if order.is_open:
             order.unresolved_since = order.unresolved_since or context.clock.now_ms()
@@ -138,11 +137,8 @@ def restore_portfolio(context: TraderContext) -> None:
     crash_points.reached(Point.PORTFOLIO_LOADED)
 
 
-_PENDING_CLOSES_STATE = "closing"
-
-
 def load_pending_closes(context: TraderContext) -> None:
-    """Go on closing what the last run was asked to close, once the exchange has shown that it is still there."""
+    """Restore the close requests of the last run; they continue once the exchange confirms the position."""
     reasons = context.store.get_state(context.mode_key(_PENDING_CLOSES_STATE)) or {}
     for tracked in context.portfolio.open_positions():
         if tracked.is_managed:

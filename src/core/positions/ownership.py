@@ -1,8 +1,8 @@
-"""Positions that are not as we left them: their trades are read, and tell whose they are and what is not booked yet.
+"""Decides from its trades whether a position that changed unexpectedly is still the bot's, and records missing trades.
 
-A position of ours that somebody closed while nobody was listening, and one that he then opened in its place, look like
-one position that has changed. Only the trades tell them apart: where it was flat in between, and an order that is known
-by name to be somebody else's has opened what stands now, that is his. In any doubt it is ours, and protected.
+If the bot's position was closed externally and another one opened while the bot was offline, the account shows a single
+changed position. Only the trades tell them apart: if the position was flat in between and a known external order opened
+the current one, it is external. In any doubt it is treated as the bot's and stays protected.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ from src.domain.orders import ClientOrderId, Fill, OrderUpdate
 from src.domain.positions import PositionKey, PositionReport, Snapshot
 
 _FIRST_RETRY_MS = 1_000
-"""The order may be told a moment after the account."""
+"""The order update may arrive shortly after the account update."""
 _MAX_PAUSE_MS = 10 * 60_000
 _OVERLAP_MS = 60_000
 _UNRESOLVED_AFTER_MS = 15_000
@@ -37,14 +37,14 @@ _MAX_ATTEMPTS = 12
 
 @dataclass(slots=True)
 class _Retry:
-    """How often the trades of a slot were asked for in vain."""
+    """Unsuccessful requests for the trades of a position."""
 
     next_at: int
     attempts: int = 0
 
 
 class OwnershipTracker:
-    """Asks once a second for what is missing, ever more rarely; whatever is told of trades is followed."""
+    """Runs ownership checks: requests missing trades with growing pauses and applies what they show."""
 
     def __init__(self, context: TraderContext, fills: FillRecorder, second_bot: OtherBotDetector) -> None:
         self._context = context
@@ -52,13 +52,13 @@ class OwnershipTracker:
         self._second_bot = second_bot
         self._retries: dict[PositionKey, _Retry] = {}
         self._listed_orders: dict[str, dict[int, OrderUpdate]] = {}
-        """What the exchange last told of a symbol's orders, by their numbers."""
+        """The exchange's latest order list of each symbol, by order id."""
 
     def record_orders(self, event: OrdersFetched) -> None:
         self._listed_orders[event.symbol] = {each.order_id: each for each in event.orders}
 
     def verify_at_startup(self, snapshot: Snapshot) -> None:
-        """The first look after a start: what the last run left, held against what stands there now."""
+        """Compare the positions of the last run with the first snapshot; check those that changed."""
         reports = {(each.symbol, each.position_side): each for each in snapshot.positions}
         for tracked in self._context.portfolio.open_positions():
             report = reports.get(tracked.key)
@@ -67,12 +67,12 @@ class OwnershipTracker:
             tracked.is_unverified = False
 
     def on_stream_report(self, tracked: TrackedPosition, quantity: Decimal) -> None:
-        """The private stream tells of a position that cannot be the one we knew without having been flat."""
+        """Start a check if the user data stream reports a position that must have been flat in between."""
         if tracked.ownership_check is None and tracked.is_flipped_by(quantity):
             self._start_check(tracked)
 
     def on_mismatch(self, tracked: TrackedPosition, report: PositionReport, *, is_first: bool) -> None:
-        """What has led to it: orders, which may have been forced upon us, and trades."""
+        """Find out which trades and orders, forced ones included, caused a difference from the exchange."""
         if tracked.is_managed:
             is_expected = tracked.fills_explain(report.quantity) and not tracked.is_flipped_by(report.quantity)
             if tracked.ownership_check is None and not is_expected:
@@ -82,7 +82,7 @@ class OwnershipTracker:
         self._request_trades(report.symbol, min(since, report.updated_at or since))
 
     def on_unseen_trades(self, tracked_positions: Iterable[TrackedPosition]) -> None:
-        """It may be another position of the same size: the trades tell. Until then it is ours in all that is done."""
+        """Mark positions that traded without our knowledge; they are treated as the bot's until the trades arrive."""
         for tracked in tracked_positions:
             tracked.has_unseen_trades = True
 
@@ -91,7 +91,9 @@ class OwnershipTracker:
         self._request_trades(tracked.position.symbol, self._tracked_since().get(tracked.key, tracked.opened_at))
 
     def _request_trades(self, symbol: str, since: int) -> None:
-        self._context.queue_command(FetchOrders(symbol, since - _OVERLAP_MS))  # first: it names what the trades number
+        self._context.queue_command(
+            FetchOrders(symbol, since - _OVERLAP_MS)
+        )  # first: it maps the trades' order ids to client order ids
         self._fills.request_fills(symbol, since)
 
     def check(self) -> None:
@@ -105,7 +107,7 @@ class OwnershipTracker:
             self._on_timeout(tracked)
 
     def on_fills(self, event: FillsFetched) -> set[PositionKey]:
-        """All trades since an instant: those of other people in positions of ours are booked, each once (I7)."""
+        """Attribute fetched trades; external ones in the bot's positions are recorded, each once (I7)."""
         touched = set()
         for key, since in self._tracked_since().items():
             if key[0] == event.symbol and event.since_ms <= since:
@@ -118,7 +120,7 @@ class OwnershipTracker:
         return touched
 
     def _tracked_since(self) -> dict[PositionKey, int]:
-        """Slots of ours, and since when their trades matter."""
+        """Keys of the bot's positions, each with the time since when its trades are needed."""
         ours = {
             each.key: each.opened_at for each in self._context.portfolio.tracked_positions.values() if each.is_managed
         }
@@ -126,7 +128,7 @@ class OwnershipTracker:
         return {key: min(since, ours.get(key) or since) for key, since in {**ours, **earlier}.items() if since}
 
     def _open_checks(self) -> dict[PositionKey, int]:
-        """Those of which trades are missing, or of which nobody knows whose they are."""
+        """Positions with missing trades or an unknown owner, each with the time since when trades are needed."""
         tracked_positions = self._context.portfolio.tracked_positions
         return {
             key: since
@@ -147,30 +149,28 @@ class OwnershipTracker:
         self._request_trades(key[0], since)
 
     def _give_up(self, key: PositionKey) -> None:
-        """The exchange tells a week of trades; what it does not tell will not come."""
+        """Stop asking: the exchange returns trades of one week only, so older ones are lost."""
         symbol, side = key
         self._context.warn(
-            f"trades of {symbol} {side} are missing, and the exchange does not tell them: the bot's result of that "
-            "position may differ from the exchange's",
+            f"the exchange no longer returns some trades of {symbol} {side}; PnL may differ",
             symbol,
         )
         self._resolve(self._context.portfolio.tracked(key))
 
     def _on_timeout(self, tracked: TrackedPosition) -> None:
-        """Nobody tells whose it is: it stays protected as ours, and is not closed for what was wished before.
+        """Give up on a check that got no answer: the position stays protected, an inherited close request is dropped.
 
-        Its trades are asked for on.
+        Its trades are still requested.
         """
-        question = tracked.ownership_check
-        if question is None or self._context.clock.monotonic_ms() - question.started_at < _UNRESOLVED_AFTER_MS:
+        check = tracked.ownership_check
+        if check is None or self._context.clock.monotonic_ms() - check.started_at < _UNRESOLVED_AFTER_MS:
             return
         tracked.ownership_check, tracked.has_unseen_trades = None, True
-        if question.close_reason is not None and tracked.close_reason == question.close_reason:
+        if check.close_reason is not None and tracked.close_reason == check.close_reason:
             symbol = tracked.position.symbol
             self._context.alert(
-                f"the position of {symbol} was to be closed ({tracked.close_reason}), but has changed since, and its "
-                "trades do not tell whether it is still the bot's: it is protected and not closed. Look at it on the "
-                "exchange's site, and close it here if it is to go",
+                f"the position of {symbol} was to be closed ({tracked.close_reason}), but it has changed and may not "
+                "be the bot's any more: it stays protected. Check it on the exchange; close it here if needed",
                 symbol,
             )
             tracked.close_reason = None
@@ -190,7 +190,7 @@ class OwnershipTracker:
         return Owner.UNRESOLVED if self._may_be_ours(fill) else Owner.UNMATCHED
 
     def _find_order_id(self, fill: Fill) -> ClientOrderId | None:
-        """Which order of ours it is of; one that only the exchange remembers too."""
+        """Client order id if the fill is of one of the bot's orders, including those only the exchange still lists."""
         order = self._context.portfolio.order_for_fill(fill)
         by_number = partial(client_order_id_of, symbol=fill.symbol, order_id=fill.order_id)
         name = order.client_order_id if order is not None else self._context.store.read_or_default(by_number)
@@ -204,10 +204,10 @@ class OwnershipTracker:
         return self._listed_orders.get(fill.symbol, {}).get(fill.order_id)
 
     def _may_be_ours(self, fill: Fill) -> bool:
-        """An order of ours that is no younger has no number yet."""
+        """Whether one of the bot's orders, created before the fill, has no exchange order id yet."""
         latest = fill.traded_at + _CLOCK_TOLERANCE_MS
-        in_slot = self._context.portfolio.orders_for((fill.symbol, fill.position_side))
-        return any(order.order_id is None and order.created_at <= latest for order in in_slot)
+        orders = self._context.portfolio.orders_for((fill.symbol, fill.position_side))
+        return any(order.order_id is None and order.created_at <= latest for order in orders)
 
     def _apply(self, key: PositionKey, attribution: Attribution) -> None:
         tracked, opening_trade = self._context.portfolio.tracked(key), attribution.opening_trade
@@ -234,17 +234,17 @@ class OwnershipTracker:
         self._resolve(tracked)
 
     def _resolve(self, tracked: TrackedPosition) -> None:
-        """Nothing more is asked of it."""
+        """Stop checking the position; what is still unexplained is accepted."""
         tracked.unexplained_quantity, tracked.has_unseen_trades = ZERO, False
         mark_trades_complete(self._context, tracked.key)
 
     def _readopt(self, tracked: TrackedPosition, entry: AttributedTrade) -> None:
-        """It was taken for flat, but for a trade that nobody could place, when the last run ended: it is ours."""
+        """Manage again a position that the last run took for flat because it could not attribute a trade."""
         tracked.assign_entry(self._entry_order_id(entry))
         self._reload_results(tracked)
 
     def _start_new_position(self, tracked: TrackedPosition, opening_trade: AttributedTrade) -> None:
-        """An entry of ours has opened it after the one we knew had ended: what was wished of that one is past."""
+        """Track the new position that one of the bot's entries opened; requests for the old one are dropped."""
         finish_position(self._context, tracked)
         tracked.open(opening_trade.fill.traded_at)
         tracked.assign_entry(self._entry_order_id(opening_trade))
@@ -259,11 +259,10 @@ class OwnershipTracker:
         tracked.realized_pnl, tracked.commission, *_ = self._context.store.result_since(*tracked.key, tracked.opened_at)
 
     def _release(self, tracked: TrackedPosition, opening_trade: AttributedTrade) -> None:
-        """Ours was closed by somebody, who then opened this one: it is left alone (I19).
+        """Stop managing a position that was closed externally and replaced by an external one (I19).
 
-        Orders of ours that still rest in the slot belonged to the position that is gone (I14): at prices of that one
-        they would close a stranger's, which is as much as to trade it. Where it is to be adopted they stay until those
-        that fit it stand.
+        The bot's remaining orders belonged to the closed position and would close the external one, so they are
+        cancelled (I14). If the position is going to be adopted they stay until new ones are working.
         """
         context, (symbol, side) = self._context, tracked.key
         is_adopted = may_adopt(context, symbol)
@@ -275,11 +274,11 @@ class OwnershipTracker:
             context.entries_to_cancel.add(order.client_order_id)
             context.cancel_order(order)
         consequence = (
-            "the bot's own orders stay until new ones stand" if is_adopted else "the bot's own orders are removed"
+            "the bot's orders stay until they are replaced" if is_adopted else "the bot's orders are cancelled"
         )
         context.alert(
-            f"the bot's position of {symbol} {side} was closed by somebody, and the one that stands there now was "
-            f"opened by an order that is not the bot's: {consequence}",
+            f"the bot's position of {symbol} {side} was closed externally, and the current position was opened by an "
+            f"external order: {consequence}",
             symbol,
         )
 

@@ -1,4 +1,4 @@
-"""Places and renews what stands behind a position, as the plan for it says."""
+"""Places and replaces a position's protective orders according to its protection plan."""
 
 import logging
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ log = logging.getLogger("hunter.protection")
 
 @dataclass(frozen=True, slots=True)
 class ProtectionManager:
-    """Carries out plans; what may be placed now, the closing desk says."""
+    """Carries out protection plans; `PositionCloser` decides which orders may be placed now."""
 
     _context: TraderContext
     _closing: PositionCloser
@@ -28,7 +28,7 @@ class ProtectionManager:
     def update(
         self, tracked: TrackedPosition, entry_order_id: str, settings: SymbolSettings, instrument: Instrument
     ) -> None:
-        """Place what is missing, cancel what is replaced, and write down how the position stands."""
+        """Place missing protective orders, cancel obsolete ones and save the position's status."""
         orders, now_ms = self._context.portfolio.orders_for(tracked.key), self._context.clock.now_ms()
         take_profit_rejections = tracked.rejections.get(OrderRole.TAKE_PROFIT, 0)
         with_quantity = tracked.quantity_order_roles(self._context.clock.monotonic_ms())
@@ -43,7 +43,7 @@ class ProtectionManager:
                 role,
                 entry_client_order_id=entry_order_id,
             )
-            log.info("%s %s at %s", role, tracked.position.symbol, price)
+            log.info("protection placed role=%s symbol=%s stop_price=%s", role, tracked.position.symbol, price)
         cancelled = [order for order in plan.cancels if self._context.cancel_order(order)]
         self._status.save_position(tracked, plan)
         if submits or cancelled:

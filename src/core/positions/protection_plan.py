@@ -1,4 +1,4 @@
-"""What must stand behind a position: one stop loss, then one take profit, the new before the old. Pure."""
+"""Plans protective orders: one stop loss, then one take profit; a new order before the old is cancelled. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,32 +11,32 @@ from src.domain.positions import Position, Protection
 from src.settings.config import SymbolSettings
 
 UNCONFIRMED_STOP_GRACE_MS = 2_000
-"""How long a stop whose answer was lost counts as standing: with up to a second until the next look another is placed
-within three (I11). Two stops are harmless, none is not."""
+"""How long a stop without a response counts as working. The check runs every second, so another is placed within
+three seconds (I11): two stops are harmless, none is not."""
 _MAX_UNCONFIRMED_GRACE_MS = 30_000
-"""Each further one that is lost counts twice as long: an exchange that answers nothing is not stormed (F19)."""
+"""The grace doubles with each unanswered stop up to this limit, to spare an unresponsive exchange (F19)."""
 
 MAX_TAKE_PROFIT_REJECTIONS = 2
 WOULD_TRIGGER_CODES = frozenset({-2021, -4142})
 ONE_CLOSING_STOP_CODE = -4130
-"""A closePosition order of this type waits in this direction already: a rule of Binance that Aster may share (I10)."""
+"""A closePosition order of this type and direction already exists: a Binance rule that Aster may share (I10)."""
 _PER_CENT = Decimal(100)
 _ROLE_TYPES = {OrderRole.STOP_LOSS: OrderType.STOP_MARKET, OrderRole.TAKE_PROFIT: OrderType.TAKE_PROFIT_MARKET}
 
 
 @dataclass(frozen=True, slots=True)
 class ProtectionRules:
-    """By what a position is to be protected."""
+    """The settings and limits that a protection plan must follow."""
 
     settings: SymbolSettings
     instrument: Instrument
     now_ms: int
     take_profit_rejections: int = 0
     with_quantity: frozenset[OrderRole] = frozenset()
-    """Roles that get an order of the position's size for a while: the exchange has no room for one that closes all."""
+    """Roles that use an order with a quantity for now, because the exchange rejects a closePosition order."""
 
     def quantity(self, role: OrderRole, position: Position) -> Quantity | None:
-        """How much such an order must say to close; None for one that closes whatever is there."""
+        """Quantity of the protective order; None for a closePosition order."""
         size = self.size(position)
         return size if role in self.with_quantity and size else None
 
@@ -46,7 +46,7 @@ class ProtectionRules:
 
 @dataclass(frozen=True, slots=True)
 class ProtectionPlan:
-    """What to submit and cancel so that the position is protected as the settings say."""
+    """Orders to submit and cancel so that the position is protected according to the settings."""
 
     state: Protection
     submits: tuple[tuple[OrderRole, Price], ...] = ()
@@ -58,9 +58,9 @@ class ProtectionPlan:
 def protection_prices(
     position: Position, settings: SymbolSettings, instrument: Instrument
 ) -> dict[OrderRole, Price | None]:
-    """Trigger prices off the average entry; None for a side that is switched off.
+    """Trigger prices relative to the average entry price; None for a role that is disabled.
 
-    The stop is rounded toward the entry, so that the loss is never larger than asked for.
+    The stop is rounded toward the entry, so that the loss never exceeds the configured percentage.
     """
     sign, entry = position.side.sign, position.entry_price
     stop = entry * (1 - sign * settings.stop_loss_pct / _PER_CENT)
@@ -73,7 +73,7 @@ def protection_prices(
 
 
 def plan_protection(position: Position, orders: Sequence[Order], rules: ProtectionRules) -> ProtectionPlan:
-    """Compare what stands in the slot with what should; the take profit waits until the stop stands."""
+    """Compare existing protective orders with the required ones; the take profit waits for a working stop loss."""
     wanted = protection_prices(position, rules.settings, rules.instrument)
     stop, take = wanted[OrderRole.STOP_LOSS], wanted[OrderRole.TAKE_PROFIT]
     stops = _Existing.of(_Target(OrderRole.STOP_LOSS, stop, position, rules), orders)
@@ -94,7 +94,7 @@ def plan_protection(position: Position, orders: Sequence[Order], rules: Protecti
 
 @dataclass(frozen=True, slots=True)
 class _Target:
-    """One protective order as it should be."""
+    """One protective order that the position should have."""
 
     role: OrderRole
     price: Price | None
@@ -102,27 +102,27 @@ class _Target:
     rules: ProtectionRules
 
     def is_satisfied_by(self, order: Order) -> bool:
-        """At the price, and for the whole position as it is now."""
+        """Whether ``order`` has the target price and covers the whole position."""
         request = order.request
         is_whole = request.close_position or request.quantity == self.rules.size(self.position)
         return request.stop_price == self.price and is_whole
 
     @property
     def accepts_quantity_order(self) -> bool:
-        """Else an order of the position's size holds the place only until one stands that closes all."""
+        """Whether the target has a quantity; otherwise such an order only bridges until a closePosition order works."""
         return self.rules.quantity(self.role, self.position) is not None
 
 
 @dataclass(frozen=True, slots=True)
 class _Existing:
-    """The orders of one role in a slot, held against the one that is wanted."""
+    """The existing orders of one role, compared with the target order."""
 
     is_requested: bool
-    """One as it is wanted lives, or is on its way."""
+    """A matching order is working or has been sent."""
     is_live: bool
-    """One that serves has been confirmed."""
+    """A matching order is confirmed by the exchange."""
     live_price: Price | None
-    """The trigger of any that has been confirmed, wanted or not."""
+    """Trigger price of a confirmed order, matching or not."""
     obsolete: tuple[Order, ...]
 
     @classmethod
@@ -130,10 +130,10 @@ class _Existing:
         ours = [order for order in orders if order.role is target.role and order.is_open]
         matching = [order for order in ours if target.is_satisfied_by(order)]
         confirmed = [order for order in ours if is_working(order)]
-        # One that closes all is kept before one of a size, else the oldest.
+        # Keep a closePosition order over one with a quantity, else the oldest.
         live = sorted(filter(is_working, matching), key=lambda order: not order.request.close_position)
         wanted = [order for order in matching if order.request.close_position or target.accepts_quantity_order]
-        # The old one goes only when its successor stands, or when none is wanted any more.
+        # Cancel an old order only when its replacement is working, or when none is wanted.
         surplus = [order for order in confirmed if order not in live[:1]] if live or target.price is None else []
         prices = [order.request.stop_price for order in (*live, *confirmed)]
         return cls(
@@ -145,7 +145,7 @@ class _Existing:
 
 
 def is_working(order: Order) -> bool:
-    """The exchange has said that it stands."""
+    """Whether the exchange has confirmed the order as open."""
     return order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
 
 
@@ -153,7 +153,7 @@ def _is_in_flight(orders: Sequence[Order], now_ms: int) -> bool:
     pending = [order for order in orders if order.status is OrderStatus.PENDING_NEW]
     if any(order.unresolved_since is None for order in pending):
         return True
-    unanswered = sum(not order.not_found_count for order in pending)  # each by an exchange that may be out of reach
+    unanswered = sum(not order.not_found_count for order in pending)  # no response: the exchange may be unreachable
     grace_ms = min(UNCONFIRMED_STOP_GRACE_MS * 2 ** min(max(unanswered - 1, 0), 10), _MAX_UNCONFIRMED_GRACE_MS)
     return any(now_ms - order.unresolved_since < grace_ms for order in pending if order.unresolved_since is not None)
 
@@ -169,9 +169,9 @@ def _state(stop: Price | None, stops: _Existing) -> Protection:
 def protective_request(
     client_order_id: str, role: OrderRole, price: Price, position: Position, rules: ProtectionRules
 ) -> OrderRequest:
-    """A closePosition order: it covers the whole slot, whatever its size becomes (New Order, closePosition).
+    """A closePosition order, which covers the whole position whatever its size (New Order, closePosition).
 
-    Where there is no room for one, an order of the position's size that can only reduce.
+    If the exchange accepts none, a reduce-only order with the position's quantity.
     """
     quantity = rules.quantity(role, position)
     return OrderRequest(
@@ -192,9 +192,9 @@ def protective_request(
 def close_request(
     client_order_id: str, position: Position, quantity: Decimal, instrument: Instrument, collar: Decimal | None
 ) -> OrderRequest | None:
-    """An order that can only reduce: at market, or as LIMIT IOC at ``collar`` where market was refused (I12).
+    """A reduce-only order: MARKET, or LIMIT IOC at ``collar`` after a market order was rejected (I12).
 
-    None where the rest is too small for any order.
+    None if the quantity is too small for any order.
     """
     rounded = instrument.market_quantity(quantity) if collar is None else instrument.quantity(quantity)
     if rounded <= 0:
@@ -214,7 +214,7 @@ def close_request(
 
 
 def collar_price(side: Side, mark_price: Decimal, instrument: Instrument) -> Decimal:
-    """The farthest price a closing limit may name: nine tenths of the way to the exchange's bound."""
+    """The most aggressive price for a closing limit order: 90 % of the distance to the exchange's price limit."""
     bound = min(instrument.multiplier_up - 1, 1 - instrument.multiplier_down, instrument.market_take_bound) * Decimal(
         "0.9"
     )

@@ -1,4 +1,4 @@
-"""A slot followed through its trades: whose each of its positions was, and who traded in those of ours. Pure."""
+"""Attributes the trades of a position key to the bot or to external orders, position by position. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,16 +12,16 @@ ZERO = Decimal(0)
 
 
 class Owner(StrEnum):
-    """Whose order a trade was of."""
+    """Which kind of order a trade belongs to."""
 
     ENTRY = "entry"
     EXIT = "exit"
     OTHER = "other"
-    """Known by its name to be somebody else's."""
+    """An external order, identified by its client order id."""
     UNMATCHED = "unmatched"
-    """None of ours has its number; what it was called nobody has told."""
+    """No order of the bot has this order id, and the client order id is unknown."""
     UNRESOLVED = "unresolved"
-    """It may be one of ours whose number is not known yet."""
+    """Possibly an order of the bot whose exchange order id is not known yet."""
 
 
 _OTHERS = (Owner.OTHER, Owner.UNMATCHED)
@@ -39,22 +39,22 @@ class AttributedTrade:
 
 @dataclass(frozen=True, slots=True)
 class Attribution:
-    """Where the trades lead."""
+    """Result of attributing the trades of one position key."""
 
     manual: tuple[Fill, ...]
-    """Trades of other people in positions of ours: their profit and their fees are those positions'."""
+    """External trades within the bot's positions; their profit and fees count toward those positions."""
     opening_trade: AttributedTrade | None
-    """With which the position of now began; None where it is the one that was known as ours."""
+    """First trade of the current position; None if it is still the position tracked before."""
     is_ours: bool
-    """The position of now is ours."""
+    """The current position is the bot's."""
     entry: AttributedTrade | None
-    """The newest trade of an entry of ours."""
+    """The newest trade of one of the bot's entries."""
     is_consistent: bool
-    """Every trade has an owner, and did what such an order does: the list and the quantity fit together."""
+    """Every trade is attributed, and each had the effect its order type allows: list and quantity agree."""
 
 
 def attribute_trades(trades: Sequence[AttributedTrade], held_now: Decimal) -> Attribution:
-    """``trades`` begin with or within a position of ours, and are all there were until ``held_now`` was held."""
+    """Follow ``trades``, which start in a position of the bot and lead to the quantity ``held_now``."""
     held = held_now - sum((each.signed_quantity for each in trades), ZERO)
     manual: list[Fill] = []
     opening_trade: AttributedTrade | None = None
@@ -69,12 +69,12 @@ def attribute_trades(trades: Sequence[AttributedTrade], held_now: Decimal) -> At
         if (number and not before) or before * held < 0:
             opening_trade, is_ours = trade, trade.owner is Owner.ENTRY
         elif trade.owner is Owner.ENTRY:
-            is_ours = True  # we have joined it: it is protected whole
+            is_ours = True  # the bot has added to it, so the whole position is managed
     return Attribution(tuple(manual), opening_trade, is_ours, entry, is_consistent)
 
 
 def _is_possible(trade: AttributedTrade, before: Decimal, after: Decimal) -> bool:
-    """Entries only enlarge, exits only reduce, and a slot of a side holds nothing of the other one (I5)."""
+    """Entries only increase, exits only reduce, and a hedge-mode side never holds the opposite direction (I5)."""
     is_reduced = before * after >= 0 and abs(after) < abs(before)
     match trade.fill.position_side:
         case PositionSide.LONG if before < 0 or after < 0:

@@ -42,14 +42,14 @@ def test_a_mode_that_cannot_change_now_is_said_in_one_sentence() -> None:
     busy = a_snapshot(hedge_mode=False, multi_assets_mode=True, open_orders=(an_update(),))
     setup = plan_account_setup(some_settings(), busy)
     assert setup.commands == ()
-    assert "the account is in one-way mode, the settings want hedge" in setup.conflicts[0]
+    assert "the account is in one-way mode, the settings require hedge" in setup.conflicts[0]
     assert "globals.hedge_mode to false" in setup.conflicts[0]
     assert "multi-assets" in setup.conflicts[1]
 
 
 def test_multi_assets_mode_knows_no_isolated_margin() -> None:
     setup = plan_account_setup(some_settings({"multi_assets_mode": True}), a_snapshot(multi_assets_mode=True))
-    assert setup.conflicts == ("multi-assets mode knows crossed margin only: set margin_type of BTCUSDT to CROSSED",)
+    assert setup.conflicts == ("multi-assets mode allows crossed margin only: set margin_type of BTCUSDT to CROSSED",)
 
 
 def test_the_margin_type_of_an_open_position_is_left() -> None:
@@ -67,6 +67,6 @@ def test_a_symbol_set_otherwise_is_named_with_its_reason() -> None:
     settings = some_settings()
     assert untradable_symbols(settings, a_snapshot()) == {}
     leverage = a_snapshot(positions=(a_report(leverage=20),))
-    assert untradable_symbols(settings, leverage) == {"BTCUSDT": "the exchange has leverage 20, the settings want 10"}
+    assert untradable_symbols(settings, leverage) == {"BTCUSDT": "leverage is 20 at the exchange, 10 in the settings"}
     crossed = a_snapshot(positions=(a_report(margin_type=MarginType.CROSSED), a_report(symbol="ETHUSDT")))
-    assert "CROSSED margin" in untradable_symbols(settings, crossed)["BTCUSDT"]
+    assert "margin type is CROSSED" in untradable_symbols(settings, crossed)["BTCUSDT"]

@@ -175,7 +175,7 @@ def test_the_account_is_set_as_the_settings_want_and_read_back(path: Path) -> No
     assert [each for each in harness.sent if each in wanted] == wanted
     harness.liquidate()
     assert harness.verdicts() == [Gate.CONFIGURED]
-    assert harness.context.trading_status.reason == "the account is being set as the settings want"
+    assert harness.context.trading_status.reason == "the account is being configured"
     asked = len(harness.commands_of(TakeSnapshot))
     for command in wanted:
         assert isinstance(command, SetPositionMode | SetMarginType | SetLeverage)
@@ -203,7 +203,7 @@ def test_a_refused_setting_keeps_entries_back_and_is_tried_again(path: Path) -> 
 def test_what_only_the_owner_can_settle_is_said(path: Path) -> None:
     harness = Harness(path)
     harness.connect(hedge_mode=False, positions=(a_report("0.5", 50_000, position_side=PositionSide.BOTH),))
-    assert "the account is in one-way mode, the settings want hedge" in harness.context.trading_status.reason
+    assert "the account is in one-way mode, the settings require hedge" in harness.context.trading_status.reason
     assert harness.commands_of(SetPositionMode) == []
 
 

@@ -91,7 +91,7 @@ def test_a_symbol_that_is_not_traded_any_more_is_left(harness: Harness) -> None:
     fetched(harness, status="SETTLING")
     assert harness.last(CLOSE).type is OrderType.MARKET
     [alarm] = alarms(harness)
-    assert alarm.startswith("BTCUSDT is not traded now (SETTLING)")
+    assert alarm.startswith("BTCUSDT is not trading (SETTLING)")
     assert harness.cancelled() == []
     harness.wait(3000)
     assert len(alarms(harness)) == 1
@@ -102,7 +102,7 @@ def test_a_symbol_that_a_list_leaves_out_gets_no_entry_and_stays_protected_by_it
     fetched(harness, symbol="ETHUSDT")
     harness.wait(3000)
     [alarm] = alarms(harness)
-    assert alarm.startswith("BTCUSDT is missing in the exchange's list")
+    assert alarm.startswith("BTCUSDT is not listed by the exchange any more")
     assert harness.submitted(CLOSE) == []
     harness.end_order(harness.last(STOP))
     assert len(harness.submitted(STOP)) == 2

@@ -52,7 +52,7 @@ def test_liquidation_passes_every_gate() -> None:
 
 
 def test_account_mismatch_is_not_traded() -> None:
-    assert rejecting_gate(an_entry_context(account_mismatch="the exchange has leverage 20")) is Gate.CONFIGURED
+    assert rejecting_gate(an_entry_context(account_mismatch="leverage is 20 at the exchange")) is Gate.CONFIGURED
 
 
 def test_halted_bot_gives_reason() -> None:

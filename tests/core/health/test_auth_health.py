@@ -28,7 +28,7 @@ def test_auth_failure_halts_trading_and_alerts_once(harness: Harness, of_write: 
     assert harness.context.trading_status.state is TradingState.HALTED
     assert not harness.context.trading_status.needs_resume
     assert alarms(harness) == [
-        f"the exchange refuses this account: {REVOKED} (-2015). Trading halts; stop losses at the exchange stay"
+        f"the exchange rejects this account: {REVOKED} (-2015). Trading is halted; stop losses stay open"
     ]
     harness.liquidate()
     assert harness.verdicts() == [Gate.TRADING_STATE]

@@ -55,7 +55,7 @@ def test_stop_is_sent_once_its_intent_is_logged(harness: Harness) -> None:
     assert len(harness.rows("SELECT 1 FROM fills")) == 2
     assert harness.context.trading_status.state is TradingState.ACTIVE
     assert [each["message"] for each in harness.journal("alert")][-1] == (
-        "the database is written again, 3 orders that left without it are booked"
+        "the database can be written again; 3 orders sent meanwhile are now recorded"
     )
 
 
@@ -103,7 +103,7 @@ def test_the_next_run_books_what_had_left_and_gives_out_no_id_twice(harness: Har
     again = harness.restart()
     assert again.context.portfolio.orders[stop.client_order_id].unresolved_since is not None
     assert kept(again) == []
-    assert "1 orders had left while the database could not be written: they are booked" in [
+    assert "1 orders sent while the database was unavailable are now recorded" in [
         each["message"] for each in again.journal("alert")
     ]
     again.connect(positions=(again.report(),))
@@ -148,15 +148,15 @@ def test_a_stop_that_no_disk_can_remember_is_sent_all_the_same(
     with held(harness):
         harness.fill(entry)
     assert harness.last(STOP).client_order_id in caplog.text
-    assert "without any record" in caplog.text
+    assert "sent without a record" in caplog.text
 
 
 def test_slow_disk_warns_once(harness: Harness) -> None:
     harness.context.store._writer.slowest_ms = 1_700
     harness.audit()
     harness.audit()
-    messages = [each["message"] for each in harness.journal("alert") if "for a write" in each["message"]]
-    assert messages == ["the database took 1.7 s for a write: look after its disk"]
+    messages = [each["message"] for each in harness.journal("alert") if "a database write" in each["message"]]
+    assert messages == ["a database write took 1.7 s: check the disk"]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open")

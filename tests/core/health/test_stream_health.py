@@ -33,12 +33,12 @@ def reason(harness: Harness) -> str:
 
 def test_a_private_stream_that_was_down_is_trusted_after_a_snapshot(harness: Harness) -> None:
     harness.feed(StreamDown(Stream.USER, "reset", harness.now))
-    assert reason(harness) == "the private stream is down: reset"
+    assert reason(harness) == "the user data stream is down: reset"
     harness.snapshot()
-    assert reason(harness) == "the private stream is down: reset"
+    assert reason(harness) == "the user data stream is down: reset"
     harness.clock.advance(10)
-    assert harness.feed(StreamUp(Stream.USER, harness.now)) == [TakeSnapshot("user stream up")]
-    assert "is being read" in reason(harness)
+    assert harness.feed(StreamUp(Stream.USER, harness.now)) == [TakeSnapshot("user data stream connected")]
+    assert "resyncing the account" in reason(harness)
     harness.snapshot()
     assert reason(harness) == ""
     assert [each["state"] for each in harness.journal("state")][-2:] == ["REDUCE_ONLY", "ACTIVE"]
@@ -50,9 +50,9 @@ def test_a_snapshot_asked_for_before_the_stream_came_up_proves_nothing(harness: 
     harness.clock.advance(10)
     harness.feed(StreamDown(Stream.USER, "reset", harness.now), StreamUp(Stream.USER, harness.now))
     assert harness.feed(SnapshotTaken(early, "reconcile"))[-1] == TakeSnapshot(
-        "the private stream came up after the last question"
+        "user data stream connected after the last request"
     )
-    assert "is being read" in reason(harness)
+    assert "resyncing the account" in reason(harness)
 
 
 def test_a_silent_market_keeps_entries_back(harness: Harness) -> None:
@@ -62,7 +62,7 @@ def test_a_silent_market_keeps_entries_back(harness: Harness) -> None:
     harness.clock.advance(1000)
     harness.feed(a_quote(received_at=harness.now))
     harness.audit()
-    assert reason(harness) == "no market price for 11 s"
+    assert reason(harness) == "no market data for 11 s"
     harness.prices()
     harness.audit()
     assert reason(harness) == ""
@@ -122,7 +122,7 @@ def test_a_backlog_of_liquidations_keeps_entries_back(path: Path) -> None:
     for _ in range(5001):
         event_queue.put(a_liquidation())
     harness.audit()
-    assert reason(harness) == "5001 liquidations wait to be judged"
+    assert reason(harness) == "5001 liquidations are queued"
 
 
 def test_dropped_liquidations_warn(path: Path) -> None:
@@ -135,9 +135,7 @@ def test_dropped_liquidations_warn(path: Path) -> None:
         event_queue.put(a_liquidation())
     for _ in range(2):
         harness.audit()
-    assert [each["message"] for each in harness.journal("alert")] == [
-        "2 liquidations came too fast to be stored or judged"
-    ]
+    assert [each["message"] for each in harness.journal("alert")] == ["2 liquidations dropped: queue full"]
     [told] = harness.rows("SELECT value FROM state WHERE key = 'inbox'")
     assert json.loads(told["value"]) == {"waiting": MAX_LIQUIDATIONS, "dropped": 2, "lag_ms": 0}
 
@@ -150,7 +148,7 @@ def test_old_history_is_pruned_when_due(harness: Harness) -> None:
 
 
 D = Decimal
-POLL = TakeSnapshot("the private stream is not to be trusted", is_poll=True)
+POLL = TakeSnapshot("the user data stream is unreliable", is_poll=True)
 
 
 @pytest.fixture
@@ -176,7 +174,7 @@ def answered(harness: Harness) -> OrderRequest:
 
 
 def is_silent(harness: Harness) -> bool:
-    return "the private stream is mute" in harness.context.trading_status.reason
+    return "the user data stream missed an update" in harness.context.trading_status.reason
 
 
 def test_response_missing_on_stream_marks_it_silent(harness: Harness, renewed: Event) -> None:
@@ -185,7 +183,7 @@ def test_response_missing_on_stream_marks_it_silent(harness: Harness, renewed: E
     assert not is_silent(harness)
     assert not renewed.is_set()
     harness.wait(1000)
-    assert f"it has not told that order {request.client_order_id} is NEW" in harness.context.trading_status.reason
+    assert f"missed an update: order {request.client_order_id} is NEW" in harness.context.trading_status.reason
     assert renewed.is_set()
     harness.liquidate()
     assert harness.verdicts()[-1] == "trading_state"
@@ -266,7 +264,7 @@ def test_position_missing_on_stream_is_read_and_marks_it_silent(harness: Harness
     assert harness.feed(PositionsChecked((report,), harness.now)) == [TakeSnapshot("a position differs")]
     harness.feed(SnapshotTaken(harness.a_snapshot(positions=(report,)), "a position differs"))
     harness.wait(5000)
-    assert "it has not told that the position of BTCUSDT LONG is 0.5" in harness.context.trading_status.reason
+    assert "missed an update: the position of BTCUSDT LONG is 0.5" in harness.context.trading_status.reason
     assert renewed.is_set()
 
 
@@ -318,7 +316,7 @@ def test_a_look_that_fails_keeps_entries_back_until_one_succeeds(harness: Harnes
 def test_a_look_that_is_not_answered_keeps_entries_back(harness: Harness) -> None:
     look(harness)
     harness.wait(6000)
-    assert harness.context.trading_status.reason == "the account cannot be read: no answer for 6 s"
+    assert harness.context.trading_status.reason == "the account cannot be read: no response for 6 s"
     harness.snapshot()
     assert harness.context.trading_status.reason == ""
 

@@ -138,7 +138,7 @@ def test_lock_stays_while_results_are_unreadable(path: Path) -> None:
         harness.command(OperatorAction.RESUME)
         assert harness.context.trading_status.has(EntryBlock.LOSS_LIMIT)
     harness.wait(TRY_MS)
-    assert "the lock is lifted" not in answers(harness)[-1] and "locked until" in answers(harness)[-1]
+    assert "the lock is released" not in answers(harness)[-1] and "locked until" in answers(harness)[-1]
     harness.command(OperatorAction.RESUME)
     assert not harness.context.trading_status.has(EntryBlock.LOSS_LIMIT)
     harness.close()

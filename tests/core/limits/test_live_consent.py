@@ -54,15 +54,15 @@ def test_nothing_is_entered_before_a_person_has_agreed(live: Harness) -> None:
     live.liquidate()
     assert live.verdicts() == [Gate.TRADING_STATE]
     assert live.context.trading_status.state is TradingState.REDUCE_ONLY
-    assert "real orders wait for your word" in live.context.trading_status.reason
+    assert "live trading needs your confirmation" in live.context.trading_status.reason
     assert pending(live)["terms"]["account"] == ACCOUNT
-    assert pending(live)["risk_increases"] == ["real orders have not been agreed to yet"]
+    assert pending(live)["risk_increases"] == ["live trading has not been confirmed yet"]
     live.command(OperatorAction.RESUME)
-    assert "real orders wait for your word" in live.journal("command")[-1]["message"]
+    assert "live trading needs your confirmation" in live.journal("command")[-1]["message"]
 
 
 def test_the_word_lets_entries_through_and_a_restart_does_not_ask_again(live: Harness) -> None:
-    assert agree(live) == f"agreed: real orders on the mainnet for {ACCOUNT}"
+    assert agree(live) == f"confirmed: real orders on the mainnet for {ACCOUNT}"
     again = live.restart().connect()
     again.liquidate()
     assert again.verdicts() == [None]
@@ -79,7 +79,7 @@ def test_a_word_on_other_terms_and_a_second_one_change_nothing(live: Harness) ->
     agree(live)
     live.command(OperatorAction.CONFIRM_LIVE, terms=seen)
     live.command(OperatorAction.CONFIRM_LIVE)
-    assert [each["message"] for each in live.journal("command")][-2:] == ["nothing waits to be agreed to"] * 2
+    assert [each["message"] for each in live.journal("command")][-2:] == ["nothing to confirm"] * 2
 
 
 def test_only_more_risk_needs_new_consent(live: Harness) -> None:
@@ -88,7 +88,7 @@ def test_only_more_risk_needs_new_consent(live: Harness) -> None:
     assert not live.context.trading_status.has(EntryBlock.CONSENT)
     change(live, trade_value_usdt=25)
     assert live.context.trading_status.has(EntryBlock.CONSENT)
-    assert "BTCUSDT: the size of an entry from" in live.context.trading_status.reason
+    assert "BTCUSDT: entry size from" in live.context.trading_status.reason
     agree(live)
     assert not live.context.trading_status.has(EntryBlock.CONSENT)
 
@@ -147,7 +147,7 @@ def test_yes_at_start_agrees_and_is_written_down(path: Path) -> None:
     harness = Harness(path, identity=LIVE, assume_yes=True).connect()
     assert not harness.context.trading_status.has(EntryBlock.CONSENT)
     assert harness.journal("alert") == [
-        {"level": "info", "message": f"real orders on the mainnet for {ACCOUNT}, agreed to by --yes"}
+        {"level": "info", "message": f"live trading confirmed by --yes: real orders on the mainnet for {ACCOUNT}"}
     ]
 
 
@@ -160,7 +160,7 @@ def test_the_terminal_shows_the_terms_and_takes_the_word(live: Harness) -> None:
     prompt_until_agreed(terms, lambda: next(lines), said.append, typed.append)
     assert f"REAL ORDERS on the mainnet for {ACCOUNT}." in said[0]
     assert "BTCUSDT:" in said[0]
-    assert said[1].startswith("Not agreed")
+    assert said[1].startswith("Not confirmed")
     live.feed(*typed)
     assert not live.context.trading_status.has(EntryBlock.CONSENT)
     assert live.journal("command")[-1]["id"] == 0
@@ -178,7 +178,7 @@ def test_status_says_that_it_waits(live: Harness, path: Path) -> None:
     live.audit()
     lines = "\n".join(read_report(path, NOW).lines)
     assert "trading: REDUCE_ONLY, " in lines
-    assert "real orders wait for your word (real orders have not been agreed to yet): confirm them" in lines
+    assert "live trading needs your confirmation (live trading has not been confirmed yet): confirm it" in lines
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals to sit at")

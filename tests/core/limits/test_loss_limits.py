@@ -81,12 +81,12 @@ def test_longest_lock_wins_and_names_its_end() -> None:
     found = lock(both, max_daily_loss_usdt=50, max_consecutive_losses=3)
     assert found is not None
     assert found.message == (
-        "locked until 2025-06-16 00:00 UTC: 60.00 USDT were lost today, 50.00 are allowed; resume lifts it"
+        "locked until 2025-06-16 00:00 UTC: lost 60.00 USDT today, limit 50.00; resume to release it"
     )
 
 
 def test_a_lock_is_stored_and_read_back() -> None:
-    before = TradingLock(LockKind.CONSECUTIVE_LOSSES, "3 exits in a row lost", NOW)
+    before = TradingLock(LockKind.CONSECUTIVE_LOSSES, "3 losing exits in a row", NOW)
     assert parse_lock({"kind": "max_consecutive_losses", "reason": before.reason, "until_ms": NOW}) == before
 
 
@@ -155,7 +155,7 @@ def test_losses_in_a_row_lock_and_say_until_when(path: Path, rigs: list[Harness]
     assert harness.verdicts()[-1] == Gate.TRADING_STATE
     (alert,) = [each for each in harness.journal("alert") if "locked" in each["message"]]
     assert alert["message"].startswith("locked until 2025-06-15 16:")
-    assert "2 exits in a row lost" in harness.context.trading_status.reason
+    assert "2 losing exits in a row" in harness.context.trading_status.reason
 
 
 def test_winning_exit_resets_the_streak(path: Path, rigs: list[Harness]) -> None:
@@ -220,7 +220,7 @@ def test_resume_releases_lock_and_resets_its_count(path: Path, rigs: list[Harnes
     assert is_locked(harness)
     harness.command(OperatorAction.RESUME)
     assert harness.journal("command")[-1]["message"] == (
-        "entries are made again; the lock is lifted: 20.20 USDT were lost today, 15.00 are allowed"
+        "entries resumed; the lock is released: lost 20.20 USDT today, limit 15.00"
     )
     harness.audit()
     assert not is_locked(harness)

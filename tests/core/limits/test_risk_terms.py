@@ -28,28 +28,28 @@ def rising(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) 
 
 
 def test_the_first_time_asks_for_a_word() -> None:
-    assert risk_increases(None, AGREED) == ("real orders have not been agreed to yet",)
+    assert risk_increases(None, AGREED) == ("live trading has not been confirmed yet",)
     assert risk_increases(AGREED, AGREED) == ()
 
 
 @pytest.mark.parametrize(
     ("global_changes", "symbol_changes", "words"),
     [
-        ({"max_total_exposure_usdt": 100_000}, {}, "the largest total margin from"),
+        ({"max_total_exposure_usdt": 100_000}, {}, "max total margin from"),
         ({"max_daily_loss_usdt": 51}, {}, "max_daily_loss_usdt from 50 to 51"),
         ({"max_daily_loss_usdt": None}, {}, "max_daily_loss_usdt from 50 to no limit"),
         ({"max_drawdown_pct": 11}, {}, "max_drawdown_pct from 10 to 11"),
-        ({"multi_assets_mode": True}, {"margin_type": "CROSSED"}, "every asset of the account"),
-        ({"adopt_foreign_positions": True}, {}, "positions that you opened by hand are taken over"),
-        ({}, {"trade_value_usdt": 100_000}, "BTCUSDT: the size of an entry from"),
+        ({"multi_assets_mode": True}, {"margin_type": "CROSSED"}, "all assets of the account"),
+        ({"adopt_foreign_positions": True}, {}, "positions you opened manually are adopted"),
+        ({}, {"trade_value_usdt": 100_000}, "BTCUSDT: entry size from"),
         ({}, {"leverage": 125}, "leverage from"),
-        ({}, {"leverage": 1, "trade_value_usdt": 51}, "BTCUSDT: the margin of an entry from 50 to 51"),
-        ({}, {"max_position_usdt": 100_000}, "the largest margin from"),
+        ({}, {"leverage": 1, "trade_value_usdt": 51}, "BTCUSDT: entry margin from 50 to 51"),
+        ({}, {"max_position_usdt": 100_000}, "max margin from"),
         ({}, {"margin_type": "CROSSED"}, "the whole balance is at risk"),
         ({}, {"trade_side": "OPPOSITE"}, "both directions are traded"),
         ({}, {"trade_side": "SELL"}, "the other direction is traded (SELL)"),
-        ({}, {"stop_loss_enabled": False}, "no stop loss any more"),
-        ({}, {"stop_loss_pct": 3}, "the distance of the stop loss in percent from 2 to 3"),
+        ({}, {"stop_loss_enabled": False}, "the stop loss is disabled"),
+        ({}, {"stop_loss_pct": 3}, "stop loss distance in percent from 2 to 3"),
     ],
 )
 def test_more_risk_is_named(global_changes: dict[str, Any], symbol_changes: dict[str, Any], words: str) -> None:

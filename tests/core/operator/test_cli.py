@@ -66,7 +66,7 @@ def test_help_lists_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) 
 def test_halt_and_resume_with_no_bot_alive(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert ask(CliCommand.HALT, home) == 0
     assert (home / "HALT").exists()
-    assert "No bot is alive" in capsys.readouterr().out
+    assert "No bot is running" in capsys.readouterr().out
     assert ask(CliCommand.RESUME, home) == 0
     assert not (home / "HALT").exists()
     assert waiting(home) == [OperatorAction.RESUME]
@@ -85,13 +85,13 @@ def test_flatten_leaves_a_request(home: Path, alive: Harness, capsys: pytest.Cap
 def test_flatten_that_waits_says_how_it_is_withdrawn(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     ask(CliCommand.FLATTEN, home)
     (request,) = ControlFiles(home / "bot.db").pending()
-    assert f"unless you delete {request.file} before" in capsys.readouterr().out
+    assert f"unless you delete {request.file} first" in capsys.readouterr().out
 
 
 def test_what_cannot_be_written_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (home / "commands").touch()  # a file where the directory belongs
     assert ask(CliCommand.FLATTEN, home) == 2
-    assert "not possible" in capsys.readouterr().err
+    assert "failed:" in capsys.readouterr().err
 
 
 def test_halt_works_beside_a_damaged_database(home: Path) -> None:
@@ -106,7 +106,7 @@ def test_status_of_a_bot_that_trades(home: Path, alive: Harness, capsys: pytest.
     before = written(home)
     assert ask(CliCommand.STATUS, home, alive.now + 800) == 0
     assert capsys.readouterr().out.splitlines() == [
-        "bot: alive (process 1, sandbox, orders with play money, last heard of 0.8 s ago)",
+        "bot: alive (process 1, sandbox, orders with play money, last heartbeat 0.8 s ago)",
         "trading: ACTIVE",
         "position: BTCUSDT LONG 0.010 at 50000, stop loss 49000.0, take profit 50500.0, mark 50000, protection ok",
         "exposure: 50.00 of 500.00 USDT margin",
@@ -133,7 +133,7 @@ def test_status_of_one_that_may_not_trade_has_its_reason(
     alive.command(OperatorAction.RESUME)
     ask(CliCommand.HALT, home, alive.now)
     assert ask(CliCommand.STATUS, home, alive.now) == 1
-    assert "HALT: the file is there" in capsys.readouterr().out
+    assert "HALT: the file exists" in capsys.readouterr().out
 
 
 def test_a_bot_that_is_silent_is_not_alive(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
@@ -169,4 +169,4 @@ def test_status_before_the_first_heartbeat(home: Path, capsys: pytest.CaptureFix
         connection.execute("DELETE FROM state")
     connection.close()
     assert ask(CliCommand.STATUS, home) == 1
-    assert capsys.readouterr().out.splitlines() == ["bot: it has never run here", "today: +0.00 USDT net"]
+    assert capsys.readouterr().out.splitlines() == ["bot: has never run here", "today: +0.00 USDT net"]

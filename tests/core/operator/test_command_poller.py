@@ -132,4 +132,4 @@ def test_files_that_cannot_be_read_are_said_once_and_stop_nothing(
     listening.wait_until(1)
     writer.add(OperatorAction.HALT, "b", NOW)
     assert len(listening.wait_for(2)) == 2
-    assert caplog.text.count("cannot be read: no entry") == 1
+    assert caplog.text.count("cannot read the control files: no entry") == 1

@@ -28,13 +28,13 @@ def test_pause_keeps_entries_back_until_resume(harness: Harness) -> None:
     assert harness.verdicts() == [Gate.TRADING_STATE, None]
     journaled = harness.journal("command")
     assert [each["id"] for each in journaled] == [NOW + 1, NOW + 2]
-    assert answers(harness) == ["entries are paused; positions stay protected", "entries are made again"]
+    assert answers(harness) == ["entries paused; positions stay protected", "entries resumed"]
 
 
 def test_resume_says_what_else_keeps_entries_back(path: Path) -> None:
     harness = Harness(path)
     harness.command(OperatorAction.RESUME)
-    assert answers(harness)[0].startswith("resumed, but entries still wait: starting")
+    assert answers(harness)[0].startswith("resumed, but entries are still blocked: starting")
 
 
 def test_a_command_is_carried_out_once(harness: Harness) -> None:
@@ -45,7 +45,7 @@ def test_a_command_is_carried_out_once(harness: Harness) -> None:
     harness.fill(harness.last(CLOSE))
     harness.feed(half)
     assert len(harness.submitted(CLOSE)) == 1
-    assert answers(harness) == ["50 % of BTCUSDT is being closed"]
+    assert answers(harness) == ["closing 50 % of BTCUSDT"]
 
 
 def test_halt_cancels_entries_and_leaves_protection(harness: Harness) -> None:
@@ -59,7 +59,7 @@ def test_halt_cancels_entries_and_leaves_protection(harness: Harness) -> None:
     harness.command(OperatorAction.HALT)
     assert harness.cancelled() == [second.client_order_id]
     assert harness.context.trading_status.state is TradingState.HALTED
-    assert answers(harness) == ["halted; 1 open entries are being cancelled, positions stay protected"]
+    assert answers(harness) == ["halted; cancelling 1 open entries, positions stay protected"]
 
 
 def test_halt_reaches_an_entry_that_was_on_its_way(harness: Harness) -> None:
@@ -74,7 +74,7 @@ def test_close_all_pauses_cancels_and_closes(harness: Harness) -> None:
     harness.command(OperatorAction.FLATTEN)
     close = harness.last(CLOSE)
     assert (close.type, close.quantity, close.reduce_only) == (OrderType.MARKET, D("0.010"), False)
-    assert answers(harness) == ["entries are paused, 0 are being cancelled, 1 positions are being closed"]
+    assert answers(harness) == ["entries paused; cancelling 0 entries, closing 1 positions"]
     harness.command(OperatorAction.FLATTEN)
     assert len(harness.submitted(CLOSE)) == 1
     harness.wait(10)
@@ -109,7 +109,7 @@ def test_close_all_leaves_a_foreign_position_alone(harness: Harness) -> None:
     harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT")
     harness.wait(2000)
     assert harness.submitted() == []
-    assert answers(harness)[1] == "the position of BTCUSDT is not the bot's: it is left alone"
+    assert answers(harness)[1] == "the position of BTCUSDT is external and is left alone"
 
 
 def test_a_position_is_closed_by_symbol_and_side(harness: Harness) -> None:
@@ -128,7 +128,7 @@ def test_half_a_position_closes_half_and_keeps_the_stop(harness: Harness) -> Non
     harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.55"))
     assert harness.last(CLOSE).quantity == D("0.005")
     harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.5"))
-    assert "nothing was sent" in answers(harness)[1]
+    assert "nothing sent" in answers(harness)[1]
     harness.clock.advance(10)
     harness.fill(harness.last(CLOSE))
     harness.wait(3000)
@@ -149,7 +149,7 @@ def test_an_entry_is_cancelled_by_its_name(harness: Harness) -> None:
     harness.command(OperatorAction.CANCEL_ENTRY, client_order_id="lh-nobody-e")
     harness.command(OperatorAction.CANCEL_ENTRY, client_order_id=entry.client_order_id)
     assert harness.cancelled() == [entry.client_order_id]
-    assert answers(harness) == ["no such open entry", "the entry of BTCUSDT is being cancelled"]
+    assert answers(harness) == ["no such open entry", "cancelling the entry of BTCUSDT"]
 
 
 def test_new_settings_are_answered_by_number_and_faulty_ones_too(harness: Harness) -> None:
@@ -205,4 +205,4 @@ def test_a_restart_is_asked_for_once_it_is_written_down(harness: Harness) -> Non
     harness.context.restart = RestartRequest(NOW - 1, is_supervised=True)
     harness.command(OperatorAction.RESTART)
     assert harness.context.restart.is_requested
-    assert answers(harness) == ["the bot ends and is started anew at once; positions stay protected"]
+    assert answers(harness) == ["the bot restarts now; positions stay protected"]

@@ -65,8 +65,8 @@ def test_what_cannot_be_removed_is_said(control_files: ControlFiles, caplog: pyt
     control_files.halt_file.mkdir(parents=True)
     remove_halt_file(control_files.halt_file, control_files.read_halt().modified_at or 0)
     remove_command_file(control_files.halt_file)
-    assert "keeps entries back until it is" in caplog.text
-    assert "was carried out, but cannot be removed" in caplog.text
+    assert "which blocks entries until it is removed" in caplog.text
+    assert "command carried out, but its file cannot be removed" in caplog.text
 
 
 ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
@@ -96,14 +96,12 @@ def test_halt_file_halts_until_removed(harness: Harness, files: ControlFiles) ->
         '{"state": "HALTED", "reason": "halted by the file HALT beside the database", "awaits_resume": true}'
     )
     harness.feed(files.read_halt())  # renewed: nothing is told twice
-    assert last_answer(harness) == (
-        "the file HALT is there; 1 open entries are being cancelled, positions stay protected"
-    )
+    assert last_answer(harness) == ("halted by the file HALT; cancelling 1 open entries, positions stay protected")
     assert len(harness.journal("command")) == 1
     files.halt_file.unlink()
     harness.feed(files.read_halt())
     assert harness.context.trading_status.state is TradingState.ACTIVE
-    assert last_answer(harness) == "the file HALT is gone"
+    assert last_answer(harness) == "the file HALT was removed"
 
 
 def test_the_halt_file_reaches_an_entry_that_was_on_its_way(harness: Harness, files: ControlFiles) -> None:
@@ -122,7 +120,7 @@ def test_a_resume_at_the_dashboard_removes_the_file(harness: Harness, files: Con
     harness.command(RESUME)
     assert not files.is_halted
     assert harness.context.trading_status.state is TradingState.ACTIVE
-    assert last_answer(harness) == "entries are made again"
+    assert last_answer(harness) == "entries resumed"
 
 
 def test_a_halt_that_is_newer_than_the_resume_stands(harness: Harness, files: ControlFiles) -> None:

@@ -88,8 +88,8 @@ def test_a_wallet_is_tested_saved_and_asked_for_once_more_later(home: Path) -> N
     found = load_environment(home, {}).credentials
     assert found is not None and found.label == USER
     assert person.heard("ok    access: the exchange accepts it")
-    assert person.heard("no right to withdraw")
-    assert person.heard("which asks once more before it trades")
+    assert person.heard("without permission to withdraw")
+    assert person.heard("which asks you to confirm live trading")
     assert not person.heard(PRIVATE_KEY)
 
 
@@ -105,7 +105,7 @@ def test_nothing_is_saved_where_the_person_gives_up(home: Path) -> None:
     assert run(home, person) == 1
     assert not (home / ".env").exists()
     assert person.heard("API_SECRET is missing")
-    assert person.heard("Nothing was filled in.")
+    assert person.heard("Nothing was entered.")
     assert person.said[-1] == "Nothing was saved."
 
 
@@ -132,9 +132,9 @@ def test_a_position_is_not_left_without_its_account(home: Path) -> None:
         store.set_state("bot", {"is_simulated": False})
         store.save_position(a_record())
     engine.dispose()
-    with pytest.raises(ConfigError, match="The bot holds BTCUSDT"):
+    with pytest.raises(ConfigError, match="close them first: BTCUSDT"):
         run(home, Person("paper"))
-    with pytest.raises(ConfigError, match="The bot holds BTCUSDT"):
+    with pytest.raises(ConfigError, match="close them first: BTCUSDT"):
         run(home, Person("live", "wallet", USER, secrets=[PRIVATE_KEY]), FINE)
     (home / ".env").write_text(f"ASTER_USER_ADDRESS={USER}\nASTER_SIGNER_PRIVATE_KEY=0x{'11' * 32}\n", encoding="utf-8")
     assert run(home, Person("live", "wallet", USER, secrets=[PRIVATE_KEY]), FINE) == 0

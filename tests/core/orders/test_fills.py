@@ -259,4 +259,4 @@ def test_leverage_from_stream_is_used(harness: Harness) -> None:
 
 def test_margin_call_is_reported(harness: Harness) -> None:
     harness.feed(MarginCall((("BTCUSDT", PositionSide.LONG),), NOW))
-    assert harness.journal("alert")[-1]["message"] == "the exchange warns of liquidation: BTCUSDT"
+    assert harness.journal("alert")[-1]["message"] == "margin call: BTCUSDT may be liquidated"

@@ -63,7 +63,7 @@ def test_lock_survives_restart_and_resume_releases_it(eager: Harness) -> None:
     assert again.verdicts()[-1] == Gate.TRADING_STATE
     assert again.rows("SELECT value FROM state WHERE key = 'trading'")[0]["value"].count('"awaits_resume": true') == 1
     again.command(OperatorAction.RESUME)
-    assert "entries are allowed again in BTCUSDT" in again.journal("command")[-1]["message"]
+    assert "entries allowed again in BTCUSDT" in again.journal("command")[-1]["message"]
     again.liquidate()
     assert again.verdicts()[-1] is None
 

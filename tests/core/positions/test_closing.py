@@ -71,7 +71,7 @@ def test_failed_close_alerts_once(harness: Harness) -> None:
     harness.wait(31_000)
     [alarm] = messages(harness, "error")
     assert "BTCUSDT cannot be closed" in alarm
-    assert "its stop loss rests" in alarm
+    assert "its stop loss is still open" in alarm
     assert harness.order(harness.last(STOP)).status is OrderStatus.NEW
 
 
@@ -81,7 +81,7 @@ def test_expired_triggered_stop_closes_position(harness: Harness, event: dict[st
     harness.clock.advance(1)
     harness.feed(harness.update_for(harness.last(STOP), type=OrderType.MARKET, status=OrderStatus.EXPIRED, **event))
     assert harness.last(CLOSE).type is OrderType.MARKET
-    assert "fired and left a part" in messages(harness, "warning")[-1]
+    assert "triggered but closed only part" in messages(harness, "warning")[-1]
 
 
 def test_triggered_stop_has_five_seconds_to_fill(harness: Harness) -> None:

@@ -47,7 +47,7 @@ def test_external_position_is_untouched_counted_and_reported_once(harness: Harne
     assert harness.submitted() == []
     assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "foreign"
     [alarm] = messages(harness, "error")
-    assert "is not the bot's and has no stop loss" in alarm
+    assert "has no stop loss" in alarm
     harness.snapshot(positions=(harness.report(),))
     harness.liquidate()
     assert harness.verdicts() == [Gate.OPEN_ORDERS]
@@ -59,7 +59,7 @@ def test_a_position_of_somebody_else_with_a_stop_raises_no_alarm(harness: Harnes
     appear(harness)
     harness.wait(2000)
     assert messages(harness, "error") == []
-    assert messages(harness, "warning")[-1].endswith("it counts toward the exposure and is left alone")
+    assert messages(harness, "warning")[-1].endswith("not managed, counts toward the exposure")
 
 
 def test_a_position_of_somebody_else_is_taken_over_after_the_grace(adopting: Harness) -> None:
@@ -71,7 +71,7 @@ def test_a_position_of_somebody_else_is_taken_over_after_the_grace(adopting: Har
     adopting.accept(stop)
     assert adopting.last(TAKE).stop_price == D("50500.0")
     assert adopting.commands_of(FetchFills) != []
-    assert "is taken over" in messages(adopting, "warning")[-1]
+    assert "adopted" in messages(adopting, "warning")[-1]
     adopting.close_position()
     assert adopting.last(CLOSE).type is OrderType.MARKET
 
@@ -137,13 +137,13 @@ def test_external_position_that_loses_its_stop_is_reported_again(harness: Harnes
         harness.snapshot(positions=(a_report("0.5", 50_000),))
         harness.wait(10_000)
     [alarm] = messages(harness, "error")
-    assert alarm.startswith("a position of BTCUSDT LONG, 0.5, is not the bot's and has no stop loss")
+    assert alarm.startswith("external position of BTCUSDT LONG, 0.5, has no stop loss")
 
 
 def test_a_position_of_ours_is_nobody_elses(harness: Harness) -> None:
     harness.open_position()
     harness.wait(10_000)
-    assert not [message for message in messages(harness, "warning") if "is not the bot's" in message]
+    assert not [message for message in messages(harness, "warning") if "external position" in message]
 
 
 def test_nothing_is_taken_over_before_a_person_has_agreed(path: Path) -> None:

@@ -184,7 +184,7 @@ def test_position_without_settings_alerts(path: Path) -> None:
     with harness.context.store.transaction():
         harness.context.store.set_state("symbol_settings", {})
     alarms = [each["message"] for each in harness.restart().journal("alert")]
-    assert "its symbol is not in the settings" in alarms[-1]
+    assert "only its existing stop protects its position" in alarms[-1]
 
 
 def test_unseen_fill_is_fetched_after_restart(harness: Harness) -> None:

@@ -93,7 +93,7 @@ def test_external_replacement_is_left_alone(replaced: Away) -> None:
     assert again.submitted() == []
     assert sorted(again.cancelled()) == sorted(each.client_order_id for each in replaced.shown)
     assert again.rows("SELECT protection, entry_client_order_id FROM positions")[0]["protection"] == "foreign"
-    assert "was closed by somebody" in alerts(again, "error")[0]
+    assert "was closed externally" in alerts(again, "error")[0]
     assert again.journal("position")[-1]["realized_pnl"] == "7"
     assert {row["trade_id"] for row in again.rows("SELECT trade_id FROM fills")} == {1, replaced.fills[1].trade_id}
     assert again.rows("SELECT value FROM state WHERE key = 'closing'")[0]["value"] == "{}"
@@ -131,7 +131,7 @@ def test_position_of_unresolved_owner_is_protected(replaced: Away) -> None:
     assert again.cancelled() == []
     assert again.submitted(CLOSE) == []
     assert again.last(STOP).stop_price == D("49980.0")
-    assert "do not tell whether it is still the bot's" in alerts(again, "error")[0]
+    assert "may not be the bot's any more" in alerts(again, "error")[0]
     again.close_position()
     assert again.last(CLOSE).quantity == D("0.010")  # a person says so
 
@@ -193,7 +193,7 @@ def test_missing_trades_are_requested_with_backoff_then_dropped(harness: Harness
     for _ in range(14):
         harness.clock.advance(11 * 60_000)
         harness.audit()
-    assert any("the exchange does not tell them" in message for message in alerts(harness, "warning"))
+    assert any("the exchange no longer returns some trades" in message for message in alerts(harness, "warning"))
     asked = len(harness.commands_of(FetchFills))
     harness.clock.advance(60 * 60_000)
     harness.audit()

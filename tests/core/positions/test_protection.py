@@ -312,7 +312,7 @@ def test_what_is_too_small_to_close_is_said(harness: Harness) -> None:
     harness.wait(2000)
     assert harness.submitted(CLOSE) == []
     assert [each["message"] for each in harness.journal("alert")].count(
-        "what is left of BTCUSDT is too small to close by an order"
+        "the rest of BTCUSDT is too small to be closed by an order"
     ) == 1
 
 
@@ -322,7 +322,7 @@ def test_a_position_the_exchange_delisted_is_left_to_a_person(harness: Harness) 
     harness.close_position()
     harness.wait(1000)
     assert harness.submitted(CLOSE) == []
-    assert "must be closed by hand" in harness.journal("alert")[-1]["message"]
+    assert "must be closed manually" in harness.journal("alert")[-1]["message"]
 
 
 @pytest.mark.parametrize("first", ["stop", "close"])
