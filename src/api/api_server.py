@@ -1,4 +1,4 @@
-"""The dashboard's process: composes the page and its API, and serves them on this machine until it is told to stop."""
+"""The dashboard process: builds the Flask app of the page and its API, and serves it on this machine."""
 
 import argparse
 import errno
@@ -15,9 +15,9 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
-    sys.path[0] = str(ROOT)  # a script's own folder stands there, in which src cannot be found
+    sys.path[0] = str(ROOT)  # replaces the script's own folder, from which src cannot be imported
 
-from src.launch.errors import required_packages  # noqa: E402 - found only once the line above has run
+from src.launch.errors import required_packages  # noqa: E402 - needs the path above
 
 with required_packages(of_program=__name__ == "__main__"):
     from flask import Flask
@@ -64,14 +64,14 @@ def create_app(
     market: MarketReader | None = None,
     checker: CredentialCheck | None = None,
 ) -> Flask:
-    """The page and its API over one home. ``market`` answers for candles and symbols, ``checker`` tests what is typed
-    in the set-up; without them that is refused.
+    """The Flask app of one home directory. ``market`` provides candles and symbols, ``checker`` tests the keys typed
+    on the setup page; requests that need a missing one get status 503.
 
-    Opens ``control.db`` and the token's file; the bot's database may be missing. Raises ConfigError.
+    Opens ``control.db`` and the token file; the bot's database may be missing. Raises ConfigError.
     """
     app = Flask("hunter", template_folder=ROOT / "templates", static_folder=ROOT / "static")
     app.json = DecimalJSONProvider(app)
-    app.url_map.merge_slashes = False  # a path that is not ours is unknown, never sent elsewhere
+    app.url_map.merge_slashes = False  # an unknown path is a 404, never a redirect
     services = _compose(environment, clock or SystemClock(), market, checker)
     app.extensions[EXTENSION] = services
     register_errors(app)
@@ -102,10 +102,10 @@ def _compose(
 
 
 def _handle_database_error(error: SQLAlchemyError) -> Any:
-    log.warning("a database cannot be read: %s", getattr(error, "orig", error))
+    log.warning("database cannot be read: %s", getattr(error, "orig", error))
     message = "The database cannot be read at the moment."
-    if any(words in str(error) for words in _SCHEMA_MISMATCH):
-        message = "The database was made by another version of this program: update the program and start it again."
+    if any(phrase in str(error) for phrase in _SCHEMA_MISMATCH):
+        message = "The database was made by another version of this program. Update the program and restart it."
     return ApiError(503, "database_unreadable", message).response()
 
 
@@ -115,7 +115,7 @@ def event_hub_of(app: Flask) -> EventHub:
 
 
 def create_web_server(app: Flask, environment: Environment) -> Any:
-    """A waitress server, bound. Raises ConfigError where the address cannot be had."""
+    """A waitress server bound to its port. Raises ConfigError if the address is not available."""
     require_loopback(environment.host)
     try:
         return create_server(
@@ -123,7 +123,7 @@ def create_web_server(app: Flask, environment: Environment) -> Any:
             host=environment.host,
             port=environment.port,
             threads=_THREADS,
-            channel_request_lookahead=1,  # else a page that has gone is never noticed by its stream
+            channel_request_lookahead=1,  # lets a stream notice that its page was closed
             connection_limit=_MAX_CONNECTIONS,
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=5,
@@ -140,39 +140,39 @@ def _bind_error_message(environment: Environment, error: OSError) -> str:
     where = f"port {environment.port} on {environment.host}"
     if error.errno == errno.EADDRINUSE:
         other = environment.port % 65535 + 1
-        return f"{where} is busy, another program listens there: choose another one, for example PORT={other}."
+        return f"{where} is in use by another program: choose another port, for example PORT={other}."
     return f"the dashboard cannot listen on {where}: {error.strerror or error}."
 
 
 def serve(app: Flask, environment: Environment, stop: threading.Event) -> int:
-    """Answer until ``stop`` is set (0), or a thread that all depends on has died (1)."""
+    """Serve until ``stop`` is set (returns 0) or an essential thread has died (returns 1)."""
     server = create_web_server(app, environment)
     event_hub = event_hub_of(app)
     event_hub.start()
     worker = threading.Thread(target=server.run, name="web-server", daemon=True)
     worker.start()
-    log.info("dashboard on http://%s:%s", environment.host, environment.port)
+    log.info("dashboard listening on http://%s:%s", environment.host, environment.port)
     while not stop.wait(0.2):
         if not (worker.is_alive() and event_hub.is_alive):
-            log.critical("the dashboard ends because one of its threads has died")
+            log.critical("dashboard stops: one of its threads has died")
             return EXIT_CRASH
     event_hub.stop()
     server.task_dispatcher.shutdown(timeout=_STOP_SECONDS)
-    if not server.task_dispatcher.threads:  # one that is late still writes to the pipe that is closed with the port
+    if not server.task_dispatcher.threads:  # a late thread may still use the server's pipe
         server.close()
     log.info("stopped")
     return 0
 
 
 def run(home: str | None, stop: threading.Event) -> int:
-    """Read the surroundings and serve. Raises ConfigError where the dashboard cannot be started as it is set."""
+    """Load the environment and serve. Raises ConfigError if the dashboard cannot start with it."""
     environment = replace(load_environment(find_home(home)), credentials=None)
     for name in CREDENTIAL_NAMES:
-        os.environ.pop(name, None)  # what this process does not hold, it cannot lose (SAFETY D25)
+        os.environ.pop(name, None)  # this process never needs the bot's keys, so it must not hold them
     set_up_logging("dashboard", environment.log_directory)
-    logging.getLogger("waitress").setLevel(logging.WARNING)  # else it tells of every page that is closed
+    logging.getLogger("waitress").setLevel(logging.WARNING)  # it warns at every closed page
     if not environment.database.exists():
-        log.warning("there is no database yet: the bot has not run in this home")
+        log.warning("no database yet: the bot has not run in this home")
     clock = SystemClock()
     limits = RateLimits(clock)
     market = AsterMarket(AsterClient(environment.base_url, clock, limits))
@@ -181,13 +181,13 @@ def run(home: str | None, stop: threading.Event) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The exit code: 0 stopped, 1 died, 2 settings, address or .env."""
+    """Run the dashboard; returns the exit code: 0 stopped, 1 crashed, 2 wrong settings, address or .env."""
     parser = argparse.ArgumentParser(
         prog="api_server.py",
-        description="The dashboard alone: it shows what the bot writes, and asks the bot. launcher.py starts both.",
+        description="The dashboard alone: it shows the bot's data and sends it commands. launcher.py starts both.",
     )
     parser.add_argument(
-        "--home", help="directory of .env, settings.json and the data (default: HUNTER_HOME, else here)"
+        "--home", help="directory of .env, settings.json and the data (default: HUNTER_HOME, else this directory)"
     )
     chosen = parser.parse_args(arguments)
     stop = threading.Event()

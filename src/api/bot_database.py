@@ -1,4 +1,4 @@
-"""The bot's database as the dashboard sees it: read-only, and perhaps not there yet."""
+"""The dashboard's access to the bot: reads its database, which may not exist yet, and writes commands for it."""
 
 import sqlite3
 import threading
@@ -20,22 +20,24 @@ from src.domain.clock import Clock
 from src.domain.commands import OperatorAction
 from src.domain.enums import Network
 
+HEARTBEAT_TIMEOUT_MS = 15_000
 _COUNT_TABLES = text("SELECT count(*) FROM sqlite_master")
+_LIVE_MODES = {Network.MAINNET: "LIVE", Network.TESTNET: "TESTNET", Network.SANDBOX: "SANDBOX"}
 
 
 class BotDatabase:
-    """Short reads of the bot's database. Before the bot's first start every question has an empty answer."""
+    """Read-only access to the bot's database. Before the bot's first start every query has an empty result."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._engine = open_reader(path)
         self._empty_engine: Engine | None = None
         self._has_tables = False
-        self._lock = threading.Lock()  # the empty stand-in is one connection: one request at a time
+        self._lock = threading.Lock()  # the empty database is one connection, for one request at a time
 
     @property
     def exists(self) -> bool:
-        """The file is there, and the bot that creates it has made its tables. Raises as ``reading``."""
+        """Whether the file exists and has its tables. Raises SQLAlchemyError if it cannot be read."""
         if not self._path.exists():
             return False
         if not self._has_tables:
@@ -45,7 +47,7 @@ class BotDatabase:
 
     @contextmanager
     def read_transaction(self) -> Iterator[Connection]:
-        """One consistent view. Raises SQLAlchemyError where the file cannot be read."""
+        """A connection with one consistent view. Raises SQLAlchemyError if the file cannot be read."""
         if self.exists:
             with read_transaction(self._engine) as connection:
                 yield connection
@@ -63,7 +65,7 @@ class BotDatabase:
 
 
 class JournalTail:
-    """The journal as ``sse.Journal`` wants it. ``version`` belongs to the monitor's thread, the rest to any."""
+    """The journal for the event hub. Call ``version`` from the hub's thread only; the rest is thread-safe."""
 
     def __init__(self, path: Path, database: BotDatabase) -> None:
         self._path = path
@@ -73,14 +75,14 @@ class JournalTail:
         self._connection: Connection | None = None
 
     def version(self) -> Version | None:
-        """None while there is no database, or none that can be read."""
+        """None while the database is missing or cannot be read."""
         file = self._file_identity()
         if file is None or file != self._file:
             self._close()
         if file is None:
             return None
         try:
-            # Only a connection that stays open can see the number change.
+            # SQLite's data_version changes only within a connection that stays open.
             connection = self._connection or self._engine.connect()
             self._file, self._connection = file, connection
             return file, data_version(connection)
@@ -109,19 +111,15 @@ class JournalTail:
         self._connection = self._file = None
 
 
-HEARTBEAT_TIMEOUT_MS = 15_000
-_LIVE_MODES = {Network.MAINNET: "LIVE", Network.TESTNET: "TESTNET", Network.SANDBOX: "SANDBOX"}
-
-
 @dataclass(frozen=True, slots=True)
 class BotState:
-    """Every subject the bot reports on, and the moment at which we look."""
+    """The status values that the bot publishes, read at ``now_ms``."""
 
     values: Mapping[str, Mapping[str, Any]]
     now_ms: int
 
     def get(self, key: str) -> Mapping[str, Any]:
-        """One subject; empty where the bot never spoke of it."""
+        """One value; empty if the bot never published it."""
         return self.values.get(key, {})
 
     @property
@@ -135,7 +133,7 @@ class BotState:
 
     @property
     def is_simulated(self) -> bool | None:
-        """Whether it trades on paper; None where it never said."""
+        """Whether the bot runs in paper mode; None if it has never run."""
         bot = self.get("bot")
         if "is_simulated" in bot:
             return bool(bot["is_simulated"])
@@ -145,7 +143,7 @@ class BotState:
         return None if at is None else max(0, self.now_ms - at)
 
     def stream_status(self, key: str) -> dict[str, Any]:
-        """A connection of the bot, its age told."""
+        """The state of a stream and the age of its last event."""
         value = self.get(key)
         at = value.get("last_event_at")
         return {"state": value.get("state"), "last_event_at": at, "age_ms": self.age_ms(at)}
@@ -156,21 +154,21 @@ def read_bot_state(connection: Connection, now_ms: int) -> BotState:
 
 
 def mode_label(network: Network, *, is_simulated: bool) -> str:
-    """What is at stake, in one word: PAPER, SANDBOX, TESTNET or LIVE."""
+    """PAPER, SANDBOX, TESTNET or LIVE."""
     return "PAPER" if is_simulated else _LIVE_MODES[network]
 
 
 class Commands:
-    """The API's side of ``control.db``. Safe from every request's thread."""
+    """Writes commands and settings versions to ``control.db``. Thread-safe."""
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
         self._engine = engine
         self._writer = CommandWriter(engine)
         self._clock = clock
-        self._lock = threading.Lock()  # one connection writes this file, and requests come side by side
+        self._lock = threading.Lock()  # the writer has one connection; requests run in parallel
 
     def submit(self, action: OperatorAction, nonce: str, **details: Any) -> int:
-        """Write a wish down; asked again under the same nonce it stays one. Its number is returned."""
+        """Store a command and return its id; the same nonce again returns the same command."""
         with self._lock:
             return self._writer.add(action, nonce, self._clock.now_ms(), **details)
 
@@ -179,6 +177,6 @@ class Commands:
             self._writer.add_settings_version(document, message, self._clock.now_ms())
 
     def settings_history(self, limit: int) -> list[SettingsVersion]:
-        """The newest first."""
+        """Saved versions, newest first."""
         with self._lock, read_transaction(self._engine) as connection:
             return settings_history(connection, limit)

@@ -1,4 +1,4 @@
-"""One shape for everything that goes wrong: ``{"error": {"code", "message"}}`` and the right status."""
+"""Error responses, all in one format: ``{"error": {"code", "message"}}`` with the matching status."""
 
 import logging
 from typing import Any
@@ -10,16 +10,16 @@ log = logging.getLogger(__name__)
 
 _DEFAULT_MESSAGES = {
     400: ("bad_request", "The request could not be understood."),
-    404: ("not_found", "There is nothing at this address."),
-    405: ("method_not_allowed", "This address does not answer to that method."),
+    404: ("not_found", "No such page or resource."),
+    405: ("method_not_allowed", "This method is not allowed here."),
     413: ("too_large", "The request body is larger than 64 kB."),
     415: ("json_expected", "Send the body as application/json."),
-    500: ("internal_error", "Something went wrong in the dashboard; its log says what."),
+    500: ("internal_error", "Internal error in the dashboard; see its log."),
 }
 
 
 class ApiError(Exception):
-    """A request that cannot be answered, in words for the person who made it."""
+    """A failed request; the message is shown to the user."""
 
     def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
         super().__init__(message)
@@ -43,7 +43,7 @@ def bad_parameter(name: str, message: str) -> ApiError:
 
 
 def register_errors(app: Flask) -> None:
-    """Answer every failure in the one shape; what nobody foresaw is logged and says nothing of our insides."""
+    """Register the error handlers. Unexpected errors are logged, and their details are not sent to the client."""
     app.register_error_handler(ApiError, ApiError.response)
     app.register_error_handler(HTTPException, _from_http)
     app.register_error_handler(Exception, _from_unexpected)

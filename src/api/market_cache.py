@@ -1,4 +1,4 @@
-"""Candles and symbols from the exchange's public side, asked seldom however many pages are open."""
+"""A cache of candles and symbols: the exchange is queried rarely, however many pages are open."""
 
 import logging
 import threading
@@ -23,7 +23,7 @@ _SYMBOLS_TTL_MS = 600_000
 _FAILURE_TTL_MS = 5_000
 _MAX_ENTRIES = 64
 
-_UNREACHABLE = ApiError(503, "exchange_unreachable", "The exchange does not answer at the moment.")
+_UNREACHABLE = ApiError(503, "exchange_unreachable", "The exchange is not responding.")
 
 Candle = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 
@@ -36,17 +36,17 @@ class _CacheEntry:
 
 
 class MarketCache:
-    """The port ``MarketReader`` behind a small cache; without a reader everything is refused."""
+    """A small cache in front of a ``MarketReader``; without one every call raises `ApiError` 503."""
 
     def __init__(self, market: MarketReader | None, clock: Clock) -> None:
         self._market = market
         self._clock = clock
         self._entries: OrderedDict[tuple[object, ...], _CacheEntry] = OrderedDict()
-        self._lock = threading.Lock()  # guards the answers; never held while the exchange is asked
-        self._concurrency = threading.Semaphore(4)  # a slow exchange must not hold every thread of the server
+        self._lock = threading.Lock()  # guards the entries; not held during a request to the exchange
+        self._concurrency = threading.Semaphore(4)  # a slow exchange must not block all server threads
 
     def candles(self, symbol: str, interval: str, limit: int) -> list[Candle]:
-        """Oldest first. Raises `ApiError` 503 where the exchange does not answer, 400 where it refuses."""
+        """Oldest first. Raises `ApiError` 503 if the exchange does not respond, 400 if it rejects the request."""
         found: list[Candle] = self._cached(
             ("candles", symbol, interval, limit), _CANDLES_TTL_MS, lambda m: m.klines(symbol, interval, limit)
         )
@@ -72,19 +72,19 @@ class MarketCache:
 
     def _fetch(self, ttl_ms: int, fetch: Callable[[MarketReader], Any]) -> _CacheEntry:
         if self._market is None:
-            return self._error_entry(ApiError(503, "no_exchange", "No exchange is connected to this dashboard."))
+            return self._error_entry(ApiError(503, "no_exchange", "This dashboard has no connection to the exchange."))
         if not self._concurrency.acquire(timeout=5):
             return self._error_entry(_UNREACHABLE)
         try:
             return _CacheEntry(fetch(self._market), None, self._clock.monotonic_ms() + ttl_ms)
         except Rejected as error:
-            return self._error_entry(ApiError(400, "refused", f"The exchange refused: {error.reason}"))
+            return self._error_entry(ApiError(400, "refused", f"Rejected by the exchange: {error.reason}"))
         except (ExchangeError, ProtocolError) as error:
-            log.warning("no market data: %s", error)
+            log.warning("market data request failed: %s", error)
             return self._error_entry(_UNREACHABLE)
         finally:
             self._concurrency.release()
 
     def _error_entry(self, error: ApiError) -> _CacheEntry:
-        """A failure is kept for a moment too: an exchange in trouble is not asked by every poll."""
+        """Errors are cached briefly too, so that polling does not flood an exchange in trouble."""
         return _CacheEntry(None, error, self._clock.monotonic_ms() + _FAILURE_TTL_MS)

@@ -1,6 +1,6 @@
-"""What was earned and what it cost, by day, by symbol and by round trip. Exact: sums of Decimals, never of floats.
+"""PnL, fees and funding by day, symbol and round trip, as exact Decimal sums.
 
-Realised profit, fees and funding are signed alike: what was paid is negative, so that they add up to the net.
+Fees and funding are signed: amounts paid are negative, so that realised PnL, fees and funding add up to the net PnL.
 """
 
 from collections import Counter
@@ -25,13 +25,13 @@ _DIGITS = Decimal("0.00000001")
 
 @dataclass(slots=True)
 class Result:
-    """What came of some trading."""
+    """The totals of a set of trades."""
 
     realized_pnl: Decimal = ZERO
     commission: Decimal = ZERO
     funding_fee: Decimal = ZERO
     trades: int = 0
-    """Round trips that ended."""
+    """Closed round trips."""
     winning_trades: int = 0
     losing_trades: int = 0
     gross_profit: Decimal = ZERO
@@ -45,12 +45,12 @@ class Result:
 
     @property
     def win_rate(self) -> float:
-        """Percent of the round trips that ended with a profit after all costs."""
+        """Percent of round trips with a profit after all costs."""
         return round(100 * self.winning_trades / self.trades, 2) if self.trades else 0.0
 
     @property
     def profit_factor(self) -> Decimal | None:
-        """Profit of the winners over loss of the losers; None while nothing was lost."""
+        """Gross profit divided by gross loss; None without a loss."""
         return (self.gross_profit / -self.gross_loss).quantize(_CENT) if self.gross_loss else None
 
     def add_trip(self, trip: RoundTrip) -> None:
@@ -70,16 +70,16 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """Everything that was booked since an instant."""
+    """All fills and funding payments since ``since_ms``, and the round trips closed since."""
 
     since_ms: int
     fills: Sequence[FillRecord]
     funding: Sequence[FundingRecord]
     trips: Sequence[RoundTrip]
-    """Round trips that ended in it, whenever they began."""
+    """Round trips closed in the period, whenever they were opened."""
 
     def results_by(self, key_of: Callable[[int, str], str]) -> dict[str, Result]:
-        """Results under the key that ``key_of(instant, symbol)`` gives."""
+        """Results grouped by ``key_of(time_ms, symbol)``."""
         found: dict[str, Result] = {}
         for fill in self.fills:
             result = found.setdefault(key_of(fill.traded_at, fill.symbol), Result())
@@ -96,7 +96,7 @@ class Period:
 
 
 class PnlTracker:
-    """Reads the books of one mode: paper results never mix with real ones."""
+    """Reads the trades of one mode: paper and live results are never mixed."""
 
     def __init__(self, connection: Connection, *, is_simulated: bool) -> None:
         self._connection = connection
@@ -113,7 +113,7 @@ class PnlTracker:
         )
 
     def today(self, now_ms: int) -> dict[str, Decimal]:
-        """Since midnight UTC. Only what is booked since then is read: this answers every poll of the page."""
+        """The result since midnight UTC. Reads only records since then, because every poll calls it."""
         since_ms = now_ms - now_ms % DAY_MS
         total = Period(since_ms, *self._load(since_ms), ()).total()
         return {
@@ -131,7 +131,7 @@ class PnlTracker:
         )
 
     def stats(self, days: int, now_ms: int) -> dict[str, Any]:
-        """The last ``days`` days, today included, in UTC."""
+        """Results of the last ``days`` UTC days, including today."""
         period = self.period(first_day(days, now_ms))
         by_day = period.results_by(lambda at, _symbol: day_of(at))
         total = period.total()
@@ -147,7 +147,7 @@ class PnlTracker:
         }
 
     def by_symbol(self, days: int, now_ms: int) -> list[dict[str, Any]]:
-        """The best symbol first."""
+        """Results by symbol, most profitable first."""
         found = self.period(first_day(days, now_ms)).results_by(lambda _at, symbol: symbol)
         ranked = sorted(found.items(), key=lambda item: (-item[1].net_pnl, item[0]))
         return [{"symbol": symbol, **result.to_json(), **_legacy_result(result)} for symbol, result in ranked]
@@ -166,7 +166,7 @@ def day_of(at: int) -> str:
 
 
 def exits_by_reason(trips: Iterable[RoundTrip]) -> list[dict[str, Any]]:
-    """How round trips ended, the most frequent way first."""
+    """The number and net PnL of round trips per exit reason, most frequent first."""
     counts: Counter[str] = Counter()
     net: dict[str, Decimal] = {}
     for trip in trips:
@@ -177,7 +177,7 @@ def exits_by_reason(trips: Iterable[RoundTrip]) -> list[dict[str, Any]]:
 
 
 def legacy_summary(total: Result, days: int) -> dict[str, Any]:
-    """The total under the names that scripts of the older bot read."""
+    """The totals under the keys of the older bot's API."""
     return {
         "total_realized_pnl": total.realized_pnl,
         "total_funding_fees": total.funding_fee,

@@ -1,4 +1,4 @@
-"""What a request asks for, read strictly: a wrong number is an error that names it, never a default."""
+"""Strict parsing of request parameters and bodies: an invalid value is a 400 error that names it."""
 
 import re
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ _FALSE = frozenset({"", "0", "false", "no", "off"})
 
 
 def int_arg(name: str, default: int, minimum: int, maximum: int) -> int:
-    """A whole number; what is above ``most`` counts as ``most``, so that old scripts go on working."""
+    """A whole number; values above ``maximum`` are clamped, as older scripts expect."""
     text = request.args.get(name)
     if text is None:
         return default
@@ -34,21 +34,21 @@ def limit_arg(default: int = 100) -> int:
 
 
 def since_arg(now_ms: int, default_hours: int) -> int:
-    """The instant ``hours`` ago."""
+    """The time (ms) ``hours`` hours ago."""
     return now_ms - int_arg("hours", default_hours, 1, _MAX_HOURS) * _HOUR_MS
 
 
 def symbol_arg() -> str | None:
     text = request.args.get("symbol") or None
     if text is not None and len(text) > _MAX_SYMBOL_LENGTH:
-        raise bad_parameter("symbol", "symbol is longer than the name of any symbol.")
+        raise bad_parameter("symbol", f"symbol must have at most {_MAX_SYMBOL_LENGTH} characters.")
     return text
 
 
 def required_symbol_arg() -> str:
     text = symbol_arg()
     if text is None:
-        raise bad_parameter("symbol", "symbol is missing.")
+        raise bad_parameter("symbol", "symbol is required.")
     return text
 
 
@@ -60,7 +60,7 @@ def bool_arg(name: str) -> bool:
 
 
 def enum_arg(name: str, allowed: tuple[str, ...], default: str | None = None) -> str | None:
-    """One of a closed list; anything else names the list."""
+    """One of the allowed values, else ``default``."""
     text = request.args.get(name) or default
     if text is not None and text not in allowed:
         raise bad_parameter(name, f"{name} must be one of {', '.join(allowed)}.")
@@ -68,7 +68,7 @@ def enum_arg(name: str, allowed: tuple[str, ...], default: str | None = None) ->
 
 
 def enum_list_arg(name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
-    """Words of a closed list, separated by commas; none where none is named."""
+    """Allowed values separated by commas; empty if the parameter is missing."""
     chosen = tuple(word for word in request.args.get(name, "").split(",") if word)
     if not set(chosen) <= set(allowed):
         raise bad_parameter(name, f"{name} must be one of {', '.join(allowed)}.")
@@ -76,7 +76,7 @@ def enum_list_arg(name: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def json_body() -> Mapping[str, Any]:
-    """The JSON object of a request, with exact decimals; no NaN, no key twice."""
+    """The JSON object of the request with exact decimals; NaN and duplicate keys are errors."""
     try:
         document = parse_document(request.get_data().decode("utf-8"), "the request")
     except UnicodeDecodeError as error:
@@ -89,7 +89,7 @@ def json_body() -> Mapping[str, Any]:
 
 
 def nonce_field(document: Mapping[str, Any]) -> str | None:
-    """The asker's own name for a wish; None where it gave none."""
+    """The client's idempotency key of a command; None if it sent none."""
     value = document.get("nonce")
     if value is None:
         return None
@@ -99,8 +99,8 @@ def nonce_field(document: Mapping[str, Any]) -> str | None:
 
 
 def str_field(document: Mapping[str, Any], name: str) -> str:
-    """A text the body must hold."""
+    """A required text of the body, stripped."""
     value = document.get(name)
     if not isinstance(value, str) or not value.strip():
-        raise bad_parameter(name, f"{name} is missing: it must be a text.")
+        raise bad_parameter(name, f"{name} is required and must be text.")
     return value.strip()

@@ -1,4 +1,4 @@
-"""From fills to round trips: a position from the first fill that opened it to the one that left it flat. Pure."""
+"""Groups fills into round trips: a position from its first opening fill to the fill that closed it. Pure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,12 +10,12 @@ from src.domain.enums import PositionSide, Side
 
 ZERO = Decimal(0)
 EXTERNAL = "EXTERNAL"
-"""How a trip ended that no order of ours closed: by hand, by liquidation, by another program."""
+"""Exit reason of a trip not closed by the bot: manually, by liquidation, or by another program."""
 
 
 @dataclass(slots=True)
 class RoundTrip:
-    """One position's whole life. Costs are signed: what was paid is negative, so that the three parts add up."""
+    """One position from open to close. Costs are signed: amounts paid are negative, so that the parts add up."""
 
     symbol: str
     position_side: str
@@ -24,7 +24,7 @@ class RoundTrip:
     entry_client_order_id: str
     """Client order id of the order that opened it."""
     quantity: Decimal = ZERO
-    """What was opened in all, unsigned."""
+    """Total quantity opened, unsigned."""
     entry_value: Decimal = ZERO
     closed_quantity: Decimal = ZERO
     exit_value: Decimal = ZERO
@@ -33,7 +33,7 @@ class RoundTrip:
     payments: list[FundingRecord] = field(default_factory=list)
     closed_at: int | None = None
     exit_reason: str | None = None
-    """The role of the order that closed the last of it."""
+    """The role of the order that closed the rest of it."""
     orders: set[str] = field(default_factory=set)
 
     @property
@@ -53,12 +53,12 @@ class RoundTrip:
 
 
 def signed_fee(fill: FillRecord) -> Decimal:
-    """The fee in the quote asset, negative. One taken in another asset is not ours to convert, and left out."""
+    """The fee in the quote asset, negative. Fees in another asset are not converted and count as zero."""
     return -fill.commission if fill.symbol.endswith(fill.commission_asset) else ZERO
 
 
 def round_trips(fills: Iterable[FillRecord], funding: Sequence[FundingRecord] = ()) -> list[RoundTrip]:
-    """The trips in the order they began; the open ones have no ``closed_at``. ``fills`` are in order of time."""
+    """The trips in the order of their opening; open ones have no ``closed_at``. ``fills`` must be sorted by time."""
     open_trips: dict[tuple[str, str], RoundTrip] = {}
     trips: list[RoundTrip] = []
     for fill in fills:
@@ -90,7 +90,7 @@ def _open_trip(fill: FillRecord) -> RoundTrip:
 
 
 def _add_fill(trip: RoundTrip, fill: FillRecord) -> FillRecord | None:
-    """Add a fill to a trip; what goes past flat is returned, as a fill of the opposite trip."""
+    """Add a fill to a trip; the quantity beyond flat is returned as a fill of the opposite trip."""
     trip.orders.add(fill.client_order_id)
     if fill.side == trip.side:
         trip.quantity += fill.quantity
@@ -98,7 +98,7 @@ def _add_fill(trip: RoundTrip, fill: FillRecord) -> FillRecord | None:
         trip.realized_pnl += fill.realized_pnl
         trip.commission += signed_fee(fill)
         return None
-    # A slot of hedge mode cannot flip: a close beyond what we saw opened closes what was opened before our records.
+    # A hedge mode position cannot flip: a close beyond the recorded quantity closes a part opened before our records.
     can_flip = fill.position_side == PositionSide.BOTH
     closed = min(fill.quantity, trip.open_quantity) if can_flip else fill.quantity
     _close_part(trip, fill, closed)
@@ -121,12 +121,12 @@ def _proportion(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 
 def _remainder(fill: FillRecord, closed: Decimal) -> FillRecord:
     commission = fill.commission - _proportion(fill.commission, closed, fill.quantity)
-    # Profit is made by closing: all of it stays with the trip that ended.
+    # Only closing realises PnL, so all of it belongs to the closed trip.
     return replace(fill, quantity=fill.quantity - closed, commission=commission, realized_pnl=ZERO)
 
 
 def _assign_funding(trips: Iterable[RoundTrip], funding: Iterable[FundingRecord]) -> None:
-    """The exchange names funding by symbol alone: it goes to the oldest trip of the symbol that was open then."""
+    """Assign funding, which the exchange reports by symbol only, to the symbol's oldest trip open at that time."""
     by_symbol: dict[str, list[RoundTrip]] = defaultdict(list)
     for trip in trips:
         by_symbol[trip.symbol].append(trip)

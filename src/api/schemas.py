@@ -1,4 +1,4 @@
-"""Orders as the dashboard and older scripts read them. Fees are signed: what was paid is negative."""
+"""JSON rows for the dashboard and for older scripts. Fees are signed: a fee that was paid is negative."""
 
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
@@ -13,12 +13,22 @@ from src.domain.positions import PositionRecord, Protection
 
 ZERO = Decimal(0)
 _PROTECTIVE = frozenset({OrderRole.TAKE_PROFIT, OrderRole.STOP_LOSS})
+_MARGIN_TYPE_NAMES = {MarginType.ISOLATED: "isolated", MarginType.CROSSED: "cross"}
+_PERCENT_DIGITS = Decimal("0.0001")
+_ACCOUNT_KEYS = {
+    "totalWalletBalance": "wallet_balance",
+    "totalUnrealizedProfit": "unrealized_pnl",
+    "totalMarginBalance": "margin_balance",
+    "availableBalance": "available_balance",
+    "totalPositionInitialMargin": "initial_margin",
+    "totalMaintMargin": "maintenance_margin",
+}
 
 
 def trade_row(row: OrderRow, fills: Iterable[FillRecord] = (), funding_fee: Decimal = ZERO) -> dict[str, Any]:
-    """A row of ``/api/trades``: the order, what it traded and what came of it."""
+    """A row of ``/api/trades``: an order with its fills and its result."""
     commission = -row.commission
-    # A fee taken in another asset is not ours to convert: it is shown, and left out of the sum.
+    # A fee in another asset is shown but not converted, so it is not part of the net result.
     is_counted = row.commission_asset is None or row.symbol.endswith(row.commission_asset)
     net = row.realized_pnl + (commission if is_counted else ZERO) + funding_fee
     return {
@@ -52,7 +62,7 @@ def trade_row(row: OrderRow, fills: Iterable[FillRecord] = (), funding_fee: Deci
 
 
 def open_order_row(row: OrderRow) -> dict[str, Any]:
-    """A row of ``/api/orders``: an order of ours that may still fill."""
+    """A row of ``/api/orders``: an open order of the bot."""
     return {
         "id": row.id,
         "client_order_id": row.client_order_id,
@@ -76,12 +86,12 @@ def open_order_row(row: OrderRow) -> dict[str, Any]:
 
 
 def external_order_row(item: Mapping[str, Any]) -> dict[str, Any]:
-    """The same for an order that somebody else placed, as the bot reported it."""
+    """A row of ``/api/orders`` for an external order, as the bot reported it."""
     return {"role": None, "filled_quantity": None, "created_at": None, **item, "purpose": "foreign", "is_ours": False}
 
 
 def income_rows(fills: Iterable[FillRecord], funding: Iterable[FundingRecord]) -> list[dict[str, Any]]:
-    """Every amount that was booked, oldest first, in the words of the exchange's income history."""
+    """Realised PnL, fees and funding, oldest first, in the format of the exchange's income history."""
     rows = [row for fill in fills for row in _fill_income(fill)]
     for payment in funding:
         names = {"asset": payment.asset, "symbol": payment.symbol, "trade_id": None, "order": None}
@@ -100,7 +110,7 @@ def _fill_income(fill: FillRecord) -> list[dict[str, Any]]:
 
 
 def pnl_breakdown(fills: Iterable[FillRecord], funding: Iterable[FundingRecord]) -> dict[str, Any]:
-    """What an order and those that belong to it came to."""
+    """The result of an order and its related orders: PnL, fees, funding and their sum."""
     traded, paid_funding = list(fills), list(funding)
     realized = sum((fill.realized_pnl for fill in traded), ZERO)
     commission = sum((signed_fee(fill) for fill in traded), ZERO)
@@ -119,18 +129,6 @@ def _purpose(role: str) -> str:
     if role in _PROTECTIVE:
         return "protective"
     return "entry" if role == OrderRole.ENTRY else "close"
-
-
-_MARGIN_TYPE_NAMES = {MarginType.ISOLATED: "isolated", MarginType.CROSSED: "cross"}
-_PERCENT_DIGITS = Decimal("0.0001")
-_ACCOUNT_KEYS = {
-    "totalWalletBalance": "wallet_balance",
-    "totalUnrealizedProfit": "unrealized_pnl",
-    "totalMarginBalance": "margin_balance",
-    "availableBalance": "available_balance",
-    "totalPositionInitialMargin": "initial_margin",
-    "totalMaintMargin": "maintenance_margin",
-}
 
 
 def side_of(record: PositionRecord) -> str:
@@ -172,14 +170,14 @@ def position_row(row: Any) -> dict[str, Any]:
 
 
 def account_summary(reported: Mapping[str, Any] | None) -> dict[str, Any]:
-    """``/api/account``, from what the bot last wrote; all null before it has read the account."""
+    """``/api/account`` from the bot's last report; all values are null before the first one."""
     known = reported or {}
-    amounts = {name: known.get(ours) for name, ours in _ACCOUNT_KEYS.items()}
+    amounts = {name: known.get(key) for name, key in _ACCOUNT_KEYS.items()}
     return {**amounts, "margin_ratio": _margin_ratio(known), "as_of": known.get("at")}
 
 
 def _margin_ratio(known: Mapping[str, Any]) -> Decimal | None:
-    """Maintenance margin in percent of the margin balance: at 100 the exchange liquidates."""
+    """Maintenance margin in percent of the margin balance; the exchange liquidates at 100."""
     if "maintenance_margin" not in known or "margin_balance" not in known:
         return None
     return _percent(Decimal(known["maintenance_margin"]), Decimal(known["margin_balance"]))
@@ -193,3 +191,19 @@ def _liquidation_distance(record: PositionRecord) -> Decimal | None:
 
 def _percent(part: Decimal | None, whole: Decimal) -> Decimal | None:
     return None if part is None or whole <= 0 else (100 * part / whole).quantize(_PERCENT_DIGITS)
+
+
+def instrument_row(instrument: Any) -> dict[str, Any]:
+    """A row of ``/api/exchange/symbols``, from an ``Instrument`` or its database row."""
+    return {
+        "symbol": instrument.symbol,
+        "baseAsset": instrument.base_asset,
+        "quoteAsset": instrument.quote_asset,
+        "pricePrecision": instrument.price_precision,
+        "quantityPrecision": instrument.quantity_precision,
+        "tickSize": instrument.tick,
+        "stepSize": instrument.step,
+        "minQty": instrument.min_quantity,
+        "minNotional": instrument.min_notional,
+        "status": instrument.status,
+    }

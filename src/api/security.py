@@ -1,7 +1,7 @@
-"""Who may talk to the dashboard: only pages it served itself, and only on this machine (SAFETY D2, D4, D10, D15).
+"""Request checks: only pages served by this dashboard may use its API, and only on this machine.
 
-Any web page the user visits can send requests to localhost. A rebound name fails the Host check, a foreign page
-fails the origin check, a form fails the content type, and none of them can read the token.
+Any web page the user visits can send requests to localhost. DNS rebinding fails the Host check, another site fails
+the origin check, an HTML form fails the content type check, and none of them can read the token.
 """
 
 import hmac
@@ -45,14 +45,14 @@ _HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class RequestGuard:
-    """What a request must show before any view sees it."""
+    """Checks every request before it reaches a view."""
 
     token: str
     hosts: frozenset[str]
-    """Every ``Host`` we answer to, with its port."""
+    """The accepted ``Host`` headers, with port."""
 
     def check(self, incoming: Request) -> None:
-        """Raise `ApiError` unless the request may go on."""
+        """Raise `ApiError` if the request is not allowed."""
         self._check_host(incoming)
         if incoming.path.startswith("/api/"):
             self._check_fetch_site(incoming)
@@ -60,10 +60,10 @@ class RequestGuard:
             self._check_write(incoming)
 
     def _check_host(self, incoming: Request) -> None:
-        # From the environment: Werkzeug would make up a missing Host from the socket's own name.
+        # Read from the environ: Werkzeug replaces a missing Host by the socket's name.
         host = incoming.environ.get("HTTP_HOST", "")
         if host not in self.hosts or not incoming.environ.get("REQUEST_URI", "/").startswith("/"):
-            raise ApiError(421, "wrong_host", "Open the dashboard by the address that the launcher printed.")
+            raise ApiError(421, "wrong_host", "Open the dashboard at the address that the launcher printed.")
 
     def _check_fetch_site(self, incoming: Request) -> None:
         site = incoming.headers.get("Sec-Fetch-Site")
@@ -85,7 +85,7 @@ class RequestGuard:
 
 
 def install_guard(app: Flask, guard: RequestGuard) -> None:
-    """Put the gate before every path, static files and unknown ones too, and the headers on every answer."""
+    """Check every request, including static files and unknown paths, and add security headers to every response."""
     app.config.update(MAX_CONTENT_LENGTH=BODY_LIMIT, PROVIDE_AUTOMATIC_OPTIONS=False)
 
     @app.before_request
@@ -100,7 +100,7 @@ def install_guard(app: Flask, guard: RequestGuard) -> None:
 
 
 def allowed_hosts(host: str, port: int) -> frozenset[str]:
-    """What a browser may call us: the names of this machine that never leave it, and the one we listen on."""
+    """The accepted ``Host`` headers: the loopback names, and the host the server listens on."""
     chosen = f"[{host}]" if ":" in host else host
     names = {"127.0.0.1", "localhost", "[::1]", chosen}
     without_port = names if port == 80 else set()
@@ -108,7 +108,7 @@ def allowed_hosts(host: str, port: int) -> frozenset[str]:
 
 
 def require_loopback(host: str) -> None:
-    """Raise `ConfigError` where others could reach the dashboard: it has no password yet (SAFETY D1)."""
+    """Raise `ConfigError` if other machines could reach the dashboard, which has no password yet."""
     if host == "localhost":
         return
     try:
@@ -117,13 +117,13 @@ def require_loopback(host: str) -> None:
         is_loopback = False
     if not is_loopback:
         raise ConfigError(
-            f"HOST={host} would let other machines reach a dashboard that can close positions, and it has no "
-            "password yet: use HOST=127.0.0.1, and an SSH tunnel to look from elsewhere."
+            f"HOST={host} would open the dashboard, which has no password yet, to other machines. "
+            "Use HOST=127.0.0.1, and an SSH tunnel for remote access."
         )
 
 
 def load_token(folder: Path) -> str:
-    """The token of this dashboard, made at its first start, whole or not at all; only its owner may read the file."""
+    """The dashboard's token, created atomically at the first start in a file that only its owner can read."""
     path = folder / TOKEN_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -141,5 +141,5 @@ def _read_token(path: Path) -> str:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
     if len(token) < 32:
-        raise ConfigError(f"{path} holds no token: delete it and start again.")
+        raise ConfigError(f"{path} contains no valid token: delete it and start again.")
     return token

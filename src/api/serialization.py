@@ -1,4 +1,4 @@
-"""How values leave as JSON: money is a string of plain digits everywhere, a word of ours its value, an instant ms."""
+"""JSON and CSV output: decimals as plain digit strings, enums as their values, times in ms."""
 
 import csv
 import io
@@ -12,7 +12,7 @@ from flask.json.provider import DefaultJSONProvider
 
 
 class DecimalJSONProvider(DefaultJSONProvider):
-    """Flask's JSON with exact decimals and keys in the order they were written."""
+    """Flask's JSON provider with exact decimals and unsorted keys."""
 
     ensure_ascii = False
     sort_keys = False
@@ -30,13 +30,13 @@ _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
 def csv_attachment(name: str, rows: Sequence[Mapping[str, Any]]) -> Response:
-    """The rows, their keys as first line; an empty file where there are none."""
+    """A CSV file of the rows with a header line; empty without rows."""
     text = io.StringIO(newline="")
     if rows:
         writer = csv.writer(text)
         writer.writerow(rows[0])
         writer.writerows([_cell(value) for value in row.values()] for row in rows)
-    # The mark at the start makes spreadsheet programs read it as UTF-8.
+    # The byte order mark makes spreadsheet programs read it as UTF-8.
     response = Response("\ufeff" + text.getvalue(), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
@@ -47,7 +47,7 @@ def _cell(value: Any) -> str:
         case None:
             return ""
         case Decimal():
-            return format(value, "f")  # a negative amount is a number, no formula
+            return format(value, "f")  # may start with a minus: a number, not a formula
         case int():
             return str(value)
         case _:

@@ -1,4 +1,4 @@
-"""What every view may use, built once by ``create_app``."""
+"""The objects that the views share, created once by ``create_app``."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ EXTENSION = "hunter"
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The parts of the API process."""
+    """The shared objects of one app."""
 
     environment: Environment
     clock: Clock
@@ -37,23 +37,23 @@ class Services:
 
 
 def services() -> Services:
-    """The dashboard of the request at hand."""
+    """The services of the current app."""
     found: Services = current_app.extensions[EXTENSION]
     return found
 
 
 @contextmanager
 def read_bot_database() -> Iterator[Connection]:
-    """One consistent view of the bot's database."""
+    """A connection to the bot's database with one consistent view."""
     with services().bot_database.read_transaction() as connection:
         yield connection
 
 
 def submit_command(action: OperatorAction, nonce: str, message: str, **details: Any) -> tuple[dict[str, Any], int]:
-    """202 with the number under which the journal will tell the outcome. Raises 409 while the bot is silent."""
+    """A 202 response with the command's id; the journal reports the outcome under it. Raises 409 if the bot is down."""
     with read_bot_database() as connection:
         bot = read_bot_state(connection, services().clock.now_ms())
     if not bot.is_alive:
-        raise ApiError(409, "bot_silent", "The bot gives no sign of life: nothing can be asked of it now.")
+        raise ApiError(409, "bot_silent", "The bot is not running.")
     command_id = services().commands.submit(action, nonce, **details)
     return {"success": True, "command_id": command_id, "message": message}, 202

@@ -1,4 +1,4 @@
-"""Changes to ``settings.json``: checked whole, written whole, kept in the history; the bot is asked to apply them."""
+"""Changes ``settings.json``: validates and writes the whole file, keeps its history, and has the bot reload it."""
 
 import secrets
 import threading
@@ -31,7 +31,7 @@ _FILE_ONLY_SETTING = "db_path"
 
 @dataclass(frozen=True, slots=True)
 class SettingChange:
-    """One setting that changed; None where it was not, or is no longer, in the file."""
+    """A changed setting; ``before`` or ``after`` is None if the setting was added or removed."""
 
     path: str
     before: Any
@@ -40,11 +40,11 @@ class SettingChange:
 
 @dataclass(frozen=True, slots=True)
 class SaveResult:
-    """What became of a change."""
+    """The result of a save."""
 
     command_id: int
     after_restart: tuple[str, ...]
-    """Paths of changed settings that the running bot does not take up."""
+    """Paths of changed settings that need a bot restart."""
 
 
 class SymbolNotFound(LookupError):
@@ -52,65 +52,65 @@ class SymbolNotFound(LookupError):
 
 
 class SymbolExists(LookupError):
-    """The symbol is in the settings already."""
+    """The symbol is already in the settings."""
 
 
 class SettingsService:
-    """The one place of this process that changes the settings file."""
+    """Reads and changes the settings file of the dashboard's process."""
 
     def __init__(self, path: Path, commands: Commands) -> None:
         self._path = path
         self._commands = commands
-        self._lock = threading.Lock()  # a change is read, check, write: two at once would lose one
+        self._lock = threading.Lock()  # two concurrent read-modify-writes would lose one change
 
     def current(self) -> Settings:
-        """What the file holds now. Raises `SettingsError` with every fault."""
+        """The settings in the file. Raises `SettingsError` with all errors."""
         return load_settings(self._path)
 
     def replace(self, document: object) -> SaveResult:
-        """Put a whole document in force."""
+        """Save a complete settings document."""
         with self._lock:
-            return self._save(parse_settings(document), "the settings were saved")
+            return self._save(parse_settings(document), "settings saved")
 
     def set_mode(self, *, is_simulated: bool) -> None:
-        """Paper or real orders, from the next start on; nothing is written where it is so already."""
+        """Set paper or live mode for the next start; writes nothing if it is already set."""
         with self._lock:
             settings = self.current()
             if settings.globals_.simulate_only is not is_simulated:
-                self._save(with_mode(settings, is_simulated=is_simulated), "the set-up chose the mode")
+                self._save(with_mode(settings, is_simulated=is_simulated), "mode changed in the setup")
 
     def update_symbol(self, symbol: str, config: Mapping[str, Any]) -> SaveResult:
-        """Put a symbol's whole configuration in force. Raises `SymbolUnknown`."""
+        """Replace a symbol's configuration. Raises `SymbolNotFound`."""
 
         def change(symbols: dict[str, Any]) -> None:
             if symbol not in symbols:
                 raise SymbolNotFound(symbol)
             symbols[symbol] = dict(config)
 
-        return self._change(change, f"{symbol} was changed")
+        return self._change(change, f"{symbol} changed")
 
     def add_symbol(self, symbol: str, config: Mapping[str, Any]) -> SaveResult:
-        """Add a symbol: the careful starting values, and over them what was chosen. Raises `SymbolKnown`."""
+        """Add a symbol with conservative defaults, overridden by ``config``. Raises `SymbolExists`."""
 
         def change(symbols: dict[str, Any]) -> None:
             if symbol in symbols:
                 raise SymbolExists(symbol)
             symbols[symbol] = {**new_symbol_defaults(), **config}
 
-        return self._change(change, f"{symbol} was added")
+        return self._change(change, f"{symbol} added")
 
     def remove_symbol(self, symbol: str) -> SaveResult:
-        """Trade a symbol no more. Raises `SymbolUnknown`."""
+        """Remove a symbol. Raises `SymbolNotFound`."""
 
         def change(symbols: dict[str, Any]) -> None:
             if symbol not in symbols:
                 raise SymbolNotFound(symbol)
             del symbols[symbol]
 
-        return self._change(change, f"{symbol} was removed")
+        return self._change(change, f"{symbol} removed")
 
     def history(self, limit: int) -> list[dict[str, Any]]:
-        """The versions that were put in force, newest first, each with what it changed."""
+        """The saved versions, newest first, each with its changes."""
         versions = self._commands.settings_history(limit + 1)
         older = [*(version.document for version in versions[1:]), None]
         return [
@@ -131,36 +131,36 @@ class SettingsService:
             return self._save(parse_settings(document), message)
 
     def _save(self, settings: Settings, message: str) -> SaveResult:
-        before, after = self._document_in_force(), settings_to_json(settings)
+        before, after = self._saved_document(), settings_to_json(settings)
         changes = list(diff_settings(before, after))
-        was_sound = bool(before["globals"])
-        if was_sound:
-            self._refuse_database(changes)
+        was_valid = bool(before["globals"])
+        if was_valid:
+            self._reject_database_path(changes)
         save_settings(self._path, settings)
         crash_points.reached(Point.SETTINGS_SAVED)
-        if was_sound and not self._commands.settings_history(1):
-            self._commands.add_settings_version(before, "as it was before the first change")
+        if was_valid and not self._commands.settings_history(1):
+            self._commands.add_settings_version(before, "settings before the first change")
         self._commands.add_settings_version(after, message)
         command_id = self._commands.submit(OperatorAction.RELOAD_SETTINGS, secrets.token_urlsafe(16))
         return SaveResult(command_id, tuple(change.path for change in changes if _needs_restart(change.path)))
 
-    def _document_in_force(self) -> Document:
-        """Empty where the file is broken: then everything in the new one is a change."""
+    def _saved_document(self) -> Document:
+        """The document in the file; empty if it is invalid, so that every new setting counts as a change."""
         try:
             return settings_to_json(self.current())
         except SettingsError:
             return {"globals": {}, "symbols": {}}
 
-    def _refuse_database(self, changes: list[SettingChange]) -> None:
-        # A page must not be able to make the bot write, or forget, a file of its choosing (SAFETY D16).
+    def _reject_database_path(self, changes: list[SettingChange]) -> None:
+        # A page must not choose which files the bot writes.
         path = f"globals.{_FILE_ONLY_SETTING}"
         if any(change.path == path for change in changes):
-            fault = InvalidSetting(path, "can only be changed in the file itself")
+            fault = InvalidSetting(path, "can only be changed in settings.json")
             raise SettingsError(self._path.name, [fault])
 
 
 def settings_to_json(settings: Settings) -> Document:
-    """The settings as JSON can hold them: numbers with decimals as strings of plain digits."""
+    """The settings document with decimals as plain digit strings."""
     document = settings_document(settings)
     symbols: Any = document["symbols"]
     return {
@@ -170,7 +170,7 @@ def settings_to_json(settings: Settings) -> Document:
 
 
 def diff_settings(before: Document, after: Document) -> Iterator[SettingChange]:
-    """Every setting that two documents do not share."""
+    """The settings that differ between two documents, by path."""
     flat_before, flat_after = dict(_flatten(before)), dict(_flatten(after))
     for path in sorted(flat_before.keys() | flat_after.keys()):
         one, other = flat_before.get(path), flat_after.get(path)

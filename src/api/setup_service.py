@@ -1,4 +1,4 @@
-"""The set-up from the page: credentials pass through to be tested and saved, and are held, shown or told nowhere."""
+"""The setup page's service: tests and saves credentials without keeping, showing or logging them."""
 
 import secrets
 import threading
@@ -37,7 +37,7 @@ _OPTIONAL_FIELD = "signer_address"
 
 
 def parse_credentials(document: Mapping[str, Any]) -> AnyCredentials:
-    """What a request holds, checked for its form. Raises `ApiError` with every fault, and none of its text."""
+    """Credentials from a request, with their format checked. The `ApiError` raised never quotes what was typed."""
     kind = document.get("kind")
     if not isinstance(kind, str) or kind not in _FIELDS:
         raise bad_parameter("kind", f"kind must be one of {', '.join(_FIELDS)}.")
@@ -47,14 +47,14 @@ def parse_credentials(document: Mapping[str, Any]) -> AnyCredentials:
     except ConfigError as error:
         raise _invalid(*error.faults) from None
     if found is None:
-        raise _invalid("Nothing was entered.")
+        raise _invalid("Fill in the fields.")
     return found
 
 
 def _text_field(document: Mapping[str, Any], name: str) -> str:
     value = document.get(name, "" if name == _OPTIONAL_FIELD else None)
     if not isinstance(value, str) or len(value) > _MAX_FIELD_LENGTH:
-        raise bad_parameter(name, f"{name} must be a text of at most {_MAX_FIELD_LENGTH} signs.")
+        raise bad_parameter(name, f"{name} must be text of at most {_MAX_FIELD_LENGTH} characters.")
     return value.strip()
 
 
@@ -64,7 +64,7 @@ def _invalid(*faults: str) -> ApiError:
 
 @dataclass(frozen=True, slots=True)
 class SetupService:
-    """Test, save, start anew. One at a time: a save is read, check, write."""
+    """Tests and saves credentials, sets the mode, and restarts the bot. The lock allows one of these at a time."""
 
     environment: Environment
     settings: SettingsService
@@ -77,43 +77,46 @@ class SetupService:
         return self.environment.home / ".env"
 
     def stored(self) -> StoredCredentials:
-        """What is set, in what may be shown. Raises `ApiError` where ``.env`` cannot be read."""
+        """The stored credentials without secrets. Raises `ApiError` if ``.env`` cannot be read."""
         try:
             return load_stored(self.env_file)
         except ConfigError as error:
             raise _unreadable(error) from error
 
     def is_first_run(self) -> bool:
-        """Nobody has chosen anything yet. A file that cannot be read was chosen by somebody."""
+        """Whether neither paper nor live was chosen yet; an unreadable ``.env`` counts as a choice."""
         try:
             return not self.environment.env_override_keys and self.stored().is_empty
         except ApiError:
             return False
 
     def test(self, credentials: AnyCredentials) -> Sequence[Check]:
-        """One line each; 429 while another test runs."""
+        """Test the credentials at the exchange. Raises `ApiError` 429 while another test runs."""
         if self.checker is None:
-            raise ApiError(503, "no_exchange", "This dashboard has no way to the exchange.")
+            raise ApiError(503, "no_exchange", "This dashboard has no connection to the exchange.")
         if not self.lock.acquire(blocking=False):
-            raise ApiError(429, "busy", "Another test is running: wait a moment.")
+            raise ApiError(429, "busy", "Another test is running. Try again in a moment.")
         try:
             return self.checker.check(credentials, hedge_mode=self.settings.current().globals_.hedge_mode)
         finally:
             self.lock.release()
 
     def enable_live(self, credentials: AnyCredentials, open_symbols: Sequence[str]) -> int:
-        """Save them, ask for real orders, and ask the bot to start anew; ``held`` are symbols at stake now."""
+        """Save the credentials, switch to live mode, and restart the bot. Returns the command's id.
+
+        Another account is rejected while ``open_symbols`` have live positions in the current one.
+        """
         with self.lock:
             self._reject_env_overrides()
             if open_symbols and not self._is_same_account(credentials):
                 raise _positions_open(open_symbols)
-            self.settings.current()  # faulty settings are said before anything is written
+            self.settings.current()  # raises for invalid settings before anything is written
             self._write_env_file(lambda: save_credentials(self.env_file, credentials))
             self.settings.set_mode(is_simulated=False)
             return self._restart()
 
     def choose_paper(self, open_symbols: Sequence[str]) -> int:
-        """Paper, and no question again; stored credentials stay where they are."""
+        """Switch to paper mode and restart the bot; stored credentials are kept. Returns the command's id."""
         with self.lock:
             if open_symbols:
                 raise _positions_open(open_symbols)
@@ -128,7 +131,7 @@ class SetupService:
     def _reject_env_overrides(self) -> None:
         if names := sorted(self.environment.env_override_keys):
             message = (
-                f"{' and '.join(names)} are set outside .env, where this page cannot change them: remove them there."
+                f"Environment variables override .env: {', '.join(names)}. Remove them before you save a key here."
             )
             raise ApiError(409, "keys_outside", message)
 
@@ -153,5 +156,5 @@ def _unreadable(error: ConfigError) -> ApiError:
 
 
 def _positions_open(symbols: Sequence[str]) -> ApiError:
-    message = f"The bot holds {', '.join(symbols)} in the account of now: close that first, for it would be left alone."
+    message = f"The bot has open positions in the current account ({', '.join(symbols)}). Close them first."
     return ApiError(409, "positions_open", message)

@@ -1,4 +1,4 @@
-"""Server-sent events: one thread follows the journal, every page has a bounded queue of its own (SAFETY D14)."""
+"""Server-sent events: one thread follows the journal and feeds a bounded queue for each open page."""
 
 import json
 import logging
@@ -21,44 +21,44 @@ MAX_SUBSCRIBERS = 8
 QUEUE_LENGTH = 1_000
 REPLAY_LENGTH = 1_000
 POLL_SECONDS = 0.1
-POLL_TIMEOUT_SECONDS = 0.5  # how long a dead page, or our own end, may go unnoticed
+POLL_TIMEOUT_SECONDS = 0.5  # how late a closed page, or a stop, may be noticed
 HEARTBEAT_MS = 15_000
 
 Version = tuple[tuple[int, int], int]
 
-HEARTBEAT = ": still here\n\n"
+HEARTBEAT = ": heartbeat\n\n"
 
 
 class JournalSource(Protocol):
-    """The bot's journal as this module needs it; any call may find the database missing."""
+    """The bot's journal. The database may be missing at any call."""
 
     def version(self) -> Version | None:
-        """Which database it is, and a number that changes with every commit; None while there is none."""
+        """The database file's identity, and a number that changes at every commit; None without a database."""
         ...
 
     def bounds(self) -> tuple[int, int]:
-        """The first id that is kept and the newest one; (1, 0) where there is none."""
+        """The oldest and the newest id; (1, 0) for an empty journal."""
         ...
 
     def after(self, entry_id: int, limit: int) -> Sequence[JournalEntry]:
-        """The entries that follow one, oldest first."""
+        """Up to ``limit`` entries after ``entry_id``, oldest first."""
         ...
 
 
 def render(kind: str, entry_id: int, body: dict[str, Any]) -> str:
-    """One event in the text/event-stream format; JSON holds no line break."""
+    """One event in the text/event-stream format."""
     return f"id: {entry_id}\nevent: {kind}\ndata: {json.dumps(body, ensure_ascii=False)}\n\n"
 
 
 @dataclass(eq=False, slots=True)
 class Subscription:
-    """What one page has not read yet. The monitor fills it, the page's own request empties it."""
+    """The unread events of one page: the hub's thread fills it, the page's request empties it."""
 
     backlog: tuple[str, ...]
     pending: queue.Queue[str] = field(default_factory=lambda: queue.Queue(QUEUE_LENGTH))
 
     def put(self, text: str, reset: str) -> None:
-        """Queue an event; a page too slow for that is told to load everything again instead."""
+        """Queue an event; if the queue is full, replace its content by ``reset``, so that the page reloads its data."""
         try:
             self.pending.put_nowait(text)
         except queue.Full:
@@ -69,7 +69,7 @@ class Subscription:
 
 
 class EventHub:
-    """Every open page, and the thread that feeds them."""
+    """The subscriptions of all open pages, and the thread that feeds them."""
 
     def __init__(self, journal: JournalSource, clock: Clock) -> None:
         self._journal = journal
@@ -77,7 +77,7 @@ class EventHub:
         self._last_id = 0
         self._version: Version | None = None
         self._subscriptions: set[Subscription] = set()
-        self._lock = threading.Lock()  # makes "join" and "tell everyone" take turns: nothing is lost between them
+        self._lock = threading.Lock()  # serializes subscribe and broadcast, so that no event is lost between them
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="database-monitor", daemon=True)
 
@@ -91,24 +91,27 @@ class EventHub:
 
     @property
     def last_id(self) -> int:
-        """The newest entry that the pages were told of."""
+        """The id of the last broadcast entry."""
         return self._last_id
 
     def start(self) -> None:
-        """Begin to follow, from the journal's newest entry on."""
-        with suppress(SQLAlchemyError):  # a database that is being made has no journal yet
+        """Start the thread; it broadcasts entries newer than the journal's last one."""
+        with suppress(SQLAlchemyError):  # a database being created has no journal yet
             self._last_id = self._journal.bounds()[1]
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and every stream; safe to call from a signal handler."""
+        """Stop the thread and end all streams; may be called from a signal handler."""
         self._stop.set()
 
     def subscribe(self, seen_id: int | None) -> Subscription:
-        """A new page that has seen the journal up to ``last_id`` (None: nothing yet). Raises 429 past the limit."""
+        """Subscribe a page that has seen the journal up to ``seen_id`` (None: a new page).
+
+        Raises `ApiError` 429 above MAX_SUBSCRIBERS.
+        """
         with self._lock:
             if len(self._subscriptions) >= MAX_SUBSCRIBERS:
-                raise ApiError(429, "too_many_streams", f"{MAX_SUBSCRIBERS} pages are open already: close one.")
+                raise ApiError(429, "too_many_streams", f"{MAX_SUBSCRIBERS} pages are open already. Close one of them.")
             subscription = Subscription(tuple(self._backlog(seen_id)))
             self._subscriptions.add(subscription)
         return subscription
@@ -118,7 +121,7 @@ class EventHub:
             self._subscriptions.discard(subscription)
 
     def read(self, subscription: Subscription, is_disconnected: Callable[[], bool]) -> Iterator[str]:
-        """The text of a stream, until its page is gone or we stop."""
+        """The text of a stream, until the page disconnects or the hub stops."""
         sent_at = self._clock.monotonic_ms()
         yield from subscription.backlog
         while not (self._stop.is_set() or is_disconnected()):
@@ -132,7 +135,7 @@ class EventHub:
             sent_at = self._clock.monotonic_ms()
 
     def _backlog(self, seen_id: int | None) -> Iterator[str]:
-        """Where the page stands, and what it missed; `reset` where that is no longer kept."""
+        """The `hello` event and the missed entries, or `reset` if those are no longer available."""
         position = self._last_id if seen_id is None else seen_id
         yield "retry: 2000\n\n" + render("hello", position, {"id": position, "at": self._clock.now_ms()})
         if seen_id is None or seen_id == self._last_id:
@@ -153,16 +156,15 @@ class EventHub:
                 error_text = logged = ""
             except SQLAlchemyError as error:
                 reason = str(getattr(error, "orig", error))
-                if (
-                    reason == error_text != logged
-                ):  # once, and only where it lasts: one that is being made has no journal yet
-                    log.warning("the journal cannot be read: %s", reason)
+                # Log an error once, at its second occurrence: a database being created has no journal at first.
+                if reason == error_text != logged:
+                    log.warning("journal cannot be read: %s", reason)
                     logged = reason
                 error_text = reason
                 self._stop.wait(POLL_TIMEOUT_SECONDS)
 
     def poll(self) -> None:
-        """Tell every page what was committed since the last turn. Raises SQLAlchemyError, and tells it next time."""
+        """Broadcast the entries committed since the last poll. Raises SQLAlchemyError; the next poll then retries."""
         version = self._journal.version()
         if version is None or version == self._version:
             return
@@ -175,9 +177,9 @@ class EventHub:
         self._version = version
 
     def _reset_all(self) -> None:
-        """Another database lies in the place of the one we knew: the pages start over with it."""
+        """The database file was replaced: continue with the new one and make all pages reload their data."""
         self._last_id = self._journal.bounds()[1]
-        log.warning("the database was replaced newest=%s", self._last_id)
+        log.warning("database file replaced newest_id=%s", self._last_id)
         for subscription in self._subscriptions:
             subscription.put(self._reset(), self._reset())
 

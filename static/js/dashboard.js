@@ -1,9 +1,10 @@
-// The dashboard: what is asked of the server, when, and which panel shows it.
+// The dashboard: which data is fetched from the server, when, and which panel shows it.
 
 import { createApi } from "./lib/api.js";
 import { createCommands } from "./lib/commands.js";
 import { setText, combine } from "./lib/dom.js";
 import { watchBotLiveness } from "./lib/bot_liveness.js";
+import { humanize } from "./lib/format.js";
 import { createPoller } from "./lib/polling.js";
 import { createStore } from "./lib/store.js";
 import { followStream } from "./lib/stream.js";
@@ -22,7 +23,7 @@ import * as statistics from "./panels/statistics.js";
 import * as status from "./panels/status.js";
 import * as trades from "./panels/trades.js";
 
-/** What an event of the journal makes out of date. */
+/** The data to fetch again after each kind of journal event. */
 const STALE_AFTER = {
   liquidation: ["liquidations", "chart"],
   decision: ["liquidations"],
@@ -37,7 +38,7 @@ const STALE_AFTER = {
   command: ["journal", "health", "live", "orders", "positions"],
 };
 
-/** How often each is asked for although nothing was heard: ages and marks move without events. */
+/** How often each is fetched without an event: ages and mark prices change all the time. */
 const POLLED_MS = {
   health: 2_000,
   positions: 3_000,
@@ -95,7 +96,7 @@ function start() {
     poller.refresh(...(STALE_AFTER[kind] ?? []));
   }
 
-  // What the stream missed while it was down stands in the journal.
+  // The journal also has the events that the stream missed while it was disconnected.
   store.subscribe("journal", (entries) => entries.filter((entry) => entry.kind === "command").forEach(commands.onEvent));
   followTheme(byId("theme"), store);
   const undo = combine(
@@ -148,7 +149,7 @@ function mountPanels({ store, api, notify, commands, choice, poller }) {
     makeTabs(document.querySelector('[data-tabs="book"]')),
     ...["positions", "orders", "trades"].map((name) =>
       store.subscribe(`fault:${name}`, (fault) =>
-        setText(byId("books-fault"), fault ? `${name}: ${fault.message}` : ""),
+        setText(byId("books-fault"), fault ? `${humanize(name)}: ${fault.message}` : ""),
       ),
     ),
   );

@@ -8,7 +8,7 @@ from tests.api.harness import ApiHarness, FakeMarket
 
 @pytest.fixture
 def harness(tmp_path: Path) -> Iterator[ApiHarness]:
-    """A dashboard in a fresh home; the bot has never run in it until the test lets it."""
+    """A dashboard in a new home in which the bot has not run yet."""
     harness = ApiHarness(tmp_path, market=FakeMarket())
     yield harness
     harness.close()

@@ -1,4 +1,4 @@
-"""The dashboard over a real home: settings.json, a database written by the Store, and a client of its own page."""
+"""A dashboard over a real home: settings.json, a database written by the Store, and an HTTP client."""
 
 import json
 import socket
@@ -39,7 +39,7 @@ CANDLE = (NOW, D("1.5"), D("2.0"), D("1.0"), D("1.75"), D("100"))
 
 
 class FakeMarket:
-    """The exchange's public side as a value; counts how often it is asked."""
+    """The exchange's public API with fixed data; counts requests."""
 
     def __init__(self) -> None:
         self.requests = 0
@@ -83,7 +83,7 @@ class ApiHarness:
 
     def __post_init__(self) -> None:
         self.write_settings(settings_document())
-        self.write_env("HUNTER_SETUP=paper\n")  # the first run's question has been answered
+        self.write_env("HUNTER_SETUP=paper\n")  # not a first run
 
     @property
     def environment(self) -> Environment:
@@ -106,12 +106,12 @@ class ApiHarness:
 
     @property
     def client(self) -> Any:
-        """Flask's own client; untyped, since an answer without JSON fails its test anyway."""
+        """Flask's test client, untyped: a response without JSON fails its test anyway."""
         return self.app.test_client()
 
     @property
     def store(self) -> Store:
-        """The side of a bot with real orders; the database is made at first use."""
+        """The Store of a live bot; the database is created at first use."""
         return self._store(is_simulated=False)
 
     def _store(self, *, is_simulated: bool) -> Store:
@@ -150,7 +150,7 @@ class ApiHarness:
     # What the bot writes
 
     def heartbeat(self, **bot: object) -> None:
-        """A heartbeat of a bot that trades on the sandbox."""
+        """Write the heartbeat of a bot on the sandbox."""
         store = self.store
         with store.transaction():
             identity = {"network": "sandbox", "is_simulated": False, "pid": 7, "started_at": NOW, "version": "0.1.0"}
@@ -192,7 +192,7 @@ class ApiHarness:
                 assert store.record_fill(fill)
 
     def add_round_trip(self, trip: "Trip", *, simulated: bool = False) -> None:
-        """An entry that filled, and the order that closed it."""
+        """Write a filled entry and the order that closed it."""
         self.add_orders(*trip.orders, simulated=simulated)
         self.add_fills(*trip.fills, simulated=simulated)
 
@@ -210,7 +210,7 @@ class Trip:
     exit_role: OrderRole = OrderRole.TAKE_PROFIT
     realized_pnl: Decimal = _FIVE
     commission: Decimal = _TENTH
-    """Of each of the two fills."""
+    """The commission of each of the two fills."""
     symbol: str = "BTCUSDT"
     number: int = 1
 
@@ -270,7 +270,7 @@ TIMEOUT_SECONDS = 20.0
 
 
 def eventually(condition: Callable[[], bool]) -> bool:
-    """Wait until a claim holds; False where it did not in time."""
+    """Wait until the condition is true; False on timeout."""
     deadline = time.monotonic() + TIMEOUT_SECONDS
     tick = threading.Event()
     while not condition():
@@ -298,7 +298,7 @@ class RunningDashboard:
         return requests.get(self.url + path, headers=headers, timeout=TIMEOUT_SECONDS)
 
     def raw(self, request: str) -> str:
-        """What is answered to these very bytes."""
+        """The raw response to a raw request."""
         with socket.create_connection(("127.0.0.1", self.harness.port), timeout=TIMEOUT_SECONDS) as connection:
             connection.sendall(request.replace("\n", "\r\n").encode())
             answer = b""

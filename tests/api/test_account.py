@@ -1,4 +1,4 @@
-"""Positions, account and open orders, in the shapes older scripts read."""
+"""Positions, account and open orders, with the keys that older scripts read."""
 
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ LONG = PositionRecord(
 SHORT = replace(LONG, position=Position("币安人生USDT", PositionSide.BOTH, D(-3), D(2)), mark_price=None)
 
 
-def test_a_position_tells_size_result_and_protection(harness: ApiHarness) -> None:
+def test_position_row_has_size_result_and_protection(harness: ApiHarness) -> None:
     harness.add_position(LONG)
     (row,) = harness.json("/api/positions")
     assert (row["symbol"], row["side"], row["positionSide"]) == ("BTCUSDT", "LONG", "LONG")
@@ -38,14 +38,14 @@ def test_a_position_tells_size_result_and_protection(harness: ApiHarness) -> Non
     assert (row["protection"], row["is_ours"], row["opened_at"], row["as_of"]) == ("ok", True, NOW - 5_000, NOW)
 
 
-def test_what_is_not_known_is_null(harness: ApiHarness) -> None:
+def test_unknown_values_are_null(harness: ApiHarness) -> None:
     harness.add_position(SHORT)
     (row,) = harness.json("/api/positions")
     assert (row["side"], row["positionSide"], row["symbol"]) == ("SHORT", "BOTH", "币安人生USDT")
     assert row["markPrice"] is row["unrealizedPnl"] is row["positionValue"] is row["liquidationDistancePct"] is None
 
 
-def test_one_position_with_its_orders(harness: ApiHarness) -> None:
+def test_position_detail_lists_its_orders(harness: ApiHarness) -> None:
     harness.add_position(LONG)
     harness.add_orders(an_order(order_id=1), an_order(OrderRole.STOP_LOSS, 1, order_id=2))
     found = harness.json("/api/positions/BTCUSDT/LONG")
@@ -55,18 +55,18 @@ def test_one_position_with_its_orders(harness: ApiHarness) -> None:
 
 
 @pytest.mark.parametrize("side", ["SHORT", "short", "BOTH"])
-def test_a_one_way_position_is_found_by_direction_and_by_slot(harness: ApiHarness, side: str) -> None:
+def test_one_way_position_is_found_by_side_or_both(harness: ApiHarness, side: str) -> None:
     harness.add_position(SHORT)
     assert harness.json(f"/api/positions/币安人生USDT/{side}")["positionAmt"] == "-3"
 
 
-def test_a_position_that_is_not_there(harness: ApiHarness) -> None:
+def test_missing_position_is_404(harness: ApiHarness) -> None:
     harness.add_position(LONG)
     response = harness.get("/api/positions/BTCUSDT/SHORT")
     assert (response.status_code, response.json["error"]["code"]) == (404, "not_found")
 
 
-def test_the_account_in_the_exchanges_words(harness: ApiHarness) -> None:
+def test_account_uses_the_exchanges_keys(harness: ApiHarness) -> None:
     harness.set_state(
         "account",
         wallet_balance=D("1000.10"),
@@ -89,11 +89,11 @@ def test_the_account_in_the_exchanges_words(harness: ApiHarness) -> None:
     }
 
 
-def test_an_account_never_read_is_null(harness: ApiHarness) -> None:
+def test_account_is_null_before_the_first_read(harness: ApiHarness) -> None:
     assert set(harness.json("/api/account").values()) == {None}
 
 
-def test_open_orders_tell_whose_they_are(harness: ApiHarness) -> None:
+def test_open_orders_show_who_placed_them(harness: ApiHarness) -> None:
     harness.add_orders(an_order(order_id=1), an_order(OrderRole.STOP_LOSS, 1), an_order(OrderRole.CLOSE, 2))
     harness.set_state(
         "foreign_orders", items=[{"order_id": 9, "client_order_id": "web_1", "symbol": "ETHUSDT", "side": "SELL"}]

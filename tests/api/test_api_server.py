@@ -1,4 +1,4 @@
-"""The process: starts as a script, says in one sentence what is missing, and ends when it is told to."""
+"""The dashboard process: its start as a script, its error messages, and its stop."""
 
 import os
 import re
@@ -31,7 +31,7 @@ def clean_environment(**variables: str) -> dict[str, str]:
 
 
 def ended(home: Path, folder: Path, *arguments: str, **variables: str) -> "subprocess.CompletedProcess[str]":
-    """What the script says and returns where it cannot start; run from a folder that is not the project."""
+    """The result of the script when it cannot start, run from a folder outside the project."""
     command = [sys.executable, str(SCRIPT), *(arguments or ("--home", str(home)))]
     return subprocess.run(
         command, cwd=folder, env=clean_environment(**variables), capture_output=True, text=True, timeout=60, check=False
@@ -66,9 +66,7 @@ def answers(port: int) -> bool:
 
 
 @pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
-def test_it_serves_without_a_database_and_ends_when_asked_though_a_page_listens(
-    harness: ApiHarness, tmp_path: Path, name: str
-) -> None:
+def test_serves_without_database_and_stops_on_signal(harness: ApiHarness, tmp_path: Path, name: str) -> None:
     with started(harness, tmp_path, API_KEY="canary1234567890", API_SECRET="canary0987654321") as process:
         url = f"http://127.0.0.1:{harness.port}"
         assert requests.get(f"{url}/api/positions", timeout=20).json() == []
@@ -80,56 +78,56 @@ def test_it_serves_without_a_database_and_ends_when_asked_though_a_page_listens(
         output, _ = process.communicate(timeout=60)
         stream.close()
     assert process.returncode == 0
-    assert "there is no database yet: the bot has not run in this home" in output
+    assert "no database yet: the bot has not run in this home" in output
     assert "canary" not in output + page.text
 
 
-def test_help_explains_itself(tmp_path: Path) -> None:
+def test_help_lists_the_options(tmp_path: Path) -> None:
     result = ended(tmp_path, tmp_path, "--help")
     assert result.returncode == 0
     assert "--home" in result.stdout
 
 
-def test_a_port_in_use_is_one_sentence(harness: ApiHarness, tmp_path: Path) -> None:
+def test_port_in_use_is_reported_in_one_line(harness: ApiHarness, tmp_path: Path) -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
         port = other.getsockname()[1]
         result = ended(harness.home, tmp_path, PORT=str(port))
     assert result.returncode == 2
-    assert re.fullmatch(rf"port {port} on 127.0.0.1 is busy, another program listens there: .*\n", result.stderr)
+    assert re.fullmatch(rf"port {port} on 127.0.0.1 is in use by another program: .*\n", result.stderr)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
-def test_other_machines_are_refused_in_one_sentence(harness: ApiHarness, tmp_path: Path, host: str) -> None:
+def test_public_host_is_rejected_in_one_line(harness: ApiHarness, tmp_path: Path, host: str) -> None:
     result = ended(harness.home, tmp_path, HOST=host, PORT=str(free_port()))
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and "no password yet" in result.stderr
 
 
-def test_a_home_that_is_not_there_is_one_sentence(tmp_path: Path) -> None:
+def test_missing_home_is_reported_in_one_line(tmp_path: Path) -> None:
     result = ended(tmp_path / "nowhere", tmp_path)
     assert result.returncode == 2
     assert result.stderr.count("\n") == 1 and "does not exist" in result.stderr
 
 
-def test_a_missing_package_is_one_sentence(harness: ApiHarness, tmp_path: Path) -> None:
+def test_missing_package_is_reported_in_one_line(harness: ApiHarness, tmp_path: Path) -> None:
     (tmp_path / "flask.py").write_text("raise ModuleNotFoundError('gone', name='flask')", encoding="utf-8")
     result = ended(harness.home, tmp_path, PYTHONPATH=str(tmp_path))
     assert result.returncode == 2
     assert result.stderr == "The package flask is missing: start launcher.py once, it installs what is needed.\n"
 
 
-def test_an_address_that_is_not_ours_is_said(harness: ApiHarness) -> None:
+def test_unavailable_address_raises_config_error(harness: ApiHarness) -> None:
     harness.port = free_port()
-    with pytest.raises(ConfigError, match=r"cannot listen|busy"), socket.socket() as other:
+    with pytest.raises(ConfigError, match=r"cannot listen|in use"), socket.socket() as other:
         other.bind(("127.0.0.1", harness.port))
         other.listen()
         serve(harness.app, harness.environment, threading.Event())
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_dead_thread_ends_the_process(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dead_thread_ends_the_process(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def die() -> None:
         raise SystemExit
 
@@ -139,7 +137,7 @@ def test_a_dead_thread_ends_the_process(harness: ApiHarness, monkeypatch: pytest
     assert running.code == 1
 
 
-def test_the_process_holds_no_keys(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_process_holds_no_keys(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     (harness.home / ".env").write_text("API_KEY=abc123\nAPI_SECRET=def456\nHOST=0.0.0.0\n", encoding="utf-8")
     monkeypatch.setenv("API_KEY", "abc123")
     monkeypatch.setenv("API_SECRET", "def456")
@@ -167,25 +165,25 @@ def test_the_process_holds_no_keys(harness: ApiHarness, monkeypatch: pytest.Monk
         "GET http://127.0.0.1:{port}/ HTTP/1.1\nHost: evil.test\nConnection: close\n\n",
     ],
 )
-def test_on_the_wire_too_a_foreign_host_gets_nothing(harness: ApiHarness, head: str) -> None:
+def test_foreign_host_header_is_rejected_on_the_socket(harness: ApiHarness, head: str) -> None:
     with served(harness) as running:
         answer = running.raw(head.replace("{port}", str(harness.port)))
         assert answer.split(" ")[1] in ("400", "421")
         assert "hunter-token" not in answer
 
 
-def test_the_server_does_not_name_itself(harness: ApiHarness) -> None:
+def test_response_has_no_server_header(harness: ApiHarness) -> None:
     with served(harness) as running:
         assert "Server" not in running.get("/api/health").headers
 
 
-def test_a_giant_body_is_refused_in_the_one_shape(harness: ApiHarness) -> None:
+def test_huge_body_is_rejected_as_json_error(harness: ApiHarness) -> None:
     with served(harness) as running:
         headers = {"Origin": running.url, "X-Hunter-Token": harness.token, "Content-Type": "application/json"}
         response = requests.post(f"{running.url}/api/control", data="x" * 100_000, headers=headers, timeout=20)
         assert (response.status_code, response.json()["error"]["code"]) == (413, "too_large")
 
 
-def test_two_apps_share_one_home_and_one_token(harness: ApiHarness) -> None:
+def test_two_apps_of_one_home_share_the_token(harness: ApiHarness) -> None:
     other = create_app(harness.environment)
     assert harness.token in other.test_client().get("/", base_url="http://127.0.0.1:5000").text

@@ -1,5 +1,6 @@
-"""The settings through the API: checked whole, written whole, told to the bot, kept in the history."""
+"""The settings API: validation, saving, the reload command, and the history."""
 
+import re
 from typing import Any
 
 import pytest
@@ -22,25 +23,25 @@ def sent_commands(harness: ApiHarness) -> list[OperatorAction]:
     return [wish.action for wish in CommandReader(harness.environment.control_database).after(0)]
 
 
-def test_amounts_are_strings_and_unset_values_stay_out(harness: ApiHarness) -> None:
+def test_amounts_are_strings_and_unset_values_are_omitted(harness: ApiHarness) -> None:
     settings = harness.json("/api/config")
     assert settings["globals"]["max_total_exposure_usdt"] == "500"
     assert settings["symbols"]["BTCUSDT"]["leverage"] == 10
     assert "cooldown_sec" not in settings["globals"]
 
 
-def test_what_is_read_can_be_saved_back(harness: ApiHarness) -> None:
+def test_settings_read_can_be_saved_unchanged(harness: ApiHarness) -> None:
     before = load_settings(harness.settings_file)
     assert harness.post("/api/config", harness.json("/api/config")).status_code == 200
     assert load_settings(harness.settings_file) == before
 
 
 @pytest.mark.parametrize(("path", "body"), POSTS.items())
-def test_every_change_is_written_kept_and_told(harness: ApiHarness, path: str, body: dict[str, Any]) -> None:
+def test_change_is_saved_recorded_and_sent_to_the_bot(harness: ApiHarness, path: str, body: dict[str, Any]) -> None:
     harness.heartbeat()
     response = harness.post(path, body)
     assert (response.status_code, response.json["success"]) == (200, True)
-    assert "the bot was asked to apply it" in response.json["message"]
+    assert re.fullmatch(r"(Settings|[A-Z]+USDT) (saved|added|removed)\.", response.json["message"])
     assert sent_commands(harness) == [OperatorAction.RELOAD_SETTINGS]
     now, before = harness.json("/api/config/history")
     assert now["settings"] == harness.json("/api/config")
@@ -49,7 +50,7 @@ def test_every_change_is_written_kept_and_told(harness: ApiHarness, path: str, b
 
 
 def plain(document: dict[str, Any]) -> object:
-    """As the history keeps it: amounts are strings."""
+    """The document as in the history, with amounts as strings."""
     amounts = {"volume_threshold", "trade_value_usdt", "price_offset_pct", "max_position_usdt", "take_profit_pct"}
     amounts |= {"stop_loss_pct", "max_total_exposure_usdt"}
 
@@ -60,7 +61,7 @@ def plain(document: dict[str, Any]) -> object:
     return {"globals": texts(document["globals"]), "symbols": symbols}
 
 
-def test_changes_name_what_was_and_what_is(harness: ApiHarness) -> None:
+def test_history_lists_old_and_new_values(harness: ApiHarness) -> None:
     document = settings_document(leverage=20, take_profit_pct="1.5")
     assert harness.post("/api/config", document).json["after_restart"] == []
     assert harness.json("/api/config/history?limit=1")[0]["changes"] == [
@@ -69,27 +70,27 @@ def test_changes_name_what_was_and_what_is(harness: ApiHarness) -> None:
     ]
 
 
-def test_what_waits_for_a_restart_is_said(harness: ApiHarness) -> None:
+def test_settings_that_need_a_restart_are_named(harness: ApiHarness) -> None:
     harness.heartbeat()
     document = settings_document()
     document["globals"]["simulate_only"] = True
     answer = harness.post("/api/config", document).json
     assert answer["after_restart"] == ["globals.simulate_only"]
-    assert answer["message"].endswith("; after a restart: globals.simulate_only.")
+    assert answer["message"] == "Settings saved. Restart the bot to apply: Paper trading."
 
 
-def test_a_version_of_the_history_can_be_put_in_force_again(harness: ApiHarness) -> None:
+def test_version_of_the_history_can_be_restored(harness: ApiHarness) -> None:
     harness.post("/api/config", settings_document(leverage=20))
     oldest = harness.json("/api/config/history")[-1]
     assert harness.post("/api/config", oldest["settings"]).status_code == 200
     assert load_settings(harness.settings_file) == parse_settings(settings_document())
 
 
-def test_a_sleeping_bot_applies_it_when_it_starts(harness: ApiHarness) -> None:
-    assert "when it starts" in harness.post("/api/config", settings_document()).json["message"]
+def test_stopped_bot_applies_settings_at_its_start(harness: ApiHarness) -> None:
+    assert "when the bot starts" in harness.post("/api/config", settings_document()).json["message"]
 
 
-def test_every_fault_is_named_and_nothing_is_changed(harness: ApiHarness) -> None:
+def test_every_error_is_listed_and_nothing_is_saved(harness: ApiHarness) -> None:
     before = harness.settings_file.read_bytes()
     document = settings_document(leverage=500, stop_loss_pct=-1)
     document["globals"]["hegde_mode"] = True
@@ -112,7 +113,7 @@ def test_every_fault_is_named_and_nothing_is_changed(harness: ApiHarness) -> Non
 @pytest.mark.parametrize(
     "body", ['{"globals": NaN}', '{"a": 1, "a": 2}', "[]", '"x"', "{", "", "\udcff", '{"a":' * 9_999]
 )
-def test_a_body_that_is_no_json_object_is_refused(harness: ApiHarness, body: str) -> None:
+def test_body_that_is_not_a_json_object_is_rejected(harness: ApiHarness, body: str) -> None:
     data = body.encode("utf-8", "surrogateescape")
     headers = {"Origin": "http://127.0.0.1:5000", "X-Hunter-Token": harness.token, "Content-Type": "application/json"}
     response = harness.client.post("/api/config", data=data, headers=headers, base_url="http://127.0.0.1:5000")
@@ -120,7 +121,7 @@ def test_a_body_that_is_no_json_object_is_refused(harness: ApiHarness, body: str
 
 
 @pytest.mark.parametrize("value", [1e309, -1, 0, "1e999", True, None, [], "five"])
-def test_an_amount_that_is_none_is_refused(harness: ApiHarness, value: object) -> None:
+def test_invalid_amount_is_rejected(harness: ApiHarness, value: object) -> None:
     body = settings_document(trade_value_usdt=value)
     text = "1e309" if value == 1e309 else None
     if text:
@@ -138,7 +139,7 @@ def test_an_amount_that_is_none_is_refused(harness: ApiHarness, value: object) -
     assert "symbols.BTCUSDT.trade_value_usdt" in paths
 
 
-def test_the_database_is_not_the_pages_to_choose(harness: ApiHarness) -> None:
+def test_database_path_cannot_be_changed_from_the_page(harness: ApiHarness) -> None:
     document = settings_document()
     document["globals"]["db_path"] = "../elsewhere.db"
     response = harness.post("/api/config", document)
@@ -147,18 +148,25 @@ def test_the_database_is_not_the_pages_to_choose(harness: ApiHarness) -> None:
     assert "db_path" not in harness.saved_settings()["globals"]
 
 
-def test_a_symbol_is_added_carefully_with_what_was_chosen(harness: ApiHarness) -> None:
+def test_added_symbol_has_defaults_and_given_values(harness: ApiHarness) -> None:
     assert harness.post("/api/config/symbol/add", {"symbol": "ethusdt", "config": {"leverage": 3}}).status_code == 200
     added = load_settings(harness.settings_file).symbols["ETHUSDT"]
     assert (added.leverage, added.stop_loss_enabled, added.take_profit_enabled) == (3, True, True)
     assert added.trade_value_usdt == D(harness.json("/api/config/defaults")["trade_value_usdt"])
 
 
-def test_a_symbol_the_exchange_does_not_list_is_not_added(harness: ApiHarness) -> None:
+def test_symbol_not_listed_by_the_exchange_is_rejected(harness: ApiHarness) -> None:
     store = harness.store
     with store.transaction():
         store.save_instruments([an_instrument(), an_instrument(symbol="ETHUSDT", base_asset="ETH")])
-    assert harness.post("/api/config/symbol/add", {"symbol": "MOONUSDT"}).status_code == 404
+    for symbol, suggestion in [
+        ("MOONUSDT", ""),
+        ("ETH", " Did you mean ETHUSDT?"),
+        ("BTCUSD", " Did you mean BTCUSDT?"),
+    ]:
+        response = harness.post("/api/config/symbol/add", {"symbol": symbol})
+        assert response.status_code == 404
+        assert response.json["error"]["message"] == f'The exchange has no symbol "{symbol}".{suggestion}'
     assert harness.post("/api/config/symbol/add", {"symbol": "ETHUSDT"}).status_code == 200
 
 
@@ -177,13 +185,13 @@ def test_a_symbol_the_exchange_does_not_list_is_not_added(harness: ApiHarness) -
         ("/api/config/symbol/remove", {}, 400, "bad_parameter"),
     ],
 )
-def test_what_does_not_fit_is_refused(harness: ApiHarness, path: str, body: object, status: int, code: str) -> None:
+def test_invalid_requests_are_rejected(harness: ApiHarness, path: str, body: object, status: int, code: str) -> None:
     response = harness.post(path, body)
     assert (response.status_code, response.json["error"]["code"]) == (status, code)
     assert sent_commands(harness) == []
 
 
-def test_a_broken_file_is_told_with_its_faults_and_can_be_replaced(harness: ApiHarness) -> None:
+def test_broken_file_is_reported_and_can_be_replaced(harness: ApiHarness) -> None:
     harness.settings_file.write_text('{"globals": {', encoding="utf-8")
     response = harness.get("/api/config")
     assert (response.status_code, response.json["error"]["code"]) == (503, "invalid_settings")
@@ -194,7 +202,7 @@ def test_a_broken_file_is_told_with_its_faults_and_can_be_replaced(harness: ApiH
     assert len(harness.json("/api/config/history")) == 1
 
 
-def test_a_file_that_cannot_be_written_is_said(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unwritable_file_is_reported(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise PermissionError(13, "Permission denied", "/a/private/path")
 
@@ -204,7 +212,7 @@ def test_a_file_that_cannot_be_written_is_said(harness: ApiHarness, monkeypatch:
     assert "private" not in response.text
 
 
-def test_the_schema_describes_every_setting(harness: ApiHarness) -> None:
+def test_schema_describes_every_setting(harness: ApiHarness) -> None:
     schema = harness.json("/api/config/schema")
     assert schema["symbols"]["leverage"]["max"] == "125"
     assert schema["globals"]["simulate_only"]["applies"] == "after restart"

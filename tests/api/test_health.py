@@ -1,4 +1,4 @@
-"""The status bar's source: who lives, what is at stake, what today brought."""
+"""The health endpoint: bot, mode, connections, and today's result."""
 
 import sqlite3
 from contextlib import closing
@@ -12,7 +12,7 @@ from tests.builders import NOW, D
 MINUTE_MS = 60_000
 
 
-def test_before_the_bots_first_start_nothing_is_claimed(harness: ApiHarness) -> None:
+def test_values_are_null_before_the_bots_first_start(harness: ApiHarness) -> None:
     health = harness.json("/api/health")
     assert (health["status"], health["database"], health["settings"]) == ("degraded", "missing", "healthy")
     assert health["bot"]["alive"] is False and health["bot"]["heartbeat_at"] is None
@@ -20,7 +20,7 @@ def test_before_the_bots_first_start_nothing_is_claimed(harness: ApiHarness) -> 
     assert health["exposure"] == {"margin": None, "cap": None, "notional": None}
 
 
-def test_a_bot_that_beats_is_healthy(harness: ApiHarness) -> None:
+def test_bot_with_heartbeat_is_healthy(harness: ApiHarness) -> None:
     harness.heartbeat()
     harness.set_state("trading", state="ACTIVE", reason="")
     harness.set_state("market_stream", state="up", last_event_at=NOW - 250)
@@ -40,14 +40,14 @@ def test_a_bot_that_beats_is_healthy(harness: ApiHarness) -> None:
     assert health["timestamp"] == NOW
 
 
-def test_a_bot_that_hears_no_market_is_not_healthy(harness: ApiHarness) -> None:
+def test_bot_without_market_stream_is_degraded(harness: ApiHarness) -> None:
     harness.heartbeat()
     harness.set_state("market_stream", state="down", last_event_at=NOW - 250)
     health = harness.json("/api/health")
     assert (health["status"], health["bot"]["alive"]) == ("degraded", True)
 
 
-def test_a_heartbeat_older_than_15_seconds_is_none(harness: ApiHarness) -> None:
+def test_bot_is_down_after_15_s_without_heartbeat(harness: ApiHarness) -> None:
     harness.heartbeat()
     harness.clock.advance(15_000)
     assert harness.json("/api/health")["bot"]["alive"] is True
@@ -65,23 +65,23 @@ def test_a_heartbeat_older_than_15_seconds_is_none(harness: ApiHarness) -> None:
         ({"network": "mainnet", "is_simulated": True}, "PAPER"),
     ],
 )
-def test_the_mode_is_what_the_bot_says(harness: ApiHarness, bot: dict[str, object], mode: str) -> None:
+def test_mode_comes_from_the_bots_status(harness: ApiHarness, bot: dict[str, object], mode: str) -> None:
     harness.heartbeat(**bot)
     assert harness.json("/api/health")["mode"] == mode
 
 
-def test_pause_and_halt_of_the_operator_are_told(harness: ApiHarness) -> None:
+def test_pause_and_halt_of_the_operator_are_shown(harness: ApiHarness) -> None:
     harness.set_state("operator", last_id=3, paused=True, halted=False)
     assert harness.json("/api/health")["operator"] == {"paused": True, "halted": False}
 
 
-def test_what_a_resume_would_end_is_told_as_halted(harness: ApiHarness) -> None:
+def test_block_that_needs_resume_is_shown_as_halted(harness: ApiHarness) -> None:
     harness.set_state("trading", state="REDUCE_ONLY", reason="locked until 14:30 UTC", awaits_resume=True)
     assert harness.json("/api/health")["operator"] == {"paused": False, "halted": True}
 
 
 @pytest.mark.parametrize(("text", "word"), [("{", "faulty"), (None, "missing")])
-def test_a_settings_file_that_cannot_be_used_is_told(harness: ApiHarness, text: str | None, word: str) -> None:
+def test_invalid_settings_file_is_reported(harness: ApiHarness, text: str | None, word: str) -> None:
     harness.settings_file.unlink() if text is None else harness.settings_file.write_text(text, encoding="utf-8")
     health = harness.json("/api/health")
     assert (health["settings"], health["status"], health["mode"]) == (word, "degraded", "PAPER")
@@ -109,7 +109,7 @@ def test_drawdown_is_measured_from_the_highest_equity(harness: ApiHarness) -> No
     assert harness.json("/api/health")["drawdown_pct"] == 20.0
 
 
-def test_a_damaged_database_is_an_error_not_an_empty_answer(harness: ApiHarness) -> None:
+def test_damaged_database_is_an_error(harness: ApiHarness) -> None:
     (harness.home / "data").mkdir(exist_ok=True)
     (harness.home / "data" / "bot.db").write_bytes(b"this is no database at all" * 100)
     response = harness.get("/api/positions")
@@ -117,7 +117,7 @@ def test_a_damaged_database_is_an_error_not_an_empty_answer(harness: ApiHarness)
     assert response.json["error"]["code"] == "database_unreadable"
 
 
-def test_a_database_of_another_version_is_named_as_that(harness: ApiHarness) -> None:
+def test_database_of_another_version_is_reported(harness: ApiHarness) -> None:
     (harness.home / "data").mkdir(exist_ok=True)
     with closing(sqlite3.connect(harness.home / "data" / "bot.db")) as connection:
         connection.execute("create table of_the_future (id integer)")
@@ -126,7 +126,7 @@ def test_a_database_of_another_version_is_named_as_that(harness: ApiHarness) -> 
     assert "made by another version of this program" in response.json["error"]["message"]
 
 
-def test_a_database_that_the_bot_is_making_is_not_there_yet(harness: ApiHarness) -> None:
+def test_database_being_created_counts_as_missing(harness: ApiHarness) -> None:
     (harness.home / "data").mkdir(exist_ok=True)
     (harness.home / "data" / "bot.db").touch()
     assert harness.json("/api/health")["database"] == "missing"

@@ -1,4 +1,4 @@
-"""The journal in pages."""
+"""The journal endpoint."""
 
 import pytest
 
@@ -18,7 +18,7 @@ def harness(harness: ApiHarness) -> ApiHarness:
     return harness
 
 
-def test_the_newest_entries_in_their_order(harness: ApiHarness) -> None:
+def test_newest_entries_come_oldest_first(harness: ApiHarness) -> None:
     assert numbers(harness) == [1, 2, 3, 4, 5]
     assert numbers(harness, "?limit=2") == [4, 5]
     assert harness.json("/api/journal?limit=1") == [
@@ -26,13 +26,13 @@ def test_the_newest_entries_in_their_order(harness: ApiHarness) -> None:
     ]
 
 
-def test_what_follows_an_entry(harness: ApiHarness) -> None:
+def test_after_returns_the_following_entries(harness: ApiHarness) -> None:
     assert numbers(harness, "?after=3") == [4, 5]
     assert numbers(harness, "?after=1&limit=2") == [2, 3]
     assert numbers(harness, "?after=5") == []
 
 
-def test_some_kinds_only(harness: ApiHarness) -> None:
+def test_entries_are_filtered_by_kind(harness: ApiHarness) -> None:
     assert numbers(harness, "?kind=order") == [2, 4]
     assert numbers(harness, "?kind=alert&after=1") == [3, 5]
     assert numbers(harness, "?kind=order,alert&limit=2") == [4, 5]

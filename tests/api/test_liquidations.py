@@ -1,4 +1,4 @@
-"""The feed with its verdicts, and the statistics over it."""
+"""Liquidations with their verdicts, and statistics."""
 
 from dataclasses import replace
 from typing import Any
@@ -27,7 +27,7 @@ def a_decision(gate: Gate | None = Gate.THRESHOLD, **changes: Any) -> Decision:
     return Decision(**{**values, **changes})
 
 
-def test_a_row_carries_its_verdict(harness: ApiHarness) -> None:
+def test_liquidation_row_has_its_verdict(harness: ApiHarness) -> None:
     harness.add_liquidation(a_liquidation(60_000, quantity=D(2), filled_quantity=D("1.2")), a_decision())
     (row,) = harness.json("/api/liquidations")
     assert (row["timestamp"], row["symbol"], row["side"]) == (NOW, "BTCUSDT", "SELL")
@@ -37,13 +37,13 @@ def test_a_row_carries_its_verdict(harness: ApiHarness) -> None:
     assert row["numbers"] == {"room": "1.50", "count": 3, "none": None}
 
 
-def test_a_symbol_that_is_not_configured_has_no_verdict(harness: ApiHarness) -> None:
+def test_unconfigured_symbol_has_no_verdict(harness: ApiHarness) -> None:
     harness.add_liquidation(a_liquidation(symbol="币安人生USDT"))
     (row,) = harness.json("/api/liquidations?symbol=币安人生USDT")
     assert row["gate"] is row["reason"] is row["numbers"] is row["threshold"] is None
 
 
-def test_the_limit_of_the_forced_order_stands_in_where_no_fill_is_known(harness: ApiHarness) -> None:
+def test_limit_price_is_used_without_a_fill_price(harness: ApiHarness) -> None:
     harness.add_liquidation(
         replace(a_liquidation(), price=D(100), average_price=D(0), filled_quantity=D(0), quantity=D(3))
     )
@@ -63,18 +63,18 @@ def test_newest_first_within_hours_and_limit(harness: ApiHarness) -> None:
 @pytest.mark.parametrize(
     "query", ["limit=0", "limit=-1", "limit=ten", "limit=1e3", "hours=0", "hours=٣", f"symbol={'A' * 41}", "limit="]
 )
-def test_a_parameter_that_makes_no_sense_is_named(harness: ApiHarness, query: str) -> None:
+def test_invalid_parameter_is_named(harness: ApiHarness, query: str) -> None:
     response = harness.get(f"/api/liquidations?{query}")
     assert response.status_code == 400
     assert response.json["error"]["parameter"] == query.split("=")[0]
 
 
-def test_a_symbol_is_a_value_never_sql(harness: ApiHarness) -> None:
+def test_symbol_is_a_bound_sql_parameter(harness: ApiHarness) -> None:
     harness.add_liquidation(a_liquidation())
     assert harness.json("/api/liquidations?symbol=' OR 1=1 --") == []
 
 
-def test_decisions_tell_the_liquidation_they_judged(harness: ApiHarness) -> None:
+def test_decision_row_has_its_liquidation(harness: ApiHarness) -> None:
     harness.add_liquidation(a_liquidation(), a_decision())
     harness.add_liquidation(a_liquidation(traded_at=NOW + 5), a_decision(None, at=NOW + 6, client_order_id=ENTRY_ID))
     harness.add_liquidation(a_liquidation(symbol="ETHUSDT"))

@@ -1,4 +1,4 @@
-"""The word that lets real orders through: bound to the terms that were shown, and refused in any other form."""
+"""The confirmation of live trading: valid only for the terms that were shown."""
 
 from typing import Any
 
@@ -28,12 +28,12 @@ def live_commands(harness: ApiHarness) -> list[OperatorCommand]:
     return CommandReader(harness.environment.control_database).after(0)
 
 
-def test_what_waits_is_shown_and_health_says_that_something_does(awaiting_consent: ApiHarness) -> None:
-    assert awaiting_consent.json("/api/live-consent") == {"pending": PENDING, "word": "LIVE"}
+def test_pending_terms_are_shown_and_flagged_in_health(awaiting_consent: ApiHarness) -> None:
+    assert awaiting_consent.json("/api/live-consent") == {"pending": {**PENDING, "mode": "LIVE"}, "word": "LIVE"}
     assert awaiting_consent.json("/api/health")["awaits_consent"] == PENDING["fingerprint"]
 
 
-def test_nothing_waits_otherwise(harness: ApiHarness) -> None:
+def test_nothing_is_pending_otherwise(harness: ApiHarness) -> None:
     harness.heartbeat()
     harness.set_state("live_pending")
     assert harness.json("/api/live-consent")["pending"] is None
@@ -43,28 +43,28 @@ def test_nothing_waits_otherwise(harness: ApiHarness) -> None:
 
 
 @pytest.mark.parametrize("typed", ["LIVE", "live", " 7c4e "])
-def test_the_word_goes_to_the_bot_with_the_terms_it_is_for(awaiting_consent: ApiHarness, typed: str) -> None:
+def test_confirmation_is_sent_with_its_terms(awaiting_consent: ApiHarness, typed: str) -> None:
     answer = awaiting_consent.post(CONFIRM, {**CONFIRMATION, "typed": typed})
     assert answer.status_code == 202
-    [wish] = live_commands(awaiting_consent)
-    assert (wish.action, wish.terms, wish.id) == (
+    [command] = live_commands(awaiting_consent)
+    assert (command.action, command.terms, command.id) == (
         OperatorAction.CONFIRM_LIVE, PENDING["fingerprint"], answer.json["command_id"]
     )  # fmt: skip
 
 
-def test_one_nonce_is_one_word(awaiting_consent: ApiHarness) -> None:
+def test_same_nonce_confirms_once(awaiting_consent: ApiHarness) -> None:
     awaiting_consent.post(CONFIRM, CONFIRMATION)
     awaiting_consent.post(CONFIRM, CONFIRMATION)
     assert len(live_commands(awaiting_consent)) == 1
 
 
-def test_terms_that_changed_meanwhile_are_not_agreed_to(awaiting_consent: ApiHarness) -> None:
+def test_changed_terms_cannot_be_confirmed(awaiting_consent: ApiHarness) -> None:
     answer = awaiting_consent.post(CONFIRM, {**CONFIRMATION, "fingerprint": "another"})
     assert (answer.status_code, answer.json["error"]["code"]) == (409, "terms_changed")
     assert live_commands(awaiting_consent) == []
 
 
-def test_a_silent_bot_hears_no_word(awaiting_consent: ApiHarness) -> None:
+def test_confirmation_is_rejected_while_the_bot_is_down(awaiting_consent: ApiHarness) -> None:
     awaiting_consent.clock.advance(60_000)
     assert awaiting_consent.post(CONFIRM, CONFIRMATION).json["error"]["code"] == "bot_silent"
 
@@ -83,12 +83,12 @@ def test_a_silent_bot_hears_no_word(awaiting_consent: ApiHarness) -> None:
         {"nonce": ["LIVE"]},
     ],
 )
-def test_anything_else_is_no_word(awaiting_consent: ApiHarness, changes: dict[str, Any]) -> None:
+def test_invalid_confirmation_is_rejected(awaiting_consent: ApiHarness, changes: dict[str, Any]) -> None:
     assert awaiting_consent.post(CONFIRM, {**CONFIRMATION, **changes}).status_code == 400
     assert live_commands(awaiting_consent) == []
 
 
-def test_another_page_cannot_say_it(awaiting_consent: ApiHarness) -> None:
+def test_another_page_cannot_confirm(awaiting_consent: ApiHarness) -> None:
     assert awaiting_consent.post(CONFIRM, CONFIRMATION, Origin="http://evil.example").status_code == 403
     assert awaiting_consent.post(CONFIRM, CONFIRMATION, X_Hunter_Token="wrong").status_code == 403
     assert awaiting_consent.post(CONFIRM, {**CONFIRMATION, "more": "x" * 70_000}).status_code == 413
@@ -96,8 +96,8 @@ def test_another_page_cannot_say_it(awaiting_consent: ApiHarness) -> None:
     assert live_commands(awaiting_consent) == []
 
 
-def test_a_waiting_word_is_no_control(awaiting_consent: ApiHarness) -> None:
-    """The wish without its terms cannot be made by the other route."""
+def test_confirm_live_is_not_a_control_action(awaiting_consent: ApiHarness) -> None:
+    """The control route cannot confirm live trading without terms."""
     assert (
         awaiting_consent.post("/api/control", {"action": "confirm_live", "nonce": "a-name-of-my-own"}).status_code
         == 400

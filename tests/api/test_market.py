@@ -1,4 +1,4 @@
-"""Candles, symbols and the chart's marks."""
+"""Candles, symbols and chart markers."""
 
 import pytest
 
@@ -15,11 +15,11 @@ def market_of(harness: ApiHarness) -> FakeMarket:
     return harness.market
 
 
-def test_candles_are_rows_with_exact_prices(harness: ApiHarness) -> None:
+def test_candles_have_exact_prices(harness: ApiHarness) -> None:
     assert harness.json(CANDLES) == [[NOW, "1.5", "2.0", "1.0", "1.75", "100"]]
 
 
-def test_the_exchange_is_asked_once_however_many_pages_are_open(harness: ApiHarness) -> None:
+def test_candles_are_cached_for_all_pages(harness: ApiHarness) -> None:
     for _ in range(5):
         harness.json(CANDLES)
     assert market_of(harness).requests == 1
@@ -28,7 +28,7 @@ def test_the_exchange_is_asked_once_however_many_pages_are_open(harness: ApiHarn
     assert market_of(harness).requests == 2
 
 
-def test_many_symbols_do_not_fill_the_memory(harness: ApiHarness) -> None:
+def test_cache_size_is_bounded(harness: ApiHarness) -> None:
     for number in range(80):
         harness.json(f"/api/klines?symbol=S{number}USDT")
     harness.json("/api/klines?symbol=S79USDT")
@@ -45,9 +45,7 @@ def test_many_symbols_do_not_fill_the_memory(harness: ApiHarness) -> None:
         (Rejected(-1121, "Invalid symbol."), 400, "refused"),
     ],
 )
-def test_a_failure_is_said_and_not_repeated_at_once(
-    harness: ApiHarness, fault: Exception, status: int, code: str
-) -> None:
+def test_exchange_error_is_reported_and_cached(harness: ApiHarness, fault: Exception, status: int, code: str) -> None:
     market_of(harness).error = fault
     for _ in range(3):
         response = harness.get(CANDLES)
@@ -58,18 +56,18 @@ def test_a_failure_is_said_and_not_repeated_at_once(
     assert harness.json(CANDLES)
 
 
-def test_without_an_exchange_there_are_no_candles(harness: ApiHarness) -> None:
+def test_candles_need_an_exchange(harness: ApiHarness) -> None:
     harness.market = None
     assert harness.get(CANDLES).json["error"]["code"] == "no_exchange"
 
 
 @pytest.mark.parametrize("query", ["", "symbol=", "symbol=BTCUSDT&interval=7m", "symbol=BTCUSDT&limit=0"])
-def test_a_question_that_makes_no_sense_never_reaches_the_exchange(harness: ApiHarness, query: str) -> None:
+def test_invalid_request_never_reaches_the_exchange(harness: ApiHarness, query: str) -> None:
     assert harness.get(f"/api/klines?{query}").status_code == 400
     assert market_of(harness).requests == 0
 
 
-def test_symbols_come_from_what_the_bot_read(harness: ApiHarness) -> None:
+def test_symbols_come_from_the_bots_database(harness: ApiHarness) -> None:
     store = harness.store
     with store.transaction():
         store.save_instruments([an_instrument(symbol="币安人生USDT"), an_instrument()])
@@ -90,7 +88,7 @@ def test_symbols_come_from_what_the_bot_read(harness: ApiHarness) -> None:
     assert market_of(harness).requests == 0
 
 
-def test_before_the_bots_first_start_they_are_asked_of_the_exchange(harness: ApiHarness) -> None:
+def test_symbols_come_from_the_exchange_at_first(harness: ApiHarness) -> None:
     from_exchange = harness.json("/api/exchange/symbols")["symbols"]
     store = harness.store
     with store.transaction():
@@ -98,17 +96,17 @@ def test_before_the_bots_first_start_they_are_asked_of_the_exchange(harness: Api
     assert harness.json("/api/exchange/symbols")["symbols"] == from_exchange
 
 
-def test_a_broken_settings_file_configures_nothing(harness: ApiHarness) -> None:
+def test_no_symbol_is_configured_with_a_broken_file(harness: ApiHarness) -> None:
     harness.settings_file.write_text("{", encoding="utf-8")
     assert harness.json("/api/exchange/symbols")["configured"] == []
 
 
-def test_a_silent_exchange_is_no_empty_list(harness: ApiHarness) -> None:
+def test_unreachable_exchange_is_an_error(harness: ApiHarness) -> None:
     harness.market = UnreachableMarket()
     assert harness.get("/api/exchange/symbols").status_code == 503
 
 
-def test_the_chart_has_its_marks(harness: ApiHarness) -> None:
+def test_chart_has_liquidations_fills_and_positions(harness: ApiHarness) -> None:
     harness.add_liquidation(a_liquidation())
     harness.add_liquidation(a_liquidation(symbol="ETHUSDT"))
     harness.add_round_trip(Trip())

@@ -1,4 +1,4 @@
-"""Results by day and symbol: exact, and paper apart from real."""
+"""PnL by day and symbol."""
 
 from src.domain.enums import OrderRole
 from src.domain.positions import AccountSummary, Income
@@ -36,7 +36,7 @@ def test_totals_are_exact_and_signed(harness: ApiHarness) -> None:
     assert totals["profit_factor"] == "1.92"
 
 
-def test_days_are_utc_days_and_older_ones_stay_outside(harness: ApiHarness) -> None:
+def test_days_are_utc_days_within_the_period(harness: ApiHarness) -> None:
     for trip in (OLD, LOSS, WIN):
         harness.add_round_trip(trip)
     stats = harness.json("/api/pnl/stats?days=2")
@@ -48,13 +48,13 @@ def test_days_are_utc_days_and_older_ones_stay_outside(harness: ApiHarness) -> N
     assert len(harness.json("/api/pnl/stats?days=30")["daily"]) == 4
 
 
-def test_a_trip_counts_on_the_day_it_ended(harness: ApiHarness) -> None:
+def test_trip_counts_on_the_day_it_closed(harness: ApiHarness) -> None:
     harness.add_round_trip(Trip(opened_at=NOW - 3 * DAY_MS, closed_at=NOW - 1))
     daily = harness.json("/api/pnl/stats?days=1")["daily"]
     assert [(day["trades"], day["realized_pnl"]) for day in daily] == [(1, "5")]
 
 
-def test_scripts_of_the_older_bot_find_their_names(harness: ApiHarness) -> None:
+def test_keys_of_the_older_bot_are_present(harness: ApiHarness) -> None:
     harness.add_round_trip(WIN)
     stats = harness.json("/api/pnl/stats?days=4")
     assert stats["summary"] == {
@@ -74,13 +74,13 @@ def test_scripts_of_the_older_bot_find_their_names(harness: ApiHarness) -> None:
     assert (day["trade_count"], day["win_count"], day["largest_win"], day["commissions"]) == (1, 1, "4.8", "-0.2")
 
 
-def test_without_a_trade_everything_is_zero_and_nothing_is_made_up(harness: ApiHarness) -> None:
+def test_results_without_trades_are_zero(harness: ApiHarness) -> None:
     stats = harness.json("/api/pnl/stats")
     assert (stats["daily"], stats["equity"], stats["exits"]) == ([], [], [])
     assert (stats["totals"]["net_pnl"], stats["totals"]["profit_factor"]) == ("0", None)
 
 
-def test_symbols_are_ranked_by_what_they_earned(harness: ApiHarness) -> None:
+def test_symbols_are_ranked_by_net_pnl(harness: ApiHarness) -> None:
     harness.add_round_trip(LOSS)
     harness.add_round_trip(Trip(symbol="ETHUSDT", number=5))
     rows = harness.json("/api/pnl/symbols?days=7")
@@ -91,7 +91,7 @@ def test_symbols_are_ranked_by_what_they_earned(harness: ApiHarness) -> None:
     assert rows[0]["total_trades"] == rows[0]["wins"] == 1
 
 
-def test_paper_results_never_mix_with_real_ones(harness: ApiHarness) -> None:
+def test_paper_results_are_separate_from_live_ones(harness: ApiHarness) -> None:
     harness.add_round_trip(WIN, simulated=True)
     harness.add_round_trip(LOSS)
     harness.heartbeat()
@@ -101,7 +101,7 @@ def test_paper_results_never_mix_with_real_ones(harness: ApiHarness) -> None:
     assert harness.json("/api/health")["today"]["net"] == "4.8"
 
 
-def test_the_equity_curve_is_thinned_and_keeps_its_end(harness: ApiHarness) -> None:
+def test_equity_curve_is_thinned_and_keeps_its_last_point(harness: ApiHarness) -> None:
     store = harness.store
     with store.transaction():
         for minute in range(1_300):

@@ -1,4 +1,4 @@
-"""From fills to round trips, to the last digit."""
+"""Grouping fills into round trips."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -43,7 +43,7 @@ def a_payment(amount: str, at: int, symbol: str = "BTCUSDT") -> FundingRecord:
     return FundingRecord(at, symbol, "USDT", Decimal(amount), at)
 
 
-def test_a_trip_runs_from_flat_to_flat() -> None:
+def test_trip_runs_from_flat_to_flat() -> None:
     (trip,) = round_trips([OPEN, CLOSE])
     assert (trip.entry_client_order_id, trip.side, trip.exit_reason) == ("lh-a-e", Side.BUY, "TAKE_PROFIT")
     assert (trip.opened_at, trip.closed_at) == (NOW, NOW + 60)
@@ -51,7 +51,7 @@ def test_a_trip_runs_from_flat_to_flat() -> None:
     assert trip.orders == {"lh-a-e", "lh-a-t1"}
 
 
-def test_an_open_position_is_a_trip_without_an_end() -> None:
+def test_open_position_is_an_open_trip() -> None:
     (trip,) = round_trips([OPEN, replace(CLOSE, quantity=D("0.4"))])
     assert (trip.closed_at, trip.open_quantity) == (None, D("0.6"))
 
@@ -62,18 +62,18 @@ def test_partial_fills_belong_to_one_trip() -> None:
     assert (trip.quantity, trip.closed_quantity, trip.entry_value) == (D(1), D(1), D(100))
 
 
-def test_the_next_position_is_another_trip() -> None:
+def test_next_position_is_another_trip() -> None:
     trips = round_trips([OPEN, CLOSE, replace(OPEN, client_order_id="lh-b-e", traded_at=NOW + 70)])
     assert [trip.entry_client_order_id for trip in trips] == ["lh-a-e", "lh-b-e"]
 
 
-def test_long_and_short_of_hedge_mode_are_apart() -> None:
+def test_hedge_mode_sides_are_separate_trips() -> None:
     short = replace(OPEN, side="SELL", position_side="SHORT", client_order_id="lh-s-e")
     trips = round_trips([OPEN, short, CLOSE])
     assert [(trip.side, trip.closed_at) for trip in trips] == [(Side.BUY, NOW + 60), (Side.SELL, None)]
 
 
-def test_a_fill_that_flips_a_one_way_position_is_shared_and_nothing_is_lost() -> None:
+def test_flipping_fill_is_split_between_two_trips() -> None:
     one_way = replace(OPEN, position_side="BOTH")
     flip = replace(
         CLOSE, position_side="BOTH", quantity=D(3), commission=D("0.1"), client_order_id="lh-b-e", role="ENTRY"
@@ -84,22 +84,22 @@ def test_a_fill_that_flips_a_one_way_position_is_shared_and_nothing_is_lost() ->
     assert first.commission + second.commission == D("-0.14")
 
 
-def test_a_close_of_what_was_opened_before_our_records_is_a_trip_of_its_own() -> None:
+def test_close_of_an_unrecorded_open_is_a_trip_of_its_own() -> None:
     (trip,) = round_trips([CLOSE])
     assert (trip.closed_at, trip.realized_pnl) == (NOW + 60, D(10))
 
 
-def test_a_liquidation_by_the_exchange_ends_a_trip_from_outside() -> None:
+def test_liquidation_closes_a_trip_externally() -> None:
     (trip,) = round_trips([OPEN, replace(CLOSE, role=None, client_order_id="autoclose-1")])
     assert trip.exit_reason == EXTERNAL
 
 
-def test_a_fee_in_another_asset_is_not_converted() -> None:
+def test_fee_in_another_asset_is_not_converted() -> None:
     (trip,) = round_trips([OPEN, replace(CLOSE, commission=D(7), commission_asset="ASTER")])
     assert trip.commission == D("-0.04")
 
 
-def test_funding_goes_to_the_oldest_trip_that_was_open() -> None:
+def test_funding_goes_to_the_oldest_open_trip() -> None:
     payments = [a_payment("-0.3", NOW + 10), a_payment("0.1", NOW + 20), a_payment("-9", NOW + 99)]
     other = [a_payment("-5", NOW + 10, "ETHUSDT")]
     (trip,) = round_trips([OPEN, CLOSE], [*payments, *other])

@@ -1,4 +1,4 @@
-"""Only pages we served ourselves get in (SAFETY D2, D4, D5, D10, D15, D19, D22)."""
+"""Request checks: only pages served by this dashboard may use it."""
 
 import hashlib
 import os
@@ -74,14 +74,14 @@ def test_every_route_is_in_these_lists(harness: ApiHarness) -> None:
     ],
 )
 @pytest.mark.parametrize("path", ["/", "/api/health", "/static/js/dashboard.js", "/nothing", "/api/stream"])
-def test_a_foreign_host_is_turned_away_everywhere(harness: ApiHarness, host: str, path: str) -> None:
+def test_foreign_host_is_rejected_everywhere(harness: ApiHarness, host: str, path: str) -> None:
     response = harness.client.get(path, headers={"Host": host}, base_url=ORIGIN)
     assert response.status_code == 421
     assert response.json["error"]["code"] == "wrong_host"
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000", "[::1]:5000"])
-def test_the_names_of_this_machine_are_answered(harness: ApiHarness, host: str) -> None:
+def test_loopback_names_are_accepted(harness: ApiHarness, host: str) -> None:
     assert harness.client.get("/api/health", headers={"Host": host}, base_url=ORIGIN).status_code == 200
 
 
@@ -108,7 +108,7 @@ def test_port_80_needs_no_port_in_the_host() -> None:
         ({"Content-Type": "application/x-www-form-urlencoded"}, 415),
     ],
 )
-def test_a_change_needs_origin_type_and_token(
+def test_write_needs_origin_content_type_and_token(
     harness: ApiHarness, path: str, headers: dict[str, str], status: int
 ) -> None:
     own = {"Origin": ORIGIN, TOKEN_HEADER: harness.token, "Content-Type": "application/json"}
@@ -117,38 +117,38 @@ def test_a_change_needs_origin_type_and_token(
     assert set(response.json) == {"error"}
 
 
-def test_a_change_without_any_origin_is_refused_with_the_remedy(harness: ApiHarness) -> None:
+def test_write_without_origin_names_the_missing_header(harness: ApiHarness) -> None:
     headers = {TOKEN_HEADER: harness.token}
     response = harness.client.post("/api/control", json={}, headers=headers, base_url=ORIGIN)
     assert response.status_code == 403
     assert "Origin: http://127.0.0.1:5000" in response.json["error"]["message"]
 
 
-def test_a_browser_of_our_own_page_gets_in(harness: ApiHarness) -> None:
+def test_own_page_is_accepted(harness: ApiHarness) -> None:
     headers = {TOKEN_HEADER: harness.token, "Sec-Fetch-Site": "same-origin"}
     response = harness.client.post("/api/control", json={"action": "dance"}, headers=headers, base_url=ORIGIN)
     assert response.json["error"]["code"] == "bad_parameter"
 
 
-def test_another_page_cannot_even_read(harness: ApiHarness) -> None:
+def test_another_page_cannot_read_the_api(harness: ApiHarness) -> None:
     for site in ("cross-site", "same-site"):
         response = harness.client.get("/api/stream", headers={"Sec-Fetch-Site": site}, base_url=ORIGIN)
         assert response.status_code == 403
 
 
-def test_a_link_from_elsewhere_may_open_the_page(harness: ApiHarness) -> None:
+def test_link_from_another_site_opens_the_page(harness: ApiHarness) -> None:
     assert harness.client.get("/", headers={"Sec-Fetch-Site": "cross-site"}, base_url=ORIGIN).status_code == 200
 
 
 @pytest.mark.parametrize("path", EVERY_POST)
-def test_a_body_past_64_kb_is_refused(harness: ApiHarness, path: str) -> None:
+def test_body_above_64_kb_is_rejected(harness: ApiHarness, path: str) -> None:
     response = harness.post(path, {"action": "x" * 70_000})
     assert response.status_code == 413
     assert response.json["error"]["code"] == "too_large"
 
 
 @pytest.mark.parametrize("path", ["/", "/api/health", "/nothing", "/static/js/dashboard.js"])
-def test_every_answer_carries_the_headers(harness: ApiHarness, path: str) -> None:
+def test_every_response_has_the_security_headers(harness: ApiHarness, path: str) -> None:
     headers = harness.get(path).headers
     policy = headers["Content-Security-Policy"]
     assert "default-src 'self'" in policy and "frame-ancestors 'none'" in policy and "unsafe" not in policy
@@ -157,13 +157,13 @@ def test_every_answer_carries_the_headers(harness: ApiHarness, path: str) -> Non
     assert not [name for name in headers.keys() if name.startswith("Access-Control")]  # noqa: SIM118
 
 
-def test_options_tells_nothing(harness: ApiHarness) -> None:
+def test_options_reveals_nothing(harness: ApiHarness) -> None:
     response = harness.client.options("/api/control", headers={"Origin": "http://evil.test"}, base_url=ORIGIN)
     assert response.status_code == 405
     assert "Access-Control-Allow-Origin" not in response.headers
 
 
-def test_no_get_changes_anything(harness: ApiHarness) -> None:
+def test_get_changes_no_file(harness: ApiHarness) -> None:
     harness.heartbeat()
     assert harness.token
     before = fingerprints(harness.home)
@@ -173,7 +173,7 @@ def test_no_get_changes_anything(harness: ApiHarness) -> None:
 
 
 def fingerprints(home: Path) -> dict[str, str]:
-    """Every file that holds something; SQLite's shared memory holds only who is reading."""
+    """The content of every file, without SQLite's shared memory, which changes on reads."""
     files = (path for path in home.rglob("*") if path.is_file() and not path.name.endswith("-shm"))
     return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
@@ -181,18 +181,18 @@ def fingerprints(home: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     "path", ["/static/../src/api/security.py", "/static/..%2f..%2fsettings.json", "/static//etc/passwd"]
 )
-def test_no_path_leads_out_of_the_static_files(harness: ApiHarness, path: str) -> None:
+def test_path_traversal_is_not_possible(harness: ApiHarness, path: str) -> None:
     assert harness.get(path).status_code == 404
 
 
-def test_unknown_paths_and_methods_answer_in_the_one_shape(harness: ApiHarness) -> None:
+def test_unknown_paths_and_methods_are_json_errors(harness: ApiHarness) -> None:
     assert harness.get("/api/nothing").json["error"]["code"] == "not_found"
     response = harness.post("/api/health", {})
     assert (response.status_code, response.json["error"]["code"]) == (405, "method_not_allowed")
     assert response.headers["Allow"] == "GET, HEAD"
 
 
-def test_a_failure_of_ours_tells_nothing_of_our_insides(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_internal_error_reveals_no_details(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_connection: object, _now_ms: int) -> None:
         raise ZeroDivisionError("/home/secret/path.py")
 
@@ -203,7 +203,7 @@ def test_a_failure_of_ours_tells_nothing_of_our_insides(harness: ApiHarness, mon
     assert "secret" not in response.text
 
 
-def test_the_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
+def test_token_is_created_once_and_private(tmp_path: Path) -> None:
     token = load_token(tmp_path / "data")
     assert len(token) >= 32
     assert load_token(tmp_path / "data") == token
@@ -211,15 +211,13 @@ def test_the_token_is_made_once_and_kept_private(tmp_path: Path) -> None:
         assert (tmp_path / "data" / "dashboard.token").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_broken_token_file_is_said(tmp_path: Path) -> None:
+def test_broken_token_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "dashboard.token").write_text("short", encoding="utf-8")
     with pytest.raises(ConfigError, match="delete it and start again"):
         load_token(tmp_path)
 
 
-def test_a_start_that_ends_before_the_token_is_whole_leaves_none(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_interrupted_start_leaves_no_partial_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_descriptor: int) -> None:
         raise OSError(5, "Input/output error")
 
@@ -231,19 +229,19 @@ def test_a_start_that_ends_before_the_token_is_whole_leaves_none(
     assert len(load_token(tmp_path)) >= 32
 
 
-def test_a_token_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+def test_unwritable_token_file_is_reported(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file where a folder should be", encoding="utf-8")
     with pytest.raises(ConfigError, match="cannot be"):
         load_token(tmp_path / "data")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.com", ""])
-def test_other_machines_are_never_let_in(host: str) -> None:
+def test_public_host_is_rejected(host: str) -> None:
     with pytest.raises(ConfigError, match="no password yet"):
         require_loopback(host)
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "[::1]", "127.0.0.2"])
-def test_this_machine_may_listen_to_itself(host: str) -> None:
+def test_loopback_host_is_accepted(host: str) -> None:
     require_loopback(host)
     assert any(host.strip("[]") in own for own in allowed_hosts(host.strip("[]"), 5000))

@@ -1,4 +1,4 @@
-"""The set-up's routes: what is typed there is tested and saved, and comes back nowhere."""
+"""The setup routes: credentials are tested, saved, and never returned."""
 
 import json
 import os
@@ -30,7 +30,7 @@ ROUTES = ("/api/setup/test", "/api/setup/save", "/api/setup/paper")
 
 
 class FakeChecker:
-    """Says what it is told to say, and remembers what it was given."""
+    """Returns prepared checks, and records the credentials it was given."""
 
     def __init__(self) -> None:
         self.answers: Sequence[Check] = (passed("access", "the exchange accepts it"),)
@@ -64,34 +64,34 @@ def commands(harness: ApiHarness) -> list[str]:
 
 
 def all_files(harness: ApiHarness) -> str:
-    """Every file of the home but ``.env``, as it lies there."""
+    """The content of every file of the home except ``.env``."""
     files = [file for file in harness.home.rglob("*") if file.is_file() and file.name != ".env"]
     return "\n".join(file.read_bytes().decode("latin-1") for file in files)
 
 
 class TestTheFirstRun:
-    def test_opens_on_the_set_up_and_paper_is_remembered(self, harness: ApiHarness) -> None:
-        assert "set_up.js" in harness.get("/").text
+    def test_opens_the_setup_page_until_paper_is_chosen(self, harness: ApiHarness) -> None:
+        assert "setup.js" in harness.get("/").text
         assert harness.json("/api/setup")["first_run"]
         answer = harness.post("/api/setup/paper", {})
         assert (answer.status_code, answer.json["success"]) == (200, True)
         assert "dashboard.js" in harness.get("/").text
         assert not harness.json("/api/setup")["first_run"]
-        assert "set_up.js" in harness.get("/setup").text
+        assert "setup.js" in harness.get("/setup").text
 
-    def test_is_over_once_a_key_is_stored_or_given_from_outside(self, harness: ApiHarness) -> None:
+    def test_ends_once_a_key_is_stored_or_in_the_environment(self, harness: ApiHarness) -> None:
         harness.write_env("API_KEY=abcdefgh\nAPI_SECRET=ijklmnop\n")
         assert "dashboard.js" in harness.get("/").text
         harness.write_env("this is no line\n")
         assert "dashboard.js" in harness.get("/").text
 
-    def test_the_page_carries_the_policy_and_the_token(self, harness: ApiHarness) -> None:
+    def test_page_has_the_csp_header_and_the_token(self, harness: ApiHarness) -> None:
         page = harness.get("/setup")
         assert "default-src 'self'" in page.headers["Content-Security-Policy"]
         assert page.headers["Cache-Control"] == "no-store"
         assert harness.token in page.text
 
-    def test_paper_turns_a_file_that_asks_for_real_orders(self, harness: ApiHarness) -> None:
+    def test_choosing_paper_changes_a_live_settings_file(self, harness: ApiHarness) -> None:
         assert harness.saved_settings()["globals"]["simulate_only"] is False
         harness.post("/api/setup/paper", {})
         assert harness.saved_settings()["globals"]["simulate_only"] is True
@@ -99,7 +99,7 @@ class TestTheFirstRun:
 
 
 class TestATest:
-    def test_hands_the_credentials_on_and_tells_each_line(self, harness: ApiHarness, checker: FakeChecker) -> None:
+    def test_passes_the_credentials_and_lists_the_checks(self, harness: ApiHarness, checker: FakeChecker) -> None:
         checker.answers = (passed("clock", "fine"), failed("access", "refused", "copy it again"))
         answer = harness.post("/api/setup/test", WALLET).json
         assert answer["passed"] is False
@@ -110,7 +110,7 @@ class TestATest:
         assert read_env_file(harness.home / ".env") == {}
         assert commands(harness) == []
 
-    def test_takes_what_was_pasted_with_spaces_around(self, harness: ApiHarness, checker: FakeChecker) -> None:
+    def test_strips_pasted_spaces(self, harness: ApiHarness, checker: FakeChecker) -> None:
         harness.post("/api/setup/test", {**KEY, "api_key": f"  {KEY['api_key']}\n"})
         assert checker.requests[0][0] == Credentials(KEY["api_key"], KEY["api_secret"])
 
@@ -124,18 +124,18 @@ class TestATest:
         checker.gate.set()
         first.join(10)
 
-    def test_is_refused_without_a_way_to_the_exchange(self, tmp_path: Path) -> None:
+    def test_needs_a_connection_to_the_exchange(self, tmp_path: Path) -> None:
         harness = ApiHarness(tmp_path)
         assert harness.post("/api/setup/test", KEY).status_code == 503
 
 
 class TestASave:
     @pytest.mark.parametrize("body", [WALLET, KEY], ids=["V3", "V1"])
-    def test_puts_the_key_into_env_and_asks_for_a_new_start(self, harness: ApiHarness, body: dict[str, str]) -> None:
+    def test_writes_the_key_to_env_and_restarts_the_bot(self, harness: ApiHarness, body: dict[str, str]) -> None:
         harness.write_env("# mine\nPORT=5000\nHUNTER_SETUP=paper\nAPI_KEY=old\nAPI_SECRET=older\n")
         answer = harness.post("/api/setup/save", body)
         assert answer.status_code == 200, answer.text
-        assert answer.json["message"] == "The key is saved; start the bot: python launcher.py."
+        assert answer.json["message"] == "Key saved. Start the bot: python launcher.py"
         text = (harness.home / ".env").read_text(encoding="utf-8")
         assert text.startswith("# mine\nPORT=5000\nHUNTER_SETUP=\n")
         assert "old" not in text
@@ -144,28 +144,28 @@ class TestASave:
         assert commands(harness) == [OperatorAction.RESTART]
 
     @pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-    def test_makes_the_file_private(self, harness: ApiHarness) -> None:
+    def test_makes_the_env_file_private(self, harness: ApiHarness) -> None:
         (harness.home / ".env").chmod(0o644)
         harness.post("/api/setup/save", KEY)
         assert (harness.home / ".env").stat().st_mode & 0o777 == 0o600
 
-    def test_asks_for_real_orders(self, harness: ApiHarness) -> None:
+    def test_switches_to_live_mode(self, harness: ApiHarness) -> None:
         harness.post("/api/setup/paper", {})
         harness.post("/api/setup/save", KEY)
         assert harness.saved_settings()["globals"]["simulate_only"] is False
 
-    def test_says_what_the_bot_does_next(self, harness: ApiHarness) -> None:
+    def test_message_says_whether_the_bot_restarts(self, harness: ApiHarness) -> None:
         harness.heartbeat(is_supervised=True)
-        assert harness.post("/api/setup/save", KEY).json["message"] == "The key is saved; the bot is starting with it."
+        assert harness.post("/api/setup/save", KEY).json["message"] == "Key saved. The bot is restarting."
         harness.heartbeat(is_supervised=False)
-        assert "stop it and start it again" in harness.post("/api/setup/save", KEY).json["message"]
+        assert "no launcher is running" in harness.post("/api/setup/save", KEY).json["message"]
 
-    def test_waits_for_a_bot_that_a_launcher_is_about_to_start(self, tmp_path: Path) -> None:
+    def test_expects_a_restart_under_a_launcher(self, tmp_path: Path) -> None:
         harness = ApiHarness(tmp_path, env_overrides={"HUNTER_SUPERVISED": "1"})
         answer = harness.post("/api/setup/save", KEY).json
-        assert (answer["is_restarting"], answer["message"]) == (True, "The key is saved; the bot is starting with it.")
+        assert (answer["is_restarting"], answer["message"]) == (True, "Key saved. The bot is restarting.")
 
-    def test_shows_no_more_than_the_end_of_it_afterwards(self, harness: ApiHarness) -> None:
+    def test_shows_only_the_end_of_the_key_afterwards(self, harness: ApiHarness) -> None:
         harness.post("/api/setup/save", KEY)
         assert harness.json("/api/setup")["stored"] == {
             "kind": "api_key", "key_suffix": "abcd", "user": "", "signer": "", "fault": "", "env_override": []
@@ -174,18 +174,18 @@ class TestASave:
         stored = harness.json("/api/setup")["stored"]
         assert (stored["kind"], stored["user"], stored["signer"]) == ("api_wallet", USER, SIGNER)
 
-    def test_is_refused_while_the_settings_are_faulty(self, harness: ApiHarness) -> None:
+    def test_is_rejected_while_the_settings_are_invalid(self, harness: ApiHarness) -> None:
         harness.settings_file.write_text("{", encoding="utf-8")
         assert harness.post("/api/setup/save", KEY).status_code == 503
         assert read_env_file(harness.home / ".env") == {}
 
-    def test_is_refused_where_the_key_comes_from_outside(self, tmp_path: Path) -> None:
+    def test_is_rejected_with_keys_in_the_environment(self, tmp_path: Path) -> None:
         harness = ApiHarness(tmp_path, env_overrides={"API_KEY": "abcdefgh", "API_SECRET": "ijklmnop"})
         answer = harness.post("/api/setup/save", KEY)
         assert (answer.status_code, answer.json["error"]["code"]) == (409, "keys_outside")
         assert harness.json("/api/setup")["stored"]["env_override"] == ["API_KEY", "API_SECRET"]
 
-    def test_is_refused_where_env_is_broken_or_closed(self, harness: ApiHarness) -> None:
+    def test_is_rejected_with_a_broken_or_unwritable_env_file(self, harness: ApiHarness) -> None:
         harness.get("/")
         harness.write_env("this is no line\n")
         assert harness.post("/api/setup/save", KEY).json["error"]["code"] == "env_unreadable"
@@ -202,18 +202,18 @@ class TestAPositionThatIsOpen:
         add_position(harness, Protection.OK)
         return harness
 
-    def test_keeps_its_account(self, holding: ApiHarness) -> None:
+    def test_cannot_change_its_account(self, holding: ApiHarness) -> None:
         for route, body in (("save", KEY), ("paper", {})):
             answer = holding.post(f"/api/setup/{route}", body)
             assert (answer.status_code, answer.json["error"]["code"]) == (409, "positions_open")
         assert holding.json("/api/setup")["open_positions"] == ["BTCUSDT"]
         assert holding.json("/api/setup")["stored"]["kind"] == "api_wallet"
 
-    def test_does_not_hinder_a_new_key_of_the_same_account(self, holding: ApiHarness) -> None:
+    def test_allows_a_new_key_of_the_same_account(self, holding: ApiHarness) -> None:
         renewed = {**WALLET, "signer_private_key": "0x" + "11" * 32}
         assert holding.post("/api/setup/save", renewed).status_code == 200
 
-    def test_of_somebody_else_is_no_hindrance(self, harness: ApiHarness) -> None:
+    def test_external_one_does_not_block_a_new_account(self, harness: ApiHarness) -> None:
         harness.heartbeat(is_simulated=False)
         add_position(harness, Protection.EXTERNAL)
         assert harness.post("/api/setup/save", KEY).status_code == 200
@@ -221,7 +221,7 @@ class TestAPositionThatIsOpen:
 
 class TestHostileRequests:
     @pytest.mark.parametrize("route", ROUTES)
-    def test_without_the_token_or_from_elsewhere_are_refused(self, harness: ApiHarness, route: str) -> None:
+    def test_without_token_or_from_another_site_are_rejected(self, harness: ApiHarness, route: str) -> None:
         assert harness.post(route, KEY, X_Hunter_Token="wrong").status_code == 403
         assert harness.post(route, KEY, Origin="http://evil.example").status_code == 403
         assert harness.post(route, KEY, Sec_Fetch_Site="cross-site").status_code == 403
@@ -231,7 +231,7 @@ class TestHostileRequests:
         assert read_env_file(harness.home / ".env") == {}
 
     @pytest.mark.parametrize("route", ROUTES)
-    def test_that_are_too_large_or_no_object_are_refused(self, harness: ApiHarness, route: str) -> None:
+    def test_too_large_or_not_an_object_are_rejected(self, harness: ApiHarness, route: str) -> None:
         assert harness.post(route, {**KEY, "more": "x" * 70_000}).status_code == 413
         assert harness.post(route, ["a"]).status_code == 400
 
@@ -256,9 +256,7 @@ class TestHostileRequests:
             {"api_key": "cänary"},
         ],
     )
-    def test_with_anything_else_in_a_field_change_nothing(
-        self, harness: ApiHarness, route: str, changes: dict[str, Any]
-    ) -> None:
+    def test_with_invalid_fields_change_nothing(self, harness: ApiHarness, route: str, changes: dict[str, Any]) -> None:
         harness.write_env("PORT=5000\n")
         answer = harness.post(route, {**KEY, **changes})
         assert answer.status_code == 400
@@ -277,7 +275,7 @@ class TestHostileRequests:
             ({"user_address": f"{USER}\nAPI_KEY=x"}, "not an address"),
         ],
     )
-    def test_with_a_wallet_that_contradicts_itself_say_why(
+    def test_with_a_mismatched_wallet_explain_the_error(
         self, harness: ApiHarness, changes: dict[str, str], words: str
     ) -> None:
         answer = harness.post("/api/setup/save", {**WALLET, **changes})
@@ -286,15 +284,15 @@ class TestHostileRequests:
         assert read_env_file(harness.home / ".env") == {}
 
 
-def test_nothing_of_a_key_is_left_anywhere_but_in_env(
+def test_key_is_stored_nowhere_but_in_env(
     harness: ApiHarness, checker: FakeChecker, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("DEBUG")
     answers = [harness.post(route, body).text for route in ROUTES[:2] for body in (KEY, WALLET)]
     answers += [harness.post("/api/setup/save", {**KEY, "api_secret": KEY["api_secret"] + "\n#"}).text]
     answers += [harness.get(path).text for path in ("/", "/setup", "/api/setup", "/api/health", "/api/config/history")]
-    told = "\n".join((*answers, caplog.text, all_files(harness), json.dumps(repr(checker.requests))))
-    assert [secret for secret in SECRETS if secret in told] == []
+    output = "\n".join((*answers, caplog.text, all_files(harness), json.dumps(repr(checker.requests))))
+    assert [secret for secret in SECRETS if secret in output] == []
 
 
 def add_position(harness: ApiHarness, protection: Protection) -> None:

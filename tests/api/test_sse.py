@@ -1,4 +1,4 @@
-"""The event stream over a real socket: nothing lost, nothing shared out, nobody held up (SAFETY D14)."""
+"""The event stream over a real socket: no event is lost, and no page blocks another."""
 
 import socket
 import sqlite3
@@ -19,14 +19,14 @@ from tests.builders import NOW, D
 
 @pytest.fixture
 def running(harness: ApiHarness) -> Iterator[RunningDashboard]:
-    """Served over a journal of three entries."""
+    """A running dashboard with a journal of three entries."""
     for number in range(1, 4):
         harness.journal("alert", {"number": number})
     with served(harness) as running:
         yield running
 
 
-def test_it_begins_with_hello_and_follows_the_journal(harness: ApiHarness, running: RunningDashboard) -> None:
+def test_stream_starts_with_hello_and_follows_the_journal(harness: ApiHarness, running: RunningDashboard) -> None:
     with EventStream(running) as page:
         assert page.response.headers["Content-Type"].startswith("text/event-stream")
         assert page.next() == {"kind": "hello", "id": 3, "data": {"id": 3, "at": NOW}}
@@ -51,7 +51,7 @@ def test_every_page_gets_every_event(harness: ApiHarness, running: RunningDashbo
 
 
 @pytest.mark.parametrize(("path", "headers"), [("/api/stream", {"Last-Event-ID": "1"}), ("/api/stream?after=1", {})])
-def test_a_page_that_comes_back_gets_what_it_missed(
+def test_reconnecting_page_gets_missed_events(
     harness: ApiHarness, running: RunningDashboard, path: str, headers: dict[str, str]
 ) -> None:
     with EventStream(running, path, **headers) as page:
@@ -63,11 +63,11 @@ def test_a_page_that_comes_back_gets_what_it_missed(
 
 
 @pytest.mark.parametrize("last_id", ["999", "0"])
-def test_a_past_that_is_not_kept_is_a_reset(harness: ApiHarness, running: RunningDashboard, last_id: str) -> None:
+def test_unavailable_history_is_a_reset(harness: ApiHarness, running: RunningDashboard, last_id: str) -> None:
     harness.clock.advance(1_000)
     store = harness.store
     with store.transaction():
-        store.prune(NOW + 1)  # everything so far is forgotten
+        store.prune(NOW + 1)  # removes all entries so far
     harness.journal("order")
     assert eventually(lambda: running.streams.last_id == 4)
     with EventStream(running, **{"Last-Event-ID": last_id}) as page:
@@ -78,12 +78,12 @@ def test_a_past_that_is_not_kept_is_a_reset(harness: ApiHarness, running: Runnin
         assert page.ids(1) == [5]
 
 
-def test_a_last_id_that_is_no_number_is_a_first_visit(running: RunningDashboard) -> None:
+def test_invalid_last_event_id_is_ignored(running: RunningDashboard) -> None:
     with EventStream(running, **{"Last-Event-ID": "abc"}) as page:
         assert page.next()["id"] == 3
 
 
-def test_past_the_limit_pages_are_told_so(running: RunningDashboard) -> None:
+def test_pages_above_the_limit_get_429(running: RunningDashboard) -> None:
     pages = [EventStream(running) for _ in range(MAX_SUBSCRIBERS)]
     response = running.get("/api/stream")
     assert (response.status_code, response.json()["error"]["code"]) == (429, "too_many_streams")
@@ -96,19 +96,19 @@ def test_past_the_limit_pages_are_told_so(running: RunningDashboard) -> None:
     assert eventually(lambda: running.streams.subscriber_count == 0)
 
 
-def test_a_page_that_is_gone_frees_its_place(running: RunningDashboard) -> None:
+def test_closed_page_frees_its_subscription(running: RunningDashboard) -> None:
     with EventStream(running):
         assert running.streams.subscriber_count == 1
     assert eventually(lambda: running.streams.subscriber_count == 0)
 
 
-def test_a_head_request_holds_no_place(running: RunningDashboard) -> None:
+def test_head_request_takes_no_subscription(running: RunningDashboard) -> None:
     answer = running.raw(f"HEAD /api/stream HTTP/1.1\nHost: 127.0.0.1:{running.harness.port}\nConnection: close\n\n")
     assert answer.startswith("HTTP/1.1 200")
     assert eventually(lambda: running.streams.subscriber_count == 0)
 
 
-def test_200_readers_that_stall_hold_nobody_up(running: RunningDashboard) -> None:
+def test_200_stalled_readers_block_nobody(running: RunningDashboard) -> None:
     request = f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{running.harness.port}\r\n\r\n".encode()
     stalled = []
     for _ in range(200):
@@ -123,7 +123,7 @@ def test_200_readers_that_stall_hold_nobody_up(running: RunningDashboard) -> Non
     assert eventually(lambda: running.streams.subscriber_count == 0)
 
 
-def test_100_half_requests_are_harmless(running: RunningDashboard) -> None:
+def test_100_incomplete_requests_are_harmless(running: RunningDashboard) -> None:
     halves = [socket.create_connection(("127.0.0.1", running.harness.port)) for _ in range(100)]
     for connection in halves:
         connection.sendall(b"POST /api/control HTTP/1.1\r\nContent-Le")
@@ -132,7 +132,7 @@ def test_100_half_requests_are_harmless(running: RunningDashboard) -> None:
         connection.close()
 
 
-def test_it_ends_at_once_with_pages_open(running: RunningDashboard) -> None:
+def test_server_stops_at_once_with_open_pages(running: RunningDashboard) -> None:
     with EventStream(running) as page:
         page.next()
         running.stop_serving()
@@ -141,14 +141,14 @@ def test_it_ends_at_once_with_pages_open(running: RunningDashboard) -> None:
             page.next()
 
 
-def test_a_database_that_appears_later_is_followed(harness: ApiHarness) -> None:
+def test_database_created_later_is_followed(harness: ApiHarness) -> None:
     with served(harness) as running, EventStream(running) as page:
         assert page.next()["id"] == 0
         harness.journal("state")
         assert page.next()["kind"] == "state"
 
 
-def test_a_journal_that_stays_unreadable_is_said_once(
+def test_unreadable_journal_is_logged_once(
     harness: ApiHarness, streams: EventHub, caplog: pytest.LogCaptureFixture
 ) -> None:
     database = harness.home / "data" / "bot.db"
@@ -158,13 +158,13 @@ def test_a_journal_that_stays_unreadable_is_said_once(
     connection.close()
     streams.start()
     try:
-        assert eventually(lambda: "the journal cannot be read: no such table: journal" in caplog.messages)
+        assert eventually(lambda: "journal cannot be read: no such table: journal" in caplog.messages)
     finally:
         streams.stop()
     assert len([record for record in caplog.records if record.name == sse.log.name]) == 1
 
 
-# Below the socket: one object, one thread, no waiting.
+# Tests of the hub without a socket: one thread, no waiting.
 
 
 @pytest.fixture
@@ -179,11 +179,11 @@ def streams(harness: ApiHarness, clock: ManualClock) -> EventHub:
 
 
 def kinds(subscription: sse.Subscription) -> list[str]:
-    """What a page would read now."""
+    """The events that a page would read now."""
     return [text.split("event: ")[1].split("\n")[0] for text in list(subscription.pending.queue)]
 
 
-def test_a_page_too_slow_is_told_to_load_again_and_goes_on(harness: ApiHarness, streams: EventHub) -> None:
+def test_slow_page_gets_a_reset_and_continues(harness: ApiHarness, streams: EventHub) -> None:
     harness.journal("order")
     streams.poll()
     slow = streams.subscribe(None)
@@ -197,7 +197,7 @@ def test_a_page_too_slow_is_told_to_load_again_and_goes_on(harness: ApiHarness, 
     assert kinds(slow) == ["reset", "alert"]
 
 
-def test_another_database_in_its_place_is_a_reset(harness: ApiHarness, streams: EventHub, tmp_path: Path) -> None:
+def test_replaced_database_is_a_reset(harness: ApiHarness, streams: EventHub, tmp_path: Path) -> None:
     harness.journal("order")
     streams.poll()
     page = streams.subscribe(None)
@@ -216,9 +216,7 @@ def test_another_database_in_its_place_is_a_reset(harness: ApiHarness, streams: 
     assert kinds(page) == ["reset", "fill"]
 
 
-def test_a_quiet_stream_shows_that_it_lives(
-    streams: EventHub, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_quiet_stream_sends_heartbeats(streams: EventHub, clock: ManualClock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sse, "POLL_TIMEOUT_SECONDS", 0.001)
     page = streams.subscribe(None)
     stream = streams.read(page, lambda: False)
@@ -227,12 +225,12 @@ def test_a_quiet_stream_shows_that_it_lives(
     assert next(stream) == sse.HEARTBEAT
 
 
-def test_a_page_that_is_gone_ends_its_stream(streams: EventHub) -> None:
+def test_disconnected_page_ends_its_stream(streams: EventHub) -> None:
     stream = streams.read(streams.subscribe(None), lambda: True)
     assert len(list(stream)) == 1
 
 
-def test_a_journal_that_cannot_be_read_is_tried_again(harness: ApiHarness, streams: EventHub) -> None:
+def test_unreadable_journal_is_retried(harness: ApiHarness, streams: EventHub) -> None:
     database = harness.home / "data" / "bot.db"
     database.parent.mkdir(exist_ok=True)
     database.write_bytes(b"no database" * 1_000)
@@ -244,7 +242,7 @@ def test_a_journal_that_cannot_be_read_is_tried_again(harness: ApiHarness, strea
     assert streams.last_id == 1
 
 
-def test_the_limit_is_the_limit(streams: EventHub) -> None:
+def test_subscriptions_above_the_limit_are_rejected(streams: EventHub) -> None:
     for _ in range(MAX_SUBSCRIBERS):
         streams.subscribe(None)
     with pytest.raises(ApiError) as caught:

@@ -1,4 +1,4 @@
-"""A real dashboard over a real database, and headless Chromium that looks at it."""
+"""A real dashboard over a real database, tested with headless Chromium."""
 
 import json
 import os
@@ -38,7 +38,7 @@ FLAGS = (
 SANDBOX_HOSTS = {"ASTER_BASE_URL": "http://127.0.0.1:1", "ASTER_WS_URL": "ws://127.0.0.1:1"}
 MINUTE_MS = 60_000
 PATIENT_MS = 20_000
-"""Playwright's own five seconds are too few on a machine that is busy with other tests."""
+"""Playwright's default of five seconds is too short on a busy machine."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -73,7 +73,7 @@ def browser_context_args(browser_context_args: dict[str, Any]) -> dict[str, Any]
 
 
 class QuietMarket:
-    """An exchange's public side on which the price stands still."""
+    """An exchange's public API with a constant price."""
 
     def __init__(self, clock: SystemClock) -> None:
         self._clock = clock
@@ -94,7 +94,7 @@ class QuietMarket:
 
 @dataclass(frozen=True)
 class Scene:
-    """One dashboard: its address, its files, and the bot behind it."""
+    """A dashboard's address and files, and its scripted bot."""
 
     url: str
     environment: Environment
@@ -103,10 +103,10 @@ class Scene:
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    """A bot that beats, with BTCUSDT configured and nothing held."""
+    """A dashboard with a running bot, BTCUSDT configured and no position."""
     document = settings_document()
     (tmp_path / "settings.json").write_text(json.dumps(document), encoding="utf-8")
-    (tmp_path / ".env").write_text("HUNTER_SETUP=paper\n", encoding="utf-8")  # no first run
+    (tmp_path / ".env").write_text("HUNTER_SETUP=paper\n", encoding="utf-8")  # not a first run
     port = free_port()
     environment = load_environment(tmp_path, {"PORT": str(port), "ASTER_NETWORK": "sandbox", **SANDBOX_HOSTS})
     bot = ScriptedBot(environment.database)
@@ -120,7 +120,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
 
 @contextmanager
 def answering(app: Flask, environment: Environment) -> Iterator[None]:
-    """The dashboard on its real port."""
+    """Serve the dashboard on its port."""
     stop = threading.Event()
     server = threading.Thread(target=serve, args=(app, environment, stop), name="dashboard")
     server.start()
@@ -140,26 +140,26 @@ def _wait_for(port: int, server: threading.Thread) -> None:
 
 @pytest.fixture
 def page(page: Page) -> Iterator[Page]:
-    """What a test answers in the server's place may be asked for once more as it ends."""
+    """Playwright's page; requests to mocked routes may still come when a test ends."""
     yield page
     page.unroute_all(behavior="ignoreErrors")
 
 
 def width_of(page: Page) -> int:
-    """How wide the page is, once its own letters are there: others are wider."""
+    """The page's scroll width, once its fonts are loaded; fallback fonts are wider."""
     return int(page.evaluate("document.fonts.ready.then(() => document.documentElement.scrollWidth)"))
 
 
 @pytest.fixture
 def console_errors(page: Page) -> list[str]:
-    """Everything the browser finds wrong: errors, refused resources, violated policies."""
+    """All console errors and warnings, page errors and script dialogs."""
     found: list[str] = []
 
-    def hear(message: ConsoleMessage) -> None:
+    def record(message: ConsoleMessage) -> None:
         if message.type in ("error", "warning"):
             found.append(message.text)
 
-    page.on("console", hear)
+    page.on("console", record)
     page.on("pageerror", lambda error: found.append(str(error)))
     page.on("dialog", lambda dialog: found.append(f"a script opened a dialog: {dialog.message}"))
     return found
@@ -167,7 +167,7 @@ def console_errors(page: Page) -> list[str]:
 
 @pytest.fixture
 def open_page(page: Page, scene: Scene, console_errors: list[str]) -> Callable[..., Page]:
-    """Open the dashboard, at a view where one is named, and wait until it has heard of the bot."""
+    """Open a view of the dashboard and wait until the bot's status is loaded."""
     assert console_errors == []
 
     def visit(view: str = "trading") -> Page:

@@ -1,4 +1,4 @@
-"""Writes what the bot would write, through its own Store: the dashboard under test cannot tell the difference."""
+"""Writes the bot's data through its real Store, in place of a running bot."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -18,11 +18,11 @@ from tests.builders import ENTRY_ID, a_fill, a_liquidation, an_order
 
 D = Decimal
 AHEAD_MS = 120_000
-"""A beat and a price are from then: a test may take long on a busy machine, and what it shows does not grow old."""
+"""Heartbeats and prices are dated this far ahead, so that they do not become stale in a slow test."""
 
 
 class ScriptedBot:
-    """The bot's side of a dashboard test: one Store over one real file."""
+    """The bot of a dashboard test: a Store over a real database file."""
 
     def __init__(self, database: Path) -> None:
         self.clock = SystemClock()
@@ -33,7 +33,7 @@ class ScriptedBot:
         self._engine.dispose()
 
     def heartbeat(self, *, ago_ms: int = 0, state: str = "ACTIVE", reason: str = "", **more: object) -> None:
-        """A heartbeat with everything the bot says of itself each second."""
+        """Write a heartbeat and all status values that the bot publishes each second."""
         at = self.clock.now_ms() - ago_ms if ago_ms else self.clock.now_ms() + AHEAD_MS
         identity = {"version": "0.1.0", "pid": 1, "started_at": at - 60_000, "network": "sandbox"}
         with self.store.transaction():
@@ -48,7 +48,7 @@ class ScriptedBot:
             self.store.set_state("account", _account(at))
 
     def await_consent(self, terms: RiskTerms, *risk_increases: str) -> None:
-        """Real orders that wait to be agreed to."""
+        """Write terms of live trading that await confirmation."""
         state = {"terms": terms.to_json(), "fingerprint": terms.fingerprint, "risk_increases": list(risk_increases)}
         with self.store.transaction():
             self.store.set_state("live_pending", state)
@@ -60,7 +60,7 @@ class ScriptedBot:
             self.store.journal("state", {"state": "ACTIVE", "reason": ""})
 
     def add_position(self, symbol: str = "BTCUSDT", **changes: Any) -> None:
-        """Open a position of 0.002 at 96,000 that stands under its own stop."""
+        """Write an open position of 0.002 at 96,000 with a stop loss."""
         now = self.clock.now_ms()
         record = {
             "mark_price": D(96_500),
@@ -82,7 +82,7 @@ class ScriptedBot:
     def add_liquidation(
         self, liquidation: Liquidation | None = None, gate: Gate | None = Gate.THRESHOLD, **changes: Any
     ) -> None:
-        """A liquidation of now and the verdict on it."""
+        """Write a liquidation and its verdict."""
         event = liquidation or a_liquidation(traded_at=self.clock.now_ms(), **changes)
         decision = Decision(
             symbol=event.symbol,
@@ -98,23 +98,19 @@ class ScriptedBot:
         with self.store.transaction():
             (row_id,) = self.store.insert_liquidations([event])
             self.store.record_decisions([(row_id, decision)])
-            self.tell("liquidation", {"count": 1, "items": []})
+            self.store.journal("liquidation", {"count": 1, "items": []})
 
-    def tell(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
-        """A line of the journal, inside the transaction at hand."""
-        self.store.journal(kind, payload, symbol)
-
-    def say(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
-        """A line of the journal by itself."""
+    def add_journal_entry(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
+        """Write an entry of the journal."""
         with self.store.transaction():
-            self.tell(kind, payload, symbol)
+            self.store.journal(kind, payload, symbol)
 
     def add_order(self, role: OrderRole = OrderRole.ENTRY) -> None:
-        """An open order of ours."""
+        """Write an open order."""
         self._record(an_order(role, created_at=self.clock.now_ms(), order_id=1001))
 
     def add_fill(self) -> None:
-        """An entry that filled at once."""
+        """Write a filled entry."""
         request, now = an_order().request, self.clock.now_ms()
         fill = a_fill(request, traded_at=now)
         filled: dict[str, Any] = {
@@ -130,7 +126,7 @@ class ScriptedBot:
         with self.store.transaction():
             self.store.record_order(order, simulated=False)
             self.store.update_order(order, "stream")
-            self.tell("order", {}, order.symbol)
+            self.store.journal("order", {}, order.symbol)
 
 
 def _account(at: int) -> dict[str, object]:

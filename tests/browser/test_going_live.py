@@ -1,4 +1,4 @@
-"""The panel that asks for a word before real orders: it shows the terms, and takes nothing but that word for them."""
+"""The panel that asks for confirmation before live trading."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,55 +26,61 @@ def await_consent(scene: Scene, wanted: RiskTerms, *risk_increases: str) -> None
     scene.bot.await_consent(wanted, *risk_increases)
 
 
-def words(scene: Scene) -> list[str | None]:
+def confirmed_terms(scene: Scene) -> list[str | None]:
     found = CommandReader(scene.environment.control_database).after(0)
     return [each.terms for each in found if each.action is OperatorAction.CONFIRM_LIVE]
 
 
-def test_nothing_is_asked_where_nothing_waits(open_page: Callable[..., Page]) -> None:
+def test_panel_is_hidden_without_pending_terms(open_page: Callable[..., Page]) -> None:
     expect(open_page().locator("#going-live")).to_be_hidden()
 
 
-def test_the_terms_are_shown_and_the_word_is_typed(
-    scene: Scene, open_page: Callable[..., Page], console_errors: list[str]
-) -> None:
+def test_terms_are_shown_and_confirmed(scene: Scene, open_page: Callable[..., Page], console_errors: list[str]) -> None:
     wanted = terms(stop_loss_enabled=False)
     await_consent(scene, wanted, "live trading has not been confirmed yet")
     page = open_page()
     panel = page.locator("#going-live")
     expect(panel).to_be_visible()
-    expect(panel.locator("[data-slot=word]")).to_have_text("LIVE")
+    expect(panel.locator("[data-slot=mode]")).to_have_text("LIVE")
     expect(panel.locator("[data-slot=facts]")).to_contain_text(ACCOUNT)
     expect(panel.locator("tbody tr")).to_have_count(1)
     expect(panel.locator("tbody [data-slot=stop]")).to_have_text("none")
     expect(page).to_have_title("LIVE · Liquidation Hunter")
 
-    agree = panel.get_by_role("button", name="Trade for real")
-    field = panel.get_by_label("Type LIVE, or the last four signs of the account")
-    expect(agree).to_be_disabled()
-    field.fill("yes")
+    agree = panel.get_by_role("button", name="Enable live trading")
+    field = panel.get_by_label("Type LIVE, or the last four characters of the account")
     expect(agree).to_be_disabled()
     field.fill("live")
     agree.click()
-    expect(page.locator(".notice")).to_contain_text("You agreed to real orders")
+    expect(page.locator(".notice")).to_contain_text("Live trading confirmed")
     expect(agree).to_be_disabled()
-    assert eventually(lambda: words(scene) == [wanted.fingerprint])
+    assert eventually(lambda: confirmed_terms(scene) == [wanted.fingerprint])
 
     scene.bot.clear_pending_consent()
     expect(panel).to_be_hidden()
     assert console_errors == []
 
 
-def test_the_end_of_the_account_is_a_word_too(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_wrong_word_is_rejected(scene: Scene, open_page: Callable[..., Page]) -> None:
+    await_consent(scene, terms())
+    panel = open_page().locator("#going-live")
+    panel.get_by_label("Type LIVE").fill("yes")
+    panel.get_by_role("button", name="Enable live trading").click()
+    expect(panel.locator("[data-slot=fault]")).to_have_text("Type LIVE, or the last four characters of the account.")
+    expect(panel.get_by_role("button", name="Enable live trading")).to_be_enabled()
+    assert confirmed_terms(scene) == []
+
+
+def test_end_of_the_account_confirms_too(scene: Scene, open_page: Callable[..., Page]) -> None:
     await_consent(scene, terms())
     panel = open_page().locator("#going-live")
     panel.get_by_label("Type LIVE").fill("7c4E")
-    panel.get_by_role("button", name="Trade for real").click()
-    expect(panel.get_by_role("button", name="Trade for real")).to_be_disabled()
-    assert eventually(lambda: len(words(scene)) == 1)
+    panel.get_by_role("button", name="Enable live trading").click()
+    expect(panel.get_by_role("button", name="Enable live trading")).to_be_disabled()
+    assert eventually(lambda: len(confirmed_terms(scene)) == 1)
 
 
-def test_terms_that_change_under_the_hand_are_not_agreed_to(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_terms_changed_meanwhile_are_not_confirmed(scene: Scene, open_page: Callable[..., Page]) -> None:
     await_consent(scene, terms(leverage=2))
     page = open_page()
     panel = page.locator("#going-live")
@@ -85,14 +91,14 @@ def test_terms_that_change_under_the_hand_are_not_agreed_to(scene: Scene, open_p
         route.continue_()
 
     page.route("**/api/live-consent/confirm", change)
-    panel.get_by_role("button", name="Trade for real").click()
-    expect(panel.locator("[data-slot=fault]")).to_contain_text("The settings have changed since you looked")
+    panel.get_by_role("button", name="Enable live trading").click()
+    expect(panel.locator("[data-slot=fault]")).to_contain_text("The settings have changed")
     expect(panel.locator("[data-slot=risk-increases]")).to_contain_text("BTCUSDT: leverage from 2 to 9")
-    assert words(scene) == []
+    assert confirmed_terms(scene) == []
 
 
 @pytest.mark.parametrize("width", [390, 1280])
-def test_it_fits_a_phone_and_a_desktop(scene: Scene, page: Page, open_page: Callable[..., Page], width: int) -> None:
+def test_panel_fits_a_phone_and_a_desktop(scene: Scene, page: Page, open_page: Callable[..., Page], width: int) -> None:
     page.set_viewport_size({"width": width, "height": 844})
     await_consent(scene, terms())
     open_page()
@@ -100,7 +106,9 @@ def test_it_fits_a_phone_and_a_desktop(scene: Scene, page: Page, open_page: Call
     assert width_of(page) <= width
 
 
-def test_a_hostile_account_is_text(scene: Scene, open_page: Callable[..., Page], console_errors: list[str]) -> None:
+def test_hostile_account_is_shown_as_text(
+    scene: Scene, open_page: Callable[..., Page], console_errors: list[str]
+) -> None:
     await_consent(scene, terms("<img src=x onerror=alert(1)>"), "<b>more</b>")
     panel = open_page().locator("#going-live")
     expect(panel.locator("[data-slot=risk-increases]")).to_have_text("<b>more</b>")

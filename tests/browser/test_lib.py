@@ -1,4 +1,4 @@
-"""The page's own library, asked directly in the browser."""
+"""The page's library modules, called directly in the browser."""
 
 from collections.abc import Callable
 from typing import Any
@@ -26,21 +26,21 @@ FORMATTED = {
 
 POLLING_SCRIPT = """(async () => {
   const { createStore } = await import("/static/js/lib/store.js");
-  const [store, answers, told] = [createStore(), [], []];
-  const api = { get: () => new Promise((hear) => answers.push(hear)) };
+  const [store, answers, received] = [createStore(), [], []];
+  const api = { get: () => new Promise((resolve) => answers.push(resolve)) };
   const pause = () => new Promise((go) => setTimeout(go, 20));
   const { refresh, keep } = m.createPoller(api, store, { health: "/api/health" });
-  store.subscribe("health", (value) => told.push(value));
-  const question = async () => {
+  store.subscribe("health", (value) => received.push(value));
+  const request = async () => {
     const before = answers.length;
     refresh("health");
     while (answers.length === before) await pause();
   };
   %s
   await pause();
-  return told;
+  return received;
 })()"""
-"""Questions to a server that answers when a test lets it; what the page was told by them."""
+"""Requests to a server that responds when the test says so; returns the values that reached the store."""
 
 
 @pytest.fixture
@@ -54,34 +54,34 @@ def evaluate_module(open_page: Callable[..., Page]) -> Callable[[str, str], Any]
     return evaluate
 
 
-def test_values_read_as_a_person_expects(evaluate_module: Callable[[str, str], Any]) -> None:
+def test_values_are_formatted(evaluate_module: Callable[[str, str], Any]) -> None:
     assert evaluate_module("lib/format", f"[{', '.join(FORMATTED)}]") == list(FORMATTED.values())
 
 
-def test_events_are_parsed_however_they_are_cut(evaluate_module: Callable[[str, str], Any]) -> None:
+def test_events_are_parsed_from_any_chunks(evaluate_module: Callable[[str, str], Any]) -> None:
     events = evaluate_module(
         "lib/stream",
         r"""{
-          const heard = [];
-          const feed = m.createParser((event) => heard.push(event));
+          const events = [];
+          const feed = m.createParser((event) => events.push(event));
           for (const piece of [": beat\n\nid: 7\neve", "nt: fill\r\ndata: {\"a\":", "1}\n", "\nid: 8\n\n"]) feed(piece);
-          return heard;
+          return events;
         }""",
     )
     assert events == [{"kind": "fill", "id": "7", "data": '{"a":1}'}]
 
 
-def test_an_answer_slower_than_the_next_question_counts_unless_a_later_one_came_first(
+def test_slow_response_counts_unless_a_later_one_came_first(
     evaluate_module: Callable[[str, str], Any],
 ) -> None:
     received = evaluate_module(
         "lib/polling",
         POLLING_SCRIPT
         % """
-          await question();
-          await question();
+          await request();
+          await request();
           answers[0]("first");
-          await question();
+          await request();
           answers[2]("third");
           await pause();
           answers[1]("second");
@@ -90,17 +90,17 @@ def test_an_answer_slower_than_the_next_question_counts_unless_a_later_one_came_
     assert received == ["first", "third"]
 
 
-def test_an_answer_still_under_way_is_older_than_what_was_read_another_way(
+def test_kept_value_is_newer_than_responses_under_way(
     evaluate_module: Callable[[str, str], Any],
 ) -> None:
     received = evaluate_module(
         "lib/polling",
         POLLING_SCRIPT
         % """
-          await question();
+          await request();
           keep("health", "read");
           answers[0]("old");
-          await question();
+          await request();
           answers[1]("new");
         """,
     )
@@ -122,7 +122,7 @@ def test_rows_are_kept_moved_and_removed(evaluate_module: Callable[[str, str], A
     assert kept == [True, "cbd"]
 
 
-def test_a_schema_range_is_checked_before_the_server_is_asked(evaluate_module: Callable[[str, str], Any]) -> None:
+def test_schema_range_is_checked_in_the_form(evaluate_module: Callable[[str, str], Any]) -> None:
     field = '{kind: "number", min: "0", max: "50", excludes_min: true, excludes_max: false, optional: false}'
 
     faults = evaluate_module(

@@ -1,4 +1,4 @@
-"""The page as a whole: it loads clean, says what is at stake, and lets nothing foreign in."""
+"""The page as a whole: no console errors, status bar, hostile names, themes, contrast."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from tests.builders import a_liquidation
 HOSTILE = ("<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "{{7*7}}", "javascript:alert(1)", "A" * 10_000)
 
 
-def test_every_view_opens_without_a_complaint(
+def test_every_view_opens_without_console_errors(
     scene: Scene, open_page: Callable[..., Page], console_errors: list[str]
 ) -> None:
     scene.bot.add_position()
@@ -26,7 +26,7 @@ def test_every_view_opens_without_a_complaint(
     assert console_errors == []
 
 
-def test_status_bar_says_what_is_at_stake(open_page: Callable[..., Page]) -> None:
+def test_status_bar_shows_mode_and_state(open_page: Callable[..., Page]) -> None:
     page = open_page()
 
     expect(page.locator("#status [data-slot=mode]")).to_have_text("SANDBOX")
@@ -35,21 +35,21 @@ def test_status_bar_says_what_is_at_stake(open_page: Callable[..., Page]) -> Non
     expect(page).to_have_title("SANDBOX · Liquidation Hunter")
 
 
-def test_account_strip_shows_margin_and_notional_side_by_side(open_page: Callable[..., Page]) -> None:
+def test_account_strip_shows_margin_and_notional(open_page: Callable[..., Page]) -> None:
     page = open_page()
 
     expect(page.locator("#account [data-slot=equity]")).to_have_text("1,013.97")
-    expect(page.locator("#account [data-slot=exposure]")).to_have_text("61.24 of 200")
+    expect(page.locator("#account [data-slot=exposure]")).to_have_text("61.24 / 200")
     expect(page.locator("#account [data-slot=notional]")).to_have_text("notional 306")
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_hostile_names_are_text(
+def test_hostile_names_are_shown_as_text(
     name: str, scene: Scene, open_page: Callable[..., Page], console_errors: list[str]
 ) -> None:
     scene.bot.add_position(name)
     scene.bot.add_liquidation(a_liquidation(symbol=name, traded_at=scene.bot.clock.now_ms()))
-    scene.bot.say("alert", {"level": "warning", "message": f"stop refused for {name}"}, name)
+    scene.bot.add_journal_entry("alert", {"level": "warning", "message": f"stop refused for {name}"}, name)
     page = open_page()
 
     expect(page.locator("#book-positions tbody [data-slot=symbol]")).to_have_text(name)
@@ -59,7 +59,7 @@ def test_hostile_names_are_text(
     assert console_errors == []
 
 
-def test_a_name_cannot_turn_the_direction_of_writing(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_bidirectional_characters_are_escaped(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_position("BTC\u202eTDSU")
 
     page = open_page()
@@ -67,21 +67,19 @@ def test_a_name_cannot_turn_the_direction_of_writing(scene: Scene, open_page: Ca
     expect(page.locator("#book-positions tbody [data-slot=symbol]")).to_have_text("BTC\\u202ETDSU")
 
 
-def test_theme_follows_the_system_and_then_the_person(page: Page, open_page: Callable[..., Page]) -> None:
+def test_theme_follows_the_system_until_chosen(page: Page, open_page: Callable[..., Page]) -> None:
     page.emulate_media(color_scheme="light")
     open_page()
     expect(page.locator("html")).to_have_attribute("data-theme", "light")
 
-    page.get_by_role("button", name="Dark or light").click()
+    page.get_by_role("button", name="Switch between dark and light theme").click()
     page.reload()
 
     expect(page.locator("html")).to_have_attribute("data-theme", "dark")
 
 
 @pytest.mark.parametrize("theme", ["dark", "light"])
-def test_every_word_stands_out_from_its_ground(
-    theme: str, page: Page, scene: Scene, open_page: Callable[..., Page]
-) -> None:
+def test_text_has_enough_contrast(theme: str, page: Page, scene: Scene, open_page: Callable[..., Page]) -> None:
     page.emulate_media(color_scheme=theme, reduced_motion="reduce")  # type: ignore[arg-type]  # no colour half changed
     scene.bot.add_position()
     for gate in (None, Gate.THRESHOLD, Gate.COOLDOWN, Gate.MARGIN, Gate.TOTAL_CAP):

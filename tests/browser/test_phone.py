@@ -1,4 +1,4 @@
-"""On a phone the same powers, and nothing to scroll sideways."""
+"""The page on a phone."""
 
 from collections.abc import Callable
 
@@ -24,7 +24,7 @@ def test_no_view_scrolls_sideways(view: str, phone: Page, scene: Scene, open_pag
     assert width_of(phone) == 390
 
 
-def test_a_position_can_be_closed_with_a_thumb(phone: Page, scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_close_button_is_large_enough_for_a_thumb(phone: Page, scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_position()
     open_page()
 
@@ -37,9 +37,7 @@ def test_a_position_can_be_closed_with_a_thumb(phone: Page, scene: Scene, open_p
     assert box["height"] >= 36
 
 
-def test_positions_stay_in_sight_when_the_bot_is_silent(
-    phone: Page, scene: Scene, open_page: Callable[..., Page]
-) -> None:
+def test_positions_stay_visible_below_the_banner(phone: Page, scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_position()
     scene.bot.heartbeat(ago_ms=60_000)
     open_page()

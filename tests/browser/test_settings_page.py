@@ -1,4 +1,4 @@
-"""The settings view: every field checked as it is typed, every fault of the server at its field, nothing half saved."""
+"""The settings view: validation, saving, symbols, and history."""
 
 import json
 from collections.abc import Callable
@@ -22,7 +22,7 @@ def open_symbol(open_page: Callable[..., Page]) -> Page:
     return page
 
 
-def test_a_value_out_of_range_is_named_as_it_is_typed(open_page: Callable[..., Page]) -> None:
+def test_value_out_of_range_is_reported_while_typing(open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
 
     page.locator(LEVERAGE).fill("126")
@@ -32,7 +32,7 @@ def test_a_value_out_of_range_is_named_as_it_is_typed(open_page: Callable[..., P
     expect(page.locator(LEVERAGE)).to_have_attribute("aria-invalid", "true")
 
 
-def test_the_servers_fault_stands_at_its_field(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_servers_error_is_shown_at_its_field(scene: Scene, open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
     before = saved(scene)
     stop = "#field-symbols-BTCUSDT-stop_loss_pct"
@@ -45,13 +45,13 @@ def test_the_servers_fault_stands_at_its_field(scene: Scene, open_page: Callable
     assert saved(scene) == before
 
 
-def test_changes_are_listed_with_when_they_apply_and_then_saved(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_changes_are_listed_and_saved(scene: Scene, open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
     page.locator(LEVERAGE).fill("7")
     page.locator("#field-symbols-BTCUSDT-take_profit_pct").fill("1.5")
     diff = page.locator("#settings [data-slot=diff]")
     expect(diff).to_contain_text("2 unsaved changes")
-    expect(diff).to_contain_text("symbols.BTCUSDT.take_profit_pct 1 → 1.5 applies now")
+    expect(diff).to_contain_text("BTCUSDT Take profit distance: 1 % of price → 1.5 % of price applies now")
 
     page.get_by_role("button", name="Save").click()
 
@@ -59,9 +59,7 @@ def test_changes_are_listed_with_when_they_apply_and_then_saved(scene: Scene, op
     assert saved(scene)["symbols"]["BTCUSDT"]["leverage"] == 7
 
 
-def test_settings_saved_elsewhere_arrive_and_who_types_keeps_the_place(
-    scene: Scene, open_page: Callable[..., Page]
-) -> None:
+def test_settings_saved_elsewhere_do_not_interrupt_typing(scene: Scene, open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
     page.locator(LEVERAGE).fill("7")
     page.locator(LEVERAGE).evaluate("field => { field.isTheSame = true }")
@@ -69,7 +67,7 @@ def test_settings_saved_elsewhere_arrive_and_who_types_keeps_the_place(
     document["symbols"]["BTCUSDT"]["stop_loss_pct"] = "3.5"
     scene.environment.settings_file.write_text(json.dumps(document), encoding="utf-8")
     with scene.bot.store.transaction():
-        scene.bot.store.journal("settings", {"message": "taken over"})
+        scene.bot.store.journal("settings", {"message": "settings applied"})
 
     expect(page.locator("#field-symbols-BTCUSDT-stop_loss_pct")).to_have_value("3.5")
 
@@ -77,7 +75,7 @@ def test_settings_saved_elsewhere_arrive_and_who_types_keeps_the_place(
     expect(page.locator(LEVERAGE)).to_have_value("7")
 
 
-def test_discarding_brings_the_saved_values_back(open_page: Callable[..., Page]) -> None:
+def test_discard_restores_the_saved_values(open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
     page.locator(LEVERAGE).fill("7")
 
@@ -87,32 +85,30 @@ def test_discarding_brings_the_saved_values_back(open_page: Callable[..., Page])
     expect(page.locator("#settings [data-slot=diff]")).to_be_hidden()
 
 
-def test_a_size_below_the_exchanges_minimum_is_said_beforehand(open_page: Callable[..., Page]) -> None:
+def test_size_below_the_exchanges_minimum_is_a_warning(open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
 
     page.locator("#field-symbols-BTCUSDT-trade_value_usdt").fill("0.2")
 
-    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("The exchange asks for at least 5 USDT")
+    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("The exchange's minimum is 5 USDT")
 
 
-def test_a_minimum_that_is_known_only_after_a_size_was_typed_is_said_then(
-    page: Page, open_page: Callable[..., Page]
-) -> None:
+def test_minimum_loaded_after_typing_is_a_warning(page: Page, open_page: Callable[..., Page]) -> None:
     held: list[Route] = []
     page.route("**/api/exchange/symbols", lambda route: held.append(route))
     open_symbol(open_page)
-    page.route("**/api/config", lambda _: None)  # nothing else paints the page again
+    page.route("**/api/config", lambda _: None)  # no other response repaints the page
     page.locator("#field-symbols-BTCUSDT-trade_value_usdt").fill("0.2")
-    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("Each entry binds 0.2 USDT")
+    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("Each entry uses 0.2 USDT")
 
     for each in held:
         each.continue_()
 
-    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("The exchange asks for at least 5 USDT")
+    expect(page.locator("#settings [data-slot=lead]")).to_contain_text("The exchange's minimum is 5 USDT")
     expect(page.locator("#field-symbols-BTCUSDT-trade_value_usdt")).to_have_value("0.2")
 
 
-def test_a_symbol_is_added_and_removed(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_symbol_is_added_and_removed(scene: Scene, open_page: Callable[..., Page]) -> None:
     page = open_page("settings")
     page.get_by_label("Symbol to add").fill("ETHUSDT")
     page.get_by_role("button", name="Add", exact=True).click()
@@ -122,11 +118,11 @@ def test_a_symbol_is_added_and_removed(scene: Scene, open_page: Callable[..., Pa
     page.get_by_role("button", name="Remove symbol").click()
     page.get_by_role("dialog").get_by_role("button", name="Remove", exact=True).click()
 
-    expect(page.locator("#settings h1")).to_have_text("Whole bot")
+    expect(page.locator("#settings h1")).to_have_text("Global settings")
     assert set(saved(scene)["symbols"]) == {"BTCUSDT"}
 
 
-def test_a_symbol_that_is_there_already_is_refused_beside_the_field(open_page: Callable[..., Page]) -> None:
+def test_existing_symbol_is_rejected_at_the_field(open_page: Callable[..., Page]) -> None:
     page = open_page("settings")
 
     page.get_by_label("Symbol to add").fill("BTCUSDT")
@@ -135,7 +131,7 @@ def test_a_symbol_that_is_there_already_is_refused_beside_the_field(open_page: C
     expect(page.locator("#settings [data-slot=add-fault]")).to_contain_text("BTCUSDT")
 
 
-def test_earlier_settings_are_put_in_force_again(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_earlier_settings_are_restored(scene: Scene, open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
     before = saved(scene)
     page.locator(LEVERAGE).fill("7")
@@ -143,19 +139,19 @@ def test_earlier_settings_are_put_in_force_again(scene: Scene, open_page: Callab
     expect(page.locator("#settings [data-slot=diff]")).to_be_hidden()
     expect(page.locator("#settings .settings-entry", has_text="BTCUSDT")).to_contain_text("7×")
 
-    page.get_by_role("button", name="Earlier settings").click()
+    page.get_by_role("button", name="Settings history").click()
     history = page.locator("#history")
-    expect(history).to_contain_text("symbols.BTCUSDT.leverage: 10 → 7")
-    expect(history.get_by_role("button", name="In force")).to_be_disabled()
-    history.get_by_role("button", name="Go back to this").click()
-    expect(page.locator("#confirm")).to_contain_text("7 → 10")
-    page.get_by_role("button", name="Go back", exact=True).click()
+    expect(history).to_contain_text("BTCUSDT Leverage: 10x → 7x")
+    expect(history.get_by_role("button", name="Current")).to_be_disabled()
+    history.get_by_role("button", name="Restore").click()
+    expect(page.locator("#confirm")).to_contain_text("7x → 10x")
+    page.locator("#confirm").get_by_role("button", name="Restore", exact=True).click()
 
     expect(page.locator(LEVERAGE)).to_have_value("10")
     assert saved(scene) == before
 
 
-def test_saving_keeps_what_another_tab_changed(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_saving_keeps_changes_of_another_tab(scene: Scene, open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
     page.locator(LEVERAGE).fill("7")
     document = saved(scene)

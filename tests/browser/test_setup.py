@@ -1,4 +1,4 @@
-"""The set-up in a browser: paper by one click, a key of either kind against a real sandbox, and nothing of it left."""
+"""The setup page: paper by one click, and a key of either kind tested against a real sandbox."""
 
 import json
 import threading
@@ -25,7 +25,7 @@ OTHER_KEY = "4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
 
 @dataclass(frozen=True)
 class NewHome:
-    """A dashboard over a home in which nothing was chosen yet, and the exchange its keys are tried on."""
+    """A dashboard on its first run, and the sandbox that its keys are tested on."""
 
     url: str
     environment: Environment
@@ -53,7 +53,7 @@ def home(tmp_path: Path) -> Iterator[NewHome]:
 
 @pytest.fixture
 def answers(page: Page) -> list[Response]:
-    """Everything that was answered to the page."""
+    """All API responses to the page."""
     found: list[Response] = []
 
     def keep(response: Response) -> None:
@@ -70,8 +70,8 @@ def simulated(home: NewHome) -> bool:
 
 def open_live(page: Page, home: NewHome) -> None:
     page.goto(home.url)
-    page.get_by_role("button", name="Set up real orders").click()
-    expect(page.get_by_role("heading", name="The key the bot signs with")).to_be_visible()
+    page.get_by_role("button", name="Set up live trading").click()
+    expect(page.get_by_role("heading", name="Key for live trading")).to_be_visible()
 
 
 def fill_wallet(page: Page, user: str, key: str) -> None:
@@ -79,26 +79,24 @@ def fill_wallet(page: Page, user: str, key: str) -> None:
     page.get_by_label("Private key of the API wallet").fill(key)
 
 
-def test_the_first_visit_asks_and_paper_is_one_click_for_ever(
-    page: Page, home: NewHome, console_errors: list[str]
-) -> None:
+def test_first_visit_shows_setup_until_paper_is_chosen(page: Page, home: NewHome, console_errors: list[str]) -> None:
     page.goto(home.url)
-    expect(page).to_have_title("Set-up · Liquidation Hunter")
-    page.get_by_role("button", name="Start on paper").click()
+    expect(page).to_have_title("Setup · Liquidation Hunter")
+    page.get_by_role("button", name="Start paper trading").click()
     expect(page.get_by_role("heading", name="Saved")).to_be_visible()
-    expect(page.get_by_text("start the bot: python launcher.py")).to_be_visible()
+    expect(page.get_by_text("Start the bot: python launcher.py")).to_be_visible()
 
     page.get_by_role("link", name="Open the dashboard").click()
     expect(page).to_have_title("PAPER · Liquidation Hunter" if simulated(home) else "")
     page.goto(f"{home.url}/#/settings")
     page.get_by_role("link", name="Key and mode").click()
-    expect(page.get_by_role("heading", name="Set-up", exact=True)).to_be_visible()
+    expect(page.get_by_role("heading", name="Setup", exact=True)).to_be_visible()
     expect(page.get_by_role("link", name="Back to the dashboard")).to_be_visible()
     assert console_errors == []
 
 
 @pytest.mark.parametrize("kind", ["api_wallet", "api_key"])
-def test_a_key_is_tested_and_saved_and_nothing_of_it_stays_on_the_page(
+def test_key_is_tested_saved_and_not_kept_on_the_page(
     page: Page, home: NewHome, answers: list[Response], console_errors: list[str], kind: str
 ) -> None:
     keys = home.sandbox.exchange.keys
@@ -123,17 +121,17 @@ def test_a_key_is_tested_and_saved_and_nothing_of_it_stays_on_the_page(
     assert not simulated(home)
     storage = page.evaluate("JSON.stringify([{...localStorage}, {...sessionStorage}, document.cookie])")
     values = page.evaluate("[...document.querySelectorAll('input')].map((input) => input.value).join()")
-    told = "\n".join((page.content(), storage, values, page.url, *(answer.text() for answer in answers)))
+    seen = "\n".join((page.content(), storage, values, page.url, *(answer.text() for answer in answers)))
     assert {answer.url.removeprefix(f"{home.url}/api/setup") for answer in answers} == {"", "/test", "/save"}
-    assert [secret for secret in secrets if secret in told] == []
+    assert [secret for secret in secrets if secret in seen] == []
     page.goto(f"{home.url}/setup")
-    page.get_by_role("button", name="Set up real orders").click()
-    word = "API wallet ending in" if kind == "api_wallet" else "API key ending in"
-    expect(page.get_by_text(word)).to_be_visible()
+    page.get_by_role("button", name="Set up live trading").click()
+    label = "API wallet ending in" if kind == "api_wallet" else "API key ending in"
+    expect(page.get_by_text(label)).to_be_visible()
     assert console_errors == []
 
 
-def test_a_wrong_key_shows_the_remedy_and_cannot_be_saved(page: Page, home: NewHome) -> None:
+def test_wrong_key_shows_the_remedy_and_cannot_be_saved(page: Page, home: NewHome) -> None:
     open_live(page, home)
     fill_wallet(page, home.sandbox.wallet.user, OTHER_KEY)
     page.get_by_role("button", name="Test", exact=True).click()
@@ -144,7 +142,7 @@ def test_a_wrong_key_shows_the_remedy_and_cannot_be_saved(page: Page, home: NewH
     assert not (home.environment.home / ".env").exists()
 
 
-def test_what_is_typed_after_a_test_has_to_be_tested_again(page: Page, home: NewHome) -> None:
+def test_edit_after_a_test_needs_another_test(page: Page, home: NewHome) -> None:
     wallet = home.sandbox.wallet
     open_live(page, home)
     fill_wallet(page, wallet.user, wallet.private_key)
@@ -158,9 +156,9 @@ def test_what_is_typed_after_a_test_has_to_be_tested_again(page: Page, home: New
 
 @pytest.mark.parametrize(
     ("user", "key", "words"),
-    [("0x12", OTHER_KEY, "is not an address"), ("", "", "Nothing was entered"), (None, "xyz", "not a private key")],
+    [("0x12", OTHER_KEY, "is not an address"), ("", "", "Fill in the fields"), (None, "xyz", "not a private key")],
 )
-def test_what_cannot_be_a_key_is_said_before_anything_is_asked(
+def test_malformed_key_is_rejected_before_the_test(
     page: Page, home: NewHome, user: str | None, key: str, words: str
 ) -> None:
     open_live(page, home)
@@ -169,18 +167,18 @@ def test_what_cannot_be_a_key_is_said_before_anything_is_asked(
     expect(page.locator("[data-slot=key-fault]")).to_contain_text(words)
 
 
-def test_the_page_follows_a_bot_that_comes_up_anew(page: Page, home: NewHome) -> None:
+def test_page_opens_the_dashboard_after_the_restart(page: Page, home: NewHome) -> None:
     bot = ScriptedBot(home.environment.database)
     bot.heartbeat(is_supervised=True, started_at=1)
     page.goto(home.url)
-    page.get_by_role("button", name="Start on paper").click()
-    expect(page.get_by_role("heading", name="The bot is starting …")).to_be_visible()
+    page.get_by_role("button", name="Start paper trading").click()
+    expect(page.get_by_role("heading", name="Starting the bot …")).to_be_visible()
     bot.heartbeat(is_supervised=True, started_at=bot.clock.now_ms() + 60_000)
     expect(page).to_have_title("SANDBOX · Liquidation Hunter", timeout=PATIENT_MS)
     bot.close()
 
 
-def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, home: NewHome) -> None:
+def test_setup_fits_a_phone(page: Page, home: NewHome) -> None:
     page.set_viewport_size({"width": 390, "height": 844})
     open_live(page, home)
     assert width_of(page) <= 390
@@ -188,11 +186,11 @@ def test_a_phone_shows_all_of_it_without_scrolling_sideways(page: Page, home: Ne
     assert box is not None and box["height"] >= 44
 
 
-def test_what_cannot_be_told_yet_is_asked_again(page: Page, home: NewHome) -> None:
-    can_be_told = threading.Event()
+def test_unavailable_status_is_fetched_again(page: Page, home: NewHome) -> None:
+    is_available = threading.Event()
 
     def refuse(route: Route) -> None:
-        if can_be_told.is_set():
+        if is_available.is_set():
             return route.continue_()
         error = {"error": {"code": "database_unreadable", "message": "The database cannot be read at the moment."}}
         return route.fulfill(status=503, json=error)
@@ -200,6 +198,6 @@ def test_what_cannot_be_told_yet_is_asked_again(page: Page, home: NewHome) -> No
     page.route("**/api/setup", refuse)
     page.goto(home.url)
     expect(page.locator("[data-slot=choice-fault]")).to_contain_text("cannot be read at the moment")
-    can_be_told.set()
-    expect(page.get_by_role("button", name="Start on paper")).to_be_enabled()
+    is_available.set()
+    expect(page.get_by_role("button", name="Start paper trading")).to_be_enabled()
     expect(page.locator("[data-slot=choice-fault]")).to_be_empty()

@@ -1,4 +1,4 @@
-"""The trading screen: positions and their protection, verdicts, orders, and how a position is closed."""
+"""The trading view: positions, verdicts, orders, trades, and closing positions."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ CLICK_SCRIPT = """(button) => {
   for (const type of ["pointerdown", "pointerup"]) button.dispatchEvent(new PointerEvent(type, { bubbles: true }));
   button.click();
 }"""
-"""In no time: between down and up a busy machine may take longer than a person holds a button."""
+"""A click within one script: on a busy machine a real click can last as long as a hold."""
 
 
 def commands_of(scene: Scene) -> list[OperatorCommand]:
@@ -48,10 +48,10 @@ def test_position_shows_its_exits_and_its_result(scene: Scene, open_page: Callab
         (Protection.PENDING, "Pending"),
         (Protection.MISSING, "No stop"),
         (Protection.DISABLED, "Stop disabled"),
-        (Protection.EXTERNAL, "Not ours"),
+        (Protection.EXTERNAL, "External"),
     ],
 )
-def test_protection_is_said_in_a_word(
+def test_protection_is_shown_as_a_chip(
     protection: Protection, word: str, scene: Scene, open_page: Callable[..., Page]
 ) -> None:
     scene.bot.add_position(protection=protection)
@@ -60,9 +60,7 @@ def test_protection_is_said_in_a_word(
 
 
 @pytest.mark.parametrize("width", [1024, 1200, 1280, 1440])
-def test_the_word_of_protection_is_never_behind_the_buttons(
-    width: int, scene: Scene, open_page: Callable[..., Page]
-) -> None:
+def test_protection_chip_is_never_behind_the_buttons(width: int, scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_position(mark_price=D("91232.31012345"), liquidation_price=D("101234.5"))
     page = open_page()
     page.set_viewport_size({"width": width, "height": 900})
@@ -77,15 +75,15 @@ def test_the_word_of_protection_is_never_behind_the_buttons(
     )
 
 
-def test_old_position_is_dim_and_says_how_old(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_stale_position_is_dimmed_with_its_age(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_position(as_of=scene.bot.clock.now_ms() - 40 * MINUTE_MS)
     row = open_page().locator(POSITION)
 
     expect(row).to_have_class("is-stale")
-    expect(row.locator("[data-slot=as-of]")).to_contain_text(re.compile(r"seen 4\d min ago"))
+    expect(row.locator("[data-slot=as-of]")).to_contain_text(re.compile(r"updated 4\d min ago"))
 
 
-def test_closing_asks_first_and_names_what_it_closes(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_closing_asks_for_confirmation(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_position()
     page = open_page()
 
@@ -110,9 +108,11 @@ def test_close_is_pending_until_the_bot_confirms(scene: Scene, open_page: Callab
 
     scene.bot.heartbeat()
     (command,) = commands_of(scene)
-    scene.bot.say("command", {"id": command.id, "action": "close_position", "message": "the position is being closed"})
+    scene.bot.add_journal_entry(
+        "command", {"id": command.id, "action": "close_position", "message": "the position is being closed"}
+    )
 
-    expect(page.locator("#notices")).to_contain_text("the position is being closed")
+    expect(page.locator("#notices")).to_contain_text("The position is being closed.")
     expect(page.locator(f"{POSITION} [data-slot=close]")).to_have_text("Close")
 
 
@@ -123,7 +123,7 @@ def test_close_all_must_be_held(scene: Scene, open_page: Callable[..., Page]) ->
     expect(page.locator(POSITION)).to_have_count(2)
     page.get_by_role("button", name="Close all").click()
     dialog = page.get_by_role("dialog")
-    expect(dialog).to_contain_text("Close the one open position?")
+    expect(dialog).to_contain_text("Close 1 position?")
     hold = dialog.get_by_role("button", name="Hold to close all")
 
     hold.evaluate(CLICK_SCRIPT)
@@ -137,7 +137,7 @@ def test_close_all_must_be_held(scene: Scene, open_page: Callable[..., Page]) ->
     assert sent_commands(scene) == [(OperatorAction.FLATTEN, None)]
 
 
-def test_pause_is_asked_of_the_bot(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_pause_sends_a_command(scene: Scene, open_page: Callable[..., Page]) -> None:
     page = open_page()
 
     with page.expect_response("**/api/control"):
@@ -147,7 +147,7 @@ def test_pause_is_asked_of_the_bot(scene: Scene, open_page: Callable[..., Page])
     assert sent_commands(scene) == [(OperatorAction.PAUSE, None)]
 
 
-def test_feed_tells_each_verdict_with_its_window(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_feed_shows_verdict_and_window_volume(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_liquidation(gate=Gate.THRESHOLD)
     scene.bot.add_liquidation(a_liquidation(notional=120_000, traded_at=scene.bot.clock.now_ms()), gate=None)
     page = open_page()
@@ -155,23 +155,23 @@ def test_feed_tells_each_verdict_with_its_window(scene: Scene, open_page: Callab
     expect(chips).to_have_text(["Entry", "Below threshold"])
     expect(page.locator("#feed tbody [data-slot=sum]")).to_have_text(["120K of 100K", "60K of 100K"])
 
-    page.get_by_role("button", name="Would trade").click()
+    page.get_by_role("button", name="Threshold reached").click()
     expect(chips).to_have_text(["Entry"])
     chips.click()
 
-    expect(page.get_by_role("dialog")).to_contain_text("bought 0.002 at 96,000")
+    expect(page.get_by_role("dialog")).to_contain_text("Bought 0.002 at 96,000.")
 
 
-def test_no_position_is_explained_by_the_last_verdicts(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_empty_positions_show_the_last_verdicts(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_liquidation()
 
     empty = open_page().locator("#book-positions [data-slot=empty]")
 
-    expect(empty).to_contain_text("No position. The last verdict below says what was decided, and why.")
-    expect(empty).to_contain_text("the window holds 60,000 of 100,000 USDT")
+    expect(empty).to_contain_text("No open positions. The last decision and its reason:")
+    expect(empty).to_contain_text("The window holds 60,000 of 100,000 USDT")
 
 
-def test_open_orders_say_their_purpose(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_open_orders_show_their_purpose(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_order(OrderRole.ENTRY)
     scene.bot.add_order(OrderRole.STOP_LOSS)
     page = open_page()
@@ -181,25 +181,25 @@ def test_open_orders_say_their_purpose(scene: Scene, open_page: Callable[..., Pa
     expect(page.locator("#book-orders [data-slot=purpose]")).to_have_text(["Stop loss", "Entry"])
 
 
-def test_entry_is_cancelled_after_a_question(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_entry_is_cancelled_after_confirmation(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_order(OrderRole.ENTRY)
     scene.bot.add_order(OrderRole.STOP_LOSS)
     page = open_page()
     page.get_by_role("tab", name="Open orders").click()
     expect(page.locator("#book-orders tbody tr")).to_have_count(2)
     cancel = page.locator("#book-orders").get_by_role("button", name="Cancel")
-    expect(cancel).to_have_count(1)  # a stop cannot be taken away by hand
+    expect(cancel).to_have_count(1)  # a stop loss cannot be cancelled
 
     cancel.click()
-    expect(page.get_by_role("dialog")).to_contain_text("Cancel the entry BTCUSDT BUY?")
+    expect(page.get_by_role("dialog")).to_contain_text("Cancel entry BTCUSDT BUY?")
     with page.expect_response("**/api/control"):
-        page.get_by_role("button", name="Cancel the entry").click()
+        page.get_by_role("button", name="Cancel entry").click()
 
     expect(page.locator("#book-orders [data-slot=cancel]:visible")).to_have_text("Pending")
     assert sent_commands(scene) == [(OperatorAction.CANCEL_ENTRY, "BTCUSDT")]
 
 
-def test_trades_are_saved_as_a_spreadsheet(scene: Scene, open_page: Callable[..., Page]) -> None:
+def test_trades_are_downloaded_as_csv(scene: Scene, open_page: Callable[..., Page]) -> None:
     scene.bot.add_fill()
     page = open_page()
     page.get_by_role("tab", name="Trades").click()
@@ -220,5 +220,5 @@ def test_trade_opens_its_timeline(scene: Scene, open_page: Callable[..., Page]) 
     page.get_by_role("button", name="Timeline").click()
 
     steps = page.locator("#trade .timeline li [data-slot=what]")
-    expect(steps).to_contain_text(["A long was liquidated", "Entry decided", "Entry filled"])
+    expect(steps).to_contain_text(["Long liquidated", "Entry decided", "Entry filled"])
     expect(page.locator("#trade h2")).to_have_text("BTCUSDT, entry")

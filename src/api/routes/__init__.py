@@ -1,4 +1,4 @@
-"""Every resource of the dashboard, one file each."""
+"""The dashboard's routes, one blueprint per module."""
 
 from flask import Blueprint
 

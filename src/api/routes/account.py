@@ -1,4 +1,4 @@
-"""Balance and margin."""
+"""The account's balance and margin, its positions, and its open orders."""
 
 import secrets
 from decimal import ROUND_DOWN, Decimal, InvalidOperation
@@ -17,16 +17,15 @@ from src.domain.positions import Protection
 
 blueprint = Blueprint("account", __name__)
 
+_MIN_FRACTION = Decimal("0.001")
+
 
 @blueprint.get("/api/account")
 def show_account() -> dict[str, Any]:
-    """As the bot last knew it, with the moment (``as_of``)."""
+    """The bot's last report of the account, with its time (``as_of``)."""
     with read_bot_database() as connection:
         bot = read_bot_state(connection, services().clock.now_ms())
     return schemas.account_summary(bot.get("account"))
-
-
-_MIN_FRACTION = Decimal("0.001")
 
 
 @blueprint.get("/api/positions")
@@ -37,7 +36,7 @@ def list_positions() -> Response:
 
 @blueprint.get("/api/positions/<symbol>/<side>")
 def show_position(symbol: str, side: str) -> dict[str, Any]:
-    """The position with the orders that belong to it."""
+    """A position with its orders."""
     with read_bot_database() as connection:
         found = _find_position(connection, symbol, side)
         rows = orders.orders_of_position(connection, symbol, found["positionSide"], found["opened_at"] or 0)
@@ -51,19 +50,19 @@ def show_position(symbol: str, side: str) -> dict[str, Any]:
 
 @blueprint.post("/api/positions/<symbol>/<side>/close")
 def close_position(symbol: str, side: str) -> tuple[dict[str, Any], int]:
-    """Ask the bot to close a ``fraction`` (default: all) of a position at the market price."""
+    """Have the bot close a ``fraction`` (default: all) of a position at the market price."""
     document = request_args.json_body()
     fraction = _fraction(document.get("fraction", 1))
     with read_bot_database() as connection:
         found = _find_position(connection, symbol, side)
     if found["protection"] is Protection.EXTERNAL:
-        raise ApiError(409, "not_ours", "The bot did not open this position and leaves it alone.")
+        raise ApiError(409, "not_ours", "Not opened by the bot, so the bot does not manage it.")
     nonce = request_args.nonce_field(document) or secrets.token_urlsafe(16)
     share = "" if fraction == 1 else f"{format(100 * fraction, 'f').rstrip('0').rstrip('.')} % of "
     return submit_command(
         OperatorAction.CLOSE_POSITION,
         nonce,
-        f"the bot was asked to close {share}{symbol} {found['side']}",
+        f"closing {share}{symbol} {found['side']}",
         symbol=symbol,
         position_side=found["positionSide"].value,
         fraction=fraction,
@@ -71,17 +70,17 @@ def close_position(symbol: str, side: str) -> tuple[dict[str, Any], int]:
 
 
 def _find_position(connection: Connection, symbol: str, side: str) -> dict[str, Any]:
-    """By the direction it has, LONG or SHORT; in one-way mode its slot, BOTH, is understood too."""
+    """Find an open position by its side (LONG or SHORT) or, in one-way mode, by its position side BOTH."""
     wanted = side.upper()
     for row in account.positions(connection):
         row_json = schemas.position_row(row)
         if row_json["symbol"] == symbol and wanted in (row_json["side"], row_json["positionSide"]):
             return row_json
-    raise not_found("There is no such open position.")
+    raise not_found("No such open position.")
 
 
 def _fraction(value: Any) -> Decimal:
-    """A share of the position, to a tenth of a percent."""
+    """The fraction of a position, rounded down to 0.1 %."""
     try:
         fraction = Decimal(str(value))
     except InvalidOperation:

@@ -1,6 +1,7 @@
-"""The settings: read, described, changed, and changed back."""
+"""The settings: read and change them, their schema, and their history."""
 
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any
 
 from flask import Blueprint, Response, jsonify
@@ -18,7 +19,7 @@ blueprint = Blueprint("config", __name__)
 
 @blueprint.get("/api/config")
 def show_settings() -> dict[str, Any]:
-    """``{globals, symbols}``: the values that were chosen; what is left out has its default."""
+    """``{globals, symbols}`` with the values in the file; missing ones have their default."""
     try:
         return settings_to_json(services().settings.current())
     except SettingsError as error:
@@ -27,7 +28,7 @@ def show_settings() -> dict[str, Any]:
 
 @blueprint.get("/api/config/defaults")
 def show_defaults() -> dict[str, object]:
-    """A complete symbol to start from."""
+    """The default settings of a new symbol."""
     return new_symbol_defaults()
 
 
@@ -43,29 +44,29 @@ def list_history() -> Response:
 
 @blueprint.post("/api/config")
 def save_settings() -> dict[str, Any]:
-    """Put a whole ``{globals, symbols}`` in force."""
-    return _save_response(services().settings.replace(request_args.json_body()), "The settings were saved")
+    """Save a complete ``{globals, symbols}`` document."""
+    return _save_response(services().settings.replace(request_args.json_body()), "Settings saved")
 
 
 @blueprint.post("/api/config/symbol")
 def save_symbol() -> dict[str, Any]:
     symbol, chosen = _symbol_and_config()
     if chosen is None:
-        raise bad_parameter("config", "config is missing: it must be the symbol's settings.")
-    return _save_response(services().settings.update_symbol(symbol, chosen), f"{symbol} was saved")
+        raise bad_parameter("config", "config is required: the symbol's settings.")
+    return _save_response(services().settings.update_symbol(symbol, chosen), f"{symbol} saved")
 
 
 @blueprint.post("/api/config/symbol/add")
 def add_symbol() -> dict[str, Any]:
     symbol, chosen = _symbol_and_config()
     _require_listed(symbol)
-    return _save_response(services().settings.add_symbol(symbol, chosen or {}), f"{symbol} was added")
+    return _save_response(services().settings.add_symbol(symbol, chosen or {}), f"{symbol} added")
 
 
 @blueprint.post("/api/config/symbol/remove")
 def remove_symbol() -> dict[str, Any]:
     symbol, _ = _symbol_and_config()
-    return _save_response(services().settings.remove_symbol(symbol), f"{symbol} was removed")
+    return _save_response(services().settings.remove_symbol(symbol), f"{symbol} removed")
 
 
 @blueprint.errorhandler(SettingsError)
@@ -80,7 +81,7 @@ def handle_symbol_not_found(error: SymbolNotFound) -> Response:
 
 @blueprint.errorhandler(SymbolExists)
 def handle_symbol_exists(error: SymbolExists) -> Response:
-    return ApiError(409, "symbol_known", f"{error} is in the settings already.").response()
+    return ApiError(409, "symbol_known", f"{error} is already in the settings.").response()
 
 
 @blueprint.errorhandler(OSError)
@@ -90,36 +91,48 @@ def handle_write_error(error: OSError) -> Response:
 
 
 def settings_error_response(error: SettingsError, status: int) -> ApiError:
-    """Every fault with its path."""
+    """An error response with the path and message of every invalid setting."""
     faults = [{"path": fault.path, "message": fault.message} for fault in error.details]
     count = "One setting is" if len(faults) == 1 else f"{len(faults)} settings are"
-    return ApiError(status, "invalid_settings", f"{count} not valid: nothing was changed.", faults=faults)
+    return ApiError(status, "invalid_settings", f"{count} invalid; nothing was changed.", faults=faults)
 
 
 def _symbol_and_config() -> tuple[str, Mapping[str, Any] | None]:
     document = request_args.json_body()
     chosen = document.get("config")
     if chosen is not None and not isinstance(chosen, dict):
-        raise bad_parameter("config", "config must be an object in braces.")
+        raise bad_parameter("config", "config must be a JSON object.")
     return request_args.str_field(document, "symbol").upper(), chosen
 
 
 def _require_listed(symbol: str) -> None:
-    """A symbol the exchange does not list can never trade; nothing is said before the list is known."""
+    """Raise 404 if the exchange does not list the symbol; any symbol passes before the list is known."""
     with read_bot_database() as connection:
-        listed = {each["symbol"] for each in instruments(connection)}
+        listed = [each.symbol for each in instruments(connection)]
     if listed and symbol not in listed:
-        raise not_found(f"The exchange lists no {symbol}.")
+        similar = [f"{symbol}USDT"] if f"{symbol}USDT" in listed else get_close_matches(symbol, listed, 1)
+        suggestion = f" Did you mean {similar[0]}?" if similar else ""
+        raise not_found(f'The exchange has no symbol "{symbol}".{suggestion}')
 
 
 def _save_response(saved: SaveResult, done: str) -> dict[str, Any]:
     with read_bot_database() as connection:
         is_alive = read_bot_state(connection, services().clock.now_ms()).is_alive
-    then = "the bot was asked to apply it" if is_alive else "the bot applies it when it starts"
-    waiting = f"; after a restart: {', '.join(saved.after_restart)}" if is_alive and saved.after_restart else ""
+    if not is_alive:
+        note = " Applies when the bot starts."
+    elif saved.after_restart:
+        note = f" Restart the bot to apply: {', '.join(map(_title, saved.after_restart))}."
+    else:
+        note = ""
     return {
         "success": True,
-        "message": f"{done}; {then}{waiting}.",
+        "message": f"{done}.{note}",
         "command_id": saved.command_id,
         "after_restart": saved.after_restart,
     }
+
+
+def _title(path: str) -> str:
+    """A setting's title, with its symbol: "Cleanup interval", "BTCUSDT Leverage"."""
+    part, *symbol, name = path.split(".")
+    return " ".join([*symbol, settings_schema()[part][name]["title"]])

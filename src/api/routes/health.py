@@ -1,4 +1,4 @@
-"""How everything is: the status bar's source."""
+"""The health of the bot, its connections and its database, for the status bar."""
 
 import sqlite3
 from decimal import Decimal
@@ -28,7 +28,7 @@ def show_health() -> dict[str, Any]:
         bot = read_bot_state(connection, now_ms)
         is_simulated = is_paper if bot.is_simulated is None else bot.is_simulated
         database = "healthy" if services().bot_database.exists else "missing"
-        is_market_stream_up = bot.get("market_stream").get("state") == "up"  # without it nothing can be traded
+        is_market_stream_up = bot.get("market_stream").get("state") == "up"  # without it the bot cannot trade
         is_healthy = bot.is_alive and is_market_stream_up and database == settings == "healthy"
         return {
             "status": "healthy" if is_healthy else "degraded",
@@ -44,7 +44,7 @@ def show_health() -> dict[str, Any]:
 
 
 def _settings() -> tuple[str, bool]:
-    """Whether the file can be used, and whether it asks for paper trading."""
+    """The state of the settings file (healthy, faulty or missing), and whether it sets paper mode."""
     try:
         settings = services().settings.current()
     except SettingsError:
@@ -56,7 +56,9 @@ def _trading_status(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
     reported, trading, operator = bot.get("bot"), bot.get("trading"), bot.get("operator")
     is_paused = bool(operator.get("paused"))
     is_halted = bool(operator.get("halted"))
-    is_blocked = bool(trading.get("awaits_resume")) and not is_paused  # the file HALT or a lock: resume ends them too
+    is_blocked = (
+        bool(trading.get("awaits_resume")) and not is_paused
+    )  # by the HALT file or a lock, which resume releases too
     network = Network(reported.get("network", services().environment.network))
     return {
         "network": network,
@@ -102,7 +104,7 @@ def _account_figures(connection: Connection, bot: BotState, *, is_simulated: boo
 
 
 def _drawdown_pct(connection: Connection, bot: BotState) -> float | None:
-    """How far the equity is below its highest of the last thirty days, in percent."""
+    """The drawdown from the highest equity of the last 30 days, in percent."""
     equity = bot.get("account").get("margin_balance")
     highest = highest_equity(connection, bot.now_ms - _DRAWDOWN_DAYS * DAY_MS)
     if equity is None or not highest or highest <= 0:

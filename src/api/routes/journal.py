@@ -1,4 +1,4 @@
-"""The journal, read in pages and followed live."""
+"""The journal: pages of entries, and a live event stream."""
 
 from flask import Blueprint, Response, jsonify, request
 
@@ -26,7 +26,7 @@ KINDS = (
 
 @blueprint.get("/api/journal")
 def list_entries() -> Response:
-    """Oldest first: what follows ``after``, or without it the newest; of some kinds where ``kind`` names them."""
+    """Entries after the id ``after``, else the newest ones, oldest first; ``kind`` filters by kinds."""
     kinds = request_args.enum_list_arg("kind", KINDS)
     with read_bot_database() as connection:
         if "after" in request.args:
@@ -40,7 +40,7 @@ def list_entries() -> Response:
 
 @blueprint.get("/api/stream")
 def stream_events() -> Response:
-    """Server-sent events: ``hello``, what was missed since Last-Event-ID, then the journal as it grows."""
+    """Server-sent events: ``hello``, the entries missed since Last-Event-ID, then new entries."""
     event_hub = services().event_hub
     subscription = event_hub.subscribe(_last_id())
     is_disconnected = request.environ.get("waitress.client_disconnected", lambda: False)
@@ -50,6 +50,6 @@ def stream_events() -> Response:
 
 
 def _last_id() -> int | None:
-    """A browser's own header, else ``?after=``; one that is no number counts as none."""
+    """The Last-Event-ID header, else ``?after=``; None if it is not a number."""
     text = request.headers.get("Last-Event-ID") or request.args.get("after", "")
     return int(text) if text.isascii() and text.isdigit() and len(text) < 19 else None

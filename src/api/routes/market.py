@@ -1,5 +1,6 @@
-"""What the exchange offers, and the price of a symbol with what happened to it."""
+"""Symbols, candles, chart markers, liquidations and decisions."""
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -11,7 +12,6 @@ from src.api.services import read_bot_database, services
 from src.database.queries import account
 from src.database.queries import market as queries
 from src.database.queries.fills import FillRecord, fills
-from src.domain.instrument import Instrument
 from src.settings.config import SettingsError
 
 blueprint = Blueprint("market", __name__)
@@ -21,18 +21,19 @@ _MAX_MARKERS = 500
 
 @blueprint.get("/api/exchange/symbols")
 def list_symbols() -> dict[str, Any]:
-    """As the bot last read them; before its first start they are asked of the exchange."""
+    """The exchange's symbols as the bot last read them; before its first start, from the exchange."""
     with read_bot_database() as connection:
-        symbols = queries.instruments(connection)
-    if not symbols:
+        found: Sequence[Any] = queries.instruments(connection)
+    if not found:
         listed = services().market_cache.instruments()
-        symbols = [_instrument_json(listed[name]) for name in sorted(listed)]
+        found = [listed[name] for name in sorted(listed)]
+    symbols = [schemas.instrument_row(each) for each in found]
     return {"symbols": symbols, "configured": _configured(), "total": len(symbols)}
 
 
 @blueprint.get("/api/klines")
 def list_candles() -> Response:
-    """Rows of open time, open, high, low, close and volume, oldest first."""
+    """Rows of open time (ms), open, high, low, close and volume, oldest first."""
     interval = request_args.enum_arg("interval", INTERVALS, default="1m") or ""
     limit = request_args.int_arg("limit", 200, 1, MAX_CANDLES)
     return jsonify(services().market_cache.candles(request_args.required_symbol_arg(), interval, limit))
@@ -40,13 +41,13 @@ def list_candles() -> Response:
 
 @blueprint.get("/api/chart")
 def show_chart() -> dict[str, Any]:
-    """What to mark on the candles of a symbol: liquidations, our fills, and the lines of our positions."""
+    """The markers of a symbol's chart: liquidations, the bot's fills, and its open positions."""
     symbol = request_args.required_symbol_arg()
     since = request_args.since_arg(services().clock.now_ms(), default_hours=24)
     with read_bot_database() as connection:
         open_positions = [schemas.position_row(row) for row in account.positions(connection) if row.symbol == symbol]
-        is_on_paper = account.is_paper_mode(connection)
-        traded = [fill for fill in fills(connection, since, symbol) if fill.is_simulated == is_on_paper]
+        is_simulated = account.is_paper_mode(connection)
+        traded = [fill for fill in fills(connection, since, symbol) if fill.is_simulated == is_simulated]
         return {
             "symbol": symbol,
             "liquidations": queries.liquidations(connection, since, _MAX_MARKERS, symbol),
@@ -63,22 +64,7 @@ def _configured() -> list[str]:
     try:
         return sorted(services().settings.current().symbols)
     except SettingsError:
-        return []  # the settings page tells what is wrong with the file
-
-
-def _instrument_json(instrument: Instrument) -> dict[str, Any]:
-    return {
-        "symbol": instrument.symbol,
-        "baseAsset": instrument.base_asset,
-        "quoteAsset": instrument.quote_asset,
-        "pricePrecision": instrument.price_precision,
-        "quantityPrecision": instrument.quantity_precision,
-        "tickSize": instrument.tick,
-        "stepSize": instrument.step,
-        "minQty": instrument.min_quantity,
-        "minNotional": instrument.min_notional,
-        "status": instrument.status,
-    }
+        return []  # the settings page shows what is wrong with the file
 
 
 @blueprint.get("/api/liquidations")

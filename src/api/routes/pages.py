@@ -1,4 +1,4 @@
-"""The page itself."""
+"""The dashboard page and the setup page with its API."""
 
 from dataclasses import asdict
 from typing import Any
@@ -17,16 +17,15 @@ from src.settings.config import SettingsError
 
 blueprint = Blueprint("pages", __name__)
 
+API_WALLET_URL = "https://www.asterdex.com/en/api-wallet"
+
 
 @blueprint.get("/")
 def show_dashboard() -> str:
-    """The dashboard; it carries the token that proves a write comes from it. On the first run it is the set-up."""
+    """The dashboard with the token that its writes need; on the first run, the setup page."""
     if services().setup_service.is_first_run():
         return render_setup_page()
     return render_template("index.html", token=services().token, version=VERSION)
-
-
-API_WALLET_URL = "https://www.asterdex.com/en/api-wallet"
 
 
 @blueprint.get("/setup")
@@ -35,12 +34,12 @@ def show_setup_page() -> str:
 
 
 def render_setup_page() -> str:
-    return render_template("set_up.html", token=services().token, version=VERSION, wallet_page=API_WALLET_URL)
+    return render_template("setup.html", token=services().token, version=VERSION, wallet_page=API_WALLET_URL)
 
 
 @blueprint.get("/api/setup")
 def show_setup_status() -> dict[str, Any]:
-    """Whether something was chosen yet, what is stored, and how the bot is."""
+    """Whether this is the first run, what key is stored, and whether the bot runs."""
     stored = _setup().stored()
     with read_bot_database() as connection:
         bot = read_bot_state(connection, services().clock.now_ms())
@@ -49,7 +48,7 @@ def show_setup_status() -> dict[str, Any]:
     return {
         "first_run": _setup().is_first_run(),
         "network": environment.network,
-        "live_word": mode_label(environment.network, is_simulated=False),
+        "live_mode": mode_label(environment.network, is_simulated=False),
         "stored": {
             "kind": {"v1": "api_key", "v3": "api_wallet"}.get(stored.api_version or ""),
             **{
@@ -66,22 +65,22 @@ def show_setup_status() -> dict[str, Any]:
 
 @blueprint.post("/api/setup/test")
 def check_credentials() -> dict[str, Any]:
-    """One line for each thing that was looked at."""
+    """Test the credentials: one line per check."""
     checks = _setup().test(parse_credentials(request_args.json_body()))
     return {"passed": all_passed(checks), "checks": [asdict(check) for check in checks]}
 
 
 @blueprint.post("/api/setup/save")
 def save_credentials() -> dict[str, Any]:
-    """Real orders with these credentials; they are confirmed separately before any is made."""
+    """Save the credentials and switch to live mode; the user confirms live trading separately."""
     credentials = parse_credentials(request_args.json_body())
-    return _save_response("The key is saved", _setup().enable_live(credentials, _live_positions()))
+    return _save_response("Key saved", _setup().enable_live(credentials, _live_positions()))
 
 
 @blueprint.post("/api/setup/paper")
 def choose_paper() -> dict[str, Any]:
     request_args.json_body()
-    return _save_response("Paper trading is chosen", _setup().choose_paper(_live_positions()))
+    return _save_response("Paper trading selected", _setup().choose_paper(_live_positions()))
 
 
 @blueprint.errorhandler(SettingsError)
@@ -113,9 +112,9 @@ def _save_response(done: str, command_id: int) -> dict[str, Any]:
         bot = _bot_status(read_bot_state(connection, services().clock.now_ms()))
     is_restarting = bot["supervised"] if bot["alive"] else services().environment.is_supervised
     if is_restarting:
-        then = "the bot is starting with it"
+        then = "The bot is restarting."
     elif bot["alive"]:
-        then = "the bot takes it up once you stop it and start it again, for no launcher runs here"
+        then = "Restart the bot to apply it; no launcher is running that would do so."
     else:
-        then = "start the bot: python launcher.py"
-    return {"success": True, "message": f"{done}; {then}.", "command_id": command_id, "is_restarting": is_restarting}
+        then = "Start the bot: python launcher.py"
+    return {"success": True, "message": f"{done}. {then}", "command_id": command_id, "is_restarting": is_restarting}

@@ -1,4 +1,4 @@
-"""How much was liquidated, and how many entries came of it."""
+"""Liquidation and entry statistics, and PnL results."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -14,6 +14,7 @@ from src.database.queries import market, orders
 
 blueprint = Blueprint("performance", __name__)
 
+_MAX_DAYS = 366 * 5
 _NO_LIQUIDATION = (0, "0.00")
 _NO_ENTRY = {"trade_count": 0, "success_count": 0, "simulated_count": 0}
 
@@ -32,7 +33,7 @@ def show_stats() -> dict[str, Any]:
 
 
 def _totals(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Entries only: stops and take profits that were never needed are no failures."""
+    """Totals of entries only: an untriggered stop loss or take profit is not a failed trade."""
     total = sum(each["trade_count"] for each in entries)
     filled = sum(each["success_count"] for each in entries)
     return {
@@ -45,7 +46,7 @@ def _totals(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _by_symbol(entries: Sequence[dict[str, Any]], volumes: dict[str, tuple[int, str]]) -> list[dict[str, Any]]:
-    """Symbols we traded first, then those most liquidated."""
+    """Traded symbols first, then by liquidated volume."""
     traded = {each["symbol"]: each for each in entries}
     rows = []
     for symbol in traded.keys() | volumes.keys():
@@ -53,9 +54,6 @@ def _by_symbol(entries: Sequence[dict[str, Any]], volumes: dict[str, tuple[int, 
         counts = {"liquidation_count": count, "liquidation_volume": volume}
         rows.append({"symbol": symbol, **_NO_ENTRY, **traded.get(symbol, {}), **counts})
     return sorted(rows, key=lambda row: (-row["trade_count"], -float(row["liquidation_volume"]), row["symbol"]))
-
-
-_MAX_DAYS = 366 * 5
 
 
 @blueprint.get("/api/pnl/stats")
@@ -77,5 +75,5 @@ def _days() -> int:
 
 
 def _tracker(connection: Connection, now_ms: int) -> PnlTracker:
-    """The books of the mode the bot runs in."""
+    """A tracker of the mode the bot runs in, paper or live."""
     return PnlTracker(connection, is_simulated=bool(read_bot_state(connection, now_ms).is_simulated))

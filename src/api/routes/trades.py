@@ -1,4 +1,4 @@
-"""Our orders as a trade list, one of them with everything that belongs to it, and the list as a spreadsheet."""
+"""The trade list, the details of one trade, and the CSV export."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -27,7 +27,7 @@ _DEFAULT_HOURS = 168
 
 @blueprint.get("/api/trades")
 def list_trades() -> Response:
-    """Newest first: the orders that traded; all of them with ``include_all``, or those of one ``status``."""
+    """Filled orders, newest first; all orders with ``include_all``, or those with a ``status``."""
     with read_bot_database() as connection:
         return jsonify(_query_trades(connection, request_args.limit_arg()))
 
@@ -40,11 +40,11 @@ def export_trades() -> Response:
 
 @blueprint.get("/api/trades/<name>")
 def show_trade(name: str) -> dict[str, Any]:
-    """By our row id, the client order id or the exchange's id."""
+    """A trade by its row id, client order id, or exchange order id."""
     with read_bot_database() as connection:
         row = orders.find_order(connection, name)
         if row is None:
-            raise not_found("There is no trade of that name.")
+            raise not_found("No such trade.")
         return _details(connection, row)
 
 
@@ -69,7 +69,7 @@ def _trade_rows(connection: Connection, rows: Sequence[OrderRow]) -> list[dict[s
 
 
 def _funding_by_entry(connection: Connection, rows: Iterable[OrderRow]) -> dict[str, Decimal]:
-    """Funding is paid by a position: it is shown with the entry that opened it."""
+    """The funding of each position, by the client order id of the entry that opened it."""
     payments = funding(connection)
     symbols = {row.symbol for row in rows} & {payment.symbol for payment in payments}
     found: dict[str, Decimal] = defaultdict(Decimal)
@@ -80,7 +80,7 @@ def _funding_by_entry(connection: Connection, rows: Iterable[OrderRow]) -> dict[
 
 
 def _trips(connection: Connection, symbol: str, payments: Sequence[FundingRecord]) -> list[RoundTrip]:
-    """Those on paper and the real ones, neither mixed into the other."""
+    """The round trips of paper and live trading, computed separately."""
     recorded = fills(connection, symbol=symbol)
     return [
         trip

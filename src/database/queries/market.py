@@ -81,24 +81,10 @@ def volume_by_symbol(connection: Connection, since_ms: int) -> dict[str, tuple[i
     return {symbol: (count, f"{volume:.2f}") for symbol, count, volume in connection.execute(query)}
 
 
-def instruments(connection: Connection) -> list[dict[str, Any]]:
-    """What the exchange lets us trade, as the bot last read it."""
+def instruments(connection: Connection) -> Sequence[Row[Any]]:
+    """The exchange's symbols as the bot last read them, by name; columns are named as in ``Instrument``."""
     table: Select[Any] = select(InstrumentRow.__table__).order_by(InstrumentRow.symbol)
-    return [
-        {
-            "symbol": row.symbol,
-            "baseAsset": row.base_asset,
-            "quoteAsset": row.quote_asset,
-            "pricePrecision": row.price_precision,
-            "quantityPrecision": row.quantity_precision,
-            "tickSize": row.tick,
-            "stepSize": row.step,
-            "minQty": row.min_quantity,
-            "minNotional": row.min_notional,
-            "status": row.status,
-        }
-        for row in connection.execute(table)
-    ]
+    return connection.execute(table).all()
 
 
 _event_columns: Sequence[Any] = tuple(_event.__table__.columns)

@@ -1,8 +1,8 @@
-// The one door to our server: JSON in, JSON out, and one kind of error.
+// The client of the dashboard's server: JSON in, JSON out, one error class.
 
 const TIMEOUT_MS = 10_000;
 
-/** The server refused, or could not be asked (`status` 0). `faults` are `{path, message}`. */
+/** The server rejected the request, or could not be reached (`status` 0). `faults` are `{path, message}`. */
 export class ApiError extends Error {
   constructor(message, { status = 0, code = "unreachable", faults = [] } = {}) {
     super(message);
@@ -10,11 +10,11 @@ export class ApiError extends Error {
   }
 }
 
-/** @param token what the page was given: it proves that a write comes from this page. */
+/** @param token was sent with the page and proves that a write comes from it. */
 export function createApi(token, send = window.fetch.bind(window)) {
   const get = (path) => request(send, path, { headers: { Accept: "application/json" } });
 
-  /** `patienceMs` for what takes the server longer than an answer out of its database. */
+  /** `timeoutMs` can be raised for requests that make the server call the exchange. */
   const post = (path, body, timeoutMs = TIMEOUT_MS) =>
     request(send, path, {
       timeoutMs,
@@ -37,7 +37,7 @@ async function fetchOnce(send, path, { timeoutMs = TIMEOUT_MS, ...options }) {
   try {
     return await send(path, { ...options, cache: "no-store", signal: AbortSignal.timeout(timeoutMs) });
   } catch (error) {
-    throw new ApiError("The dashboard server does not answer.", { code: error.name });
+    throw new ApiError("The dashboard server is not responding.", { code: error.name });
   }
 }
 
@@ -45,16 +45,16 @@ async function readJson(response) {
   try {
     return await response.json();
   } catch {
-    throw new ApiError(`The server answered ${response.status} without a reason.`, { status: response.status });
+    throw new ApiError(`The server returned status ${response.status} without an explanation.`, { status: response.status });
   }
 }
 
 function errorFrom(status, body) {
-  const { message = `The server answered ${status}.`, code = "error", faults = [] } = body?.error ?? {};
+  const { message = `The server returned status ${status}.`, code = "error", faults = [] } = body?.error ?? {};
   return new ApiError(message, { status, code, faults });
 }
 
-/** A single-use number for an act that moves money: the server runs it once however often it arrives. */
+/** A random idempotency key: the server executes a command once, however often it arrives. */
 export function newNonce() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");

@@ -1,11 +1,11 @@
-// Is what the page shows still true, and may its buttons act? A silent bot cannot be asked for anything.
+// Whether the bot and the server respond: if not, the page shows why and its buttons are disabled.
 
 const BOT_TIMEOUT_MS = 15_000;
 const SERVER_TIMEOUT_MS = 10_000;
 
 /**
- * Once a second, out of "health": "now" is the server's time (ms); "controls" is {enabled, reason, level}, with the
- * one sentence that says why nothing can be asked of the bot.
+ * Once a second, set "now" (the server's time, ms) and "controls" ({enabled, reason, level}) in the store, both derived
+ * from "health". `reason` says why the buttons are disabled.
  */
 export function watchBotLiveness(store) {
   let offsetMs = 0;
@@ -25,18 +25,18 @@ export function watchBotLiveness(store) {
   return () => clearInterval(timer);
 }
 
-/** @param fault why the last question for "health" failed, if it did. */
+/** @param fault the error of the last request for "health", if it failed. */
 export function controlsFor(health, healthAgeMs, now, fault = null) {
   if (!health) return disabled(fault?.message ?? null, fault ? "loss" : "info");
   if (healthAgeMs > SERVER_TIMEOUT_MS) {
-    if (fault?.status) return disabled(`${fault.message} What you see is old.`, "loss");
-    return disabled(`The dashboard server has not answered for ${seconds(healthAgeMs)}. What you see is old.`, "loss");
+    if (fault?.status) return disabled(`${fault.message} The figures shown are out of date.`, "loss");
+    return disabled(`No response from the dashboard server for ${seconds(healthAgeMs)}. The figures shown are out of date.`, "loss");
   }
   const heartbeatAt = health.bot?.heartbeat_at;
-  if (!heartbeatAt) return disabled("The bot has never run with this database: start it with launcher.py.", "warn");
+  if (!heartbeatAt) return disabled("The bot has not been started yet. Start it with launcher.py.", "warn");
   if (!health.bot.alive || now - heartbeatAt > BOT_TIMEOUT_MS) {
     return disabled(
-      `The bot has been silent for ${seconds(now - heartbeatAt)}: figures are old, and nothing can be asked of it.`,
+      `No sign of the bot for ${seconds(now - heartbeatAt)}. Figures are out of date and commands are disabled; check the launcher's window.`,
       "loss",
     );
   }

@@ -1,4 +1,4 @@
-// A candle chart on a canvas: candles, horizontal lines, marks, a crosshair; drag to look back, wheel to zoom.
+// A candle chart on a canvas: candles, horizontal lines, marks, a crosshair; drag to scroll back, wheel to zoom.
 
 import { on, combine } from "./dom.js";
 import { paintChart } from "./candle_painter.js";
@@ -10,9 +10,9 @@ const FEWEST = 15;
 const AIR_CANDLES = 4;
 
 /**
- * @param onHover hears the candle under the pointer, or null.
- * `show({candles, intervalMs, lines, marks})` draws: candles {openAt, open, high, low, close, volume} oldest first,
- * lines {price, label, tone, dashed}, marks {at, price, shape, size, tone}. `redraw()` after a change of theme.
+ * @param onHover is called with the candle under the pointer, or null.
+ * `show({candles, intervalMs, lines, marks})` draws candles {openAt, open, high, low, close, volume} (oldest first),
+ * lines {price, label, tone, dashed} and marks {at, price, shape, size, tone}. Call `redraw()` after a theme change.
  */
 export function createCandleChart(canvas, { onHover = () => {} } = {}) {
   const data = { candles: [], intervalMs: 60_000, lines: [], marks: [] };
@@ -87,7 +87,7 @@ function scaleFor(seen, { intervalMs, lines }, { count }, width, height) {
 const candleAt = (seen, intervalMs, at) =>
   seen.find((candle) => at >= candle.openAt && at < candle.openAt + intervalMs) ?? null;
 
-/** The tokens a drawing needs: a canvas does not inherit colours. */
+/** The theme's colours, read from CSS because a canvas does not inherit them. */
 function paletteOf(canvas) {
   const style = getComputedStyle(canvas);
   const token = (name) => style.getPropertyValue(`--${name}`).trim();

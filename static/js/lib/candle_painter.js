@@ -1,4 +1,4 @@
-// How the candle chart looks: pure drawing of one moment onto a canvas context.
+// Draws one frame of the candle chart on a canvas context.
 
 import { clockTime, compact, date, roughPrice } from "./format.js";
 import { niceSteps, timeSteps } from "./scale.js";
@@ -6,7 +6,7 @@ import { niceSteps, timeSteps } from "./scale.js";
 const DAY_MS = 86_400_000;
 const LABEL_HEIGHT = 17;
 
-/** Draw everything, back to front. */
+/** Draw all layers, back to front. */
 export function paintChart(context, chart) {
   context.font = `11px ${chart.palette.font}`;
   context.textBaseline = "middle";
@@ -160,7 +160,7 @@ function line(context, x1, y1, x2, y2) {
   context.stroke();
 }
 
-/** What the pointer rests on, in words. */
+/** The candle under the pointer as text. */
 export function candleWords(candle) {
   const parts = { O: candle.open, H: candle.high, L: candle.low, C: candle.close };
   const prices = Object.entries(parts).map(([name, price]) => `${name} ${roughPrice(price)}`);

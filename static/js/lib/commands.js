@@ -1,16 +1,17 @@
-// Wishes sent to the bot. A wish is pending until the journal tells what became of it: the page never guesses.
+// Commands sent to the bot. A command stays pending until the journal reports its outcome; the page never guesses it.
 
 import { newNonce } from "./api.js";
+import { sentence } from "./format.js";
 
 const TIMEOUT_MS = 20_000;
 const MAX_OUTCOMES = 50;
 
 /**
- * `pending` in the store maps a key ("entries", "close:BTCUSDT:LONG") to the wish; what ends it comes from the journal.
- * `notify(level, text)` says what a person must read.
+ * `pending` in the store maps a key ("entries", "close:BTCUSDT:LONG") to its unconfirmed command.
+ * `notify(level, text)` shows a notification.
  */
 export function createCommands(api, store, notify) {
-  const outcomes = new Map(); // by the wish's number: the bot may answer before the server's reply is here
+  const outcomes = new Map(); // by command id: the bot may report before the server's response arrives
   store.set("pending", new Map());
 
   function change(edit) {
@@ -39,10 +40,10 @@ export function createCommands(api, store, notify) {
     const command = store.get("pending").get(key);
     if (command?.id !== id) return;
     forget(key);
-    notify("warn", `${command.name}: the bot has not confirmed it yet. Look at its positions and its log.`);
+    notify("warn", `${command.name}: not confirmed by the bot after 20 s. Check its positions and its log.`);
   }
 
-  /** A journal entry of kind "command": the bot says what it did, under the wish's number. */
+  /** A journal entry of kind "command": what the bot did with the command of that id. */
   function onEvent({ payload }) {
     outcomes.set(payload.id, payload.message);
     if (outcomes.size > MAX_OUTCOMES) outcomes.delete(outcomes.keys().next().value);
@@ -50,10 +51,10 @@ export function createCommands(api, store, notify) {
   }
 
   function settle() {
-    for (const [key, { name, id }] of store.get("pending")) {
+    for (const [key, { id }] of store.get("pending")) {
       if (!outcomes.has(id)) continue;
       forget(key);
-      notify("info", `${name}: ${outcomes.get(id)}.`);
+      notify("info", sentence(outcomes.get(id)));
     }
   }
 

@@ -1,12 +1,13 @@
-// Questions that must be answered before something happens, and buttons that must be held.
+// Confirmation dialogs, and buttons that must be held down.
 
 import { create, fill, on, setText, show, slot, combine } from "./dom.js";
+import { capitalize } from "./format.js";
 
 const HOLD_MS = 1200;
 
 /**
- * Ask once. `facts` is a list of [name, value, tone?]; resolves to whether the person agreed.
- * With `hold` the button must be kept down; Escape, a click outside and Cancel say no.
+ * Show the confirmation dialog. `facts` is a list of [name, value, tone?]. Resolves to true if the user confirmed;
+ * Escape, a click outside and Cancel resolve to false. With `hold` the button must be held down.
  */
 export function confirm({ title, lead, facts = [], action, hold = false, note = "" }) {
   const dialog = document.getElementById("confirm");
@@ -14,15 +15,15 @@ export function confirm({ title, lead, facts = [], action, hold = false, note = 
   show(slot(dialog, "note"), Boolean(note));
   slot(dialog, "facts").replaceChildren(...facts.flatMap(factRow));
   const agree = slot(dialog, "agree");
-  setText(slot(agree, "action"), hold ? `Hold to ${action}` : capital(action));
+  setText(slot(agree, "action"), hold ? `Hold to ${action}` : capitalize(action));
   return new Promise((resolve) => {
-    const say = (answer) => () => {
+    const answerWith = (answer) => () => {
       dialog.returnValue = answer;
       dialog.close();
     };
     const undo = combine(
-      hold ? onHold(agree, say("yes")) : on(agree, "click", say("yes")),
-      on(slot(dialog, "cancel"), "click", say("no")),
+      hold ? onHold(agree, answerWith("yes")) : on(agree, "click", answerWith("yes")),
+      on(slot(dialog, "cancel"), "click", answerWith("no")),
       closesOutside(dialog),
       on(dialog, "close", () => {
         undo();
@@ -35,18 +36,16 @@ export function confirm({ title, lead, facts = [], action, hold = false, note = 
   });
 }
 
-const capital = (text) => text.charAt(0).toUpperCase() + text.slice(1);
-
 export function factRow([name, value, tone]) {
   return [create("dt", {}, name), create("dd", { "data-tone": tone }, String(value))];
 }
 
-/** A click on the backdrop closes; returns the undo. */
+/** Close the dialog on a click on its backdrop; returns how to stop. */
 export function closesOutside(dialog) {
   return on(dialog, "click", (event) => event.target === dialog && dialog.close());
 }
 
-/** Call `act` when the button was kept down, by pointer or by key, for the whole time. */
+/** Call `act` once the button was held down for HOLD_MS, by pointer or key. */
 export function onHold(button, act) {
   let timer = null;
   const start = () => {

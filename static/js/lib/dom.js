@@ -1,13 +1,13 @@
-// The page is changed here and nowhere else: text as text, rows from templates, patched in place.
+// All changes of the page: text is set as text, rows are made from templates and patched in place.
 
-// Invisible and direction-changing characters would let one name pass for another: they are shown by their number.
+// Invisible and bidirectional control characters can make one name look like another, so they are shown as escapes.
 const DECEPTIVE = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]/g;
 const rowsOf = new WeakMap();
 
 const visible = (text) =>
   text.replace(DECEPTIVE, (character) => `\\u${character.charCodeAt(0).toString(16).toUpperCase().padStart(4, "0")}`);
 
-/** Set the text of an element; untouched where it says so already. */
+/** Set the text of an element, if it differs. */
 export function setText(element, value) {
   const text = visible(String(value ?? ""));
   if (element.textContent !== text) element.textContent = text;
@@ -20,7 +20,7 @@ export function fill(root, texts) {
   for (const [name, text] of Object.entries(texts)) setText(slot(root, name), text);
 }
 
-/** Give a slot a tone (gain, loss, warn …): a colour and nothing else. */
+/** Set an element's tone (gain, loss, warn …), which CSS maps to a colour. */
 export function setTone(element, name) {
   if (element.dataset.tone !== name) element.dataset.tone = name;
 }
@@ -29,7 +29,7 @@ export function setTitle(element, text) {
   element.title = visible(String(text ?? ""));
 }
 
-/** Fill a bar to a share between 0 and 1. */
+/** Fill a bar to `share`, clamped to 0…1. */
 export function setFill(element, share) {
   const bounded = Math.min(1, Math.max(0, Number.isFinite(share) ? share : 0));
   element.style.setProperty("--share", String(bounded));
@@ -39,7 +39,7 @@ export const show = (element, isShown) => element.toggleAttribute("hidden", !isS
 
 export const template = (name) => document.getElementById(name);
 
-/** A fresh element from a `<template>`. */
+/** A new element from a `<template>`. */
 export const cloneTemplate = (name) => template(name).content.firstElementChild.cloneNode(true);
 
 export function create(tag, attributes = {}, ...children) {
@@ -53,8 +53,8 @@ export function create(tag, attributes = {}, ...children) {
 }
 
 /**
- * Make the rows of `body` agree with `items`, in their order: rows are kept by `keyOf`, made from `templateName`,
- * and painted by `paint(row, item)`. A row that arrives later than the first list is marked `is-new`.
+ * Update the rows of `body` to match `items`: rows are identified by `keyOf`, created from `templateName`, and filled by
+ * `paint(row, item)`. A row added after the first call gets the class `is-new`.
  */
 export function patchRows(body, items, { templateName, keyOf, paint }) {
   const before = rowsOf.get(body);
@@ -79,13 +79,13 @@ function newRow(templateName, isLate) {
   return row;
 }
 
-/** Listen, and return how to stop. */
+/** Add an event listener; returns a function that removes it. */
 export function on(target, type, handle, options) {
   target.addEventListener(type, handle, options);
   return () => target.removeEventListener(type, handle, options);
 }
 
-/** One undo out of many. */
+/** Combine several undo functions into one. */
 export const combine =
   (...undos) =>
   () =>

@@ -1,4 +1,4 @@
-// How values read: money comes as a decimal string and leaves as text; no arithmetic happens here.
+// Formatting of values for display. Money arrives as a decimal string; no arithmetic happens here.
 
 const ABSENT = "—";
 const MINUTE = 60_000;
@@ -14,7 +14,7 @@ function formatter(options) {
   return formatters.get(key);
 }
 
-// Intl reads decimal strings exactly: a price never passes through a float on its way to the screen.
+// Intl formats decimal strings exactly, so a price is never converted to a float.
 function decimal(value, options) {
   if (isAbsent(value) || Number.isNaN(Number(value))) return ABSENT;
   return formatter(options).format(value).replace("-", "−");
@@ -24,23 +24,23 @@ function decimal(value, options) {
 export const money = (value, places = 2) =>
   decimal(value, { minimumFractionDigits: places, maximumFractionDigits: places });
 
-/** Money that says its direction: "+3.20", "−0.04", "0.00". */
+/** Money with its sign: "+3.20", "−0.04", "0.00". */
 export const signed = (value, places = 2) =>
   decimal(value, { minimumFractionDigits: places, maximumFractionDigits: places, signDisplay: "exceptZero" });
 
-/** A price or a quantity with the digits it has, and no empty ones. */
+/** A price or quantity without trailing zeros. */
 export const plainNumber = (value) => decimal(value, { maximumFractionDigits: 12 });
 
-/** How much, whatever its direction: the words beside it say LONG or SHORT. */
+/** A quantity without its sign; the side is shown next to it. */
 export const size = (value) => plainNumber(isAbsent(value) ? value : String(value).replace(/^-/, ""));
 
-/** A computed price: digits by its size. */
+/** A computed price, rounded to six significant digits. */
 export const roughPrice = (value) => decimal(value, { maximumSignificantDigits: 6 });
 
-/** "1834000" → "1.83M": for volumes, where the eye compares sizes. */
+/** "1834000" → "1.83M", for volumes. */
 export const compact = (value) => decimal(value, { notation: "compact", maximumSignificantDigits: 3 });
 
-/** A percentage that is already one: "2.5" → "2.50 %". */
+/** A value that is already in percent: "2.5" → "2.50 %". */
 export function percent(value, places = 2, options = {}) {
   const text = decimal(value, { minimumFractionDigits: places, maximumFractionDigits: places, ...options });
   return text === ABSENT ? text : `${text} %`;
@@ -48,18 +48,18 @@ export function percent(value, places = 2, options = {}) {
 
 export const signedPercent = (value, places = 2) => percent(value, places, { signDisplay: "exceptZero" });
 
-/** A float, for bars and curves only; NaN where there is none. */
+/** A value as a float, for charts and comparisons only; NaN if it is absent. */
 export const toNumber = (value) => (isAbsent(value) ? Number.NaN : Number(value));
 
-/** Of what is shown: a thousandth of a dollar lost reads 0.00 and is no loss. */
+/** The sign of the rounded value: −0.001 is shown as 0.00 and counts as neither gain nor loss. */
 export const signOf = (value, places = 2) => Math.sign(Number(toNumber(value).toFixed(places))) || 0;
 
-/** Colour never speaks alone: an arrow says the same. */
+/** An arrow that repeats what the colour says. */
 export const arrow = (value, places) => ["▼", "", "▲"][signOf(value, places) + 1];
 
 export const tone = (value, places) => ["loss", "flat", "gain"][signOf(value, places) + 1];
 
-/** A span as a person says it: "0.4 s", "12 s", "3 min", "5 h 20 min", "2 d 4 h". */
+/** A duration in ms as text: "0.4 s", "12 s", "3 min", "5 h 20 min", "2 d 4 h". */
 export function span(ms) {
   if (isAbsent(ms)) return ABSENT;
   const rest = Math.max(0, ms);
@@ -90,5 +90,13 @@ export const dateTime = (at) => (isAbsent(at) ? ABSENT : `${date(at)} ${clockTim
 export function humanize(name) {
   if (isAbsent(name)) return ABSENT;
   const spaced = String(name).replaceAll("_", " ").toLowerCase();
-  return spaced.charAt(0).toUpperCase() + spaced.slice(1);
+  return capitalize(spaced);
 }
+
+export const capitalize = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
+/** A message of the bot as a sentence: "entries resumed" → "Entries resumed." */
+export const sentence = (text) => (/[.!?…]$/.test(text) ? capitalize(text) : `${capitalize(text)}.`);
+
+/** The tone of each mode that the server reports (`mode`). */
+export const MODE_TONES = { PAPER: "accent", SANDBOX: "special", TESTNET: "warn", LIVE: "loss" };

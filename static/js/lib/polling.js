@@ -1,10 +1,10 @@
-// Keeps named values of the store in step with the server: asked again on demand, but never in a hurry.
+// Keeps named values of the store up to date with the server: fetches on demand, at most every MIN_INTERVAL_MS.
 
 const MIN_INTERVAL_MS = 500;
 
 /**
- * @param paths name → path, or a function that gives the path (null: nothing to ask now).
- * An answer goes to the store under its name; a failure goes there as "fault:<name>" (null once it is over).
+ * @param paths name → path, or a function that returns the path (null: nothing to fetch now).
+ * A response is stored under its name, an error under "fault:<name>" (null after the next success).
  */
 export function createPoller(api, store, paths) {
   const states = new Map(Object.keys(paths).map((name) => [name, { requestedAt: 0, timer: null, turn: 0, receivedTurn: 0 }]));
@@ -18,7 +18,7 @@ export function createPoller(api, store, paths) {
     const turn = ++state.turn;
     const path = pathOf(name);
     if (path === null) return;
-    // On a slow line the next question leaves before this answer comes: it counts, unless a later one came first.
+    // On a slow connection requests overlap: a response counts unless that of a later request came first.
     const isLatest = () => turn > state.receivedTurn && path === pathOf(name);
     try {
       const value = await api.get(path);
@@ -31,7 +31,7 @@ export function createPoller(api, store, paths) {
     }
   }
 
-  /** Ask again soon: at once, or when the shortest gap since the last question is over. */
+  /** Fetch again as soon as MIN_INTERVAL_MS has passed since the last request. */
   function refresh(...names) {
     for (const name of names) {
       const state = states.get(name);
@@ -41,14 +41,14 @@ export function createPoller(api, store, paths) {
     }
   }
 
-  /** Ask every `ms` while the page is looked at; returns the undo. */
+  /** Fetch every `ms` while the page is visible; returns how to stop. */
   function poll(name, ms) {
     refresh(name);
     const timer = setInterval(() => document.hidden || refresh(name), ms);
     return () => clearInterval(timer);
   }
 
-  /** Keep what was asked for in another way: whatever is still under way is older. */
+  /** Store a value fetched elsewhere; responses still under way are older and are ignored. */
   function keep(name, value) {
     const state = states.get(name);
     state.receivedTurn = state.turn;

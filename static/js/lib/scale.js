@@ -1,6 +1,6 @@
-// Where a time and a price lie on the chart, and which round prices deserve a line.
+// Converts times and prices to chart pixels, and picks round values for the grid.
 
-/** A window onto candles: `from` and `to` are times (ms), `low` and `high` prices, the rest pixels. */
+/** The visible range: `from` and `to` are times (ms), `low` and `high` prices, `width` and `height` pixels. */
 export function createScale({ from, to, low, high, width, height }) {
   return {
     from,
@@ -17,7 +17,7 @@ export function createScale({ from, to, low, high, width, height }) {
   };
 }
 
-/** The price range of what is seen, with air above and below; prices of lines count while they are near. */
+/** The price range of the visible candles and of nearby lines, with a margin above and below. */
 export function priceRange(candles, lines) {
   let low = Math.min(...candles.map((candle) => candle.low));
   let high = Math.max(...candles.map((candle) => candle.high));
@@ -32,7 +32,7 @@ export function priceRange(candles, lines) {
   return { low: low - air, high: high + air };
 }
 
-/** Round steps (1, 2, 5 × 10ⁿ) between low and high, about `count` of them. */
+/** About `count` round values (1, 2 or 5 × 10ⁿ apart) between `low` and `high`. */
 export function niceSteps(low, high, count) {
   const rough = (high - low) / count;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -44,7 +44,7 @@ export function niceSteps(low, high, count) {
 
 const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 240, 480, 720, 1440, 2880, 10080].map((minutes) => minutes * 60_000);
 
-/** Round local times between two instants, about `count` of them. */
+/** About `count` round local times between two instants. */
 export function timeSteps(from, to, count) {
   const step = TIME_STEPS.find((ms) => (to - from) / ms <= count) ?? TIME_STEPS.at(-1);
   const offset = new Date(from).getTimezoneOffset() * 60_000;

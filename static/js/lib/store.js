@@ -1,19 +1,19 @@
-// What the page knows: named values, each with the moment it was last confirmed, and who wants to hear of it.
+// The page's state: named values, when each was last updated, and their subscribers.
 
 export function createStore() {
   const values = new Map();
-  const confirmedAt = new Map();
+  const updatedAt = new Map();
   const listeners = new Map();
 
   const get = (name) => values.get(name);
 
   function set(name, value) {
     values.set(name, value);
-    confirmedAt.set(name, Date.now());
+    updatedAt.set(name, Date.now());
     listeners.get(name)?.forEach((listener) => listener(value));
   }
 
-  /** Hear the value now, if there is one, and whenever it is set; returns the undo. */
+  /** Call `listener` with the current value, if any, and at every change; returns how to stop. */
   function subscribe(name, listener) {
     if (!listeners.has(name)) listeners.set(name, new Set());
     listeners.get(name).add(listener);
@@ -21,8 +21,8 @@ export function createStore() {
     return () => listeners.get(name).delete(listener);
   }
 
-  /** Milliseconds since the value was last confirmed; Infinity where it never was. */
-  const ageOf = (name) => Date.now() - (confirmedAt.get(name) ?? -Infinity);
+  /** Milliseconds since the value was last set; Infinity if it never was. */
+  const ageOf = (name) => Date.now() - (updatedAt.get(name) ?? -Infinity);
 
   return { get, set, subscribe, ageOf };
 }

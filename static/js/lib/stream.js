@@ -1,10 +1,10 @@
-// Server-sent events over fetch: unlike EventSource it hears the heartbeat comments, so a dead line is noticed.
+// Server-sent events over fetch: unlike EventSource it sees heartbeat comments, so a dead connection is detected.
 
 const SILENCE_MS = 40_000;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 15_000;
 
-/** Feed it text as it arrives; calls `onEvent({kind, id, data})` for each whole event. */
+/** Returns a function that takes text as it arrives and calls `onEvent({kind, id, data})` for each complete event. */
 export function createParser(onEvent) {
   let rest = "";
   return (text) => {
@@ -32,8 +32,8 @@ function parseBlock(block) {
 }
 
 /**
- * Follow the stream at `url` until the returned undo is called: reconnects with growing pauses, resumes after the last
- * id it saw, and gives up a line that has been silent for too long. `onState` hears "live" and "lost".
+ * Follow the stream at `url` until the returned function is called. Reconnects with growing pauses, resumes after the
+ * last event id, and drops a connection without data for SILENCE_MS. `onState` is called with "live" or "lost".
  */
 export function followStream(url, { onEvent, onState }) {
   let isOver = false;
@@ -81,7 +81,7 @@ async function readLine(url, lastId, line, parse, onOpen) {
       parse(part.value);
     }
   } catch {
-    // A cut line is expected: the caller waits and tries again.
+    // Connections do break: the caller waits and reconnects.
   } finally {
     clearTimeout(watch);
   }

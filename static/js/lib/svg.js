@@ -1,7 +1,7 @@
-// SVG elements, and how wide a drawing may be so that its words keep their size.
+// Creates SVG elements, and measures charts so that their text keeps its size.
 
 const NAMESPACE = "http://www.w3.org/2000/svg";
-const USUAL_WIDTH = 560;
+const DEFAULT_WIDTH = 560;
 const PADDING = 28;
 
 export function draw(tag, attributes, text) {
@@ -11,8 +11,8 @@ export function draw(tag, attributes, text) {
   return element;
 }
 
-/** The width it has on the page; the usual one while it is hidden. */
+/** The chart's width in pixels; a default while it is hidden. */
 export function widthOf(svg) {
   const width = svg.parentElement.clientWidth - PADDING;
-  return width > 0 ? width : USUAL_WIDTH;
+  return width > 0 ? width : DEFAULT_WIDTH;
 }

@@ -1,11 +1,11 @@
-// Tab lists after the ARIA pattern: arrows move, the address remembers, the chosen panel is the one that shows.
+// Tab lists (ARIA pattern): arrow keys move, and the address can keep the selected tab.
 
 import { on, combine } from "./dom.js";
 
-/** Make `list` ([role=tablist]) work; `onChoose` hears the id of the panel that shows. */
+/** Set up `list` ([role=tablist]); `onChoose` is called with the id of the selected panel. */
 export function makeTabs(list, { onChoose = () => {}, inAddress = false } = {}) {
   const tabs = [...list.querySelectorAll("[role=tab]")];
-  // A slash, so that the browser finds no element of that name to scroll to.
+  // The slash keeps the browser from scrolling to an element of that id.
   const addressOf = (tab) => `#/${tab.id.replace("tab-", "")}`;
   const panelOf = (tab) => document.getElementById(tab.getAttribute("aria-controls"));
 
@@ -37,7 +37,7 @@ export function makeTabs(list, { onChoose = () => {}, inAddress = false } = {}) 
   );
 }
 
-/** Buttons of which one is pressed; `onChoose` hears it. */
+/** A group of buttons with one pressed; `onChoose` is called with it. */
 export function makeSegments(group, onChoose) {
   return on(group, "click", (event) => {
     const chosen = event.target.closest("button");

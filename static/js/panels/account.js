@@ -1,4 +1,4 @@
-// The account strip: what there is, what is bound, and how the day goes.
+// The account strip: equity, margin in use, and today's result.
 
 import { fill, setFill, setText, setTone, slot, combine } from "../lib/dom.js";
 import { arrow, toNumber, money, percent, signed, signOf, span, tone } from "../lib/format.js";
@@ -26,13 +26,13 @@ function paintAccount(strip, account, count) {
   });
   setSigned(slot(strip, "unrealized"), account.totalUnrealizedProfit);
   setText(slot(strip, "ratio"), percent(account.margin_ratio));
-  setLoad(slot(strip, "ratio-bar"), toNumber(account.margin_ratio) / 100);
+  setUsage(slot(strip, "ratio-bar"), toNumber(account.margin_ratio) / 100);
 }
 
 function paintHealth(strip, { exposure, today, drawdown_pct: drawdown }) {
   const share = toNumber(exposure?.margin) / toNumber(exposure?.cap);
   fill(strip, {
-    exposure: `${money(exposure?.margin)} of ${money(exposure?.cap, 0)}`,
+    exposure: `${money(exposure?.margin)} / ${money(exposure?.cap, 0)}`,
     notional: `notional ${money(exposure?.notional, 0)}`,
     drawdown: drawdown === null || drawdown === undefined ? "—" : percent(drawdown),
     "today-parts": `realised ${signed(today?.realized_pnl)}, fees ${signed(today?.commission)}, funding ${signed(today?.funding)}`,
@@ -40,11 +40,11 @@ function paintHealth(strip, { exposure, today, drawdown_pct: drawdown }) {
   slot(strip, "today-parts").title = slot(strip, "today-parts").textContent;
   setTone(slot(strip, "drawdown"), toNumber(drawdown) ? "loss" : "flat");
   setSigned(slot(strip, "today"), today?.net);
-  setLoad(slot(strip, "exposure-bar"), share);
+  setUsage(slot(strip, "exposure-bar"), share);
 }
 
-/** A load on a limit: calm, then a warning, then red. */
-function setLoad(bar, share) {
+/** Show how much of a limit is used: normal, yellow above 70 %, red above 90 %. */
+function setUsage(bar, share) {
   setFill(bar, share);
   setTone(bar, share > 0.9 ? "loss" : share > 0.7 ? "warn" : "accent");
 }
@@ -57,5 +57,5 @@ function setSigned(element, value) {
 function paintAge(strip, at, now) {
   const isStale = Boolean(at) && now - at > STALE_MS;
   strip.classList.toggle("is-stale", isStale);
-  strip.title = isStale ? `As it was ${span(now - at)} ago` : "";
+  strip.title = isStale ? `Last updated ${span(now - at)} ago` : "";
 }

@@ -1,4 +1,4 @@
-// The price of one symbol, with the liquidations that moved it and what we did about them.
+// The candle chart of one symbol with liquidations, the bot's fills, and the levels of its positions.
 
 import { createCandleChart } from "../lib/candle_chart.js";
 import { create, on, setText, show, slot, combine } from "../lib/dom.js";
@@ -9,10 +9,10 @@ import { makeSegments } from "../lib/tabs.js";
 const INTERVALS = { "1m": 60_000, "5m": 300_000, "15m": 900_000, "1h": 3_600_000 };
 const SMALLEST_RING = 2.5;
 const LARGEST_RING = 11;
-const MOST_MARKS = 250;
+const MAX_MARKS = 250;
 const MAX_SYMBOL_LENGTH = 40;
 
-/** @param onChoose hears {symbol, interval}: the candles of that choice are wanted. */
+/** @param onChoose is called with {symbol, interval} when another chart is chosen. */
 export function mount(panel, store, { onChoose }) {
   const picker = slot(panel, "symbol");
   let choice = { symbol: null, interval: "1m" };
@@ -31,7 +31,7 @@ export function mount(panel, store, { onChoose }) {
   const paint = () => {
     const candles = (store.get("candles") ?? []).map(asCandle);
     show(slot(panel, "empty"), candles.length === 0);
-    setText(slot(panel, "empty"), store.get("fault:candles")?.message ?? "Waiting for candles.");
+    setText(slot(panel, "empty"), store.get("fault:candles")?.message ?? "Loading candles …");
     chart.show({
       candles,
       intervalMs: INTERVALS[choice.interval],
@@ -63,7 +63,7 @@ export function mount(panel, store, { onChoose }) {
   );
 }
 
-/** Symbols worth a chart: those held first, then those configured; no symbol has a longer name than the server takes. */
+/** The symbols to choose from: those with a position first, then those configured. */
 function namesOf(store) {
   const positions = (store.get("positions") ?? []).map((position) => position.symbol);
   const names = store.get("config") ? [...positions, ...Object.keys(store.get("config").symbols)] : [];
@@ -90,7 +90,7 @@ function linesOf(positions, lastCandle) {
 function liquidationMarks(rows) {
   const values = rows.map((row) => toNumber(row.usdt_value));
   const largest = Math.max(...values, 1);
-  return rows.slice(0, MOST_MARKS).map((row, index) => ({
+  return rows.slice(0, MAX_MARKS).map((row, index) => ({
     at: row.timestamp,
     price: toNumber(row.price),
     shape: "ring",

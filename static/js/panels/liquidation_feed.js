@@ -1,15 +1,15 @@
-// The liquidation feed: each event with its window against the threshold, and the verdict.
+// The liquidation feed: each liquidation with its window volume, the threshold, and the verdict.
 
 import { fill, patchRows, setFill, setText, setTone, show, slot, combine } from "../lib/dom.js";
 import { clockTime, compact, dateTime, toNumber } from "../lib/format.js";
 import { makeSegments } from "../lib/tabs.js";
 import { isConfigured, isEntry, paintChip, showVerdict, verdictOf, liquidatedSide, wouldTrade } from "./verdicts.js";
 
-const MOST_ROWS = 120;
+const MAX_ROWS = 120;
 const FILTERS = {
-  configured: [isConfigured, "No liquidation of a configured symbol yet. “All” shows the whole market."],
-  trade: [(row) => isConfigured(row) && wouldTrade(row), "No window has reached its threshold yet."],
-  all: [() => true, "No liquidation yet. Quiet markets have quiet minutes."],
+  configured: [isConfigured, "No liquidations of your symbols yet. “All” shows the whole market."],
+  trade: [(row) => isConfigured(row) && wouldTrade(row), "No threshold has been reached yet."],
+  all: [() => true, "No liquidations yet. In a quiet market this can take a few minutes."],
 };
 
 export function mount(panel, store) {
@@ -17,10 +17,10 @@ export function mount(panel, store) {
   const paint = () => {
     const rows = store.get("liquidations");
     if (!rows) return;
-    const [accepts, nothing] = FILTERS[filter];
-    const shown = rows.filter(accepts).slice(0, MOST_ROWS);
+    const [accepts, emptyText] = FILTERS[filter];
+    const shown = rows.filter(accepts).slice(0, MAX_ROWS);
     patchRows(slot(panel, "rows"), shown, { templateName: "feed-row", keyOf: (row) => row.id, paint: paintRow });
-    setText(slot(panel, "empty"), nothing);
+    setText(slot(panel, "empty"), emptyText);
     show(slot(panel, "empty"), shown.length === 0);
   };
   return combine(

@@ -1,11 +1,11 @@
-// The log: what the bot said, newest first.
+// The log: the bot's journal, newest first.
 
 import { fill, patchRows, setTone, show, slot, combine } from "../lib/dom.js";
-import { clockTime, date, humanize } from "../lib/format.js";
+import { capitalize, clockTime, date, humanize } from "../lib/format.js";
 import { makeSegments } from "../lib/tabs.js";
 import { STATES } from "./status.js";
 
-/** What a person must have read: the rest of the journal is the machine's own account. */
+/** The kinds shown at first; the others are details of single orders and events. */
 export const DEFAULT_KINDS = "alert,command,state,settings";
 
 const TONES = {
@@ -18,7 +18,7 @@ const TONES = {
   position: "special",
 };
 
-/** @param onKinds hears which kinds are wanted, separated by commas; "" for all. */
+/** @param onKinds is called with the chosen kinds, separated by commas; "" for all. */
 export function mount(sheet, store, { onKinds }) {
   const paint = (entries) => {
     const newestFirst = [...entries].reverse();
@@ -46,12 +46,12 @@ function paintRow(row, entry) {
   setTone(slot(row, "kind"), TONES[entry.kind] ?? "flat");
 }
 
-/** What an entry says: its message, its reason, else its facts. */
+/** The text of an entry: its message or reason, else its values. */
 export function messageOf({ kind, payload = {} }) {
   if (kind === "command") return `${humanize(payload.action)}: ${payload.message}`;
   if (kind === "state")
     return `${STATES[payload.state]?.[0] ?? humanize(payload.state)}${payload.reason ? `: ${payload.reason}` : ""}`;
-  if (payload.message) return payload.message;
+  if (payload.message) return capitalize(payload.message);
   return Object.entries(payload)
     .filter(([, value]) => value !== null && typeof value !== "object")
     .map(([name, value]) => `${humanize(name).toLowerCase()} ${value}`)

@@ -1,12 +1,12 @@
-// What a person must read: it stays until it was dismissed, however much time passes.
+// Notifications: warnings and errors stay until they are dismissed.
 
 import { fill, slot, cloneTemplate } from "../lib/dom.js";
 
 const TONES = { error: "loss", warn: "warn", info: "accent" };
-const MOST = 5;
+const MAX_NOTICES = 5;
 const INFO_MS = 8_000;
 
-/** Returns `notify(level, text)`; the same text is not shown twice at once. Plain information leaves by itself. */
+/** Returns `notify(level, text)`. A text is shown once at a time; level "info" disappears after INFO_MS. */
 export function mount(element) {
   return function notify(level, text) {
     if ([...element.children].some((notice) => notice.dataset.text === text)) return;
@@ -16,7 +16,7 @@ export function mount(element) {
     fill(notice, { text });
     slot(notice, "dismiss").addEventListener("click", () => notice.remove());
     element.append(notice);
-    while (element.children.length > MOST) element.firstElementChild.remove();
+    while (element.children.length > MAX_NOTICES) element.firstElementChild.remove();
     if (level === "info") setTimeout(() => notice.remove(), INFO_MS);
   };
 }

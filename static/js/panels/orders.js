@@ -1,4 +1,4 @@
-// Open orders, by purpose: ours that open, ours that protect, and those of somebody else.
+// Open orders by purpose: entries, protective orders, closing orders, and external orders.
 
 import { confirm } from "../lib/dialogs.js";
 import { fill, patchRows, setText, setTitle, setTone, show, slot, combine } from "../lib/dom.js";
@@ -8,7 +8,7 @@ const PURPOSES = {
   entry: ["Entry", "accent"],
   protective: ["Protective", "gain"],
   close: ["Close", "warn"],
-  foreign: ["Not ours", "flat"],
+  foreign: ["External", "flat"],
 };
 
 export function mount(panel, store, { count, commands }) {
@@ -46,7 +46,7 @@ function paintRow(row, order, store, commands) {
   paintAct(row, order, store, commands);
 }
 
-/** Entries alone can be taken back: what protects a position stays, and what is not ours is not touched. */
+/** Only entries can be cancelled: protective and external orders stay. */
 function paintAct(row, order, store, commands) {
   const { enabled, reason } = store.get("controls") ?? {};
   const key = `cancel:${order.client_order_id}`;
@@ -61,10 +61,10 @@ function paintAct(row, order, store, commands) {
 }
 
 async function cancel(key, order, commands) {
-  const name = `Cancel the entry ${order.symbol} ${order.side}`;
+  const name = `Cancel entry ${order.symbol} ${order.side}`;
   const agreed = await confirm({
     title: `${name}?`,
-    lead: "What has been filled already stays a protected position.",
+    lead: "The part already filled stays open, protected by its stop loss.",
     facts: [
       ["Symbol", order.symbol],
       ["Side", order.side],
@@ -72,7 +72,7 @@ async function cancel(key, order, commands) {
       ["Filled", plainNumber(order.filled_quantity)],
       ["Price", plainNumber(order.price)],
     ],
-    action: "cancel the entry",
+    action: "cancel entry",
   });
   const command = { action: "cancel_entry", client_order_id: order.client_order_id };
   if (agreed) commands.send(key, name, "/api/control", command);

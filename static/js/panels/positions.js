@@ -1,4 +1,4 @@
-// Open positions: what is held, what it would cost, and whether a stop stands behind it.
+// Open positions: size, result, liquidation price, and protection.
 
 import { confirm } from "../lib/dialogs.js";
 import { fill, patchRows, setText, setTitle, setTone, show, slot, combine } from "../lib/dom.js";
@@ -21,12 +21,13 @@ import { isConfigured, paintChip, verdictOf } from "./verdicts.js";
 const STALE_MS = 15_000;
 const NEAR_LIQUIDATION_PCT = 3;
 const LAST_VERDICTS = 20;
+const EXTERNAL_NOTE = "Not opened by the bot, so the bot does not manage it.";
 const PROTECTIONS = {
-  ok: ["Protected", "gain", "A stop loss stands at the exchange for the whole position."],
-  pending: ["Pending", "warn", "The stop loss is on its way to the exchange."],
-  missing: ["No stop", "loss", "No stop loss stands behind this position; the bot is placing one."],
-  disabled: ["Stop disabled", "warn", "The settings of this symbol disable the stop loss."],
-  foreign: ["Not ours", "flat", "The bot did not open this position and leaves it alone."],
+  ok: ["Protected", "gain", "A stop loss at the exchange covers the whole position."],
+  pending: ["Pending", "warn", "The stop loss has been sent; the exchange has not confirmed it yet."],
+  missing: ["No stop", "loss", "This position has no stop loss. The bot is placing one."],
+  disabled: ["Stop disabled", "warn", "The stop loss of this symbol is disabled in the settings."],
+  foreign: ["External", "flat", EXTERNAL_NOTE],
 };
 
 export function mount(panel, store, { count, commands }) {
@@ -70,22 +71,22 @@ function paintLiquidation(row, { liquidationPrice: price, liquidationDistancePct
   const hasPrice = toNumber(price) > 0;
   fill(row, {
     liquidation: hasPrice ? roughPrice(price) : "none",
-    distance: hasPrice && distance !== null ? distanceOf(distance) : "",
+    distance: hasPrice && distance !== null ? distanceText(distance) : "",
   });
   setTone(slot(row, "distance"), hasPrice && toNumber(distance) < NEAR_LIQUIDATION_PCT ? "loss" : "flat");
 }
 
-const distanceOf = (share) => (toNumber(share) > 100 ? "over 100 %" : `${percent(share, 1)} away`);
+const distanceText = (share) => (toNumber(share) > 100 ? "over 100 %" : `${percent(share, 1)} away`);
 
 function paintResult(row, position) {
   const { unrealizedPnl: pnl, unrealizedPnlPct: share } = position;
   fill(row, { pnl: `${arrow(pnl)} ${signed(pnl)}`.trim(), "pnl-pct": signedPercent(share) });
   for (const name of ["pnl", "pnl-pct"]) setTone(slot(row, name), tone(pnl));
-  setTitle(slot(row, "pnl-pct"), "of the margin");
+  setTitle(slot(row, "pnl-pct"), "Percent of the margin");
 }
 
 function paintProtection(row, { takeProfitPrice, stopLossPrice, protection }) {
-  const [word, tint, why] = PROTECTIONS[protection] ?? [protection ?? "Not known", "warn", ""];
+  const [word, tint, why] = PROTECTIONS[protection] ?? [protection ?? "Unknown", "warn", ""];
   fill(row, {
     "take-profit": `TP ${plainNumber(takeProfitPrice)}`,
     "stop-loss": `SL ${plainNumber(stopLossPrice)}`,
@@ -99,7 +100,7 @@ function paintProtection(row, { takeProfitPrice, stopLossPrice, protection }) {
 
 function paintAge(row, { opened_at: openedAt, as_of: asOf }, now) {
   const isStale = Boolean(asOf) && now - asOf > STALE_MS;
-  fill(row, { age: span(openedAt ? now - openedAt : null), "as-of": isStale ? `, seen ${span(now - asOf)} ago` : "" });
+  fill(row, { age: span(openedAt ? now - openedAt : null), "as-of": isStale ? `, updated ${span(now - asOf)} ago` : "" });
   row.classList.toggle("is-stale", isStale);
 }
 
@@ -107,15 +108,15 @@ function paintActs(row, position, store, commands) {
   const { enabled, reason } = store.get("controls") ?? {};
   const key = `close:${position.symbol}:${position.side}`;
   const isPending = store.get("pending")?.has(key) ?? false;
-  const isForeign = position.protection === "foreign";
+  const isExternal = position.protection === "foreign";
   for (const [name, fraction] of [
     ["close", "1"],
     ["half", "0.5"],
   ]) {
     const button = slot(row, name);
-    button.disabled = !enabled || isPending || isForeign;
+    button.disabled = !enabled || isPending || isExternal;
     button.onclick = () => close(key, position, fraction, commands);
-    setTitle(button, isForeign ? "The bot did not open this position and leaves it alone." : reason);
+    setTitle(button, isExternal ? EXTERNAL_NOTE : reason);
   }
   slot(row, "close").classList.toggle("is-pending", isPending);
   setText(slot(row, "close"), isPending ? "Pending" : "Close");
@@ -125,25 +126,25 @@ async function close(key, position, fraction, commands) {
   const share = Number(fraction);
   const part = Math.abs(toNumber(position.positionAmt) * share);
   const result = toNumber(position.unrealizedPnl) * share;
-  const words = share === 1 ? "Close" : "Close half of";
+  const verb = share === 1 ? "Close" : "Close half of";
   const agreed = await confirm({
-    title: `${words} ${position.symbol} ${position.side}?`,
-    lead: "At the market price, at once.",
+    title: `${verb} ${position.symbol} ${position.side}?`,
+    lead: "A market order is sent at once.",
     facts: [
       ["Symbol", position.symbol],
       ["Side", position.side],
       ["Size", share === 1 ? size(position.positionAmt) : `about ${plainNumber(part)} of ${size(position.positionAmt)}`],
-      ["Mark price", plainNumber(position.markPrice)],
-      ["Estimated result, before fees", `${signed(result)} USDT`, tone(result)],
+      ["Mark price", roughPrice(position.markPrice)],
+      ["Estimated PnL before fees", `${signed(result)} USDT`, tone(result)],
     ],
     action: share === 1 ? "close position" : "close half",
   });
   if (!agreed) return;
   const path = `/api/positions/${encodeURIComponent(position.symbol)}/${position.side}/close`;
-  commands.send(key, `${words} ${position.symbol} ${position.side}`, path, { fraction });
+  commands.send(key, `${verb} ${position.symbol} ${position.side}`, path, { fraction });
 }
 
-/** Nothing is held: say why, with the last verdicts. */
+/** Without a position, show the last verdicts, which say why. */
 function paintEmpty(panel, store) {
   const rows = (store.get("liquidations") ?? []).filter(isConfigured).slice(0, LAST_VERDICTS);
   fill(panel, { why: whyEmpty(rows.length) });
@@ -158,7 +159,6 @@ function paintEmpty(panel, store) {
 }
 
 function whyEmpty(count) {
-  if (!count) return "No liquidation of a configured symbol has been seen yet.";
-  const which = count === 1 ? "The last verdict below says" : `The last ${count} verdicts below say`;
-  return `${which} what was decided, and why.`;
+  if (!count) return "No liquidations of your symbols yet.";
+  return count === 1 ? "The last decision and its reason:" : `The last ${count} decisions and their reasons:`;
 }

@@ -1,4 +1,4 @@
-// The settings view: choose a part, edit it, see what would change, save it all or not at all.
+// The settings view: choose a section, edit it, review the changes, and save them all at once.
 
 import { fill, on, setTone, show, slot, combine } from "../lib/dom.js";
 import { paintDiff } from "./settings_diff.js";
@@ -10,10 +10,9 @@ import { fillSymbolOptions, paintList } from "./settings_list.js";
 import { groupsOf } from "./settings_schema.js";
 import { addSymbol, removeSymbol } from "./settings_symbols.js";
 
-/** @param onSaved is called when the settings in force may have changed; `keep(config)` takes those just read. */
+/** @param onSaved is called after a save; `keep(config)` stores settings that were just fetched. */
 export function mount(view, store, { api, notify, keep, onSaved }) {
-  // `symbol` is the part that is shown, null for the whole bot; `rows` are its fields by path, `shown` what they were
-  // built for.
+  // `symbol` is the section shown (null: global settings), `rows` its fields by path, `shown` what they were built for.
   const sheet = { view, store, api, notify, keep, onSaved, draft: createDraft(), symbol: null, rows: new Map(), shown: "", faults: [] };
   sheet.choose = (symbol) => choose(sheet, symbol);
   const onSlot = (name, type, act) => on(slot(view, name), type, act);
@@ -22,7 +21,7 @@ export function mount(view, store, { api, notify, keep, onSaved }) {
     store.subscribe("schema", () => paintAll(sheet)),
     store.subscribe("symbols", ({ symbols }) => {
       fillSymbolOptions(symbols);
-      paintAll(sheet); // what the exchange asks for is said beside a size
+      paintAll(sheet); // the summary compares sizes with the exchange's minimum
     }),
     onSlot("globals", "click", () => sheet.choose(null)),
     onSlot("save", "click", () => save(sheet)),
@@ -73,13 +72,13 @@ function edit(sheet, path, field, value) {
   paintAround(sheet);
 }
 
-/** Everything but the form: typing must not lose its place. */
+/** Paint everything except the form, so that typing is not interrupted. */
 function paintAround(sheet) {
   const { view, store, draft, symbol, faults, rows } = sheet;
   const config = store.get("config");
   paintHead(view, symbol, symbol && draft.document(config).symbols[symbol], store.get("symbols")?.symbols);
   paintList(view, { config, draft, symbol, faults, choose: sheet.choose });
-  paintDiff(view, { changes: draft.changes(config), faults, rows });
+  paintDiff(view, { changes: draft.changes(config), faults, rows, schema: store.get("schema") });
 }
 
 function paintHead(view, symbol, settings, listed) {
@@ -88,8 +87,8 @@ function paintHead(view, symbol, settings, listed) {
         settings,
         listed?.find((each) => each.symbol === symbol),
       )
-    : { text: "These hold for every symbol.", isWarning: false };
-  fill(view, { title: symbol ?? "Whole bot", lead: lead.text });
+    : { text: "Apply to all symbols.", isWarning: false };
+  fill(view, { title: symbol ?? "Global settings", lead: lead.text });
   setTone(slot(view, "lead"), lead.isWarning ? "warn" : "flat");
   show(slot(view, "remove"), symbol !== null);
 }
@@ -98,7 +97,7 @@ async function save(sheet) {
   const { view, store, api, draft } = sheet;
   slot(view, "save").disabled = true;
   try {
-    // Another tab, or a hand in the file, may have changed what this page holds: only our own edits are ours to save.
+    // The settings may have changed since this page read them: fetch them, and save only this page's edits.
     sheet.keep(await api.get("/api/config"));
     const answer = await api.post("/api/config", draft.document(store.get("config")));
     sheet.notify("info", answer.message ?? "Saved.");
@@ -112,7 +111,7 @@ async function save(sheet) {
   paintAll(sheet);
 }
 
-/** Faults of another part than the one that is shown: show that part. */
+/** If the faults are in another section, show that section. */
 function goToFault(sheet) {
   if (sheet.faults.some((fault) => sheet.rows.has(fault.path))) return;
   const elsewhere = sheet.faults.find((fault) => fault.path.startsWith("symbols."));

@@ -1,6 +1,6 @@
-// What was changed and not saved: edits by path over the settings in force. New settings from elsewhere keep them.
+// Unsaved edits by path, kept on top of the saved settings even when those change elsewhere.
 
-/** Edits are {path → value}; null means "left out". */
+/** Edits map a path to a value; null or "" removes the setting from the file. */
 export function createDraft() {
   const edits = new Map();
 
@@ -16,7 +16,7 @@ export function createDraft() {
     else edits.set(key(path), { path, field, value });
   }
 
-  /** Every edit that still differs, with what it replaces. */
+  /** The edits that differ from the saved settings, each with the saved value as `before`. */
   function changes(config) {
     return [...edits.values()]
       .filter(({ path }) => path[0] === "globals" || config.symbols[path[1]])
@@ -24,7 +24,7 @@ export function createDraft() {
       .filter((each) => !isSame(each.value, each.before));
   }
 
-  /** The whole document as it would be saved. */
+  /** The complete settings document with the edits applied. */
   function document(config) {
     const merged = structuredClone(config);
     for (const { path, field, value } of changes(config)) {
@@ -41,7 +41,7 @@ export function createDraft() {
   return { valueOf, edit, changes, document, touches, discard: () => edits.clear() };
 }
 
-/** "5", 5 and "5.0" are one value; nothing and "" are one, too. */
+/** Whether two values are equal: "5", 5 and "5.0" are, and so are null and "". */
 function isSame(one, other) {
   const [left, right] = [one ?? "", other ?? ""];
   if (String(left) === String(right)) return true;

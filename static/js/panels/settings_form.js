@@ -1,12 +1,12 @@
-// One form from one part of the schema: a control a field, with its range, its fault, and when it applies.
+// The form of one settings section, built from the schema: controls, ranges, errors, and when a change applies.
 
 import { create, fill, setText, slot, cloneTemplate } from "../lib/dom.js";
 import { humanize } from "../lib/format.js";
 import { faultOf, rangeOf } from "./settings_schema.js";
 
 /**
- * Build the fields of `groups` into `form`. `path(name)` is a field's path; `valueOf(path, field)` what it holds;
- * `onEdit(path, field, value)` hears every change. Returns the rows by dotted path.
+ * Build the fields of `groups` into `form`. `path(name)` returns a field's path, `valueOf(path, field)` its value;
+ * `onEdit(path, field, value)` is called at every change. Returns the rows by dotted path.
  */
 export function buildForm(form, groups, { path, valueOf, onEdit }) {
   const rows = new Map();
@@ -24,7 +24,7 @@ export function buildForm(form, groups, { path, valueOf, onEdit }) {
   return rows;
 }
 
-/** Bring what was saved elsewhere into a form that stands: who types in it keeps the place. */
+/** Update the form's values without rebuilding it; the field being edited keeps its text and focus. */
 export const refillForm = (rows) => rows.forEach((row) => row.refill());
 
 function buildRow(field, path, valueOf, onEdit) {
@@ -41,12 +41,12 @@ function buildRow(field, path, valueOf, onEdit) {
   };
   control.addEventListener(field.kind === "flag" || field.kind === "choice" ? "change" : "input", onInput);
   row.refill = () => {
-    if (control !== document.activeElement) put(control, field, valueOf(path, field));
+    if (control !== document.activeElement) setValue(control, field, valueOf(path, field));
   };
   return row;
 }
 
-function put(control, field, value) {
+function setValue(control, field, value) {
   if (field.kind === "flag") control.checked = value === true;
   else control.value = value ?? "";
 }
@@ -56,7 +56,7 @@ function helpOf(field) {
   const parts = [
     field.description,
     range && `${humanize(range)}.`,
-    field.isLocked ? "Changed in the file only." : field.applies === "now" ? "" : "Applies after a restart.",
+    field.isLocked ? "Can only be changed in settings.json." : field.applies === "now" ? "" : "Applies after a bot restart.",
   ];
   return parts.filter(Boolean).join(" ");
 }
@@ -84,11 +84,11 @@ function controlFor(field, value, id) {
     placeholder: field.optional ? "not set" : "",
     disabled: field.isLocked,
   });
-  put(control, field, value);
+  setValue(control, field, value);
   return control;
 }
 
-/** Show what is wrong at a field, or that nothing is. */
+/** Show a field's error, or clear it. */
 export function showFault(row, message) {
   setText(slot(row, "fault"), message ? humanize(message) : "");
   row.classList.toggle("has-fault", Boolean(message));

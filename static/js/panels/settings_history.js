@@ -1,27 +1,27 @@
-// Earlier settings: what was in force, what each change did, and the way back.
+// The history of the settings: what each version changed, and a way to restore it.
 
 import { closesOutside, confirm } from "../lib/dialogs.js";
 import { fill, on, patchRows, setText, show, slot } from "../lib/dom.js";
-import { dateTime, humanize } from "../lib/format.js";
-import { formatSetting } from "./settings_diff.js";
+import { dateTime, sentence } from "../lib/format.js";
+import { fieldOf, formatSetting, labelOf } from "./settings_diff.js";
 
 const VERSIONS = 50;
 
-/** Open the list of versions, the newest first; each but the one in force can be put in force again. */
+/** Open the list of versions, newest first; all but the current one can be restored. */
 export async function showHistory(sheet) {
   let versions;
   try {
     versions = await sheet.api.get(`/api/config/history?limit=${VERSIONS}`);
   } catch (error) {
-    sheet.notify("error", `The earlier settings could not be read: ${error.message}`);
+    sheet.notify("error", `Could not load the settings history. ${error.message}`);
     return;
   }
   const dialog = document.getElementById("history");
   const restore = (version) => {
     dialog.close();
-    goBack(sheet, version);
+    restoreVersion(sheet, version);
   };
-  paintVersions(dialog, versions, sheet.store.get("config"), restore);
+  paintVersions(dialog, versions, sheet.store, restore);
   const undo = [
     on(slot(dialog, "leave"), "click", () => dialog.close()),
     closesOutside(dialog),
@@ -30,29 +30,31 @@ export async function showHistory(sheet) {
   dialog.showModal();
 }
 
-function paintVersions(dialog, versions, config, restore) {
+function paintVersions(dialog, versions, store, restore) {
+  const [config, schema] = [store.get("config"), store.get("schema")];
   show(slot(dialog, "empty"), versions.length === 0);
   patchRows(slot(dialog, "versions"), versions, {
     templateName: "settings-version-row",
     keyOf: (version) => version.id,
     paint: (row, version) => {
-      const isInForce = changesBetween(config, version.settings).length === 0;
-      fill(row, { at: dateTime(version.at), message: `${humanize(version.message)}.` });
-      fill(row, { changes: version.changes.map(changeInWords).join("\n") });
-      setText(slot(row, "restore"), isInForce ? "In force" : "Go back to this");
-      slot(row, "restore").disabled = isInForce;
+      const isCurrent = changesBetween(config, version.settings).length === 0;
+      fill(row, { at: dateTime(version.at), message: sentence(version.message) });
+      fill(row, { changes: version.changes.map((change) => changeText(schema, change)).join("\n") });
+      setText(slot(row, "restore"), isCurrent ? "Current" : "Restore");
+      slot(row, "restore").disabled = isCurrent;
       slot(row, "restore").onclick = () => restore(version);
     },
   });
 }
 
-async function goBack({ api, notify, store, onSaved }, version) {
+async function restoreVersion({ api, notify, store, onSaved }, version) {
+  const schema = store.get("schema");
   const changes = changesBetween(store.get("config"), version.settings);
   const agreed = await confirm({
-    title: `Go back to the settings of ${dateTime(version.at)}?`,
-    lead: "These change, and the bot is asked to apply them:",
-    facts: changes.map(({ path, before, after }) => [path, `${formatSetting(before)} → ${formatSetting(after)}`]),
-    action: "go back",
+    title: `Restore the settings of ${dateTime(version.at)}?`,
+    lead: "These settings will change:",
+    facts: changes.map((change) => [labelOf(schema, change.path), valuesText(schema, change)]),
+    action: "restore",
   });
   if (!agreed) return;
   try {
@@ -60,12 +62,17 @@ async function goBack({ api, notify, store, onSaved }, version) {
     notify("info", answer.message);
     onSaved();
   } catch (error) {
-    const faults = error.faults.map((fault) => `${fault.path} ${fault.message}`).join("; ");
-    notify("error", `Not gone back: ${faults || error.message}`);
+    const faults = error.faults.map((fault) => `${labelOf(schema, fault.path)} ${fault.message}`).join("; ");
+    notify("error", `Not restored: ${faults || error.message}`);
   }
 }
 
-const changeInWords = ({ path, before, after }) => `${path}: ${formatSetting(before)} → ${formatSetting(after)}`;
+function valuesText(schema, { path, before, after }) {
+  const field = fieldOf(schema, path);
+  return `${formatSetting(before, field)} → ${formatSetting(after, field)}`;
+}
+
+const changeText = (schema, change) => `${labelOf(schema, change.path)}: ${valuesText(schema, change)}`;
 
 function changesBetween(before, after) {
   const [old, young] = [flat(before), flat(after)];

@@ -1,14 +1,14 @@
-// The parts of the settings: the whole bot and every symbol, with a mark where something is unsaved or wrong.
+// The list of settings sections, with a mark where something is unsaved or invalid.
 
 import { create, fill, patchRows, slot } from "../lib/dom.js";
 
-/** Offer every symbol of the exchange where one is typed. */
+/** Suggest the exchange's symbols in the field "Add a symbol". */
 export function fillSymbolOptions(symbols) {
   const list = document.getElementById("known-symbols");
   list.replaceChildren(...symbols.map(({ symbol }) => create("option", { value: symbol })));
 }
 
-/** `choose(symbol)` hears which one is wanted. */
+/** `choose(symbol)` is called when a symbol is clicked. */
 export function paintList(view, { config, draft, symbol, faults, choose }) {
   const hasFault = (prefix) => faults.some((fault) => `${fault.path}.`.startsWith(prefix));
   markEntry(slot(view, "globals"), symbol === null, draft.touches(config, null), hasFault("globals."));

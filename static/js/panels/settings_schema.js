@@ -1,4 +1,4 @@
-// The settings' schema as the form needs it: fields in groups that belong together, and what may stand in each.
+// The settings schema for the form: fields in groups, and the validation of their values.
 
 import { plainNumber } from "../lib/format.js";
 
@@ -30,7 +30,7 @@ const GROUPS = {
       "Limits",
       ["max_total_exposure_usdt", "max_open_orders_per_symbol", "max_stop_orders_per_symbol", "rate_limit_buffer_pct"],
     ],
-    ["Locks", ["max_daily_loss_usdt", "max_consecutive_losses", "max_drawdown_pct", "loss_lock_minutes"]],
+    ["Loss limits", ["max_daily_loss_usdt", "max_consecutive_losses", "max_drawdown_pct", "loss_lock_minutes"]],
     [
       "Account",
       ["hedge_mode", "multi_assets_mode", "set_leverage", "set_margin_type", "adopt_foreign_positions", "db_path"],
@@ -46,15 +46,15 @@ const GROUPS = {
   ],
 };
 
-// The server refuses to change it from a page: a page must not choose the files a bot writes.
-const IN_THE_FILE_ONLY = "db_path";
+// The server rejects this change from a page: a page must not choose which files the bot writes.
+const FILE_ONLY_SETTING = "db_path";
 
-/** `part` is "globals" or "symbols"; a group is {title, fields}. What no group names goes to a last one. */
+/** The groups ({title, fields}) of "globals" or "symbols"; fields without a group come last. */
 export function groupsOf(schema, part) {
   const fields = new Map(
     Object.entries(schema[part]).map(([name, field]) => [
       name,
-      { ...field, name, isLocked: name === IN_THE_FILE_ONLY },
+      { ...field, name, isLocked: name === FILE_ONLY_SETTING },
     ]),
   );
   const groups = GROUPS[part].map(([title, names]) => ({ title, fields: names.flatMap((name) => take(fields, name)) }));
@@ -67,7 +67,7 @@ function take(fields, name) {
   return field ? [field] : [];
 }
 
-/** What is wrong with a text in this field, before the server is asked; "" where nothing is. */
+/** The error of a text in this field, or ""; the server checks it again. */
 export function faultOf(field, text) {
   if (field.kind === "flag" || field.kind === "choice") return "";
   if (text === "") return field.optional ? "" : "needs a value";

@@ -1,9 +1,9 @@
-// Symbols of the settings: added with careful values, removed after a question.
+// Adding a symbol with conservative defaults, and removing one after confirmation.
 
 import { confirm } from "../lib/dialogs.js";
 import { setText, slot } from "../lib/dom.js";
 
-/** Add what the form of the `sheet` names, and show it. */
+/** Add the symbol typed in the `sheet`'s form and show its settings. */
 export async function addSymbol(sheet, event) {
   event.preventDefault();
   const form = event.target;
@@ -11,7 +11,7 @@ export async function addSymbol(sheet, event) {
   setText(slot(sheet.view, "add-fault"), "");
   try {
     const answer = await sheet.api.post("/api/config/symbol/add", { symbol: name });
-    sheet.notify("info", answer.message ?? `${name} was added.`);
+    sheet.notify("info", answer.message ?? `${name} added.`);
     form.reset();
     sheet.keep(await sheet.api.get("/api/config"));
     sheet.choose(name);
@@ -21,19 +21,19 @@ export async function addSymbol(sheet, event) {
   }
 }
 
-/** Remove the symbol that the `sheet` shows. */
+/** Remove the symbol that the `sheet` shows, after confirmation. */
 export async function removeSymbol({ symbol, api, notify, onSaved }) {
   const agreed = await confirm({
     title: `Remove ${symbol} from the settings?`,
-    lead: "Its liquidations will no longer be traded. A position that is open stays open and protected.",
+    lead: "The bot stops trading it. An open position stays open and protected.",
     action: "remove",
   });
   if (!agreed) return;
   try {
     const answer = await api.post("/api/config/symbol/remove", { symbol });
-    notify("info", answer.message ?? `${symbol} was removed.`);
+    notify("info", answer.message ?? `${symbol} removed.`);
     onSaved();
   } catch (error) {
-    notify("error", `${symbol} was not removed: ${error.message}`);
+    notify("error", `${symbol} not removed: ${error.message}`);
   }
 }

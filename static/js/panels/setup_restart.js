@@ -1,35 +1,35 @@
-// After the save: the bot is started anew, and the page says when it is there.
+// After a save: waits until the bot has restarted, then opens the dashboard.
 
 import { setText, show, slot } from "../lib/dom.js";
 
 const POLL_MS = 500;
 const TIMEOUT_MS = 45_000;
 
-/** @param answer of the save; its number is the moment from which on a bot has read what was saved. */
+/** @param answer the response to the save; a bot started after its `command_id` (ms) has read the new settings. */
 export function awaitBot(card, api, answer) {
   show(card, true);
   const isRestarting = answer.is_restarting;
-  setText(slot(card, "start-title"), isRestarting ? "The bot is starting …" : "Saved");
+  setText(slot(card, "start-title"), isRestarting ? "Starting the bot …" : "Saved");
   setText(slot(card, "start-text"), answer.message);
   show(slot(card, "open"), !isRestarting);
   if (!isRestarting) return;
   const since = Date.now();
   const timer = setInterval(async () => {
-    const isRunning = await hasBegunSince(api, answer.command_id);
+    const isRunning = await hasStartedSince(api, answer.command_id);
     if (!isRunning && Date.now() - since < TIMEOUT_MS) return;
     clearInterval(timer);
     if (isRunning) return window.location.assign("/");
-    setText(slot(card, "start-title"), "The bot has not come back yet");
-    setText(slot(card, "start-text"), "What you chose is saved. The launcher’s window and the log say why the bot does not start.");
+    setText(slot(card, "start-title"), "The bot has not restarted yet");
+    setText(slot(card, "start-text"), "Your choice is saved. See the launcher’s window or the log for the reason.");
     show(slot(card, "open"), true);
   }, POLL_MS);
 }
 
-async function hasBegunSince(api, savedAt) {
+async function hasStartedSince(api, savedAt) {
   try {
     const { bot } = await api.get("/api/setup");
     return bot.alive && bot.started_at > savedAt;
   } catch {
-    return false; // it will be asked again
+    return false; // retried at the next poll
   }
 }

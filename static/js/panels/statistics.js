@@ -1,4 +1,4 @@
-// Results over a period: by day, by symbol, and how much was liquidated meanwhile.
+// Results over a period: PnL by day and symbol, equity, and liquidated volume.
 
 import { drawBarChart } from "../lib/bar_chart.js";
 import { drawLineChart } from "../lib/line_chart.js";
@@ -23,7 +23,7 @@ function paintStats(sheet, { liquidations, trades, hourly_volume: hourly }) {
     liquidations: compact(liquidations.total_liquidations),
     "liquidation-volume": `${compact(liquidations.total_liquidation_volume)} USDT, ${liquidations.unique_symbols} symbols, 24 h`,
     "success-rate": percent(trades.success_rate, 1),
-    "success-count": `${trades.successful_trades} of ${trades.total_trades}, 24 h`,
+    "success-count": `${trades.successful_trades} of ${trades.total_trades} entries, 24 h`,
   });
   const byTime = [...hourly].sort((one, other) => one.hour - other.hour);
   paintBars(
@@ -72,8 +72,8 @@ function paintEquity(sheet, equity) {
   slot(sheet, "equity").toggleAttribute("hidden", !isDrawn);
   if (!isDrawn) return;
   const isShort = points.at(-1).at - points[0].at < 2 * 86_400_000;
-  const timeOf = (at) => (isShort ? clockTime(at).slice(0, 5) : date(at).slice(5));
-  drawLineChart(slot(sheet, "equity"), points, { wordsOf: (value) => money(value), timeOf });
+  const formatTime = (at) => (isShort ? clockTime(at).slice(0, 5) : date(at).slice(5));
+  drawLineChart(slot(sheet, "equity"), points, { formatValue: (value) => money(value), formatTime });
 }
 
 function paintBars(sheet, name, bars) {

@@ -1,25 +1,19 @@
-// The status bar: which money is at stake, whether the bot trades, and whether what we see is fresh.
+// The status bar: mode, trading state, and the health of the connections.
 
 import { confirm } from "../lib/dialogs.js";
 import { fill, on, setText, setTitle, setTone, show, slot, combine } from "../lib/dom.js";
-import { toNumber, plainNumber, signed, size, span, tone } from "../lib/format.js";
+import { capitalize, toNumber, plainNumber, signed, size, span, tone, MODE_TONES } from "../lib/format.js";
 
-const MODES = {
-  PAPER: "accent",
-  SANDBOX: "special",
-  TESTNET: "warn",
-  LIVE: "loss",
-};
-/** How a trading state reads, and its tone. */
+/** The label and tone of each trading state. */
 export const STATES = { ACTIVE: ["Running", "gain"], REDUCE_ONLY: ["Paused", "warn"], HALTED: ["Halted", "loss"] };
-const OLD_MARKET_MS = 30_000;
-const BIG_OFFSET_MS = 1_000;
+const MARKET_STALE_MS = 30_000;
+const MAX_CLOCK_OFFSET_MS = 1_000;
 
-/** @param banner the line below the bar that says what is wrong. */
+/** @param banner the line below the bar that shows why the buttons are disabled. */
 export function mount(bar, store, { banner, commands }) {
   const paint = () => {
     const health = store.get("health");
-    if (!health) return setText(slot(bar, "state"), store.get("controls")?.reason ? "Not known" : "Connecting");
+    if (!health) return setText(slot(bar, "state"), store.get("controls")?.reason ? "Unknown" : "Connecting");
     paintMode(bar, health);
     paintTradingState(bar, store);
     paintConnections(bar, store);
@@ -40,16 +34,16 @@ export function mount(bar, store, { banner, commands }) {
 
 function paintMode(bar, { mode }) {
   setText(slot(bar, "mode"), mode);
-  setTone(slot(bar, "mode"), MODES[mode] ?? "warn");
+  setTone(slot(bar, "mode"), MODE_TONES[mode] ?? "warn");
   document.title = `${mode} · Liquidation Hunter`;
 }
 
 function paintTradingState(bar, store) {
   const { trading_state: state, trading_state_reason: reason } = store.get("health");
   const isKnown = store.get("controls")?.enabled;
-  const [word, tint] = isKnown ? (STATES[state] ?? [state ?? "Unknown", "warn"]) : ["Not known", "warn"];
-  fill(bar, { state: word, reason: isKnown ? (reason ?? "") : "" });
-  setTitle(slot(bar, "reason"), reason);
+  const [word, tint] = isKnown ? (STATES[state] ?? [state ?? "Unknown", "warn"]) : ["Unknown", "warn"];
+  fill(bar, { state: word, reason: isKnown ? capitalize(reason ?? "") : "" });
+  setTitle(slot(bar, "reason"), capitalize(reason ?? ""));
   setTone(slot(bar, "dot"), tint);
 }
 
@@ -58,24 +52,24 @@ function paintConnections(bar, store) {
   const now = store.get("now");
   const marketAge = ageAt(now, market_stream?.last_event_at);
   const weight = toNumber(api_weight?.used) / toNumber(api_weight?.limit);
-  const page = store.get("stream") === "live";
-  setVital(bar, "market", marketAge === null ? "no event yet" : span(marketAge), marketAge > OLD_MARKET_MS);
-  setVital(bar, "user", user_stream?.state ?? "—", !["up", "live", "off"].includes(user_stream?.state ?? "off"));
+  const isStreaming = store.get("stream") === "live";
+  setConnection(bar, "market", marketAge === null ? "no data yet" : span(marketAge), marketAge > MARKET_STALE_MS);
+  setConnection(bar, "user", user_stream?.state ?? "—", !["up", "live", "off"].includes(user_stream?.state ?? "off"));
   const hasWeight = Number.isFinite(weight);
-  setVital(bar, "weight", hasWeight ? `${plainNumber(api_weight.used)} / ${plainNumber(api_weight.limit)}` : "—", weight > 0.7);
-  setVital(bar, "clock", clock_offset_ms === null ? "—" : `${signed(clock_offset_ms, 0)} ms`, Math.abs(clock_offset_ms) > BIG_OFFSET_MS);
-  setVital(bar, "bot", bot?.heartbeat_at ? span(ageAt(now, bot.heartbeat_at)) : "—", !store.get("controls")?.enabled);
-  setVital(bar, "page", page ? "live" : "polling", !page);
+  setConnection(bar, "weight", hasWeight ? `${plainNumber(api_weight.used)} / ${plainNumber(api_weight.limit)}` : "—", weight > 0.7);
+  setConnection(bar, "clock", clock_offset_ms === null ? "—" : `${signed(clock_offset_ms, 0)} ms`, Math.abs(clock_offset_ms) > MAX_CLOCK_OFFSET_MS);
+  setConnection(bar, "bot", bot?.heartbeat_at ? span(ageAt(now, bot.heartbeat_at)) : "—", !store.get("controls")?.enabled);
+  setConnection(bar, "page", isStreaming ? "live" : "reconnecting", !isStreaming);
 }
 
 const ageAt = (now, at) => (at ? now - at : null);
 
-function setVital(bar, name, text, isBad) {
+function setConnection(bar, name, text, isBad) {
   setText(slot(bar, name), text);
   setTone(slot(bar, name), isBad ? "warn" : "flat");
 }
 
-/** Whether a person keeps the bot from entering: only then is there something to resume. */
+/** Whether entries are stopped by the operator, so that they can be resumed. */
 const areEntriesStopped = ({ operator }) => operator.paused || operator.halted;
 
 function paintActs(bar, store) {
@@ -102,8 +96,8 @@ function switchEntries(store, commands) {
 }
 
 function closeAllTitle(count) {
-  if (count === 0) return "Pause, and cancel all open entries?";
-  return count === 1 ? "Close the one open position?" : `Close all ${count} positions?`;
+  if (count === 0) return "Pause and cancel all open entries?";
+  return count === 1 ? "Close 1 position?" : `Close all ${count} positions?`;
 }
 
 async function flatten(store, commands) {
@@ -112,17 +106,17 @@ async function flatten(store, commands) {
   const agreed = await confirm({
     title: closeAllTitle(ours.length),
     lead: ours.length
-      ? "Entries are paused, open entries are cancelled, and this is closed at the market price:"
-      : "The bot holds no position.",
+      ? "Pauses entries, cancels open entries, and closes these positions at market:"
+      : "The bot has no open position.",
     facts: [
       ...ours.map((position) => [
         `${position.symbol} ${position.side} ${size(position.positionAmt)}`,
         `${signed(position.unrealizedPnl)} USDT`,
         tone(position.unrealizedPnl),
       ]),
-      ["Estimated result, before fees", `${signed(total)} USDT`, tone(total)],
+      ["Estimated PnL before fees", `${signed(total)} USDT`, tone(total)],
     ],
-    note: "Positions that the bot did not open stay as they are.",
+    note: "External positions, which the bot did not open, are not touched.",
     action: "close all",
     hold: true,
   });

@@ -1,4 +1,4 @@
-// One trade from its cause to its end: liquidation, decision, orders, fills, exit.
+// The timeline of one trade: liquidation, decision, orders, fills, exit.
 
 import { closesOutside, factRow } from "../lib/dialogs.js";
 import { fill, on, patchRows, setTone, slot } from "../lib/dom.js";
@@ -13,13 +13,13 @@ const TONES = {
   position: "special",
 };
 
-/** Fetch and open the dialog of one trade. */
+/** Fetch one trade and open its dialog. */
 export async function showTrade(api, notify, trade) {
   let details;
   try {
     details = await api.get(`/api/trades/${encodeURIComponent(trade.id)}`);
   } catch (error) {
-    notify("error", `The trade's timeline could not be read: ${error.message}`);
+    notify("error", `Could not load the timeline: ${error.message}`);
     return;
   }
   const dialog = document.getElementById("trade");

@@ -1,4 +1,4 @@
-// Trades: one row an order that did something, each with its timeline behind a button.
+// Trades: one row per order that filled, each with a button for its timeline.
 
 import { fill, patchRows, setText, setTone, show, slot } from "../lib/dom.js";
 import { clockTime, date, dateTime, toNumber, plainNumber, signed, tone, humanize } from "../lib/format.js";

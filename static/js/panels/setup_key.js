@@ -1,14 +1,14 @@
-// The key: one of two kinds, typed into fields that no page fills again, tested, and saved once the test has passed.
+// The key form: choose the kind of key, test it, and save it once the test has passed. Keys are never shown again.
 
 import { fill, on, patchRows, setText, setTone, show, slot } from "../lib/dom.js";
 
 const TONES = { ok: "gain", warn: "warn", fail: "loss" };
-const TEST_TIMEOUT_MS = 60_000; // a test asks the exchange five times
+const TEST_TIMEOUT_MS = 60_000; // a test makes five requests to the exchange
 
-/** @param onSaved hears the answer to the save. `open()` shows the card. */
+/** @param onSaved is called with the response to the save. `open()` shows the form. */
 export function mountKey(card, api, { stored }, onSaved) {
   const form = slot(card, "form");
-  let tested = ""; // what has passed: anything typed afterwards has not
+  let tested = ""; // the values that passed the test; an edit clears them
   paintStored(card, stored);
   if (stored.kind) choose(card, stored.kind);
   for (const button of card.querySelectorAll("[data-kind]")) on(button, "click", () => choose(card, button.dataset.kind));
@@ -49,7 +49,7 @@ export function mountKey(card, api, { stored }, onSaved) {
     });
   }
 
-  /** While `act` runs its button shows it; what goes wrong is said below the fields. */
+  /** Run `act` with the button disabled; an error is shown below the fields. */
   async function during(button, act) {
     button.disabled = true;
     button.classList.add("is-pending");
@@ -89,13 +89,13 @@ function typed(card) {
 
 function paintStored(card, { kind, key_suffix: keySuffix, user, fault, env_override: overrides }) {
   const sentence = overrides.length
-    ? `${overrides.join(" and ")} are set outside .env: remove them there before you save a key here.`
+    ? `Environment variables override .env: ${overrides.join(", ")}. Remove them before you save a key here.`
     : fault
-      ? `What is in .env cannot be used: ${fault}`
+      ? `The key in .env is not usable: ${fault}`
       : kind === "api_key"
-        ? `An API key ending in ${keySuffix} is set. A new one takes its place.`
+        ? `An API key ending in ${keySuffix} is set. A new one replaces it.`
         : kind === "api_wallet"
-          ? `An API wallet ending in ${keySuffix} is set, for ${user}. A new one takes its place.`
+          ? `An API wallet ending in ${keySuffix} is set, for ${user}. A new one replaces it.`
           : "";
   setText(slot(card, "stored"), sentence);
   show(slot(card, "stored"), Boolean(sentence));
