@@ -1,4 +1,4 @@
-"""Two hours of a made-up market in six minutes, a fault every few seconds: nothing grows, and no promise is broken.
+"""A made-up market twenty times as fast, a fault every few seconds: nothing grows, and no promise is broken.
 
 What runs twenty times as fast is the market: its prices, its liquidations and so the entries and exits that follow from
 them. The bot's own clock does not: its audits, reconciles and timeouts keep their seconds, and so do the faults. The
