@@ -20,7 +20,7 @@ POSTS: dict[str, dict[str, Any]] = {
 
 
 def sent_commands(harness: ApiHarness) -> list[OperatorAction]:
-    return [wish.action for wish in CommandReader(harness.environment.control_database).after(0)]
+    return [command.action for command in CommandReader(harness.environment.control_database).after(0)]
 
 
 def test_amounts_are_strings_and_unset_values_are_omitted(harness: ApiHarness) -> None:

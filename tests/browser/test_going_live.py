@@ -1,4 +1,4 @@
-"""The panel that asks for confirmation before live trading."""
+"""The panel in which the user confirms live trading."""
 
 from collections.abc import Callable
 from typing import Any

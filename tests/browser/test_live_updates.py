@@ -38,7 +38,7 @@ def test_buttons_are_disabled_while_the_bot_is_down(scene: Scene, open_page: Cal
     scene.bot.heartbeat(ago_ms=60_000)
     page = open_page()
 
-    expect(page.locator("#banner")).to_contain_text("No sign of the bot for")
+    expect(page.locator("#banner")).to_contain_text("The bot has not responded for")
     for button in (
         "#status [data-slot=pause]",
         "#status [data-slot=flatten]",

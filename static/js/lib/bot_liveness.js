@@ -30,13 +30,16 @@ export function controlsFor(health, healthAgeMs, now, fault = null) {
   if (!health) return disabled(fault?.message ?? null, fault ? "loss" : "info");
   if (healthAgeMs > SERVER_TIMEOUT_MS) {
     if (fault?.status) return disabled(`${fault.message} The figures shown are out of date.`, "loss");
-    return disabled(`No response from the dashboard server for ${seconds(healthAgeMs)}. The figures shown are out of date.`, "loss");
+    return disabled(
+      `No response from the dashboard server for ${seconds(healthAgeMs)}. The figures shown are out of date.`,
+      "loss",
+    );
   }
   const heartbeatAt = health.bot?.heartbeat_at;
   if (!heartbeatAt) return disabled("The bot has not been started yet. Start it with launcher.py.", "warn");
   if (!health.bot.alive || now - heartbeatAt > BOT_TIMEOUT_MS) {
     return disabled(
-      `No sign of the bot for ${seconds(now - heartbeatAt)}. Figures are out of date and commands are disabled; check the launcher's window.`,
+      `The bot has not responded for ${seconds(now - heartbeatAt)}. Figures are out of date and commands are disabled.`,
       "loss",
     );
   }

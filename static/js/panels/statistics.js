@@ -21,7 +21,7 @@ export function mount(sheet, store, { onPeriod }) {
 function paintStats(sheet, { liquidations, trades, hourly_volume: hourly }) {
   fill(sheet, {
     liquidations: compact(liquidations.total_liquidations),
-    "liquidation-volume": `${compact(liquidations.total_liquidation_volume)} USDT, ${liquidations.unique_symbols} symbols, 24 h`,
+    "liquidation-volume": `${compact(liquidations.total_liquidation_volume)} USDT, 24 h, symbols: ${liquidations.unique_symbols}`,
     "success-rate": percent(trades.success_rate, 1),
     "success-count": `${trades.successful_trades} of ${trades.total_trades} entries, 24 h`,
   });

@@ -16,9 +16,9 @@ const GATES = {
   open_orders: ["Order limit", "warn"],
   position_cap: ["Position limit", "warn"],
   total_cap: ["Total limit", "warn"],
-  margin: ["Not enough margin", "loss"],
+  margin: ["Margin too low", "loss"],
   min_notional: ["Below min. size", "warn"],
-  stop_inside_liquidation: ["Stop beyond liquidation", "loss"],
+  stop_inside_liquidation: ["Stop too wide", "loss"],
   rate_budget: ["Rate limit", "warn"],
 };
 
