@@ -13,9 +13,9 @@ def test_starting_bot_may_not_enter() -> None:
 def test_all_reasons_are_listed_until_cleared() -> None:
     trading_status = TradingStatus()
     trading_status.clear(EntryBlock.STARTING)
-    trading_status.set_or_clear(EntryBlock.USER_STREAM, "the private stream is down")
+    trading_status.set_or_clear(EntryBlock.USER_STREAM, "the user data stream is down")
     trading_status.block(EntryBlock.OPERATOR_PAUSE, "entries are paused")
-    assert trading_status.reason == "entries are paused; the private stream is down"
+    assert trading_status.reason == "entries are paused; the user data stream is down"
     assert trading_status.has(EntryBlock.USER_STREAM)
     trading_status.set_or_clear(EntryBlock.USER_STREAM, None)
     trading_status.clear(EntryBlock.OPERATOR_PAUSE)

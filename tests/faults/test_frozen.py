@@ -48,7 +48,9 @@ def test_f42_a_process_that_was_stopped_reads_the_account_before_it_enters(harne
     wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "it trades again")
     assert harness.process.poll() is None, "the same process goes on"
     entered = [row["at"] for row in harness.rows("SELECT created_at AS at FROM trades WHERE role = 'ENTRY'")]
-    told, *_ = harness.rows("SELECT id, at FROM journal WHERE kind = 'alert' AND payload LIKE '%stood still%'")
+    told, *_ = harness.rows(
+        "SELECT id, at FROM journal WHERE kind = 'alert' AND payload LIKE '%process was suspended%'"
+    )
     again, *_ = harness.rows(TRADES_AGAIN, since=told["id"])
     assert not [at for at in entered if told["at"] - 1_000 * _STOPPED_SECONDS < at < again["at"]]
     harness.check_consistency()

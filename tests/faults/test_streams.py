@@ -67,7 +67,7 @@ def test_f19_a_fill_without_rest_is_protected_when_it_is_back_and_nothing_was_st
 def test_f20_without_streams_fills_are_protected_and_stops_booked_by_reading(harness: FaultHarness) -> None:
     harness.trigger_entry()
     cut(harness, "")
-    harness.measure("entries blocked", lambda: is_held_back(harness, "the private stream is down"), 10)
+    harness.measure("entries blocked", lambda: is_held_back(harness, "the user data stream is down"), 10)
     harness.fill()
     harness.wait_protected()
     time.sleep(10)  # a while of it: thirty such pieces make the five minutes
@@ -83,7 +83,7 @@ def test_f20_without_streams_fills_are_protected_and_stops_booked_by_reading(har
 def test_f20_a_stop_that_fires_without_streams_is_booked(harness: FaultHarness) -> None:
     harness.open_position()
     cut(harness, "")
-    wait_until(lambda: is_held_back(harness, "the private stream is down"), 10)
+    wait_until(lambda: is_held_back(harness, "the user data stream is down"), 10)
     harness.shift("-3")
     wait_until(lambda: not harness.position, 2, "the resting stop closes")
     harness.measure(
