@@ -1,4 +1,4 @@
-"""A bot on a sandbox, ended with its test."""
+"""Fixtures: a bot on a sandbox, stopped at the end of the test."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ _PHASES: tuple[Literal["setup", "call"], ...] = ("setup", "call")
 
 @pytest.fixture(params=ApiVersion)
 def scheme(request: pytest.FixtureRequest) -> ApiVersion:
-    """Whatever goes wrong, it does so for those who sign by API key and for those who sign by API wallet."""
+    """Run each test with an API key (V1) and with an API wallet (V3)."""
     return ApiVersion(request.param)
 
 
@@ -25,33 +25,33 @@ def scheme(request: pytest.FixtureRequest) -> ApiVersion:
 def make_harness(
     tmp_path: Path, request: pytest.FixtureRequest, scheme: ApiVersion, caplog: pytest.LogCaptureFixture
 ) -> Iterator[MakeHarness]:
-    """Makes rigs with settings of their own; the bot is not started yet.
+    """Creates harnesses with their own settings; the bot is not started yet.
 
-    Whatever went wrong, at the end no secret stands in any file or in any line of the log, masked by nobody.
+    At the end no file and no log line may contain a secret, even without masking.
     """
-    rigs: list[FaultHarness] = []
+    harnesses: list[FaultHarness] = []
     caplog.set_level(logging.INFO)
 
     def make(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> FaultHarness:
-        home = tmp_path / str(len(rigs))
+        home = tmp_path / str(len(harnesses))
         home.mkdir(exist_ok=True)
-        rigs.append(FaultHarness(home, scheme, global_changes, **symbol_changes))
-        return rigs[-1]
+        harnesses.append(FaultHarness(home, scheme, global_changes, **symbol_changes))
+        return harnesses[-1]
 
     yield make
-    for harness in reversed(rigs):  # a guest before its host
-        request.node.user_properties.extend(harness.measured.items())  # told with the report of this test's end
+    for harness in reversed(harnesses):  # a second bot before the owner of the sandbox
+        request.node.user_properties.extend(harness.measured.items())  # sent with the teardown report
         harness.close()
-    told = [logging.Formatter().format(record) for phase in _PHASES for record in caplog.get_records(phase)]
-    for harness in rigs:
+    log_lines = [logging.Formatter().format(record) for phase in _PHASES for record in caplog.get_records(phase)]
+    for harness in harnesses:
         canaries = canaries_of(harness.server)
         assert canaries.files_under(harness.home) == set()
-        assert [line for line in told if canaries.are_in(line)] == []
+        assert [line for line in log_lines if canaries.are_in(line)] == []
 
 
 @pytest.fixture
 def harness(make_harness: MakeHarness, request: pytest.FixtureRequest) -> FaultHarness:
-    """A bot that trades; in one-way mode, where an exit too many would flip the position, unless asked otherwise."""
+    """A bot that trades; by default in one-way mode, where one exit too many would reverse the position."""
     return make_harness({"hedge_mode": getattr(request, "param", False)}).start()
 
 

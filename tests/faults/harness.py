@@ -1,4 +1,4 @@
-"""A whole bot in this process against a sandbox over real sockets; every claim is made on the sandbox's own books."""
+"""A complete bot in this process, on a sandbox over real sockets; checks use the sandbox's records."""
 
 import asyncio
 import json
@@ -44,12 +44,12 @@ _MAX_REQUESTS = 10
 
 
 def order_path(role: OrderRole) -> str:
-    """What a fault's ``path`` must contain to strike orders of this role alone."""
+    """A ``path`` for faults that apply only to orders of this role."""
     return f"-{role.letter}"
 
 
 class FaultHarness(MarketDriver):
-    """One sandbox, one bot on it (several lives of one), and what both have written."""
+    """A sandbox, a bot on it that can be restarted, and the records of both."""
 
     def __init__(
         self,
@@ -66,28 +66,28 @@ class FaultHarness(MarketDriver):
         self.home, self._document = home, document
         self._write_settings()
         self.settings = parse_settings(document)
-        self._is_host = server is None
+        self._owns_server = server is None
         self.server = server or SandboxServer()
-        if self._is_host:
+        if self._owns_server:
             self.server.start()
         self.exchange = self.server.exchange
         self.keys = credentials_of(self.server, scheme)
-        """What the bot's next life signs with."""
+        """Credentials for the next start."""
         self.user_stream_timing = USER_STREAM_TIMING
-        """How the bot's next life reads its private stream."""
+        """Timing of the user data stream for the next start."""
         self.clock = MachineClock()
         self.exit_code: int | None = None
-        """How the bot's last life ended; None while it lives."""
+        """Exit code of the bot; None while it runs."""
         self.measured: dict[str, int] = {}
-        """What docs/faults.md shall tell of this test, ms."""
+        """Times in ms for docs/faults.md."""
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._previous_start: int | None = None
 
-    # The bot's life
+    # Start and stop
 
     def start(self) -> "FaultHarness":
-        """Start the bot and wait until it trades: this life of it, for one that died may have left the same word."""
+        """Start the bot and wait until it trades; the state left by an earlier run does not count."""
         self.launch()
         wait_until(self._is_trading, _TRADING_WITHIN_SECONDS, "the bot trades")
         return self
@@ -96,14 +96,14 @@ class FaultHarness(MarketDriver):
         return self.state("bot").get("started_at") != self._previous_start and self.trading_status()[0] == "ACTIVE"
 
     def launch(self, *, protect_only: bool = False) -> None:
-        """Start the bot, and wait for nothing."""
+        """Start the bot without waiting."""
         clock, self._stop, self.exit_code = self.clock, threading.Event(), None
-        ledger = open_database(self._environment.database, clock.now_ms())
+        database = open_database(self._environment.database, clock.now_ms())
         self._previous_start = self.state("bot").get("started_at")
         files, timing = self._environment, self.user_stream_timing
-        around = RunConfig(files, self.settings, clock, self._stop, protect_only, user_stream_timing=timing)
-        self.bot, self.engine = Bot(around, ledger), ledger.engine
-        self._thread = threading.Thread(target=self._run, args=[self.bot, ledger.engine], name="bot", daemon=True)
+        config = RunConfig(files, self.settings, clock, self._stop, protect_only, user_stream_timing=timing)
+        self.bot, self.engine = Bot(config, database), database.engine
+        self._thread = threading.Thread(target=self._run, args=[self.bot, database.engine], name="bot", daemon=True)
         self._thread.start()
 
     def _run(self, bot: Bot, engine: Engine) -> None:
@@ -113,25 +113,25 @@ class FaultHarness(MarketDriver):
             engine.dispose()
 
     def stop(self) -> int | None:
-        """Ask for a clean end; the exit code."""
+        """Stop the bot cleanly; returns the exit code."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join(_STOPPED_WITHIN_SECONDS)
-            assert not self._thread.is_alive(), "the bot does not end"
+            assert not self._thread.is_alive(), "the bot does not stop"
             self._wait_for_threads()
         return self.exit_code
 
     def _wait_for_threads(self) -> None:
-        """A process takes them with it; here the next life must not meet what the last has still under way."""
+        """Wait for the worker threads, so that they do not run into the next start."""
         for worker in self.bot._threads._workers:
             worker.join(_THREAD_ENDS_WITHIN_SECONDS)
 
     def close(self) -> None:
-        """End everything, whatever has happened."""
+        """Stop everything, even after a failure."""
         try:
             self.stop()
         finally:
-            if self._is_host:
+            if self._owns_server:
                 self.server.stop()
             if self._reader is not None:
                 self._reader.dispose()
@@ -141,61 +141,60 @@ class FaultHarness(MarketDriver):
         urls = self.server.base_url, self.server.ws_url
         return Environment(self.home, Network.SANDBOX, *urls, "127.0.0.1", 0, self.keys, self.home / "bot.db")
 
-    # What goes wrong
+    # Faults
 
     def inject(self, kind: FaultKind, role: OrderRole | None = None, **details: Any) -> None:
-        """A fault at the sandbox's edge; with a role, on the placing of such orders alone."""
+        """Inject a fault into the sandbox; with a role, only for new orders of this role."""
         if role is not None:
             details = {"path": order_path(role), "method": "POST", **details}
         self.exchange.inject(Fault(kind, **details))
 
     @contextmanager
     def without_user_stream(self) -> Iterator[None]:
-        """What happens meanwhile, and nothing that happened before, is told by no private stream, which stays open."""
+        """The user data stream omits the events of this block; it stays open."""
         self.silence_user_stream()
         yield
         self._flush_streams()
         self.exchange.clear_faults()
 
     def _flush_streams(self) -> None:
-        """Frames go out in the order they were published, on a thread of their own: its turn comes after them."""
+        """Wait until all published frames are sent; their thread sends them in order."""
         turn = asyncio.run_coroutine_threadsafe(asyncio.sleep(0), self.exchange._streams._loop)
         turn.result(_STOPPED_WITHIN_SECONDS)
 
     def silence_user_stream(self) -> None:
-        """From now on the private stream tells nothing, and stays open."""
+        """From now on the user data stream sends nothing; it stays open."""
         self._flush_streams()
         self.inject(FaultKind.STREAM_SILENT, path="user", times=FOREVER)
 
     def freeze_account_replies(self, *paths: str) -> list[Fault]:
-        """From now on the account is told as it is at this moment, where it is asked for by these paths."""
+        """From now on requests to these paths return the current state of the account."""
         faults = [Fault(FaultKind.OUTDATED, path=path, times=FOREVER) for path in paths]
         for fault in faults:
             self.exchange.inject(fault)
         for _ in range(_MAX_REQUESTS):
-            self.run_task_now(Task.RECONCILE)  # again where an answer was on its way already
+            self.run_task_now(Task.RECONCILE)  # again, as a response may already have been in flight
             with suppress(AssertionError):
                 wait_until(lambda: all(fault.stale_response is not None for fault in faults), 2)
                 return faults
-        raise AssertionError("the account is not read")
+        raise AssertionError("the account was not read")
 
     def wait_past_stream_start(self) -> None:
-        """What happens in its first second may, by clocks that differ, be older than the private stream: it proves
-        nothing."""
+        """Wait a second: an event in the first second may seem older than the user data stream and not count."""
         since = self.exchange.now_ms()
         wait_until(lambda: self.exchange.now_ms() > since + 1_200, 5)
 
-    # What the market does to a position
+    # Positions
 
     def open_position(self) -> str:
-        """An entry that filled whole, its stop loss and its take profit at rest; the entry's id."""
+        """Open a position with its stop loss and take profit; returns the client order id of the entry."""
         entry = self.trigger_entry()
         self.fill()
         self.wait_protected()
         return entry
 
     def wait_protected(self, seconds: float = 15) -> None:
-        """How long that took is judged by ``check_books``, on the exchange's clock."""
+        """Wait for the stop and the take profit; ``check_consistency`` checks the time on the exchange's clock."""
         wait_until(lambda: self.position and len(self.orders(OrderRole.STOP_LOSS)) == 1, seconds, "a stop loss")
         wait_until(lambda: self.orders(OrderRole.TAKE_PROFIT), seconds, "a take profit")
 
@@ -206,18 +205,18 @@ class FaultHarness(MarketDriver):
         self.send_command(OperatorAction.RESUME)
 
     def send_command(self, action: OperatorAction, **details: Any) -> None:
-        """The operator's wish, left where the dashboard leaves it."""
+        """Write a command as the dashboard does."""
         control = open_control(self.home / "control.db")
         now_ms = SystemClock().now_ms()
         CommandWriter(control).add(action, f"{action} {now_ms}", now_ms, **details)
         control.dispose()
 
-    def run_task_now(self, duty: Task) -> None:
-        """Let a duty be due now that would be only later."""
-        self.bot._event_queue.put(TaskDue(duty, SystemClock().now_ms()))
+    def run_task_now(self, task: Task) -> None:
+        """Run a scheduled task now."""
+        self.bot._event_queue.put(TaskDue(task, SystemClock().now_ms()))
 
     def change_settings(self, **symbol_changes: Any) -> None:
-        """Other settings in the file, and the dashboard's wish to take them over."""
+        """Change the settings file and request a reload."""
         self._document["symbols"][SYMBOL].update(symbol_changes)
         self._write_settings()
         self.send_command(OperatorAction.RELOAD_SETTINGS)
@@ -225,21 +224,21 @@ class FaultHarness(MarketDriver):
     def _write_settings(self) -> None:
         (self.home / "settings.json").write_text(json.dumps(self._document), encoding="utf-8")
 
-    # By hand, as on the exchange's web page
+    # Manual actions, as on the website of the exchange
 
     def submit_manual_order(self, request: OrderRequest) -> OrderUpdate:
         with self.exchange.lock:
             return self.exchange.account.submit(request)
 
     def trade_manually(self, side: Side, quantity: str, name: str = "") -> None:
-        """A market order that knows nothing of the bot, in the slot of longs."""
+        """Submit a manual market order for the long position."""
         name = name or f"web_{SystemClock().monotonic_ms()}"
         size = Quantity(D(quantity))
         self.submit_manual_order(OrderRequest(name, SYMBOL, side, self.position_side, OrderType.MARKET, quantity=size))
 
     @property
     def position_side(self) -> PositionSide:
-        """The slot in which the bot holds what it buys."""
+        """Position side of the bot's long positions."""
         return PositionSide.LONG if self.exchange.engine.hedge_mode else PositionSide.BOTH
 
     def cancel_manually(self, client_order_id: str) -> None:
@@ -247,7 +246,7 @@ class FaultHarness(MarketDriver):
             self.exchange.account.cancel(SYMBOL, None, client_order_id)
 
     def request_of(self, client_order_id: str) -> OrderRequest:
-        """An entry as the bot asked for it, from its own journal: for an exchange that acts late."""
+        """The bot's order request of an entry, from its database, to simulate a late execution."""
         [row] = self.rows("SELECT * FROM trades WHERE client_order_id = :name", name=client_order_id)
         return OrderRequest(
             client_order_id=client_order_id,
@@ -261,27 +260,27 @@ class FaultHarness(MarketDriver):
         )
 
     def publish_update(self, update: OrderUpdate) -> None:
-        """Put an event on the private stream, whether it is true or not."""
+        """Publish an event on the user data stream, true or not."""
         with self.exchange.lock:
             key = self.exchange.listen_key.active(self.exchange.now_ms())
             assert key is not None
             self.exchange._streams.publish([key], render_event(update), USER_STREAM)
 
-    # The claims that end every test
+    # Final checks
 
-    def measure(self, what: str, condition: Callable[[], object], seconds: float) -> None:
-        """Wait until it holds, as ever, and let docs/faults.md tell how long that took from now."""
+    def measure(self, name: str, condition: Callable[[], object], seconds: float) -> None:
+        """Wait until the condition holds, and record the time for docs/faults.md."""
         since = time.monotonic()
-        wait_until(condition, seconds, what)
-        self.measured[what] = max(self.measured.get(what, 0), round((time.monotonic() - since) * 1000))
+        wait_until(condition, seconds, name)
+        self.measured[name] = max(self.measured.get(name, 0), round((time.monotonic() - since) * 1000))
 
     def check_consistency(self, unprotected_ms: int = 5_000) -> None:
-        """Sent once, never naked for longer, never flipped, and both ledgers equal."""
+        """No order was sent twice, no position was unprotected for longer or reversed, and both records agree."""
         assert self.sent_twice() == {}
         self.measured[UNPROTECTED] = self.longest_unprotected_ms()
         assert self.measured[UNPROTECTED] <= unprotected_ms
         assert not self.flips(), self.fills()
-        assert not self.server.wallet.nonces.rejected_count, "two requests shared a nonce, or one went back"
-        wait_until(lambda: self.recorded_net() == self.net(), RECORDED_WITHIN_SECONDS, "equal ledgers")
+        assert not self.server.wallet.nonces.rejected_count, "a nonce was used twice or decreased"
+        wait_until(lambda: self.recorded_net() == self.net(), RECORDED_WITHIN_SECONDS, "equal results")
         wait_until(lambda: self.recorded_position() == self.position, RECORDED_WITHIN_SECONDS, "equal positions")
         assert self.exit_code is None, "the bot has ended"

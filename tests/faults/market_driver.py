@@ -1,4 +1,4 @@
-"""The market under a test's hand: it moves, liquidates, and so leads to entries and fills."""
+"""Drives the sandbox market: moves prices, liquidates, and so triggers entries and fills."""
 
 import time
 from collections.abc import Callable
@@ -10,19 +10,19 @@ from tests.faults.views import SYMBOL, BotView, ExchangeView
 
 D = Decimal
 _ENTRY_WITHIN_SECONDS = 40
-_JUDGED_WITHIN_SECONDS = _ARRIVES_WITHIN_SECONDS = 10
+_DECIDED_WITHIN_SECONDS = _ARRIVES_WITHIN_SECONDS = 10
 _PAUSE_SECONDS = 0.1
-"""After a refusal: a signal at each turn of the processor would only be in the way."""
+"""Pause after a blocked signal."""
 _PASSED = "every gate passed"
 
 
 class MarketDriver(ExchangeView, BotView):
-    """Moves the market that the bot sees; what came of it stands in both books."""
+    """Moves the market; the results are in the records of exchange and bot."""
 
     def trigger_entry(self) -> str:
-        """Longs are liquidated until an entry has reached the exchange; its client order id.
+        """Liquidate longs until an entry has reached the exchange; returns its client order id.
 
-        The next signal waits until this one is judged, and where it led to an entry, for that: two would lead to two.
+        Each signal waits for the decision on the one before, and for its entry: two signals could place two entries.
         """
         before = set(self.received_orders(OrderRole.ENTRY))
         deadline = time.monotonic() + _ENTRY_WITHIN_SECONDS
@@ -36,32 +36,32 @@ class MarketDriver(ExchangeView, BotView):
         return new.pop()
 
     def verdict(self) -> str:
-        """What a liquidation of now leads to, in the bot's words."""
-        judged = len(self.verdicts())
+        """Send a liquidation; returns the reason of the bot's decision."""
+        decided = len(self.verdicts())
         self.move(self.mid_price)
         self.liquidate()
-        wait_until(lambda: len(self.verdicts()) > judged, _JUDGED_WITHIN_SECONDS, "a verdict")
+        wait_until(lambda: len(self.verdicts()) > decided, _DECIDED_WITHIN_SECONDS, "a decision")
         return self.verdicts()[-1]
 
-    def wait_verdict(self, words: str, seconds: float = 10) -> None:
-        """Liquidations come until one is judged in these words: on a busy machine a quote may have grown old first."""
+    def wait_verdict(self, text: str, seconds: float = 10) -> None:
+        """Send liquidations until a decision contains this text: on a slow machine a quote may be stale first."""
 
-        def is_said() -> bool:
-            with suppress(AssertionError):  # not even heard yet
-                return words in self.verdict()
+        def has_text() -> bool:
+            with suppress(AssertionError):  # no decision yet
+                return text in self.verdict()
             return False
 
-        wait_until(is_said, seconds, f"a verdict that says {words!r}")
+        wait_until(has_text, seconds, f"a decision with {text!r}")
 
     def liquidate(self) -> None:
         self.exchange.liquidate(SYMBOL, Side.SELL, D("1.5"))
 
     def move(self, price: Decimal) -> None:
-        """The book is around this price."""
+        """Move the order book to this price."""
         self.exchange.move(SYMBOL, price)
 
     def shift(self, pct: str) -> None:
-        """Book and mark are so many per cent higher."""
+        """Move the order book and the mark price by this percentage."""
         price = (self.mid_price * (1 + D(pct) / 100)).quantize(D(1))
         self.exchange.set_mark(SYMBOL, price)
         self.move(price)
@@ -72,7 +72,7 @@ class MarketDriver(ExchangeView, BotView):
             return self.exchange.market[SYMBOL].quote.mid_price.quantize(D(1))
 
     def fill(self) -> None:
-        """The market falls a little: resting entries fill."""
+        """Let the price fall a little, so that open entries fill."""
         self.shift("-0.1")
 
 
@@ -80,7 +80,7 @@ _POLL_SECONDS = 0.01
 
 
 def wait_until(condition: Callable[[], object], seconds: float, description: str = "") -> None:
-    """Look again and again until it holds; AssertionError where it does not in time."""
+    """Poll until the condition holds; AssertionError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {description}"

@@ -1,4 +1,4 @@
-"""The exchange's rules, the account's terms and our access to it change while the bot runs (F13, F36-F38)."""
+"""Instruments, account settings and API access change while the bot runs (F13, F36-F38)."""
 
 from decimal import Decimal
 
@@ -16,7 +16,7 @@ D = Decimal
 ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
 
 
-def change_rules(harness: FaultHarness, **changes: object) -> None:
+def change_instrument(harness: FaultHarness, **changes: object) -> None:
     with harness.exchange.lock:
         harness.exchange.account.update_instrument(SYMBOL, **changes)
 
@@ -26,19 +26,19 @@ def leverage(harness: FaultHarness) -> int:
         return harness.exchange.account.positions(SYMBOL)[0].leverage
 
 
-def alerts_with(harness: FaultHarness, words: str) -> list[str]:
-    return [alert for alert in harness.alerts() if words in alert]
+def alerts_with(harness: FaultHarness, text: str) -> list[str]:
+    return [alert for alert in harness.alerts() if text in alert]
 
 
 def read_account(harness: FaultHarness) -> None:
-    """The private stream is new, and the account is read after it."""
+    """Cut the user data stream; after the reconnect the bot reads the account."""
     harness.inject(FaultKind.STREAM_CUT, path="user")
 
 
 @in_both_modes
-def test_f13_a_stop_off_a_new_grid_is_placed_anew_by_the_rules_of_now(harness: FaultHarness) -> None:
+def test_f13_stop_off_a_new_tick_is_placed_by_the_new_filters(harness: FaultHarness) -> None:
     harness.trigger_entry()
-    change_rules(harness, tick=D(10), min_price=D(10), price_precision=0)
+    change_instrument(harness, tick=D(10), min_price=D(10), price_precision=0)
     harness.fill()
     harness.wait_protected()
     with harness.exchange.lock:
@@ -47,70 +47,68 @@ def test_f13_a_stop_off_a_new_grid_is_placed_anew_by_the_rules_of_now(harness: F
         ]
     assert codes[-1] is None
     assert set(codes[:-1]) <= {-1111, -4014}
-    assert len(codes) in (2, 3)  # rules that a busy machine reads for over a second are not waited for longer
+    assert len(codes) in (2, 3)  # the bot waits for new filters for at most a second
     assert harness.orders(STOP)[0].stop_price % 10 == 0
     harness.check_consistency(unprotected_ms=3_000)
 
 
-@pytest.mark.parametrize("sets", [True, False])
-def test_f36_entries_wait_while_the_leverage_is_not_what_the_settings_count_on(
-    make_harness: MakeHarness, sets: bool
-) -> None:
-    harness = make_harness({"set_leverage": sets}, leverage=20).start()
+@pytest.mark.parametrize("is_set", [True, False])
+def test_f36_wrong_leverage_blocks_entries(make_harness: MakeHarness, is_set: bool) -> None:
+    harness = make_harness({"set_leverage": is_set}, leverage=20).start()
     with harness.exchange.lock:
         harness.exchange.account.set_leverage(SYMBOL, 5)
-    if sets:
-        wait_until(lambda: leverage(harness) == 20, 30, "it is set back")
+    if is_set:
+        wait_until(lambda: leverage(harness) == 20, 30, "the setting is restored")
         harness.open_position()
     else:
-        misfit = "leverage is 5 at the exchange, 20 in the settings"
-        harness.measure("entries blocked", lambda: harness.verdict() == misfit, 30)
-        made = harness.decided_entries()
+        mismatch = "leverage is 5 at the exchange, 20 in the settings"
+        harness.measure("entries blocked", lambda: harness.verdict() == mismatch, 30)
+        entries = harness.decided_entries()
         assert harness.verdict().startswith("leverage is 5 at the exchange")
-        assert harness.decided_entries() == made
+        assert harness.decided_entries() == entries
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def test_f36_entries_wait_while_the_margin_type_is_not_what_the_settings_count_on(make_harness: MakeHarness) -> None:
+def test_f36_wrong_margin_type_blocks_entries(make_harness: MakeHarness) -> None:
     harness = make_harness({"set_margin_type": False}, margin_type="CROSSED").start()
     with harness.exchange.lock:
         harness.exchange.account.set_margin_type(SYMBOL, MarginType.ISOLATED)
     harness.wait_verdict("margin type is ISOLATED at the exchange", 30)
-    made = harness.decided_entries()
+    entries = harness.decided_entries()
     assert "margin type is ISOLATED at the exchange" in harness.verdict()
-    assert harness.decided_entries() == made
+    assert harness.decided_entries() == entries
     harness.check_consistency(unprotected_ms=2_000)
 
 
 @in_both_modes
-def test_f36_a_position_mode_changed_outside_is_set_back_before_the_next_entry(harness: FaultHarness) -> None:
+def test_f36_changed_position_mode_is_restored_before_entries(harness: FaultHarness) -> None:
     mode = harness.exchange.engine.hedge_mode
     with harness.exchange.lock:
         harness.exchange.account.set_position_mode(not mode)
-    wait_until(lambda: harness.exchange.engine.hedge_mode is mode, 30, "it is set back")
-    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 15, "it trades")
+    wait_until(lambda: harness.exchange.engine.hedge_mode is mode, 30, "the setting is restored")
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 15, "trading is active")
     harness.open_position()
     harness.check_consistency(unprotected_ms=2_000)
 
 
 @in_both_modes
-def test_f37_a_symbol_that_stops_trading_is_left_and_gets_no_entry(harness: FaultHarness) -> None:
+def test_f37_symbol_that_stops_trading_is_closed_and_skipped(harness: FaultHarness) -> None:
     harness.open_position()
-    change_rules(harness, status="SETTLING")
+    change_instrument(harness, status="SETTLING")
     harness.run_task_now(Task.REFRESH_INSTRUMENTS)
     harness.measure("closed after the instruments are read", lambda: not harness.position, 10)
-    wait_until(lambda: not harness.orders(), 10, "no order is left")
+    wait_until(lambda: not harness.orders(), 10, "no open orders")
     assert len(alerts_with(harness, "is not trading (SETTLING)")) == 1
     assert "does not trade this symbol now" in harness.verdict()
-    change_rules(harness, status="TRADING")
+    change_instrument(harness, status="TRADING")
     harness.run_task_now(Task.REFRESH_INSTRUMENTS)
     wait_until(lambda: alerts_with(harness, "is traded again"), 15)
     harness.open_position()
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def test_f37_an_entry_refused_for_the_symbols_state_is_noticed_at_once(harness: FaultHarness) -> None:
-    change_rules(harness, status="PRE_SETTLE")
+def test_f37_rejection_for_symbol_status_is_noticed_at_once(harness: FaultHarness) -> None:
+    change_instrument(harness, status="PRE_SETTLE")
     harness.trigger_entry()
     wait_until(lambda: alerts_with(harness, "is not trading (PRE_SETTLE)"), 15)
     assert "does not trade this symbol now" in harness.verdict()
@@ -118,7 +116,7 @@ def test_f37_an_entry_refused_for_the_symbols_state_is_noticed_at_once(harness: 
     harness.check_consistency(unprotected_ms=0)
 
 
-def test_f38_a_revoked_key_halts_entries_is_told_once_and_looked_at_until_it_works_again(harness: FaultHarness) -> None:
+def test_f38_revoked_key_halts_until_it_works_again(harness: FaultHarness) -> None:
     harness.open_position()
     revoked = Fault(FaultKind.REJECTED, value=2015, times=FOREVER)
     harness.exchange.inject(revoked)
@@ -126,42 +124,40 @@ def test_f38_a_revoked_key_halts_entries_is_told_once_and_looked_at_until_it_wor
     harness.measure("entries blocked", lambda: harness.trading_status()[0] == "HALTED", 5)
     assert "on Aster's site" in harness.trading_status()[1]
     assert len(harness.orders(STOP)) == 1
-    looked = revoked.times
-    wait_until(lambda: revoked.times <= looked - 3, 30, "it keeps looking")
+    remaining = revoked.times
+    wait_until(lambda: revoked.times <= remaining - 3, 30, "it keeps polling")
     assert len(alerts_with(harness, "rejects this account")) == 1
     harness.exchange.clear_faults()
-    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 40, "it trades again")
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 40, "trading resumes")
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def test_f38_a_private_stream_that_is_refused_alone_is_told_once_and_halts_until_its_key_is_had(
+def test_f38_listen_key_rejection_halts_until_renewed(
     harness: FaultHarness,
 ) -> None:
-    """REST answers all the while: the account is read every two seconds, which must not take the alarm back."""
+    """REST still works: reading the account every two seconds must not clear the alert."""
     harness.open_position()
     harness.inject(FaultKind.REJECTED, path="listenKey", value=2015, times=FOREVER)
     read_account(harness)
     harness.measure("entries blocked", lambda: harness.trading_status()[0] == "HALTED", 5)
     halted_at = harness.state("bot")["heartbeat_at"]
     since = harness.last_journal_id()
-    wait_until(lambda: harness.state("bot")["heartbeat_at"] > halted_at + 12_000, 25, "several tries and reads")
+    wait_until(lambda: harness.state("bot")["heartbeat_at"] > halted_at + 12_000, 25, "several attempts and reads")
     states = harness.rows("SELECT payload FROM journal WHERE kind = 'state' AND id > :since", since=since)
     assert all('"HALTED"' in row["payload"] for row in states)
     assert "on Aster's site" in harness.verdict()
     assert len(alerts_with(harness, "rejects this account")) == 1
     assert not alerts_with(harness, "accepts this account again")
     harness.exchange.clear_faults()
-    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 40, "it trades again")
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 40, "trading resumes")
     assert len(alerts_with(harness, "accepts this account again")) == 1
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
     harness.check_consistency(unprotected_ms=2_000)
 
 
 @pytest.mark.parametrize("code", [4087, 4088, 2015])
-def test_f38_an_account_that_may_open_nothing_halts_entries_and_goes_on_protecting(
-    harness: FaultHarness, code: int
-) -> None:
+def test_f38_reduce_only_account_halts_entries_and_protects(harness: FaultHarness, code: int) -> None:
     harness.open_position()
     harness.inject(FaultKind.REJECTED, ENTRY, value=code)
     harness.trigger_entry()

@@ -1,4 +1,4 @@
-"""Positions that do not let themselves be closed (F9, F29): the ladder of I12."""
+"""Positions that are hard to close (F9, F29): repeated close attempts (I12), and changes of the stop (I10)."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -17,7 +17,7 @@ STOP, CLOSE = OrderRole.STOP_LOSS, OrderRole.CLOSE
 
 
 def closes(harness: FaultHarness) -> list[tuple[OrderType, int]]:
-    """The closing orders that came to the exchange's engine, with their instants."""
+    """Types and times of the close orders that reached the engine."""
     with harness.exchange.lock:
         received = list(harness.exchange.account.request_log.received)
     return [(each.request.type, each.at) for each in received if "-c" in each.request.client_order_id]
@@ -25,11 +25,11 @@ def closes(harness: FaultHarness) -> list[tuple[OrderType, int]]:
 
 def wait_closed(harness: FaultHarness, seconds: float = 10) -> None:
     wait_until(lambda: not harness.position, seconds, "a flat position")
-    wait_until(lambda: not harness.orders(), 10, "no order is left")
+    wait_until(lambda: not harness.orders(), 10, "no open orders")
 
 
 @in_both_modes
-def test_f09_a_refused_close_climbs_the_ladder_and_the_stop_stays(harness: FaultHarness) -> None:
+def test_f09_rejected_close_is_retried_and_the_stop_stays(harness: FaultHarness) -> None:
     harness.open_position()
     protected_at = harness.exchange.now_ms()
     harness.inject(FaultKind.REJECTED, CLOSE, value=4131, times=3)
@@ -38,12 +38,12 @@ def test_f09_a_refused_close_climbs_the_ladder_and_the_stop_stays(harness: Fault
     wait_closed(harness, 30)
     assert len(harness.received_orders(CLOSE)) == 4
     assert harness.unprotected_spans(protected_at) == []
-    assert [kind for kind, _ in closes(harness)] == [OrderType.LIMIT]  # the fourth order: the first three were refused
+    assert [kind for kind, _ in closes(harness)] == [OrderType.LIMIT]  # the fourth order; the first three were rejected
     harness.check_consistency(unprotected_ms=2_000)
 
 
 @in_both_modes
-def test_f09_a_close_that_expires_climbs_the_ladder_too(harness: FaultHarness) -> None:
+def test_f09_expired_close_is_retried(harness: FaultHarness) -> None:
     harness.open_position()
     held, protected_at = harness.position, harness.exchange.now_ms()
     harness.inject(FaultKind.EXPIRED, CLOSE, value=0, times=2)
@@ -60,29 +60,29 @@ def test_f09_a_close_that_expires_climbs_the_ladder_too(harness: FaultHarness) -
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def test_f09_at_the_end_of_the_ladder_a_person_is_told_and_the_stop_stays(harness: FaultHarness) -> None:
+def test_f09_last_failed_close_raises_alert_and_keeps_stop(harness: FaultHarness) -> None:
     harness.open_position()
     harness.inject(FaultKind.REJECTED, CLOSE, value=4131, times=FOREVER)
     harness.close_position()
-    wait_until(lambda: any("cannot be closed" in alert for alert in harness.alerts()), 30, "the alarm")
+    wait_until(lambda: any("cannot be closed" in alert for alert in harness.alerts()), 30, "an alert")
     assert harness.position
     assert len(harness.orders(STOP)) == 1
     harness.shift("-3")
-    wait_closed(harness)  # by the stop that stayed
+    wait_closed(harness)  # by the stop that was kept
     harness.check_consistency(unprotected_ms=2_000)
 
 
 @in_both_modes
-def test_f29_a_stop_that_fired_and_expired_is_followed_by_a_close_though_the_price_came_back(
+def test_f29_expired_stop_is_followed_by_a_close(
     harness: FaultHarness,
 ) -> None:
     harness.open_position()
-    middle = harness.mid_price
+    mid_price = harness.mid_price
     with harness.exchange.lock:
-        harness.exchange.move("BTCUSDT", middle * D("0.8"))  # beyond the bound of every market order
+        harness.exchange.move("BTCUSDT", mid_price * D("0.8"))  # beyond the price limit of market orders
         assert harness.position
         assert not harness.orders(STOP)
-        harness.exchange.move("BTCUSDT", middle)
+        harness.exchange.move("BTCUSDT", mid_price)
     harness.measure("closed", lambda: not harness.position, 5)
     wait_closed(harness)
     assert closes(harness)
@@ -90,56 +90,62 @@ def test_f29_a_stop_that_fired_and_expired_is_followed_by_a_close_though_the_pri
 
 
 @in_both_modes
-def test_f29_a_stop_that_fired_and_does_not_fill_is_followed_by_a_close(harness: FaultHarness) -> None:
+def test_f29_triggered_stop_without_a_fill_leads_to_a_close(harness: FaultHarness) -> None:
     harness.open_position()
     [stop] = harness.orders(STOP)
     with harness.exchange.lock:
-        told_at = harness.exchange.now_ms()
-    harness.publish_update(replace(stop, type=OrderType.MARKET, event_at=told_at))
+        triggered_at = harness.exchange.now_ms()
+    harness.publish_update(replace(stop, type=OrderType.MARKET, event_at=triggered_at))
     wait_closed(harness, 20)
     [(kind, at)] = closes(harness)
     assert kind is OrderType.MARKET
-    assert 4_900 <= at - told_at <= 9_000  # five seconds, up to one until the next look, and a busy machine's
+    assert (
+        4_900 <= at - triggered_at <= 9_000
+    )  # five seconds, up to one until the next check, and time for a slow machine
     harness.check_consistency(unprotected_ms=2_000)
 
 
 def average_down(harness: FaultHarness) -> None:
-    """The market has fallen a little, and a second entry fills there."""
+    """Let the price fall a little and fill a second entry there."""
     harness.shift("-0.5")
     harness.trigger_entry()
     harness.fill()
 
 
 @in_both_modes
-@pytest.mark.parametrize("may_second_stand", [True, False])
-def test_i10_an_averaged_down_position_gets_its_new_stop_before_the_old_one_goes(
-    harness: FaultHarness, may_second_stand: bool
-) -> None:
-    if not may_second_stand:
+@pytest.mark.parametrize("allows_second_stop", [True, False])
+def test_i10_new_stop_is_open_before_the_old_one_is_cancelled(harness: FaultHarness, allows_second_stop: bool) -> None:
+    if not allows_second_stop:
         harness.inject(FaultKind.ONE_CLOSING_STOP, path=SYMBOL, times=FOREVER)
     harness.open_position()
     held, old = harness.position, harness.orders(STOP)[0]
     average_down(harness)
-    wait_until(lambda: harness.position > held and harness.has_correct_stop(), 8, "the new stop alone")
+    wait_until(lambda: harness.position > held and harness.has_correct_stop(), 8, "only the new stop")
     [stop] = harness.orders(STOP)
     assert stop.stop_price < old.stop_price
-    assert stop.close_position is may_second_stand
+    assert stop.close_position is allows_second_stop
     assert stop.close_position or stop.quantity == harness.position
     harness.shift("-3")
-    wait_until(lambda: not harness.position, 5, "the new stop closes all of it")
-    wait_until(lambda: not harness.orders(), 10, "no order is left")
+    wait_until(lambda: not harness.position, 5, "the new stop closes the position")
+    wait_until(lambda: not harness.orders(), 10, "no open orders")
     harness.check_consistency(unprotected_ms=2_000)
 
 
 @in_both_modes
-def test_i10_a_stop_of_a_size_follows_the_position_until_one_that_closes_all_takes_its_place(
+def test_i10_quantity_stop_bridges_until_close_position_stop(
     harness: FaultHarness,
 ) -> None:
     harness.inject(FaultKind.ONE_CLOSING_STOP, path=SYMBOL, times=FOREVER)
     harness.open_position()
     average_down(harness)
-    wait_until(lambda: harness.has_correct_stop() and not harness.orders(STOP)[0].close_position, 8, "a stop of a size")
+    wait_until(lambda: harness.has_correct_stop() and not harness.orders(STOP)[0].close_position, 8, "a quantity stop")
     harness.trade_manually(Side.SELL, "0.003")
-    wait_until(lambda: [each.quantity for each in harness.orders(STOP)] == [harness.position], 5, "the size follows")
-    wait_until(lambda: harness.has_correct_stop() and harness.orders(STOP)[0].close_position, 20, "one that closes all")
+    wait_until(
+        lambda: [each.quantity for each in harness.orders(STOP)] == [harness.position],
+        5,
+        "its quantity follows the position",
+    )
+    wait_until(
+        lambda: harness.has_correct_stop() and harness.orders(STOP)[0].close_position, 20, "a closePosition stop"
+    )
     harness.check_consistency(unprotected_ms=2_000)

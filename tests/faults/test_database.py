@@ -1,4 +1,4 @@
-"""The database fails under a bot that holds a position (F43): locked, full, read-only, gone."""
+"""The database fails while the bot holds a position (F43): locked, full, read-only or deleted."""
 
 import os
 import shutil
@@ -22,13 +22,13 @@ from tests.faults.harness import FaultHarness, wait_until
 pytestmark = pytest.mark.recovery
 
 ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
-JUDGED = "liquidation BTCUSDT"
-POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open")
+DECIDED = "liquidation BTCUSDT"
+POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows cannot delete an open file")
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Another program holds the database for writing."""
+    """Another program holds the write lock of the database."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("PRAGMA busy_timeout=5000")
         other.execute("BEGIN IMMEDIATE")
@@ -38,17 +38,17 @@ def locked(path: Path) -> Iterator[None]:
 
 @contextmanager
 def read_only(harness: FaultHarness) -> Iterator[None]:
-    """SQLite refuses every write with SQLITE_READONLY, as on a disk that was mounted anew."""
-    for word in ("ON", "OFF"):
+    """SQLite rejects all writes with SQLITE_READONLY, as on a disk remounted read-only."""
+    for value in ("ON", "OFF"):
         with closing(harness.engine.raw_connection()) as raw:
-            raw.cursor().execute(f"PRAGMA query_only={word}")
-        if word == "ON":
+            raw.cursor().execute(f"PRAGMA query_only={value}")
+        if value == "ON":
             yield
 
 
 @contextmanager
-def gone(harness: FaultHarness) -> Iterator[None]:
-    """The database is deleted and no new one can be written yet: it can neither be written nor read."""
+def deleted(harness: FaultHarness) -> Iterator[None]:
+    """The database is deleted and cannot be created again yet: it can be neither written nor read."""
     obstacle = harness.home / "bot.db.rescued"
     obstacle.mkdir()
     for suffix in ("", "-wal", "-shm"):
@@ -64,18 +64,18 @@ def locked_for(harness: FaultHarness) -> Iterator[None]:
         yield
 
 
-LOST = pytest.mark.parametrize(
-    "lost", [pytest.param(gone, marks=POSIX), locked_for, read_only], ids=["gone", "locked", "read only"]
+FAILING = pytest.mark.parametrize(
+    "failing", [pytest.param(deleted, marks=POSIX), locked_for, read_only], ids=["deleted", "locked", "read only"]
 )
-Lost = Callable[[FaultHarness], AbstractContextManager[None]]
+Failing = Callable[[FaultHarness], AbstractContextManager[None]]
 
 
 def fails(harness: FaultHarness) -> bool:
     return harness.bot._store.error is not None
 
 
-def close_by_hand_of_the_operator(harness: FaultHarness) -> None:
-    """What must work while nothing can be written: the stop rests, and a close leaves."""
+def close_by_command(harness: FaultHarness) -> None:
+    """A close command works while nothing can be written."""
     harness.close_position()
     wait_until(lambda: harness.fills() and not harness.position, 10, "closed while the database fails")
 
@@ -88,30 +88,34 @@ def fill_and_expect_protection(harness: FaultHarness) -> None:
 
 
 def liquidate_and_wait(harness: FaultHarness, caplog: pytest.LogCaptureFixture, times: int) -> None:
-    """While no verdict can be written the log tells that all are judged: later they may be, with reason, another."""
-    before = caplog.text.count(JUDGED)
+    """Send liquidations and wait until the log reports decisions; they cannot be written to the database yet."""
+    before = caplog.text.count(DECIDED)
     for _ in range(times):
         harness.move(harness.mid_price)
         harness.liquidate()
-    wait_until(lambda: caplog.text.count(JUDGED) >= before + times, 15, "all are judged")
+    wait_until(lambda: caplog.text.count(DECIDED) >= before + times, 15, "all are decided")
 
 
 def wait_written(harness: FaultHarness) -> None:
     wait_until(lambda: not fails(harness), 15, "the database is written again")
-    wait_until(lambda: any("the database can be written again" in each for each in harness.alerts()), 15, "it is told")
+    wait_until(
+        lambda: any("the database can be written again" in each for each in harness.alerts()),
+        15,
+        "an alert is reported",
+    )
 
 
-def test_f43_a_locked_database_holds_back_entries_and_no_stop(
+def test_f43_locked_database_blocks_entries_but_not_stops(
     harness: FaultHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = harness.trigger_entry()
     with locked(harness.home / "bot.db"):
         wait_until(lambda: fails(harness), 10, "the lock is noticed")
         fill_and_expect_protection(harness)
-        kept = IntentLog(harness.home / "bot.db").intents()
-        assert {intent.order.client_order_id for intent in kept} >= set(harness.received_orders(STOP))
+        intents = IntentLog(harness.home / "bot.db").intents()
+        assert {intent.order.client_order_id for intent in intents} >= set(harness.received_orders(STOP))
         liquidate_and_wait(harness, caplog, 1)
-        close_by_hand_of_the_operator(harness)
+        close_by_command(harness)
         assert list(harness.received_orders(ENTRY)) == [entry]
     wait_written(harness)
     wait_until(lambda: IntentLog(harness.home / "bot.db").intents() == [], 15, "the emergency file is cleared")
@@ -133,8 +137,8 @@ def test_f43_an_entry_decided_as_the_lock_began_does_not_leave(
     harness.check_consistency(unprotected_ms=0)
 
 
-def test_f43_a_bot_that_ends_while_the_database_is_locked_leaves_its_stops_known(harness: FaultHarness) -> None:
-    """The lock outlives the bot; the next one reads the emergency file, and no id is given out twice."""
+def test_f43_stops_sent_under_a_lock_are_known_after_a_restart(harness: FaultHarness) -> None:
+    """The lock outlives the bot; the next one reads the intent log, and no order id is used twice."""
     harness.trigger_entry()
     with locked(harness.home / "bot.db"):
         wait_until(lambda: fails(harness), 10)
@@ -142,68 +146,72 @@ def test_f43_a_bot_that_ends_while_the_database_is_locked_leaves_its_stops_known
         harness.wait_protected()
         stops = set(harness.received_orders(STOP))
         harness.stop()
-        harness.launch()  # it reads what it can, and goes on from the emergency file
-        wait_until(lambda: harness.bot._store.error is not None, 10, "the next one starts without writing")
+        harness.launch()  # it reads the database and continues from the intent log
+        wait_until(lambda: harness.bot._store.error is not None, 10, "the next bot starts without writing")
         time.sleep(2)
         assert set(harness.received_orders(STOP)) == stops
-    wait_until(lambda: ids_in_the_ledger(harness) >= set(harness.received_orders()), 15, "what had left is booked")
-    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 20, "it trades again")
+    wait_until(
+        lambda: recorded_order_ids(harness) >= set(harness.received_orders()),
+        15,
+        "the orders sent meanwhile are recorded",
+    )
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 20, "trading resumes")
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def ids_in_the_ledger(harness: FaultHarness) -> set[str]:
+def recorded_order_ids(harness: FaultHarness) -> set[str]:
     return {row["client_order_id"] for row in harness.rows("SELECT client_order_id FROM trades")}
 
 
-def test_f43_a_read_only_database_holds_back_entries_and_no_stop(harness: FaultHarness) -> None:
+def test_f43_read_only_database_blocks_entries_but_not_stops(harness: FaultHarness) -> None:
     harness.trigger_entry()
     with read_only(harness):
         wait_until(lambda: fails(harness), 10)
         fill_and_expect_protection(harness)
-        close_by_hand_of_the_operator(harness)
+        close_by_command(harness)
     wait_written(harness)
     harness.check_consistency(unprotected_ms=2_000)
 
 
 @POSIX
-@pytest.mark.parametrize("all_of_it", [True, False])
-def test_f43_a_database_deleted_under_the_bot_comes_back_whole(harness: FaultHarness, all_of_it: bool) -> None:
+@pytest.mark.parametrize("with_wal", [True, False])
+def test_f43_deleted_database_is_restored_completely(harness: FaultHarness, with_wal: bool) -> None:
     harness.trigger_entry()
     before = len(harness.rows("SELECT 1 FROM journal"))
-    for suffix in ("", "-wal", "-shm") if all_of_it else ("",):
+    for suffix in ("", "-wal", "-shm") if with_wal else ("",):
         (harness.home / f"bot.db{suffix}").unlink()
     fill_and_expect_protection(harness)
-    wait_until(lambda: (harness.home / "bot.db").exists(), 15, "it is written anew")
+    wait_until(lambda: (harness.home / "bot.db").exists(), 15, "it is restored")
     wait_written(harness)
     assert len(harness.rows("SELECT 1 FROM journal")) > before
-    close_by_hand_of_the_operator(harness)
+    close_by_command(harness)
     harness.check_consistency(unprotected_ms=2_000)
 
 
 @POSIX
-def test_f43_a_directory_deleted_under_the_bot_comes_back_whole(make_harness: MakeHarness) -> None:
+def test_f43_deleted_directory_is_restored_completely(make_harness: MakeHarness) -> None:
     harness = make_harness().start()
     harness.trigger_entry()
     shutil.rmtree(harness.home)
     fill_and_expect_protection(harness)
-    wait_until((harness.home / "bot.db").exists, 15, "it is written anew")
+    wait_until((harness.home / "bot.db").exists, 15, "it is restored")
     wait_written(harness)
     harness.check_consistency(unprotected_ms=2_000)
 
 
-@LOST
-def test_f43_settings_that_change_meanwhile_are_in_force_at_once(harness: FaultHarness, lost: Lost) -> None:
+@FAILING
+def test_f43_settings_changed_meanwhile_apply_at_once(harness: FaultHarness, failing: Failing) -> None:
     harness.open_position()
     [old] = harness.orders(STOP)
-    with lost(harness):
+    with failing(harness):
         wait_until(lambda: fails(harness), 10, "the fault is noticed")
         harness.change_settings(stop_loss_pct=4)
         harness.measure("stop with the new settings", lambda: stop_prices(harness) - {old.stop_price}, 5)
-        wait_until(lambda: len(harness.orders(STOP)) == 1, 15, "the old stop goes")
+        wait_until(lambda: len(harness.orders(STOP)) == 1, 15, "the old stop is cancelled")
         assert stop_prices(harness) != {old.stop_price}
-        close_by_hand_of_the_operator(harness)
+        close_by_command(harness)
     wait_written(harness)
-    wait_until(lambda: harness.rows("SELECT 1 FROM journal WHERE kind = 'settings'"), 15, "it is written down")
+    wait_until(lambda: harness.rows("SELECT 1 FROM journal WHERE kind = 'settings'"), 15, "the change is recorded")
     harness.check_consistency(unprotected_ms=2_000)
 
 
@@ -211,26 +219,26 @@ def stop_prices(harness: FaultHarness) -> set[Decimal]:
     return {order.stop_price for order in harness.orders(STOP)}
 
 
-@LOST
-def test_f43_the_first_liquidation_of_all_may_come_meanwhile(
-    harness: FaultHarness, lost: Lost, caplog: pytest.LogCaptureFixture
+@FAILING
+def test_f43_first_liquidation_may_arrive_meanwhile(
+    harness: FaultHarness, failing: Failing, caplog: pytest.LogCaptureFixture
 ) -> None:
-    with lost(harness):
+    with failing(harness):
         wait_until(lambda: fails(harness), 10, "the fault is noticed")
         liquidate_and_wait(harness, caplog, 3)
         assert harness.exit_code is None
     wait_written(harness)
-    wait_until(lambda: len(harness.verdicts()) == 3, 15, "all have their verdicts")
+    wait_until(lambda: len(harness.verdicts()) == 3, 15, "all decisions are stored")
     assert harness.received_orders() == {}
     harness.open_position()
     harness.check_consistency(unprotected_ms=2_000)
 
 
-@LOST
-def test_f43_a_private_stream_that_is_mute_is_renewed_meanwhile(harness: FaultHarness, lost: Lost) -> None:
+@FAILING
+def test_f43_silent_user_stream_is_replaced_meanwhile(harness: FaultHarness, failing: Failing) -> None:
     harness.wait_past_stream_start()
     harness.trigger_entry()
-    with lost(harness):
+    with failing(harness):
         wait_until(lambda: fails(harness), 10, "the fault is noticed")
         keys = Fault(FaultKind.DELAY, path="listenKey", method="POST", times=FOREVER)
         harness.exchange.inject(keys)
@@ -240,24 +248,24 @@ def test_f43_a_private_stream_that_is_mute_is_renewed_meanwhile(harness: FaultHa
         harness.measure("new user data stream", lambda: keys.times < FOREVER, 15)
         harness.exchange.clear_faults()
     wait_written(harness)
-    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 20, "it trades again")
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 20, "trading resumes")
     harness.check_consistency()
 
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """Five megabytes that can be filled (S12)."""
-    disk = tmp_path / "0"  # the home of the test's one bot
+    """A disk of five megabytes that can be filled."""
+    disk = tmp_path / "0"  # the home directory of the bot
     disk.mkdir()
-    mounting = ["mount", "-t", "tmpfs", "-o", "size=5m,mode=0700", "tmpfs", str(disk)]
-    if sys.platform != "linux" or subprocess.run(mounting, capture_output=True).returncode:
-        pytest.skip("a disk can only be mounted by root of a Linux machine")
+    mount = ["mount", "-t", "tmpfs", "-o", "size=5m,mode=0700", "tmpfs", str(disk)]
+    if sys.platform != "linux" or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root on Linux can mount a disk")
     yield disk
     subprocess.run(["umount", "-l", str(disk)], check=True)
 
 
 def fill_up(disk: Path) -> Path:
-    """Not a byte is left."""
+    """Write until no byte is free."""
     filler = disk / "filler"
     with filler.open("wb", buffering=0) as file:
         for size in (1 << 16, 1 << 12, 1):
@@ -269,21 +277,21 @@ def fill_up(disk: Path) -> Path:
     return filler
 
 
-def test_f43_a_full_disk_holds_back_entries_and_no_stop(make_harness: MakeHarness, tiny_disk: Path) -> None:
+def test_f43_full_disk_blocks_entries_but_not_stops(make_harness: MakeHarness, tiny_disk: Path) -> None:
     harness = make_harness().start()
     harness.trigger_entry()
     filler = fill_up(tiny_disk)
     wait_until(lambda: fails(harness), 10, "the full disk is noticed")
     fill_and_expect_protection(harness)
-    kept = IntentLog(harness.home / "bot.db").intents()
-    assert {intent.order.client_order_id for intent in kept} >= set(harness.received_orders(STOP))
-    close_by_hand_of_the_operator_on_a_full_disk(harness)
+    intents = IntentLog(harness.home / "bot.db").intents()
+    assert {intent.order.client_order_id for intent in intents} >= set(harness.received_orders(STOP))
+    close_on_a_full_disk(harness)
     filler.unlink()
     wait_written(harness)
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def close_by_hand_of_the_operator_on_a_full_disk(harness: FaultHarness) -> None:
-    """The dashboard cannot write its wish either: the market reaches the resting stop."""
+def close_on_a_full_disk(harness: FaultHarness) -> None:
+    """The dashboard cannot write a command either: the market triggers the stop."""
     harness.shift("-3")
-    wait_until(lambda: harness.fills() and not harness.position, 5, "the stop fires")
+    wait_until(lambda: harness.fills() and not harness.position, 5, "the stop triggers")

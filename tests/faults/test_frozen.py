@@ -1,4 +1,4 @@
-"""The process stands still, as by a suspended computer, and goes on (F42)."""
+"""The process is suspended, as on a sleeping computer, and resumes (F42)."""
 
 import os
 import signal
@@ -15,11 +15,11 @@ from tests.recovery.harness import BotHarness, ProcessSetup, with_setup
 pytestmark = [
     pytest.mark.recovery,
     pytest.mark.slow,
-    pytest.mark.skipif(os.name == "nt", reason="Windows has no signal that stops a process"),
+    pytest.mark.skipif(os.name == "nt", reason="Windows cannot suspend a process by signal"),
 ]
 
-_STOPPED_SECONDS = 17  # more than a thread may be silent
-TRADES_AGAIN = "SELECT at FROM journal WHERE kind = 'state' AND payload LIKE '%\"ACTIVE\"%' AND id > :since ORDER BY id"
+_STOPPED_SECONDS = 17  # longer than the heartbeat limit of a thread
+RESUMED = "SELECT at FROM journal WHERE kind = 'state' AND payload LIKE '%\"ACTIVE\"%' AND id > :since ORDER BY id"
 
 
 @pytest.fixture
@@ -30,27 +30,25 @@ def harness(tmp_path: Path, process_setup: ProcessSetup) -> Iterator[BotHarness]
 
 
 @with_setup(with_launcher=False, scheme=ApiVersion.V3)
-def test_f42_a_process_that_was_stopped_reads_the_account_before_it_enters(harness: BotHarness) -> None:
-    """While it stands still the stop closes its position, and signals pile up."""
+def test_f42_suspended_process_reads_the_account_before_entries(harness: BotHarness) -> None:
+    """Meanwhile the stop closes the position and signals accumulate."""
     harness.start()
     harness.open_position()
     assert harness.process is not None
     harness.process.send_signal(signal.SIGSTOP)
     harness.shift("-3")
-    wait_until(lambda: not harness.position, 2, "the resting stop closes")
+    wait_until(lambda: not harness.position, 2, "the stop closes the position")
     time.sleep(_STOPPED_SECONDS)
     for _ in range(5):
         harness.move(harness.mid_price)
         harness.liquidate()
     harness.process.send_signal(signal.SIGCONT)
     harness.measure("close recorded after it", lambda: harness.recorded_position() == 0, 10)
-    wait_until(lambda: any("process was suspended" in each for each in harness.alerts()), 15, "it is told")
-    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "it trades again")
-    assert harness.process.poll() is None, "the same process goes on"
-    entered = [row["at"] for row in harness.rows("SELECT created_at AS at FROM trades WHERE role = 'ENTRY'")]
-    told, *_ = harness.rows(
-        "SELECT id, at FROM journal WHERE kind = 'alert' AND payload LIKE '%process was suspended%'"
-    )
-    again, *_ = harness.rows(TRADES_AGAIN, since=told["id"])
-    assert not [at for at in entered if told["at"] - 1_000 * _STOPPED_SECONDS < at < again["at"]]
+    wait_until(lambda: any("process was suspended" in each for each in harness.alerts()), 15, "an alert is reported")
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "trading resumes")
+    assert harness.process.poll() is None, "the process has ended"
+    entered_at = [row["at"] for row in harness.rows("SELECT created_at AS at FROM trades WHERE role = 'ENTRY'")]
+    alert, *_ = harness.rows("SELECT id, at FROM journal WHERE kind = 'alert' AND payload LIKE '%was suspended%'")
+    resumed, *_ = harness.rows(RESUMED, since=alert["id"])
+    assert not [at for at in entered_at if alert["at"] - 1_000 * _STOPPED_SECONDS < at < resumed["at"]]
     harness.check_consistency()

@@ -1,4 +1,4 @@
-"""Orders whose answers are lost, late or refused (F1-F8, F10-F14)."""
+"""Orders with lost, late or rejecting responses (F1-F8, F10-F14)."""
 
 import time
 
@@ -20,15 +20,17 @@ def wait_flat(harness: FaultHarness, seconds: float = 10) -> None:
 
 
 def wait_unresolved(harness: FaultHarness) -> None:
-    wait_until(lambda: harness.rows("SELECT 1 FROM trades WHERE unresolved_since IS NOT NULL"), 8, "the answer is lost")
+    wait_until(
+        lambda: harness.rows("SELECT 1 FROM trades WHERE unresolved_since IS NOT NULL"), 8, "the outcome is unknown"
+    )
 
 
-def wait_swept(harness: FaultHarness) -> None:
-    wait_until(lambda: not harness.orders(), 10, "no order is left")
+def wait_no_orders(harness: FaultHarness) -> None:
+    wait_until(lambda: not harness.orders(), 10, "no open orders")
 
 
 @in_both_modes
-def test_f01_an_entry_that_was_executed_and_answered_503_is_found_and_protected(harness: FaultHarness) -> None:
+def test_f01_entry_executed_despite_503_is_found_and_protected(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNKNOWN_OUTCOME, ENTRY)
     entry = harness.trigger_entry()
     harness.fill()
@@ -38,7 +40,7 @@ def test_f01_an_entry_that_was_executed_and_answered_503_is_found_and_protected(
     harness.check_consistency()
 
 
-def test_f02_an_entry_whose_answer_never_came_is_found_and_protected(harness: FaultHarness) -> None:
+def test_f02_entry_without_a_response_is_found_and_protected(harness: FaultHarness) -> None:
     harness.inject(FaultKind.DROPPED_REPLY, ENTRY)
     entry = harness.trigger_entry()
     harness.fill()
@@ -47,20 +49,20 @@ def test_f02_an_entry_whose_answer_never_came_is_found_and_protected(harness: Fa
     harness.check_consistency()
 
 
-def test_f03_an_entry_that_never_came_to_be_is_given_up_and_its_symbol_freed(harness: FaultHarness) -> None:
+def test_f03_entry_that_never_existed_is_dropped(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNAVAILABLE, ENTRY)
-    entry, asked_at = harness.trigger_entry(), time.monotonic()
+    entry, sent_at = harness.trigger_entry(), time.monotonic()
     wait_unresolved(harness)
     harness.wait_verdict("an earlier entry's answer was lost", 8)
     harness.measure("considered lost after", lambda: harness.status(entry) == "REJECTED", 30)
-    assert time.monotonic() - asked_at >= 10
+    assert time.monotonic() - sent_at >= 10
     assert len(harness.received_orders(ENTRY)) == 1
     harness.open_position()
     harness.check_consistency()
 
 
 @in_both_modes
-def test_f04_an_entry_that_executes_late_is_protected_while_it_is_asked_for(harness: FaultHarness) -> None:
+def test_f04_entry_executed_during_the_queries_is_protected(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry = harness.trigger_entry()
     wait_unresolved(harness)
@@ -70,7 +72,7 @@ def test_f04_an_entry_that_executes_late_is_protected_while_it_is_asked_for(harn
     harness.check_consistency()
 
 
-def test_f04_an_entry_that_executes_after_it_was_given_up_is_protected_and_told(harness: FaultHarness) -> None:
+def test_f04_entry_filled_after_being_dropped_is_protected(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry = harness.trigger_entry()
     wait_until(lambda: harness.status(entry) == "REJECTED", 30)
@@ -82,31 +84,31 @@ def test_f04_an_entry_that_executes_after_it_was_given_up_is_protected_and_told(
     harness.check_consistency()
 
 
-def test_f04_an_entry_that_rests_after_it_was_given_up_is_cancelled_and_told(harness: FaultHarness) -> None:
+def test_f04_entry_opened_after_being_dropped_is_cancelled(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry = harness.trigger_entry()
     wait_until(lambda: harness.status(entry) == "REJECTED", 30)
     harness.submit_manual_order(harness.request_of(entry))
-    wait_until(lambda: not harness.orders(ENTRY), 10, "it is cancelled")
+    wait_until(lambda: not harness.orders(ENTRY), 10, "the entry is cancelled")
     assert any("late order" in alert for alert in harness.alerts())
     wait_until(lambda: harness.status(entry) == "CANCELED", 10)
     harness.check_consistency(unprotected_ms=0)
 
 
-def test_f04_an_entry_that_fills_unheard_after_it_was_given_up_is_found_and_protected(harness: FaultHarness) -> None:
+def test_f04_unreported_fill_of_a_dropped_entry_is_protected(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry = harness.trigger_entry()
     wait_until(lambda: harness.status(entry) == "REJECTED", 30)
     with harness.without_user_stream():
         harness.submit_manual_order(harness.request_of(entry))
         harness.fill()
-    harness.inject(FaultKind.STREAM_CUT, path="user")  # the account is read after it
+    harness.inject(FaultKind.STREAM_CUT, path="user")  # the bot reads the account afterwards
     harness.wait_protected()
     wait_until(lambda: harness.status(entry) == "FILLED", 10)
     harness.check_consistency()
 
 
-def test_f05_a_stop_that_rests_though_its_answer_was_lost_stays_alone(harness: FaultHarness) -> None:
+def test_f05_stop_with_a_lost_response_stays_the_only_one(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNKNOWN_OUTCOME, STOP)
     harness.trigger_entry()
     harness.fill()
@@ -116,7 +118,7 @@ def test_f05_a_stop_that_rests_though_its_answer_was_lost_stays_alone(harness: F
 
 
 @in_both_modes
-def test_f06_a_stop_that_never_came_to_rest_is_placed_again(harness: FaultHarness) -> None:
+def test_f06_stop_that_never_opened_is_placed_again(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNAVAILABLE, STOP)
     harness.trigger_entry()
     harness.fill()
@@ -126,35 +128,35 @@ def test_f06_a_stop_that_never_came_to_rest_is_placed_again(harness: FaultHarnes
 
 
 @pytest.mark.parametrize("kind", [FaultKind.UNKNOWN_OUTCOME, FaultKind.DROPPED_REPLY])
-def test_f07_a_close_that_was_executed_and_answered_503_is_not_repeated(harness: FaultHarness, kind: FaultKind) -> None:
+def test_f07_close_executed_despite_503_is_not_repeated(harness: FaultHarness, kind: FaultKind) -> None:
     harness.open_position()
     harness.inject(kind, CLOSE)
     harness.close_position()
     wait_flat(harness)
-    wait_swept(harness)
+    wait_no_orders(harness)
     assert len(harness.received_orders(CLOSE)) == 1
     harness.check_consistency()
 
 
 @in_both_modes
 @pytest.mark.parametrize("code", [2021, 4142])
-def test_f08_a_stop_that_would_fire_at_once_closes_at_once(harness: FaultHarness, code: int) -> None:
+def test_f08_stop_that_would_trigger_at_once_leads_to_a_close(harness: FaultHarness, code: int) -> None:
     harness.inject(FaultKind.REJECTED, STOP, value=code)
     harness.trigger_entry()
     harness.fill()
     wait_flat(harness)
-    wait_swept(harness)
+    wait_no_orders(harness)
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def test_f10_a_close_of_what_the_exchange_has_closed_is_believed_after_reading_the_position(
+def test_f10_rejected_close_of_a_closed_position_is_recorded(
     harness: FaultHarness,
 ) -> None:
     harness.open_position()
-    time.sleep(6)  # news of the position older than the grace for what is still on its way
+    time.sleep(6)  # the last position update must be older than 5 s
     harness.freeze_account_replies(
         "positionRisk", "openOrders"
-    )  # or a look of the bot may find it closed before the person does
+    )  # otherwise polling may find it closed before the close command
     harness.silence_user_stream()
     harness.shift("-3")
     wait_flat(harness)
@@ -162,11 +164,11 @@ def test_f10_a_close_of_what_the_exchange_has_closed_is_believed_after_reading_t
     wait_until(lambda: harness.received_orders(CLOSE), 10)
     harness.exchange.clear_faults()
     harness.measure("recorded as closed", lambda: harness.recorded_position() == 0, 5)
-    wait_swept(harness)
+    wait_no_orders(harness)
     harness.check_consistency()
 
 
-def test_f11_an_entry_without_margin_is_dropped_and_cools_down(make_harness: MakeHarness) -> None:
+def test_f11_entry_without_margin_is_dropped_and_cools_down(make_harness: MakeHarness) -> None:
     harness = make_harness({"cooldown_sec": 30}).start()
     harness.inject(FaultKind.REJECTED, ENTRY, value=2019)
     entry = harness.trigger_entry()
@@ -176,7 +178,7 @@ def test_f11_an_entry_without_margin_is_dropped_and_cools_down(make_harness: Mak
     harness.check_consistency(unprotected_ms=0)
 
 
-def test_f11_a_stop_without_margin_is_tried_again(harness: FaultHarness) -> None:
+def test_f11_stop_without_margin_is_retried(harness: FaultHarness) -> None:
     harness.inject(FaultKind.REJECTED, STOP, value=2019)
     harness.trigger_entry()
     harness.fill()
@@ -186,7 +188,7 @@ def test_f11_a_stop_without_margin_is_tried_again(harness: FaultHarness) -> None
 
 
 @pytest.mark.parametrize("code", [4045, 2025])
-def test_f12_a_stop_too_many_is_tried_again(harness: FaultHarness, code: int) -> None:
+def test_f12_stop_over_the_limit_is_retried(harness: FaultHarness, code: int) -> None:
     harness.inject(FaultKind.REJECTED, STOP, value=code)
     harness.trigger_entry()
     harness.fill()
@@ -194,17 +196,17 @@ def test_f12_a_stop_too_many_is_tried_again(harness: FaultHarness, code: int) ->
     harness.check_consistency()
 
 
-def test_f12_where_no_stop_finds_room_the_position_is_closed(harness: FaultHarness) -> None:
+def test_f12_position_is_closed_if_no_stop_is_accepted(harness: FaultHarness) -> None:
     harness.inject(FaultKind.REJECTED, STOP, value=4045, times=FOREVER)
     harness.trigger_entry()
     harness.fill()
     wait_flat(harness)
-    wait_swept(harness)
+    wait_no_orders(harness)
     harness.check_consistency()
 
 
 @pytest.mark.parametrize("code", [1111, 4014, 4023])
-def test_f13_a_stop_that_a_filter_refuses_once_is_tried_again(harness: FaultHarness, code: int) -> None:
+def test_f13_stop_rejected_by_a_filter_once_is_retried(harness: FaultHarness, code: int) -> None:
     harness.inject(FaultKind.REJECTED, STOP, value=code)
     harness.trigger_entry()
     harness.fill()
@@ -212,17 +214,17 @@ def test_f13_a_stop_that_a_filter_refuses_once_is_tried_again(harness: FaultHarn
     harness.check_consistency(unprotected_ms=3_000)
 
 
-def test_f13_where_no_stop_passes_the_filters_the_position_is_closed(harness: FaultHarness) -> None:
+def test_f13_position_is_closed_if_no_stop_passes_the_filters(harness: FaultHarness) -> None:
     harness.inject(FaultKind.REJECTED, STOP, value=4014, times=FOREVER)
     harness.trigger_entry()
     harness.fill()
     wait_flat(harness)
-    wait_swept(harness)
+    wait_no_orders(harness)
     harness.check_consistency(unprotected_ms=3_000)
 
 
 @pytest.mark.parametrize("role", [ENTRY, STOP])
-def test_f14_a_timestamp_out_of_the_window_is_signed_anew_once(harness: FaultHarness, role: OrderRole) -> None:
+def test_f14_bad_timestamp_is_signed_again_once(harness: FaultHarness, role: OrderRole) -> None:
     harness.inject(FaultKind.BAD_TIMESTAMP, role)
     harness.trigger_entry()
     harness.fill()
@@ -231,19 +233,21 @@ def test_f14_a_timestamp_out_of_the_window_is_signed_anew_once(harness: FaultHar
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def test_a_cancel_that_is_refused_again_and_again_is_told_and_tried_on_slowly(harness: FaultHarness) -> None:
-    """§4: five tries, then a person knows, and an entry that rests is called off as soon as the exchange lets it."""
+def test_cancel_rejected_five_times_raises_an_alert(harness: FaultHarness) -> None:
+    """After five attempts an alert is raised; slow retries follow, until the exchange accepts one."""
     entry = harness.trigger_entry()
-    refusing = Fault(FaultKind.REJECTED, path=entry, method="DELETE", value=1008, times=FOREVER)
-    harness.exchange.inject(refusing)
+    rejection = Fault(FaultKind.REJECTED, path=entry, method="DELETE", value=1008, times=FOREVER)
+    harness.exchange.inject(rejection)
     harness.send_command(OperatorAction.CANCEL_ENTRY, client_order_id=entry)
     wait_until(
-        lambda: any("cannot be cancelled (5 attempts)" in alert for alert in harness.alerts()), 25, "a person is told"
+        lambda: any("cannot be cancelled (5 attempts)" in alert for alert in harness.alerts()),
+        25,
+        "an alert is reported",
     )
     time.sleep(5)
-    assert FOREVER - refusing.times == 5
+    assert FOREVER - rejection.times == 5
     harness.exchange.clear_faults()
-    wait_until(lambda: not harness.orders(ENTRY), 35, "it is cancelled")
+    wait_until(lambda: not harness.orders(ENTRY), 35, "the entry is cancelled")
     wait_until(lambda: harness.status(entry) == "CANCELED", 10)
     assert len([alert for alert in harness.alerts() if "cannot be cancelled" in alert]) == 1
     harness.check_consistency(unprotected_ms=0)

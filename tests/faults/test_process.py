@@ -1,4 +1,4 @@
-"""A thread dies or hangs, the process stands still: it is noticed, and the next process takes over (F42)."""
+"""A thread dies or hangs: it is detected, and a new process takes over (F42)."""
 
 import threading
 from collections.abc import Callable
@@ -12,15 +12,15 @@ from tests.faults.harness import FaultHarness, wait_until
 
 pytestmark = pytest.mark.recovery
 
-_NOTICED_WITHIN_SECONDS = 17  # 15 s of silence, and the next look at it
+_DETECTED_WITHIN_SECONDS = 17  # 15 s without a heartbeat, and the next check
 
 
-def expect_the_end(harness: FaultHarness, seconds: float) -> None:
+def expect_exit(harness: FaultHarness, seconds: float) -> None:
     harness.measure("detected", lambda: harness.exit_code is not None, seconds)
-    assert harness.exit_code == 1  # the launcher starts it again
+    assert harness.exit_code == 1  # the launcher restarts it
 
 
-def start_again(harness: FaultHarness) -> None:
+def restart(harness: FaultHarness) -> None:
     harness.stop()
     harness.start()
     harness.wait_protected()
@@ -28,66 +28,70 @@ def start_again(harness: FaultHarness) -> None:
 
 
 @pytest.mark.parametrize("name", ["trader", "operator"])
-def test_f42_a_thread_that_raises_ends_the_process(harness: FaultHarness, name: str) -> None:
+def test_f42_thread_that_raises_ends_the_process(harness: FaultHarness, name: str) -> None:
     harness.open_position()
     [worker] = [each for each in harness.bot._threads._workers if each.name == name]
     if name == "trader":
-        harness.bot._event_queue.put(cast(Any, "no event at all"))
+        harness.bot._event_queue.put(cast(Any, "not an event"))
     else:
         cast(Any, harness.bot._commands).after = _raise
-    expect_the_end(harness, 15)
+    expect_exit(harness, 15)
     assert isinstance(worker.failure, BaseException)
-    start_again(harness)
+    restart(harness)
 
 
 def _raise(*_: object) -> list[Any]:
-    raise RuntimeError("an error nobody thought of")
+    raise RuntimeError("unexpected error")
 
 
-def hold(lock: Any, until: threading.Event) -> None:
-    """A thread that never gives a lock back."""
-    taken = threading.Event()
+def hold(lock: Any, released: threading.Event) -> None:
+    """Hold a lock in a thread until the event is set."""
+    acquired = threading.Event()
 
     def keep() -> None:
         with lock:
-            taken.set()
-            until.wait(60)
+            acquired.set()
+            released.wait(60)
 
     threading.Thread(target=keep, daemon=True).start()
-    assert taken.wait(5)
+    assert acquired.wait(5)
 
 
-def the_inbox(harness: FaultHarness) -> Any:
+def event_queue_lock(harness: FaultHarness) -> Any:
     return harness.bot._event_queue._arrived
 
 
-def the_limits(harness: FaultHarness) -> Any:
+def rate_limits_lock(harness: FaultHarness) -> Any:
     return harness.bot._limits._lock
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("lock", [the_inbox, the_limits])
-def test_f42_a_deadlock_is_noticed_by_its_silence(harness: FaultHarness, lock: Callable[[FaultHarness], Any]) -> None:
+@pytest.mark.parametrize("lock", [event_queue_lock, rate_limits_lock])
+def test_f42_deadlock_is_detected_by_missing_heartbeats(
+    harness: FaultHarness, lock: Callable[[FaultHarness], Any]
+) -> None:
     harness.open_position()
     released = threading.Event()
     hold(lock(harness), released)
-    expect_the_end(harness, _NOTICED_WITHIN_SECONDS + 5)  # and the time its end takes without that lock
+    expect_exit(harness, _DETECTED_WITHIN_SECONDS + 5)  # and the time for an exit without that lock
     released.set()
-    start_again(harness)
+    restart(harness)
 
 
-def test_f42_a_scheduler_that_falls_silent_is_noticed(harness: FaultHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_f42_paused_scheduler_is_detected(harness: FaultHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     harness.open_position()
     [scheduler] = [each for each in harness.bot._threads._monitored if each.name == "scheduler"]
-    with monkeypatch.context() as impatient:
-        impatient.setattr("src.bot.thread_group.STUCK_MS", 3_000)
+    with monkeypatch.context() as shortened:
+        shortened.setattr("src.bot.thread_group.STUCK_MS", 3_000)
         cast(Any, scheduler)._scheduler.pause()
-        expect_the_end(harness, 15)
-    start_again(harness)
+        expect_exit(harness, 15)
+    restart(harness)
 
 
-def test_f42_a_slow_exchange_is_no_stuck_thread(harness: FaultHarness, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Five reads, each slow: together longer than a thread may be silent, one by one a sign of life."""
+def test_f42_slow_exchange_does_not_count_as_a_stuck_thread(
+    harness: FaultHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five slow reads together exceed the heartbeat limit, but each of them counts as a heartbeat."""
     monkeypatch.setattr("src.bot.thread_group.STUCK_MS", 6_000)
     slow = Fault(FaultKind.DELAY, path="/fapi/", method="GET", times=FOREVER, value=1_500)
     harness.exchange.inject(slow)

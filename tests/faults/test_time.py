@@ -1,4 +1,4 @@
-"""A computer whose clock is wrong, or is set while the bot runs (F15)."""
+"""The system clock is wrong, or is set while the bot runs (F15)."""
 
 import time
 
@@ -12,49 +12,47 @@ pytestmark = pytest.mark.recovery
 HOUR_MS = 3_600_000
 
 
-def is_off(harness: FaultHarness) -> bool:
+def has_clock_error(harness: FaultHarness) -> bool:
     return harness.trading_status()[0] == "REDUCE_ONLY" and "clock is" in harness.trading_status()[1]
 
 
-def trades(harness: FaultHarness) -> bool:
+def is_active(harness: FaultHarness) -> bool:
     return harness.trading_status()[0] == "ACTIVE"
 
 
 @pytest.mark.parametrize("ahead_ms", [5_000, -5_000])
-def test_f15_a_clock_that_is_wrong_halts_entries_until_it_is_set_right(
-    make_harness: MakeHarness, ahead_ms: int
-) -> None:
+def test_f15_wrong_clock_blocks_entries_until_corrected(make_harness: MakeHarness, ahead_ms: int) -> None:
     harness = make_harness()
     harness.clock.ahead_ms = ahead_ms
     harness.launch()
-    harness.measure("entries blocked", lambda: is_off(harness), 15)
+    harness.measure("entries blocked", lambda: has_clock_error(harness), 15)
     harness.clock.ahead_ms = 0
-    wait_until(lambda: trades(harness), 40, "the clock is right again")
+    wait_until(lambda: is_active(harness), 40, "the clock is right again")
     harness.open_position()
     harness.check_consistency()
 
 
-def test_f15_a_clock_set_back_an_hour_halts_entries_and_extends_nothing(make_harness: MakeHarness) -> None:
+def test_f15_clock_set_back_extends_no_cooldown(make_harness: MakeHarness) -> None:
     harness = make_harness({"cooldown_sec": 40, "order_ttl_seconds": 8}).start()
-    first, asked_at = harness.trigger_entry(), time.monotonic()
+    first, sent_at = harness.trigger_entry(), time.monotonic()
     harness.clock.ahead_ms = -HOUR_MS
-    harness.measure("entries blocked", lambda: is_off(harness), 15)
-    wait_until(lambda: harness.status(first) == "CANCELED", 20, "an entry ends when its life is over")
+    harness.measure("entries blocked", lambda: has_clock_error(harness), 15)
+    wait_until(lambda: harness.status(first) == "CANCELED", 20, "the entry expires")
     harness.clock.ahead_ms = 0
-    wait_until(lambda: trades(harness), 25, "the clock is right again")
+    wait_until(lambda: is_active(harness), 25, "the clock is right again")
     harness.wait_verdict("cooling down", 5)
-    wait_until(lambda: time.monotonic() - asked_at > 41, 45, "the cooldown is over")
+    wait_until(lambda: time.monotonic() - sent_at > 41, 45, "the cooldown is over")
     harness.open_position()
     harness.check_consistency()
 
 
-def test_f15_a_clock_set_back_an_hour_with_a_position_leaves_it_protected(harness: FaultHarness) -> None:
+def test_f15_clock_set_back_keeps_positions_protected(harness: FaultHarness) -> None:
     harness.trigger_entry()
     harness.clock.ahead_ms = -HOUR_MS
     harness.fill()
     harness.wait_protected()
-    harness.measure("entries blocked", lambda: is_off(harness), 15)
+    harness.measure("entries blocked", lambda: has_clock_error(harness), 15)
     harness.shift("-3")
-    wait_until(lambda: not harness.position and harness.recorded_position() == 0, 15, "the stop is booked")
-    wait_until(lambda: not harness.orders(), 10, "no order is left")
+    wait_until(lambda: not harness.position and harness.recorded_position() == 0, 15, "the stop is recorded")
+    wait_until(lambda: not harness.orders(), 10, "no open orders")
     harness.check_consistency()

@@ -1,4 +1,4 @@
-"""The exchange says words nobody knows, of orders and positions (I30): the bot starts, trades elsewhere, protects."""
+"""Unrecognized values in orders and positions (I30): the bot starts, trades other symbols and protects positions."""
 
 from decimal import Decimal
 
@@ -22,13 +22,13 @@ def rewrite_frames(harness: FaultHarness, path: str, old: str, new: str) -> None
     harness.inject(FaultKind.REWRITTEN, path=path, old=old, new=new, times=FOREVER)
 
 
-def of_other(key: str) -> str:
-    """The value of a key in what is said of the other symbol."""
+def field_of_other(key: str) -> str:
+    """A regular expression for the value of this key in data of the other symbol."""
     return rf'("symbol":"{OTHER}"[^}}]*"{key}":)"\w+"'
 
 
 def place_manual_order(harness: FaultHarness) -> OrderRequest:
-    """A person's order, far from the market."""
+    """Place a manual order far from the market."""
     price, size = Price(Decimal(50_000)), Quantity(Decimal("0.01"))
     name, gtx = "web_1", TimeInForce.GTX
     request = OrderRequest(
@@ -39,7 +39,7 @@ def place_manual_order(harness: FaultHarness) -> OrderRequest:
 
 
 def wait_ms(harness: FaultHarness, span_ms: int) -> None:
-    """By the bot's own heartbeats."""
+    """Wait by the bot's heartbeats."""
     since = harness.state("bot")["heartbeat_at"]
     wait_until(lambda: harness.state("bot")["heartbeat_at"] >= since + span_ms, 10 + span_ms / 500)
 
@@ -47,15 +47,13 @@ def wait_ms(harness: FaultHarness, span_ms: int) -> None:
 @pytest.mark.parametrize(
     ("old", "new"),
     [
-        (r'("clientOrderId":"web_1"[^}]*"timeInForce":)"\w+"', r'\1"NOBODY_KNOWS"'),
-        (r'("clientOrderId":"web_1"[^}]*"type":)"\w+"', r'\1"NOBODY_KNOWS"'),
-        (r'"status":"\w+"(,"clientOrderId":"web_1")', r'"status":"NOBODY_KNOWS"\1'),
+        (r'("clientOrderId":"web_1"[^}]*"timeInForce":)"\w+"', r'\1"UNKNOWN_VALUE"'),
+        (r'("clientOrderId":"web_1"[^}]*"type":)"\w+"', r'\1"UNKNOWN_VALUE"'),
+        (r'"status":"\w+"(,"clientOrderId":"web_1")', r'"status":"UNKNOWN_VALUE"\1'),
     ],
     ids=["time in force", "type", "status"],
 )
-def test_a_bot_starts_again_beside_a_persons_order_that_nobody_understands(
-    make_harness: MakeHarness, old: str, new: str
-) -> None:
+def test_bot_starts_despite_an_unrecognized_manual_order(make_harness: MakeHarness, old: str, new: str) -> None:
     harness = make_harness().start()
     harness.stop()
     order = place_manual_order(harness)
@@ -67,27 +65,27 @@ def test_a_bot_starts_again_beside_a_persons_order_that_nobody_understands(
     assert harness.received_orders() == {}
     harness.cancel_manually(order.client_order_id)
     harness.run_task_now(Task.RECONCILE)
-    wait_until(lambda: not harness.state("foreign_orders")["items"], 15, "it is gone")
+    wait_until(lambda: not harness.state("foreign_orders")["items"], 15, "it is removed")
     harness.open_position()
     harness.check_consistency()
 
 
-def test_a_persons_order_that_nobody_understands_comes_and_ends_while_the_bot_holds_a_position(
+def test_unrecognized_manual_order_does_not_affect_a_position(
     harness: FaultHarness,
 ) -> None:
     harness.open_position()
     for path in ("rder", "user"):
         rewrite_frames(harness, path, '"GTX"', '"GTD"')
     order = place_manual_order(harness)
-    wait_until(lambda: harness.state("foreign_orders")["items"], 10, "it is shown")
+    wait_until(lambda: harness.state("foreign_orders")["items"], 10, "it is listed")
     harness.wait_verdict("not the bot's")
     harness.cancel_manually(order.client_order_id)
-    wait_until(lambda: not harness.state("foreign_orders")["items"], 15, "it is gone")
+    wait_until(lambda: not harness.state("foreign_orders")["items"], 15, "it is removed")
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
     harness.check_consistency()
 
 
-def test_a_stop_of_ours_that_turns_strange_is_neither_replaced_nor_closed_upon(harness: FaultHarness) -> None:
+def test_own_stop_with_unrecognized_type_is_kept(harness: FaultHarness) -> None:
     harness.open_position()
     for path in ("rder", "user"):
         rewrite_frames(harness, path, '"STOP_MARKET"', '"SUPER_STOP"')
@@ -99,12 +97,12 @@ def test_a_stop_of_ours_that_turns_strange_is_neither_replaced_nor_closed_upon(h
     assert not harness.received_orders(CLOSE)
     harness.exchange.clear_faults()
     harness.close_position()
-    wait_until(lambda: not harness.position, 15, "a person's wish is carried out")
-    wait_until(lambda: not harness.orders(), 15, "no order is left")
+    wait_until(lambda: not harness.position, 15, "the command is executed")
+    wait_until(lambda: not harness.orders(), 15, "no open orders")
     harness.check_consistency()
 
 
-def test_a_stop_that_is_answered_in_strange_words_protects_and_is_not_placed_without_end(harness: FaultHarness) -> None:
+def test_stop_with_unrecognized_response_is_not_repeated_forever(harness: FaultHarness) -> None:
     harness.trigger_entry()
     for path in ("rder", "user"):
         rewrite_frames(harness, path, '"STOP_MARKET"', '"SUPER_STOP"')
@@ -114,16 +112,16 @@ def test_a_stop_that_is_answered_in_strange_words_protects_and_is_not_placed_wit
     assert len(harness.received_orders(STOP)) <= 2
     assert not harness.received_orders(CLOSE)
     harness.exchange.clear_faults()
-    wait_until(lambda: len(harness.orders(STOP)) == 1, 60, "one is left")
+    wait_until(lambda: len(harness.orders(STOP)) == 1, 60, "one stop remains")
     harness.check_consistency()
 
 
-def test_a_position_of_another_symbol_that_nobody_understands_keeps_entries_back_and_no_stop(
+def test_unrecognized_position_blocks_entries_but_not_stops(
     make_harness: MakeHarness,
 ) -> None:
     harness = make_harness().start()
     harness.trigger_entry()
-    rewrite_frames(harness, "positionRisk", of_other("positionSide"), r'\1"NEITHER"')
+    rewrite_frames(harness, "positionRisk", field_of_other("positionSide"), r'\1"NEITHER"')
     rewrite_frames(harness, "user", rf'("s":"{OTHER}"[^}}]*"ps":)"\w+"', r'\1"NEITHER"')
     size = Quantity(Decimal("0.01"))
     harness.submit_manual_order(
@@ -133,19 +131,19 @@ def test_a_position_of_another_symbol_that_nobody_understands_keeps_entries_back
     wait_until(
         lambda: f"a position of {OTHER} is told in words not known here" in harness.trading_status()[1],
         10,
-        "it is told",
+        "an alert is reported",
     )
     harness.fill()
-    wait_until(lambda: harness.orders(STOP) and harness.orders(OrderRole.TAKE_PROFIT), 15, "ours is protected")
+    wait_until(lambda: harness.orders(STOP) and harness.orders(OrderRole.TAKE_PROFIT), 15, "our position is protected")
     harness.wait_verdict("not known here")
     assert len(harness.received_orders(ENTRY)) == 1
     harness.exchange.clear_faults()
     harness.run_task_now(Task.RECONCILE)
-    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "it trades again")
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "trading resumes")
 
 
-def test_a_kind_of_margin_nobody_knows_elsewhere_hinders_nothing(make_harness: MakeHarness) -> None:
+def test_unrecognized_margin_type_elsewhere_has_no_effect(make_harness: MakeHarness) -> None:
     harness = make_harness()
-    rewrite_frames(harness, "positionRisk", of_other("marginType"), r'\1"portfolio"')
+    rewrite_frames(harness, "positionRisk", field_of_other("marginType"), r'\1"portfolio"')
     harness.start().open_position()
     harness.check_consistency()

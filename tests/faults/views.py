@@ -1,4 +1,4 @@
-"""What the sandbox has in its own books: orders that arrived, what is held, and for how long it was without a stop."""
+"""Views of the records of the sandbox exchange and of the bot's database."""
 
 import json
 from decimal import Decimal
@@ -18,23 +18,23 @@ SYMBOL = "BTCUSDT"
 
 
 class ExchangeView:
-    """The truth that every claim of these tests is made on."""
+    """The sandbox's records, which the tests check against."""
 
     exchange: SandboxExchange
 
     def received_orders(self, role: OrderRole | None = None) -> dict[str, int]:
-        """How often each order was asked for over the wire, whatever came of it."""
+        """By client order id: how often each order was received, whatever its result."""
         with self.exchange.lock:
-            told = dict(self.exchange.account.request_log.attempts)
-        return {name: times for name, times in told.items() if role in (None, _role(name))}
+            attempts = dict(self.exchange.account.request_log.attempts)
+        return {name: times for name, times in attempts.items() if role in (None, _role(name))}
 
     def sent_twice(self) -> dict[str, int]:
-        """Orders that came more than once, though the exchange had refused the timestamp of none."""
+        """Orders received more than once without a rejected timestamp."""
         with self.exchange.lock:
             return self.exchange.account.request_log.duplicates()
 
     def orders(self, role: OrderRole | None = None) -> list[OrderUpdate]:
-        """Open orders of ours."""
+        """The bot's open orders."""
         with self.exchange.lock:
             found = self.exchange.engine.open_orders(SYMBOL)
         return [each for each in found if (own := _role(each.client_order_id)) is not None and role in (None, own)]
@@ -45,18 +45,18 @@ class ExchangeView:
             return sum((each.quantity for each in self.exchange.account.open_positions()), D(0))
 
     def longest_unprotected_ms(self) -> int:
-        """The longest a position has ever been without a stop that covers it."""
+        """Longest time that any position had no stop covering it."""
         with self.exchange.lock:
             return self.exchange.protection.longest_ms(self.exchange.now_ms())
 
     def unprotected_spans(self, since: int) -> list[UnprotectedSpan]:
-        """Whenever a position was without a stop that covers it, from this instant on."""
+        """Times since then at which a position had no stop covering it."""
         with self.exchange.lock:
             spans = self.exchange.protection.spans()
         return [span for span in spans if span.until is None or span.until > since]
 
     def expected_stop_price(self) -> Decimal:
-        """Where the stop of the one position belongs: two per cent below its entry."""
+        """The stop price of the only position: 2 % below its entry price."""
         with self.exchange.lock:
             [held] = self.exchange.account.open_positions()
         return held.position.entry_price * D("0.98")
@@ -70,13 +70,13 @@ class ExchangeView:
             return self.exchange.engine.fills(SYMBOL)
 
     def net(self) -> Decimal:
-        """What trading this symbol has done to the wallet."""
+        """Net result of trading this symbol."""
         with self.exchange.lock:
             incomes = self.exchange.engine.incomes()
         return sum((income.amount for income in incomes if income.symbol == SYMBOL), D(0))
 
     def flips(self) -> list[Fill]:
-        """Fills that led from one side to the other."""
+        """Fills that reversed a position."""
         held: dict[PositionSide, Decimal] = {}
         flips = []
         for fill in self.fills():
@@ -93,13 +93,13 @@ def _role(client_order_id: str) -> OrderRole | None:
 
 
 class BotView:
-    """The ledger of the bot that lives in ``home``."""
+    """The database of the bot in ``home``."""
 
     home: Path
     _reader: Engine | None = None
 
     def rows(self, query: str, **values: Any) -> list[Any]:
-        """What another process would read."""
+        """Read as another process would."""
         if self._reader is None:
             self._reader = open_reader(self.home / "bot.db")
         with read_transaction(self._reader) as connection:
@@ -111,21 +111,21 @@ class BotView:
         return json.loads(value) if isinstance(value, str) else dict(value)
 
     def trading_status(self) -> tuple[str, str]:
-        """Whether it may trade, and why not."""
-        told = self.state("trading")
-        return told.get("state", ""), told.get("reason") or ""
+        """State of trading, and the reason for a block."""
+        trading = self.state("trading")
+        return trading.get("state", ""), trading.get("reason") or ""
 
     def last_journal_id(self) -> int:
-        """The number of the journal's newest row."""
+        """Id of the newest journal row."""
         return int(self.rows("SELECT coalesce(max(id), 0) AS id FROM journal")[0]["id"])
 
     def was_blocked(self, reason: str, since: int = 0) -> bool:
-        """At some instant, told after this row of the journal: what is mended at once may be over before we look."""
-        told = self.rows("SELECT payload FROM journal WHERE kind = 'state' AND id > :since", since=since)
-        return any(reason in row["payload"] for row in told)
+        """Whether a journal row after this one reports the block, which may already be over."""
+        rows = self.rows("SELECT payload FROM journal WHERE kind = 'state' AND id > :since", since=since)
+        return any(reason in row["payload"] for row in rows)
 
     def decided_entries(self) -> int:
-        """How many entries were decided, whether they have left yet or not."""
+        """Number of decided entries, sent or not."""
         return len(self.rows("SELECT 1 FROM trades WHERE role = 'ENTRY'"))
 
     def status(self, client_order_id: str) -> str:
@@ -140,11 +140,11 @@ class BotView:
         return [row["reason"] for row in self.rows("SELECT reason FROM decisions ORDER BY liquidation_id")]
 
     def recorded_net(self) -> Decimal:
-        """Realised, less fees, plus funding, as the bot tells it."""
+        """Realized PnL, less fees, plus funding, as recorded by the bot."""
         trades = self.rows("SELECT realized_pnl, commission FROM fills")
-        paid = self.rows("SELECT amount FROM funding")
+        funding = self.rows("SELECT amount FROM funding")
         profit = sum((D(row["realized_pnl"]) - D(row["commission"]) for row in trades), D(0))
-        return profit + sum((D(row["amount"]) for row in paid), D(0))
+        return profit + sum((D(row["amount"]) for row in funding), D(0))
 
     def recorded_position(self) -> Decimal:
         return sum((D(row["quantity"]) for row in self.rows("SELECT quantity FROM positions")), D(0))

@@ -1,4 +1,4 @@
-"""A stage for processes that die, cleared with its test."""
+"""Fixtures: processes that are killed, cleaned up at the end of the test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +14,7 @@ MakeHarness = Callable[..., BotHarness]
 
 @pytest.fixture(params=PROCESS_SETUPS, ids=str)
 def process_setup(request: pytest.FixtureRequest) -> ProcessSetup:
-    """The bot alone is killed, or launcher, bot and dashboard together."""
+    """Kill only the bot, or launcher, bot and dashboard together."""
     return ProcessSetup(request.param.with_launcher, request.param.scheme)
 
 
@@ -22,7 +22,7 @@ def process_setup(request: pytest.FixtureRequest) -> ProcessSetup:
 def make_harness(
     tmp_path: Path, process_setup: ProcessSetup, record_property: Callable[[str, object], None]
 ) -> Iterator[MakeHarness]:
-    """Makes stages with settings of their own; nothing is started yet."""
+    """Creates harnesses with their own settings; nothing is started yet."""
     harnesses: list[BotHarness] = []
 
     def make(**changes: Any) -> BotHarness:

@@ -1,4 +1,4 @@
-"""Who lives and is killed: the bot alone or all of them, signing by API key (V1) or by API wallet (V3)."""
+"""Bots as real processes that crash or are killed, alone or with their launcher, on V1 (API key) or V3 (API wallet)."""
 
 import json
 import os
@@ -30,10 +30,10 @@ _SCHEMES = tuple(ApiVersion)
 
 @dataclass(frozen=True, slots=True)
 class ProcessSetup:
-    """How a bot is started."""
+    """How the bot is started."""
 
     with_launcher: bool
-    """Launcher and dashboard are around it, and die with it."""
+    """Whether it runs under the launcher, with the dashboard; both are killed with it."""
     scheme: ApiVersion
 
     def __str__(self) -> str:
@@ -49,7 +49,7 @@ PROCESS_SETUPS = (
 def each_setup(
     name: str, cases: Mapping[str, object], variants: Sequence[bool] = (False, True)
 ) -> pytest.MarkDecorator:
-    """Run each case in each of these lives; from one to the next the other scheme signs."""
+    """Run each case with each of these setups, alternating between the API versions."""
     parts = [
         pytest.param(case, process_setup, id=f"{title}-{process_setup}")
         for number, (title, case) in enumerate(cases.items())
@@ -61,32 +61,32 @@ def each_setup(
 
 
 def with_setup(*, with_launcher: bool, scheme: ApiVersion) -> pytest.MarkDecorator:
-    """Run it in this one life."""
+    """Run the test with this setup only."""
     return pytest.mark.parametrize("process_setup", [ProcessSetup(with_launcher, scheme)], ids=str)
 
 
 ROOT = Path(__file__).parents[2]
 CRASH_HOOK = Path(__file__).parent / "crash_hook"
 PROTECTED_WITHIN_MS = 20_000  # I33
-_OURS = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
-_UP_WITHIN_SECONDS = 90
-_DEAD_WITHIN_SECONDS = 120
+_PERSONAL_VARIABLES = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
+_STARTED_WITHIN_SECONDS = 90
+_CRASHED_WITHIN_SECONDS = 120
 _KILLED_WITHIN_SECONDS = 20
-_AGREED_WITHIN_SECONDS = 45
+_CONSISTENT_WITHIN_SECONDS = 45
 _CLOSED_STATUSES = tuple(status.value for status in OrderStatus if status.is_terminal)
 _numbers = count()
 
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """A line at which a process is to end, the n-th time it comes there."""
+    """A crash point at which a process is killed when it gets there for the n-th time."""
 
     point: Point | str
     subject: str = ""
-    """Any where it is empty."""
+    """Any subject if empty."""
     passing: int = 1
     after_ms: float | None = None
-    """Not at the line, but so long after it."""
+    """If set, the kill happens this long after the crash point."""
     number: int = field(default_factory=_numbers.__next__)
 
     def __str__(self) -> str:
@@ -94,25 +94,25 @@ class Crash:
 
 
 REQUEST_WRITTEN = "request written"
-"""No line of ours: between the last byte of a request and the first of its answer (see ``armed``)."""
+"""Crash point between the last byte of a request and its response, set by ``crash_hook``."""
 
 
 class BotHarness(FaultHarness):
-    """One sandbox, and the lives of a bot on it: ``main.py`` alone, or with launcher and dashboard around it."""
+    """A sandbox, and a bot on it as a process: ``main.py`` alone, or with launcher and dashboard."""
 
     def __init__(self, home: Path, process_setup: ProcessSetup, **changes: Any) -> None:
-        ours = {"cooldown_sec": 3_600, "db_path": "bot.db", **changes.pop("globals", {})}
-        super().__init__(home, process_setup.scheme, ours, **changes)
+        global_changes = {"cooldown_sec": 3_600, "db_path": "bot.db", **changes.pop("globals", {})}
+        super().__init__(home, process_setup.scheme, global_changes, **changes)
         write_key_file(home, self.server.exchange.keys, process_setup.scheme, self.server.base_url, self.server.ws_url)
         self.with_launcher = process_setup.with_launcher
         self.process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
         self.kill_times: list[int] = []
-        """When each life ended, on the sandbox's clock."""
+        """Times of all kills and crashes, on the sandbox's clock."""
         self._launched_at = 0
         self._process_tree: list[psutil.Process] = []
 
-    # Lives
+    # Starts
 
     def launch(self, *, protect_only: bool = False) -> None:
         arguments = ["--protect-only"] if protect_only else []
@@ -121,32 +121,32 @@ class BotHarness(FaultHarness):
         self.process = self._spawn(*program, *arguments)
 
     def _spawn(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """One of the project's programs, with the trap in it and in all it starts."""
-        kept = {name: value for name, value in os.environ.items() if name not in _OURS}
-        ours = {
+        """Start a program of the project, with the crash hook in it and in its children."""
+        inherited = {name: value for name, value in os.environ.items() if name not in _PERSONAL_VARIABLES}
+        added = {
             "HUNTER_HOME": str(self.home),
             "HUNTER_CRASH": str(self.home / "crash"),
             "PYTHONPATH": str(CRASH_HOOK),
             "PORT": str(self.port),
             "NO_COLOR": "1",
         }
-        with (self.home / "said.txt").open("ab") as output:
+        with (self.home / "output.txt").open("ab") as output:
             return subprocess.Popen(
-                [sys.executable, *arguments], cwd=ROOT, env=kept | ours, stdout=output, stderr=output
+                [sys.executable, *arguments], cwd=ROOT, env=inherited | added, stdout=output, stderr=output
             )
 
     def call(self, *arguments: str) -> int:
-        """Run a program to its end; the exit code."""
-        return self._spawn(*arguments).wait(_UP_WITHIN_SECONDS)
+        """Run a program to its end; returns the exit code."""
+        return self._spawn(*arguments).wait(_STARTED_WITHIN_SECONDS)
 
     def start(self) -> "BotHarness":
-        """Start, and wait until this life of the bot trades."""
+        """Start the bot and wait until it trades."""
         self.launch()
         self.wait_trading()
         return self
 
     def wait_trading(self) -> None:
-        self._wait_for(self._is_trading, _UP_WITHIN_SECONDS, "the bot trades")
+        self._wait_for(self._is_trading, _STARTED_WITHIN_SECONDS, "the bot trades")
         self._process_tree = self._processes() if self.with_launcher else []
 
     def _wait_for(self, condition: Callable[[], bool], seconds: float, description: str) -> None:
@@ -157,8 +157,8 @@ class BotHarness(FaultHarness):
 
     @property
     def is_alive(self) -> bool:
-        """This life of the bot has told of itself."""
-        with suppress(OperationalError):  # before its tables are made
+        """Whether the running process has written its state."""
+        with suppress(OperationalError):  # before its tables exist
             return self.state("bot").get("pid") in [each.pid for each in self._processes()]
         return False
 
@@ -166,7 +166,7 @@ class BotHarness(FaultHarness):
         return self.is_alive and self.trading_status()[0] == "ACTIVE"
 
     def _processes(self) -> list[psutil.Process]:
-        """The one we started and all it has started."""
+        """The started process and its descendants."""
         if self.process is None or self.process.poll() is not None:
             return []
         with suppress(psutil.NoSuchProcess):
@@ -176,32 +176,32 @@ class BotHarness(FaultHarness):
 
     @property
     def output(self) -> str:
-        file = self.home / "said.txt"
+        file = self.home / "output.txt"
         return file.read_text(encoding="utf-8", errors="replace") if file.exists() else ""
 
-    # Deaths
+    # Crashes and kills
 
     def arm(self, crash: Crash, *, with_launcher: bool = True) -> None:
-        """The next process that comes to this line ends there; with a launcher around it, that ends too."""
-        (self.home / "struck").unlink(missing_ok=True)
-        order = asdict(crash) | {"point": str(crash.point), "launcher": self.with_launcher and with_launcher}
-        waiting = self.home / "crash.new"
-        waiting.write_text(json.dumps(order), encoding="utf-8")
-        waiting.rename(self.home / "crash")
+        """Kill the next process that reaches this crash point, and its launcher if there is one."""
+        (self.home / "crashed").unlink(missing_ok=True)
+        instruction = asdict(crash) | {"point": str(crash.point), "launcher": self.with_launcher and with_launcher}
+        temporary = self.home / "crash.new"
+        temporary.write_text(json.dumps(instruction), encoding="utf-8")
+        temporary.rename(self.home / "crash")
 
     @property
     def has_crashed(self) -> bool:
-        return (self.home / "struck").exists()
+        return (self.home / "crashed").exists()
 
     def wait_exited(self) -> None:
-        """Until the trap has struck and nobody is left."""
+        """Wait until the crash has happened and all processes have ended."""
         self.wait_crashed()
         assert self.process is not None
-        self.process.wait(_DEAD_WITHIN_SECONDS)
+        self.process.wait(_CRASHED_WITHIN_SECONDS)
         self._kill_process_tree()
 
     def wait_crashed(self) -> None:
-        self._wait_for(lambda: self.has_crashed, _DEAD_WITHIN_SECONDS, "the line is come to")
+        self._wait_for(lambda: self.has_crashed, _CRASHED_WITHIN_SECONDS, "the crash point is reached")
         self.kill_times.append(self.exchange.now_ms())
 
     def _kill_process_tree(self) -> None:
@@ -212,17 +212,17 @@ class BotHarness(FaultHarness):
         self._process_tree = []
 
     def kill(self) -> None:
-        """End everything at any instant. The launcher is frozen first and killed last: alive it would start the dead
-        anew, and at its death the bot would end in good order, cancelling its entries, before its turn came."""
+        """Kill all processes now. The launcher is suspended first and killed last: running it would restart the others,
+        and after its death the bot would shut down cleanly and cancel its entries."""
         self.kill_times.append(self.exchange.now_ms())
         for launcher in self._processes()[:1]:
             with suppress(psutil.NoSuchProcess):
                 launcher.suspend()
-        family = self._processes()
-        for each in reversed(family):
+        processes = self._processes()
+        for each in reversed(processes):
             with suppress(psutil.NoSuchProcess):
                 each.kill()
-        psutil.wait_procs(family, timeout=_KILLED_WITHIN_SECONDS)
+        psutil.wait_procs(processes, timeout=_KILLED_WITHIN_SECONDS)
         if self.process is not None:
             self.process.wait(_KILLED_WITHIN_SECONDS)
         self._kill_process_tree()
@@ -235,30 +235,30 @@ class BotHarness(FaultHarness):
         self.kill()
         self.server.stop()
 
-    # What happens meanwhile
+    # The market
 
     def trigger_crash(self) -> None:
-        """Longs are liquidated until the trap strikes."""
+        """Liquidate longs until the crash has happened."""
         for _ in range(100):
             self.move(self.mid_price)
             self.liquidate()
             with suppress(AssertionError):
                 wait_until(lambda: self.has_crashed, 0.3)
                 return
-        raise AssertionError(f"never came there: {self.verdicts()[-3:]} {self.output[-3_000:]}")
+        raise AssertionError(f"crash point not reached: {self.verdicts()[-3:]} {self.output[-3_000:]}")
 
     def fill_partly(self, quantity: str) -> None:
-        """Somebody sells a little at the price of the entry that rests."""
+        """Fill a part of the open entry."""
         [entry] = self.orders(OrderRole.ENTRY)
         self.exchange.trade(SYMBOL, Side.SELL, D(quantity), entry.price)
 
-    # What must hold
+    # Final checks
 
     def check_recovered(self, *, entries: int = 1) -> None:
-        """After a restart: protected in time, sent once, no entry doubled, every book equal to the last digit."""
+        """After a restart: protected in time, no order sent twice, no entry repeated, records equal."""
         wait_until(self._is_protected, 30, "every position is protected")
         assert len(self.received_orders(OrderRole.ENTRY)) <= entries, self.received_orders()
-        wait_until(self._has_same_orders, _AGREED_WITHIN_SECONDS, "the same open orders")
+        wait_until(self._has_same_orders, _CONSISTENT_WITHIN_SECONDS, "the same open orders")
         late = startup_delay_ms(self._launched_at, self.state("bot")["started_at"])
         self.check_consistency(unprotected_ms=PROTECTED_WITHIN_MS + late)
 
@@ -270,18 +270,18 @@ class BotHarness(FaultHarness):
         return not self.position or len(self.orders(OrderRole.STOP_LOSS)) == 1
 
     def _has_same_orders(self) -> bool:
-        ended = ", ".join(f"'{status}'" for status in _CLOSED_STATUSES)
-        rows = self.rows(f"SELECT client_order_id FROM trades WHERE order_status NOT IN ({ended})")
+        closed = ", ".join(f"'{status}'" for status in _CLOSED_STATUSES)
+        rows = self.rows(f"SELECT client_order_id FROM trades WHERE order_status NOT IN ({closed})")
         return {row["client_order_id"] for row in rows} == {each.client_order_id for each in self.orders()}
 
 
 def startup_delay_ms(launched_at: int, started_at: int) -> int:
-    """What a machine that is busy with other tests took for a start beyond the 5 s that I33 gives it."""
+    """Time beyond the 5 s of I33 that the start took, because the machine is busy with other tests."""
     return max(0, started_at - launched_at - 5_000)
 
 
 def max_unprotected_ms(spans: Iterable[UnprotectedSpan], kill_times: Iterable[int], now_ms: int) -> int:
-    """The longest a position was bare, counted from the last death on as I33 counts: another kill may come any time."""
-    ended = [(span.since, now_ms if span.until is None else span.until) for span in spans]
-    counted = (until - max([since, *(at for at in kill_times if at < until)]) for since, until in ended)
+    """Longest time a position was unprotected; a kill restarts the count, as I33 counts from the last kill."""
+    intervals = [(span.since, now_ms if span.until is None else span.until) for span in spans]
+    counted = (until - max([since, *(at for at in kill_times if at < until)]) for since, until in intervals)
     return max(counted, default=0)

@@ -1,4 +1,4 @@
-"""Kills a bot again and again at random instants of a busy market; what must hold is read from the sandbox's books."""
+"""Kills a bot repeatedly at random times in a busy market, and checks the sandbox's records."""
 
 import os
 import threading
@@ -21,15 +21,15 @@ from tests.recovery.harness import PROTECTED_WITHIN_MS, max_unprotected_ms, star
 from tests.system.harness import BotProcess, demo_settings, sandbox_net, sandbox_positions, wait_until
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "50"))
-_LONGEST_START_S = 2.0
-_SHORTEST_LIFE_S, _LONGEST_LIFE_S = 0.1, 3.0
-_AGREED_WITHIN_SECONDS = 60
+_MAX_START_S = 2.0
+_MIN_RUN_S, _MAX_RUN_S = 0.1, 3.0
+_CONSISTENT_WITHIN_SECONDS = 60
 _BUSY = MarketProfile(liquidations_per_minute=120, first_cascade_ms=3_000, cascade_every_ms=5_000)
 
 
 @dataclass(frozen=True, slots=True)
 class KillPlan:
-    """How a bot is beset: by which market, and how often it does not even come to its start's end."""
+    """Market, settings and kills of a test; ``starts_killed`` is the share of kills during the start."""
 
     seed: int
     scenario: Scenario
@@ -45,7 +45,7 @@ def a_busy_market(seed: int) -> Scenario:
 
 
 def busy_settings(**global_changes: Any) -> dict[str, Any]:
-    """Nearly every liquidation is a signal, and exits are near: orders are always on their way."""
+    """Nearly every liquidation is a signal and exits are close, so that orders are always pending."""
     document = demo_settings({"cooldown_sec": 1, "order_ttl_seconds": 5, **global_changes})
     for symbol in document["symbols"].values():
         symbol.update(volume_threshold=500, take_profit_pct=0.1, stop_loss_pct=0.15, price_offset_pct=0)
@@ -53,18 +53,18 @@ def busy_settings(**global_changes: Any) -> dict[str, Any]:
 
 
 def survive_kills(home: Path, plan: KillPlan) -> None:
-    """Kill, start, kill; then everything is protected, nothing was sent twice, and the books are equal."""
+    """Start and kill the bot repeatedly, then check protection, duplicate orders and records."""
     with _running(home, plan) as (server, bot):
-        draw, kill_times, late = Random(plan.seed), list[int](), 0
+        random, kill_times, late = Random(plan.seed), list[int](), 0
         for _ in range(plan.rounds):
             launched_at = server.exchange.now_ms()
             bot.start()
-            if draw.random() < plan.starts_killed:
-                _wait(draw.uniform(0, _LONGEST_START_S))
+            if random.random() < plan.starts_killed:
+                _wait(random.uniform(0, _MAX_START_S))
             else:
                 bot.wait_until_trading()
                 late = max(late, startup_delay_ms(launched_at, bot.state("bot")["started_at"]))
-                _wait(draw.uniform(_SHORTEST_LIFE_S, _LONGEST_LIFE_S))
+                _wait(random.uniform(_MIN_RUN_S, _MAX_RUN_S))
             bot.kill()
             kill_times.append(server.exchange.now_ms())
         launched_at = server.exchange.now_ms()
@@ -97,24 +97,24 @@ def _max_unprotected_ms(server: SandboxServer, kill_times: list[int]) -> int:
 
 def _check(server: SandboxServer, bot: BotProcess, plan: KillPlan) -> None:
     records, exchange = server.exchange.account.request_log, server.exchange
-    assert len(records.received) > plan.rounds // 4, "the market was not busy"
+    assert len(records.received) > plan.rounds // 4, "too few orders"
     assert records.duplicates() == {}
     with exchange.lock:
         fills = [exchange.engine.fills(symbol) for symbol in exchange.market.symbols]
-    assert [flip for of_one in fills for flip in _flips(of_one)] == []
+    assert [flip for symbol_fills in fills for flip in _flips(symbol_fills)] == []
 
     def agree() -> bool:
-        books = bot.totals()
-        return books.net == sandbox_net(server) and books.positions == sandbox_positions(server)
+        totals = bot.totals()
+        return totals.net == sandbox_net(server) and totals.positions == sandbox_positions(server)
 
     wait_until(
-        agree, _AGREED_WITHIN_SECONDS, f"{bot.totals()} against {sandbox_net(server)} {sandbox_positions(server)}"
+        agree, _CONSISTENT_WITHIN_SECONDS, f"{bot.totals()} against {sandbox_net(server)} {sandbox_positions(server)}"
     )
     assert bot.totals().undecided == 0
 
 
 def _flips(fills: list[Fill]) -> Iterator[Fill]:
-    """Fills that led from one side to the other."""
+    """Fills that reversed a position."""
     held: dict[tuple[str, str], Decimal] = defaultdict(Decimal)
     for fill in fills:
         key = fill.symbol, fill.position_side.value

@@ -1,4 +1,4 @@
-"""The process ends while SQLite folds its log, changes its tables or copies a file (C19, C20, C24)."""
+"""The process is killed during a checkpoint, a migration or a backup of the database."""
 
 import sqlite3
 from contextlib import closing
@@ -33,7 +33,7 @@ store = Store(engine, clock, is_simulated=False)
 while True:
     for _ in range(50):
         with store.transaction():
-            store.journal("row", {"number": number, "ballast": "x" * 3_000})
+            store.journal("row", {"number": number, "padding": "x" * 3_000})
         print(number, flush=True)
         number += 1
     checkpoint(engine)
@@ -43,39 +43,39 @@ _MAX_CHECKPOINT_MS = 6.0
 
 
 @with_setup(with_launcher=False, scheme=ApiVersion.V1)
-def test_c19_nothing_is_lost_by_a_death_while_the_log_is_folded(make_harness: MakeHarness) -> None:
-    harness, draw, following = make_harness(), Random(19), 0
+def test_kill_during_a_checkpoint_loses_nothing(make_harness: MakeHarness) -> None:
+    harness, random, next_number = make_harness(), Random(19), 0
     path = harness.home / "other.db"
     for _ in range(CHECKPOINTS):
-        harness.arm(Crash(Point.CHECKPOINT, after_ms=draw.uniform(0, _MAX_CHECKPOINT_MS)))
-        said = harness.home / "said.txt"
-        said.unlink(missing_ok=True)
-        harness.call("-c", CHECKPOINT_LOOP, str(path), str(following))
-        acknowledged = int(said.read_text(encoding="utf-8").split()[-1])
+        harness.arm(Crash(Point.CHECKPOINT, after_ms=random.uniform(0, _MAX_CHECKPOINT_MS)))
+        output = harness.home / "output.txt"
+        output.unlink(missing_ok=True)
+        harness.call("-c", CHECKPOINT_LOOP, str(path), str(next_number))
+        acknowledged = int(output.read_text(encoding="utf-8").split()[-1])
         assert quick_check(path) is None
         found = numbers(path)
         assert found == list(range(len(found)))
-        assert acknowledged <= found[-1] <= acknowledged + 1  # one more may be committed and not be said
-        following = len(found)
+        assert acknowledged <= found[-1] <= acknowledged + 1  # one more may be committed without being printed
+        next_number = len(found)
 
 
 @with_setup(with_launcher=False, scheme=ApiVersion.V3)
-def test_c20_tables_are_the_old_or_the_new_ones(make_harness: MakeHarness) -> None:
-    """A bot that was updated is killed as it brings its tables up to date, then started again."""
-    harness = an_older_home(make_harness)
+def test_kill_during_a_migration_leaves_the_old_tables(make_harness: MakeHarness) -> None:
+    """An updated bot is killed during its migration, then started again."""
+    harness = a_database_of_an_older_version(make_harness)
     harness.arm(Crash(Point.MIGRATION))
     harness.launch()
     harness.wait_exited()
     assert quick_check(harness.home / "bot.db") is None
     assert revision(harness.home / "bot.db") == "0001"
     harness.start()
-    assert revision(harness.home / "bot.db") == newest()
+    assert revision(harness.home / "bot.db") == latest_revision()
     harness.open_position()
     harness.check_recovered()
 
 
 @each_setup("passing", {"1": 1, "2": 2}, variants=[False])
-def test_c20_the_first_tables_are_all_there_or_none(make_harness: MakeHarness, passing: int) -> None:
+def test_kill_during_the_first_migration_leaves_all_tables_or_none(make_harness: MakeHarness, passing: int) -> None:
     harness = make_harness()
     harness.arm(Crash(Point.MIGRATION, passing=passing))
     harness.launch()
@@ -87,8 +87,8 @@ def test_c20_the_first_tables_are_all_there_or_none(make_harness: MakeHarness, p
 
 
 @each_setup("after_ms", {str(each): each for each in (None, 0.3, 1, 3)}, variants=[False])
-def test_c24_a_copy_that_was_cut_short_is_made_anew(make_harness: MakeHarness, after_ms: float | None) -> None:
-    harness = an_older_home(make_harness)
+def test_interrupted_backup_is_repeated(make_harness: MakeHarness, after_ms: float | None) -> None:
+    harness = a_database_of_an_older_version(make_harness)
     harness.arm(Crash(Point.BACKUP, after_ms=after_ms))
     harness.launch()
     harness.wait_exited()
@@ -106,14 +106,12 @@ def test_c24_a_copy_that_was_cut_short_is_made_anew(make_harness: MakeHarness, a
         pytest.param(
             Crash(Point.CHECKPOINT, after_ms=0.5),
             PROCESS_SETUPS[0],
-            id=f"C19 the bot folds its log-{PROCESS_SETUPS[0]}",
+            id=f"checkpoint-{PROCESS_SETUPS[0]}",
         ),
-        pytest.param(
-            Crash(Point.BACKUP, after_ms=0.5), PROCESS_SETUPS[1], id=f"C24 the copy of the day-{PROCESS_SETUPS[1]}"
-        ),
+        pytest.param(Crash(Point.BACKUP, after_ms=0.5), PROCESS_SETUPS[1], id=f"daily backup-{PROCESS_SETUPS[1]}"),
     ],
 )
-def test_c19_c24_a_bot_dies_at_the_work_of_the_minute(harness: BotHarness, crash: Crash) -> None:
+def test_kill_during_scheduled_database_work_loses_nothing(harness: BotHarness, crash: Crash) -> None:
     harness.start()
     harness.open_position()
     harness.arm(crash)
@@ -123,8 +121,8 @@ def test_c19_c24_a_bot_dies_at_the_work_of_the_minute(harness: BotHarness, crash
     harness.check_recovered()
 
 
-def an_older_home(make_harness: MakeHarness) -> BotHarness:
-    """What an earlier version has left: its first tables, with rows in them."""
+def a_database_of_an_older_version(make_harness: MakeHarness) -> BotHarness:
+    """A home directory of an older version: the first tables, with rows."""
     harness = make_harness()
     engine = open_writer(harness.home / "bot.db")
     config = Config()
@@ -141,12 +139,12 @@ def an_older_home(make_harness: MakeHarness) -> BotHarness:
     return harness
 
 
-def test_a_copy_is_whole_though_its_making_was_cut_short_before(tmp_path: Path) -> None:
+def test_backup_replaces_an_interrupted_one(tmp_path: Path) -> None:
     engine = open_database(tmp_path / "bot.db", NOW).engine
     engine.dispose()
     target, part = tmp_path / "copy.db", (tmp_path / "bot.db").read_bytes()[:5_000]
-    for left in (target, tmp_path / "copy.db.unfinished", tmp_path / "copy.db.unfinished-journal"):
-        left.write_bytes(part)
+    for leftover in (target, tmp_path / "copy.db.unfinished", tmp_path / "copy.db.unfinished-journal"):
+        leftover.write_bytes(part)
     backup(tmp_path / "bot.db", target)
     assert sorted(each.name for each in tmp_path.glob("copy.db*")) == ["copy.db"]
     assert quick_check(target) is None
@@ -166,5 +164,5 @@ def revision(path: Path) -> str | None:
         return str(found[0]) if found else None
 
 
-def newest() -> str:
+def latest_revision() -> str:
     return max(each.name[:4] for each in (opening._MIGRATIONS / "versions").glob("0*.py"))

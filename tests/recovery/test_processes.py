@@ -1,4 +1,4 @@
-"""The kill flag, new settings, the launcher and a graceful stop, each ended half-way (C22, C23, C25, C26)."""
+"""Processes killed during a halt, a change of settings, a restart by the launcher, or a clean stop."""
 
 import json
 import urllib.error
@@ -23,10 +23,10 @@ HALTED = "HALTED"
 NEW_THRESHOLD = 123_456
 
 
-def test_c22_a_kill_flag_holds_though_its_writer_dies_with_the_bot(harness: BotHarness) -> None:
+def test_halt_file_applies_after_writer_and_bot_are_killed(harness: BotHarness) -> None:
     harness.start()
     harness.open_position()
-    halt_half_way(harness)
+    halt_and_kill(harness)
     harness.kill()
     harness.launch()
     wait_until(lambda: is_halted(harness), 30, "halted")
@@ -34,21 +34,21 @@ def test_c22_a_kill_flag_holds_though_its_writer_dies_with_the_bot(harness: BotH
     harness.check_recovered()
 
 
-def test_c22_a_resume_that_still_waited_does_not_lift_the_later_halt(harness: BotHarness) -> None:
+def test_pending_resume_does_not_release_a_later_halt(harness: BotHarness) -> None:
     harness.start()
     harness.kill()
     files = ControlFiles(harness.home / "bot.db")
     files.write_command(OperatorAction.RESUME, SystemClock().now_ms() - 1_000)
-    halt_half_way(harness)
+    halt_and_kill(harness)
     assert files.pending()
     harness.launch()
-    wait_until(lambda: not files.pending(), 30, "the resume is dealt with")
+    wait_until(lambda: not files.pending(), 30, "the resume is handled")
     wait_until(lambda: is_halted(harness), 30, "halted")
     assert files.is_halted
 
 
 @with_setup(with_launcher=False, scheme=ApiVersion.V3)
-def test_c22_the_bot_dies_when_it_deals_with_the_kill_flag(harness: BotHarness) -> None:
+def test_kill_while_handling_a_halt_keeps_the_halt(harness: BotHarness) -> None:
     harness.start()
     entry = harness.trigger_entry()
     wait_until(lambda: harness.status(entry) == "NEW", 5)
@@ -62,9 +62,7 @@ def test_c22_the_bot_dies_when_it_deals_with_the_kill_flag(harness: BotHarness) 
 
 
 @each_setup("with_launcher", {"dashboard": False, "launcher": True}, variants=[True])
-def test_c23_settings_that_were_saved_are_in_force_after_the_next_start(
-    harness: BotHarness, with_launcher: bool
-) -> None:
+def test_saved_settings_apply_after_a_kill(harness: BotHarness, with_launcher: bool) -> None:
     harness.start()
     harness.open_position()
     harness.arm(Crash(Point.SETTINGS_SAVED), with_launcher=with_launcher)
@@ -78,16 +76,16 @@ def test_c23_settings_that_were_saved_are_in_force_after_the_next_start(
     assert saved["symbols"]["BTCUSDT"]["volume_threshold"] == NEW_THRESHOLD
     harness.start()
     harness.liquidate()
-    wait_until(lambda: threshold_of_last_decision(harness) == NEW_THRESHOLD, 20, "judged by the new settings")
+    wait_until(lambda: threshold_of_last_decision(harness) == NEW_THRESHOLD, 20, "decided with the new settings")
     harness.check_recovered()
 
 
 @with_setup(with_launcher=True, scheme=ApiVersion.V3)
-def test_c25_a_launcher_that_dies_with_its_bot_is_started_by_hand(harness: BotHarness) -> None:
+def test_launcher_killed_after_its_bot_is_restarted_manually(harness: BotHarness) -> None:
     harness.start()
     harness.trigger_entry()
     harness.arm(Crash(Point.DEATH_NOTICED, "bot"), with_launcher=False)
-    the_bot(harness).kill()
+    bot_process(harness).kill()
     harness.fill()
     harness.wait_exited()
     harness.start()
@@ -96,17 +94,17 @@ def test_c25_a_launcher_that_dies_with_its_bot_is_started_by_hand(harness: BotHa
 
 
 @with_setup(with_launcher=True, scheme=ApiVersion.V1)
-def test_a_killed_bot_is_brought_back_by_its_launcher(harness: BotHarness) -> None:
+def test_launcher_restarts_a_killed_bot(harness: BotHarness) -> None:
     harness.start()
     harness.trigger_entry()
-    the_bot(harness).kill()
+    bot_process(harness).kill()
     harness.fill()
     harness.wait_protected(20)
     harness.wait_trading()
     harness.check_recovered()
 
 
-def test_c26_a_graceful_stop_is_cut_short(harness: BotHarness) -> None:
+def test_kill_after_entries_are_cancelled_is_recovered(harness: BotHarness) -> None:
     harness.start()
     harness.trigger_entry()
     harness.arm(Crash(Point.ENTRIES_CANCELLED))
@@ -117,7 +115,7 @@ def test_c26_a_graceful_stop_is_cut_short(harness: BotHarness) -> None:
     harness.check_recovered()
 
 
-def test_c26_entries_are_cancelled_by_a_graceful_stop_whose_cancel_is_cut_short(harness: BotHarness) -> None:
+def test_kill_during_the_cancel_of_an_entry_is_recovered(harness: BotHarness) -> None:
     harness.start()
     entry = harness.trigger_entry()
     wait_until(lambda: harness.status(entry) == "NEW", 5)
@@ -139,15 +137,15 @@ def is_halted(harness: BotHarness) -> bool:
     return harness.is_alive and harness.trading_status()[0] == HALTED
 
 
-def halt_half_way(harness: BotHarness) -> None:
-    """``main.py --halt``, killed when the flag is there and nothing else is done."""
+def halt_and_kill(harness: BotHarness) -> None:
+    """Run ``main.py --halt`` and kill it right after it has written the file."""
     harness.arm(Crash(Point.HALT_WRITTEN), with_launcher=False)
     harness.call("main.py", "--home", str(harness.home), "--halt")
     assert harness.has_crashed
 
 
 def save_settings(harness: BotHarness) -> None:
-    """As the page does it; the answer never comes."""
+    """Save settings as the dashboard does; there will be no response."""
     address = f"http://127.0.0.1:{harness.port}"
     document = json.loads((harness.home / "settings.json").read_text(encoding="utf-8"))
     document["symbols"]["BTCUSDT"]["volume_threshold"] = NEW_THRESHOLD
@@ -158,5 +156,5 @@ def save_settings(harness: BotHarness) -> None:
         urllib.request.urlopen(request, timeout=20).read()
 
 
-def the_bot(harness: BotHarness) -> psutil.Process:
+def bot_process(harness: BotHarness) -> psutil.Process:
     return psutil.Process(harness.state("bot")["pid"])

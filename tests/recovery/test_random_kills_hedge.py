@@ -1,4 +1,4 @@
-"""A bot in hedge mode, killed at random instants of a busy market."""
+"""A bot in hedge mode, killed at random times in a busy market."""
 
 from pathlib import Path
 
@@ -10,5 +10,5 @@ from tests.recovery.kill_plan import KillPlan, a_busy_market, busy_settings, sur
 pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
-def test_a_bot_in_hedge_mode_on_v1_withstands_kills_at_any_instant(tmp_path: Path) -> None:
+def test_hedge_mode_with_v1_survives_random_kills(tmp_path: Path) -> None:
     survive_kills(tmp_path, KillPlan(101, a_busy_market(1), busy_settings(hedge_mode=True), ApiVersion.V1))

@@ -1,4 +1,4 @@
-"""A bot in one-way mode, where an exit too many would flip the position, killed at random instants."""
+"""A bot in one-way mode, where one exit too many would reverse the position, killed at random times."""
 
 from pathlib import Path
 
@@ -10,5 +10,5 @@ from tests.recovery.kill_plan import KillPlan, a_busy_market, busy_settings, sur
 pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
-def test_a_bot_in_one_way_mode_on_v3_withstands_kills_at_any_instant(tmp_path: Path) -> None:
+def test_one_way_mode_with_v3_survives_random_kills(tmp_path: Path) -> None:
     survive_kills(tmp_path, KillPlan(102, a_busy_market(2), busy_settings(hedge_mode=False), ApiVersion.V3))

@@ -1,4 +1,4 @@
-"""A bot on recorded liquidations, killed at random instants."""
+"""A bot on recorded liquidations, killed at random times."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -13,6 +13,6 @@ from tests.system.test_replay import a_recording
 pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
-def test_a_bot_of_v1_on_a_replay_withstands_kills_at_any_instant(tmp_path: Path) -> None:
-    script = replay_scenario(a_recording(tmp_path), speed=Decimal(3), waits_for_subscriber=True)
-    survive_kills(tmp_path, KillPlan(104, script, busy_settings(), ApiVersion.V1))
+def test_replay_with_v1_survives_random_kills(tmp_path: Path) -> None:
+    scenario = replay_scenario(a_recording(tmp_path), speed=Decimal(3), waits_for_subscriber=True)
+    survive_kills(tmp_path, KillPlan(104, scenario, busy_settings(), ApiVersion.V1))

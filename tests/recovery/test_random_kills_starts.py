@@ -1,4 +1,4 @@
-"""A bot that signs by an API wallet and is killed in its starts more often than not."""
+"""A bot with an API wallet that is killed mostly during its start."""
 
 from pathlib import Path
 
@@ -10,5 +10,5 @@ from tests.recovery.kill_plan import KillPlan, a_busy_market, busy_settings, sur
 pytestmark = [pytest.mark.slow, pytest.mark.recovery, pytest.mark.first]
 
 
-def test_a_bot_of_v3_withstands_being_killed_in_its_starts(tmp_path: Path) -> None:
+def test_v3_survives_kills_during_its_start(tmp_path: Path) -> None:
     survive_kills(tmp_path, KillPlan(103, a_busy_market(3), busy_settings(), ApiVersion.V3, starts_killed=0.7))

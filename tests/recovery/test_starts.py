@@ -1,4 +1,4 @@
-"""A start that is ended at each of its steps is begun anew, and recovers all the same (C21)."""
+"""The bot is killed at each step of its start; the next start recovers."""
 
 import pytest
 
@@ -12,22 +12,22 @@ pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
 ENTRY, STOP = OrderRole.ENTRY.value, OrderRole.STOP_LOSS.value
 STEPS = {
-    "R3 private stream open": Crash(Point.STREAM_UP, "user"),
-    "R4 account half read": Crash(Point.SNAPSHOT_HALF_READ),
-    "R5 journal read": Crash(Point.PORTFOLIO_LOADED),
-    "R6 asking for an order": Crash(Point.SENDING, "QueryOrder"),
-    "R7 asking for trades": Crash(Point.SENDING, "FetchFills"),
-    "R8 positions compared": Crash(Point.RECONCILED),
-    "R9 stop decided": Crash(Point.ORDER_WRITTEN, STOP),
-    "R9 stop answered": Crash(Point.ANSWERED, STOP),
-    "R11 missed trade read": Crash(Point.FILL_READ, ENTRY),
-    "R12 start over": Crash(Point.STARTED),
-    "R12 reading the account again": Crash(Point.SENDING, "TakeSnapshot", passing=2),
+    "user data stream open": Crash(Point.STREAM_UP, "user"),
+    "account partly read": Crash(Point.SNAPSHOT_HALF_READ),
+    "portfolio loaded": Crash(Point.PORTFOLIO_LOADED),
+    "querying an order": Crash(Point.SENDING, "QueryOrder"),
+    "requesting fills": Crash(Point.SENDING, "FetchFills"),
+    "positions reconciled": Crash(Point.RECONCILED),
+    "stop decided": Crash(Point.ORDER_WRITTEN, STOP),
+    "stop acknowledged": Crash(Point.ANSWERED, STOP),
+    "missed fill read": Crash(Point.FILL_READ, ENTRY),
+    "start finished": Crash(Point.STARTED),
+    "reading the account again": Crash(Point.SENDING, "TakeSnapshot", passing=2),
 }
 
 
 @each_setup("crash", STEPS)
-def test_a_start_that_was_ended_is_begun_anew(make_harness: MakeHarness, crash: Crash) -> None:
+def test_killed_start_is_repeated(make_harness: MakeHarness, crash: Crash) -> None:
     harness = make_harness(globals={"cooldown_sec": 0}).start()
     harness.open_position()
     harness.shift("-0.8")
@@ -43,7 +43,7 @@ def test_a_start_that_was_ended_is_begun_anew(make_harness: MakeHarness, crash: 
     harness.check_recovered(entries=entries)
 
 
-def test_c21_r10_the_position_is_gone_and_the_sweep_is_ended(harness: BotHarness) -> None:
+def test_kill_while_cancelling_leftover_orders_is_recovered(harness: BotHarness) -> None:
     harness.start()
     harness.open_position()
     harness.kill()
@@ -52,12 +52,12 @@ def test_c21_r10_the_position_is_gone_and_the_sweep_is_ended(harness: BotHarness
     harness.launch()
     harness.wait_exited()
     harness.start()
-    wait_until(lambda: not harness.orders(), 20, "no order is left")
+    wait_until(lambda: not harness.orders(), 20, "no open orders")
     harness.check_recovered()
 
 
 def grow_without_a_stop(harness: BotHarness) -> None:
-    """Nobody looks: an entry fills, and the stop is taken away."""
+    """While the bot is down an entry fills, and the stop is cancelled."""
     harness.fill()
     [stop] = harness.orders(OrderRole.STOP_LOSS)
     harness.cancel_manually(stop.client_order_id)

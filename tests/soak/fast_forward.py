@@ -1,4 +1,4 @@
-"""A market in a hurry: twenty of its seconds pass in one of ours."""
+"""A market that runs faster than real time, and random faults."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -11,32 +11,32 @@ from src.sandbox.market.source import MarketEvent, MarketSource, PriceMove, Take
 
 
 class FastForwardSource:
-    """Plays another source so many times as fast; what it tells carries the instant at which it is told."""
+    """Plays another source ``speed`` times as fast; events get the time at which they are emitted."""
 
     def __init__(self, inner: MarketSource, started_at: int, speed: int) -> None:
         self._inner = inner
         self._started_at = started_at
         self._speed = speed
         self.played_ms = 0
-        """How much of the market's time has been played."""
+        """Market time played so far."""
 
     def events(self, now_ms: int) -> Iterator[MarketEvent]:
         self.played_ms = (now_ms - self._started_at) * self._speed
-        for step in self._inner.events(self._started_at + self.played_ms):
-            yield _event_time(step, now_ms)
+        for event in self._inner.events(self._started_at + self.played_ms):
+            yield _with_time(event, now_ms)
 
     def next_at(self) -> int:
         return self._started_at + (self._inner.next_at() - self._started_at) // self._speed
 
 
-def _event_time(step: MarketEvent, now_ms: int) -> MarketEvent:
-    match step:
+def _with_time(event: MarketEvent, now_ms: int) -> MarketEvent:
+    match event:
         case Liquidation():
-            return replace(step, traded_at=now_ms, event_at=now_ms, received_at=now_ms)
+            return replace(event, traded_at=now_ms, event_at=now_ms, received_at=now_ms)
         case PriceMove() | TakerTrade():
-            return replace(step, at=now_ms)
+            return replace(event, at=now_ms)
         case _:
-            assert_never(step)
+            assert_never(event)
 
 
 _ORDERS = ("-e", "-s", "-t", "-c")
@@ -44,14 +44,14 @@ _ORDERS = ("-e", "-s", "-t", "-c")
 _READS = ("positionRisk", "openOrders", "userTrades", "account", "order")
 _STREAMS = ("user", "user", "forceOrder", "bookTicker")
 
-Draw = Callable[[Random], Fault]
+FaultFactory = Callable[[Random], Fault]
 
 
-def _order_fault(kind: FaultKind) -> Draw:
-    return lambda draw: Fault(kind, path=draw.choice(_ORDERS), method="POST")
+def _order_fault(kind: FaultKind) -> FaultFactory:
+    return lambda random: Fault(kind, path=random.choice(_ORDERS), method="POST")
 
 
-_DRAWS: tuple[Draw, ...] = (
+_FACTORIES: tuple[FaultFactory, ...] = (
     *(
         _order_fault(kind)
         for kind in (
@@ -61,21 +61,23 @@ _DRAWS: tuple[Draw, ...] = (
             FaultKind.BAD_TIMESTAMP,
         )
     ),
-    lambda draw: Fault(FaultKind.REJECTED, path=draw.choice(_ORDERS), method="POST", value=draw.choice((1111, 2019))),
-    lambda draw: Fault(
-        FaultKind.GARBLED, path=draw.choice(_ORDERS), method="POST", value=draw.randrange(len(GARBLED_RESPONSES))
+    lambda random: Fault(
+        FaultKind.REJECTED, path=random.choice(_ORDERS), method="POST", value=random.choice((1111, 2019))
     ),
-    lambda draw: Fault(FaultKind.GARBLED, path=draw.choice(_READS), method="GET", value=draw.randrange(3)),
-    lambda draw: Fault(FaultKind.DELAY, times=draw.randrange(1, 4), value=draw.randrange(100, 1_500)),
-    lambda draw: Fault(FaultKind.RATE_LIMITED, value=draw.randrange(1, 4)),
-    lambda draw: Fault(FaultKind.BANNED, value=draw.randrange(1, 4)),
-    lambda draw: Fault(FaultKind.STREAM_CUT, path=draw.choice(_STREAMS)),
-    lambda draw: Fault(FaultKind.STREAM_SILENT, times=draw.randrange(1, 4), path="user"),
-    lambda draw: Fault(FaultKind.DUPLICATED, times=draw.randrange(1, 4), path="user"),
-    lambda draw: Fault(FaultKind.REORDERED, times=draw.randrange(1, 4), path="user"),
+    lambda random: Fault(
+        FaultKind.GARBLED, path=random.choice(_ORDERS), method="POST", value=random.randrange(len(GARBLED_RESPONSES))
+    ),
+    lambda random: Fault(FaultKind.GARBLED, path=random.choice(_READS), method="GET", value=random.randrange(3)),
+    lambda random: Fault(FaultKind.DELAY, times=random.randrange(1, 4), value=random.randrange(100, 1_500)),
+    lambda random: Fault(FaultKind.RATE_LIMITED, value=random.randrange(1, 4)),
+    lambda random: Fault(FaultKind.BANNED, value=random.randrange(1, 4)),
+    lambda random: Fault(FaultKind.STREAM_CUT, path=random.choice(_STREAMS)),
+    lambda random: Fault(FaultKind.STREAM_SILENT, times=random.randrange(1, 4), path="user"),
+    lambda random: Fault(FaultKind.DUPLICATED, times=random.randrange(1, 4), path="user"),
+    lambda random: Fault(FaultKind.REORDERED, times=random.randrange(1, 4), path="user"),
     lambda _: Fault(FaultKind.LISTEN_KEY_EXPIRED),
 )
 
 
-def a_fault(draw: Random) -> Fault:
-    return draw.choice(_DRAWS)(draw)
+def a_fault(random: Random) -> Fault:
+    return random.choice(_FACTORIES)(random)

@@ -1,4 +1,4 @@
-"""What a process uses, measured again and again, and whether that grew."""
+"""Resource usage of processes over time, and the dashboard as a process."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from tests.system.harness import ROOT, wait_until
 
 MAX_MEMORY_GROWTH_PCT = 10
 ALLOWED_INCREASE = 2
-"""Connections come and go with faults: so many more at the end are no growth."""
+"""Tolerance: faults open and close connections."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ class Sample:
 
 @dataclass
 class ProcessMetrics:
-    """The life of one process in readings."""
+    """Samples of the resource usage of one process."""
 
     name: str
     process: psutil.Process
@@ -42,19 +42,19 @@ class ProcessMetrics:
             self.samples.append(Sample(self.process.num_threads(), files, memory))
 
     def growth(self) -> list[str]:
-        """What is more in the last quarter than it was in the second, after the warm-up."""
+        """Resources that grew from the second quarter, after the warm-up, to the last."""
         quarter = len(self.samples) // 4
         early, late = self.samples[quarter : 2 * quarter], self.samples[-quarter:]
         memory = median(each.memory for each in late) / median(each.memory for each in early) * 100 - 100
-        found = {
-            f"threads: {_most(early, 'threads')} -> {_most(late, 'threads')}": _grew(early, late, "threads"),
-            f"files: {_most(early, 'files')} -> {_most(late, 'files')}": _grew(early, late, "files"),
+        checks = {
+            f"threads: {_max(early, 'threads')} -> {_max(late, 'threads')}": _grew(early, late, "threads"),
+            f"files: {_max(early, 'files')} -> {_max(late, 'files')}": _grew(early, late, "files"),
             f"memory: {memory:+.1f} %": memory > MAX_MEMORY_GROWTH_PCT,
         }
-        return [f"{self.name}: {what}" for what, has_grown in found.items() if has_grown]
+        return [f"{self.name}: {change}" for change, has_grown in checks.items() if has_grown]
 
     def describe(self) -> str:
-        """Beginning after the warm-up, and end."""
+        """Usage after the warm-up and at the end."""
         first, last = self.samples[len(self.samples) // 4], self.samples[-1]
         return (
             f"{self.name}: threads {first.threads} -> {last.threads}, files {first.files} -> {last.files}, "
@@ -62,12 +62,12 @@ class ProcessMetrics:
         )
 
 
-def _most(readings: list[Sample], what: str) -> int:
-    return max(int(getattr(each, what)) for each in readings)
+def _max(samples: list[Sample], name: str) -> int:
+    return max(int(getattr(each, name)) for each in samples)
 
 
-def _grew(early: list[Sample], late: list[Sample], what: str) -> bool:
-    return _most(late, what) > _most(early, what) + ALLOWED_INCREASE
+def _grew(early: list[Sample], late: list[Sample], name: str) -> bool:
+    return _max(late, name) > _max(early, name) + ALLOWED_INCREASE
 
 
 ROUTES = (
@@ -88,7 +88,7 @@ ROUTES = (
     "/api/trades.csv",
     "/api/setup",
 )
-_SERVED_WITHIN_S = 60
+_STARTED_WITHIN_S = 60
 
 
 class Dashboard:
@@ -104,16 +104,16 @@ class Dashboard:
                 stderr=output,
             )
         self.events = 0
-        """How many lines of events the open page has read."""
+        """Number of events read from the stream."""
         self._stop = threading.Event()
         self._reader = threading.Thread(target=self._read, daemon=True)
 
     def open(self) -> None:
-        wait_until(self._answers, _SERVED_WITHIN_S, "the dashboard answers")
+        wait_until(self._is_up, _STARTED_WITHIN_S, "the dashboard is up")
         self._reader.start()
 
     def pages(self) -> dict[str, requests.Response]:
-        """Every page and every resource, as it is now."""
+        """Request all pages and API routes."""
         return {route: requests.get(self.url + route, timeout=30) for route in ROUTES}
 
     def close(self) -> None:
@@ -123,14 +123,14 @@ class Dashboard:
         if self._reader.is_alive():
             self._reader.join(10)
 
-    def _answers(self) -> bool:
+    def _is_up(self) -> bool:
         try:
             return requests.get(f"{self.url}/api/health", timeout=5).ok
         except requests.ConnectionError:
             return False
 
     def _read(self) -> None:
-        """As a browser does: connect again where the stream ends."""
+        """Read the event stream and reconnect when it ends, as a browser does."""
         while not self._stop.is_set():
             try:
                 with requests.get(f"{self.url}/api/stream", stream=True, timeout=60) as stream:

@@ -1,9 +1,8 @@
-"""A made-up market twenty times as fast, a fault every few seconds: nothing grows, and no promise is broken.
+"""A synthetic market at twenty times its speed with a fault every few seconds: no resource grows, no invariant fails.
 
-What runs twenty times as fast is the market: its prices, its liquidations and so the entries and exits that follow from
-them. The bot's own clock does not: its audits, reconciles and timeouts keep their seconds, and so do the faults. The
-bot and the dashboard are the real processes; the exchange is the sandbox, judged by its own books. SOAK_SECONDS makes
-it shorter, or as long as a night; how the bot signs is drawn for each run, unless SOAK_SCHEME (v1 or v3) says it.
+The market runs twenty times as fast: its prices, its liquidations and thus entries and exits. The bot's clock, its
+checks, reconciliations and timeouts, and the faults run in real time. Bot and dashboard are real processes; the checks
+use the sandbox's records. SOAK_SECONDS sets the duration and SOAK_SCHEME (v1 or v3) the API version, random by default.
 """
 
 import os
@@ -39,13 +38,13 @@ SECONDS = int(os.environ.get("SOAK_SECONDS", "360"))
 SPEED, SEED = 20, 20_260
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 MAX_UNPROTECTED_MS = 40_000
-"""A fill whose news was lost is found by the next reconcile after half a minute (F22), and then protected (I8)."""
+"""A lost fill is found by the next reconciliation after half a minute (F22), and then protected (I8)."""
 MAX_WAL_BYTES = 8_000_000
-SETTLED_WITHIN_S = 60
+CONSISTENT_WITHIN_S = 60
 
 
 class Soak:
-    """Sandbox, bot and dashboard in one home."""
+    """Sandbox, bot and dashboard in one home directory."""
 
     def __init__(self, home: Path, scheme: ApiVersion) -> None:
         self.home = home
@@ -71,14 +70,14 @@ class Soak:
         return self.sources[-1]
 
     def run(self, seconds: int) -> None:
-        """A reading each second, a fault every two to five, all pages every ten."""
-        draw, began = Random(SEED), time.monotonic()
-        fault_at = pages_at = began + 2
-        tick = began
-        while (now := time.monotonic()) < began + seconds:
+        """Take a sample each second, inject a fault every two to five, request all pages every ten."""
+        random, started = Random(SEED), time.monotonic()
+        fault_at = pages_at = started + 2
+        tick = started
+        while (now := time.monotonic()) < started + seconds:
             if now >= fault_at:
-                fault_at = now + draw.uniform(2, 5)
-                fault = a_fault(draw)
+                fault_at = now + random.uniform(2, 5)
+                fault = a_fault(random)
                 self.injected.append(fault.kind)
                 self.server.exchange.inject(fault)
             if now >= pages_at:
@@ -86,31 +85,31 @@ class Soak:
                 self.check_pages()
             self._measure()
             tick += 1
-            time.sleep(max(0.0, tick - time.monotonic()))  # the pace of the readings, not a wait for anything
+            time.sleep(max(0.0, tick - time.monotonic()))  # the sampling interval
 
     def _measure(self) -> None:
-        for gauge in self.metrics:
-            gauge.sample()
+        for each in self.metrics:
+            each.sample()
         for path in self.home.glob("*.db-wal"):
-            with suppress(FileNotFoundError):  # whoever closes a database last removes its log
+            with suppress(FileNotFoundError):  # the last connection that closes removes the WAL
                 self.largest_wal = max(self.largest_wal, path.stat().st_size)
 
     def check_pages(self) -> None:
         canaries = canaries_of(self.server)
-        for route, answer in self.dashboard.pages().items():
-            assert answer.ok, (route, answer.status_code, answer.text[:200])
-            assert not canaries.are_in(answer.content), route
-            assert not canaries.are_in(str(answer.headers)), route
+        for route, response in self.dashboard.pages().items():
+            assert response.ok, (route, response.status_code, response.text[:200])
+            assert not canaries.are_in(response.content), route
+            assert not canaries.are_in(str(response.headers)), route
 
     def settle(self) -> None:
-        """The faults are over: both books come to agree."""
+        """Clear the faults and wait until the records of bot and sandbox agree."""
         self.server.exchange.clear_faults()
 
         def agree() -> bool:
-            books = self.bot.totals()
-            return books.net == sandbox_net(self.server) and books.positions == sandbox_positions(self.server)
+            totals = self.bot.totals()
+            return totals.net == sandbox_net(self.server) and totals.positions == sandbox_positions(self.server)
 
-        wait_until(agree, SETTLED_WITHIN_S, f"{self.bot.totals()} {sandbox_positions(self.server)}")
+        wait_until(agree, CONSISTENT_WITHIN_S, f"{self.bot.totals()} {sandbox_positions(self.server)}")
 
     def close(self) -> None:
         self.dashboard.close()
@@ -126,47 +125,47 @@ def soak(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Soak]:
 
 
 def flips(server: SandboxServer) -> list[Fill]:
-    """Fills that led a slot from one side to the other."""
+    """Fills that reversed a position."""
     held: dict[PositionKey, Decimal] = defaultdict(Decimal)
-    found = []
+    reversals = []
     with server.exchange.lock:
         fills = [fill for symbol in SYMBOLS for fill in server.exchange.engine.fills(symbol)]
     for fill in fills:
-        slot = fill.symbol, fill.position_side
-        before, held[slot] = held[slot], held[slot] + fill.side.sign * fill.quantity
-        if before * held[slot] < 0:
-            found.append(fill)
-    return found
+        key = fill.symbol, fill.position_side
+        before, held[key] = held[key], held[key] + fill.side.sign * fill.quantity
+        if before * held[key] < 0:
+            reversals.append(fill)
+    return reversals
 
 
-def measurable_processes(server: SandboxServer) -> list[list[str]]:
-    """Command lines, of whomever, in which one of its keys stands."""
+def processes_with_secrets(server: SandboxServer) -> list[list[str]]:
+    """Command lines of any process that contain a secret."""
     canaries = canaries_of(server)
     lines = [each.info["cmdline"] or [] for each in psutil.process_iter(["cmdline"])]
     return [line for line in lines if canaries.are_in(" ".join(line))]
 
 
-def test_two_hours_of_faults_leave_nothing_behind(soak: Soak) -> None:
+def test_two_hours_of_faults_leak_nothing(soak: Soak) -> None:
     soak.run(SECONDS)
     soak.settle()
     soak.check_pages()
 
     exchange, records = soak.server.exchange, soak.server.exchange.account.request_log
-    naked_ms = exchange.protection.longest_ms(exchange.now_ms())
+    unprotected_ms = exchange.protection.longest_ms(exchange.now_ms())
     with exchange.lock:
         fills = sum(len(exchange.engine.fills(symbol)) for symbol in SYMBOLS)
-    print(*(gauge.describe() for gauge in soak.metrics), sep="\n")
+    print(*(each.describe() for each in soak.metrics), sep="\n")
     print(f"market {soak.sources[0].played_ms // 60_000} min, faults {len(soak.injected)}")
     print(f"orders {len(records.attempts)}, fills {fills}, events on the page {soak.dashboard.events}")
-    print(f"largest WAL {soak.largest_wal / 1e6:.2f} MB, longest without a full stop {naked_ms} ms")
-    assert fills > SECONDS / 10, "a market in which nothing happens proves nothing"
+    print(f"largest WAL {soak.largest_wal / 1e6:.2f} MB, longest without a full stop {unprotected_ms} ms")
+    assert fills > SECONDS / 10, "too few fills"
     assert soak.dashboard.events > fills
-    assert [growth for gauge in soak.metrics for growth in gauge.growth()] == []
+    assert [growth for each in soak.metrics for growth in each.growth()] == []
     assert soak.largest_wal < MAX_WAL_BYTES
     assert set(records.times_accepted().values()) == {1}
     assert records.duplicates() == {}
-    assert naked_ms < MAX_UNPROTECTED_MS
+    assert unprotected_ms < MAX_UNPROTECTED_MS
     assert flips(soak.server) == []
-    assert measurable_processes(soak.server) == []
+    assert processes_with_secrets(soak.server) == []
     assert soak.bot.stop() == 0
     assert canaries_of(soak.server).files_under(soak.home) == {".env"}

@@ -1,4 +1,4 @@
-"""Rooms of their own for processes."""
+"""Fixtures: a sandbox and a bot process."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,20 +14,20 @@ from tests.system.harness import BotProcess
 
 class Start(Protocol):
     def __call__(
-        self, script: Scenario, settings: dict[str, Any], scheme: ApiVersion = ApiVersion.V1
+        self, scenario: Scenario, settings: dict[str, Any], scheme: ApiVersion = ApiVersion.V1
     ) -> tuple[SandboxServer, BotProcess]: ...
 
 
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Start]:
-    """Starts a sandbox with a market and a bot on it; both are ended with the test."""
+    """Starts a sandbox with a market and a bot on it; both are stopped at the end of the test."""
     servers: list[SandboxServer] = []
     bots: list[BotProcess] = []
 
-    def begin(
-        script: Scenario, settings: dict[str, Any], scheme: ApiVersion = ApiVersion.V1
+    def start_bot(
+        scenario: Scenario, settings: dict[str, Any], scheme: ApiVersion = ApiVersion.V1
     ) -> tuple[SandboxServer, BotProcess]:
-        server = SandboxServer(tmp_path, script, scheme=scheme)
+        server = SandboxServer(tmp_path, scenario, scheme=scheme)
         server.start()
         servers.append(server)
         bot = BotProcess(tmp_path, settings)
@@ -36,7 +36,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
         bot.wait_until_trading()
         return server, bot
 
-    yield begin
+    yield start_bot
     for bot in bots:
         bot.kill()
     for server in servers:

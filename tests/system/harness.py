@@ -1,4 +1,4 @@
-"""A real bot process against a real sandbox over real sockets, and the books of both."""
+"""A real bot process on a sandbox over real sockets, and the records of both."""
 
 import json
 import os
@@ -24,11 +24,11 @@ ROOT = Path(__file__).parents[2]
 TRADING_WITHIN_SECONDS = 90
 STOPPED_WITHIN_SECONDS = 20
 _KILLED_WITHIN_SECONDS = 20
-_OURS = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
+_PERSONAL_VARIABLES = (*CREDENTIAL_NAMES, "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
 
 
 def wait_until(condition: Callable[[], bool], seconds: float, description: str) -> None:
-    """Look again and again until it holds; AssertionError where it does not in time."""
+    """Poll until the condition holds; AssertionError after ``seconds``."""
     deadline = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < deadline, f"not within {seconds} s: {description}"
@@ -37,7 +37,7 @@ def wait_until(condition: Callable[[], bool], seconds: float, description: str) 
 
 @dataclass(frozen=True, slots=True)
 class BotTotals:
-    """What the bot has written."""
+    """Totals of the bot's records."""
 
     realized_pnl: Decimal
     commission: Decimal
@@ -45,7 +45,7 @@ class BotTotals:
     positions: dict[tuple[str, str], Decimal]
     liquidations: int
     undecided: int
-    """Liquidations of configured symbols without a verdict."""
+    """Liquidations of configured symbols without a decision."""
 
     @property
     def net(self) -> Decimal:
@@ -53,7 +53,7 @@ class BotTotals:
 
 
 class BotProcess:
-    """``main.py`` in a home of its own."""
+    """``main.py`` as a process, with its own home directory."""
 
     def __init__(self, home: Path, settings: dict[str, Any]) -> None:
         self.home = home
@@ -62,7 +62,7 @@ class BotProcess:
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *arguments: str, **variables: str) -> None:
-        environment = {name: value for name, value in os.environ.items() if name not in _OURS} | variables
+        environment = {name: value for name, value in os.environ.items() if name not in _PERSONAL_VARIABLES} | variables
         with (self.home / "bot.out").open("ab") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "main.py", "--home", str(self.home), *arguments],
@@ -78,13 +78,13 @@ class BotProcess:
         return self._process.pid
 
     def kill(self) -> None:
-        """As a power cut does: no farewell."""
+        """Kill the process without a shutdown."""
         assert self._process is not None
         self._process.kill()
         self._process.wait(_KILLED_WITHIN_SECONDS)
 
     def stop(self) -> int:
-        """Ask for a clean end; the exit code."""
+        """Stop the bot cleanly; returns the exit code."""
         assert self._process is not None
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
@@ -103,16 +103,16 @@ class BotProcess:
         return (self.home / "bot.out").read_text(encoding="utf-8")
 
     def wait_until_trading(self) -> None:
-        """Until this very process, not one before it, says that it trades."""
+        """Wait until this process, not an earlier one, reports that it trades."""
 
-        def trades() -> bool:
+        def is_trading() -> bool:
             is_alive = self.state("bot").get("pid") == self.pid
             return is_alive and self.state("trading").get("state") == "ACTIVE"
 
-        wait_until(trades, TRADING_WITHIN_SECONDS, self.output)
+        wait_until(is_trading, TRADING_WITHIN_SECONDS, self.output)
 
     def state(self, key: str) -> dict[str, Any]:
-        """A row of the bot's own state; empty before it is written."""
+        """A value of the bot's state; empty before it is written."""
         try:
             with read_transaction(self._database()) as connection:
                 found = connection.scalar(select(StateRow.value).where(StateRow.key == key))
@@ -121,7 +121,7 @@ class BotProcess:
         return found or {}
 
     def totals(self) -> BotTotals:
-        """Everything it has booked."""
+        """Read the totals of everything recorded."""
         with read_transaction(self._database()) as connection:
             fills = connection.execute(select(FillRow.realized_pnl, FillRow.commission)).all()
             funding = connection.scalars(select(FundingRow.amount)).all()
@@ -147,7 +147,7 @@ class BotProcess:
 
 
 def sandbox_net(server: SandboxServer) -> Decimal:
-    """What trading has done to the sandbox's wallet: every change that is not a transfer."""
+    """Net trading result in the sandbox's wallet: all changes except transfers."""
     with server.exchange.lock:
         incomes = server.exchange.engine.incomes()
     return sum((income.amount for income in incomes if income.type != "TRANSFER"), Decimal(0))

@@ -1,4 +1,4 @@
-"""halt, status, flatten and resume by processes of their own, beside a bot that trades and without any dashboard."""
+"""halt, status, flatten, resume and check as separate processes, next to a trading bot and without a dashboard."""
 
 import subprocess
 import sys
@@ -16,8 +16,8 @@ from tests.system.harness import ROOT, BotProcess, demo_settings, sandbox_positi
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
-SENT_WITHIN_MS = 1_000  # I24: judged where entries arrive
-FEWEST_LIQUIDATIONS = 10
+SENT_WITHIN_MS = 1_000  # I24: checked when entries arrive
+MIN_LIQUIDATIONS = 10
 
 
 def a_busy_market() -> Scenario:
@@ -25,8 +25,8 @@ def a_busy_market() -> Scenario:
     return Scenario(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
 
 
-def run_cli(home: Path, arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "main.py", "--home", str(home), f"--{arguments}"]
+def run_cli(home: Path, option: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "main.py", "--home", str(home), f"--{option}"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", timeout=60, check=False)
 
 
@@ -34,31 +34,31 @@ def trading_state(bot: BotProcess) -> str:
     return str(bot.state("trading")["state"])
 
 
-def entered(server: SandboxServer) -> list[int]:
-    """When each entry came to the exchange, on its clock."""
+def entry_times(server: SandboxServer) -> list[int]:
+    """Times at which entries arrived, on the exchange's clock."""
     with server.exchange.lock:
         received = list(server.exchange.account.request_log.received)
     return [each.at for each in received if each.request.client_order_id.endswith("-e")]
 
 
-def test_a_bot_obeys_the_command_line_alone(start: Start, tmp_path: Path) -> None:
+def test_bot_executes_commands_of_the_command_line(start: Start, tmp_path: Path) -> None:
     server, bot = start(a_busy_market(), demo_settings({"cooldown_sec": 1}, volume_threshold=500))
     wait_until(lambda: bool(sandbox_positions(server)), 60, "a first position")
     assert run_cli(tmp_path, "status").returncode == 0
 
     assert run_cli(tmp_path, "halt").returncode == 0
     halted_at = (tmp_path / "HALT").stat().st_mtime_ns // 1_000_000
-    wait_until(lambda: trading_state(bot) == "HALTED", 10, "the halt noticed")
-    entries, seen = len(bot.orders("ENTRY")), bot.totals().liquidations
-    wait_until(lambda: bot.totals().liquidations >= seen + FEWEST_LIQUIDATIONS, 60, "a market that goes on")
+    wait_until(lambda: trading_state(bot) == "HALTED", 10, "the halt is noticed")
+    entries, liquidations = len(bot.orders("ENTRY")), bot.totals().liquidations
+    wait_until(lambda: bot.totals().liquidations >= liquidations + MIN_LIQUIDATIONS, 60, "more liquidations")
     assert len(bot.orders("ENTRY")) == entries
-    assert [at for at in entered(server) if at > halted_at + SENT_WITHIN_MS] == []
+    assert [at for at in entry_times(server) if at > halted_at + SENT_WITHIN_MS] == []
     status = run_cli(tmp_path, "status")
     assert status.returncode == 1
     assert "trading: HALTED, halted by the file HALT" in status.stdout
 
     assert run_cli(tmp_path, "flatten").returncode == 0
-    wait_until(lambda: not sandbox_positions(server), 30, "everything closed")
+    wait_until(lambda: not sandbox_positions(server), 30, "all positions closed")
     wait_until(lambda: not any((tmp_path / "commands").iterdir()), 15, "the request removed")
 
     assert run_cli(tmp_path, "resume").returncode == 0
@@ -69,15 +69,15 @@ def test_a_bot_obeys_the_command_line_alone(start: Start, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("scheme", ApiVersion)
-def test_the_examination_disturbs_no_running_bot(start: Start, tmp_path: Path, scheme: ApiVersion) -> None:
+def test_check_does_not_disturb_a_running_bot(start: Start, tmp_path: Path, scheme: ApiVersion) -> None:
     server, bot = start(a_busy_market(), demo_settings({"cooldown_sec": 1}, volume_threshold=500), scheme)
     wait_until(lambda: bool(sandbox_positions(server)), 60, "a first position")
-    found = [run_cli(tmp_path, "check") for _ in range(3)]
-    assert [each.returncode for each in found] == [0, 0, 0], found[0].stdout
-    assert f"running (process {bot.pid}): ACTIVE" in found[0].stdout
-    assert "\x1b" not in found[0].stdout
-    wait_until(lambda: trading_state(bot) == "ACTIVE", 15, "it trades")
-    assert "rejects this account" not in bot.output  # by a nonce of the other process, for example
+    checks = [run_cli(tmp_path, "check") for _ in range(3)]
+    assert [each.returncode for each in checks] == [0, 0, 0], checks[0].stdout
+    assert f"running (process {bot.pid}): ACTIVE" in checks[0].stdout
+    assert "\x1b" not in checks[0].stdout
+    wait_until(lambda: trading_state(bot) == "ACTIVE", 15, "trading is active")
+    assert "rejects this account" not in bot.output  # for example because of a nonce of the other process
     assert max(server.exchange.account.request_log.times_received().values()) == 1
 
     run_cli(tmp_path, "halt")

@@ -1,4 +1,4 @@
-"""Paper trading with real keys in reach: everything is recorded, and nothing reaches the exchange."""
+"""Paper trading with keys available: everything is recorded, and no order reaches the exchange."""
 
 import os
 import threading
@@ -27,40 +27,40 @@ from tests.system.harness import BotProcess, demo_settings, wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
 
-def test_simulation_trades_on_the_books_alone(start: Start) -> None:
+def test_paper_trading_sends_no_orders(start: Start) -> None:
     listings = load_listings()
-    script = Scenario(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
-    server, bot = start(script, demo_settings({"simulate_only": True, "cooldown_sec": 2}, volume_threshold=500))
+    scenario = Scenario(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
+    server, bot = start(scenario, demo_settings({"simulate_only": True, "cooldown_sec": 2}, volume_threshold=500))
     wait_until(lambda: bool(bot.orders("STOP_LOSS")), 60, "an entry filled on live quotes and its stop")
     with read_transaction(open_reader(bot.home / "bot.db")) as connection:
         statuses = set(connection.scalars(select(TradeRow.status)))
     assert statuses == {"SIMULATED"}
     assert server.exchange.account.request_log.received == []
     with server.exchange.lock:
-        assert not server.exchange.engine.hedge_mode  # not even the account was set
+        assert not server.exchange.engine.hedge_mode  # not even account settings were changed
     assert bot.stop() == 0
 
 
 D = Decimal
 SYMBOL = "BTCUSDT"
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "4"))
-Ending = Callable[[BotProcess], object]
+Stop = Callable[[BotProcess], object]
 
 
-def on_paper() -> dict[str, Any]:
+def paper_settings() -> dict[str, Any]:
     document = settings_document()
     document["globals"] |= {"simulate_only": True, "cooldown_sec": 600, "db_path": "bot.db"}
     return document
 
 
 def quote(server: SandboxServer, bid: Decimal) -> None:
-    """Mark and a book one tick wide; told anew each time, since the bot wants them fresh."""
+    """Publish a mark price and a book with a spread of one tick; the bot needs fresh quotes."""
     server.exchange.set_mark(SYMBOL, bid)
     server.exchange.set_quote(SYMBOL, bid, bid + D("0.1"))
 
 
 def open_position(server: SandboxServer, bot: BotProcess) -> None:
-    """Longs are liquidated at 50,000, the entry is reached, and both exits come to rest."""
+    """Trigger an entry at 50,000, let it fill, and wait for both exits."""
 
     def has_entry() -> bool:
         quote(server, D(50_000))
@@ -76,7 +76,7 @@ def open_position(server: SandboxServer, bot: BotProcess) -> None:
 
 
 def open_orders(bot: BotProcess) -> list[tuple[Any, ...]]:
-    """Orders that may still fill: role, both names, price it waits for, and what it is."""
+    """Open orders: role, client order id, order id, stop price and status."""
     row = TradeRow
     columns = (row.role, row.client_order_id, row.order_id, row.stop_price, row.order_status)
     with read_transaction(open_reader(bot.home / "bot.db")) as connection:
@@ -96,17 +96,17 @@ def alerts(bot: BotProcess) -> list[str]:
 
 
 def account(bot: BotProcess) -> tuple[Any, Any, Any]:
-    """What the paper exchange must not forget."""
-    kept = bot.state(PAPER_ACCOUNT)
-    return kept["wallets"], kept["holdings"], kept["terms"]
+    """State that the paper exchange must keep."""
+    state = bot.state(PAPER_ACCOUNT)
+    return state["wallets"], state["holdings"], state["terms"]
 
 
 def wallet(bot: BotProcess) -> Decimal:
     return D(bot.state(PAPER_ACCOUNT)["wallets"]["USDT"])
 
 
-def is_user_stream_back(bot: BotProcess, server: SandboxServer) -> None:
-    """The next process trades, and has compared its books with the exchange's twice."""
+def restart(bot: BotProcess, server: SandboxServer) -> None:
+    """Start the bot and wait until it has reconciled twice."""
     bot.start()
     bot.wait_until_trading()
     quote(server, D(49_900))
@@ -114,21 +114,21 @@ def is_user_stream_back(bot: BotProcess, server: SandboxServer) -> None:
 
 
 @pytest.mark.parametrize("end", [BotProcess.kill, BotProcess.stop], ids=["kill -9", "stop"])
-def test_the_next_bot_goes_on_with_the_same_account(start: Start, end: Ending) -> None:
-    server, bot = start(Scenario(), on_paper())
+def test_paper_account_is_kept_by_a_restart(start: Start, end: Stop) -> None:
+    server, bot = start(Scenario(), paper_settings())
     open_position(server, bot)
     before = bot.totals(), open_orders(bot), account(bot), wallet(bot)
     end(bot)
     assert before[1] == open_orders(bot)
-    is_user_stream_back(bot, server)
+    restart(bot, server)
     assert (bot.totals(), open_orders(bot), account(bot), wallet(bot)) == before
     assert before[3] == PAPER_CAPITAL + bot.totals().net < PAPER_CAPITAL
     assert [each for each in alerts(bot) if "corrected" in each or "unknown" in each or "lost" in each] == []
     assert bot.stop() == 0
 
 
-def test_a_stop_that_was_passed_while_no_bot_ran_fires_at_the_market_then(start: Start) -> None:
-    server, bot = start(Scenario(), on_paper())
+def test_stop_passed_while_down_triggers_after_the_start(start: Start) -> None:
+    server, bot = start(Scenario(), paper_settings())
     open_position(server, bot)
     [stop] = [each for each in open_orders(bot) if each[0] == "STOP_LOSS"]
     bot.kill()
@@ -140,7 +140,7 @@ def test_a_stop_that_was_passed_while_no_bot_ran_fires_at_the_market_then(start:
         return bot.totals().positions == {}
 
     wait_until(is_flat, 30, bot.output)
-    wait_until(lambda: open_orders(bot) == [], 90, "the take profit is swept, or known never to have stood")
+    wait_until(lambda: open_orders(bot) == [], 90, "the take profit is cancelled, or known as never placed")
     exits = [fill for fill in fills(bot) if fill.side == "SELL"]
     assert {(fill.client_order_id, fill.price) for fill in exits} == {(stop[1], D(40_000))}
     assert wallet(bot) == PAPER_CAPITAL + bot.totals().net
@@ -148,18 +148,18 @@ def test_a_stop_that_was_passed_while_no_bot_ran_fires_at_the_market_then(start:
     assert bot.stop() == 0
 
 
-def test_kills_at_random_moments_of_a_busy_market_leave_books_that_agree(start: Start) -> None:
-    draw, listings = Random(5), load_listings()
-    script = Scenario(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
-    _, bot = start(script, demo_settings({"simulate_only": True, "cooldown_sec": 2}, volume_threshold=500))
+def test_paper_account_survives_random_kills(start: Start) -> None:
+    random, listings = Random(5), load_listings()
+    scenario = Scenario(listings, lambda at: SyntheticSource(listings.values(), at, seed=3))
+    _, bot = start(scenario, demo_settings({"simulate_only": True, "cooldown_sec": 2}, volume_threshold=500))
     wait_until(lambda: bool(bot.orders("STOP_LOSS")), 60, "an entry filled on live quotes and its stop")
     for _ in range(ROUNDS):
-        threading.Event().wait(draw.uniform(1, 6))
+        threading.Event().wait(random.uniform(1, 6))
         bot.kill()
         assert wallet(bot) == PAPER_CAPITAL + bot.totals().net
         held = {(each["position"]["symbol"], each["position"]["position_side"]): D(each["position"]["quantity"])
                 for each in bot.state(PAPER_ACCOUNT)["holdings"]}  # fmt: skip
-        assert {slot: quantity for slot, quantity in bot.totals().positions.items() if quantity} == held
+        assert {key: quantity for key, quantity in bot.totals().positions.items() if quantity} == held
         bot.start()
         bot.wait_until_trading()
     assert [each for each in alerts(bot) if "corrected" in each or "unknown" in each] == []

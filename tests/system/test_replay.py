@@ -1,4 +1,4 @@
-"""Recorded liquidations through the real protocol: everything stored, everything decided, both books equal."""
+"""Recorded liquidations over the real protocol: all are stored and decided, and both records agree."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -19,7 +19,7 @@ _HEADER = "ts_ms,symbol,side,order_type,tif,orig_qty,price,avg_price,status,last
 
 
 def a_recording(folder: Path) -> Path:
-    """Ten minutes: BTC falls and is forced to sell, turns, and a symbol in Chinese is liquidated too."""
+    """Write ten minutes of liquidations: BTC longs, then shorts, and a symbol with a Chinese name."""
     rows = [_HEADER]
     for step in range(120):
         price = 60_000 - abs(60 - step) * 8 if step % 2 else 60_000 - step * 6
@@ -34,47 +34,47 @@ def a_recording(folder: Path) -> Path:
 
 
 def play_to_the_end(server: SandboxServer, bot: BotProcess, seconds: float) -> None:
-    wait_until(lambda: server.exchange.progress is not None, 20, "the replay's start")
+    wait_until(lambda: server.exchange.progress is not None, 20, "the start of the replay")
     progress = server.exchange.progress
     assert progress is not None
-    wait_until(lambda: progress.is_finished, seconds, "the replay's end")
-    wait_until(lambda: bot.totals().liquidations >= progress.pushed, 20, "the last liquidation stored")
+    wait_until(lambda: progress.is_finished, seconds, "the end of the replay")
+    wait_until(lambda: bot.totals().liquidations >= progress.pushed, 20, "the last liquidation is stored")
 
 
 def assert_equal_totals(server: SandboxServer, bot: BotProcess) -> None:
-    """To the last digit, once what is under way has arrived."""
+    """Wait until the records of bot and sandbox agree exactly."""
 
     def agree() -> bool:
-        books = bot.totals()
-        return books.net == sandbox_net(server) and books.positions == sandbox_positions(server)
+        totals = bot.totals()
+        return totals.net == sandbox_net(server) and totals.positions == sandbox_positions(server)
 
     wait_until(agree, 45, f"{bot.totals()} against {sandbox_net(server)} {sandbox_positions(server)}")
     assert max(server.exchange.account.request_log.times_received().values(), default=1) == 1
 
 
 @pytest.mark.parametrize("scheme", ApiVersion)
-def test_a_recording_is_traded_and_both_books_agree(start: Start, tmp_path: Path, scheme: ApiVersion) -> None:
-    script = replay_scenario(a_recording(tmp_path), speed=Decimal(15), waits_for_subscriber=True)
-    server, bot = start(script, demo_settings(), scheme)
+def test_recording_is_traded_and_both_records_agree(start: Start, tmp_path: Path, scheme: ApiVersion) -> None:
+    scenario = replay_scenario(a_recording(tmp_path), speed=Decimal(15), waits_for_subscriber=True)
+    server, bot = start(scenario, demo_settings(), scheme)
     play_to_the_end(server, bot, 120)
-    progress, books = server.exchange.progress, bot.totals()
+    progress, totals = server.exchange.progress, bot.totals()
     assert progress is not None
     assert progress.played == progress.rows == 240
-    assert books.liquidations == progress.pushed == progress.rows - progress.suppressed
-    assert books.undecided == 0
+    assert totals.liquidations == progress.pushed == progress.rows - progress.suppressed
+    assert totals.undecided == 0
     assert bot.orders("ENTRY")
     assert_equal_totals(server, bot)
     assert bot.stop() == 0
-    assert canaries_of(server).files_under(tmp_path) == {".env"}  # what it said on its terminal is a file, too
+    assert canaries_of(server).files_under(tmp_path) == {".env"}  # the output of the process is a file, too
 
 
-def test_a_real_hour_is_played_completely(start: Start) -> None:
-    script = replay_scenario(RECORDED_HOUR, Decimal(150), RECORDED_KLINES, waits_for_subscriber=True)
-    server, bot = start(script, demo_settings())
+def test_real_hour_is_replayed_completely(start: Start) -> None:
+    scenario = replay_scenario(RECORDED_HOUR, Decimal(150), RECORDED_KLINES, waits_for_subscriber=True)
+    server, bot = start(scenario, demo_settings())
     play_to_the_end(server, bot, 400)
-    progress, books = server.exchange.progress, bot.totals()
+    progress, totals = server.exchange.progress, bot.totals()
     assert progress is not None
     assert progress.played == progress.rows
-    assert books.liquidations == progress.pushed == progress.rows - progress.suppressed
-    assert books.undecided == 0
+    assert totals.liquidations == progress.pushed == progress.rows - progress.suppressed
+    assert totals.undecided == 0
     assert_equal_totals(server, bot)

@@ -1,7 +1,7 @@
-"""Loaded by every Python process that a recovery test starts: ends it by force at the line the test has named.
+"""Loaded by all Python processes that a recovery test starts: kills them at the crash point the test has chosen.
 
-Python imports this module by its name before anything else, where its folder stands in PYTHONPATH. The real
-``main.py`` and ``launcher.py`` run; only ``crash_points.reached`` is another one than in production.
+Python imports a module of this name at startup if its directory is in PYTHONPATH. The real ``main.py`` and
+``launcher.py`` run; only ``crash_points.reached`` is replaced.
 """
 
 import http.client
@@ -14,14 +14,14 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-FORCE = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows both end a process without a farewell
+FORCE = getattr(signal, "SIGKILL", signal.SIGTERM)  # on Windows both kill a process
 
 
 class CrashHook:
-    """Watches the lines of this process against the order the test has left in a file.
+    """Kills this process at the crash point that a file of the test names.
 
-    A file ``{"point", "subject", "passing", "launcher", "after_ms"}``; it is renamed when it has struck, so that
-    it strikes once, whichever process and whichever life of it comes first.
+    The file holds ``{"point", "subject", "passing", "launcher", "after_ms"}``. It is renamed before the kill, so that
+    only the first process to get there is killed.
     """
 
     def __init__(self, file: Path) -> None:
@@ -33,41 +33,41 @@ class CrashHook:
         if not self._file.exists():
             return
         with self._lock, suppress(FileNotFoundError):
-            order = self._file.read_text(encoding="utf-8")
-            wanted = json.loads(order)
-            if (wanted["point"], wanted["subject"] or subject) == (str(point), str(subject)):
-                self._hits[order] = self._hits.get(order, 0) + 1
-                if self._hits[order] == wanted["passing"]:
-                    self._file.rename(self._file.with_name("struck"))
-                    self._crash(wanted)
+            text = self._file.read_text(encoding="utf-8")
+            crash = json.loads(text)
+            if (crash["point"], crash["subject"] or subject) == (str(point), str(subject)):
+                self._hits[text] = self._hits.get(text, 0) + 1
+                if self._hits[text] == crash["passing"]:
+                    self._file.rename(self._file.with_name("crashed"))
+                    self._crash(crash)
 
-    def _crash(self, wanted: dict[str, Any]) -> None:
-        if wanted["after_ms"] is None:
-            end(with_launcher=wanted["launcher"])
-        else:  # in the middle of what follows the line
-            threading.Timer(wanted["after_ms"] / 1000, end, kwargs={"with_launcher": wanted["launcher"]}).start()
+    def _crash(self, crash: dict[str, Any]) -> None:
+        if crash["after_ms"] is None:
+            kill(with_launcher=crash["launcher"])
+        else:  # during the work that follows the crash point
+            threading.Timer(crash["after_ms"] / 1000, kill, kwargs={"with_launcher": crash["launcher"]}).start()
 
 
-def end(*, with_launcher: bool) -> None:
-    """As a power cut or an out-of-memory killer does it: no farewell."""
+def kill(*, with_launcher: bool) -> None:
+    """Kill the process without a shutdown, as a power cut or the out-of-memory killer does."""
     if with_launcher:
         os.kill(os.getppid(), FORCE)
     os.kill(os.getpid(), FORCE)
 
 
 def watch_requests(hook: CrashHook) -> None:
-    """Between the last byte of a request and its answer there is no line of ours: the library's own is watched."""
-    under_way = threading.local()
-    plain_reached, plain_response = hook.reached, http.client.HTTPConnection.getresponse
+    """Add a crash point between a request and its response, in the library's code."""
+    in_flight = threading.local()
+    original_reached, original_getresponse = hook.reached, http.client.HTTPConnection.getresponse
 
     def reached(point: str, subject: str = "") -> None:
         if point == "sending":
-            under_way.subject = subject
-        plain_reached(point, subject)
+            in_flight.subject = subject
+        original_reached(point, subject)
 
     def getresponse(connection: http.client.HTTPConnection) -> http.client.HTTPResponse:
-        plain_reached("request written", getattr(under_way, "subject", ""))
-        return plain_response(connection)
+        original_reached("request written", getattr(in_flight, "subject", ""))
+        return original_getresponse(connection)
 
     hook.reached = reached  # type: ignore[method-assign]
     http.client.HTTPConnection.getresponse = getresponse  # type: ignore
@@ -82,5 +82,5 @@ def arm(file: Path) -> None:
     crash_points.reached = hook.reached
 
 
-if order := os.environ.get("HUNTER_CRASH"):
-    arm(Path(order))
+if crash_file := os.environ.get("HUNTER_CRASH"):
+    arm(Path(crash_file))
