@@ -86,7 +86,7 @@ class Period:
             result.realized_pnl += fill.realized_pnl
             result.commission += signed_fee(fill)
         for payment in self.funding:
-            found.setdefault(key_of(payment.at, payment.symbol), Result()).funding_fee += payment.amount
+            found.setdefault(key_of(payment.paid_at, payment.symbol), Result()).funding_fee += payment.amount
         for trip in self.trips:
             found.setdefault(key_of(trip.closed_at or 0, trip.symbol), Result()).add_trip(trip)
         return found
@@ -108,7 +108,7 @@ class PnlTracker:
         return Period(
             since_ms,
             [fill for fill in every_fill if fill.traded_at >= since_ms],
-            [payment for payment in every_payment if payment.at >= since_ms],
+            [payment for payment in every_payment if payment.paid_at >= since_ms],
             [trip for trip in trips if trip.closed_at is not None and trip.closed_at >= since_ms],
         )
 
@@ -154,7 +154,7 @@ class PnlTracker:
 
     def _curve(self, since_ms: int) -> list[dict[str, Any]]:
         rows = equity(self._connection, since_ms, _CURVE_POINTS)
-        return [{"at": row.at, "equity": row.margin_balance, "wallet": row.wallet_balance} for row in rows]
+        return [{"at": row.recorded_at, "equity": row.margin_balance, "wallet": row.wallet_balance} for row in rows]
 
 
 def first_day(days: int, now_ms: int) -> int:

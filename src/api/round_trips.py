@@ -85,7 +85,7 @@ def _open_trip(fill: FillRecord) -> RoundTrip:
         position_side=fill.position_side,
         side=side or Side(fill.side),
         opened_at=fill.traded_at,
-        entry_client_order_id=fill.parent or fill.client_order_id,
+        entry_client_order_id=fill.entry_client_order_id or fill.client_order_id,
     )
 
 
@@ -131,6 +131,6 @@ def _assign_funding(trips: Iterable[RoundTrip], funding: Iterable[FundingRecord]
     for trip in trips:
         by_symbol[trip.symbol].append(trip)
     for payment in funding:
-        owner = next((trip for trip in by_symbol[payment.symbol] if trip.was_open_at(payment.at)), None)
+        owner = next((trip for trip in by_symbol[payment.symbol] if trip.was_open_at(payment.paid_at)), None)
         if owner is not None:
             owner.payments.append(payment)

@@ -46,7 +46,7 @@ def trade_row(row: OrderRow, fills: Iterable[FillRecord] = (), funding_fee: Deci
         "order_status": row.order_status,
         "order_type": row.order_type,
         "role": row.role,
-        "parent_order_id": row.parent_order_id,
+        "parent_order_id": row.entry_client_order_id,
         "exchange_trade_id": ",".join(str(fill.trade_id) for fill in fills) or None,
         "realized_pnl": row.realized_pnl,
         "commission": commission,
@@ -80,14 +80,14 @@ def open_order_row(row: OrderRow) -> dict[str, Any]:
         "stop_price": row.stop_price,
         "status": row.order_status,
         "is_simulated": row.status != row.order_status,
-        "parent_order_id": row.parent_order_id,
+        "parent_order_id": row.entry_client_order_id,
         "created_at": row.created_at,
     }
 
 
 def external_order_row(item: Mapping[str, Any]) -> dict[str, Any]:
     """A row of ``/api/orders`` for an external order, as the bot reported it."""
-    return {"role": None, "filled_quantity": None, "created_at": None, **item, "purpose": "foreign", "is_ours": False}
+    return {"role": None, "filled_quantity": None, "created_at": None, **item, "purpose": "external", "is_ours": False}
 
 
 def income_rows(fills: Iterable[FillRecord], funding: Iterable[FundingRecord]) -> list[dict[str, Any]]:
@@ -95,7 +95,7 @@ def income_rows(fills: Iterable[FillRecord], funding: Iterable[FundingRecord]) -
     rows = [row for fill in fills for row in _fill_income(fill)]
     for payment in funding:
         names = {"asset": payment.asset, "symbol": payment.symbol, "trade_id": None, "order": None}
-        rows.append({"timestamp": payment.at, "income_type": "FUNDING_FEE", "income": payment.amount, **names})
+        rows.append({"timestamp": payment.paid_at, "income_type": "FUNDING_FEE", "income": payment.amount, **names})
     return sorted(rows, key=lambda row: int(row["timestamp"]))
 
 

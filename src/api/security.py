@@ -68,12 +68,12 @@ class RequestGuard:
     def _check_fetch_site(self, incoming: Request) -> None:
         site = incoming.headers.get("Sec-Fetch-Site")
         if site is not None and site not in _SAME_ORIGIN_SITES:
-            raise ApiError(403, "foreign_page", "Another web page may not use the dashboard.")
+            raise ApiError(403, "cross_origin", "Another web page may not use the dashboard.")
 
     def _check_write(self, incoming: Request) -> None:
         origin = incoming.headers.get("Origin")
         if origin is not None and origin != f"http://{incoming.environ['HTTP_HOST']}":
-            raise ApiError(403, "foreign_page", "Another web page may not use the dashboard.")
+            raise ApiError(403, "cross_origin", "Another web page may not use the dashboard.")
         if origin is None and "Sec-Fetch-Site" not in incoming.headers:
             raise ApiError(403, "no_origin", f"Send the header Origin: http://{incoming.environ['HTTP_HOST']}.")
         if incoming.mimetype != "application/json":

@@ -116,7 +116,7 @@ class SettingsService:
         return [
             {
                 "id": version.id,
-                "at": version.at,
+                "at": version.saved_at,
                 "message": version.message,
                 "changes": [] if before is None else list(diff_settings(before, version.document)),
                 "settings": version.document,

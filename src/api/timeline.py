@@ -53,7 +53,7 @@ def _status_events(
         description = f"{order.side} {_describe_order(order)}"
         text = f"{description}: {change['reason']}" if change["reason"] else description
         kind = "protection" if order.role in ("STOP_LOSS", "TAKE_PROFIT") else "order"
-        status, at = change["status"], change["at"]
+        status, at = change["status"], change["recorded_at"]
         if status in _BEFORE_FILLS:  # from our clock, fills from the exchange's: keep the order before its fills
             at = min(at, first_fills.get(order.client_order_id, at))
         title = f"{_humanize(order.role)} {_STATUS_LABELS.get(status, _humanize(status).lower())}"

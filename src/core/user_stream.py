@@ -80,10 +80,10 @@ class UserStream:
                 log.warning("the account's mode was changed: it is read anew")
                 self._reconnect()
             case UnrecognizedOrder() as order:
-                self._count_parse_error(order.fault, order.symbol)
+                self._count_parse_error(order.problem, order.symbol)
                 self._post(order)
             case AccountUpdate(unrecognized=(first, *_)) as update:
-                self._count_parse_error(first.fault, first.symbol)
+                self._count_parse_error(first.problem, first.symbol)
                 self._post(update)
             case event:
                 self._post(event)

@@ -15,6 +15,21 @@ from src.database.models import COLUMN_TYPES, new_metadata
 from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import PositionSide
 
+log = logging.getLogger("hunter.database")
+
+_ACTIONS = frozenset(action.value for action in OperatorAction)
+_NEW_COLUMN_NAMES = {
+    "operator_commands": {
+        "fraction": "close_fraction",
+        "nonce": "idempotency_key",
+        "terms": "terms_fingerprint",
+    },
+    "settings_history": {"at": "saved_at"},
+}
+"""Columns an earlier version named differently, by table."""
+_TABLES_NOT_READY = ("no such table", "no such column")
+"""SQLite's messages for a file the dashboard is creating or upgrading at this moment."""
+
 
 class ControlBase(DeclarativeBase):
     """The dashboard's database."""
@@ -33,10 +48,10 @@ class OperatorCommandRow(ControlBase):
     action: Mapped[str]
     symbol: Mapped[str | None]
     position_side: Mapped[str | None]
-    fraction: Mapped[Decimal] = mapped_column(default=Decimal(1))
+    close_fraction: Mapped[Decimal] = mapped_column(default=Decimal(1))
     client_order_id: Mapped[str | None]
-    terms: Mapped[str | None]
-    nonce: Mapped[str] = mapped_column(unique=True)
+    terms_fingerprint: Mapped[str | None]
+    idempotency_key: Mapped[str] = mapped_column(unique=True)
     """The asker's own name for the request: asked twice, done once."""
     created_at: Mapped[int]
 
@@ -47,14 +62,9 @@ class SettingsHistoryRow(ControlBase):
     __tablename__ = "settings_history"
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[int]
+    saved_at: Mapped[int]
     document: Mapped[dict[str, Any]] = mapped_column(JSON)
     message: Mapped[str]
-
-
-log = logging.getLogger("hunter.database")
-
-_ACTIONS = frozenset(action.value for action in OperatorAction)
 
 
 def open_control(path: Path) -> Engine:
@@ -68,9 +78,22 @@ def open_control(path: Path) -> Engine:
         log.error("the database of the dashboard was damaged (%s) and lies now at %s", fault, moved)
     make_private(path)
     engine = open_writer(path)
+    _rename_old_columns(engine)
     ControlBase.metadata.create_all(engine)
     _add_missing_columns(engine)
     return engine
+
+
+def _rename_old_columns(engine: Engine) -> None:
+    """Give the columns of an earlier version's file their new names."""
+    tables = inspect(engine).get_table_names()
+    with engine.begin() as connection:
+        for table in ControlBase.metadata.tables.keys() & set(tables):
+            columns = {column["name"] for column in inspect(connection).get_columns(table)}
+            for old in columns & _NEW_COLUMN_NAMES[table].keys():
+                connection.exec_driver_sql(
+                    f'ALTER TABLE {table} RENAME COLUMN "{old}" TO {_NEW_COLUMN_NAMES[table][old]}'
+                )
 
 
 def _add_missing_columns(engine: Engine) -> None:
@@ -89,24 +112,25 @@ class CommandWriter:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    def add(self, action: OperatorAction, nonce: str, now_ms: int, **details: Any) -> int:
+    def add(self, action: OperatorAction, idempotency_key: str, now_ms: int, **details: Any) -> int:
         """Write a wish down; asked again under the same nonce it is the same wish. Its number is returned.
 
         Numbers follow the clock: the wishes in a file that was begun anew are still newer than those the bot has seen.
         """
         row = OperatorCommandRow
         with self._engine.begin() as connection:
-            known = connection.scalar(select(row.id).where(row.nonce == nonce))
+            known = connection.scalar(select(row.id).where(row.idempotency_key == idempotency_key))
             if known is not None:
                 return known
             newest = connection.scalar(select(func.max(row.id))) or 0
-            values = {"id": max(now_ms, newest + 1), "action": action.value, "nonce": nonce, "created_at": now_ms}
+            values = {"id": max(now_ms, newest + 1), "action": action.value, "created_at": now_ms}
+            values["idempotency_key"] = idempotency_key
             return connection.execute(insert(row).values(values | details).returning(row.id)).scalar_one()
 
     def add_settings_version(self, document: dict[str, Any], message: str, now_ms: int) -> None:
         """Add a settings file to the history."""
         with self._engine.begin() as connection:
-            connection.execute(insert(SettingsHistoryRow).values(document=document, message=message, at=now_ms))
+            connection.execute(insert(SettingsHistoryRow).values(document=document, message=message, saved_at=now_ms))
 
 
 class CommandReader:
@@ -138,7 +162,7 @@ class CommandReader:
 
     def _log_once(self, error: str) -> None:
         """A fault is said once; tables that are being made at this moment are none."""
-        if error != self._last_error and "no such table" not in error:
+        if error != self._last_error and not error.startswith(_TABLES_NOT_READY):
             log.error("commands of the operator cannot be read: %s", error)
         self._last_error = error
 
@@ -150,9 +174,9 @@ def _command_from(row: Any) -> OperatorCommand:
         at=row.created_at,
         symbol=row.symbol,
         position_side=None if row.position_side is None else PositionSide(row.position_side),
-        fraction=row.fraction,
+        close_fraction=row.close_fraction,
         client_order_id=row.client_order_id,
-        terms=row.terms,
+        terms_fingerprint=row.terms_fingerprint,
     )
 
 
@@ -161,7 +185,7 @@ class SettingsVersion:
     """One settings document, and since when it was in force."""
 
     id: int
-    at: int
+    saved_at: int
     document: dict[str, Any]
     message: str
 
@@ -169,5 +193,5 @@ class SettingsVersion:
 def settings_history(connection: Connection, limit: int) -> list[SettingsVersion]:
     """The newest first."""
     row = SettingsHistoryRow
-    query = select(row.id, row.at, row.document, row.message).order_by(row.id.desc()).limit(limit)
+    query = select(row.id, row.saved_at, row.document, row.message).order_by(row.id.desc()).limit(limit)
     return [SettingsVersion(*found) for found in connection.execute(query)]

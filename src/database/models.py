@@ -103,12 +103,12 @@ class DecisionRow(BotBase):
     """The verdict on a liquidation of a configured symbol."""
 
     __tablename__ = "decisions"
-    __table_args__ = (Index(None, "symbol", "at"), Index(None, "client_order_id"))
+    __table_args__ = (Index(None, "symbol", "decided_at"), Index(None, "client_order_id"))
 
     liquidation_id: Mapped[int] = mapped_column(ForeignKey("liquidations.id", ondelete="CASCADE"), primary_key=True)
     symbol: Mapped[str]
     liquidation_side: Mapped[str]
-    at: Mapped[int]
+    decided_at: Mapped[int]
     gate: Mapped[str | None]
     """The first gate that refused; NULL where an entry was made."""
     reason: Mapped[str]
@@ -126,7 +126,7 @@ class TradeRow(BotBase):
         Index(None, "symbol", "created_at"),
         Index(None, "created_at"),
         Index(None, "order_id"),
-        Index(None, "parent_order_id"),
+        Index(None, "entry_client_order_id"),
         Index(None, "order_status"),
         _one_of("status", [*_values(OrderStatus), SIMULATED], "status"),
         _one_of("order_status", _values(OrderStatus), "order_status"),
@@ -141,7 +141,7 @@ class TradeRow(BotBase):
     position_side: Mapped[str]
     order_type: Mapped[str]
     role: Mapped[str]
-    parent_order_id: Mapped[str | None]
+    entry_client_order_id: Mapped[str | None]
     """Client order id of the entry it belongs to."""
     quantity: Mapped[Decimal | None]
     price: Mapped[Decimal | None]
@@ -170,11 +170,11 @@ class OrderRelationshipRow(BotBase):
     """A protective order and the entry whose position it protects."""
 
     __tablename__ = "order_relationships"
-    __table_args__ = (Index(None, "main_order_id"), Index(None, "symbol"))
+    __table_args__ = (Index(None, "entry_client_order_id"), Index(None, "symbol"))
 
-    related_order_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    client_order_id: Mapped[str] = mapped_column(String(36), primary_key=True)
     """Client order id of the take profit, stop loss or closing order."""
-    main_order_id: Mapped[str] = mapped_column(String(36))
+    entry_client_order_id: Mapped[str] = mapped_column(String(36))
     symbol: Mapped[str]
     position_side: Mapped[str]
     role: Mapped[str]
@@ -195,7 +195,7 @@ class OrderStatusRow(BotBase):
     symbol: Mapped[str]
     status: Mapped[str]
     filled_quantity: Mapped[Decimal]
-    at: Mapped[int]
+    recorded_at: Mapped[int]
     source: Mapped[str]
     """Who told it: stream, answer, query, ourselves."""
     reason: Mapped[str | None]
@@ -228,17 +228,17 @@ class FillRow(BotBase):
     is_simulated: Mapped[bool]
 
 
-class FundingRow(BotBase):
+class FundingPaymentRow(BotBase):
     """Funding paid (negative) or received, counted once by its transaction."""
 
-    __tablename__ = "funding"
-    __table_args__ = (Index(None, "symbol", "at"), Index(None, "at"))
+    __tablename__ = "funding_payments"
+    __table_args__ = (Index(None, "symbol", "paid_at"), Index(None, "paid_at"))
 
     transaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     symbol: Mapped[str]
     asset: Mapped[str]
     amount: Mapped[Decimal]
-    at: Mapped[int]
+    paid_at: Mapped[int]
     is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
@@ -269,10 +269,10 @@ class JournalRow(BotBase):
     """What happened, in order, for ever appended: audit log and the dashboard's news."""
 
     __tablename__ = "journal"
-    __table_args__ = (Index(None, "kind", "id"), Index(None, "at"), {"sqlite_autoincrement": True})
+    __table_args__ = (Index(None, "kind", "id"), Index(None, "recorded_at"), {"sqlite_autoincrement": True})
 
     id: Mapped[int] = mapped_column(primary_key=True)
-    at: Mapped[int]
+    recorded_at: Mapped[int]
     kind: Mapped[str]
     symbol: Mapped[str | None]
     payload: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -281,7 +281,7 @@ class JournalRow(BotBase):
 class StateRow(BotBase):
     """What the bot says of itself, one row a subject."""
 
-    __tablename__ = "state"
+    __tablename__ = "bot_state"
 
     key: Mapped[str] = mapped_column(primary_key=True)
     value: Mapped[dict[str, Any]] = mapped_column(JSON)
@@ -293,7 +293,7 @@ class AccountHistoryRow(BotBase):
 
     __tablename__ = "account_history"
 
-    at: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    recorded_at: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     wallet_balance: Mapped[Decimal]
     unrealized_pnl: Mapped[Decimal]
     margin_balance: Mapped[Decimal]
@@ -323,7 +323,7 @@ class InstrumentRow(BotBase):
 class RunRow(BotBase):
     """One life of the bot; without an end it was killed."""
 
-    __tablename__ = "runs"
+    __tablename__ = "bot_runs"
 
     id: Mapped[int] = mapped_column(primary_key=True)
     version: Mapped[str]

@@ -71,10 +71,10 @@ def _was_killed(path: Path) -> bool:
     """The last run has no end: all of the file is looked at, where that does not hold protection up for long (S8)."""
     if not path.exists() or path.stat().st_size > _MAX_FULL_CHECK_BYTES:
         return False
-    newest = "SELECT ended_at FROM runs ORDER BY id DESC LIMIT 1"
     try:
         with read_transaction(open_reader(path)) as connection:
-            found = connection.exec_driver_sql(newest).first()
+            table = connection.scalar(text("SELECT name FROM sqlite_master WHERE name IN ('bot_runs', 'runs')"))
+            found = connection.execute(text(f"SELECT ended_at FROM {table} ORDER BY id DESC LIMIT 1")).first()
     except DatabaseError:  # a new file, or a damaged one: the quick look finds that, too
         return False
     return found is not None and found.ended_at is None

@@ -18,7 +18,7 @@ from src.database.intent_log import IntentLog
 from src.database.models import (
     AccountHistoryRow,
     DecisionRow,
-    FundingRow,
+    FundingPaymentRow,
     InstrumentRow,
     JournalRow,
     LiquidationRow,
@@ -207,7 +207,12 @@ class Store:
     def record_funding(self, income: Income) -> bool:
         """Count a funding payment once; False where it is known already."""
         values = {name: value for name, value in asdict(income).items() if name != "type"} | self._mode_columns
-        statement = upsert(FundingRow).values(values).on_conflict_do_nothing().returning(FundingRow.transaction_id)
+        statement = (
+            upsert(FundingPaymentRow)
+            .values(values)
+            .on_conflict_do_nothing()
+            .returning(FundingPaymentRow.transaction_id)
+        )
         is_new = self._writer.write(lambda connection: connection.scalar(statement), default=0) is not None
         self.results_version += is_new
         return is_new
@@ -218,7 +223,7 @@ class Store:
         return bool(self._writer.write(add, default=False))
 
     def last_funding_at(self) -> int | None:
-        query = select(func.max(FundingRow.at)).where(FundingRow.is_simulated == self._is_simulated)
+        query = select(func.max(FundingPaymentRow.paid_at)).where(FundingPaymentRow.is_simulated == self._is_simulated)
         return self.read_or_default(lambda connection: connection.scalar(query))
 
     def save_position(self, record: PositionRecord) -> None:
@@ -239,7 +244,7 @@ class Store:
         """A point of the equity curve, at most one a minute."""
         if at - self._last_equity_at >= _EQUITY_INTERVAL_MS:
             self._last_equity_at = at
-            self._replace(AccountHistoryRow, {"at": at, **asdict(summary)} | self._mode_columns)
+            self._replace(AccountHistoryRow, {"recorded_at": at, **asdict(summary)} | self._mode_columns)
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
         """The exchange's list, replaced as a whole."""
@@ -252,7 +257,7 @@ class Store:
     # Journal, state, runs
 
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
-        values = {"at": self._clock.now_ms(), "kind": kind, "symbol": symbol, "payload": dict(payload)}
+        values = {"recorded_at": self._clock.now_ms(), "kind": kind, "symbol": symbol, "payload": dict(payload)}
         self._write_history(lambda connection: connection.execute(insert(JournalRow), values))
 
     def set_state(self, key: str, value: Mapping[str, object]) -> None:

@@ -24,7 +24,7 @@ def migrate(engine: Engine, path: Path, migrations: Path) -> None:
         tables = inspect(connection).get_table_names()
         connection.rollback()
         if found is not None:
-            _reject_newer(found, scripts, path)
+            _check_revision(found, scripts, path)
             backup(path, path.with_name(f"{path.name}.before-{head}"))
         elif tables:
             raise ConfigError(
@@ -34,8 +34,15 @@ def migrate(engine: Engine, path: Path, migrations: Path) -> None:
         command.upgrade(config, "head")
 
 
-def _reject_newer(found: str, scripts: ScriptDirectory, path: Path) -> None:
-    if found not in {script.revision for script in scripts.walk_revisions()}:
+def _check_revision(found: str, scripts: ScriptDirectory, path: Path) -> None:
+    """Raise ConfigError for a revision this program has no migration for."""
+    known = {script.revision for script in scripts.walk_revisions()}
+    if found < min(known):
+        raise ConfigError(
+            f"the database {path} was written by a version before the first release and cannot be upgraded: start "
+            "with another database (globals.db_path)"
+        )
+    if found not in known:
         raise ConfigError(
             f"the database {path} was written by a newer version of this program: update the program, or start it "
             "with another database (globals.db_path)"

@@ -61,7 +61,9 @@ def check_database(database: Path, network: Network, now_ms: int) -> DatabaseRep
                 return DatabaseReport(
                     (*before, failed(_DATABASE, f"{database} belongs to another program", _SEPARATE_DATABASES))
                 )
-            found = tuple(_check_contents(connection, revision, _Location(database, network), now_ms))
+            if revision != newest_revision():
+                return DatabaseReport((*before, _check_revision(database, revision)))
+            found = tuple(_check_contents(connection, _Location(database, network), now_ms))
             return DatabaseReport((*before, *found), is_bot_alive(connection, now_ms), state(connection))
     except (ConfigError, SQLAlchemyError) as error:
         reason = getattr(error, "orig", None) or error
@@ -95,21 +97,20 @@ class _Location:
     network: Network
 
 
-def _check_contents(connection: Connection, revision: str, location: _Location, now_ms: int) -> Iterator[Check]:
-    newest = newest_revision()
-    if revision > newest:
-        yield failed(
-            _DATABASE, f"{location.database} was written by a newer version of this program", "update the program"
-        )
-        return
+def _check_revision(database: Path, revision: str) -> Check:
+    if revision > newest_revision():
+        return failed(_DATABASE, f"{database} was written by a newer version of this program", "update the program")
+    return passed(_DATABASE, f"{database} is intact, version {revision}; the next start upgrades it, after a backup")
+
+
+def _check_contents(connection: Connection, location: _Location, now_ms: int) -> Iterator[Check]:
     known = state(connection)
     owner = known.get("network", {}).get("name", location.network)
     if owner != location.network:
         sentence = f"{location.database} holds trades of {owner}, but the configured network is {location.network}"
         yield failed(_DATABASE, sentence, _SEPARATE_DATABASES)
     else:
-        upgrade = "" if revision == newest else "; it will be migrated at the next start, after a backup"
-        yield passed(_DATABASE, f"{location.database} is intact, version {revision}{upgrade}")
+        yield passed(_DATABASE, f"{location.database} is intact, version {newest_revision()}")
     yield from _check_bot(connection, known, now_ms)
 
 
@@ -117,7 +118,7 @@ def _check_bot(connection: Connection, known: Mapping[str, Mapping[str, Any]], n
     bot, trading = known.get("bot", {}), known.get("trading", {})
     if is_bot_alive(connection, now_ms):
         yield passed(_BOT, f"running (process {bot.get('pid')}): {trading.get('state')}")
-        if trading.get("awaits_resume"):
+        if trading.get("needs_resume"):
             yield failed(_BOT, f"entries are blocked: {trading.get('reason')}", _RESUME)
     elif bot and not is_run_ended(connection):
         remedy = "nothing to do: the next start reconciles with the exchange"

@@ -42,7 +42,7 @@ class OperatorAction(StrEnum):
     CANCEL_ENTRY = "cancel_entry"
     RELOAD_SETTINGS = "reload_settings"
     CONFIRM_LIVE = "confirm_live"
-    """Real orders under the terms that ``terms`` names."""
+    """Real orders under the terms that ``terms_fingerprint`` names."""
     RESTART = "restart"
     """End this process; the launcher starts a new one at once."""
 
@@ -51,7 +51,7 @@ class OperatorAction(StrEnum):
 class OperatorCommand:
     """A wish of the person at the dashboard or the command line, written to ``control.db`` first.
 
-    Of a position 0 < ``fraction`` ≤ 1 is closed; ``terms`` is the fingerprint of what is agreed to.
+    Of a position 0 < ``close_fraction`` ≤ 1 is closed; ``terms_fingerprint`` names what is agreed to.
     """
 
     id: int
@@ -59,9 +59,9 @@ class OperatorCommand:
     at: int
     symbol: str | None = None
     position_side: PositionSide | None = None
-    fraction: Decimal = Decimal(1)
+    close_fraction: Decimal = Decimal(1)
     client_order_id: str | None = None
-    terms: str | None = None
+    terms_fingerprint: str | None = None
 
 
 CONFIRM_WORD = "LIVE"

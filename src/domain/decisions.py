@@ -46,7 +46,7 @@ class Decision:
 
     symbol: str
     liquidation_side: Side
-    at: int
+    decided_at: int
     gate: Gate | None
     reason: str
     numbers: Numbers

@@ -258,7 +258,7 @@ class UnrecognizedOrder:
     symbol: str
     client_order_id: str
     order_id: int
-    fault: str
+    problem: str
     """What is not understood."""
     side: str = ""
     position_side: str = ""
@@ -283,6 +283,6 @@ class UnrecognizedPosition:
     """A slot that is told in such words: nobody knows which it is, or what it holds."""
 
     symbol: str
-    fault: str
+    problem: str
     is_flat: bool
     """It holds nothing, and that is sure."""

@@ -82,19 +82,19 @@ class Correction:
 
     symbol: str
     position_side: PositionSide
-    believed: Decimal
-    reported: Decimal
+    local_quantity: Decimal
+    exchange_quantity: Decimal
     entry_price: Decimal
     last_trade_id: int
     """The newest trade of the symbol that was booked by then."""
-    is_explained: bool
+    is_expected: bool
     """We had not been listening: what happened meanwhile is no contradiction."""
-    at: int
+    recorded_at: int
 
     @property
     def id(self) -> str:
         """The same for the same difference, however often it is found."""
-        return f"{self.symbol} {self.position_side} {self.reported.normalize():f} {self.last_trade_id}"
+        return f"{self.symbol} {self.position_side} {self.exchange_quantity.normalize():f} {self.last_trade_id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +148,7 @@ class Income:
     type: str
     asset: str
     amount: Decimal
-    at: int
+    paid_at: int
 
     @property
     def is_funding(self) -> bool:
@@ -162,7 +162,7 @@ class Protection(StrEnum):
     PENDING = "pending"
     MISSING = "missing"
     DISABLED = "disabled"
-    EXTERNAL = "foreign"
+    EXTERNAL = "external"
 
 
 @dataclass(frozen=True, slots=True)

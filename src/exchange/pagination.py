@@ -82,5 +82,5 @@ def fetch_funding(client: AsterClient, command: FetchFunding) -> tuple[Income, .
         incomes.update(((income.transaction_id, income.symbol), income) for income in page)
         # Pages overlap in their last millisecond: without this check the last full page would repeat for ever.
         if len(page) < _PAGE_SIZE or len(incomes) == known:
-            return tuple(sorted(incomes.values(), key=lambda income: income.at))
-        since_ms = max(income.at for income in page)
+            return tuple(sorted(incomes.values(), key=lambda income: income.paid_at))
+        since_ms = max(income.paid_at for income in page)

@@ -158,7 +158,7 @@ class PaperExchange:
                 orders = tuple(order for order in engine.all_orders(symbol) if order.event_at >= since_ms)
                 return [OrdersFetched(symbol, orders, since_ms, now_ms)]
             case FetchFunding(since_ms):
-                paid = tuple(each for each in engine.incomes() if each.is_funding and each.at >= since_ms)
+                paid = tuple(each for each in engine.incomes() if each.is_funding and each.paid_at >= since_ms)
                 return [FundingFetched(paid, now_ms)]
             case TakeSnapshot(reason):
                 return [SnapshotTaken(self._snapshot(now_ms), reason)]
@@ -213,7 +213,7 @@ class PaperExchange:
     def _emit(self, events: Sequence[EngineEvent]) -> None:
         """Emit the events, the funding payments among them as income records, and the resulting account state."""
         paid_at = {event.event_at for event in events if isinstance(event, AccountUpdate) and event.reason == _FUNDING}
-        paid = tuple(each for each in self._engine.incomes() if each.at in paid_at) if paid_at else ()
+        paid = tuple(each for each in self._engine.incomes() if each.paid_at in paid_at) if paid_at else ()
         funding = [FundingFetched(paid, self._clock.now_ms())] if paid else []
         self._emit_batch([*events, *funding, self._account_saved()])
 

@@ -96,14 +96,14 @@ def test_account_is_null_before_the_first_read(harness: ApiHarness) -> None:
 def test_open_orders_show_who_placed_them(harness: ApiHarness) -> None:
     harness.add_orders(an_order(order_id=1), an_order(OrderRole.STOP_LOSS, 1), an_order(OrderRole.CLOSE, 2))
     harness.set_state(
-        "foreign_orders", items=[{"order_id": 9, "client_order_id": "web_1", "symbol": "ETHUSDT", "side": "SELL"}]
+        "external_orders", items=[{"order_id": 9, "client_order_id": "web_1", "symbol": "ETHUSDT", "side": "SELL"}]
     )
     rows = harness.json("/api/orders")
     assert [(row["purpose"], row["is_ours"]) for row in rows] == [
         ("close", True),
         ("protective", True),
         ("entry", True),
-        ("foreign", False),
+        ("external", False),
     ]
     entry = rows[2]
     assert (entry["client_order_id"], entry["quantity"], entry["status"]) == (ENTRY_ID, "0.01", "NEW")

@@ -115,14 +115,14 @@ def test_position_is_closed_by_fraction(harness: ApiHarness, fraction: object, s
         "BTCUSDT",
         PositionSide.LONG,
     )
-    assert command.fraction == D(str(fraction))
+    assert command.close_fraction == D(str(fraction))
 
 
 def test_one_way_position_is_closed_without_a_nonce(harness: ApiHarness) -> None:
     harness.add_position(SHORT)
     assert harness.post("/api/positions/币安人生USDT/SHORT/close", {}).status_code == 202
     (command,) = commands(harness)
-    assert (command.symbol, command.position_side, command.fraction) == ("币安人生USDT", PositionSide.BOTH, D(1))
+    assert (command.symbol, command.position_side, command.close_fraction) == ("币安人生USDT", PositionSide.BOTH, D(1))
 
 
 @pytest.mark.parametrize("fraction", [0, -1, "1.01", "NaN", "Infinity", "half", True, None, [1], "1e-999999999999"])

@@ -24,9 +24,9 @@ def test_bot_with_heartbeat_is_healthy(harness: ApiHarness) -> None:
     harness.heartbeat()
     harness.set_state("trading", state="ACTIVE", reason="")
     harness.set_state("market_stream", state="up", last_event_at=NOW - 250)
-    harness.set_state("limits", weight_used=12, weight_limit=2400, blocked_until=0)
+    harness.set_state("rate_limits", weight_used=12, weight_limit=2400, blocked_until=0)
     harness.set_state("clock", offset_ms=-3)
-    harness.set_state("inbox", waiting=2, dropped=0, lag_ms=4)
+    harness.set_state("event_queue", waiting=2, dropped=0, lag_ms=4)
     harness.set_state("exposure", margin=D("10.50"), notional=D(105), cap=D(500))
     health = harness.json("/api/health")
     assert (health["status"], health["mode"], health["network"]) == ("healthy", "SANDBOX", "sandbox")
@@ -35,7 +35,7 @@ def test_bot_with_heartbeat_is_healthy(harness: ApiHarness) -> None:
     assert health["user_stream"] == {"state": None, "last_event_at": None, "age_ms": None}
     assert health["api_weight"] == {"used": 12, "limit": 2400, "blocked_until": None}
     assert health["clock_offset_ms"] == -3
-    assert health["inbox"] == {"waiting": 2, "dropped": 0, "lag_ms": 4}
+    assert health["event_queue"] == {"waiting": 2, "dropped": 0, "lag_ms": 4}
     assert health["exposure"] == {"margin": "10.50", "cap": "500", "notional": "105"}
     assert health["timestamp"] == NOW
 
@@ -71,12 +71,12 @@ def test_mode_comes_from_the_bots_status(harness: ApiHarness, bot: dict[str, obj
 
 
 def test_pause_and_halt_of_the_operator_are_shown(harness: ApiHarness) -> None:
-    harness.set_state("operator", last_id=3, paused=True, halted=False)
+    harness.set_state("operator_state", last_id=3, paused=True, halted=False)
     assert harness.json("/api/health")["operator"] == {"paused": True, "halted": False}
 
 
 def test_block_that_needs_resume_is_shown_as_halted(harness: ApiHarness) -> None:
-    harness.set_state("trading", state="REDUCE_ONLY", reason="locked until 14:30 UTC", awaits_resume=True)
+    harness.set_state("trading", state="REDUCE_ONLY", reason="locked until 14:30 UTC", needs_resume=True)
     assert harness.json("/api/health")["operator"] == {"paused": False, "halted": True}
 
 

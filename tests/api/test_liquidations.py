@@ -17,7 +17,7 @@ def a_decision(gate: Gate | None = Gate.THRESHOLD, **changes: Any) -> Decision:
     values: dict[str, Any] = {
         "symbol": "BTCUSDT",
         "liquidation_side": Side.SELL,
-        "at": NOW + 1,
+        "decided_at": NOW + 1,
         "gate": gate,
         "reason": "12000 of 50000",
         "numbers": {"room": D("1.50"), "count": 3, "none": None},
@@ -76,11 +76,13 @@ def test_symbol_is_a_bound_sql_parameter(harness: ApiHarness) -> None:
 
 def test_decision_row_has_its_liquidation(harness: ApiHarness) -> None:
     harness.add_liquidation(a_liquidation(), a_decision())
-    harness.add_liquidation(a_liquidation(traded_at=NOW + 5), a_decision(None, at=NOW + 6, client_order_id=ENTRY_ID))
+    harness.add_liquidation(
+        a_liquidation(traded_at=NOW + 5), a_decision(None, decided_at=NOW + 6, client_order_id=ENTRY_ID)
+    )
     harness.add_liquidation(a_liquidation(symbol="ETHUSDT"))
     assert [row["is_entry"] for row in harness.json("/api/decisions")] == [True, False]
-    (entry,) = harness.json("/api/decisions?only_entries=true")
-    assert (entry["client_order_id"], entry["decided_at"], D(entry["usdt_value"])) == (ENTRY_ID, NOW + 6, D(60_000))
+    (row,) = harness.json("/api/decisions?only_entries=true")
+    assert (row["client_order_id"], row["decided_at"], D(row["usdt_value"])) == (ENTRY_ID, NOW + 6, D(60_000))
     assert harness.json("/api/decisions?symbol=ETHUSDT") == []
     assert harness.get("/api/decisions?only_entries=perhaps").status_code == 400
 

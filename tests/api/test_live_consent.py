@@ -20,7 +20,7 @@ CONFIRM = "/api/live-consent/confirm"
 @pytest.fixture
 def awaiting_consent(harness: ApiHarness) -> ApiHarness:
     harness.heartbeat(network="mainnet")
-    harness.set_state("live_pending", **PENDING)
+    harness.set_state("live_consent_pending", **PENDING)
     return harness
 
 
@@ -35,7 +35,7 @@ def test_pending_terms_are_shown_and_flagged_in_health(awaiting_consent: ApiHarn
 
 def test_nothing_is_pending_otherwise(harness: ApiHarness) -> None:
     harness.heartbeat()
-    harness.set_state("live_pending")
+    harness.set_state("live_consent_pending")
     assert harness.json("/api/live-consent")["pending"] is None
     assert harness.json("/api/health")["awaits_consent"] is None
     answer = harness.post(CONFIRM, CONFIRMATION)
@@ -47,7 +47,7 @@ def test_confirmation_is_sent_with_its_terms(awaiting_consent: ApiHarness, typed
     answer = awaiting_consent.post(CONFIRM, {**CONFIRMATION, "typed": typed})
     assert answer.status_code == 202
     [command] = live_commands(awaiting_consent)
-    assert (command.action, command.terms, command.id) == (
+    assert (command.action, command.terms_fingerprint, command.id) == (
         OperatorAction.CONFIRM_LIVE, PENDING["fingerprint"], answer.json["command_id"]
     )  # fmt: skip
 

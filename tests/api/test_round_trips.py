@@ -22,7 +22,7 @@ OPEN = FillRecord(
     is_maker=True,
     traded_at=NOW,
     role="ENTRY",
-    parent=None,
+    entry_client_order_id=None,
     is_simulated=False,
 )
 CLOSE = replace(
@@ -35,7 +35,7 @@ CLOSE = replace(
     commission=D("0.044"),
     traded_at=NOW + 60,
     role="TAKE_PROFIT",
-    parent="lh-a-e",
+    entry_client_order_id="lh-a-e",
 )
 
 

@@ -117,7 +117,7 @@ def test_entry_details_include_its_exits_and_funding(harness: ApiHarness) -> Non
     decision = Decision(
         symbol="BTCUSDT",
         liquidation_side=Side.SELL,
-        at=TRIP.opened_at - 5,
+        decided_at=TRIP.opened_at - 5,
         gate=None,
         reason="the window reached its threshold",
         numbers={},

@@ -38,25 +38,25 @@ class ScriptedBot:
         identity = {"version": "0.1.0", "pid": 1, "started_at": at - 60_000, "network": "sandbox"}
         with self.store.transaction():
             self.store.set_state("bot", {**identity, "is_simulated": False, "heartbeat_at": at, **more})
-            self.store.set_state("limits", {"weight_used": 118, "weight_limit": 2400, "orders_used": 3})
+            self.store.set_state("rate_limits", {"weight_used": 118, "weight_limit": 2400, "orders_used": 3})
             self.store.set_state("clock", {"offset_ms": 3})
             self.store.set_state("market_stream", {"state": "up", "last_event_at": at})
             self.store.set_state("user_stream", {"state": "up", "last_event_at": at})
             self.store.set_state("trading", {"state": state, "reason": reason})
             self.store.set_state("exposure", {"margin": D("61.24"), "notional": D("306.2"), "cap": D(200)})
-            self.store.set_state("foreign_orders", {"items": []})
+            self.store.set_state("external_orders", {"items": []})
             self.store.set_state("account", _account(at))
 
     def await_consent(self, terms: RiskTerms, *risk_increases: str) -> None:
         """Write terms of live trading that await confirmation."""
         state = {"terms": terms.to_json(), "fingerprint": terms.fingerprint, "risk_increases": list(risk_increases)}
         with self.store.transaction():
-            self.store.set_state("live_pending", state)
+            self.store.set_state("live_consent_pending", state)
             self.store.journal("state", {"state": "REDUCE_ONLY", "reason": "live trading needs your confirmation"})
 
     def clear_pending_consent(self) -> None:
         with self.store.transaction():
-            self.store.set_state("live_pending", {})
+            self.store.set_state("live_consent_pending", {})
             self.store.journal("state", {"state": "ACTIVE", "reason": ""})
 
     def add_position(self, symbol: str = "BTCUSDT", **changes: Any) -> None:
@@ -87,7 +87,7 @@ class ScriptedBot:
         decision = Decision(
             symbol=event.symbol,
             liquidation_side=event.side,
-            at=self.clock.now_ms(),
+            decided_at=self.clock.now_ms(),
             gate=gate,
             reason="bought 0.002 at 96,000" if gate is None else "the window holds 60,000 of 100,000 USDT",
             numbers={"window": event.notional},

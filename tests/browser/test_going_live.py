@@ -28,7 +28,7 @@ def await_consent(scene: Scene, wanted: RiskTerms, *risk_increases: str) -> None
 
 def confirmed_terms(scene: Scene) -> list[str | None]:
     found = CommandReader(scene.environment.control_database).after(0)
-    return [each.terms for each in found if each.action is OperatorAction.CONFIRM_LIVE]
+    return [each.terms_fingerprint for each in found if each.action is OperatorAction.CONFIRM_LIVE]
 
 
 def test_panel_is_hidden_without_pending_terms(open_page: Callable[..., Page]) -> None:

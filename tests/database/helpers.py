@@ -55,7 +55,7 @@ from pathlib import Path
 from src.database.db import open_writer
 engine = open_writer(Path(sys.argv[1]))
 with engine.begin() as connection:
-    connection.exec_driver_sql("INSERT INTO runs (version, pid, started_at) VALUES ('held', 1, 1)")
+    connection.exec_driver_sql("INSERT INTO bot_runs (version, pid, started_at) VALUES ('held', 1, 1)")
     print("begun", flush=True)
     sys.stdin.readline()
 engine.dispose()

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
-from src.database.control import CommandReader, CommandWriter, open_control
-from src.database.db import make_private
+from src.database.control import CommandReader, CommandWriter, SettingsVersion, open_control, settings_history
+from src.database.db import make_private, read_transaction
 from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import PositionSide
 from src.domain.errors import ConfigError
@@ -34,7 +34,7 @@ def writer(control: Path) -> Iterator[Engine]:
 def test_command_round_trip(writer: Engine, control: Path) -> None:
     commands = CommandWriter(writer)
     first = commands.add(OperatorAction.PAUSE, "a", NOW)
-    details = {"symbol": "BTCUSDT", "position_side": "LONG", "fraction": D("0.5"), "client_order_id": ENTRY_ID}
+    details = {"symbol": "BTCUSDT", "position_side": "LONG", "close_fraction": D("0.5"), "client_order_id": ENTRY_ID}
     second = commands.add(OperatorAction.CLOSE_POSITION, "b", NOW + 1, **details)
     assert CommandReader(control).after(0) == [
         OperatorCommand(first, OperatorAction.PAUSE, NOW),
@@ -88,8 +88,27 @@ def test_reopening_keeps_commands(writer: Engine, control: Path) -> None:
 
 def test_settings_history_is_kept(writer: Engine) -> None:
     CommandWriter(writer).add_settings_version({"globals": {"db_path": "bot.db"}}, "币安人生USDT added", NOW)
-    found = rows(writer, "SELECT at, document, message FROM settings_history")
+    found = rows(writer, "SELECT saved_at, document, message FROM settings_history")
     assert found == [(NOW, '{"globals": {"db_path": "bot.db"}}', "币安人生USDT added")]
+
+
+def test_earlier_version_is_upgraded(control: Path, caplog: pytest.LogCaptureFixture) -> None:
+    control.parent.mkdir()
+    with closing(sqlite3.connect(control)) as connection:
+        connection.executescript((Path(__file__).parent / "control_0003.sql").read_text(encoding="utf-8"))
+    reader = CommandReader(control)
+    assert reader.after(0) == []  # the bot may read it before the dashboard has renamed its columns
+    engine = open_control(control)
+    assert reader.after(0) == [
+        OperatorCommand(NOW, OperatorAction.CLOSE_POSITION, NOW, "BTCUSDT", PositionSide.LONG, D("0.5")),
+        OperatorCommand(NOW + 1, OperatorAction.CONFIRM_LIVE, NOW + 1, terms_fingerprint="0123456789abcdef"),
+    ]
+    assert CommandWriter(engine).add(OperatorAction.CLOSE_POSITION, "a name of mine", NOW + 2) == NOW
+    with read_transaction(engine) as connection:
+        assert settings_history(connection, 9) == [SettingsVersion(1, NOW, {"globals": {}}, "first")]
+    engine.dispose()
+    open_control(control).dispose()
+    assert caplog.records == []
 
 
 def test_older_file_gets_missing_columns(tmp_path: Path) -> None:
@@ -97,11 +116,11 @@ def test_older_file_gets_missing_columns(tmp_path: Path) -> None:
     engine = open_control(path)
     CommandWriter(engine).add(OperatorAction.PAUSE, "before", NOW)
     with engine.begin() as connection:
-        connection.exec_driver_sql("ALTER TABLE operator_commands DROP COLUMN terms")
+        connection.exec_driver_sql("ALTER TABLE operator_commands DROP COLUMN terms_fingerprint")
     engine.dispose()
     engine = open_control(path)
-    CommandWriter(engine).add(OperatorAction.CONFIRM_LIVE, "after", NOW + 1, terms="abc")
-    assert [(each.action, each.terms) for each in CommandReader(path).after(0)] == [
+    CommandWriter(engine).add(OperatorAction.CONFIRM_LIVE, "after", NOW + 1, terms_fingerprint="abc")
+    assert [(each.action, each.terms_fingerprint) for each in CommandReader(path).after(0)] == [
         (OperatorAction.PAUSE, None),
         (OperatorAction.CONFIRM_LIVE, "abc"),
     ]

@@ -69,7 +69,7 @@ def test_the_reader_leaves_the_file_alone(engine: Engine, path: Path, name: str,
 def test_a_reader_cannot_write(path: Path) -> None:
     reader = open_reader(path)
     with pytest.raises(OperationalError, match="readonly"), read_transaction(reader) as connection:
-        connection.execute(insert(JournalRow).values(at=1, kind="news", payload={}))
+        connection.execute(insert(JournalRow).values(recorded_at=1, kind="news", payload={}))
 
 
 def test_reader_does_not_create_missing_file(path: Path) -> None:
@@ -123,7 +123,7 @@ def test_a_second_writer_waits_for_the_first(path: Path, engine: Engine) -> None
         release = threading.Timer(0.3, lambda: other.stdin and (other.stdin.write("\n"), other.stdin.flush()))
         release.start()
         with engine.begin() as connection:  # a deferred one would fail at once: "database is locked"
-            assert connection.execute(text("SELECT version FROM runs")).scalar_one() == "held"
+            assert connection.execute(text("SELECT version FROM bot_runs")).scalar_one() == "held"
         release.join()
 
 
@@ -131,7 +131,7 @@ def test_threads_that_share_the_writer_take_turns(path: Path, engine: Engine) ->
     def write(number: int) -> None:
         for _ in range(20):
             with engine.begin() as connection:
-                connection.execute(insert(JournalRow).values(at=number, kind="news", payload={}))
+                connection.execute(insert(JournalRow).values(recorded_at=number, kind="news", payload={}))
 
     threads = [threading.Thread(target=write, args=(number,)) for number in range(4)]
     for thread in threads:
@@ -142,9 +142,8 @@ def test_threads_that_share_the_writer_take_turns(path: Path, engine: Engine) ->
 
 
 def test_decision_requires_liquidation(engine: Engine) -> None:
-    orphan = BotBase.metadata.tables["decisions"].insert().values(
-        liquidation_id=7, symbol="X", liquidation_side="BUY", at=1, reason="", numbers={}, window_volume=0, threshold=0
-    )  # fmt: skip
+    values = {"symbol": "X", "liquidation_side": "BUY", "reason": "", "numbers": {}, "window_volume": 0, "threshold": 0}
+    orphan = BotBase.metadata.tables["decisions"].insert().values(liquidation_id=7, decided_at=1, **values)
     with pytest.raises(Exception, match="FOREIGN KEY"), engine.begin() as connection:
         connection.execute(orphan)
 

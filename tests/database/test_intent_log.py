@@ -41,19 +41,19 @@ def test_intents_round_trip(file: IntentLog, path: Path) -> None:
 
 
 def test_file_is_preallocated_and_never_shrinks(file: IntentLog, path: Path) -> None:
-    size = path.with_name("bot.db.emergency").stat().st_size
+    size = path.with_name("bot.db.intents").stat().st_size
     assert size == 256 * 1024
     file.add([a_stop(1)])
     file.clear()
     assert file.intents() == []
     file.add([a_stop(2)])
     assert file.intents() == [a_stop(2)]
-    assert path.with_name("bot.db.emergency").stat().st_size == size
+    assert path.with_name("bot.db.intents").stat().st_size == size
 
 
 def test_truncated_last_line_is_ignored(file: IntentLog, path: Path) -> None:
     file.add([a_stop(1), a_stop(2)])
-    own = path.with_name("bot.db.emergency")
+    own = path.with_name("bot.db.intents")
     text = own.read_bytes()
     own.write_bytes(text[: text.rindex(b"}")] + bytes(100))
     assert file.intents() == [a_stop(1)]
@@ -62,14 +62,30 @@ def test_truncated_last_line_is_ignored(file: IntentLog, path: Path) -> None:
 
 
 def test_unparsable_line_is_skipped(file: IntentLog, path: Path) -> None:
-    own = path.with_name("bot.db.emergency")
+    own = path.with_name("bot.db.intents")
     own.write_text('nonsense\n{"role": 1}\n' + a_stop(1).render() + "\n", encoding="utf-8")
     assert file.intents() == [a_stop(1)]
 
 
+def test_file_of_an_earlier_version_is_read_once(file: IntentLog, path: Path) -> None:
+    line = (
+        a_stop(1)
+        .render()
+        .replace('"is_simulated"', '"simulated"')
+        .replace('"entry_client_order_id"', '"parent_order_id"')
+    )
+    earlier = path.with_name("bot.db.emergency")
+    earlier.write_text(line + "\n", encoding="utf-8")
+    file.add([a_stop(2)])
+    assert file.intents() == [a_stop(2), a_stop(1)]
+    file.clear()
+    assert file.intents() == []
+    assert not earlier.exists()
+
+
 def test_falls_back_to_temp_directory(path: Path, elsewhere: Path) -> None:
     path.parent.mkdir()
-    own = path.with_name("bot.db.emergency")
+    own = path.with_name("bot.db.intents")
     own.mkdir()
     assert IntentLog(path).add([a_stop(1)])
     assert IntentLog(path).intents() == [a_stop(1)]

@@ -14,16 +14,24 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine
 
+from src.core.health.status import BotInfo
+from src.core.trading_status import EntryBlock
 from src.database import open_database as opening
 from src.database.db import quick_check
 from src.database.models import BotBase
 from src.database.open_database import AlreadyRunning, DatabaseLock, is_network_drive, newest_revision, open_database
+from src.database.queries import account
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
+from src.domain.commands import OperatorAction
+from src.domain.enums import OrderRole, PositionSide
 from src.domain.errors import ConfigError
-from tests.builders import NOW
+from src.exchange.paper import parse_account_state
+from tests.builders import NOW, a_report, some_settings
+from tests.core.harness import Harness
 from tests.database.helpers import HOLD_THE_LOCK, python, read_line
 
+HOUR_MS = 3_600_000
 ROOT = Path(__file__).parents[2]
 NEXT_MIGRATION = """
 import sqlalchemy as sa
@@ -60,7 +68,7 @@ def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 
 def count_of_runs(path: Path) -> int:
     with closing(sqlite3.connect(path)) as connection:
-        return int(connection.execute("SELECT count(*) FROM runs").fetchone()[0])
+        return int(connection.execute("SELECT count(*) FROM bot_runs").fetchone()[0])
 
 
 def tables_of(path: Path) -> set[str]:
@@ -213,6 +221,112 @@ def test_failed_migration_keeps_old_database(path: Path, next_migration: Path) -
     assert count_of_runs(path) == 1
 
 
+EARLIER_TABLES = {"corrections", "funding", "runs", "state"}
+
+
+@pytest.fixture
+def earlier_version(path: Path) -> Path:
+    """A database of the version before the final names, with a row in every table."""
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript((Path(__file__).parent / "bot_0003.sql").read_text(encoding="utf-8"))
+    return path
+
+
+def rows_by_table(path: Path) -> dict[str, list[tuple[object, ...]]]:
+    with closing(sqlite3.connect(path)) as connection:
+        return {table: sorted(connection.execute(f"SELECT * FROM {table}"), key=str) for table in tables_of(path)}
+
+
+def test_earlier_version_is_upgraded_to_the_final_schema(earlier_version: Path) -> None:
+    engine = open_database(earlier_version, NOW).engine
+    with engine.connect() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
+        assert compare_metadata(context, BotBase.metadata) == []
+    engine.dispose()
+    assert not tables_of(earlier_version) & EARLIER_TABLES
+    assert tables_of(earlier_version.with_name(f"bot.db.before-{newest_revision()}")) > EARLIER_TABLES
+
+
+def test_upgrade_keeps_every_row(earlier_version: Path) -> None:
+    before = rows_by_table(earlier_version)
+    open_database(earlier_version, NOW).engine.dispose()
+    after = rows_by_table(earlier_version)
+    names = {"corrections": "position_corrections", "funding": "funding_payments", "runs": "bot_runs"}
+    changed = {"alembic_version", "state", "positions", "order_status"}
+    for table in before.keys() - changed:
+        assert after[names.get(table, table)] == before[table]
+    assert {(*row[1:3], row[10]) for row in after["positions"]} == {
+        ("LONG", "0.01", "ok"),
+        ("SHORT", "-2", "external"),
+        ("LONG", "0.02", "ok"),
+    }
+    assert [row[6] for row in after["order_status"]] == ["intent", "intent_log"]
+    assert len(after["bot_state"]) == len(before["state"])
+
+
+def test_upgrade_renames_state_keys_and_their_fields(earlier_version: Path) -> None:
+    engine = open_database(earlier_version, NOW).engine
+    with engine.connect() as connection:
+        state = account.state(connection)
+    engine.dispose()
+    shared = {"bot", "trading", "network", "rate_limits", "event_queue", "operator_state", "external_orders"}
+    of_one_mode = {"pending_closes", "incomplete_positions", "loss_lock", "symbol_locks"}
+    live = {"bot_instance", "live_consent", "live_consent_pending"}
+    assert state.keys() == shared | live | of_one_mode | {f"{key}_paper" for key in of_one_mode} | {"paper_account"}
+    assert state["trading"]["needs_resume"] is True
+    assert state["rate_limits"]["clock_drift_ms"] == 3
+    assert state["loss_lock"] == {
+        "active": {"kind": "max_consecutive_losses", "reason": "3 exits in a row lost", "until_ms": NOW + HOUR_MS},
+        "peak": "1000",
+        "counted_until_fill_id": 1,
+        "baseline_day": 1749945600000,
+        "baseline_net": "-1.5",
+    }
+    assert state["loss_lock_paper"]["active"] is None
+    assert state["live_consent_pending"]["risk_increases"] == ["BTCUSDT: leverage from 2 to 9"]
+    assert state["external_orders"]["items"][0]["problem"] == "type BOX is not known"
+    assert parse_account_state(state["paper_account"]).wallets == {"USDT": 9900}
+
+
+def test_bot_goes_on_with_an_upgraded_database(earlier_version: Path) -> None:
+    identity = BotInfo("1.0", 1, NOW, "testnet", is_simulated=False, account="0x63DD")
+    bot = Harness(earlier_version, some_settings({"max_consecutive_losses": 3}), identity=identity)
+    status, tracked = bot.context.trading_status, bot.context.portfolio.tracked_positions
+    assert tracked["BTCUSDT", PositionSide.LONG].close_reason == "the operator closes it"
+    assert not tracked["BTCUSDT", PositionSide.SHORT].is_managed
+    assert {order.role for order in bot.context.portfolio.orders.values()} == {OrderRole.STOP_LOSS}
+    assert bot.context.positions_missing_trades == {("ETHUSDT", PositionSide.LONG): NOW}
+    assert bot.context.bot_tag == "abcd"
+    assert bot.context.symbol_locks == {"ETHUSDT": "it was not as expected"}
+    assert bot.last_command == NOW
+    assert status.has(EntryBlock.LOSS_LIMIT) and status.has(EntryBlock.OPERATOR_PAUSE)
+    assert not status.has(EntryBlock.CONSENT)
+    bot.connect(positions=(a_report("0.01", 50_000), a_report("-2", 50_000, position_side=PositionSide.SHORT)))
+    bot.command(OperatorAction.RESUME)
+    again = bot.restart()
+    assert not again.context.symbol_locks
+    assert again.context.bot_tag == "abcd"
+    assert again.journal("alert")[0]["message"] == "a line of the journal"
+
+
+def test_version_before_the_first_release_is_rejected(earlier_version: Path) -> None:
+    with closing(sqlite3.connect(earlier_version)) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '0002'")
+        connection.commit()
+    with pytest.raises(ConfigError, match="before the first release"):
+        open_database(earlier_version, NOW)
+    assert tables_of(earlier_version) > EARLIER_TABLES
+
+
+def test_full_check_of_an_earlier_version_after_unclean_shutdown(earlier_version: Path) -> None:
+    spoil_an_index(earlier_version, table="runs")
+    assert quick_check(earlier_version) is None
+    opened = open_database(earlier_version, NOW)
+    opened.engine.dispose()
+    assert opened.quarantined_to is not None
+
+
 def test_locked_up_to_date_database_is_opened(path: Path) -> None:
     """A bot that starts again must protect, and needs nothing written for that (F43)."""
     open_with_a_run(path)
@@ -235,18 +349,18 @@ def test_locked_new_database_is_database_busy(path: Path, monkeypatch: pytest.Mo
             open_database(path, NOW)
 
 
-def spoil_an_index(path: Path) -> None:
+def spoil_an_index(path: Path, table: str = "bot_runs") -> None:
     """A row that an index does not know: what a quick look does not see."""
-    name = "ix_runs_spoilt"
+    name = f"ix_{table}_spoilt"
     for step in range(3):
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
             connection.execute("PRAGMA writable_schema=ON")
             if step == 0:
-                connection.execute(f"CREATE INDEX {name} ON runs (version)")
+                connection.execute(f"CREATE INDEX {name} ON {table} (version)")
                 saved = connection.execute("SELECT * FROM sqlite_master WHERE name = ?", (name,)).fetchone()
                 connection.execute("DELETE FROM sqlite_master WHERE name = ?", (name,))
             elif step == 1:
-                connection.execute("INSERT INTO runs (version, pid, started_at) VALUES ('2.0', 2, 2)")
+                connection.execute(f"INSERT INTO {table} (version, pid, started_at) VALUES ('2.0', 2, 2)")
             else:
                 connection.execute("INSERT INTO sqlite_master VALUES (?, ?, ?, ?, ?)", saved)
 
@@ -266,7 +380,7 @@ def test_quick_check_after_clean_shutdown(path: Path) -> None:
     open_with_a_run(path)
     spoil_an_index(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-        connection.execute("UPDATE runs SET ended_at = 5")
+        connection.execute("UPDATE bot_runs SET ended_at = 5")
     opened = open_database(path, NOW)
     opened.engine.dispose()
     assert opened.quarantined_to is None

@@ -1,42 +1,20 @@
 """Paper and real share a file, and nothing in it."""
 
-import sqlite3
-from collections.abc import Iterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
-from shutil import copytree, ignore_patterns
 
 import pytest
 from sqlalchemy import Engine
 
-from src.database import open_database as opening
 from src.database.db import open_reader, read_transaction
-from src.database.open_database import open_database
 from src.database.queries import account, fills, orders
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from src.domain.enums import MarginType, OrderRole, PositionSide
 from src.domain.positions import AccountSummary, Income, Position, PositionRecord, Protection
-from tests.builders import ENTRY_ID, NOW, D, a_fill, a_request, an_order
+from tests.builders import NOW, D, a_fill, a_request, an_order
 
 KEY = ("BTCUSDT", PositionSide.LONG)
-OF_THE_FIRST_VERSION = f"""
-INSERT INTO trades (id, client_order_id, symbol, side, position_side, order_type, role, reduce_only, close_position,
-    price_protect, status, order_status, filled_quantity, average_price, realized_pnl, commission, created_at, event_at,
-    updated_at)
-VALUES (1, '{ENTRY_ID}', 'BTCUSDT', 'BUY', 'LONG', 'LIMIT', 'ENTRY', 0, 0, 0, 'SIMULATED', 'FILLED', '1', '9', '0', '0',
-    1, 1, 1);
-INSERT INTO fills (id, symbol, trade_id, order_id, client_order_id, side, position_side, quantity, price, realized_pnl,
-    commission, commission_asset, is_maker, traded_at)
-VALUES (7, 'BTCUSDT', 3, '1', '{ENTRY_ID}', 'BUY', 'LONG', '1', '9', '0', '0', 'USDT', 0, 1),
-    (8, 'BTCUSDT', 4, '2', 'lh-another0-e', 'BUY', 'LONG', '1', '9', '0', '0', 'USDT', 0, 1);
-INSERT INTO positions (symbol, position_side, quantity, entry_price, leverage, margin_type, protection, opened_at,
-    updated_at, entry_client_order_id)
-VALUES ('BTCUSDT', 'LONG', '1', '9', 5, 'CROSSED', 'ok', 1, 1, '{ENTRY_ID}'),
-    ('ETHUSDT', 'LONG', '1', '9', 5, 'CROSSED', 'ok', 1, 1, NULL);
-INSERT INTO funding (transaction_id, symbol, asset, amount, at) VALUES (1, 'BTCUSDT', 'USDT', '-0.1', 1);
-"""
 
 
 @pytest.fixture
@@ -53,26 +31,6 @@ def filled(store: Store, paper: Store) -> None:
             assert each.record_funding(Income(1, "BTCUSDT", "FUNDING_FEE", "USDT", pnl / 10, NOW))
             each.save_position(a_record(pnl))
             each.save_account(AccountSummary(pnl, D(0), pnl, pnl, D(0), D(0)), NOW)
-
-
-@pytest.fixture
-def first_version(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A database as the first version left it, one paper trade and what belongs to it in it."""
-    old = tmp_path / "migrations"
-    copytree(opening._MIGRATIONS, old, ignore=ignore_patterns("__pycache__", "000[2-9]*", "00[1-9]*"))
-    with monkeypatch.context() as patch:
-        patch.setattr(opening, "_MIGRATIONS", old)
-        open_database(path, NOW).engine.dispose()
-    with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(OF_THE_FIRST_VERSION)
-    return path
-
-
-@pytest.fixture
-def upgraded(first_version: Path) -> Iterator[Engine]:
-    engine = open_database(first_version, NOW).engine
-    yield engine
-    engine.dispose()
 
 
 def a_record(quantity: object) -> PositionRecord:
@@ -129,15 +87,3 @@ def test_the_dashboard_sees_the_account_of_the_mode_that_runs(path: Path, store:
             assert account.highest_equity(connection, 0) == amount
             assert len(orders.open_orders(connection)) == open_count
             assert len(orders.orders_of_position(connection, *KEY, since_ms=0)) == open_count
-
-
-def test_migration_splits_rows_by_trade_status(upgraded: Engine, clock: ManualClock) -> None:
-    store, paper = Store(upgraded, clock), Store(upgraded, clock, is_simulated=True)
-    with paper.transaction():
-        assert [record.position.symbol for record in paper.load_positions()] == ["BTCUSDT"]
-        assert paper.last_funding_at() == 1
-        assert not paper.record_fill(a_fill(trade_id=3))
-    with store.transaction():
-        assert [record.position.symbol for record in store.load_positions()] == ["ETHUSDT"]
-        assert store.last_funding_at() is None
-        assert not store.record_fill(a_fill(trade_id=4))

@@ -95,7 +95,7 @@ def test_orders_by_what_they_are(reader: Connection) -> None:
 def test_an_equity_curve_of_few_points_keeps_first_and_last(reader: Connection) -> None:
     assert len(account.equity(reader, 0, 100)) == 10
     thinned = account.equity(reader, 0, 3)
-    assert len(thinned) <= 4 and thinned[-1].at == NOW + 9 * MINUTE_MS
+    assert len(thinned) <= 4 and thinned[-1].recorded_at == NOW + 9 * MINUTE_MS
     assert account.equity(reader, NOW + 10 * MINUTE_MS, 3) == []
     assert account.highest_equity(reader, 0) == 1009.0
 
@@ -110,7 +110,7 @@ OFTEN_ASKED = {
     "SELECT * FROM liquidations WHERE symbol = 'X' AND traded_at >= 5 ORDER BY traded_at DESC": "symbol_traded_at",
     "SELECT * FROM liquidations WHERE traded_at >= 5 ORDER BY traded_at DESC": "traded_at",
     "SELECT * FROM trades WHERE order_status IN ('NEW')": "order_status",
-    "SELECT * FROM trades WHERE parent_order_id = 'x'": "parent_order_id",
+    "SELECT * FROM trades WHERE entry_client_order_id = 'x'": "entry_client_order_id",
     "SELECT * FROM fills WHERE traded_at >= 5": "traded_at",
     "SELECT * FROM journal WHERE id > 5 ORDER BY id": "PRIMARY KEY",
 }

@@ -102,7 +102,7 @@ def test_order_status_history_is_kept(store: Store, engine: Engine, clock: Manua
         order.apply(update)
         with store.transaction():
             store.update_order(order, "stream")
-    assert rows(engine, "SELECT status, source, at FROM order_status ORDER BY id") == [
+    assert rows(engine, "SELECT status, source, recorded_at FROM order_status ORDER BY id") == [
         ("PENDING_NEW", "intent", NOW),
         ("NEW", "stream", NOW + 10),
         ("FILLED", "stream", NOW + 30),
@@ -120,7 +120,7 @@ def test_a_simulated_order_shows_it_for_life(store: Store, engine: Engine) -> No
 
 def test_protection_is_tied_to_its_entry(store: Store, engine: Engine) -> None:
     record(store, an_order(), an_order(OrderRole.STOP_LOSS, 1), an_order(OrderRole.TAKE_PROFIT, 2))
-    found = rows(engine, "SELECT main_order_id, role FROM order_relationships ORDER BY related_order_id")
+    found = rows(engine, "SELECT entry_client_order_id, role FROM order_relationships ORDER BY client_order_id")
     assert found == [(ENTRY_ID, "STOP_LOSS"), (ENTRY_ID, "TAKE_PROFIT")]
 
 
@@ -191,7 +191,7 @@ def a_decision(gate: Gate | None = Gate.THRESHOLD, **changes: object) -> Decisio
     values: dict[str, object] = {
         "symbol": "BTCUSDT",
         "liquidation_side": Side.SELL,
-        "at": NOW,
+        "decided_at": NOW,
         "gate": gate,
         "reason": "too little",
         "numbers": {"volume": D("1E+3"), "entries": 2, "quote": None},
@@ -319,14 +319,14 @@ def test_funding_counts_once(store: Store, engine: Engine) -> None:
         incomes = [an_income(1), an_income(2, "0.25", NOW + 8), an_income(1)]
         assert [store.record_funding(each) for each in incomes] == [True, True, False]
         assert store.last_funding_at() == NOW + 8
-    assert rows(engine, "SELECT amount FROM funding ORDER BY at") == [("-0.5",), ("0.25",)]
+    assert rows(engine, "SELECT amount FROM funding_payments ORDER BY paid_at") == [("-0.5",), ("0.25",)]
 
 
 def test_the_equity_curve_has_a_point_a_minute(store: Store, engine: Engine) -> None:
     with store.transaction():
         for second in (0, 30, 61):
             store.save_account(a_summary(1000 + second), NOW + second * 1000)
-    assert rows(engine, "SELECT wallet_balance FROM account_history ORDER BY at") == [("1000",), ("1061",)]
+    assert rows(engine, "SELECT wallet_balance FROM account_history ORDER BY recorded_at") == [("1000",), ("1061",)]
 
 
 def test_instruments_are_replaced_as_a_whole(store: Store, engine: Engine) -> None:
@@ -340,7 +340,7 @@ def test_the_journal_keeps_money_as_text_at_any_depth(store: Store, engine: Engi
     with store.transaction():
         payload = {"price": D("1E+3"), "status": OrderStatus.NEW, "items": [{"amount": D("0.10")}], "none": None}
         store.journal("order", payload, "BTCUSDT")
-    ((at, kind, symbol, text),) = rows(engine, "SELECT at, kind, symbol, payload FROM journal")
+    ((at, kind, symbol, text),) = rows(engine, "SELECT recorded_at, kind, symbol, payload FROM journal")
     assert (at, kind, symbol) == (NOW, "order", "BTCUSDT")
     assert json.loads(str(text)) == {"price": "1000", "status": "NEW", "items": [{"amount": "0.10"}], "none": None}
 
@@ -360,7 +360,7 @@ def test_state_returns_last_value(store: Store, engine: Engine, clock: ManualClo
         clock.advance(5)
         store.set_state("operator", {"paused": False, "cap": Decimal("500.10")})
         assert store.get_state("operator") == {"paused": False, "cap": "500.10"}
-    assert rows(engine, "SELECT updated_at FROM state") == [(NOW + 5,)]
+    assert rows(engine, "SELECT updated_at FROM bot_state") == [(NOW + 5,)]
 
 
 @pytest.mark.parametrize("is_ended", [True, False])
@@ -415,12 +415,12 @@ def test_orders_fills_and_funding_stay_for_ever(store: Store, engine: Engine, cl
     clock.advance(10_000 * DAY_MS)
     with store.transaction():
         assert store.prune_history() == 0
-    for table in ("trades", "order_status", "fills", "funding"):
+    for table in ("trades", "order_status", "fills", "funding_payments"):
         assert rows(engine, f"SELECT count(*) FROM {table}") == [(1,)]
 
 
 def test_pruning_uses_indexes(engine: Engine) -> None:
-    for table, column in (("liquidations", "traded_at"), ("journal", "at")):
+    for table, column in (("liquidations", "traded_at"), ("journal", "recorded_at")):
         (plan,) = rows(engine, f"EXPLAIN QUERY PLAN SELECT id FROM {table} WHERE {column} < 1 LIMIT 5000")
         assert f"USING COVERING INDEX ix_{table}_{column}" in str(plan[-1])
 

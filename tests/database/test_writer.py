@@ -111,7 +111,7 @@ def test_only_last_state_value_is_written(store: Store, path: Path, clock: Manua
                 store.set_state("bot", {"number": number})
     clock.advance(TRY_MS)
     write(store, 1)
-    assert rows(path, "SELECT json_extract(value, '$.number') FROM state WHERE key = 'bot'") == [(4,)]
+    assert rows(path, "SELECT json_extract(value, '$.number') FROM bot_state WHERE key = 'bot'") == [(4,)]
 
 
 def test_excess_history_is_dropped_but_orders_are_kept(

@@ -63,7 +63,7 @@ def test_running_bot_is_reported_without_writing(path: Path) -> None:
 
 
 def test_bot_that_needs_resume_fails_the_check(path: Path) -> None:
-    a_run(path, state="REDUCE_ONLY", reason="paused on the page", awaits_resume=True)
+    a_run(path, state="REDUCE_ONLY", reason="paused on the page", needs_resume=True)
     [check] = found(path, FAIL)
     assert "paused on the page" in check.sentence
     assert "--resume" in check.remedy
@@ -118,12 +118,14 @@ def test_database_of_another_program_is_reported(path: Path) -> None:
     assert not findings.is_bot_alive
 
 
-def test_older_database_will_be_migrated(path: Path) -> None:
-    a_run(path)
+def test_older_database_will_be_upgraded(path: Path) -> None:
+    path.parent.mkdir()
+    dump = Path(__file__).parents[1] / "database" / "bot_0003.sql"
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '0001'")
-        connection.commit()
-    assert any("will be migrated" in check.sentence for check in found(path, OK))
+        connection.executescript(dump.read_text(encoding="utf-8"))
+    path.chmod(0o600)
+    [check] = found(path, OK)
+    assert check.sentence == f"{path} is intact, version 0003; the next start upgrades it, after a backup"
 
 
 def test_damaged_database_is_reported_and_unchanged(path: Path) -> None:

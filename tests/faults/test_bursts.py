@@ -120,7 +120,7 @@ def send_events(harness: FaultHarness, seconds: float) -> tuple[int, list[int]]:
         while sent < passed * PER_SECOND:
             harness.exchange.liquidate(SYMBOL, Side.SELL, Decimal("0.1"))
             sent += 1
-        lags.append(harness.state("inbox").get("lag_ms", 0))
+        lags.append(harness.state("event_queue").get("lag_ms", 0))
         time.sleep(0.02)
     return sent, lags
 
@@ -138,6 +138,6 @@ def test_f26_fill_is_protected_during_a_liquidation_burst(make_harness: MakeHarn
     assert max(lags) <= 1_000
     assert sent + more > SECONDS * PER_SECOND // 2
     wait_until(lambda: len(harness.rows("SELECT id FROM liquidations")) - before >= sent + more, 30, "all are stored")
-    assert harness.state("inbox")["dropped"] == 0
+    assert harness.state("event_queue")["dropped"] == 0
     assert len(harness.received_orders(OrderRole.ENTRY)) == 1
     harness.check_consistency(unprotected_ms=2_000)

@@ -60,7 +60,7 @@ def test_bot_starts_despite_an_unrecognized_manual_order(make_harness: MakeHarne
     rewrite_frames(harness, "openOrders", old, new)
     harness.start()
     harness.wait_verdict("not the bot's")
-    wait_until(lambda: [each["client_order_id"] for each in harness.state("foreign_orders")["items"]] == ["web_1"], 10)
+    wait_until(lambda: [each["client_order_id"] for each in harness.state("external_orders")["items"]] == ["web_1"], 10)
     assert len([alert for alert in harness.alerts() if "in words not known here" in alert]) == 1
     assert harness.received_orders() == {}
     harness.cancel_manually(order.client_order_id)

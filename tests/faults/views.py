@@ -106,7 +106,7 @@ class BotView:
             return list(connection.execute(text(query), values).mappings())
 
     def state(self, key: str) -> dict[str, Any]:
-        found = self.rows("SELECT value FROM state WHERE key = :key", key=key)
+        found = self.rows("SELECT value FROM bot_state WHERE key = :key", key=key)
         value = found[0]["value"] if found else {}
         return json.loads(value) if isinstance(value, str) else dict(value)
 

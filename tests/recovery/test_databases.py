@@ -6,11 +6,9 @@ from pathlib import Path
 from random import Random
 
 import pytest
-from alembic import command
-from alembic.config import Config
 
 from src.database import open_database as opening
-from src.database.db import backup, open_writer, quick_check
+from src.database.db import backup, quick_check
 from src.database.open_database import open_database
 from src.domain.crash_points import Point
 from src.utils.auth import ApiVersion
@@ -67,7 +65,7 @@ def test_kill_during_a_migration_leaves_the_old_tables(make_harness: MakeHarness
     harness.launch()
     harness.wait_exited()
     assert quick_check(harness.home / "bot.db") is None
-    assert revision(harness.home / "bot.db") == "0001"
+    assert revision(harness.home / "bot.db") == "0003"
     harness.start()
     assert revision(harness.home / "bot.db") == latest_revision()
     harness.open_position()
@@ -80,7 +78,7 @@ def test_kill_during_the_first_migration_leaves_all_tables_or_none(make_harness:
     harness.arm(Crash(Point.MIGRATION, passing=passing))
     harness.launch()
     harness.wait_exited()
-    assert revision(harness.home / "bot.db") == (None if passing == 1 else "0001")
+    assert revision(harness.home / "bot.db") == (None if passing == 1 else "0003")
     harness.start()
     harness.open_position()
     harness.check_recovered()
@@ -124,18 +122,13 @@ def test_kill_during_scheduled_database_work_loses_nothing(harness: BotHarness, 
 def a_database_of_an_older_version(make_harness: MakeHarness) -> BotHarness:
     """A home directory of an older version: the first tables, with rows."""
     harness = make_harness()
-    engine = open_writer(harness.home / "bot.db")
-    config = Config()
-    config.set_main_option("script_location", str(opening._MIGRATIONS))
-    config.set_main_option("path_separator", "os")
-    with engine.connect() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "0001")
-    with engine.begin() as connection:
-        for number in range(2_000):
-            row = ("INSERT INTO journal (at, kind, payload) VALUES (?, 'row', ?)", (NOW, f'{{"number": {number}}}'))
-            connection.exec_driver_sql(*row)
-    engine.dispose()
+    dump = Path(__file__).parents[1] / "database" / "bot_0003.sql"
+    tables = "".join(each for each in dump.read_text(encoding="utf-8").splitlines(True) if not _is_row(each))
+    with closing(sqlite3.connect(harness.home / "bot.db")) as connection:
+        connection.executescript(tables)
+        rows = ((NOW, f'{{"number": {number}}}') for number in range(2_000))
+        connection.executemany("INSERT INTO journal (at, kind, payload) VALUES (?, 'row', ?)", rows)
+        connection.commit()
     return harness
 
 

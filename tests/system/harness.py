@@ -17,7 +17,7 @@ from sqlalchemy.exc import OperationalError
 
 from src.credentials.credentials import CREDENTIAL_NAMES
 from src.database.db import open_reader, read_transaction
-from src.database.models import FillRow, FundingRow, LiquidationRow, PositionRow, StateRow, TradeRow
+from src.database.models import FillRow, FundingPaymentRow, LiquidationRow, PositionRow, StateRow, TradeRow
 from src.sandbox.server import SandboxServer
 
 ROOT = Path(__file__).parents[2]
@@ -124,7 +124,7 @@ class BotProcess:
         """Read the totals of everything recorded."""
         with read_transaction(self._database()) as connection:
             fills = connection.execute(select(FillRow.realized_pnl, FillRow.commission)).all()
-            funding = connection.scalars(select(FundingRow.amount)).all()
+            funding = connection.scalars(select(FundingPaymentRow.amount)).all()
             positions = connection.execute(select(PositionRow.symbol, PositionRow.position_side, PositionRow.quantity))
             liquidations = connection.execute(select(LiquidationRow.id, LiquidationRow.symbol)).all()
             decided = set(connection.exec_driver_sql("SELECT liquidation_id FROM decisions").scalars())

@@ -65,7 +65,7 @@ def close_position(symbol: str, side: str) -> tuple[dict[str, Any], int]:
         f"closing {share}{symbol} {found['side']}",
         symbol=symbol,
         position_side=found["positionSide"].value,
-        fraction=fraction,
+        close_fraction=fraction,
     )
 
 
@@ -95,5 +95,5 @@ def list_open_orders() -> Response:
     with read_bot_database() as connection:
         ours = orders.open_orders(connection)
         bot = read_bot_state(connection, services().clock.now_ms())
-    external = bot.get("foreign_orders").get("items", [])
+    external = bot.get("external_orders").get("items", [])
     return jsonify([*map(schemas.open_order_row, ours), *map(schemas.external_order_row, external)])

@@ -80,13 +80,13 @@ def confirm_live() -> tuple[dict[str, Any], int]:
         raise ApiError(409, "terms_changed", "The settings have changed. Check the new terms and confirm again.")
     if not is_confirmation(typed, pending["terms"]["account"]):
         raise bad_parameter("typed", f"Type {CONFIRM_WORD}, or the last four characters of the account.")
-    return submit_command(OperatorAction.CONFIRM_LIVE, nonce, "live trading confirmed", terms=fingerprint)
+    return submit_command(OperatorAction.CONFIRM_LIVE, nonce, "live trading confirmed", terms_fingerprint=fingerprint)
 
 
 def pending_consent() -> dict[str, Any] | None:
     """The live consent that the bot waits for, with the trading mode it is for."""
     with read_bot_database() as connection:
-        found = read_bot_state(connection, services().clock.now_ms()).get("live_pending")
+        found = read_bot_state(connection, services().clock.now_ms()).get("live_consent_pending")
     if not found:
         return None
     return {**found, "mode": mode_label(Network(found["terms"]["network"]), is_simulated=False)}

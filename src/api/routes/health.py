@@ -53,11 +53,11 @@ def _settings() -> tuple[str, bool]:
 
 
 def _trading_status(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
-    reported, trading, operator = bot.get("bot"), bot.get("trading"), bot.get("operator")
+    reported, trading, operator = bot.get("bot"), bot.get("trading"), bot.get("operator_state")
     is_paused = bool(operator.get("paused"))
     is_halted = bool(operator.get("halted"))
     is_blocked = (
-        bool(trading.get("awaits_resume")) and not is_paused
+        bool(trading.get("needs_resume")) and not is_paused
     )  # by the HALT file or a lock, which resume releases too
     network = Network(reported.get("network", services().environment.network))
     return {
@@ -65,7 +65,7 @@ def _trading_status(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
         "mode": mode_label(network, is_simulated=is_simulated),
         "trading_state": trading.get("state"),
         "trading_state_reason": trading.get("reason") or None,
-        "awaits_consent": bot.get("live_pending").get("fingerprint"),
+        "awaits_consent": bot.get("live_consent_pending").get("fingerprint"),
         "operator": {"paused": is_paused, "halted": is_halted or is_blocked},
         "bot": {
             "alive": bot.is_alive,
@@ -79,7 +79,7 @@ def _trading_status(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
 
 
 def _connections(bot: BotState) -> dict[str, Any]:
-    limits = bot.get("limits")
+    limits = bot.get("rate_limits")
     return {
         "market_stream": bot.stream_status("market_stream"),
         "user_stream": bot.stream_status("user_stream"),
@@ -88,7 +88,7 @@ def _connections(bot: BotState) -> dict[str, Any]:
             "limit": limits.get("weight_limit"),
             "blocked_until": limits.get("blocked_until") or None,
         },
-        "inbox": bot.get("inbox") or None,
+        "event_queue": bot.get("event_queue") or None,
         "clock_offset_ms": bot.get("clock").get("offset_ms"),
         "streams_open": services().event_hub.subscriber_count,
     }

@@ -57,7 +57,13 @@ def show_chart() -> dict[str, Any]:
 
 
 def _marker(fill: FillRecord) -> dict[str, Any]:
-    return {**asdict(fill), "timestamp": fill.traded_at, "avg_price": fill.price, "commission": -fill.commission}
+    return {
+        **asdict(fill),
+        "parent": fill.entry_client_order_id,
+        "timestamp": fill.traded_at,
+        "avg_price": fill.price,
+        "commission": -fill.commission,
+    }
 
 
 def _configured() -> list[str]:

@@ -93,7 +93,7 @@ def _trips(connection: Connection, symbol: str, payments: Sequence[FundingRecord
 
 
 def _details(connection: Connection, row: OrderRow) -> dict[str, Any]:
-    entry = row.parent_order_id or row.client_order_id
+    entry = row.entry_client_order_id or row.client_order_id
     relatives = orders.order_group(connection, entry)
     names = [each.client_order_id for each in relatives]
     is_entry = row.client_order_id == entry

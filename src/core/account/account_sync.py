@@ -200,10 +200,10 @@ class AccountSync:
 
     def on_funding(self, event: FundingFetched) -> None:
         for income in event.incomes:
-            self._funding_since = max(self._funding_since or 0, income.at)
+            self._funding_since = max(self._funding_since or 0, income.paid_at)
             if income.is_funding and self._context.store.record_funding(income):
                 log.info("funding recorded symbol=%s amount=%s asset=%s", income.symbol, income.amount, income.asset)
-                self._context.journal("account", {"funding": income.amount, "at": income.at}, income.symbol)
+                self._context.journal("account", {"funding": income.amount, "at": income.paid_at}, income.symbol)
 
     def check_staleness(self, now_ms: int) -> None:
         """Block entries if the last snapshot is too old, and request another one if needed; times in milliseconds."""

@@ -154,12 +154,12 @@ class CorrectionLog:
         correction = Correction(
             symbol=report.symbol,
             position_side=report.position_side,
-            believed=local.quantity,
-            reported=report.quantity,
+            local_quantity=local.quantity,
+            exchange_quantity=report.quantity,
             entry_price=report.entry_price,
             last_trade_id=context.store.read_or_default(newest) or 0,
-            is_explained=is_expected,
-            at=context.clock.now_ms(),
+            is_expected=is_expected,
+            recorded_at=context.clock.now_ms(),
         )
         context.warn(
             f"position of {report.symbol} {report.position_side} corrected from {local.quantity} to "
@@ -170,7 +170,7 @@ class CorrectionLog:
             self._check_frequency(correction)
 
     def _check_frequency(self, correction: Correction) -> None:
-        since_ms = correction.at - _FREQUENCY_WINDOW_MS
+        since_ms = correction.recorded_at - _FREQUENCY_WINDOW_MS
         count = partial(unexpected_corrections_since, since_ms=since_ms, is_simulated=self._context.is_simulated)
         found = self._context.store.read_or_default(
             count, default=0

@@ -200,7 +200,7 @@ def make_decision(entry_context: EntryContext, skip: Skip | None, client_order_i
     return Decision(
         symbol=entry_context.liquidation.symbol,
         liquidation_side=entry_context.liquidation.side,
-        at=entry_context.now_ms,
+        decided_at=entry_context.now_ms,
         gate=skip.gate if skip else None,
         reason=skip.reason if skip else "every gate passed",
         numbers=skip.numbers if skip else {},

@@ -34,7 +34,7 @@ class DegradedStore:
                 intent.order.unresolved_since = self._context.clock.now_ms()
                 if intent.is_simulated == self._context.is_simulated:
                     self._context.portfolio.add_order(intent.order)
-                store.record_order(intent.order, simulated=intent.is_simulated, source="emergency")
+                store.record_order(intent.order, simulated=intent.is_simulated, source="intent_log")
         if intents:
             self._context.warn(f"{len(intents)} orders sent while the database was unavailable are now recorded")
 

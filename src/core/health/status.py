@@ -69,14 +69,14 @@ class StatusPublisher:
         now_ms, store = self._context.clock.now_ms(), self._context.store
         exchange_health, identity = self._read_exchange_health(), self._identity
         store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms + exchange_health.clock_drift_ms})
-        store.set_state("limits", asdict(exchange_health))
+        store.set_state("rate_limits", asdict(exchange_health))
         store.set_state("clock", {"offset_ms": exchange_health.clock_offset_ms - exchange_health.clock_drift_ms})
         for stream, state in self._streams.states.items():
             store.set_state(
                 f"{stream}_stream", {"state": state, "last_event_at": self._streams.last_event_at.get(stream)}
             )
         store.set_state("exposure", self._exposure())
-        store.set_state("foreign_orders", {"items": self._external_orders()})
+        store.set_state("external_orders", {"items": self._external_orders()})
         if self._context.account is not None:
             store.set_state("account", {**asdict(self._mark_to_market(self._context.account)), "at": now_ms})
         for tracked in self._context.portfolio.open_positions():
@@ -91,7 +91,7 @@ class StatusPublisher:
         if now != self._last_status:
             self._last_status = now
             payload = {"state": now[0], "reason": now[1]}
-            self._context.store.set_state("trading", {**payload, "awaits_resume": needs_resume})
+            self._context.store.set_state("trading", {**payload, "needs_resume": needs_resume})
             self._context.journal("state", payload)
 
     def save_position(self, tracked: TrackedPosition, plan: ProtectionPlan | None = None) -> None:

@@ -233,7 +233,7 @@ class StreamHealth:
         is_late = backlog.waiting > _BACKLOG_LIMIT
         reason = f"{backlog.waiting} liquidations are queued" if is_late else None
         self._context.trading_status.set_or_clear(EntryBlock.QUEUE_BACKLOG, reason)
-        self._context.store.set_state("inbox", asdict(backlog))
+        self._context.store.set_state("event_queue", asdict(backlog))
         if backlog.dropped > self._dropped:
             self._context.warn(f"{backlog.dropped - self._dropped} liquidations dropped: queue full")
             self._dropped = backlog.dropped

@@ -13,9 +13,9 @@ from src.domain.enums import Network
 
 log = logging.getLogger("hunter.operator")
 
-CONSENT_STATE = "live_agreed"
+CONSENT_STATE = "live_consent"
 """State row of the confirmed terms."""
-_PENDING_STATE = "live_pending"
+_PENDING_STATE = "live_consent_pending"
 _EMPTY: Mapping[str, Any] = {}
 
 

@@ -20,7 +20,7 @@ log = logging.getLogger("hunter.risk")
 DAY_MS = 86_400_000
 _MS_PER_MINUTE = 60_000
 _PER_CENT = Decimal(100)
-_STATE = "lock"
+_STATE = "loss_lock"
 _CLOCK_STEP_MS = 2_000
 
 
@@ -129,11 +129,11 @@ class LossLimits:
         known = self._context.store.get_state(self._context.mode_key(_STATE))
         if known is None:
             return
-        self._counted_after_fill = int(known["exits_after"])
-        self._baseline = (int(known["forgiven_day"]), Decimal(known["forgiven_net"]))
+        self._counted_after_fill = int(known["counted_until_fill_id"])
+        self._baseline = (int(known["baseline_day"]), Decimal(known["baseline_net"]))
         self._peak = None if known["peak"] is None else Decimal(known["peak"])
-        if known["lock"] is not None:
-            self._start(parse_lock(known["lock"]))
+        if known["active"] is not None:
+            self._start(parse_lock(known["active"]))
 
     def check(self) -> None:
         """Called every second: end an expired lock, start one if a limit is reached.
@@ -259,11 +259,11 @@ class LossLimits:
 
     def _save(self) -> None:
         state = {
-            "lock": None if self._lock is None else asdict(self._lock),
+            "active": None if self._lock is None else asdict(self._lock),
             "peak": self._peak,
-            "exits_after": self._counted_after_fill,
-            "forgiven_day": self._baseline[0],
-            "forgiven_net": self._baseline[1],
+            "counted_until_fill_id": self._counted_after_fill,
+            "baseline_day": self._baseline[0],
+            "baseline_net": self._baseline[1],
         }
         self._context.store.set_state(self._context.mode_key(_STATE), state)
 

@@ -19,7 +19,7 @@ class SymbolLocks:
         known = self._context.store.get_state(self._context.mode_key(_STATE)) or {}
         self._context.symbol_locks = dict(known.get("locked", {}))
         self._causes = list(known.get("causes", ()))
-        self._context.trading_status.set_or_clear(EntryBlock.POSITION_MISMATCH, known.get("all"))
+        self._context.trading_status.set_or_clear(EntryBlock.POSITION_MISMATCH, known.get("account_lock"))
 
     def lock(self, symbol: str, cause: str, reason: str) -> None:
         """Block entries of a symbol and cancel its open ones."""
@@ -57,6 +57,6 @@ class SymbolLocks:
         state = {
             "locked": self._context.symbol_locks,
             "causes": self._causes,
-            "all": self._context.trading_status.reason_of(EntryBlock.POSITION_MISMATCH),
+            "account_lock": self._context.trading_status.reason_of(EntryBlock.POSITION_MISMATCH),
         }
         self._context.store.set_state(self._context.mode_key(_STATE), state)

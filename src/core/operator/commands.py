@@ -27,7 +27,7 @@ from src.settings.config import effective_settings
 
 log = logging.getLogger("hunter.operator")
 
-_STATE = "operator"
+_STATE = "operator_state"
 _FILE_COMMAND_ID = 0
 _MAX_HANDLED_FILES = 20
 _LOCK_BLOCKS = (EntryBlock.LOSS_LIMIT, EntryBlock.POSITION_MISMATCH)
@@ -84,7 +84,7 @@ class OperatorCommands:
         known = self._context.store.get_state(_STATE) or {}
         # Command ids are timestamps: after a database loss, older commands are not carried out again.
         self._last_id = int(known.get("last_id", self._context.clock.now_ms()))
-        self._handled_files = list(known.get("requests", ()))
+        self._handled_files = list(known.get("handled_files", ()))
         if known.get("paused"):
             self._context.trading_status.block(EntryBlock.OPERATOR_PAUSE, "entries are paused by the operator")
         if known.get("halted"):
@@ -171,7 +171,7 @@ class OperatorCommands:
             "last_id": self._last_id,
             "paused": trading_status.has(EntryBlock.OPERATOR_PAUSE),
             "halted": trading_status.has(EntryBlock.OPERATOR_HALT),
-            "requests": self._handled_files,
+            "handled_files": self._handled_files,
         }
         self._context.store.set_state(_STATE, state)
         log.warning("operator command action=%s answer=%s", action, answer)
@@ -226,11 +226,11 @@ class OperatorCommands:
         if not tracked.is_managed:
             return f"the position of {command.symbol} is external and is left alone"
         tracked.confirm_ownership()
-        if command.fraction >= 1:
+        if command.close_fraction >= 1:
             self._close(tracked)
             return f"closing the position of {command.symbol}"
-        is_sent = self._closing.send_close_order(tracked, abs(tracked.position.quantity) * command.fraction)
-        share = f"{command.fraction * 100:.0f} %"
+        is_sent = self._closing.send_close_order(tracked, abs(tracked.position.quantity) * command.close_fraction)
+        share = f"{command.close_fraction * 100:.0f} %"
         if not is_sent:
             return f"nothing sent: a close of {command.symbol} is pending, or the share is too small"
         return f"closing {share} of {command.symbol}"
@@ -243,7 +243,7 @@ class OperatorCommands:
         return f"cancelling the entry of {order.symbol}"
 
     def _confirm_live(self, command: OperatorCommand) -> str:
-        return self._consent.confirm(command.terms or "")
+        return self._consent.confirm(command.terms_fingerprint or "")
 
     def _restart(self, command: OperatorCommand) -> str:
         self._context.after_commit.append(partial(self._context.restart.accept, command.at))

@@ -5,7 +5,7 @@ from src.core.orders.order_identity import BotInstance, is_from_another_bot
 from src.core.trading_status import EntryBlock
 from src.domain.orders import ClientOrderId, OrderUpdate, random_digits
 
-_STATE = "instance"
+_STATE = "bot_instance"
 _TAG_DIGITS = 4
 _MAX_SEEN_ORDERS = 200
 
@@ -21,13 +21,13 @@ class OtherBotDetector:
 
     def restore(self) -> None:
         known = self._context.store.get_state(_STATE) or {}
-        self._database_created_at = int(known.get("born_at", self._database_created_at))
-        self._seen_order_ids = list(known.get("names", ()))
+        self._database_created_at = int(known.get("created_at", self._database_created_at))
+        self._seen_order_ids = list(known.get("seen_order_ids", ()))
         self._context.trading_status.set_or_clear(
             EntryBlock.OTHER_BOT, None if self._context.is_simulated else known.get("reason")
         )
-        if "mark" in known:
-            self._context.bot_tag = str(known["mark"])
+        if "bot_tag" in known:
+            self._context.bot_tag = str(known["bot_tag"])
         else:
             self._new_tag()
 
@@ -67,9 +67,9 @@ class OtherBotDetector:
 
     def _save(self) -> None:
         state = {
-            "mark": self._context.bot_tag,
-            "born_at": self._database_created_at,
-            "names": self._seen_order_ids,
+            "bot_tag": self._context.bot_tag,
+            "created_at": self._database_created_at,
+            "seen_order_ids": self._seen_order_ids,
             "reason": self._context.trading_status.reason_of(EntryBlock.OTHER_BOT),
         }
         self._context.store.set_state(_STATE, state)

@@ -78,34 +78,36 @@ class UnrecognizedOrders:
         self._context.store.update_order(order, "strange")
         if order.status is not before:
             self._context.journal_order(order)
-        if self._is_first_report(unrecognized.client_order_id, unrecognized.fault):
-            self._log(unrecognized.symbol, unrecognized.client_order_id, unrecognized.fault)
+        if self._is_first_report(unrecognized.client_order_id, unrecognized.problem):
+            self._log(unrecognized.symbol, unrecognized.client_order_id, unrecognized.problem)
             self._context.alert(
                 f"{order.role} {order.client_order_id} of {order.symbol} is told in words not known here "
-                f"({unrecognized.fault}): it counts as {order.status} and is asked about. "
+                f"({unrecognized.problem}): it counts as {order.status} and is asked about. "
                 "Look at it on the exchange's site",
                 order.symbol,
             )
         return order.symbol, order.request.position_side
 
     def _warn_external(self, unrecognized: UnrecognizedOrder) -> None:
-        self._log(unrecognized.symbol, unrecognized.client_order_id, unrecognized.fault)
-        if self._is_first_report(unrecognized.symbol, unrecognized.fault):
+        self._log(unrecognized.symbol, unrecognized.client_order_id, unrecognized.problem)
+        if self._is_first_report(unrecognized.symbol, unrecognized.problem):
             origin = "bears a name of the bot and is unknown here" if unrecognized.is_ours else "is not the bot's"
             self._context.warn(
                 f"an order of {unrecognized.symbol} {origin}, and is told in words not known here "
-                f"({unrecognized.fault}): it is left alone, and no entry is made "
+                f"({unrecognized.problem}): it is left alone, and no entry is made "
                 f"in {unrecognized.symbol} while it is there",
                 unrecognized.symbol,
             )
 
     def _record_positions(self, positions: Sequence[UnrecognizedPosition]) -> None:
-        messages = [f"a position of {each.symbol} is told in words not known here ({each.fault})" for each in positions]
+        messages = [
+            f"a position of {each.symbol} is told in words not known here ({each.problem})" for each in positions
+        ]
         reason = f"{'; '.join(messages)}: look at it on the exchange's site" if messages else None
         self._context.trading_status.set_or_clear(EntryBlock.UNRECOGNIZED_POSITION, reason)
         for each, message in zip(positions, messages, strict=True):
-            if self._is_first_report(each.symbol, each.fault):
-                self._log(each.symbol, "position", each.fault)
+            if self._is_first_report(each.symbol, each.problem):
+                self._log(each.symbol, "position", each.problem)
                 self._context.alert(f"{message}: entries wait, and what is the bot's stays protected", each.symbol)
 
     def _is_first_report(self, subject: str, fault: str) -> bool:

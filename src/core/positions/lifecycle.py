@@ -14,8 +14,8 @@ from src.domain.positions import PositionKey, Protection
 
 log = logging.getLogger("hunter.trader")
 
-_INCOMPLETE_STATE = "unsettled"
-_PENDING_CLOSES_STATE = "closing"
+_INCOMPLETE_STATE = "incomplete_positions"
+_PENDING_CLOSES_STATE = "pending_closes"
 _MAX_JOURNAL_ITEMS = 20
 """Journal entries list at most this many items, the newest ones, plus the total count."""
 

@@ -43,12 +43,16 @@ def live_position_symbols(connection: Connection) -> list[str]:
 def equity(connection: Connection, since_ms: int, limit: int) -> list[Row[Any]]:
     """The account's history, oldest first, thinned to about ``most`` points; the newest one is always among them."""
     row = AccountHistoryRow
-    condition = (row.at >= since_ms) & (row.is_simulated == is_paper_mode(connection))
-    count, last = connection.execute(select(func.count(), func.max(row.at)).where(condition)).one()
+    condition = (row.recorded_at >= since_ms) & (row.is_simulated == is_paper_mode(connection))
+    count, last = connection.execute(select(func.count(), func.max(row.recorded_at)).where(condition)).one()
     step = max(1, -(-count // limit))
-    rank = func.row_number().over(order_by=row.at).label("rank")
+    rank = func.row_number().over(order_by=row.recorded_at).label("rank")
     ranked = select(*row.__table__.columns, rank).where(condition).subquery()
-    query = select(ranked).where((ranked.c.rank % step == 0) | (ranked.c.at == last)).order_by(ranked.c.at)
+    query = (
+        select(ranked)
+        .where((ranked.c.rank % step == 0) | (ranked.c.recorded_at == last))
+        .order_by(ranked.c.recorded_at)
+    )
     return list(connection.execute(query))
 
 
@@ -56,7 +60,7 @@ def highest_equity(connection: Connection, since_ms: int) -> float | None:
     """The highest margin balance since an instant: what a drawdown is measured from."""
     row = AccountHistoryRow
     query = select(func.max(cast(row.margin_balance, Float)))
-    condition = query.where(row.at >= since_ms, row.is_simulated == is_paper_mode(connection))
+    condition = query.where(row.recorded_at >= since_ms, row.is_simulated == is_paper_mode(connection))
     return connection.execute(condition).scalar()
 
 
@@ -74,7 +78,7 @@ class JournalEntry:
         return asdict(self)
 
 
-_COLUMNS = (JournalRow.id, JournalRow.at, JournalRow.kind, JournalRow.symbol, JournalRow.payload)
+_COLUMNS = (JournalRow.id, JournalRow.recorded_at, JournalRow.kind, JournalRow.symbol, JournalRow.payload)
 
 
 def journal_after(connection: Connection, entry_id: int, limit: int, kinds: tuple[str, ...] = ()) -> list[JournalEntry]:

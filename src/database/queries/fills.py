@@ -8,7 +8,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
-from src.database.models import FillRow, FundingRow, TradeRow
+from src.database.models import FillRow, FundingPaymentRow, TradeRow
 from src.domain.enums import OrderRole
 
 _IDS_PER_QUERY = 10_000  # SQLite takes 32,766 values in a statement
@@ -33,7 +33,7 @@ class FillRecord:
     traded_at: int
     role: str | None
     """None where the order it belongs to is not ours."""
-    parent: str | None
+    entry_client_order_id: str | None
     is_simulated: bool
 
 
@@ -45,7 +45,7 @@ class FundingRecord:
     symbol: str
     asset: str
     amount: Decimal
-    at: int
+    paid_at: int
     is_simulated: bool = False
 
 
@@ -68,9 +68,9 @@ def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[Fi
 
 def funding(connection: Connection, since_ms: int = 0) -> list[FundingRecord]:
     """Funding in the order it happened."""
-    row = FundingRow
-    columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.at, row.is_simulated)
-    query = select(*columns).where(row.at >= since_ms).order_by(row.at, row.transaction_id)
+    row = FundingPaymentRow
+    columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.paid_at, row.is_simulated)
+    query = select(*columns).where(row.paid_at >= since_ms).order_by(row.paid_at, row.transaction_id)
     return [FundingRecord(*found) for found in connection.execute(query)]
 
 
@@ -89,7 +89,7 @@ _FILLS = (
         FillRow.is_maker,
         FillRow.traded_at,
         TradeRow.role,
-        TradeRow.parent_order_id,
+        TradeRow.entry_client_order_id,
         FillRow.is_simulated,
     )
     .outerjoin(TradeRow, TradeRow.client_order_id == FillRow.client_order_id)
@@ -113,7 +113,7 @@ def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[FillR
             is_maker=row.is_maker,
             traded_at=row.traded_at,
             role=row.role,
-            parent=row.parent_order_id,
+            entry_client_order_id=row.entry_client_order_id,
             is_simulated=row.is_simulated,
         )
         for row in connection.execute(query)

@@ -36,7 +36,7 @@ def decisions(
     query = (
         select(_event, *_VERDICT_COLUMNS)
         .join(_verdict, _verdict.liquidation_id == _event.id)
-        .order_by(_verdict.at.desc(), _event.id.desc())
+        .order_by(_verdict.decided_at.desc(), _event.id.desc())
         .limit(limit)
     )
     if symbol is not None:
@@ -89,7 +89,7 @@ def instruments(connection: Connection) -> Sequence[Row[Any]]:
 
 _event_columns: Sequence[Any] = tuple(_event.__table__.columns)
 _VERDICT_COLUMNS = (
-    _verdict.at.label("decided_at"),
+    _verdict.decided_at,
     _verdict.liquidation_side,
     _verdict.gate,
     _verdict.reason,

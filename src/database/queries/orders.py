@@ -55,7 +55,7 @@ def open_orders(connection: Connection) -> list[OrderRow]:
 def order_group(connection: Connection, entry_client_order_id: str) -> list[OrderRow]:
     """An entry and every order that belongs to it, oldest first."""
     condition = or_(
-        TradeRow.client_order_id == entry_client_order_id, TradeRow.parent_order_id == entry_client_order_id
+        TradeRow.client_order_id == entry_client_order_id, TradeRow.entry_client_order_id == entry_client_order_id
     )
     return list(connection.execute(_ALL.where(condition).order_by(TradeRow.created_at, TradeRow.id)))
 
@@ -82,9 +82,16 @@ def _is_of_mode(connection: Connection) -> ColumnElement[bool]:
 
 def relationships(connection: Connection, entry_client_order_id: str) -> list[dict[str, Any]]:
     """Which orders protect or close what an entry opened."""
-    columns = OrderRelationshipRow.__table__.columns
-    query = select(*columns).where(OrderRelationshipRow.main_order_id == entry_client_order_id)
-    return [dict(row) for row in connection.execute(query.order_by(OrderRelationshipRow.created_at)).mappings()]
+    row = OrderRelationshipRow
+    query = select(
+        row.client_order_id.label("related_order_id"),
+        row.entry_client_order_id.label("main_order_id"),
+        row.symbol,
+        row.position_side,
+        row.role,
+        row.created_at,
+    ).where(row.entry_client_order_id == entry_client_order_id)
+    return [dict(each) for each in connection.execute(query.order_by(row.created_at)).mappings()]
 
 
 def status_history(connection: Connection, client_order_ids: Iterable[str]) -> list[dict[str, Any]]:

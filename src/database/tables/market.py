@@ -53,6 +53,6 @@ def _liquidation_from(row: Any) -> Liquidation:
 def prune(connection: Connection, before_ms: int, limit: int) -> int:
     """Delete a bounded number of each; how many went."""
     old = select(LiquidationRow.id).where(LiquidationRow.traded_at < before_ms).limit(limit)
-    news = select(JournalRow.id).where(JournalRow.at < before_ms).limit(limit)
+    news = select(JournalRow.id).where(JournalRow.recorded_at < before_ms).limit(limit)
     deleted = connection.execute(delete(LiquidationRow).where(LiquidationRow.id.in_(old))).rowcount
     return deleted + connection.execute(delete(JournalRow).where(JournalRow.id.in_(news))).rowcount

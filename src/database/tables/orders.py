@@ -27,8 +27,8 @@ def add_order(connection: Connection, order: Order, source: str, now_ms: int, *,
     connection.execute(insert(TradeRow), new_trade(order, simulated=simulated))
     if order.entry_client_order_id is not None:
         values = {
-            "related_order_id": order.client_order_id,
-            "main_order_id": order.entry_client_order_id,
+            "client_order_id": order.client_order_id,
+            "entry_client_order_id": order.entry_client_order_id,
             "symbol": order.symbol,
             "position_side": order.request.position_side.value,
             "role": order.role.value,
@@ -83,7 +83,7 @@ def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
         "position_side": request.position_side.value,
         "order_type": request.type.value,
         "role": order.role.value,
-        "parent_order_id": order.entry_client_order_id,
+        "entry_client_order_id": order.entry_client_order_id,
         "quantity": request.quantity,
         "price": request.price,
         "stop_price": request.stop_price,
@@ -136,7 +136,7 @@ def order_from(row: Any) -> Order:
         request=request,
         role=OrderRole(row.role),
         created_at=row.created_at,
-        entry_client_order_id=row.parent_order_id,
+        entry_client_order_id=row.entry_client_order_id,
         status=OrderStatus(row.order_status),
         order_id=None if row.order_id is None else int(row.order_id),
         filled_quantity=row.filled_quantity,
@@ -154,7 +154,7 @@ def _add_status(connection: Connection, order: Order, source: str, now_ms: int) 
         "symbol": order.symbol,
         "status": order.status.value,
         "filled_quantity": order.filled_quantity,
-        "at": now_ms,
+        "recorded_at": now_ms,
         "source": source,
         "reason": order.reason,
     }

@@ -52,20 +52,20 @@ def position_from(row: Any) -> PositionRecord:
 class CorrectionRow(BotBase):
     """A position that was not what we believed."""
 
-    __tablename__ = "corrections"
-    __table_args__ = (Index(None, "at"),)
+    __tablename__ = "position_corrections"
+    __table_args__ = (Index(None, "recorded_at"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
     """Symbol, slot, quantity and the last trade we knew of: the same difference has the same name."""
     symbol: Mapped[str]
     position_side: Mapped[str]
-    believed: Mapped[Decimal]
-    reported: Mapped[Decimal]
+    local_quantity: Mapped[Decimal]
+    exchange_quantity: Mapped[Decimal]
     entry_price: Mapped[Decimal]
     last_trade_id: Mapped[int]
-    is_explained: Mapped[bool]
+    is_expected: Mapped[bool]
     """We had not been listening: what happened meanwhile is no contradiction."""
-    at: Mapped[int]
+    recorded_at: Mapped[int]
     is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
@@ -83,7 +83,9 @@ def add_correction(connection: Connection, correction: Correction, *, is_simulat
 def unexpected_corrections_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> int:
     """How many nothing explains, after an instant."""
     row = CorrectionRow
-    query = select(func.count()).where(row.at > since_ms, row.is_explained.is_(False), row.is_simulated == is_simulated)
+    query = select(func.count()).where(
+        row.recorded_at > since_ms, row.is_expected.is_(False), row.is_simulated == is_simulated
+    )
     return connection.scalar(query) or 0
 
 

@@ -217,7 +217,7 @@ def parse_income(payload: object) -> Income:
         type=income.text("incomeType"),
         asset=income.text("asset"),
         amount=income.decimal("income"),
-        at=income.integer("time"),
+        paid_at=income.integer("time"),
     )
 
 
@@ -228,7 +228,7 @@ def render_income(income: Income, trade_id: int | None = None) -> Body:
         "income": decimal_str(income.amount),
         "asset": income.asset,
         "info": income.type,
-        "time": income.at,
+        "time": income.paid_at,
         "tranId": str(income.transaction_id),
         "tradeId": "" if trade_id is None else str(trade_id),
     }

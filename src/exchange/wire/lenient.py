@@ -71,7 +71,7 @@ def _unrecognized_order(order: Fields, keys: Mapping[str, str], error: ProtocolE
         symbol=order.text(keys["symbol"]),
         client_order_id=order.text(keys["client_order_id"]),
         order_id=order.integer(keys["order_id"]),
-        fault=str(error)[:_MAX_SHOWN],
+        problem=str(error)[:_MAX_SHOWN],
         side=_optional_text(order, keys["side"]),
         position_side=_optional_text(order, keys["position_side"]),
         type=_optional_text(order, keys["type"]),

@@ -212,7 +212,7 @@ class SandboxAccount:
             return None
         amounts = ((fill, fill.realized_pnl, -fill.commission) for fill in self.engine.fills(income.symbol))
         return next(
-            (fill for fill, *amount in amounts if fill.traded_at == income.at and income.amount in amount), None
+            (fill for fill, *amount in amounts if fill.traded_at == income.paid_at and income.amount in amount), None
         )
 
 

@@ -139,7 +139,7 @@ def _incomes(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     incomes = [
         each
         for each in exchange.engine.incomes()
-        if symbol in (None, each.symbol) and kind in (None, each.type) and period.contains(each.at)
+        if symbol in (None, each.symbol) and kind in (None, each.type) and period.contains(each.paid_at)
     ]
     chosen = incomes[:limit] if period.is_given else incomes[-limit:]
     trades = [exchange.account.trade_of(each) for each in chosen]

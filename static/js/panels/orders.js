@@ -8,7 +8,7 @@ const PURPOSES = {
   entry: ["Entry", "accent"],
   protective: ["Protective", "gain"],
   close: ["Close", "warn"],
-  foreign: ["External", "flat"],
+  external: ["External", "flat"],
 };
 
 export function mount(panel, store, { count, commands }) {

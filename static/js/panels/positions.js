@@ -27,7 +27,7 @@ const PROTECTIONS = {
   pending: ["Pending", "warn", "The stop loss has been sent; the exchange has not confirmed it yet."],
   missing: ["No stop", "loss", "This position has no stop loss. The bot is placing one."],
   disabled: ["Stop disabled", "warn", "The stop loss of this symbol is disabled in the settings."],
-  foreign: ["External", "flat", EXTERNAL_NOTE],
+  external: ["External", "flat", EXTERNAL_NOTE],
 };
 
 export function mount(panel, store, { count, commands }) {
@@ -108,7 +108,7 @@ function paintActs(row, position, store, commands) {
   const { enabled, reason } = store.get("controls") ?? {};
   const key = `close:${position.symbol}:${position.side}`;
   const isPending = store.get("pending")?.has(key) ?? false;
-  const isExternal = position.protection === "foreign";
+  const isExternal = position.protection === "external";
   for (const [name, fraction] of [
     ["close", "1"],
     ["half", "0.5"],

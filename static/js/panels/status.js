@@ -101,7 +101,7 @@ function closeAllTitle(count) {
 }
 
 async function flatten(store, commands) {
-  const ours = (store.get("positions") ?? []).filter((position) => position.protection !== "foreign");
+  const ours = (store.get("positions") ?? []).filter((position) => position.protection !== "external");
   const total = ours.reduce((sum, position) => sum + (toNumber(position.unrealizedPnl) || 0), 0);
   const agreed = await confirm({
     title: closeAllTitle(ours.length),

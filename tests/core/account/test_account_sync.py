@@ -50,7 +50,7 @@ def test_a_foreign_position_is_shown_never_touched_and_keeps_entries_away(harnes
     harness.snapshot(positions=(a_report("0.5", 50_000),))
     harness.wait(3000)
     row = harness.rows("SELECT quantity, protection FROM positions")[0]
-    assert tuple(row.values()) == ("0.5", "foreign")
+    assert tuple(row.values()) == ("0.5", "external")
     harness.liquidate()
     assert harness.verdicts() == [Gate.OPEN_ORDERS]
     assert (harness.submitted(), harness.cancelled()) == ([], [])
@@ -62,7 +62,7 @@ def test_a_foreign_order_is_shown_never_touched_and_keeps_entries_away(harness: 
     harness.wait(1000)
     harness.liquidate()
     assert harness.verdicts() == [Gate.OPEN_ORDERS]
-    shown = harness.rows("SELECT value FROM state WHERE key = 'foreign_orders'")[0]["value"]
+    shown = harness.rows("SELECT value FROM bot_state WHERE key = 'external_orders'")[0]["value"]
     assert "web-1" in shown
     harness.feed(TaskDue(Task.CLEANUP, harness.now))
     assert harness.cancelled() == []
@@ -262,7 +262,7 @@ def test_funding_is_looked_for_from_the_first_look_at_the_account_on(harness: Ha
 def test_the_paper_account_is_kept_with_what_changed_it(harness: Harness) -> None:
     harness.liquidate()
     harness.feed(harness.update_for(harness.last(OrderRole.ENTRY)), PaperAccountSaved({"wallets": {"USDT": "9999.5"}}))
-    [row] = harness.rows("SELECT value FROM state WHERE key = 'paper_account'")
+    [row] = harness.rows("SELECT value FROM bot_state WHERE key = 'paper_account'")
     assert json.loads(row["value"]) == {"wallets": {"USDT": "9999.5"}}
 
 

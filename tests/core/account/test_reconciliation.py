@@ -120,8 +120,10 @@ def listen_again(harness: Harness, quantity: str) -> None:
 
 
 def corrections(harness: Harness) -> list[tuple[str, str, str, bool]]:
-    rows = harness.rows("SELECT id, believed, reported, is_explained FROM corrections ORDER BY at")
-    return [(row["id"], row["believed"], row["reported"], bool(row["is_explained"])) for row in rows]
+    rows = harness.rows(
+        "SELECT id, local_quantity, exchange_quantity, is_expected FROM position_corrections ORDER BY recorded_at"
+    )
+    return [(row["id"], row["local_quantity"], row["exchange_quantity"], bool(row["is_expected"])) for row in rows]
 
 
 def test_a_difference_is_repaired_and_written_down_with_the_last_trade_we_knew(harness: Harness) -> None:

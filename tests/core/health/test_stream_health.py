@@ -87,7 +87,7 @@ def test_clock_change_while_running_blocks_entries(harness: Harness) -> None:
     harness.exchange_health = ExchangeHealth(weight_limit=2400, clock_offset_ms=10, clock_drift_ms=-3_600_000)
     harness.audit()
     assert "clock is 3600010 ms behind the exchange's" in reason(harness)
-    [told] = harness.rows("SELECT value FROM state WHERE key = 'bot'")
+    [told] = harness.rows("SELECT value FROM bot_state WHERE key = 'bot'")
     assert json.loads(told["value"])["heartbeat_at"] == harness.now - 3_600_000
     harness.exchange_health = ExchangeHealth(weight_limit=2400, clock_offset_ms=10)
     harness.audit()
@@ -136,7 +136,7 @@ def test_dropped_liquidations_warn(path: Path) -> None:
     for _ in range(2):
         harness.audit()
     assert [each["message"] for each in harness.journal("alert")] == ["2 liquidations dropped: queue full"]
-    [told] = harness.rows("SELECT value FROM state WHERE key = 'inbox'")
+    [told] = harness.rows("SELECT value FROM bot_state WHERE key = 'event_queue'")
     assert json.loads(told["value"]) == {"waiting": MAX_LIQUIDATIONS, "dropped": 2, "lag_ms": 0}
 
 

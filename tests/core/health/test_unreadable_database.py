@@ -103,8 +103,8 @@ def live(path: Path) -> Harness:
 
 def agree(harness: Harness) -> None:
     with harness.context.store.transaction():
-        pending = harness.context.store.get_state("live_pending") or {}
-    harness.command(OperatorAction.CONFIRM_LIVE, terms=pending["fingerprint"])
+        pending = harness.context.store.get_state("live_consent_pending") or {}
+    harness.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=pending["fingerprint"])
 
 
 def change(harness: Harness, **symbol_changes: Any) -> None:

@@ -32,7 +32,7 @@ def live(path: Path) -> Harness:
 
 
 def pending(harness: Harness) -> dict[str, Any]:
-    return state(harness, "live_pending")
+    return state(harness, "live_consent_pending")
 
 
 def state(harness: Harness, key: str) -> dict[str, Any]:
@@ -41,7 +41,7 @@ def state(harness: Harness, key: str) -> dict[str, Any]:
 
 
 def agree(harness: Harness) -> str:
-    harness.command(OperatorAction.CONFIRM_LIVE, terms=pending(harness)["fingerprint"])
+    harness.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=pending(harness)["fingerprint"])
     return str(harness.journal("command")[-1]["message"])
 
 
@@ -67,17 +67,17 @@ def test_the_word_lets_entries_through_and_a_restart_does_not_ask_again(live: Ha
     again.liquidate()
     assert again.verdicts() == [None]
     assert pending(again) == {}
-    assert state(again, "live_agreed")["at"] == NOW
+    assert state(again, "live_consent")["at"] == NOW
 
 
 def test_a_word_on_other_terms_and_a_second_one_change_nothing(live: Harness) -> None:
     seen = pending(live)["fingerprint"]
     change(live, leverage=7)
-    live.command(OperatorAction.CONFIRM_LIVE, terms=seen)
+    live.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=seen)
     assert "the settings have changed since then" in live.journal("command")[-1]["message"]
     assert live.context.trading_status.has(EntryBlock.CONSENT)
     agree(live)
-    live.command(OperatorAction.CONFIRM_LIVE, terms=seen)
+    live.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=seen)
     live.command(OperatorAction.CONFIRM_LIVE)
     assert [each["message"] for each in live.journal("command")][-2:] == ["nothing to confirm"] * 2
 

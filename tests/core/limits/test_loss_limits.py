@@ -267,7 +267,7 @@ def test_without_its_limit_no_peak_is_kept(path: Path, rigs: list[Harness]) -> N
     harness = a_rig(path, rigs, max_drawdown_pct=50)
     harness.feed(SettingsChanged(some_settings()))
     harness.audit()
-    assert '"peak": null' in harness.rows("SELECT value FROM state WHERE key = 'lock'")[0]["value"]
+    assert '"peak": null' in harness.rows("SELECT value FROM bot_state WHERE key = 'loss_lock'")[0]["value"]
 
 
 def test_a_lock_cancels_entries_and_leaves_protection(path: Path, rigs: list[Harness]) -> None:

@@ -159,7 +159,7 @@ class TraderMachine(RuleBasedStateMachine):
     def close(self, fraction: str, which: int) -> None:
         position_side = self._position_sides[which % len(self._position_sides)]
         self.simulation.command(
-            OperatorAction.CLOSE_POSITION, symbol=SYMBOL, position_side=position_side, fraction=D(fraction)
+            OperatorAction.CLOSE_POSITION, symbol=SYMBOL, position_side=position_side, close_fraction=D(fraction)
         )
 
     @precondition(lambda self: self.simulation.exchange.open_orders(STOP, TAKE))

@@ -166,7 +166,7 @@ def test_status_before_the_first_heartbeat(home: Path, capsys: pytest.CaptureFix
     harness = Harness(home / "bot.db")
     harness.engine.dispose()
     with sqlite3.connect(home / "bot.db") as connection:
-        connection.execute("DELETE FROM state")
+        connection.execute("DELETE FROM bot_state")
     connection.close()
     assert ask(CliCommand.STATUS, home) == 1
     assert capsys.readouterr().out.splitlines() == ["bot: has never run here", "today: +0.00 USDT net"]

@@ -39,7 +39,7 @@ def test_resume_says_what_else_keeps_entries_back(path: Path) -> None:
 
 def test_a_command_is_carried_out_once(harness: Harness) -> None:
     harness.open_position()
-    half = OperatorCommand(NOW + 5, OperatorAction.CLOSE_POSITION, NOW, "BTCUSDT", fraction=D("0.5"))
+    half = OperatorCommand(NOW + 5, OperatorAction.CLOSE_POSITION, NOW, "BTCUSDT", close_fraction=D("0.5"))
     harness.feed(half)
     harness.feed(half)
     harness.fill(harness.last(CLOSE))
@@ -125,9 +125,9 @@ def test_a_position_is_closed_by_symbol_and_side(harness: Harness) -> None:
 
 def test_half_a_position_closes_half_and_keeps_the_stop(harness: Harness) -> None:
     harness.open_position()
-    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.55"))
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.55"))
     assert harness.last(CLOSE).quantity == D("0.005")
-    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.5"))
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.5"))
     assert "nothing sent" in answers(harness)[1]
     harness.clock.advance(10)
     harness.fill(harness.last(CLOSE))
@@ -197,7 +197,7 @@ def test_stopping_cancels_entries_and_says_when_none_is_left(harness: Harness) -
 def test_a_foreign_report_is_not_closed_by_number(harness: Harness) -> None:
     harness.clock.advance(6000)
     harness.snapshot(positions=(a_report("0.1", 50_000),))
-    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.5"))
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.5"))
     assert harness.submitted() == []
 
 

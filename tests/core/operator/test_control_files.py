@@ -92,8 +92,8 @@ def test_halt_file_halts_until_removed(harness: Harness, files: ControlFiles) ->
     entry = harness.enter()
     halted(harness, files)
     assert harness.cancelled() == [entry.client_order_id]
-    assert harness.rows("SELECT value FROM state WHERE key = 'trading'")[0]["value"] == (
-        '{"state": "HALTED", "reason": "halted by the file HALT beside the database", "awaits_resume": true}'
+    assert harness.rows("SELECT value FROM bot_state WHERE key = 'trading'")[0]["value"] == (
+        '{"state": "HALTED", "reason": "halted by the file HALT beside the database", "needs_resume": true}'
     )
     harness.feed(files.read_halt())  # renewed: nothing is told twice
     assert last_answer(harness) == ("halted by the file HALT; cancelling 1 open entries, positions stay protected")
@@ -179,5 +179,5 @@ def test_resume_by_file_ends_a_halt_of_the_dashboard(harness: Harness, files: Co
 def test_only_the_newest_requests_are_remembered(harness: Harness, files: ControlFiles) -> None:
     for number in range(25):
         harness.feed(files.write_command(RESUME, NOW + number))
-    (state,) = harness.rows("SELECT value FROM state WHERE key = 'operator'")
+    (state,) = harness.rows("SELECT value FROM bot_state WHERE key = 'operator_state'")
     assert state["value"].count("resume-") == 20

@@ -233,7 +233,7 @@ def test_funding_is_requested_and_recorded_once(harness: Harness) -> None:
     other = replace(paid, transaction_id=6, type="TRANSFER")
     harness.feed(FundingFetched((paid, other), harness.now))
     harness.feed(FundingFetched((paid,), harness.now))
-    assert [row["amount"] for row in harness.rows("SELECT amount FROM funding")] == ["-0.5"]
+    assert [row["amount"] for row in harness.rows("SELECT amount FROM funding_payments")] == ["-0.5"]
     assert [each["funding"] for each in harness.journal("account")] == ["-0.5"]
     assert harness.position().quantity == 0
 

@@ -61,7 +61,9 @@ def test_lock_survives_restart_and_resume_releases_it(eager: Harness) -> None:
     again = eager.restart().connect()
     again.liquidate()
     assert again.verdicts()[-1] == Gate.TRADING_STATE
-    assert again.rows("SELECT value FROM state WHERE key = 'trading'")[0]["value"].count('"awaits_resume": true') == 1
+    assert (
+        again.rows("SELECT value FROM bot_state WHERE key = 'trading'")[0]["value"].count('"needs_resume": true') == 1
+    )
     again.command(OperatorAction.RESUME)
     assert "entries allowed again in BTCUSDT" in again.journal("command")[-1]["message"]
     again.liquidate()

@@ -182,7 +182,7 @@ def test_orphaned_stop_does_not_claim_later_position(harness: Harness) -> None:
     harness.feed(harness.account_update(a_position()))
     harness.wait(2000)
     assert harness.submitted() == []
-    assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "foreign"
+    assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "external"
 
 
 def test_dropped_order_is_loaded_from_database(harness: Harness) -> None:

@@ -29,7 +29,7 @@ def alerts_with(harness: Harness, words: str) -> list[dict[str, Any]]:
 
 
 def shown(harness: Harness) -> list[dict[str, Any]]:
-    items = json.loads(harness.rows("SELECT value FROM state WHERE key = 'foreign_orders'")[0]["value"])["items"]
+    items = json.loads(harness.rows("SELECT value FROM bot_state WHERE key = 'external_orders'")[0]["value"])["items"]
     return list(items)
 
 
@@ -52,7 +52,7 @@ def test_external_unrecognized_order_blocks_entries_and_is_shown(harness: Harnes
 def test_many_unrecognized_orders_do_not_flood_journal(harness: Harness) -> None:
     harness.snapshot(unrecognized_orders=tuple(replace(WEB, order_id=number) for number in range(500)))
     assert len(alerts_with(harness, "in words not known here")) == 1
-    many = [replace(WEB, order_id=number, fault=f"not a number: {number}") for number in range(1000, 1500)]
+    many = [replace(WEB, order_id=number, problem=f"not a number: {number}") for number in range(1000, 1500)]
     harness.snapshot(unrecognized_orders=tuple(many))
     assert len(alerts_with(harness, "in words not known here")) <= 100
 

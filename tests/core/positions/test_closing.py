@@ -54,7 +54,7 @@ def test_a_close_that_filled_in_part_is_followed_by_one_at_market_for_the_rest(h
 
 def test_a_share_too_small_to_close_holds_up_no_close_of_the_whole(harness: Harness) -> None:
     harness.fill(harness.enter(), "0.001")
-    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", fraction=D("0.3"))
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.3"))
     assert harness.submitted(CLOSE) == []
     harness.close_position()
     assert harness.last(CLOSE).quantity == D("0.001")

@@ -45,7 +45,7 @@ def test_external_position_is_untouched_counted_and_reported_once(harness: Harne
     appear(harness)
     harness.wait(60_000)
     assert harness.submitted() == []
-    assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "foreign"
+    assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "external"
     [alarm] = messages(harness, "error")
     assert "has no stop loss" in alarm
     harness.snapshot(positions=(harness.report(),))
@@ -155,7 +155,7 @@ def test_nothing_is_taken_over_before_a_person_has_agreed(path: Path) -> None:
     assert "has no stop loss" in messages(harness, "error")[0]
     waiting = load_pending_terms(harness.context.store)
     assert waiting is not None
-    harness.command(OperatorAction.CONFIRM_LIVE, terms=waiting.fingerprint)
+    harness.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=waiting.fingerprint)
     harness.wait(1000)
     assert harness.last(STOP).stop_price == D("49000.0")
 

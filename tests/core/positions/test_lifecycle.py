@@ -125,7 +125,7 @@ def test_a_close_that_was_asked_for_goes_on(harness: Harness) -> None:
         again.end_order(request)
     again.wait(2000)
     last = again.restart()
-    assert last.rows("SELECT value FROM state WHERE key = 'closing'")[0]["value"] == "{}"
+    assert last.rows("SELECT value FROM bot_state WHERE key = 'pending_closes'")[0]["value"] == "{}"
 
 
 def test_a_cancel_under_way_is_asked_about(harness: Harness) -> None:

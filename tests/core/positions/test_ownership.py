@@ -92,11 +92,11 @@ def test_external_replacement_is_left_alone(replaced: Away) -> None:
     again.wait(60_000)
     assert again.submitted() == []
     assert sorted(again.cancelled()) == sorted(each.client_order_id for each in replaced.shown)
-    assert again.rows("SELECT protection, entry_client_order_id FROM positions")[0]["protection"] == "foreign"
+    assert again.rows("SELECT protection, entry_client_order_id FROM positions")[0]["protection"] == "external"
     assert "was closed externally" in alerts(again, "error")[0]
     assert again.journal("position")[-1]["realized_pnl"] == "7"
     assert {row["trade_id"] for row in again.rows("SELECT trade_id FROM fills")} == {1, replaced.fills[1].trade_id}
-    assert again.rows("SELECT value FROM state WHERE key = 'closing'")[0]["value"] == "{}"
+    assert again.rows("SELECT value FROM bot_state WHERE key = 'pending_closes'")[0]["value"] == "{}"
 
 
 def test_unprotected_external_position_alerts(replaced: Away) -> None:

@@ -28,8 +28,8 @@ def test_the_stop_follows_the_first_partial_fill_and_the_take_profit_its_answer(
     assert harness.last(TAKE).stop_price == D("50500.0")
     harness.fill(entry)
     assert (len(harness.submitted(STOP)), len(harness.submitted(TAKE))) == (1, 1)
-    parents = harness.rows("SELECT DISTINCT main_order_id FROM order_relationships")
-    assert [row["main_order_id"] for row in parents] == [entry.client_order_id]
+    parents = harness.rows("SELECT DISTINCT entry_client_order_id FROM order_relationships")
+    assert [row["entry_client_order_id"] for row in parents] == [entry.client_order_id]
 
 
 def test_the_position_row_says_how_it_is_protected(harness: Harness) -> None:

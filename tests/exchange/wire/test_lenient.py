@@ -40,7 +40,7 @@ def test_unrecognized_order_does_not_hide_the_rest(key: str, word: str, fault: s
     assert [(order.symbol, order.client_order_id, order.order_id) for order in unrecognized] == [
         ("BTCUSDT", "web-1", 9)
     ]
-    assert unrecognized[0].fault == fault
+    assert unrecognized[0].problem == fault
     assert not unrecognized[0].is_ours
 
 
@@ -50,7 +50,7 @@ def test_unrecognized_order_keeps_its_raw_values() -> None:
     assert (unrecognized.type, unrecognized.side, unrecognized.price) == ("ICEBERG", "", None)
     assert unrecognized.quantity == WEB.quantity
     assert len(unrecognized.status) <= 80
-    assert len(unrecognized.fault) <= 80
+    assert len(unrecognized.problem) <= 80
 
 
 @pytest.mark.parametrize("broken", [{"symbol": None}, {"clientOrderId": 7}, {"orderId": "none"}, {"orderId": None}])

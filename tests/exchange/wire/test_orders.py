@@ -96,7 +96,7 @@ def test_unrecognized_order_keeps_its_ids(changes: Body) -> None:
     assert isinstance(parsed, UnrecognizedOrder)
     assert (parsed.symbol, parsed.client_order_id, parsed.order_id) == ("BTCUSDT", "lh-abc123-e", 8886774)
     assert parsed.is_ours
-    assert parsed.fault
+    assert parsed.problem
 
 
 @pytest.mark.parametrize("changes", [{"i": None}, {"i": "1.5"}, {"c": 5}, {"s": None}])
