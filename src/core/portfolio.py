@@ -58,8 +58,8 @@ class TrackedPosition:
     external_cancels: int = 0
     """How often its protective orders were cancelled externally."""
     quantity_order_until: dict[OrderRole, int] = field(default_factory=dict)
-    """Roles whose closePosition order was rejected because one already exists, with the monotonic time until which an
-    order with a quantity is used instead."""
+    """Roles that use an order with a quantity because another closePosition order already exists, with the monotonic
+    time until which they do."""
     stop_triggered_at: int = 0
     """Monotonic time at which its stop was first seen triggered; 0 before that."""
     is_stop_ended: bool = False
@@ -102,7 +102,7 @@ class TrackedPosition:
 
     @property
     def _is_ahead_of_report(self) -> bool:
-        """A managed position whose newest trade no account report has confirmed yet."""
+        """A managed position with a newest trade that no account report has confirmed yet."""
         return self.is_managed and bool(self.opened_at) and self.filled_at > self.reported_at
 
     def is_flipped_by(self, quantity: Decimal) -> bool:
@@ -228,7 +228,7 @@ class Portfolio:
         ]
 
     def pending_entries(self) -> list[Order]:
-        """Entries that may still fill, or whose fills are not all recorded yet."""
+        """Entries that may still fill, or have fills that are not recorded yet."""
         return [
             order
             for order in self.orders.values()

@@ -21,7 +21,7 @@ IDENTITY = BotInfo("0.1.0", 7, NOW, "mainnet", True)
 
 
 class Market:
-    """Answers once it has been asked often enough."""
+    """An exchange that fails the first ``failures`` requests."""
 
     def __init__(self, failures: int, on_failure: Callable[[], None] = lambda: None) -> None:
         self._failures = failures
@@ -41,8 +41,8 @@ class Market:
         raise Unreachable(f"{symbol} {interval} {limit}")
 
 
-class Hasty(threading.Event):
-    """A stop flag that does not let the test wait for whole seconds."""
+class ImmediateEvent(threading.Event):
+    """A stop event that never blocks in ``wait``."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return super().wait(0)
@@ -64,14 +64,14 @@ def test_instruments_are_saved(store: Store) -> None:
 
 
 def test_unreachable_exchange_is_retried_and_published(store: Store) -> None:
-    found = InstrumentLoader(Market(3), store, ManualClock(NOW), IDENTITY).wait(Hasty())
+    found = InstrumentLoader(Market(3), store, ManualClock(NOW), IDENTITY).wait(ImmediateEvent())
     assert found is not None
     assert state(store, "trading")["reason"] == "the exchange does not respond: no route to host"
     assert state(store, "bot")["heartbeat_at"] == NOW
 
 
 def test_stop_ends_loading(store: Store) -> None:
-    stop = Hasty()
+    stop = ImmediateEvent()
     loader = InstrumentLoader(Market(9, on_failure=stop.set), store, ManualClock(NOW), IDENTITY)
     assert loader.wait(stop) is None
 
@@ -83,8 +83,8 @@ def test_database_is_bound_to_one_network(store: Store, tmp_path: Path) -> None:
         bind_database_to_network(store, "mainnet", tmp_path / "bot.db")
 
 
-def ask(path: Path, action: OperatorAction, at: int) -> CommandReader:
-    """As the dashboard does."""
+def write_command(path: Path, action: OperatorAction, at: int) -> CommandReader:
+    """Write a command as the dashboard does."""
     engine = open_control(path)
     CommandWriter(engine).add(action, f"nonce-{at}", at)
     engine.dispose()
@@ -93,12 +93,12 @@ def ask(path: Path, action: OperatorAction, at: int) -> CommandReader:
 
 def test_restart_request_ends_loading(store: Store, tmp_path: Path) -> None:
     restart_request, reader = RestartRequest(NOW, is_supervised=True), CommandReader(tmp_path / "control.db")
-    stop = Hasty()
-    asked = iter(range(3))
-    market = Market(9, on_failure=lambda: None if next(asked) < 2 else request_restart(reader))
+    stop = ImmediateEvent()
+    attempts = iter(range(3))
+    market = Market(9, on_failure=lambda: None if next(attempts) < 2 else request_restart(reader))
 
     def request_restart(_: CommandReader) -> None:
-        ask(tmp_path / "control.db", OperatorAction.RESTART, NOW + 1)
+        write_command(tmp_path / "control.db", OperatorAction.RESTART, NOW + 1)
 
     loader = InstrumentLoader(market, store, ManualClock(NOW), IDENTITY, lambda: restart_request.poll(reader))
     assert loader.wait(stop) is None
@@ -107,16 +107,16 @@ def test_restart_request_ends_loading(store: Store, tmp_path: Path) -> None:
 
 def test_missing_key_waits_for_setup(store: Store, tmp_path: Path) -> None:
     restart_request = RestartRequest(NOW, is_supervised=True)
-    reader = ask(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5)
+    reader = write_command(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5)
     loader = SetupWait(store, ManualClock(NOW), IDENTITY, restart_request, reader)
-    assert loader.wait(Hasty()) == EXIT_RESTART
+    assert loader.wait(ImmediateEvent()) == EXIT_RESTART
     assert "Open Setup on the dashboard" in str(state(store, "trading")["reason"])
     assert state(store, "bot")["heartbeat_at"] == NOW
 
 
 def test_restart_request_from_before_start_is_done(store: Store, tmp_path: Path) -> None:
     restart_request = RestartRequest(NOW, is_supervised=True)
-    reader = ask(tmp_path / "control.db", OperatorAction.RESTART, NOW - 5)
+    reader = write_command(tmp_path / "control.db", OperatorAction.RESTART, NOW - 5)
     assert not restart_request.poll(reader)
     restart_request.accept(NOW)
     assert (restart_request.is_requested, restart_request.reply(NOW)) == (
@@ -130,5 +130,5 @@ def test_restart_request_from_before_start_is_done(store: Store, tmp_path: Path)
 
 def test_restart_request_needs_launcher(tmp_path: Path) -> None:
     restart_request = RestartRequest(NOW, is_supervised=False)
-    assert not restart_request.poll(ask(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5))
+    assert not restart_request.poll(write_command(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5))
     assert "restart the bot manually" in restart_request.reply(NOW + 5)

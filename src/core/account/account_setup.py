@@ -72,7 +72,7 @@ def _margin_type_differs(reports: list[PositionReport], margin_type: MarginType)
 
 
 def untradable_symbols(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
-    """Symbols whose leverage or margin type at the exchange differs from the settings, each with the reason."""
+    """Symbols with another leverage or margin type at the exchange than in the settings, each with the reason."""
     unrecognized = {each.symbol: each for each in snapshot.unrecognized_positions if each.symbol in settings.symbols}
     unreadable = {
         name: f"the exchange reports it with unrecognized values: {each.problem}" for name, each in unrecognized.items()

@@ -189,7 +189,7 @@ class AccountSync:
             self.request_snapshot("the position mode differs", repeat_if_pending=True)
 
     def on_leverage(self, event: LeverageChanged) -> None:
-        """Block entries of a symbol whose leverage was changed until the account is configured again (F36)."""
+        """Block entries of a symbol after an external leverage change, until it is configured again (F36)."""
         wanted = self._context.settings.symbols.get(event.symbol)
         if wanted is not None and wanted.leverage != event.leverage:
             self.untradable[event.symbol] = leverage_mismatch(event.leverage, wanted)

@@ -47,7 +47,7 @@ def terms_text(terms: RiskTerms) -> Iterator[str]:
 
 
 def _read_line() -> str:
-    """Read a line, empty at the end of input. Bypasses ``sys.stdin``, whose lock would be held at interpreter exit."""
+    """Read a line, empty at the end of input. Bypasses ``sys.stdin``: its lock would be held at exit."""
     try:
         return os.read(sys.stdin.fileno(), _MAX_LINE).decode("utf-8", "replace")
     except OSError:

@@ -1,7 +1,7 @@
 """Decides from its trades whether a position that changed unexpectedly is still the bot's, and records missing trades.
 
 If the bot's position was closed externally and another one opened while the bot was offline, the account shows a single
-changed position. Only the trades tell them apart: if the position was flat in between and a known external order opened
+changed position. Only the trades distinguish the two: if the position was flat in between and a known external order opened
 the current one, it is external. In any doubt it is treated as the bot's and stays protected.
 """
 

@@ -21,7 +21,7 @@ class Owner(StrEnum):
     UNMATCHED = "unmatched"
     """No order of the bot has this order id, and the client order id is unknown."""
     UNRESOLVED = "unresolved"
-    """Possibly an order of the bot whose exchange order id is not known yet."""
+    """Possibly an order of the bot without a known exchange order id."""
 
 
 _OTHERS = (Owner.OTHER, Owner.UNMATCHED)

@@ -4,12 +4,12 @@ from src.domain.enums import MarginType, PositionSide
 from tests.builders import a_report, a_snapshot, an_update, some_settings
 
 
-def test_an_account_that_fits_is_left_alone() -> None:
+def test_matching_account_needs_no_commands() -> None:
     setup = plan_account_setup(some_settings(), a_snapshot())
     assert (setup.commands, setup.conflicts) == ((), ())
 
 
-def test_only_what_differs_is_set() -> None:
+def test_only_differences_are_configured() -> None:
     snapshot = a_snapshot(
         hedge_mode=False,
         multi_assets_mode=True,
@@ -23,7 +23,7 @@ def test_only_what_differs_is_set() -> None:
     )
 
 
-def test_the_log_says_in_words_what_was_set() -> None:
+def test_commands_are_described_for_log() -> None:
     commands = (
         SetPositionMode(True),
         SetMultiAssetsMode(False),
@@ -38,7 +38,7 @@ def test_the_log_says_in_words_what_was_set() -> None:
     ]
 
 
-def test_a_mode_that_cannot_change_now_is_said_in_one_sentence() -> None:
+def test_mode_that_cannot_change_is_a_conflict() -> None:
     busy = a_snapshot(hedge_mode=False, multi_assets_mode=True, open_orders=(an_update(),))
     setup = plan_account_setup(some_settings(), busy)
     assert setup.commands == ()
@@ -47,23 +47,23 @@ def test_a_mode_that_cannot_change_now_is_said_in_one_sentence() -> None:
     assert "multi-assets" in setup.conflicts[1]
 
 
-def test_multi_assets_mode_knows_no_isolated_margin() -> None:
+def test_multi_assets_mode_excludes_isolated_margin() -> None:
     setup = plan_account_setup(some_settings({"multi_assets_mode": True}), a_snapshot(multi_assets_mode=True))
     assert setup.conflicts == ("multi-assets mode allows crossed margin only: set margin_type of BTCUSDT to CROSSED",)
 
 
-def test_the_margin_type_of_an_open_position_is_left() -> None:
+def test_margin_type_of_open_position_is_kept() -> None:
     open_crossed = a_report("0.01", 50_000, margin_type=MarginType.CROSSED)
     assert plan_account_setup(some_settings(), a_snapshot(positions=(open_crossed,))).commands == ()
 
 
-def test_what_the_user_sets_by_hand_is_not_set() -> None:
+def test_manual_leverage_and_margin_type_are_kept() -> None:
     settings = some_settings({"set_leverage": False, "set_margin_type": False})
     other = a_snapshot(positions=(a_report(leverage=20, margin_type=MarginType.CROSSED),))
     assert plan_account_setup(settings, other).commands == ()
 
 
-def test_a_symbol_set_otherwise_is_named_with_its_reason() -> None:
+def test_mismatched_symbol_is_untradable_with_reason() -> None:
     settings = some_settings()
     assert untradable_symbols(settings, a_snapshot()) == {}
     leverage = a_snapshot(positions=(a_report(leverage=20),))

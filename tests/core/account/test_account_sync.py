@@ -1,4 +1,4 @@
-"""The account as the exchange tells it: taken over, never guessed, and what is not ours left alone."""
+"""Account sync: the exchange's state is adopted, never guessed; external orders and positions are left alone."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ D = Decimal
 STOP, TAKE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
 
 
-def test_nothing_is_traded_before_the_account_was_read(path: Path) -> None:
+def test_no_entry_before_first_snapshot(path: Path) -> None:
     harness = Harness(path)
     harness.prices()
     harness.liquidate()
@@ -44,7 +44,7 @@ def test_nothing_is_traded_before_the_account_was_read(path: Path) -> None:
     assert reason.startswith("starting: the account has not been read yet")
 
 
-def test_a_foreign_position_is_shown_never_touched_and_keeps_entries_away(harness: Harness) -> None:
+def test_external_position_is_untouched_and_blocks_entries(harness: Harness) -> None:
     harness.clock.advance(6000)
     harness.prices()
     harness.snapshot(positions=(a_report("0.5", 50_000),))
@@ -56,9 +56,9 @@ def test_a_foreign_position_is_shown_never_touched_and_keeps_entries_away(harnes
     assert (harness.submitted(), harness.cancelled()) == ([], [])
 
 
-def test_a_foreign_order_is_shown_never_touched_and_keeps_entries_away(harness: Harness) -> None:
-    theirs = an_update(client_order_id="web-1", order_id=9, original_type=OrderType.STOP_MARKET)
-    harness.snapshot(open_orders=(theirs,))
+def test_external_order_is_untouched_and_blocks_entries(harness: Harness) -> None:
+    external = an_update(client_order_id="web-1", order_id=9, original_type=OrderType.STOP_MARKET)
+    harness.snapshot(open_orders=(external,))
     harness.wait(1000)
     harness.liquidate()
     assert harness.verdicts() == [Gate.OPEN_ORDERS]
@@ -72,15 +72,15 @@ def test_a_foreign_order_is_shown_never_touched_and_keeps_entries_away(harness: 
     assert harness.verdicts()[-1] is None
 
 
-def test_a_foreign_order_that_ends_by_the_stream_is_forgotten(harness: Harness) -> None:
-    theirs = an_update(client_order_id="web-1", order_id=9)
-    harness.feed(theirs)
+def test_closed_external_order_is_forgotten(harness: Harness) -> None:
+    external = an_update(client_order_id="web-1", order_id=9)
+    harness.feed(external)
     assert len(harness.context.portfolio.external_orders) == 1
-    harness.feed(replace(theirs, status=OrderStatus.CANCELED))
+    harness.feed(replace(external, status=OrderStatus.CANCELED))
     assert harness.context.portfolio.external_orders == {}
 
 
-def test_a_snapshot_older_than_our_fill_does_not_flatten(harness: Harness) -> None:
+def test_snapshot_older_than_fill_keeps_position(harness: Harness) -> None:
     entry = harness.enter()
     before = harness.a_snapshot()
     harness.clock.advance(10)
@@ -91,7 +91,7 @@ def test_a_snapshot_older_than_our_fill_does_not_flatten(harness: Harness) -> No
 
 
 @pytest.mark.parametrize("updated_at", ["never", "before the fill"])
-def test_a_stale_replica_does_not_flatten(harness: Harness, updated_at: str) -> None:
+def test_stale_report_keeps_position(harness: Harness, updated_at: str) -> None:
     at = 0 if updated_at == "never" else harness.now
     harness.clock.advance(10)
     harness.open_position()
@@ -100,12 +100,12 @@ def test_a_stale_replica_does_not_flatten(harness: Harness, updated_at: str) -> 
     harness.snapshot(positions=(a_report(updated_at=at),), open_orders=shown)
     assert harness.position().is_open
     assert harness.cancelled() == []
-    asked = len(harness.commands_of(TakeSnapshot))
+    requested = len(harness.commands_of(TakeSnapshot))
     harness.wait(5000)
-    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    assert len(harness.commands_of(TakeSnapshot)) == requested + 1
 
 
-def test_a_stop_out_missed_by_the_stream_is_found(harness: Harness) -> None:
+def test_snapshot_finds_missed_stop_out(harness: Harness) -> None:
     harness.open_position()
     stop, take = harness.last(STOP), harness.last(TAKE)
     harness.wait(10_000)
@@ -116,7 +116,7 @@ def test_a_stop_out_missed_by_the_stream_is_found(harness: Harness) -> None:
     assert {stop.client_order_id, take.client_order_id} <= set(harness.cancelled())
 
 
-def test_trades_a_snapshot_holds_already_do_not_move_the_position_again(harness: Harness) -> None:
+def test_fill_included_in_snapshot_is_not_applied_twice(harness: Harness) -> None:
     harness.open_position()
     harness.wait(10_000)
     stop = harness.last(STOP)
@@ -136,7 +136,7 @@ def test_position_of_the_other_mode_is_dropped(path: Path) -> None:
     assert not harness.position().is_open
 
 
-def test_a_read_that_failed_blocks_entries_and_flattens_nothing(path: Path) -> None:
+def test_failed_snapshot_blocks_entries_and_keeps_position(path: Path) -> None:
     harness = Harness(path)
     harness.prices()
     failed = CommandFailed(TakeSnapshot("start"), None, "timeout", harness.now)
@@ -153,22 +153,22 @@ def test_a_read_that_failed_blocks_entries_and_flattens_nothing(path: Path) -> N
     assert harness.position().is_open
 
 
-def test_a_read_that_failed_is_tried_again_soon(harness: Harness) -> None:
+def test_failed_snapshot_is_retried(harness: Harness) -> None:
     harness.feed(CommandFailed(TakeSnapshot("reconcile"), None, "timeout", harness.now))
-    asked = len(harness.commands_of(TakeSnapshot))
+    requested = len(harness.commands_of(TakeSnapshot))
     harness.wait(5000)
-    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    assert len(harness.commands_of(TakeSnapshot)) == requested + 1
     harness.wait(5000)
-    assert len(harness.commands_of(TakeSnapshot)) == asked + 1  # it is on its way
+    assert len(harness.commands_of(TakeSnapshot)) == requested + 1  # one is pending
 
 
-def test_other_reads_that_fail_are_only_said(harness: Harness) -> None:
+def test_other_failed_requests_block_nothing(harness: Harness) -> None:
     harness.feed(CommandFailed(FetchQuote("BTCUSDT"), None, "timeout", harness.now))
     harness.feed(CommandFailed(FetchFunding(0), None, "timeout", harness.now))
     assert harness.context.trading_status.reason == ""
 
 
-def test_the_account_is_set_as_the_settings_want_and_read_back(path: Path) -> None:
+def test_account_is_configured_and_read_back(path: Path) -> None:
     harness = Harness(path)
     harness.connect(hedge_mode=False, positions=(a_report(leverage=20, margin_type=MarginType.CROSSED),))
     wanted = [SetPositionMode(True), SetMarginType("BTCUSDT", MarginType.ISOLATED), SetLeverage("BTCUSDT", 10)]
@@ -176,43 +176,43 @@ def test_the_account_is_set_as_the_settings_want_and_read_back(path: Path) -> No
     harness.liquidate()
     assert harness.verdicts() == [Gate.CONFIGURED]
     assert harness.context.trading_status.reason == "the account is being configured"
-    asked = len(harness.commands_of(TakeSnapshot))
+    requested = len(harness.commands_of(TakeSnapshot))
     for command in wanted:
         assert isinstance(command, SetPositionMode | SetMarginType | SetLeverage)
         harness.feed(AccountConfigured(command, harness.now))
-    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    assert len(harness.commands_of(TakeSnapshot)) == requested + 1
     harness.snapshot()
     harness.liquidate()
     assert harness.verdicts()[-1] is None
 
 
-def test_a_refused_setting_keeps_entries_back_and_is_tried_again(path: Path) -> None:
+def test_rejected_configuration_blocks_entries_and_is_retried(path: Path) -> None:
     harness = Harness(path)
-    crooked = {"positions": (a_report(leverage=20),)}
-    harness.connect(**crooked)
+    mismatched = {"positions": (a_report(leverage=20),)}
+    harness.connect(**mismatched)
     command = SetLeverage("BTCUSDT", 10)
     harness.feed(CommandFailed(command, -4028, "leverage not valid", harness.now))
     assert "leverage not valid" in harness.context.trading_status.reason
-    harness.snapshot(**crooked)
+    harness.snapshot(**mismatched)
     assert harness.commands_of(SetLeverage) == [command]
     harness.clock.advance(10_000)
-    harness.snapshot(**crooked)
+    harness.snapshot(**mismatched)
     assert harness.commands_of(SetLeverage) == [command, command]
 
 
-def test_what_only_the_owner_can_settle_is_said(path: Path) -> None:
+def test_configuration_conflict_is_reported(path: Path) -> None:
     harness = Harness(path)
     harness.connect(hedge_mode=False, positions=(a_report("0.5", 50_000, position_side=PositionSide.BOTH),))
     assert "the account is in one-way mode, the settings require hedge" in harness.context.trading_status.reason
     assert harness.commands_of(SetPositionMode) == []
 
 
-def test_the_leverage_of_a_new_position_is_known(harness: Harness) -> None:
+def test_new_position_has_its_leverage(harness: Harness) -> None:
     harness.fill(harness.enter())
     assert harness.context.portfolio.tracked_positions[LONG].margin == D(50)
 
 
-def test_a_position_opened_while_we_looked_away_is_taken_over_by_its_entry(harness: Harness) -> None:
+def test_missed_position_is_matched_to_its_entry(harness: Harness) -> None:
     entry = harness.enter()
     harness.wait(6000)
     harness.snapshot(positions=(a_report("0.010", 50_000, updated_at=harness.now),))
@@ -231,7 +231,7 @@ def test_settings_that_need_a_restart_keep_their_running_value(harness: Harness)
     assert harness.journal("settings") == [{"message": "settings applied, some of them only after a restart"}]
 
 
-def test_new_settings_count_at_once_for_the_window_and_the_threshold(harness: Harness) -> None:
+def test_new_settings_apply_to_window_and_threshold(harness: Harness) -> None:
     harness.liquidate(30_000)
     harness.feed(SettingsChanged(some_settings(volume_threshold=20_000)))
     harness.liquidate(1)
@@ -239,27 +239,27 @@ def test_new_settings_count_at_once_for_the_window_and_the_threshold(harness: Ha
     assert harness.journal("settings") == [{"message": "settings applied"}]
 
 
-def test_an_account_set_while_it_is_being_read_is_read_once_more(harness: Harness) -> None:
-    """What is on its way may show the account as it was before."""
+def test_snapshot_is_repeated_after_configuration(harness: Harness) -> None:
+    """The pending snapshot may show the account as it was before."""
     harness.clock.advance(20_000)
     differs = (a_report(leverage=20),)
     harness.snapshot(positions=differs)
     harness.feed(TaskDue(Task.RECONCILE, harness.now))
-    asked = len(harness.commands_of(TakeSnapshot))
+    requested = len(harness.commands_of(TakeSnapshot))
     harness.feed(AccountConfigured(SetLeverage("BTCUSDT", 10), harness.now))
-    assert len(harness.commands_of(TakeSnapshot)) == asked
+    assert len(harness.commands_of(TakeSnapshot)) == requested
     harness.snapshot(positions=differs)
-    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    assert len(harness.commands_of(TakeSnapshot)) == requested + 1
 
 
-def test_funding_is_looked_for_from_the_first_look_at_the_account_on(harness: Harness) -> None:
+def test_funding_is_fetched_since_first_snapshot(harness: Harness) -> None:
     since = harness.commands_of(FetchFunding)[0].since_ms
     harness.clock.advance(60_000)
     harness.feed(harness.account_update(reason="FUNDING_FEE"))
     assert harness.commands_of(FetchFunding)[-1].since_ms == since
 
 
-def test_the_paper_account_is_kept_with_what_changed_it(harness: Harness) -> None:
+def test_paper_account_is_saved_with_its_change(harness: Harness) -> None:
     harness.liquidate()
     harness.feed(harness.update_for(harness.last(OrderRole.ENTRY)), PaperAccountSaved({"wallets": {"USDT": "9999.5"}}))
     [row] = harness.rows("SELECT value FROM bot_state WHERE key = 'paper_account'")
@@ -278,19 +278,19 @@ def test_ban_is_shown_with_its_end_and_alerts_once(harness: Harness) -> None:
     assert harness.context.trading_status.reason == ""
 
 
-def test_a_leverage_changed_outside_keeps_entries_back_at_once_and_has_the_account_read(harness: Harness) -> None:
+def test_external_leverage_change_blocks_entries(harness: Harness) -> None:
     harness.feed(LeverageChanged("BTCUSDT", 5, harness.now))
     assert harness.commands_of(TakeSnapshot)[-1].reason == "the leverage was changed"
     harness.liquidate()
     assert harness.verdicts() == [Gate.CONFIGURED]
 
 
-def test_a_margin_type_changed_outside_has_the_account_read(harness: Harness) -> None:
+def test_external_margin_type_change_requests_snapshot(harness: Harness) -> None:
     harness.feed(harness.account_update(reason="MARGIN_TYPE_CHANGE"))
     assert harness.commands_of(TakeSnapshot)[-1].reason == "a margin type was changed"
 
 
-def test_an_order_that_does_not_fit_the_position_mode_has_the_account_read(harness: Harness) -> None:
+def test_position_mode_rejection_requests_snapshot(harness: Harness) -> None:
     harness.liquidate()
     harness.reject(harness.last(OrderRole.ENTRY), -4061)
     assert harness.commands_of(TakeSnapshot)[-1].reason == "the position mode differs"

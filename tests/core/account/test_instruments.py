@@ -1,4 +1,4 @@
-"""The exchange's rules change while the bot runs: orders follow them, and symbols that are not traded are left."""
+"""Exchange info that changes while the bot runs: orders follow new filters, delisted symbols are closed."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -19,57 +19,57 @@ ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_
 COARSE = {"tick": D(10), "min_price": D(10), "price_precision": 0}
 
 
-def fetched(harness: Harness, **changes: Any) -> None:
+def deliver_instruments(harness: Harness, **changes: Any) -> None:
     harness.feed(InstrumentsFetched((an_instrument(**changes),), harness.now))
 
 
-def alarms(harness: Harness) -> list[str]:
+def alerts(harness: Harness) -> list[str]:
     return [each["message"] for each in harness.journal("alert") if each["level"] == "error"]
 
 
 @pytest.fixture
-def odd(harness: Harness) -> Iterator[Harness]:
-    """A position whose stop belongs at 48,996.1 by the rules the bot knows."""
+def unprotected(harness: Harness) -> Iterator[Harness]:
+    """A position with the stop price 48,996.1 under the current filters."""
     entry = harness.enter()
     harness.fill(entry, price=49_996)
     yield harness
 
 
 @pytest.mark.parametrize("code", [-1111, -4014, -4023])
-def test_stop_rejected_by_filters_is_placed_again_with_new_filters(odd: Harness, code: int) -> None:
-    first = odd.last(STOP)
-    odd.reject(first, code)
-    assert odd.commands_of(FetchInstruments) == [FetchInstruments()]
-    assert odd.submitted(STOP) == [first]
-    fetched(odd, **COARSE)
-    assert odd.last(STOP).stop_price == D(49_000)
-    assert odd.rows("SELECT tick FROM instruments")[0]["tick"] == "10"
+def test_stop_rejected_by_filters_is_placed_again_with_new_filters(unprotected: Harness, code: int) -> None:
+    first = unprotected.last(STOP)
+    unprotected.reject(first, code)
+    assert unprotected.commands_of(FetchInstruments) == [FetchInstruments()]
+    assert unprotected.submitted(STOP) == [first]
+    deliver_instruments(unprotected, **COARSE)
+    assert unprotected.last(STOP).stop_price == D(49_000)
+    assert unprotected.rows("SELECT tick FROM instruments")[0]["tick"] == "10"
 
 
-def test_a_stop_waits_a_second_at_most_for_rules_that_do_not_come(odd: Harness) -> None:
-    odd.reject(odd.last(STOP), -1111)
-    odd.feed(CommandFailed(FetchInstruments(), None, "503", odd.now))
-    odd.wait(900)
-    assert len(odd.submitted(STOP)) == 1
-    odd.wait(200)
-    assert len(odd.submitted(STOP)) == 2
-    odd.reject(odd.last(STOP), -1111)
-    assert len(odd.commands_of(FetchInstruments)) == 2
+def test_stop_waits_at_most_a_second_for_filters(unprotected: Harness) -> None:
+    unprotected.reject(unprotected.last(STOP), -1111)
+    unprotected.feed(CommandFailed(FetchInstruments(), None, "503", unprotected.now))
+    unprotected.wait(900)
+    assert len(unprotected.submitted(STOP)) == 1
+    unprotected.wait(200)
+    assert len(unprotected.submitted(STOP)) == 2
+    unprotected.reject(unprotected.last(STOP), -1111)
+    assert len(unprotected.commands_of(FetchInstruments)) == 2
 
 
-def test_a_stop_that_no_rules_please_leads_to_a_close(odd: Harness) -> None:
+def test_stop_rejected_by_fresh_filters_closes_position(unprotected: Harness) -> None:
     for _ in range(3):
-        assert odd.submitted(CLOSE) == []
-        odd.reject(odd.last(STOP), -4014)
-        fetched(odd)
-    assert odd.last(CLOSE).type is OrderType.MARKET
+        assert unprotected.submitted(CLOSE) == []
+        unprotected.reject(unprotected.last(STOP), -4014)
+        deliver_instruments(unprotected)
+    assert unprotected.last(CLOSE).type is OrderType.MARKET
 
 
-def test_an_entry_off_the_grid_is_dropped_and_the_next_fits(harness: Harness) -> None:
+def test_entry_rejected_by_filters_is_not_retried(harness: Harness) -> None:
     harness.liquidate()
     harness.reject(harness.last(ENTRY), -1111)
     assert harness.commands_of(FetchInstruments) != []
-    fetched(harness, **COARSE)
+    deliver_instruments(harness, **COARSE)
     assert len(harness.submitted(ENTRY)) == 1
     harness.wait(61_000)
     harness.snapshot()
@@ -77,32 +77,32 @@ def test_an_entry_off_the_grid_is_dropped_and_the_next_fits(harness: Harness) ->
     assert [each.price for each in harness.submitted(ENTRY)] == [D(50_000), D(49_990)]
 
 
-def test_the_rules_are_read_when_it_is_time_and_never_twice_at_once(harness: Harness) -> None:
+def test_instruments_are_requested_once_at_a_time(harness: Harness) -> None:
     harness.feed(TaskDue(Task.REFRESH_INSTRUMENTS, harness.now))
     harness.feed(TaskDue(Task.REFRESH_INSTRUMENTS, harness.now))
     assert len(harness.commands_of(FetchInstruments)) == 1
-    fetched(harness)
+    deliver_instruments(harness)
     harness.feed(TaskDue(Task.REFRESH_INSTRUMENTS, harness.now))
     assert len(harness.commands_of(FetchInstruments)) == 2
 
 
-def test_a_symbol_that_is_not_traded_any_more_is_left(harness: Harness) -> None:
+def test_position_of_settling_symbol_is_closed(harness: Harness) -> None:
     harness.open_position()
-    fetched(harness, status="SETTLING")
+    deliver_instruments(harness, status="SETTLING")
     assert harness.last(CLOSE).type is OrderType.MARKET
-    [alarm] = alarms(harness)
-    assert alarm.startswith("BTCUSDT is not trading (SETTLING)")
+    [alert] = alerts(harness)
+    assert alert.startswith("BTCUSDT is not trading (SETTLING)")
     assert harness.cancelled() == []
     harness.wait(3000)
-    assert len(alarms(harness)) == 1
+    assert len(alerts(harness)) == 1
 
 
-def test_a_symbol_that_a_list_leaves_out_gets_no_entry_and_stays_protected_by_its_last_rules(harness: Harness) -> None:
+def test_unlisted_symbol_stays_protected_without_entries(harness: Harness) -> None:
     harness.open_position()
-    fetched(harness, symbol="ETHUSDT")
+    deliver_instruments(harness, symbol="ETHUSDT")
     harness.wait(3000)
-    [alarm] = alarms(harness)
-    assert alarm.startswith("BTCUSDT is not listed by the exchange any more")
+    [alert] = alerts(harness)
+    assert alert.startswith("BTCUSDT is not listed by the exchange any more")
     assert harness.submitted(CLOSE) == []
     harness.end_order(harness.last(STOP))
     assert len(harness.submitted(STOP)) == 2
@@ -112,26 +112,26 @@ def test_a_symbol_that_a_list_leaves_out_gets_no_entry_and_stays_protected_by_it
     assert harness.last(CLOSE).type is OrderType.MARKET
 
 
-def test_a_symbol_that_is_not_traded_gets_no_entry_until_it_is_again(harness: Harness) -> None:
-    resting = harness.enter()
-    fetched(harness, status="SETTLING")
-    assert harness.cancelled() == [resting.client_order_id]
+def test_settling_symbol_gets_no_entry(harness: Harness) -> None:
+    entry = harness.enter()
+    deliver_instruments(harness, status="SETTLING")
+    assert harness.cancelled() == [entry.client_order_id]
     harness.wait(61_000)
     harness.snapshot()
     harness.liquidate()
     assert harness.verdicts()[-1] == Gate.CONFIGURED
-    fetched(harness)
+    deliver_instruments(harness)
     assert harness.journal("alert")[-1]["message"] == "BTCUSDT is traded again"
 
 
-def test_an_entry_refused_for_the_symbols_state_has_the_rules_read(harness: Harness) -> None:
+def test_symbol_status_rejection_requests_instruments(harness: Harness) -> None:
     harness.liquidate()
     harness.reject(harness.last(ENTRY), -4140)
     assert harness.commands_of(FetchInstruments) == [FetchInstruments()]
 
 
-def test_an_empty_list_is_no_news(harness: Harness) -> None:
+def test_empty_instrument_list_is_ignored(harness: Harness) -> None:
     harness.open_position()
     harness.feed(InstrumentsFetched((), harness.now))
     assert harness.context.instruments["BTCUSDT"] == replace(an_instrument())
-    assert alarms(harness) == []
+    assert alerts(harness) == []

@@ -1,4 +1,4 @@
-"""Books that differ from the exchange are put right, written down once, and twice in ten minutes is once too often."""
+"""Position differences are corrected and recorded once; two within ten minutes lock the account."""
 
 from decimal import Decimal
 
@@ -12,24 +12,25 @@ from src.domain.events import Stream, StreamUp
 from tests.builders import NOW, a_position, a_report, a_snapshot, an_order, an_update
 from tests.core.harness import Harness
 
+D = Decimal
 KEY = ("BTCUSDT", PositionSide.LONG)
 
 
-def test_an_order_the_snapshot_does_not_show_is_doubted() -> None:
+def test_order_missing_from_snapshot_is_unconfirmed() -> None:
     order = an_order(sent_at=NOW - 1)
     assert reconcile([order], {}, [], a_snapshot()).unconfirmed_orders == (order,)
 
 
-def test_an_order_shown_younger_or_ended_is_not_doubted() -> None:
+def test_shown_newer_or_closed_order_is_not_unconfirmed() -> None:
     shown = an_order(sent_at=NOW - 1)
-    young = an_order(number=1, sent_at=NOW + 1)
-    ended = an_order(number=2, status=OrderStatus.FILLED, sent_at=NOW - 1)
-    found = reconcile([shown, young, ended], {}, [], a_snapshot(open_orders=(an_update(),)))
+    newer = an_order(number=1, sent_at=NOW + 1)
+    closed = an_order(number=2, status=OrderStatus.FILLED, sent_at=NOW - 1)
+    found = reconcile([shown, newer, closed], {}, [], a_snapshot(open_orders=(an_update(),)))
     assert found.unconfirmed_orders == ()
     assert found.updates == (an_update(),)
 
 
-def test_a_position_we_know_less_of_is_taken_over() -> None:
+def test_older_local_position_is_corrected() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS)
     report = a_report("0.02", 50_000)
     found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
@@ -37,25 +38,25 @@ def test_a_position_we_know_less_of_is_taken_over() -> None:
     assert found.corrections == ((tracked, report),)
 
 
-def test_news_after_the_question_stand_above_the_snapshot() -> None:
+def test_update_after_request_wins_over_snapshot() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW)
     found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(),)))
     assert (found.reports, found.corrections) == ((), ())
 
 
-def test_a_difference_younger_than_the_grace_is_looked_at_again() -> None:
+def test_recent_difference_needs_retry() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS + 1)
     found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(),)))
     assert (found.reports, found.corrections, found.needs_retry) == ((), (), True)
 
 
-def test_a_report_older_than_our_trade_is_never_taken_over() -> None:
+def test_report_older_than_trade_is_ignored() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS, filled_at=NOW)
     found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(updated_at=NOW - 1),)))
     assert (found.reports, found.corrections, found.needs_retry) == ((), (), True)
 
 
-def test_a_report_without_a_date_is_believed_against_our_trades_only_after_a_minute() -> None:
+def test_undated_report_wins_after_a_minute() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 59_999, filled_at=NOW - 60_000)
     snapshot = a_snapshot(positions=(a_report(updated_at=0),))
     assert reconcile([], {KEY: tracked}, [], snapshot).reports == ()
@@ -74,9 +75,9 @@ def test_own_position_traded_since_last_report_has_unseen_trades() -> None:
     tracked = TrackedPosition(
         a_position("0.01"), updated_locally_at=NOW - 1, entry_order_id="lh-1", filled_at=NOW - 5000
     )
-    for updated_at, untold in ((NOW, (tracked,)), (NOW - 5000, ()), (0, ())):
+    for updated_at, expected in ((NOW, (tracked,)), (NOW - 5000, ()), (0, ())):
         snapshot = a_snapshot(positions=(a_report("0.01", 50_000, updated_at=updated_at),))
-        assert reconcile([], {KEY: tracked}, [], snapshot).unseen_trades == untold
+        assert reconcile([], {KEY: tracked}, [], snapshot).unseen_trades == expected
 
 
 def test_external_position_has_no_unseen_trades() -> None:
@@ -89,22 +90,19 @@ def test_unknown_flat_position_is_no_correction() -> None:
     assert reconcile([], {}, [], a_snapshot()).corrections == ()
 
 
-def test_orders_of_others_that_are_gone_are_named() -> None:
+def test_closed_external_orders_are_listed() -> None:
     shown = an_update(client_order_id="web-1", order_id=7)
     assert reconcile([], {}, [7, 8], a_snapshot(open_orders=(shown,))).closed_external_orders == (8,)
 
 
-D = Decimal
-
-
 def differ(harness: Harness, quantity: str) -> None:
-    """The exchange reports another quantity, and nothing has told us of it for longer than the grace."""
+    """The exchange reports another quantity after the grace period, without any update."""
     harness.wait(6_000)
-    read(harness, quantity)
+    deliver_snapshot(harness, quantity)
 
 
-def read(harness: Harness, quantity: str) -> None:
-    """The account is read: so much is held, and its protection stands."""
+def deliver_snapshot(harness: Harness, quantity: str) -> None:
+    """Deliver a snapshot with this quantity and working protection."""
     shown = tuple(
         harness.update_for(each) for each in (harness.last(OrderRole.STOP_LOSS), harness.last(OrderRole.TAKE_PROFIT))
     )
@@ -112,11 +110,11 @@ def read(harness: Harness, quantity: str) -> None:
     harness.snapshot(positions=(harness.report(quantity=D(quantity), entry_price=D(50_000)),), open_orders=shown)
 
 
-def listen_again(harness: Harness, quantity: str) -> None:
-    """The private stream, mute as it seemed, was opened anew, and what it missed has been read."""
+def reconnect(harness: Harness, quantity: str) -> None:
+    """Reconnect the user data stream and resync the account."""
     harness.feed(StreamUp(Stream.USER, harness.now))
     harness.clock.advance(10)
-    read(harness, quantity)
+    deliver_snapshot(harness, quantity)
 
 
 def corrections(harness: Harness) -> list[tuple[str, str, str, bool]]:
@@ -126,7 +124,7 @@ def corrections(harness: Harness) -> list[tuple[str, str, str, bool]]:
     return [(row["id"], row["local_quantity"], row["exchange_quantity"], bool(row["is_expected"])) for row in rows]
 
 
-def test_a_difference_is_repaired_and_written_down_with_the_last_trade_we_knew(harness: Harness) -> None:
+def test_difference_is_corrected_and_recorded(harness: Harness) -> None:
     harness.open_position()
     differ(harness, "0.008")
     assert harness.position().quantity == D("0.008")
@@ -135,7 +133,7 @@ def test_a_difference_is_repaired_and_written_down_with_the_last_trade_we_knew(h
     assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
 
 
-def test_the_same_difference_is_not_written_down_twice(harness: Harness) -> None:
+def test_same_difference_is_recorded_once(harness: Harness) -> None:
     harness.open_position()
     differ(harness, "0.008")
     harness.context.portfolio.tracked(
@@ -147,15 +145,15 @@ def test_the_same_difference_is_not_written_down_twice(harness: Harness) -> None
     assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
 
 
-def test_a_second_difference_within_ten_minutes_halts_entries_until_a_person_resumes(harness: Harness) -> None:
+def test_second_difference_within_ten_minutes_locks_account(harness: Harness) -> None:
     harness.command(OperatorAction.RESUME)
     harness.open_position()
     differ(harness, "0.008")
-    listen_again(harness, "0.008")
+    reconnect(harness, "0.008")
     differ(harness, "0.006")
     assert harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
-    [alarm] = [each["message"] for each in harness.journal("alert") if each["level"] == "error"]
-    assert alarm.startswith("positions differed from the exchange 2 times within ten minutes")
+    [alert] = [each["message"] for each in harness.journal("alert") if each["level"] == "error"]
+    assert alert.startswith("positions differed from the exchange 2 times within ten minutes")
     again = harness.restart().connect(positions=(harness.report(quantity=D("0.006"), entry_price=D(50_000)),))
     assert again.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
     assert again.context.trading_status.needs_resume
@@ -165,21 +163,21 @@ def test_a_second_difference_within_ten_minutes_halts_entries_until_a_person_res
     assert not again.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
 
 
-def test_a_second_difference_after_ten_minutes_is_only_put_right(harness: Harness) -> None:
+def test_second_difference_after_ten_minutes_is_corrected(harness: Harness) -> None:
     harness.open_position()
     differ(harness, "0.008")
-    listen_again(harness, "0.008")
+    reconnect(harness, "0.008")
     harness.wait(10 * 60_000)
     differ(harness, "0.006")
     assert len(corrections(harness)) == 2
     assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
 
 
-def test_what_happened_while_nobody_listened_is_no_contradiction(harness: Harness) -> None:
+def test_difference_after_reconnect_is_expected(harness: Harness) -> None:
     harness.open_position()
     for quantity in ("0.008", "0.006"):
         harness.feed(StreamUp(Stream.USER, harness.now))
         differ(harness, quantity)
-    assert [explained for *_, explained in corrections(harness)] == [True, True]
+    assert [is_expected for *_, is_expected in corrections(harness)] == [True, True]
     assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
     assert harness.now > NOW

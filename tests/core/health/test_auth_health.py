@@ -1,4 +1,4 @@
-"""A key, permission, nonce or clock that is refused halts trading, with one alarm, until the exchange accepts it."""
+"""Auth failures halt trading and alert once, until the exchange accepts the account again."""
 
 from pathlib import Path
 
@@ -13,59 +13,59 @@ from tests.core.harness import Harness
 REVOKED = "the key or API wallet is unknown: look on Aster's site"
 
 
-def refused(harness: Harness, code: int = -2015, *, of_write: bool = False) -> None:
-    harness.feed(AuthFailed(code, REVOKED, ApiScope.TRADE if of_write else ApiScope.READ, harness.now))
+def fail_auth(harness: Harness, code: int = -2015, *, is_trade: bool = False) -> None:
+    harness.feed(AuthFailed(code, REVOKED, ApiScope.TRADE if is_trade else ApiScope.READ, harness.now))
 
 
-def alarms(harness: Harness) -> list[str]:
+def alerts(harness: Harness) -> list[str]:
     return [each["message"] for each in harness.journal("alert") if each["level"] == "error"]
 
 
-@pytest.mark.parametrize("of_write", [True, False])
-def test_auth_failure_halts_trading_and_alerts_once(harness: Harness, of_write: bool) -> None:
+@pytest.mark.parametrize("is_trade", [True, False])
+def test_auth_failure_halts_trading_and_alerts_once(harness: Harness, is_trade: bool) -> None:
     for _ in range(3):
-        refused(harness, of_write=of_write)
+        fail_auth(harness, is_trade=is_trade)
     assert harness.context.trading_status.state is TradingState.HALTED
     assert not harness.context.trading_status.needs_resume
-    assert alarms(harness) == [
+    assert alerts(harness) == [
         f"the exchange rejects this account: {REVOKED} (-2015). Trading is halted; stop losses stay open"
     ]
     harness.liquidate()
     assert harness.verdicts() == [Gate.TRADING_STATE]
 
 
-def test_an_account_that_can_be_read_again_trades_again(harness: Harness) -> None:
-    refused(harness)
+def test_successful_read_ends_auth_failure(harness: Harness) -> None:
+    fail_auth(harness)
     harness.snapshot()
     assert harness.context.trading_status.state is TradingState.ACTIVE
     assert harness.journal("alert")[-1]["message"] == "the exchange accepts this account again"
-    refused(harness)
-    assert len(alarms(harness)) == 2
+    fail_auth(harness)
+    assert len(alerts(harness)) == 2
 
 
-def test_reading_proves_nothing_for_an_account_that_may_not_place_orders(harness: Harness) -> None:
-    refused(harness, -4087, of_write=True)
+def test_successful_read_does_not_end_trade_failure(harness: Harness) -> None:
+    fail_auth(harness, -4087, is_trade=True)
     harness.snapshot()
     assert harness.context.trading_status.has(EntryBlock.AUTH_FAILED)
     harness.wait(5 * 60_000)
     assert not harness.context.trading_status.has(EntryBlock.AUTH_FAILED)
-    refused(harness, -4087, of_write=True)
-    assert len(alarms(harness)) == 1
+    fail_auth(harness, -4087, is_trade=True)
+    assert len(alerts(harness)) == 1
 
 
 @pytest.mark.parametrize("code", [-1021, -4225])
-def test_a_clock_or_nonce_that_reading_proves_good_is_good_for_orders_too(harness: Harness, code: int) -> None:
-    refused(harness, code, of_write=True)
+def test_successful_read_ends_clock_failure(harness: Harness, code: int) -> None:
+    fail_auth(harness, code, is_trade=True)
     harness.snapshot()
     assert harness.context.trading_status.state is TradingState.ACTIVE
 
 
-def test_a_private_stream_that_is_refused_keeps_the_alarm_though_questions_are_answered(harness: Harness) -> None:
-    for _ in range(3):  # at each try to connect anew, and each time the account is read
+def test_f38_listen_key_rejection_halts_until_renewed(harness: Harness) -> None:
+    for _ in range(3):  # at each reconnect attempt, with successful reads in between
         harness.feed(AuthFailed(-2015, REVOKED, ApiScope.USER_STREAM, harness.now))
         harness.snapshot()
         assert harness.context.trading_status.state is TradingState.HALTED
-    assert len(alarms(harness)) == 1
+    assert len(alerts(harness)) == 1
     assert "the exchange accepts this account again" not in [each["message"] for each in harness.journal("alert")]
     harness.liquidate()
     assert harness.verdicts() == [Gate.TRADING_STATE]
@@ -74,21 +74,21 @@ def test_a_private_stream_that_is_refused_keeps_the_alarm_though_questions_are_a
     assert harness.journal("alert")[-1]["message"] == "the exchange accepts this account again"
 
 
-def test_the_alarm_ends_with_the_last_door_that_opens(harness: Harness) -> None:
+def test_auth_failure_ends_when_every_scope_recovers(harness: Harness) -> None:
     harness.feed(AuthFailed(-2015, REVOKED, ApiScope.USER_STREAM, harness.now))
-    refused(harness)
-    refused(harness, of_write=True)
+    fail_auth(harness)
+    fail_auth(harness, is_trade=True)
     harness.feed(AuthRecovered(ApiScope.USER_STREAM, harness.now))
     harness.snapshot()
     assert harness.context.trading_status.has(EntryBlock.AUTH_FAILED)
     harness.wait(5 * 60_000)
     assert not harness.context.trading_status.has(EntryBlock.AUTH_FAILED)
-    assert len(alarms(harness)) == 1
+    assert len(alerts(harness)) == 1
 
 
-def test_protection_goes_on(path: Path) -> None:
+def test_auth_failure_does_not_stop_protection(path: Path) -> None:
     harness = Harness(path).connect()
     entry = harness.enter()
-    refused(harness)
+    fail_auth(harness)
     harness.fill(entry)
     assert harness.submitted(OrderRole.STOP_LOSS) != []

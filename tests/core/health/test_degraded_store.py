@@ -1,4 +1,4 @@
-"""The trader while its ledger cannot be written: what protects leaves, an entry does not (F43)."""
+"""While the database cannot be written, protective orders are sent and entries are not (F43)."""
 
 import os
 import sqlite3
@@ -22,33 +22,33 @@ TRY_MS = 1_000
 
 
 @contextmanager
-def held(harness: Harness) -> Iterator[None]:
-    """Another program holds the database for writing."""
+def locked(harness: Harness) -> Iterator[None]:
+    """Another program holds a write lock on the database."""
     with closing(sqlite3.connect(harness.path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
         other.execute("ROLLBACK")
 
 
-def kept(harness: Harness) -> list[str]:
+def logged_orders(harness: Harness) -> list[str]:
     return [intent.order.client_order_id for intent in IntentLog(harness.path).intents()]
 
 
 def test_stop_is_sent_once_its_intent_is_logged(harness: Harness) -> None:
     entry = harness.enter()
-    with held(harness):
+    with locked(harness):
         harness.fill(entry)
         stop = harness.last(STOP)
-        assert kept(harness) == [stop.client_order_id]
+        assert logged_orders(harness) == [stop.client_order_id]
         assert harness.context.trading_status.has(EntryBlock.DATABASE)
         harness.accept(stop)
-        assert kept(harness) == [stop.client_order_id, harness.last(TAKE).client_order_id]
+        assert logged_orders(harness) == [stop.client_order_id, harness.last(TAKE).client_order_id]
         harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT")
-        assert harness.last(CLOSE).client_order_id in kept(harness)
+        assert harness.last(CLOSE).client_order_id in logged_orders(harness)
         harness.fill(harness.last(CLOSE))
     assert harness.rows("SELECT 1 FROM fills") == []
     harness.wait(TRY_MS)
-    assert kept(harness) == []
+    assert logged_orders(harness) == []
     assert [row["order_status"] for row in harness.rows("SELECT order_status FROM trades WHERE role = 'CLOSE'")] == [
         "FILLED"
     ]
@@ -59,8 +59,8 @@ def test_stop_is_sent_once_its_intent_is_logged(harness: Harness) -> None:
     )
 
 
-def test_no_entry_is_decided_while_the_ledger_cannot_be_written(harness: Harness) -> None:
-    with held(harness):
+def test_no_entry_while_database_is_locked(harness: Harness) -> None:
+    with locked(harness):
         harness.liquidate()
     harness.wait(TRY_MS)
     assert harness.submitted() == []
@@ -84,9 +84,9 @@ def test_entry_without_committed_intent_is_not_sent(harness: Harness) -> None:
     assert harness.verdicts() == [None]
 
 
-def test_what_waits_for_a_commit_waits_on(harness: Harness) -> None:
+def test_after_commit_callbacks_wait_for_commit(harness: Harness) -> None:
     done: list[str] = []
-    with held(harness):
+    with locked(harness):
         harness.audit()
         harness.context.after_commit.append(lambda: done.append("now"))
         harness.audit()
@@ -95,14 +95,14 @@ def test_what_waits_for_a_commit_waits_on(harness: Harness) -> None:
     assert done == ["now"]
 
 
-def test_the_next_run_books_what_had_left_and_gives_out_no_id_twice(harness: Harness) -> None:
+def test_next_run_records_logged_orders_and_reuses_no_id(harness: Harness) -> None:
     entry = harness.enter()
-    with held(harness):
+    with locked(harness):
         harness.fill(entry)
         stop = harness.last(STOP)
     again = harness.restart()
     assert again.context.portfolio.orders[stop.client_order_id].unresolved_since is not None
-    assert kept(again) == []
+    assert logged_orders(again) == []
     assert "1 orders sent while the database was unavailable are now recorded" in [
         each["message"] for each in again.journal("alert")
     ]
@@ -114,9 +114,9 @@ def test_the_next_run_books_what_had_left_and_gives_out_no_id_twice(harness: Har
     again.close()
 
 
-def test_what_had_left_on_paper_is_no_order_of_a_real_account(harness: Harness) -> None:
+def test_logged_paper_order_is_not_a_live_order(harness: Harness) -> None:
     entry = harness.enter()
-    with held(harness):
+    with locked(harness):
         harness.fill(entry)
         stop = harness.last(STOP)
     other = harness.restart(some_settings({"simulate_only": True}))
@@ -126,10 +126,10 @@ def test_what_had_left_on_paper_is_no_order_of_a_real_account(harness: Harness) 
     back.close()
 
 
-def test_what_was_booked_already_is_not_booked_twice(harness: Harness) -> None:
-    """Killed after the commit, before the file was cleared."""
+def test_recorded_order_is_not_recorded_again(harness: Harness) -> None:
+    """The process was killed after the commit, before the intent log was cleared."""
     entry = harness.enter()
-    with held(harness):
+    with locked(harness):
         harness.fill(entry)
         written = IntentLog(harness.path).intents()
     harness.wait(TRY_MS)
@@ -140,12 +140,12 @@ def test_what_was_booked_already_is_not_booked_twice(harness: Harness) -> None:
     again.close()
 
 
-def test_a_stop_that_no_disk_can_remember_is_sent_all_the_same(
+def test_stop_is_sent_even_if_it_cannot_be_logged(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = harness.enter()
     monkeypatch.setattr(IntentLog, "add", lambda *_: False)
-    with held(harness):
+    with locked(harness):
         harness.fill(entry)
     assert harness.last(STOP).client_order_id in caplog.text
     assert "sent without a record" in caplog.text
@@ -159,8 +159,8 @@ def test_slow_disk_warns_once(harness: Harness) -> None:
     assert messages == ["a database write took 1.7 s: check the disk"]
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open")
-def test_without_any_database_protection_goes_on(harness: Harness) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot delete open files")
+def test_protection_works_without_database(harness: Harness) -> None:
     entry = harness.enter()
     for suffix in ("", "-wal", "-shm"):
         harness.path.with_name(harness.path.name + suffix).unlink()
@@ -172,8 +172,8 @@ def test_without_any_database_protection_goes_on(harness: Harness) -> None:
     assert len(harness.rows("SELECT 1 FROM fills")) == 1
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no file that is open")
-def test_without_any_database_a_position_that_differs_is_taken_over(harness: Harness) -> None:
+@pytest.mark.skipif(os.name == "nt", reason="Windows cannot delete open files")
+def test_position_is_corrected_without_database(harness: Harness) -> None:
     harness.open_position()
     for suffix in ("", "-wal", "-shm"):
         harness.path.with_name(harness.path.name + suffix).unlink()

@@ -1,4 +1,4 @@
-"""Streams are trusted by what they bring; what was missed is read before an entry is made."""
+"""Stream health is judged by delivered data; after a gap, entries wait for a resync."""
 
 import json
 from decimal import Decimal
@@ -26,12 +26,15 @@ from src.domain.orders import OrderRequest
 from tests.builders import a_liquidation, a_mark, a_quote, a_report
 from tests.core.harness import Harness
 
+D = Decimal
+POLL = TakeSnapshot("the user data stream is unreliable", is_poll=True)
+
 
 def reason(harness: Harness) -> str:
     return harness.context.trading_status.reason
 
 
-def test_a_private_stream_that_was_down_is_trusted_after_a_snapshot(harness: Harness) -> None:
+def test_user_stream_is_trusted_after_snapshot(harness: Harness) -> None:
     harness.feed(StreamDown(Stream.USER, "reset", harness.now))
     assert reason(harness) == "the user data stream is down: reset"
     harness.snapshot()
@@ -44,7 +47,7 @@ def test_a_private_stream_that_was_down_is_trusted_after_a_snapshot(harness: Har
     assert [each["state"] for each in harness.journal("state")][-2:] == ["REDUCE_ONLY", "ACTIVE"]
 
 
-def test_a_snapshot_asked_for_before_the_stream_came_up_proves_nothing(harness: Harness) -> None:
+def test_snapshot_requested_before_connect_is_not_enough(harness: Harness) -> None:
     harness.feed(TaskDue(Task.RECONCILE, harness.now))
     early = harness.a_snapshot()
     harness.clock.advance(10)
@@ -55,7 +58,7 @@ def test_a_snapshot_asked_for_before_the_stream_came_up_proves_nothing(harness: 
     assert "resyncing the account" in reason(harness)
 
 
-def test_a_silent_market_keeps_entries_back(harness: Harness) -> None:
+def test_silent_market_stream_blocks_entries(harness: Harness) -> None:
     harness.clock.advance(10_000)
     harness.audit()
     assert reason(harness) == ""
@@ -68,7 +71,7 @@ def test_a_silent_market_keeps_entries_back(harness: Harness) -> None:
     assert reason(harness) == ""
 
 
-def test_a_market_stream_that_is_down_keeps_entries_back(harness: Harness) -> None:
+def test_lost_market_stream_blocks_entries(harness: Harness) -> None:
     harness.feed(StreamDown(Stream.MARKET, "cut", harness.now))
     harness.wait(2000)
     assert reason(harness) == "the market stream is down: cut"
@@ -77,7 +80,7 @@ def test_a_market_stream_that_is_down_keeps_entries_back(harness: Harness) -> No
     assert reason(harness) == ""
 
 
-def test_a_clock_that_is_off_keeps_entries_back(harness: Harness) -> None:
+def test_clock_offset_blocks_entries(harness: Harness) -> None:
     harness.exchange_health = ExchangeHealth(weight_limit=2400, clock_offset_ms=-1001)
     harness.audit()
     assert "clock is 1001 ms ahead of the exchange's" in reason(harness)
@@ -87,8 +90,8 @@ def test_clock_change_while_running_blocks_entries(harness: Harness) -> None:
     harness.exchange_health = ExchangeHealth(weight_limit=2400, clock_offset_ms=10, clock_drift_ms=-3_600_000)
     harness.audit()
     assert "clock is 3600010 ms behind the exchange's" in reason(harness)
-    [told] = harness.rows("SELECT value FROM bot_state WHERE key = 'bot'")
-    assert json.loads(told["value"])["heartbeat_at"] == harness.now - 3_600_000
+    [row] = harness.rows("SELECT value FROM bot_state WHERE key = 'bot'")
+    assert json.loads(row["value"])["heartbeat_at"] == harness.now - 3_600_000
     harness.exchange_health = ExchangeHealth(weight_limit=2400, clock_offset_ms=10)
     harness.audit()
     assert reason(harness) == ""
@@ -101,19 +104,19 @@ def test_prices_alone_open_no_transaction(harness: Harness) -> None:
     assert len(harness.rows("SELECT * FROM journal")) == before
 
 
-def test_the_trader_handles_what_its_inbox_brings_until_it_is_closed(path: Path) -> None:
+def test_trader_handles_queue_until_closed(path: Path) -> None:
     harness = Harness(path)
-    event_queue, left = EventQueue(), list[Command]()
-    beats = Event()
+    event_queue, sent = EventQueue(), list[Command]()
+    heartbeat = Event()
     event_queue.put(a_liquidation())
     event_queue.close()
-    harness.trader.run(event_queue, left.extend, beats.set)
-    assert beats.is_set()
-    assert left == [TakeSnapshot("reconcile")]
+    harness.trader.run(event_queue, sent.extend, heartbeat.set)
+    assert heartbeat.is_set()
+    assert sent == [TakeSnapshot("reconcile")]
     assert len(harness.verdicts()) == 1
 
 
-def test_a_backlog_of_liquidations_keeps_entries_back(path: Path) -> None:
+def test_liquidation_backlog_blocks_entries(path: Path) -> None:
     harness = Harness(path, clock=ManualClock(a_liquidation().traded_at))
     event_queue = EventQueue()
     event_queue.close()
@@ -136,8 +139,8 @@ def test_dropped_liquidations_warn(path: Path) -> None:
     for _ in range(2):
         harness.audit()
     assert [each["message"] for each in harness.journal("alert")] == ["2 liquidations dropped: queue full"]
-    [told] = harness.rows("SELECT value FROM bot_state WHERE key = 'event_queue'")
-    assert json.loads(told["value"]) == {"waiting": MAX_LIQUIDATIONS, "dropped": 2, "lag_ms": 0}
+    [row] = harness.rows("SELECT value FROM bot_state WHERE key = 'event_queue'")
+    assert json.loads(row["value"]) == {"waiting": MAX_LIQUIDATIONS, "dropped": 2, "lag_ms": 0}
 
 
 def test_old_history_is_pruned_when_due(harness: Harness) -> None:
@@ -147,24 +150,20 @@ def test_old_history_is_pruned_when_due(harness: Harness) -> None:
     assert harness.rows("SELECT * FROM liquidations") == []
 
 
-D = Decimal
-POLL = TakeSnapshot("the user data stream is unreliable", is_poll=True)
-
-
 @pytest.fixture
-def renewed(harness: Harness) -> Event:
-    """Set once the private stream is to be opened anew."""
-    asked = Event()
-    harness.context.reconnect_user_stream = asked.set
-    return asked
+def reconnect_requested(harness: Harness) -> Event:
+    """Set when a reconnect of the user data stream is requested."""
+    requested = Event()
+    harness.context.reconnect_user_stream = requested.set
+    return requested
 
 
-def look(harness: Harness) -> list[object]:
+def check_positions(harness: Harness) -> list[object]:
     return list(harness.feed(TaskDue(Task.CHECK_POSITIONS, harness.now)))
 
 
-def answered(harness: Harness) -> OrderRequest:
-    """An entry whose answer has come, and nothing else."""
+def enter_with_response_only(harness: Harness) -> OrderRequest:
+    """An entry with a REST response, but no stream event."""
     harness.clock.advance(2000)
     harness.prices()
     harness.liquidate()
@@ -177,23 +176,23 @@ def is_silent(harness: Harness) -> bool:
     return "the user data stream missed an update" in harness.context.trading_status.reason
 
 
-def test_response_missing_on_stream_marks_it_silent(harness: Harness, renewed: Event) -> None:
-    request = answered(harness)
+def test_response_missing_on_stream_marks_it_silent(harness: Harness, reconnect_requested: Event) -> None:
+    request = enter_with_response_only(harness)
     harness.wait(4000)
     assert not is_silent(harness)
-    assert not renewed.is_set()
+    assert not reconnect_requested.is_set()
     harness.wait(1000)
     assert f"missed an update: order {request.client_order_id} is NEW" in harness.context.trading_status.reason
-    assert renewed.is_set()
+    assert reconnect_requested.is_set()
     harness.liquidate()
     assert harness.verdicts()[-1] == "trading_state"
 
 
-def test_stream_that_repeats_the_response_is_healthy(harness: Harness, renewed: Event) -> None:
-    harness.accept(answered(harness))
+def test_stream_that_repeats_the_response_is_healthy(harness: Harness, reconnect_requested: Event) -> None:
+    harness.accept(enter_with_response_only(harness))
     harness.wait(20_000)
     assert not is_silent(harness)
-    assert not renewed.is_set()
+    assert not reconnect_requested.is_set()
 
 
 def test_stream_event_before_the_response_is_healthy(harness: Harness) -> None:
@@ -221,7 +220,7 @@ def test_stream_event_newer_than_the_response_is_healthy(harness: Harness) -> No
 
 
 def test_stream_missing_the_last_event_is_silent(harness: Harness) -> None:
-    request = answered(harness)
+    request = enter_with_response_only(harness)
     harness.accept(request)
     harness.feed(OrderResponse(harness.update_for(request, status=OrderStatus.CANCELED)))
     harness.wait(6000)
@@ -229,7 +228,7 @@ def test_stream_missing_the_last_event_is_silent(harness: Harness) -> None:
 
 
 def test_silent_stream_recovers_after_reconnect_and_snapshot(harness: Harness) -> None:
-    request = answered(harness)
+    request = enter_with_response_only(harness)
     harness.wait(6000)
     harness.snapshot(open_orders=(harness.update_for(request),))
     assert is_silent(harness)
@@ -249,15 +248,15 @@ def test_newer_order_in_snapshot_marks_stream_silent(harness: Harness) -> None:
     assert is_silent(harness)
 
 
-def test_what_happened_before_the_stream_came_up_is_not_its_debt(harness: Harness) -> None:
-    request = answered(harness)
+def test_event_before_connect_is_not_expected(harness: Harness) -> None:
+    request = enter_with_response_only(harness)
     harness.feed(StreamDown(Stream.USER, "cut", harness.now), StreamUp(Stream.USER, harness.now))
     harness.snapshot(open_orders=(harness.update_for(request),))
     harness.wait(6000)
     assert not is_silent(harness)
 
 
-def test_position_missing_on_stream_is_read_and_marks_it_silent(harness: Harness, renewed: Event) -> None:
+def test_position_missing_on_stream_is_read_and_marks_it_silent(harness: Harness, reconnect_requested: Event) -> None:
     harness.clock.advance(2000)
     harness.prices()
     report = a_report("0.5", 50_000, updated_at=harness.now)
@@ -265,7 +264,7 @@ def test_position_missing_on_stream_is_read_and_marks_it_silent(harness: Harness
     harness.feed(SnapshotTaken(harness.a_snapshot(positions=(report,)), "a position differs"))
     harness.wait(5000)
     assert "missed an update: the position of BTCUSDT LONG is 0.5" in harness.context.trading_status.reason
-    assert renewed.is_set()
+    assert reconnect_requested.is_set()
 
 
 def test_position_received_in_time_is_not_overdue(harness: Harness) -> None:
@@ -277,44 +276,44 @@ def test_position_received_in_time_is_not_overdue(harness: Harness) -> None:
     assert not is_silent(harness)
 
 
-def test_a_position_as_we_know_it_asks_for_nothing(harness: Harness) -> None:
+def test_matching_position_requests_nothing(harness: Harness) -> None:
     harness.open_position()
     assert harness.feed(PositionsChecked((harness.report(PositionSide.LONG),), harness.now)) == []
 
 
-def test_a_trusted_stream_is_looked_at_one_look_at_a_time(harness: Harness) -> None:
-    assert look(harness) == [CheckPositions()]
-    assert look(harness) == []
+def test_one_position_check_at_a_time(harness: Harness) -> None:
+    assert check_positions(harness) == [CheckPositions()]
+    assert check_positions(harness) == []
     harness.feed(PositionsChecked((), harness.now))
-    assert look(harness) == [CheckPositions()]
+    assert check_positions(harness) == [CheckPositions()]
 
 
-def test_the_orders_of_a_position_that_differs_are_asked_about(harness: Harness) -> None:
+def test_orders_of_differing_position_are_queried(harness: Harness) -> None:
     entry = harness.enter()
     harness.clock.advance(2000)
     report = a_report("0.010", 50_000, updated_at=harness.now)
     assert QueryOrder("BTCUSDT", entry.client_order_id) in harness.feed(PositionsChecked((report,), harness.now))
 
 
-def test_a_stream_that_is_down_is_replaced_by_reading_the_account(harness: Harness) -> None:
+def test_account_is_polled_while_user_stream_is_down(harness: Harness) -> None:
     harness.feed(StreamDown(Stream.USER, "cut", harness.now))
-    assert look(harness) == [POLL]
-    assert look(harness) == []
+    assert check_positions(harness) == [POLL]
+    assert check_positions(harness) == []
     harness.snapshot()
-    assert look(harness) == [POLL]
+    assert check_positions(harness) == [POLL]
 
 
-def test_a_look_that_fails_keeps_entries_back_until_one_succeeds(harness: Harness) -> None:
-    look(harness)
+def test_failed_position_check_blocks_entries(harness: Harness) -> None:
+    check_positions(harness)
     harness.feed(CommandFailed(CheckPositions(), None, "HTTP 503", harness.now))
     assert harness.context.trading_status.reason == "the account cannot be read: HTTP 503"
-    assert look(harness) == [CheckPositions()]
+    assert check_positions(harness) == [CheckPositions()]
     harness.feed(PositionsChecked((), harness.now))
     assert harness.context.trading_status.reason == ""
 
 
-def test_a_look_that_is_not_answered_keeps_entries_back(harness: Harness) -> None:
-    look(harness)
+def test_unanswered_position_check_blocks_entries(harness: Harness) -> None:
+    check_positions(harness)
     harness.wait(6000)
     assert harness.context.trading_status.reason == "the account cannot be read: no response for 6 s"
     harness.snapshot()
@@ -324,7 +323,7 @@ def test_a_look_that_is_not_answered_keeps_entries_back(harness: Harness) -> Non
 def test_failed_polls_warn_once(harness: Harness) -> None:
     harness.feed(StreamDown(Stream.USER, "cut", harness.now))
     for _ in range(3):
-        look(harness)
+        check_positions(harness)
         harness.feed(CommandFailed(POLL, None, "HTTP 503", harness.now))
         harness.clock.advance(2000)
     assert [each["message"] for each in harness.journal("alert")] == ["the account could not be read: HTTP 503"]

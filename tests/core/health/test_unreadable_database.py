@@ -1,4 +1,4 @@
-"""The ledger can neither be written nor read while something asks it: nothing dies of it, nothing is guessed (F43)."""
+"""Features that read the database cope with one that is unreadable, without crashing or guessing (F43)."""
 
 import os
 import sqlite3
@@ -29,7 +29,7 @@ TRY_MS = 1_000
 
 @contextmanager
 def gone(harness: Harness) -> Iterator[None]:
-    """The database is deleted, and no new one can be written yet."""
+    """Delete the database and prevent a new one from being written."""
     obstacle = harness.path.with_name(f"{harness.path.name}.rescued")
     obstacle.mkdir()
     for suffix in ("", "-wal", "-shm"):
@@ -41,7 +41,7 @@ def gone(harness: Harness) -> Iterator[None]:
 
 @contextmanager
 def unreadable(harness: Harness, words: str) -> Iterator[None]:
-    """The disk fails at every question that contains these words, in the midst of a transaction."""
+    """Make every query that contains these words fail within a transaction."""
     failing = sqlite3.OperationalError("disk I/O error")
     failing.sqlite_errorcode = sqlite3.SQLITE_IOERR
 
@@ -59,7 +59,7 @@ def answers(harness: Harness) -> list[str]:
     return [each["message"] for each in harness.journal("command")]
 
 
-def test_the_first_liquidation_of_all_gets_its_verdict(path: Path) -> None:
+def test_first_liquidation_gets_verdict_without_database(path: Path) -> None:
     harness = Harness(path).connect()
     with gone(harness):
         harness.liquidate()
@@ -73,7 +73,7 @@ def test_the_first_liquidation_of_all_gets_its_verdict(path: Path) -> None:
     harness.close()
 
 
-def test_new_settings_are_in_force_at_once_and_protect_by_their_prices(harness: Harness) -> None:
+def test_new_settings_apply_without_database(harness: Harness) -> None:
     harness.open_position()
     with gone(harness):
         harness.feed(SettingsChanged(some_settings(stop_loss_pct=5)))
@@ -111,7 +111,7 @@ def change(harness: Harness, **symbol_changes: Any) -> None:
     harness.feed(SettingsChanged(some_settings(**symbol_changes)))
 
 
-def test_what_was_agreed_to_is_still_known(path: Path) -> None:
+def test_confirmed_terms_are_known_without_database(path: Path) -> None:
     harness = live(path)
     with gone(harness):
         change(harness, trade_value_usdt=20)
@@ -147,9 +147,7 @@ def test_lock_stays_while_results_are_unreadable(path: Path) -> None:
 @pytest.mark.parametrize(
     ("limit", "words"), [({"max_consecutive_losses": 1}, "FROM fills"), ({"max_daily_loss_usdt": 1}, "FROM fills")]
 )
-def test_results_that_cannot_be_read_lock_nothing_and_keep_entries_back(
-    path: Path, limit: dict[str, Any], words: str
-) -> None:
+def test_unreadable_results_block_entries_without_lock(path: Path, limit: dict[str, Any], words: str) -> None:
     harness = Harness(path, some_settings(limit)).connect()
     harness.open_position()
     harness.fill(harness.last(STOP), pnl=-10)
@@ -179,7 +177,7 @@ def test_expired_lock_waits_for_the_database(path: Path, limit: dict[str, Any]) 
     harness.close()
 
 
-def test_entries_that_cannot_be_counted_leave_room_for_none(path: Path) -> None:
+def test_uncountable_entries_block_new_ones(path: Path) -> None:
     harness = Harness(path, some_settings({"max_entries_per_minute": 5})).connect()
     with unreadable(harness, "count(*)"):
         harness.liquidate()

@@ -1,4 +1,4 @@
-"""Going live is deliberate: entries wait for a person's word on these very terms; protection does not."""
+"""Live trading: entries are blocked until the risk terms are confirmed, protection is not."""
 
 import io
 import os
@@ -27,7 +27,7 @@ STOP, TAKE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
 
 @pytest.fixture
 def live(path: Path) -> Harness:
-    """A bot with a real account, connected, to which nobody has said yes."""
+    """A connected bot with a real account and unconfirmed terms."""
     return Harness(path, identity=LIVE).connect()
 
 
@@ -40,7 +40,7 @@ def state(harness: Harness, key: str) -> dict[str, Any]:
         return harness.context.store.get_state(key) or {}
 
 
-def agree(harness: Harness) -> str:
+def confirm(harness: Harness) -> str:
     harness.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=pending(harness)["fingerprint"])
     return str(harness.journal("command")[-1]["message"])
 
@@ -50,7 +50,7 @@ def change(harness: Harness, global_changes: dict[str, Any] | None = None, **sym
     harness.snapshot()
 
 
-def test_nothing_is_entered_before_a_person_has_agreed(live: Harness) -> None:
+def test_no_entry_before_confirmation(live: Harness) -> None:
     live.liquidate()
     assert live.verdicts() == [Gate.TRADING_STATE]
     assert live.context.trading_status.state is TradingState.REDUCE_ONLY
@@ -61,8 +61,8 @@ def test_nothing_is_entered_before_a_person_has_agreed(live: Harness) -> None:
     assert "live trading needs your confirmation" in live.journal("command")[-1]["message"]
 
 
-def test_the_word_lets_entries_through_and_a_restart_does_not_ask_again(live: Harness) -> None:
-    assert agree(live) == f"confirmed: real orders on the mainnet for {ACCOUNT}"
+def test_confirmation_allows_entries_across_restart(live: Harness) -> None:
+    assert confirm(live) == f"confirmed: real orders on the mainnet for {ACCOUNT}"
     again = live.restart().connect()
     again.liquidate()
     assert again.verdicts() == [None]
@@ -70,31 +70,31 @@ def test_the_word_lets_entries_through_and_a_restart_does_not_ask_again(live: Ha
     assert state(again, "live_consent")["at"] == NOW
 
 
-def test_a_word_on_other_terms_and_a_second_one_change_nothing(live: Harness) -> None:
+def test_outdated_or_repeated_confirmation_changes_nothing(live: Harness) -> None:
     seen = pending(live)["fingerprint"]
     change(live, leverage=7)
     live.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=seen)
     assert "the settings have changed since then" in live.journal("command")[-1]["message"]
     assert live.context.trading_status.has(EntryBlock.CONSENT)
-    agree(live)
+    confirm(live)
     live.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=seen)
     live.command(OperatorAction.CONFIRM_LIVE)
     assert [each["message"] for each in live.journal("command")][-2:] == ["nothing to confirm"] * 2
 
 
 def test_only_more_risk_needs_new_consent(live: Harness) -> None:
-    agree(live)
+    confirm(live)
     change(live, trade_value_usdt=20)
     assert not live.context.trading_status.has(EntryBlock.CONSENT)
     change(live, trade_value_usdt=25)
     assert live.context.trading_status.has(EntryBlock.CONSENT)
     assert "BTCUSDT: entry size from" in live.context.trading_status.reason
-    agree(live)
+    confirm(live)
     assert not live.context.trading_status.has(EntryBlock.CONSENT)
 
 
-def test_an_open_entry_ends_and_a_position_stays_protected_while_it_waits(live: Harness) -> None:
-    agree(live)
+def test_pending_consent_cancels_entry_and_keeps_stop(live: Harness) -> None:
+    confirm(live)
     live.open_position()
     live.wait(61_000)
     live.snapshot(
@@ -110,10 +110,10 @@ def test_an_open_entry_ends_and_a_position_stays_protected_while_it_waits(live: 
     assert len(live.submitted(STOP)) == stops + 1
 
 
-def test_the_account_is_not_set_up_before_the_word(path: Path) -> None:
+def test_account_is_not_configured_before_confirmation(path: Path) -> None:
     harness = Harness(path, some_settings(leverage=9), identity=LIVE).connect()
     assert harness.sent == [] or all("Set" not in type(command).__name__ for command in harness.sent)
-    agree(harness)
+    confirm(harness)
     harness.snapshot()
     assert any("SetLeverage" in type(command).__name__ for command in harness.sent)
 
@@ -123,27 +123,27 @@ def test_the_account_is_not_set_up_before_the_word(path: Path) -> None:
     [BotInfo("1.0", 1, NOW, "sandbox", False, ACCOUNT), BotInfo("1.0", 1, NOW, "mainnet", True)],
     ids=["sandbox", "paper"],
 )
-def test_play_money_needs_no_word(path: Path, identity: BotInfo) -> None:
+def test_sandbox_and_paper_need_no_confirmation(path: Path, identity: BotInfo) -> None:
     harness = Harness(path, identity=identity)
     assert not harness.context.trading_status.has(EntryBlock.CONSENT)
     assert pending(harness) == {}
 
 
-def test_the_testnet_needs_one_too(path: Path) -> None:
+def test_testnet_needs_confirmation(path: Path) -> None:
     assert (
         load_pending_terms(Harness(path, identity=BotInfo("1.0", 1, NOW, "testnet", False, ACCOUNT)).context.store)
         is not None
     )
 
 
-def test_going_back_to_paper_forgets_the_word(live: Harness, path: Path) -> None:
-    agree(live)
+def test_paper_run_discards_confirmation(live: Harness, path: Path) -> None:
+    confirm(live)
     live.close()
     Harness(path, identity=BotInfo("1.0", 1, NOW, "mainnet", True)).close()
     assert load_pending_terms(Harness(path, identity=LIVE).context.store) is not None
 
 
-def test_yes_at_start_agrees_and_is_written_down(path: Path) -> None:
+def test_yes_option_confirms_and_is_journaled(path: Path) -> None:
     harness = Harness(path, identity=LIVE, assume_yes=True).connect()
     assert not harness.context.trading_status.has(EntryBlock.CONSENT)
     assert harness.journal("alert") == [
@@ -151,22 +151,22 @@ def test_yes_at_start_agrees_and_is_written_down(path: Path) -> None:
     ]
 
 
-def test_the_terminal_shows_the_terms_and_takes_the_word(live: Harness) -> None:
+def test_terminal_shows_terms_and_confirms(live: Harness) -> None:
     terms = load_pending_terms(live.context.store)
     assert terms is not None
-    said: list[str] = []
+    output: list[str] = []
     typed: list[ConsentTyped] = []
     lines = iter(["yes\n", "live\n"])
-    prompt_until_agreed(terms, lambda: next(lines), said.append, typed.append)
-    assert f"REAL ORDERS on the mainnet for {ACCOUNT}." in said[0]
-    assert "BTCUSDT:" in said[0]
-    assert said[1].startswith("Not confirmed")
+    prompt_until_agreed(terms, lambda: next(lines), output.append, typed.append)
+    assert f"REAL ORDERS on the mainnet for {ACCOUNT}." in output[0]
+    assert "BTCUSDT:" in output[0]
+    assert output[1].startswith("Not confirmed")
     live.feed(*typed)
     assert not live.context.trading_status.has(EntryBlock.CONSENT)
     assert live.journal("command")[-1]["id"] == 0
 
 
-def test_the_end_of_input_agrees_to_nothing(live: Harness) -> None:
+def test_end_of_input_confirms_nothing(live: Harness) -> None:
     terms = load_pending_terms(live.context.store)
     assert terms is not None
     typed: list[ConsentTyped] = []
@@ -174,27 +174,27 @@ def test_the_end_of_input_agrees_to_nothing(live: Harness) -> None:
     assert typed == []
 
 
-def test_status_says_that_it_waits(live: Harness, path: Path) -> None:
+def test_status_shows_pending_confirmation(live: Harness, path: Path) -> None:
     live.audit()
     lines = "\n".join(read_report(path, NOW).lines)
     assert "trading: REDUCE_ONLY, " in lines
     assert "live trading needs your confirmation (live trading has not been confirmed yet): confirm it" in lines
 
 
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals to sit at")
-def test_only_a_person_at_a_terminal_is_asked(
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no pseudo-terminals")
+def test_prompt_needs_a_terminal(
     live: Harness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     terms = load_pending_terms(live.context.store)
     assert terms is not None
     typed: Queue[ConsentTyped] = Queue()
-    monkeypatch.setattr("sys.stdin", io.StringIO("LIVE\n"))  # a pipe, as a service or the launcher has
+    monkeypatch.setattr("sys.stdin", io.StringIO("LIVE\n"))  # a pipe, as under a service or the launcher
     prompt_in_terminal(terms, typed.put)
     assert capsys.readouterr().out == ""
 
     keyboard, screen = os.openpty()
-    with os.fdopen(screen) as seat:
-        monkeypatch.setattr("sys.stdin", seat)
+    with os.fdopen(screen) as terminal:
+        monkeypatch.setattr("sys.stdin", terminal)
         prompt_in_terminal(terms, typed.put)
         os.write(keyboard, b"LIVE\n")
         assert typed.get(timeout=10) == ConsentTyped(terms.fingerprint)

@@ -1,4 +1,4 @@
-"""When enough was lost, by plain values."""
+"""Loss limits: when they lock entries, for how long, and what releases them."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -33,7 +33,9 @@ from tests.core.entries.test_strategy import an_entry_context
 from tests.core.harness import Harness
 
 D = Decimal
-HOUR_MS = 3_600_000
+STOP, TAKE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
 
 
 def results(**changes: Any) -> TradingResults:
@@ -59,14 +61,12 @@ def lock(found: TradingResults, now_ms: int = NOW, **limits: Any) -> TradingLock
         ({}, {"net_today": D(-900), "consecutive_losses": 99, "equity": D(1)}, None),
     ],
 )
-def test_each_limit_locks_at_its_value_and_only_where_it_is_set(
-    limits: dict[str, Any], found: dict[str, Any], kind: LockKind | None
-) -> None:
+def test_each_limit_locks_at_its_value(limits: dict[str, Any], found: dict[str, Any], kind: LockKind | None) -> None:
     verdict = lock(results(**found), **limits)
     assert (None if verdict is None else verdict.kind) is kind
 
 
-def test_a_daily_loss_locks_until_midnight_and_for_its_minutes_at_least() -> None:
+def test_daily_loss_locks_until_midnight_at_least() -> None:
     lost = results(net_today=D(-60))
     midnight = day_start(NOW) + DAY_MS
     early = lock(lost, max_daily_loss_usdt=50)
@@ -85,45 +85,41 @@ def test_longest_lock_wins_and_names_its_end() -> None:
     )
 
 
-def test_a_lock_is_stored_and_read_back() -> None:
+def test_lock_round_trips_through_storage() -> None:
     before = TradingLock(LockKind.CONSECUTIVE_LOSSES, "3 losing exits in a row", NOW)
     assert parse_lock({"kind": "max_consecutive_losses", "reason": before.reason, "until_ms": NOW}) == before
 
 
 @given(equity=st.decimals(-1000, 5000, places=8), peak=st.decimals(-1000, 5000, places=8))
-def test_a_drawdown_is_never_negative_and_none_at_the_peak(equity: Decimal, peak: Decimal) -> None:
-    fall = drawdown_pct(results(equity=equity, peak=peak))
-    assert fall >= 0
-    assert (fall > 0) == (peak > 0 and equity < peak)
-
-
-STOP, TAKE, CLOSE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
-MINUTE_MS = 60_000
+def test_drawdown_is_zero_at_peak_and_never_negative(equity: Decimal, peak: Decimal) -> None:
+    drawdown = drawdown_pct(results(equity=equity, peak=peak))
+    assert drawdown >= 0
+    assert (drawdown > 0) == (peak > 0 and equity < peak)
 
 
 @pytest.fixture
-def rigs() -> Iterator[list[Harness]]:
+def harnesses() -> Iterator[list[Harness]]:
     opened: list[Harness] = []
     yield opened
     for harness in opened:
         harness.close()
 
 
-def a_rig(path: Path, rigs: list[Harness], **limits: Any) -> Harness:
+def a_harness(path: Path, harnesses: list[Harness], **limits: Any) -> Harness:
     harness = Harness(path, some_settings({"cooldown_sec": 0, "max_open_orders_per_symbol": 5, **limits})).connect()
-    rigs.append(harness)
+    harnesses.append(harness)
     return harness
 
 
 def trade(harness: Harness, pnl: int, role: OrderRole = STOP) -> None:
-    """A position opened, and left by an order of that role with that result."""
+    """Open a position and close it by an order of this role with this PnL."""
     harness.snapshot()
     harness.open_position()
     harness.clock.advance(10)
-    leave(harness, pnl, role)
+    close(harness, pnl, role)
 
 
-def leave(harness: Harness, pnl: int, role: OrderRole) -> None:
+def close(harness: Harness, pnl: int, role: OrderRole) -> None:
     harness.fill(harness.last(role), pnl=pnl)
     for other in (STOP, TAKE):
         if other is not role:
@@ -138,14 +134,14 @@ def is_locked(harness: Harness) -> bool:
 
 
 def pass_time(harness: Harness, span_ms: int) -> None:
-    """A long while in one step: what the minute's audits would find is found by the last."""
+    """Advance the clock in one step and run the periodic check once."""
     harness.clock.advance(span_ms)
     harness.prices()
     harness.audit()
 
 
-def test_losses_in_a_row_lock_and_say_until_when(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_consecutive_losses=2)
+def test_consecutive_losses_lock_entries(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=2)
     trade(harness, -10)
     assert not is_locked(harness)
     trade(harness, -10)
@@ -158,16 +154,16 @@ def test_losses_in_a_row_lock_and_say_until_when(path: Path, rigs: list[Harness]
     assert "2 losing exits in a row" in harness.context.trading_status.reason
 
 
-def test_winning_exit_resets_the_streak(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_consecutive_losses=2)
+def test_winning_exit_resets_the_streak(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=2)
     trade(harness, -10)
     trade(harness, 5, TAKE)
     trade(harness, -10)
     assert not is_locked(harness)
 
 
-def test_lock_expires_and_resets_its_count(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_consecutive_losses=1, loss_lock_minutes=2)
+def test_lock_expires_and_resets_its_count(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=1, loss_lock_minutes=2)
     trade(harness, -10)
     pass_time(harness, 2 * MINUTE_MS - 1)
     assert is_locked(harness)
@@ -179,8 +175,8 @@ def test_lock_expires_and_resets_its_count(path: Path, rigs: list[Harness]) -> N
     assert is_locked(harness)
 
 
-def test_the_wall_clock_moves_no_end(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_consecutive_losses=1, loss_lock_minutes=2)
+def test_wall_clock_change_keeps_lock_duration(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=1, loss_lock_minutes=2)
     trade(harness, -10)
     harness.clock.step(10 * MINUTE_MS)
     pass_time(harness, MINUTE_MS)
@@ -190,12 +186,12 @@ def test_the_wall_clock_moves_no_end(path: Path, rigs: list[Harness]) -> None:
     assert not is_locked(harness)
 
 
-def test_a_lock_outlives_a_restart_with_its_end(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_consecutive_losses=1, loss_lock_minutes=2)
+def test_lock_survives_restart_with_its_end(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=1, loss_lock_minutes=2)
     trade(harness, -10)
     harness.clock.advance(MINUTE_MS)
     again = harness.restart().connect()
-    rigs.append(again)
+    harnesses.append(again)
     assert is_locked(again)
     pass_time(again, MINUTE_MS - 1)
     assert is_locked(again)
@@ -203,19 +199,19 @@ def test_a_lock_outlives_a_restart_with_its_end(path: Path, rigs: list[Harness])
     assert not is_locked(again)
 
 
-def test_what_a_wrong_clock_wrote_is_cut_to_the_longest_lock(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_consecutive_losses=1)
+def test_lock_saved_by_wrong_clock_is_limited(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=1)
     trade(harness, -10)
-    harness.clock.step(-400 * 24 * 60 * MINUTE_MS)  # a machine that starts with its clock at an old date
+    harness.clock.step(-400 * 24 * 60 * MINUTE_MS)  # a machine that boots with an old date
     again = harness.restart()
-    rigs.append(again)
+    harnesses.append(again)
     again.clock.advance(24 * 60 * MINUTE_MS)
     again.audit()
     assert not is_locked(again)
 
 
-def test_resume_releases_lock_and_resets_its_count(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_daily_loss_usdt=15)
+def test_resume_releases_lock_and_resets_its_count(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_daily_loss_usdt=15)
     trade(harness, -20)
     assert is_locked(harness)
     harness.command(OperatorAction.RESUME)
@@ -227,14 +223,14 @@ def test_resume_releases_lock_and_resets_its_count(path: Path, rigs: list[Harnes
     trade(harness, -10)
     assert not is_locked(harness)
     again = harness.restart().connect()
-    rigs.append(again)
+    harnesses.append(again)
     trade(again, -10)
     assert is_locked(again)
 
 
-def test_the_day_counts_fees_and_ends_at_midnight(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_daily_loss_usdt="10.2", loss_lock_minutes=1)
-    trade(harness, -10)  # 0.1 for the entry, 0.1 for the stop
+def test_daily_loss_includes_fees_and_resets_at_midnight(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_daily_loss_usdt="10.2", loss_lock_minutes=1)
+    trade(harness, -10)  # plus 0.1 fee each for entry and stop
     assert is_locked(harness)
     pass_time(harness, 24 * 60 * MINUTE_MS)
     assert not is_locked(harness)
@@ -242,16 +238,16 @@ def test_the_day_counts_fees_and_ends_at_midnight(path: Path, rigs: list[Harness
     assert not is_locked(harness)
 
 
-def test_a_drawdown_locks_by_open_losses_and_its_peak_outlives_a_restart(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_drawdown_pct=1)
+def test_drawdown_counts_open_losses_across_restart(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_drawdown_pct=1)
     harness.open_position()
     again = harness.restart()
-    rigs.append(again)
+    harnesses.append(again)
     again.connect(
         positions=(again.report(),),
         open_orders=(again.update_for(harness.last(STOP)), again.update_for(harness.last(TAKE))),
     )
-    again.prices(49_001)  # 0.010 BTC: 9.99 below a peak of 1,000
+    again.prices(49_001)  # 9.99 below the peak of 1,000
     again.audit()
     assert not is_locked(again)
     again.prices(48_999)
@@ -263,15 +259,15 @@ def test_a_drawdown_locks_by_open_losses_and_its_peak_outlives_a_restart(path: P
     assert not is_locked(again)
 
 
-def test_without_its_limit_no_peak_is_kept(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_drawdown_pct=50)
+def test_peak_is_dropped_without_its_limit(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_drawdown_pct=50)
     harness.feed(SettingsChanged(some_settings()))
     harness.audit()
     assert '"peak": null' in harness.rows("SELECT value FROM bot_state WHERE key = 'loss_lock'")[0]["value"]
 
 
-def test_a_lock_cancels_entries_and_leaves_protection(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_consecutive_losses=1)
+def test_lock_cancels_entries_and_keeps_protection(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=1)
     harness.open_position()
     harness.clock.advance(1000)
     harness.prices()
@@ -279,23 +275,23 @@ def test_a_lock_cancels_entries_and_leaves_protection(path: Path, rigs: list[Har
     harness.fill(harness.last(STOP), "0.005", pnl=-5)
     harness.audit()
     assert harness.cancelled() == [entry.client_order_id]
-    assert len(harness.submitted(STOP)) == 2  # what is left of the position has its stop
+    assert len(harness.submitted(STOP)) == 2  # the rest of the position has its stop
 
 
-def test_results_of_paper_and_of_real_orders_never_mix(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_consecutive_losses=5)
+def test_paper_and_live_results_are_separate(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=5)
     trade(harness, -10)
     with harness.context.store.transaction():
         real, paper = (
             harness.context.store.read(partial(recent_exits, fill_id=0, limit=5, is_simulated=mode))
             for mode in (False, True)
         )
-        earned_on_paper = harness.context.store.read(partial(net_since, since_ms=0, is_simulated=True))
-    assert (real, paper, earned_on_paper) == ([D(-10)], [], D(0))
+        paper_net = harness.context.store.read(partial(net_since, since_ms=0, is_simulated=True))
+    assert (real, paper, paper_net) == ([D(-10)], [], D(0))
 
 
-def test_only_so_many_entries_are_made_within_a_minute_even_in_a_burst(path: Path, rigs: list[Harness]) -> None:
-    harness = a_rig(path, rigs, max_entries_per_minute=2)
+def test_entries_per_minute_are_limited_in_burst(path: Path, harnesses: list[Harness]) -> None:
+    harness = a_harness(path, harnesses, max_entries_per_minute=2)
     for _ in range(3):
         harness.liquidate()
     assert harness.verdicts() == [None, None, Gate.RATE_BUDGET]
@@ -303,7 +299,7 @@ def test_only_so_many_entries_are_made_within_a_minute_even_in_a_burst(path: Pat
         harness.accept(request)
         harness.end_order(request)
     again = harness.restart().connect()
-    rigs.append(again)
+    harnesses.append(again)
     again.liquidate()
     assert again.verdicts()[-1] == Gate.RATE_BUDGET
     again.wait(MINUTE_MS)
@@ -312,31 +308,31 @@ def test_only_so_many_entries_are_made_within_a_minute_even_in_a_burst(path: Pat
     assert again.verdicts()[-1] is None
 
 
-def test_the_refusal_names_both_numbers() -> None:
+def test_entry_rate_reason_names_both_numbers() -> None:
     entry_context = an_entry_context(global_changes={"max_entries_per_minute": 3})
     verdict = check_risk(a_plan(), entry_context, an_exposure(entries_last_minute=3))
     assert isinstance(verdict, Skip)
     assert verdict.reason == "3 entries were made in the last minute, 3 are allowed"
 
 
-def test_results_are_added_up_when_something_was_booked_not_each_second(
-    path: Path, rigs: list[Harness], monkeypatch: pytest.MonkeyPatch
+def test_results_are_queried_only_after_a_change(
+    path: Path, harnesses: list[Harness], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[str] = []
+    queried: list[str] = []
 
     def counted(query: Any) -> Any:
         def count(*arguments: Any, **named: Any) -> Any:
-            asked.append(query.__name__)
+            queried.append(query.__name__)
             return query(*arguments, **named)
 
         return count
 
     monkeypatch.setattr("src.core.limits.loss_limits.net_since", counted(net_since))
     monkeypatch.setattr("src.core.limits.loss_limits.recent_exits", counted(recent_exits))
-    harness = a_rig(path, rigs, max_daily_loss_usdt=1_000, max_consecutive_losses=50)
+    harness = a_harness(path, harnesses, max_daily_loss_usdt=1_000, max_consecutive_losses=50)
     harness.wait(5_000)
-    asked.clear()
+    queried.clear()
     harness.wait(10_000)
-    assert asked == []
+    assert queried == []
     trade(harness, -1)
-    assert {"net_since", "recent_exits"} == set(asked)
+    assert {"net_since", "recent_exits"} == set(queried)

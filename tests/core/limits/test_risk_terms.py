@@ -1,4 +1,4 @@
-"""What asks for more than was agreed to, and what does not."""
+"""Which changes raise risk above the confirmed terms."""
 
 from dataclasses import replace
 from typing import Any
@@ -18,18 +18,18 @@ def terms(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -
     return terms_from_settings(some_settings(global_changes, **symbol_changes), Network.MAINNET, ACCOUNT)
 
 
-AGREED = terms({"max_daily_loss_usdt": 50, "max_drawdown_pct": 10}, trade_side="BUY", stop_loss_pct=2)
+CONFIRMED = terms({"max_daily_loss_usdt": 50, "max_drawdown_pct": 10}, trade_side="BUY", stop_loss_pct=2)
 
 
-def rising(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> str:
+def increases(global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> str:
     limits = {"max_daily_loss_usdt": 50, "max_drawdown_pct": 10, **(global_changes or {})}
     wanted = terms(limits, **{"trade_side": "BUY", "stop_loss_pct": 2, **symbol_changes})
-    return "; ".join(risk_increases(AGREED, wanted))
+    return "; ".join(risk_increases(CONFIRMED, wanted))
 
 
-def test_the_first_time_asks_for_a_word() -> None:
-    assert risk_increases(None, AGREED) == ("live trading has not been confirmed yet",)
-    assert risk_increases(AGREED, AGREED) == ()
+def test_first_live_run_needs_confirmation() -> None:
+    assert risk_increases(None, CONFIRMED) == ("live trading has not been confirmed yet",)
+    assert risk_increases(CONFIRMED, CONFIRMED) == ()
 
 
 @pytest.mark.parametrize(
@@ -52,8 +52,8 @@ def test_the_first_time_asks_for_a_word() -> None:
         ({}, {"stop_loss_pct": 3}, "stop loss distance in percent from 2 to 3"),
     ],
 )
-def test_more_risk_is_named(global_changes: dict[str, Any], symbol_changes: dict[str, Any], words: str) -> None:
-    assert words in rising(global_changes, **symbol_changes)
+def test_risk_increase_is_named(global_changes: dict[str, Any], symbol_changes: dict[str, Any], words: str) -> None:
+    assert words in increases(global_changes, **symbol_changes)
 
 
 @pytest.mark.parametrize(
@@ -68,11 +68,11 @@ def test_more_risk_is_named(global_changes: dict[str, Any], symbol_changes: dict
         ({}, {"stop_loss_pct": 1, "take_profit_pct": 7, "volume_threshold": 1}),
     ],
 )
-def test_less_risk_or_none_is_not(global_changes: dict[str, Any], symbol_changes: dict[str, Any]) -> None:
-    assert rising(global_changes, **symbol_changes) == ""
+def test_lower_or_equal_risk_is_no_increase(global_changes: dict[str, Any], symbol_changes: dict[str, Any]) -> None:
+    assert increases(global_changes, **symbol_changes) == ""
 
 
-def test_a_symbol_that_comes_is_more_and_one_that_goes_is_less() -> None:
+def test_new_symbol_raises_risk_and_removed_one_does_not() -> None:
     document = settings_document(some_settings())
     both = parse_settings({**document, "symbols": {**document["symbols"], "ETHUSDT": document["symbols"]["BTCUSDT"]}})
     more, less = terms_from_settings(both, Network.MAINNET, ACCOUNT), terms()
@@ -82,22 +82,22 @@ def test_a_symbol_that_comes_is_more_and_one_that_goes_is_less() -> None:
 
 @pytest.mark.parametrize("change", [{"account": "0xother"}, {"network": Network.TESTNET}])
 def test_other_account_needs_new_consent(change: dict[str, Any]) -> None:
-    [sentence] = risk_increases(AGREED, replace(AGREED, **change))
+    [sentence] = risk_increases(CONFIRMED, replace(CONFIRMED, **change))
     assert sentence.startswith("another account: ")
 
 
-def test_terms_survive_the_ledger_and_the_fingerprint_knows_them() -> None:
-    assert terms_from_json(AGREED.to_json()) == AGREED
-    assert terms_from_json(AGREED.to_json()).fingerprint == AGREED.fingerprint
+def test_stored_terms_keep_their_fingerprint() -> None:
+    assert terms_from_json(CONFIRMED.to_json()) == CONFIRMED
+    assert terms_from_json(CONFIRMED.to_json()).fingerprint == CONFIRMED.fingerprint
     assert terms(stop_loss_pct="2.50").fingerprint == terms(stop_loss_pct="2.5").fingerprint
     assert terms(leverage=3).fingerprint != terms(leverage=4).fingerprint
 
 
 @pytest.mark.parametrize("typed", ["LIVE", " live\n", "7C4e", "7c4E "])
-def test_the_word_or_the_end_of_the_account_agrees(typed: str) -> None:
+def test_confirm_word_or_account_suffix_confirms(typed: str) -> None:
     assert is_confirmation(typed, ACCOUNT)
 
 
 @pytest.mark.parametrize(("typed", "account"), [("", ""), ("yes", ACCOUNT), ("", ACCOUNT), ("c4e", ACCOUNT)])
-def test_nothing_else_does(typed: str, account: str) -> None:
+def test_other_input_does_not_confirm(typed: str, account: str) -> None:
     assert not is_confirmation(typed, account)

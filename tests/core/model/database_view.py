@@ -1,4 +1,4 @@
-"""The bot's ledger, read as another process reads it: over a connection of its own that can only read."""
+"""The bot's database as another process sees it, over a read-only connection."""
 
 import sqlite3
 from decimal import Decimal
@@ -25,14 +25,14 @@ class DatabaseView:
         return {str(name) for (name,) in self._connection.execute(query, _OPEN)}
 
     def trade_ids(self) -> list[int]:
-        return [int(number) for (number,) in self._connection.execute("SELECT trade_id FROM fills")]
+        return [int(trade_id) for (trade_id,) in self._connection.execute("SELECT trade_id FROM fills")]
 
     def positions(self) -> dict[str, Decimal]:
         rows = self._connection.execute("SELECT position_side, quantity FROM positions")
         return {side: quantity for side, text in rows if (quantity := Decimal(text))}
 
     def owners(self) -> dict[str, bool]:
-        """Of each position whether it is the bot's."""
+        """Whether each open position is the bot's."""
         rows = self._connection.execute("SELECT position_side, quantity, entry_client_order_id FROM positions")
         return {side: entry is not None for side, text, entry in rows if Decimal(text)}
 

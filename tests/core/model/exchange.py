@@ -1,4 +1,4 @@
-"""A real engine behind the gateway's port, and a network between the two that strikes when it is told to."""
+"""The real engine behind the gateway's ``Exchange`` port, with injectable network faults in between."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -49,13 +49,13 @@ D = Decimal
 SYMBOL = "BTCUSDT"
 LEVERAGE = 10
 _MANUAL_DELAY_MS = 200
-"""A person is not as fast as two events about one trade are apart."""
+"""Manual orders are further apart than two events about the same trade."""
 
 _REJECTION_CODES = {Fault.REJECTED: -1111, Fault.WOULD_TRIGGER: -2021}
 
 
 class ModelExchange:
-    """The port ``Exchange``. Its word is the truth; what its private stream tells waits in ``stream``."""
+    """Implements the ``Exchange`` port. Its state is the truth; pending user data events wait in ``stream``."""
 
     def __init__(self, clock: ManualClock, *, hedge_mode: bool) -> None:
         self.clock = clock
@@ -68,12 +68,12 @@ class ModelExchange:
         self._event_times = EventLatency()
         self.ownership = Ownership(self.position_sides)
         self.fault: Fault | None = None
-        """What strikes the next command."""
+        """Fault to apply to the next command."""
         self.is_excused = False
-        """An entry was executed after it was rightly given up: what it adds was nobody's decision."""
+        """An entry was executed after it was rightly considered lost, so limits no longer apply."""
         self._manual_orders = 0
         self.external_orders = 0
-        """How many orders of other people rest, as they left it."""
+        """Number of external orders that should be open."""
         self.middle = D(50_000)
         self._open_account()
 
@@ -85,10 +85,8 @@ class ModelExchange:
         self.move(self.middle)
         self.stream.clear()
 
-    # The port
-
     def execute(self, command: Command) -> Sequence[Outcome]:
-        """Do it, unless the blow that waits for it says otherwise."""
+        """Execute the command, or apply the pending fault."""
         fault, self.fault = self.fault, None
         self.clock.advance(1)
         if isinstance(command, SubmitOrder):
@@ -110,7 +108,7 @@ class ModelExchange:
         raise OutcomeUnknown(fault)
 
     def snapshot(self, reason: str) -> Snapshot:
-        """The account as it stands; whoever hears it hears it later."""
+        """Current account state; it is delivered later."""
         requested_at = self.clock.now_ms()
         self.clock.advance(1)
         engine = self.engine
@@ -152,16 +150,16 @@ class ModelExchange:
             case FetchQuote():
                 return [self._quote()]
             case _:
-                raise AssertionError(f"the account was set as it is to be, and yet: {command}")
+                raise AssertionError(f"unexpected command: {command}")
 
     def _query(self, symbol: str, name: str) -> OrderUpdate | OrderNotFound:
         try:
             return self.engine.order(symbol, client_order_id=name)
-        except Rejected:  # an engine refuses a query for one reason only
+        except Rejected:  # the engine rejects a query only for an unknown order
             return OrderNotFound(symbol, name, self.clock.now_ms())
 
     def _trade_list(self, since_ms: int) -> tuple[Fill, ...]:
-        """It names orders by the exchange's number alone (Account Trade List)."""
+        """Trades carry only the exchange's order id (Account Trade List)."""
         return tuple(replace(each, client_order_id="") for each in self.fills() if each.traded_at >= since_ms)
 
     def _try(self, command: Command) -> None:
@@ -170,15 +168,13 @@ class ModelExchange:
         except Rejected:
             return
 
-    def deliver_late(self, *, is_given_up: bool) -> None:
-        """The matcher comes to the oldest of what it had laid aside."""
-        self.is_excused |= is_given_up
+    def deliver_late(self, *, is_considered_lost: bool) -> None:
+        """Execute the oldest delayed command."""
+        self.is_excused |= is_considered_lost
         self._try(self.late.pop(0))
 
-    # The market, and other people
-
     def move(self, middle: Decimal) -> None:
-        """Book and mark are around this price."""
+        """Move order book and mark price to this price."""
         self.middle = middle
         mark, quote = self.prices()
         self._publish(self.engine.on_quote(quote))
@@ -189,16 +185,16 @@ class ModelExchange:
         return a_quote(self.middle - half, self.middle + half, at=now, received_at=now)
 
     def prices(self) -> tuple[MarkPrice, Quote]:
-        """What the market's stream tells at this moment."""
+        """Current prices as the market stream sends them."""
         now = self.clock.now_ms()
         return a_mark(self.middle, at=now, received_at=now), self._quote()
 
     def trade_at(self, price: Decimal, quantity: Decimal) -> None:
-        """Somebody trades so much at a price: resting orders that it reaches fill."""
+        """Trade at a price in the market; open orders that it reaches fill."""
         self._publish(self.engine.on_trade(SYMBOL, price, quantity, self.clock.now_ms()))
 
     def place_manual_order(self, request: OrderRequest) -> None:
-        """An order of the account's owner; its id is not one of ours."""
+        """Place a manual order, with an id that is not the bot's."""
         self._manual_orders += 1
         self.clock.advance(_MANUAL_DELAY_MS)
         self._publish(
@@ -220,8 +216,6 @@ class ModelExchange:
             if isinstance(event, OrderUpdate | AccountUpdate):
                 self.protection.observe(self.our_positions(), self.engine.open_orders(), self.clock.now_ms())
 
-    # Its books
-
     def positions(self) -> list[Position]:
         return [report.position for report in self.engine.positions()]
 
@@ -229,29 +223,29 @@ class ModelExchange:
         return [each for each in self.positions() if each.is_open]
 
     def our_positions(self) -> list[Position]:
-        stays = self.ownership.spans
-        return [each for each in self.open_positions() if stays[each.position_side].is_ours]
+        spans = self.ownership.spans
+        return [each for each in self.open_positions() if spans[each.position_side].is_ours]
 
     def has_seen(self, client_order_id: str) -> bool:
-        """It has come to the matcher, which has made of it what it would."""
+        """Whether the command has reached the matching engine."""
         is_late = any(client_order_id_of(each) == client_order_id for each in self.late)
         return client_order_id in self.arrived and not is_late
 
     def open_orders(self, *roles: OrderRole | None) -> list[OrderUpdate]:
-        """Open orders of these roles; None stands for orders that are not ours."""
+        """Open orders of these roles; None means external orders."""
         return [each for each in self.engine.open_orders(SYMBOL) if role_of(each.client_order_id) in roles]
 
     def fills(self) -> list[Fill]:
         return self.engine.fills(SYMBOL)
 
     def net(self, trade_ids: Iterable[int]) -> Decimal:
-        """What these trades have done to the wallet."""
+        """Effect of these trades on the wallet balance."""
         counted = set(trade_ids)
         fills = [each for each in self.fills() if each.trade_id in counted]
         return sum((each.realized_pnl - each.commission for each in fills), D(0))
 
     def margin(self) -> Decimal:
-        """What positions bind and resting entries may still bind, at their own prices."""
+        """Margin of positions and open entries, at their own prices."""
         held = sum((abs(each.quantity) * each.entry_price for each in self.positions()), D(0))
         entries = self.open_orders(OrderRole.ENTRY)
         return (held + sum(((each.quantity - each.filled_quantity) * each.price for each in entries), D(0))) / LEVERAGE

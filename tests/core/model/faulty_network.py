@@ -1,4 +1,4 @@
-"""What can happen to a command on its way, and which command it shall happen to."""
+"""Faults that a command may suffer, and the kinds of commands they apply to."""
 
 from enum import StrEnum
 
@@ -8,7 +8,7 @@ from src.domain.orders import ClientOrderId
 
 
 class Target(StrEnum):
-    """What a blow is meant for."""
+    """The kind of command a fault applies to."""
 
     ENTRY = "entry"
     STOP_LOSS = "stop loss"
@@ -19,17 +19,17 @@ class Target(StrEnum):
 
 
 class Fault(StrEnum):
-    """What the network, or the exchange, does to one command."""
+    """What happens to one command in the network or at the exchange."""
 
-    REJECTED = "refused"
+    REJECTED = "rejected"
     WOULD_TRIGGER = "would trigger"
-    NOT_SENT = "never left"
-    RESPONSE_LOST = "answer lost"
+    NOT_SENT = "not sent"
+    RESPONSE_LOST = "response lost"
     REQUEST_LOST = "request lost"
     LATE = "late"
-    """Unknown to the bot; it is executed when the matcher comes to it."""
+    """The response is lost, and the command is executed later."""
     SLOW = "slow"
-    """Executed at once; the answer comes after other news."""
+    """Executed at once, but other events arrive before the response."""
 
 
 def role_of(client_order_id: str) -> OrderRole | None:

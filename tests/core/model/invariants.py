@@ -1,4 +1,4 @@
-"""What must hold whatever happens, judged by the exchange's books and by what has left, not by the bot's word."""
+"""Invariants that must always hold, checked against the exchange's state and the commands sent."""
 
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -17,22 +17,22 @@ D = Decimal
 POSITION_CAP, TOTAL_CAP = D(140), D(120)
 STOPPED_WITHIN_MS = 5_000
 LEFT_ALONE_WITHIN_MS = 10_000
-"""From a stranger's position on until no order of ours rests behind it (I14), and none is sent into it (I19)."""
+"""Time after an external position opens until none of the bot's orders is open (I14) or sent (I19) there."""
 _EXITS = tuple(role for role in OrderRole if role is not OrderRole.ENTRY)
-_ABSENT_AFTER_MS, _DENIALS = 10_000, 3
+_ABSENT_AFTER_MS, _NOT_FOUND_COUNT = 10_000, 3
 
 
 @dataclass
 class UnresolvedOrder:
-    """An entry of which nobody knows whether it exists."""
+    """An entry that may or may not exist at the exchange."""
 
     since: int
-    denials: int = 0
+    not_found_count: int = 0
 
 
 @dataclass(frozen=True)
 class GracePeriod:
-    """A time in which protection may be late: what was broken was on its own way, and how long mending may take."""
+    """A period in which protection may be late because of an injected fault."""
 
     at: int
     span_ms: int
@@ -43,11 +43,11 @@ class Invariants:
     exchange: ModelExchange
     database: DatabaseView
     in_flight: dict[str, OrderRequest] = field(default_factory=dict)
-    """Entries that have left the trader and that nobody has answered or refused yet."""
+    """Entries that were sent and neither accepted nor rejected yet."""
     unresolved: dict[str, UnresolvedOrder] = field(default_factory=dict)
     grace_periods: list[GracePeriod] = field(default_factory=list)
     joined_at: dict[PositionSide, int] = field(default_factory=dict)
-    """When an entry of ours was last seen to rest in a slot."""
+    """When an entry of the bot was last open for a position side."""
 
     @property
     def now(self) -> int:
@@ -56,26 +56,24 @@ class Invariants:
     def allow_delay(self, seconds: int) -> None:
         self.grace_periods.append(GracePeriod(self.now, seconds * 1000))
 
-    # What leaves, and what is told
-
     def on_command_sent(self, command: Command) -> None:
-        """An entry never leaves while another's fate is unknown (I3)."""
+        """No entry is sent while the outcome of another is unknown (I3)."""
         if not isinstance(command, SubmitOrder):
             return
         self._keeps_off_external(command.request)
         if role_of(command.request.client_order_id) is not OrderRole.ENTRY:
             return
         self._resolve_orders()
-        assert not self.unresolved, f"{command.request.client_order_id} left while {self.unresolved} are unknown"
+        assert not self.unresolved, f"{command.request.client_order_id} was sent while {self.unresolved} are unknown"
         self.in_flight[command.request.client_order_id] = command.request
 
     def on_event_received(self, event: TraderEvent) -> None:
-        """The trader has heard this, and committed what follows from it."""
+        """Note an event that the trader has handled and committed."""
         match event:
             case OrderUnresolved(client_order_id=name) if name in self.in_flight:
                 self.unresolved.setdefault(name, UnresolvedOrder(self.now))
             case OrderNotFound(client_order_id=name) if name in self.unresolved:
-                self.unresolved[name].denials += 1
+                self.unresolved[name].not_found_count += 1
             case OrderUpdate(client_order_id=name) | OrderRejected(client_order_id=name):
                 self._forget(name)
             case OrderResponse(update=update):
@@ -86,29 +84,27 @@ class Invariants:
                 self._forget(*(each.client_order_id for each in orders))
 
     def on_kill(self) -> None:
-        """Whatever was on its way may have arrived or not."""
+        """After a kill, the outcome of every command in flight is unknown."""
         for name in self.in_flight:
             self.unresolved.setdefault(name, UnresolvedOrder(self.now))
 
-    def is_given_up(self, client_order_id: str) -> bool:
+    def is_considered_lost(self, client_order_id: str) -> bool:
         return self.database.status(client_order_id) in ("REJECTED", "CANCELED")
 
     def _resolve_orders(self) -> None:
-        """An entry is given up after three denials and ten seconds, not before (§4, ABSENT)."""
+        """An entry is considered lost after three not-found answers and ten seconds, not before."""
         for name, unresolved_order in list(self.unresolved.items()):
-            if self.is_given_up(name):
-                assert unresolved_order.denials >= _DENIALS, (
-                    f"{name} was given up after {unresolved_order.denials} denials"
+            if self.is_considered_lost(name):
+                assert unresolved_order.not_found_count >= _NOT_FOUND_COUNT, (
+                    f"{name} was considered lost after {unresolved_order.not_found_count} not-found answers"
                 )
-                assert self.now - unresolved_order.since >= _ABSENT_AFTER_MS, f"{name} was given up too early"
+                assert self.now - unresolved_order.since >= _ABSENT_AFTER_MS, f"{name} was considered lost too early"
                 self._forget(name)
 
     def _forget(self, *names: str) -> None:
         for name in names:
             self.in_flight.pop(name, None)
             self.unresolved.pop(name, None)
-
-    # What holds at every moment
 
     def check(self) -> None:
         self._sent_once()
@@ -129,32 +125,34 @@ class Invariants:
             assert span.duration_ms(self.now) <= allowed, f"{span} is longer than {allowed} ms"
 
     def _keeps_off_external(self, request: OrderRequest) -> None:
-        """Once a stranger's position is known no entry is decided in its symbol, no other order in its slot (I19)."""
+        """No entry is sent in the symbol of a known external position, and no other order for its side (I19)."""
         is_entry = role_of(request.client_order_id) is OrderRole.ENTRY
-        for position_side, stay in self.exchange.ownership.external().items():
+        for position_side, held in self.exchange.ownership.external().items():
             if is_entry or position_side is request.position_side:
-                since = stay.began_at if is_entry else self._external_since(position_side)
+                since = held.started_at if is_entry else self._external_since(position_side)
                 self._check_created_before(position_side, since, request.client_order_id)
 
     def _external_left_alone(self) -> None:
-        """No exit of ours rests behind a stranger's position: for a while it may, until that is known; and as long as
-        an entry of ours rests in the slot, which may join it."""
+        """No exit of the bot stays open on an external position.
+
+        Allowed for a while until it is known to be external, and while an open entry of the bot may still join it.
+        """
         joining = {each.position_side for each in self.exchange.open_orders(OrderRole.ENTRY)}
         self.joined_at |= dict.fromkeys(joining, self.now)
-        strangers = self.exchange.ownership.external()
+        external = self.exchange.ownership.external()
         for order in self.exchange.open_orders(*_EXITS):
-            if order.position_side in strangers:
+            if order.position_side in external:
                 since = max(self._external_since(order.position_side), order.event_at)
                 self._check_created_before(order.position_side, since, order.client_order_id)
 
     def _external_since(self, position_side: PositionSide) -> int:
-        """Since when it has been sure that a stranger's position is one."""
-        return max(self.exchange.ownership.spans[position_side].began_at, self.joined_at.get(position_side, 0))
+        """Since when the position is certainly external."""
+        return max(self.exchange.ownership.spans[position_side].started_at, self.joined_at.get(position_side, 0))
 
     def _check_created_before(self, position_side: PositionSide, since: int, name: str) -> None:
         span = UnprotectedSpan(SYMBOL, position_side, since)
         allowed = LEFT_ALONE_WITHIN_MS + self._allowed_delay_ms(span)
-        assert span.duration_ms(self.now) <= allowed, f"{name} is there, and a stranger's position since {since}"
+        assert span.duration_ms(self.now) <= allowed, f"{name} is open on a position that is external since {since}"
 
     def _allowed_delay_ms(self, span: UnprotectedSpan) -> int:
         until = self.now if span.until is None else span.until
@@ -162,63 +160,61 @@ class Invariants:
         return sum(each.span_ms for each in touching)
 
     def _within_caps(self) -> None:
-        """Positions, resting entries and entries on their way together (I21): reserved from the decision on.
-
-        What people add is nobody's decision.
-        """
+        """Positions, open entries and entries in flight span_ within the margin limits (I21), manual trades aside."""
         if self.exchange.is_excused:
             return
         unseen = [each for name, each in self.in_flight.items() if not self.exchange.has_seen(name)]
         reserved = sum(((each.quantity or D(0)) * (each.price or D(0)) for each in unseen), D(0)) / LEVERAGE
-        by_hand = self.exchange.ownership.manual_quantity() / LEVERAGE
-        assert self.exchange.margin() + reserved <= min(POSITION_CAP, TOTAL_CAP) + by_hand
+        manual = self.exchange.ownership.manual_quantity() / LEVERAGE
+        assert self.exchange.margin() + reserved <= min(POSITION_CAP, TOTAL_CAP) + manual
 
     def _recorded_once(self) -> None:
-        booked = self.database.trade_ids()
-        assert len(set(booked)) == len(booked)
-        assert set(booked) <= {fill.trade_id for fill in self.exchange.fills()}
+        recorded = self.database.trade_ids()
+        assert len(set(recorded)) == len(recorded)
+        assert set(recorded) <= {fill.trade_id for fill in self.exchange.fills()}
 
     def _external_orders_untouched(self) -> None:
         assert len(self.exchange.open_orders(None)) == self.exchange.external_orders
 
-    # What holds once everything has arrived
-
     def find_disagreement(self) -> str:
-        """The first thing in which ledger and exchange differ; empty where they agree."""
-        exchange, ledger = self.exchange, self.database
+        """The first difference between database and exchange; empty if they agree."""
+        exchange, database = self.exchange, self.database
         roles = [role_of(each.client_order_id) for each in exchange.open_orders(*OrderRole)]
         claims = {
             "entries or closes are open": OrderRole.ENTRY not in roles and OrderRole.CLOSE not in roles,
-            "positions differ": ledger.positions() == {p.position_side: p.quantity for p in exchange.open_positions()},
+            "positions differ": database.positions()
+            == {p.position_side: p.quantity for p in exchange.open_positions()},
             "owners differ": self._owners_agree(),
             "a position lacks its stop, or has two": self._stops_fit(),
-            "a fill is missing, or a stranger's is booked": self._recorded_are_ours(),
-            "results differ": ledger.net() == exchange.net(ledger.trade_ids()),
-            "orders differ": ledger.open_orders()
+            "a fill is missing, or an external one is recorded": self._recorded_are_ours(),
+            "results differ": database.net() == exchange.net(database.trade_ids()),
+            "orders differ": database.open_orders()
             == {each.client_order_id for each in exchange.open_orders(*OrderRole)},
         }
         return next((name for name, holds in claims.items() if not holds), "")
 
     def _owners_agree(self) -> bool:
-        """In a slot where trades are mixed what people open may be anybody's, but what is ours is known as ours."""
-        recorded, owners = self.database.owners(), self.exchange.ownership
-        return recorded.keys() == owners.spans.keys() and all(
-            recorded[position_side] is stay.is_ours or (recorded[position_side] and position_side in owners.mixed)
-            for position_side, stay in owners.spans.items()
+        """The bot's positions are known as its own; after mixed trades an external one may be taken for its own."""
+        recorded, ownership = self.database.owners(), self.exchange.ownership
+        return recorded.keys() == ownership.spans.keys() and all(
+            recorded[position_side] is held.is_ours or (recorded[position_side] and position_side in ownership.mixed)
+            for position_side, held in ownership.spans.items()
         )
 
     def _recorded_are_ours(self) -> bool:
-        """A stranger's are not, but those of a time when his position was still taken for ours."""
-        owners, booked = self.exchange.ownership, set(self.database.trade_ids())
+        """No external trades are recorded, except while their position was still taken for the bot's."""
+        ownership, recorded = self.exchange.ownership, set(self.database.trade_ids())
         may_lack = {each.trade_id for each in self.exchange.fills() if self._is_mixed(each)}
-        return owners.ours <= booked | may_lack and all(self._is_ambiguous(each) for each in booked - owners.ours)
+        return ownership.ours <= recorded | may_lack and all(
+            self._is_ambiguous(each) for each in recorded - ownership.ours
+        )
 
     def _is_mixed(self, fill: Fill) -> bool:
         return role_of(fill.client_order_id) is None and fill.position_side in self.exchange.ownership.mixed
 
     def _is_ambiguous(self, trade_id: int) -> bool:
-        owners = self.exchange.ownership
-        fill, ended_at = owners.others[trade_id], owners.ended_at[trade_id]
+        ownership = self.exchange.ownership
+        fill, ended_at = ownership.others[trade_id], ownership.ended_at[trade_id]
         if self._is_mixed(fill):
             return True
         span = UnprotectedSpan(fill.symbol, fill.position_side, ended_at, fill.traded_at)

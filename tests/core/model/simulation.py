@@ -1,4 +1,4 @@
-"""A real trader on a real ledger, a real gateway, a real engine, and time and network in the hands of a test."""
+"""A simulation of the real trader, database, gateway and engine, with controlled time and network."""
 
 import shutil
 import tempfile
@@ -30,7 +30,7 @@ _SECOND_MS = 1000
 _RECONCILE_MS, _CLEANUP_MS = RECONCILE_SECONDS * 1000, 10_000
 _SETTLED_WITHIN_S = 120
 _IN_MEMORY = "/dev/shm" if Path("/dev/shm").is_dir() else None
-"""A thousand stories commit a hundred times each: not on a disk, where the machine has another place."""
+"""Many examples commit often, so the database is kept in memory where possible."""
 _RECOVERED_WITHIN_S = {
     Target.ENTRY: 5,
     Target.STOP_LOSS: 5,
@@ -39,17 +39,17 @@ _RECOVERED_WITHIN_S = {
     Target.CANCEL: 5,
     Target.READ: 35,
 }
-"""How much later protection may come for one blow: a stop whose answer was lost is placed again after three seconds;
-a read that failed is repeated with the next reconcile; the ladder of closes pauses for half a minute."""
+"""How much one fault may delay protection: an unanswered stop is placed again after three seconds, a failed read is
+repeated by the next reconciliation, and close attempts pause for half a minute."""
 
 
 class Killed(Exception):
-    """The process ends here, in the middle of a transaction."""
+    """The process is killed within a transaction."""
 
 
 @cache
 def empty_database() -> Path:
-    """A ledger with its tables, made once: each world begins with a copy of it."""
+    """An empty database, created once and copied for each simulation."""
     path = Path(tempfile.mkdtemp(dir=_IN_MEMORY)) / "bot.db"
     open_database(path, NOW).engine.dispose()
     return path
@@ -65,9 +65,9 @@ class Simulation:
         self.clock = ManualClock(NOW)
         self.exchange = ModelExchange(self.clock, hedge_mode=hedge_mode)
         self.faults: list[tuple[Target, Fault]] = []
-        """What strikes the next commands of a kind."""
+        """Faults for the next command of each target."""
         self.responses: list[Sequence[TraderEvent]] = []
-        """Answers that are slow to come."""
+        """Delayed responses."""
         self._held_until = self._cut_until = 0
         self._statements_left: int | None = None
         self._last_command_id = 0
@@ -75,8 +75,6 @@ class Simulation:
         self.harness = Harness(path, self._settings, self.clock)
         self.invariants = Invariants(self.exchange, DatabaseView(path))
         self._begin()
-
-    # A bot's life
 
     def _begin(self) -> None:
         database_events.listen(self.harness.engine, "before_cursor_execute", self._count_statement)
@@ -88,7 +86,7 @@ class Simulation:
         self.feed(TaskDue(Task.RECONCILE, now), StreamUp(Stream.MARKET, now), StreamUp(Stream.USER, now))
 
     def restart(self, seconds: int) -> None:
-        """The process has died; after a while another takes up its ledger."""
+        """Kill the process and start another on the same database after ``seconds``."""
         self._statements_left = None
         self.invariants.on_kill()
         self.invariants.allow_delay(20 + seconds)
@@ -99,7 +97,7 @@ class Simulation:
         self._begin()
 
     def kill_within(self, statements: int) -> None:
-        """The process dies at the so many-eth statement from now."""
+        """Kill the process after this many more SQL statements."""
         self._statements_left = statements
 
     def _count_statement(self, *_: Any) -> None:
@@ -114,10 +112,8 @@ class Simulation:
         self.harness.close()
         self._home.cleanup()
 
-    # Events in, commands out
-
     def feed(self, *events: TraderEvent) -> None:
-        """One batch for the trader; what leaves is queued in the lanes."""
+        """Feed one batch to the trader and queue the resulting commands."""
         try:
             commands = self.harness.feed(*events)
         except Killed:
@@ -128,7 +124,7 @@ class Simulation:
         self.queue(commands)
 
     def command(self, action: OperatorAction, **details: Any) -> None:
-        """What a person asks for at the dashboard."""
+        """Send an operator command as the dashboard does."""
         self._last_command_id = max(self._last_command_id + 1, self.clock.now_ms())
         self.feed(OperatorCommand(self._last_command_id, action, self.clock.now_ms(), **details))
 
@@ -138,7 +134,7 @@ class Simulation:
         self.gateway.submit(commands)
 
     def execute_next(self, lane: int) -> bool:
-        """One command of a lane is carried out, or struck; False where none waits."""
+        """Execute the next command of a lane, with a pending fault applied; False if there is none."""
         try:
             _, _, command = self.gateway._lanes[lane].get_nowait()
         except Empty:
@@ -154,16 +150,16 @@ class Simulation:
         return True
 
     def _take_fault(self, target: Target) -> Fault | None:
-        """Each allows protection to be late: for what is struck is mended on the bot's own timers."""
-        for waiting in self.faults:
-            if waiting[0] is target:
-                self.faults.remove(waiting)
+        """The pending fault of a target, if any; each allows protection to be late."""
+        for pending in self.faults:
+            if pending[0] is target:
+                self.faults.remove(pending)
                 self.invariants.allow_delay(_RECOVERED_WITHIN_S[target])
-                return waiting[1]
+                return pending[1]
         return None
 
     def deliver_next(self) -> None:
-        """The oldest news of the private stream arrives."""
+        """Deliver the oldest user data event."""
         if self.exchange.stream:
             self.feed(self.exchange.stream.pop(0))
 
@@ -172,7 +168,7 @@ class Simulation:
             self.feed(*self.responses.pop(0))
 
     def catch_up(self) -> None:
-        """Everything that waits is done and told, and what follows from it."""
+        """Process everything pending, including what follows from it."""
         while self._step():
             pass
 
@@ -185,19 +181,17 @@ class Simulation:
             return True
         return any(self.execute_next(lane) for lane in range(self.gateway.lanes))
 
-    # Time
-
     @property
     def is_disconnected(self) -> bool:
         return self.clock.now_ms() < max(self._held_until, self._cut_until)
 
     def delay_events(self, seconds: int) -> None:
-        """The private stream is late by so much."""
+        """Delay user data events by ``seconds``."""
         self._held_until = self.clock.now_ms() + seconds * _SECOND_MS
         self.invariants.allow_delay(seconds + 5)
 
     def cut_stream(self, seconds: int) -> None:
-        """What the private stream tells meanwhile is lost."""
+        """Disconnect the user data stream for ``seconds``; its events are lost."""
         self.drop_events()
         self._cut_until = self.clock.now_ms() + seconds * _SECOND_MS
         self.invariants.allow_delay(seconds + 30)
@@ -207,19 +201,19 @@ class Simulation:
         self._is_reconnect_requested = True
 
     def _reconnect(self, now: int) -> None:
-        """The bot distrusts its private stream and opens it anew."""
+        """Reconnect the user data stream on the bot's request."""
         self._is_reconnect_requested = False
         self.exchange.stream.clear()
         self.invariants.allow_delay(20)
-        self.feed(StreamDown(Stream.USER, "opened anew", now), StreamUp(Stream.USER, now))
+        self.feed(StreamDown(Stream.USER, "reconnect", now), StreamUp(Stream.USER, now))
 
     def drop_events(self, count: int | None = None) -> None:
-        """So many of the oldest events never arrive; by default all that wait."""
+        """Drop the oldest ``count`` pending events, or all of them."""
         del self.exchange.stream[:count]
         self.invariants.allow_delay(40)
 
     def tick(self) -> None:
-        """A second goes by: the network works, prices come, the clock's duties are done."""
+        """Advance one second: network, prices and scheduled tasks."""
         self.clock.advance(_SECOND_MS)
         now = self.clock.now_ms()
         self._end_cut(now)
@@ -249,10 +243,8 @@ class Simulation:
     def publish_prices(self) -> None:
         self.feed(*self.exchange.prices())
 
-    # The end of an example
-
     def settle(self) -> None:
-        """Everything works from now on: what was lost is found, and both books agree."""
+        """Stop all faults and wait until database and exchange agree."""
         self.faults.clear()
         self._held_until = 0
         self._statements_left = None
@@ -269,13 +261,13 @@ class Simulation:
         raise AssertionError(self.invariants.find_disagreement())
 
     def deliver_late(self) -> None:
-        """The matcher comes to the oldest of what it had laid aside."""
+        """Execute the oldest delayed command."""
         name = client_order_id_of(self.exchange.late[0])
         is_entry = role_of(name) is OrderRole.ENTRY
-        self.exchange.deliver_late(is_given_up=is_entry and self.invariants.is_given_up(name))
+        self.exchange.deliver_late(is_considered_lost=is_entry and self.invariants.is_considered_lost(name))
         self.invariants.allow_delay(5)
 
 
 def _as_response(event: Event) -> TraderEvent:
-    """As the gateway tells it: an answer is no word of the private stream."""
+    """The event as the gateway reports it: a response is not a user data event."""
     return OrderResponse(event) if isinstance(event, OrderUpdate) else event

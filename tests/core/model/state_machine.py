@@ -1,4 +1,4 @@
-"""What may happen, in any order: the rules from which Hypothesis makes its stories, and shrinks those that fail."""
+"""A Hypothesis state machine: random sequences of market, network and operator actions on the trader."""
 
 import os
 from decimal import Decimal
@@ -20,19 +20,18 @@ from tests.core.model.simulation import Simulation
 
 D = Decimal
 ENTRY, STOP, TAKE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
-SIDES, KINDS, BLOWS = (st.sampled_from(list(each)) for each in (Side, Target, Fault))
+SIDES, KINDS, FAULTS = (st.sampled_from(list(each)) for each in (Side, Target, Fault))
 WHICH, STEPS = st.integers(0, 9), st.integers(1, 10)
 _FAR_BELOW = D(47_600)
 MAX_MANUAL_MARGIN = D(150)
-"""Nobody adds to positions that bind so much."""
+"""No manual trades above this margin."""
 
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "500" if os.environ.get("CI") else "20"))
-"""In each of two position modes. Where CI is set Hypothesis tells the same stories each time the same modules are
-loaded, for it draws on their constants; elsewhere new ones, and a night may tell twenty thousand of them. A story that
-ends badly is kept in test_trader_model_stories.py."""
-HAS_MANUAL_POSITIONS = "MODEL_BY_HAND" in os.environ
-"""Whether people open positions of their own. A night with it still finds trades by hand, around a start, that are
-never booked: until it finds none, the stories that are kept tell of it, and it fails no change of something else."""
+"""Number of examples in each position mode. On CI they are the same in each run, elsewhere they are random. A sequence
+that fails is kept in test_regressions.py."""
+HAS_MANUAL_POSITIONS = "MODEL_MANUAL_POSITIONS" in os.environ
+"""Whether positions are also opened manually. Off by default: long runs still find manual trades around a restart that
+are never recorded."""
 PROFILE = settings(
     max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
@@ -52,7 +51,7 @@ class TraderMachine(RuleBasedStateMachine):
 
     @initialize(begin=st.sampled_from(["position", "entry", "flat"]), side=SIDES, steps=STEPS)
     def begin(self, begin: str, side: Side, steps: int) -> None:
-        """Most stories begin with something at stake."""
+        """Start most examples with an entry or a position."""
         if begin != "flat":
             self.signal(side)
             self.simulation.catch_up()
@@ -60,20 +59,18 @@ class TraderMachine(RuleBasedStateMachine):
             self.fill(0, steps)
             self.simulation.catch_up()
 
-    # The market
-
     @rule(side=SIDES)
     def signal(self, side: Side) -> None:
-        """Longs or shorts are liquidated, enough of them."""
+        """A liquidation large enough to trigger an entry."""
         simulation = self.simulation
         simulation.publish_prices()
         now = simulation.clock.now_ms()
         times = {"traded_at": now, "event_at": now, "received_at": now}
         simulation.feed(a_liquidation(side=side, average_price=simulation.exchange.middle, **times))
 
-    @rule(side=SIDES, steps=STEPS, kind=KINDS, fault=st.none() | BLOWS)
+    @rule(side=SIDES, steps=STEPS, kind=KINDS, fault=st.none() | FAULTS)
     def enter(self, side: Side, steps: int, kind: Target, fault: Fault | None) -> None:
-        """The whole way to a position that is protected, with one stumble at most."""
+        """From a signal to a protected position, with at most one fault."""
         self.simulation.catch_up()
         if fault is not None:
             self.inject_fault(kind, fault)
@@ -85,35 +82,33 @@ class TraderMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.simulation.exchange.open_orders(ENTRY))
     @rule(which=WHICH, steps=STEPS)
     def fill(self, which: int, steps: int) -> None:
-        """Somebody takes an entry, or a part of it."""
+        """Fill an entry, completely or in part."""
         entries = self.simulation.exchange.open_orders(ENTRY)
         if entries:
             order = entries[which % len(entries)]
-            beyond = order.price - order.side.sign * D("0.1")
-            self.simulation.exchange.trade_at(beyond, min(D(steps) / 1000, order.quantity - order.filled_quantity))
+            through = order.price - order.side.sign * D("0.1")
+            self.simulation.exchange.trade_at(through, min(D(steps) / 1000, order.quantity - order.filled_quantity))
 
     @rule(bps=st.integers(-300, 300))
     def move(self, bps: int) -> None:
-        """The price jumps: stop losses and take profits fire."""
+        """Move the price, which may trigger stop losses and take profits."""
         self.simulation.exchange.move((D(50_000) * (1 + D(bps) / 10_000)).quantize(D("0.1")))
         self.simulation.publish_prices()
 
-    # The network
-
-    @rule(kind=KINDS, fault=BLOWS)
+    @rule(kind=KINDS, fault=FAULTS)
     def inject_fault(self, kind: Target, fault: Fault) -> None:
-        """The next command of a kind is struck."""
+        """Inject a fault into the next command of a kind."""
         self.simulation.faults.append((kind, fault))
 
     @rule(lane=st.integers(0, 3))
     def execute_next(self, lane: int) -> None:
-        """Lanes run side by side: any may be the next."""
+        """Execute the next command of one of the concurrent lanes."""
         self.simulation.execute_next(lane)
 
-    @precondition(lambda self: self.simulation.answers or self.simulation.exchange.late)
+    @precondition(lambda self: self.simulation.responses or self.simulation.exchange.late)
     @rule()
     def deliver_late(self) -> None:
-        """A slow answer is there, and the matcher comes to an order it had laid aside."""
+        """Deliver a delayed response and execute a delayed order."""
         self.simulation.deliver_response()
         if self.simulation.exchange.late:
             self.simulation.deliver_late()
@@ -121,7 +116,7 @@ class TraderMachine(RuleBasedStateMachine):
     @precondition(lambda self: self.simulation.exchange.stream)
     @rule(how=st.sampled_from(["in order", "swapped", "twice", "lost"]))
     def deliver(self, how: str) -> None:
-        """The private stream tells something, or should have."""
+        """Deliver user data events in order, swapped or duplicated, or lose one."""
         stream = self.simulation.exchange.stream
         match how:
             case "swapped":
@@ -134,13 +129,11 @@ class TraderMachine(RuleBasedStateMachine):
 
     @rule(seconds=st.integers(1, 10), is_lost=st.booleans())
     def interrupt_stream(self, seconds: int, is_lost: bool) -> None:
-        """What the private stream tells for a while comes later, or never."""
+        """Delay the user data stream or disconnect it."""
         if is_lost:
             self.simulation.cut_stream(seconds)
         else:
             self.simulation.delay_events(seconds)
-
-    # Time and people
 
     @rule(seconds=st.integers(1, 12))
     def wait(self, seconds: int) -> None:
@@ -178,25 +171,23 @@ class TraderMachine(RuleBasedStateMachine):
     @precondition(lambda self: HAS_MANUAL_POSITIONS and self.simulation.exchange.margin() < MAX_MANUAL_MARGIN)
     @rule(side=SIDES, which=WHICH, steps=STEPS)
     def trade_manually(self, side: Side, which: int, steps: int) -> None:
-        """A person opens a position of his own, or enlarges what stands there; in one-way mode he may turn it round."""
+        """Open or increase a position manually; in one-way mode this may flip it."""
         position_side = self._position_sides[which % len(self._position_sides)]
         self.simulation.exchange.place_manual_order(a_trade(position_side, side, D(steps) / 1000))
 
     @precondition(lambda self: self.simulation.exchange.open_positions())
     @rule()
     def order_manually(self) -> None:
-        """An order far away, which the bot is to leave alone; the next time, its owner takes it back."""
+        """Place an external order far from the market, or cancel it if there is one."""
         others = self.simulation.exchange.open_orders(None)
         if others:
             self.simulation.exchange.cancel_manually(others[0].client_order_id)
         elif self.simulation.exchange.middle <= 50_000:
             self.simulation.exchange.place_manual_order(an_order_far_away(self._position_sides[0]))
 
-    # The process
-
     @rule(how=st.sampled_from(["between", "within", "cleanly"]), when=st.integers(0, 30))
     def kill(self, how: str, when: int) -> None:
-        """Between two batches, in the middle of a transaction that is rolled back, or as a person asks for it."""
+        """Stop the process between two batches, within a transaction, or cleanly."""
         match how:
             case "between":
                 self.simulation.restart(when % 6)
@@ -206,8 +197,6 @@ class TraderMachine(RuleBasedStateMachine):
                 self.simulation.feed(TaskDue(Task.STOP, self.simulation.clock.now_ms()))
                 self.simulation.tick()
                 self.simulation.restart(1)
-
-    # What always holds
 
     @invariant()
     def invariants_hold(self) -> None:
@@ -221,7 +210,7 @@ class TraderMachine(RuleBasedStateMachine):
 
 
 def a_reduction(position: Position, quantity: Decimal) -> OrderRequest:
-    """What the account's owner sends to make a position smaller."""
+    """A manual order that reduces a position."""
     return OrderRequest(
         client_order_id="",
         symbol=SYMBOL,
@@ -234,7 +223,7 @@ def a_reduction(position: Position, quantity: Decimal) -> OrderRequest:
 
 
 def a_trade(position_side: PositionSide, side: Side, quantity: Decimal) -> OrderRequest:
-    """What the account's owner sends to trade for himself."""
+    """A manual market order."""
     sides = {PositionSide.LONG: Side.BUY, PositionSide.SHORT: Side.SELL}
     return OrderRequest(
         client_order_id="",

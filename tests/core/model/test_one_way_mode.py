@@ -1,4 +1,4 @@
-"""Anything may happen in any order, in one-way mode: the trader keeps its promises, and ends up as the exchange is."""
+"""The state machine in one-way mode: invariants hold, and database and exchange agree in the end."""
 
 import pytest
 

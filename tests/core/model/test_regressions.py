@@ -1,4 +1,4 @@
-"""Stories that once ended badly, told again each time: what Hypothesis found stays found."""
+"""Sequences that Hypothesis once found to fail."""
 
 from collections.abc import Callable, Iterator
 
@@ -14,7 +14,7 @@ StartStory = Callable[[bool], TraderMachine]
 
 @pytest.fixture
 def start_story() -> Iterator[StartStory]:
-    """Begins a story; at its end everything settles and both books agree, or it fails."""
+    """Starts a sequence; at its end database and exchange must agree."""
     stories: list[TraderMachine] = []
 
     def begin(hedge_mode: bool) -> TraderMachine:
@@ -27,31 +27,29 @@ def start_story() -> Iterator[StartStory]:
         story.teardown()
 
 
-def hear_all(story: TraderMachine) -> None:
+def deliver_all(story: TraderMachine) -> None:
     while story.simulation.exchange.stream:
         story.deliver(how="in order")
 
 
 @pytest.mark.parametrize("hedge_mode", [True, False])
-def test_the_rest_of_an_entry_fills_in_the_instant_in_which_its_position_was_closed(
-    start_story: StartStory, hedge_mode: bool
-) -> None:
-    """It was taken for a foreign position, and left without a stop for good."""
+def test_entry_filling_while_position_closes_is_ours(start_story: StartStory, hedge_mode: bool) -> None:
+    """It was taken for external and left without a stop."""
     story = start_story(hedge_mode)
     story.begin(begin="position", side=Side.SELL, steps=4)
     story.close(fraction="1", which=0)
     for lane in range(story.simulation.gateway.lanes):
         if story.simulation.exchange.open_positions():
             story.execute_next(lane=lane)
-    hear_all(story)
+    deliver_all(story)
     story.fill(which=0, steps=10)
     story.wait(seconds=8)
 
 
-def test_what_filled_in_the_instant_of_a_report_is_not_forgotten_when_the_rest_is_closed(
+def test_fill_at_report_time_is_counted_after_close(
     start_story: StartStory,
 ) -> None:
-    """The books held less than the trades that were booked; what was left was taken for a stranger's, and bare."""
+    """The tracked quantity was less than the recorded trades; the rest was taken for external and unprotected."""
     story = start_story(False)
     story.begin(begin="flat", side=Side.BUY, steps=5)
     story.interrupt_stream(is_lost=False, seconds=1)
@@ -75,10 +73,10 @@ def test_what_filled_in_the_instant_of_a_report_is_not_forgotten_when_the_rest_i
     story.deliver(how="lost")
 
 
-def test_what_a_late_report_of_an_instant_left_out_is_still_ours_when_the_rest_is_closed(
+def test_fill_before_late_report_is_still_ours(
     start_story: StartStory,
 ) -> None:
-    """The same by another way: the trades of one instant were told before the reports of it."""
+    """Trades arrived before account reports with the same timestamp."""
     story = start_story(False)
     story.begin(begin="flat", steps=4, side=Side.BUY)
     story.interrupt_stream(is_lost=False, seconds=8)
@@ -112,11 +110,10 @@ def test_what_a_late_report_of_an_instant_left_out_is_still_ours_when_the_rest_i
     story.interrupt_stream(is_lost=False, seconds=9)
 
 
-def test_what_seems_gone_by_trades_that_do_not_add_up_is_still_ours_when_a_report_shows_it(
+def test_position_flat_by_incomplete_trades_is_still_ours(
     start_story: StartStory,
 ) -> None:
-    """News of trades in one instant was lost, a trade by hand led the books to flat: what stood there was taken for a
-    stranger's, and bare."""
+    """Some trades were lost and a manual one made the tracked quantity flat; the rest was taken for external."""
     story = start_story(False)
     story.begin(begin="position", steps=8, side=Side.BUY)
     story.signal(side=Side.BUY)
@@ -133,8 +130,8 @@ def test_what_seems_gone_by_trades_that_do_not_add_up_is_still_ours_when_a_repor
 
 
 @pytest.mark.parametrize("is_received", [True, False])
-def test_a_position_that_a_person_turns_round_is_his(start_story: StartStory, is_received: bool) -> None:
-    """It was taken for ours, and got a stop loss."""
+def test_manually_flipped_position_is_external(start_story: StartStory, is_received: bool) -> None:
+    """It was taken for the bot's and got a stop loss."""
     story = start_story(False)
     story.begin(begin="position", side=Side.SELL, steps=3)
     story.trade_manually(side=Side.SELL, which=0, steps=5)
@@ -145,7 +142,7 @@ def test_a_position_that_a_person_turns_round_is_his(start_story: StartStory, is
 
 
 def test_external_position_of_same_size_is_not_ours(start_story: StartStory) -> None:
-    """Nothing told the two apart; our stop loss stayed behind his for as long as it stood."""
+    """The two were not distinguished; the bot's stop loss stayed on the external position."""
     story = start_story(True)
     story.begin(begin="position", side=Side.SELL, steps=3)
     story.reduce_manually(which=0, steps=3)
@@ -156,27 +153,25 @@ def test_external_position_of_same_size_is_not_ours(start_story: StartStory) -> 
 
 
 @pytest.mark.parametrize("fault", [Fault.SLOW, Fault.LATE])
-def test_a_stop_that_comes_to_rest_once_a_person_has_replaced_its_position_goes(
-    start_story: StartStory, fault: Fault
-) -> None:
-    """Nobody looked for it there: it would have closed his."""
+def test_late_stop_on_external_position_is_cancelled(start_story: StartStory, fault: Fault) -> None:
+    """It stayed open and would have closed the external position."""
     story = start_story(True)
     story.begin(begin="entry", side=Side.SELL, steps=10)
     story.inject_fault(kind=Target.STOP_LOSS, fault=fault)
     story.fill(which=0, steps=10)
-    hear_all(story)
+    deliver_all(story)
     for lane in range(story.simulation.gateway.lanes):
         story.execute_next(lane=lane)
     story.reduce_manually(which=0, steps=10)
     story.trade_manually(side=Side.BUY, which=0, steps=3)
-    hear_all(story)
+    deliver_all(story)
     story.deliver_late()
     for _ in range(3):
         story.wait(seconds=12)
 
 
-def test_what_our_close_leaves_of_a_position_that_was_enlarged_unheard_is_still_ours(start_story: StartStory) -> None:
-    """Our own trades added up to flat; what was left was taken for a stranger's, and bare."""
+def test_rest_of_manually_increased_position_is_ours(start_story: StartStory) -> None:
+    """The bot's trades added up to flat; the rest was taken for external and unprotected."""
     story = start_story(True)
     story.begin(begin="position", side=Side.SELL, steps=10)
     story.interrupt_stream(is_lost=False, seconds=10)
@@ -186,8 +181,8 @@ def test_what_our_close_leaves_of_a_position_that_was_enlarged_unheard_is_still_
         story.wait(seconds=12)
 
 
-def test_an_entry_that_fills_in_the_instant_of_a_take_profit_is_ours_after_a_restart(start_story: StartStory) -> None:
-    """The slot was taken for flat when the process ended, and what stood there for a stranger's, and bare."""
+def test_entry_filling_with_take_profit_is_ours_after_restart(start_story: StartStory) -> None:
+    """The position was taken for flat at shutdown and for external afterwards, and left unprotected."""
     story = start_story(False)
     story.begin(begin="position", side=Side.SELL, steps=2)
     story.move(bps=200)
@@ -199,10 +194,10 @@ def test_an_entry_that_fills_in_the_instant_of_a_take_profit_is_ours_after_a_res
     story.wait(seconds=5)
 
 
-def test_what_was_traded_by_hand_before_a_start_is_found_though_news_came_before_the_first_look(
+def test_manual_trades_before_start_are_recorded(
     start_story: StartStory,
 ) -> None:
-    """The news made the position look as the last run had left it: two trades in it were never booked."""
+    """An update made the position look unchanged, so two trades were never recorded."""
     story = start_story(False)
     story.begin(begin="position", side=Side.SELL, steps=7)
     story.trade_manually(side=Side.BUY, which=3, steps=1)

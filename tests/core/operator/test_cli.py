@@ -1,4 +1,4 @@
-"""The command line: what it leaves for the bot, and what it tells of it."""
+"""The command line: commands for the bot, and its status report."""
 
 import json
 import sqlite3
@@ -28,22 +28,22 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def alive(home: Path) -> Iterator[Harness]:
-    """A bot that trades here."""
+    """A running bot of this home."""
     harness = Harness(home / "bot.db").connect()
     yield harness
     harness.close()
 
 
-def ask(command: CliCommand, home: Path, now_ms: int = NOW) -> int:
+def run(command: CliCommand, home: Path, now_ms: int = NOW) -> int:
     return run_command(command, str(home), ManualClock(now_ms))
 
 
-def waiting(home: Path) -> list[OperatorAction]:
+def pending_actions(home: Path) -> list[OperatorAction]:
     return [request.action for request in ControlFiles(home / "bot.db").pending()]
 
 
-def written(home: Path) -> dict[str, float]:
-    """When each database file was last written."""
+def modified_times(home: Path) -> dict[str, float]:
+    """Modification time of each database file."""
     return {file.name: file.stat().st_mtime for file in home.glob("*.db*") if not file.name.endswith("-shm")}
 
 
@@ -63,48 +63,48 @@ def test_help_lists_commands_and_exit_codes(capsys: pytest.CaptureFixture[str]) 
     assert "Exit codes" in output
 
 
-def test_halt_and_resume_with_no_bot_alive(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask(CliCommand.HALT, home) == 0
+def test_halt_and_resume_without_running_bot(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(CliCommand.HALT, home) == 0
     assert (home / "HALT").exists()
     assert "No bot is running" in capsys.readouterr().out
-    assert ask(CliCommand.RESUME, home) == 0
+    assert run(CliCommand.RESUME, home) == 0
     assert not (home / "HALT").exists()
-    assert waiting(home) == [OperatorAction.RESUME]
-    ask(CliCommand.HALT, home)
-    assert waiting(home) == []
+    assert pending_actions(home) == [OperatorAction.RESUME]
+    run(CliCommand.HALT, home)
+    assert pending_actions(home) == []
 
 
-def test_flatten_leaves_a_request(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
-    before = written(home)
-    assert ask(CliCommand.FLATTEN, home, alive.now) == 0
-    assert waiting(home) == [OperatorAction.FLATTEN]
+def test_flatten_creates_command_file(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+    before = modified_times(home)
+    assert run(CliCommand.FLATTEN, home, alive.now) == 0
+    assert pending_actions(home) == [OperatorAction.FLATTEN]
     assert "The bot does it within a second" in capsys.readouterr().out
-    assert written(home) == before
+    assert modified_times(home) == before
 
 
-def test_flatten_that_waits_says_how_it_is_withdrawn(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    ask(CliCommand.FLATTEN, home)
+def test_flatten_without_bot_says_how_to_withdraw_it(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(CliCommand.FLATTEN, home)
     (request,) = ControlFiles(home / "bot.db").pending()
     assert f"unless you delete {request.file} first" in capsys.readouterr().out
 
 
-def test_what_cannot_be_written_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (home / "commands").touch()  # a file where the directory belongs
-    assert ask(CliCommand.FLATTEN, home) == 2
+def test_unwritable_command_is_reported(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "commands").touch()  # a file instead of the directory
+    assert run(CliCommand.FLATTEN, home) == 2
     assert "failed:" in capsys.readouterr().err
 
 
 def test_halt_works_beside_a_damaged_database(home: Path) -> None:
     (home / "bot.db").write_bytes(b"no database at all" * 100)
-    assert ask(CliCommand.HALT, home) == 0
+    assert run(CliCommand.HALT, home) == 0
     assert (home / "HALT").exists()
 
 
-def test_status_of_a_bot_that_trades(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+def test_status_of_trading_bot(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
     alive.open_position()
     alive.audit()
-    before = written(home)
-    assert ask(CliCommand.STATUS, home, alive.now + 800) == 0
+    before = modified_times(home)
+    assert run(CliCommand.STATUS, home, alive.now + 800) == 0
     assert capsys.readouterr().out.splitlines() == [
         "bot: alive (process 1, sandbox, orders with play money, last heartbeat 0.8 s ago)",
         "trading: ACTIVE",
@@ -112,7 +112,7 @@ def test_status_of_a_bot_that_trades(home: Path, alive: Harness, capsys: pytest.
         "exposure: 50.00 of 500.00 USDT margin",
         "today: -0.10 USDT net",
     ]
-    assert written(home) == before
+    assert modified_times(home) == before
 
 
 def test_status_counts_todays_results_exactly(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
@@ -120,44 +120,42 @@ def test_status_counts_todays_results_exactly(home: Path, alive: Harness, capsys
     alive.clock.advance(10)
     alive.fill(alive.last(OrderRole.STOP_LOSS), pnl="-10.13")
     alive.audit()
-    ask(CliCommand.STATUS, home, alive.now)
+    run(CliCommand.STATUS, home, alive.now)
     assert "today: -10.33 USDT net" in capsys.readouterr().out
 
 
-def test_status_of_one_that_may_not_trade_has_its_reason(
-    home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_status_shows_why_entries_are_blocked(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
     alive.command(OperatorAction.PAUSE)
-    assert ask(CliCommand.STATUS, home, alive.now) == 1
+    assert run(CliCommand.STATUS, home, alive.now) == 1
     assert "trading: REDUCE_ONLY, entries are paused by the operator" in capsys.readouterr().out
     alive.command(OperatorAction.RESUME)
-    ask(CliCommand.HALT, home, alive.now)
-    assert ask(CliCommand.STATUS, home, alive.now) == 1
+    run(CliCommand.HALT, home, alive.now)
+    assert run(CliCommand.STATUS, home, alive.now) == 1
     assert "HALT: the file exists" in capsys.readouterr().out
 
 
-def test_a_bot_that_is_silent_is_not_alive(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
-    assert ask(CliCommand.STATUS, home, alive.now + 15_001) == 1
+def test_bot_without_heartbeat_is_not_alive(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(CliCommand.STATUS, home, alive.now + 15_001) == 1
     assert "bot: NOT RUNNING" in capsys.readouterr().out
 
 
-def test_a_bot_that_was_stopped_is_not_alive_from_that_moment_on(home: Path, alive: Harness) -> None:
+def test_stopped_bot_is_not_alive(home: Path, alive: Harness) -> None:
     store = alive.context.store
     with store.transaction():
         store.begin_run("1.0", 1)
-    assert ask(CliCommand.STATUS, home, alive.now) == 0
+    assert run(CliCommand.STATUS, home, alive.now) == 0
     with store.transaction():
         store.end_run()
-    assert ask(CliCommand.STATUS, home, alive.now) == 1
+    assert run(CliCommand.STATUS, home, alive.now) == 1
 
 
 @pytest.mark.parametrize("content", [None, b"", b"no database at all" * 100])
-def test_status_without_a_database_that_can_be_read(
+def test_status_without_readable_database(
     home: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if content is not None:
         (home / "bot.db").write_bytes(content)
-    assert ask(CliCommand.STATUS, home) == 1
+    assert run(CliCommand.STATUS, home) == 1
     output = capsys.readouterr().out
     assert ("never run here" if content is None else "cannot be read") in output
 
@@ -168,5 +166,5 @@ def test_status_before_the_first_heartbeat(home: Path, capsys: pytest.CaptureFix
     with sqlite3.connect(home / "bot.db") as connection:
         connection.execute("DELETE FROM bot_state")
     connection.close()
-    assert ask(CliCommand.STATUS, home) == 1
+    assert run(CliCommand.STATUS, home) == 1
     assert capsys.readouterr().out.splitlines() == ["bot: has never run here", "today: +0.00 USDT net"]

@@ -1,4 +1,4 @@
-"""What a person asks for: done once, answered by its number, remembered across a restart."""
+"""Operator commands: carried out once, answered by id, remembered across a restart."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -20,7 +20,7 @@ def answers(harness: Harness) -> list[str]:
     return [each["message"] for each in harness.journal("command")]
 
 
-def test_pause_keeps_entries_back_until_resume(harness: Harness) -> None:
+def test_pause_blocks_entries_until_resume(harness: Harness) -> None:
     harness.command(OperatorAction.PAUSE)
     harness.liquidate(30_000)
     harness.command(OperatorAction.RESUME)
@@ -31,13 +31,13 @@ def test_pause_keeps_entries_back_until_resume(harness: Harness) -> None:
     assert answers(harness) == ["entries paused; positions stay protected", "entries resumed"]
 
 
-def test_resume_says_what_else_keeps_entries_back(path: Path) -> None:
+def test_resume_names_remaining_blocks(path: Path) -> None:
     harness = Harness(path)
     harness.command(OperatorAction.RESUME)
     assert answers(harness)[0].startswith("resumed, but entries are still blocked: starting")
 
 
-def test_a_command_is_carried_out_once(harness: Harness) -> None:
+def test_command_is_carried_out_once(harness: Harness) -> None:
     harness.open_position()
     half = OperatorCommand(NOW + 5, OperatorAction.CLOSE_POSITION, NOW, "BTCUSDT", close_fraction=D("0.5"))
     harness.feed(half)
@@ -48,7 +48,7 @@ def test_a_command_is_carried_out_once(harness: Harness) -> None:
     assert answers(harness) == ["closing 50 % of BTCUSDT"]
 
 
-def test_halt_cancels_entries_and_leaves_protection(harness: Harness) -> None:
+def test_halt_cancels_entries_and_keeps_protection(harness: Harness) -> None:
     harness.open_position()
     harness.wait(61_000)
     harness.snapshot(
@@ -62,14 +62,14 @@ def test_halt_cancels_entries_and_leaves_protection(harness: Harness) -> None:
     assert answers(harness) == ["halted; cancelling 1 open entries, positions stay protected"]
 
 
-def test_halt_reaches_an_entry_that_was_on_its_way(harness: Harness) -> None:
+def test_halt_cancels_unconfirmed_entry(harness: Harness) -> None:
     harness.liquidate()
     entry = harness.last(ENTRY)
     assert harness.command(OperatorAction.HALT) == []
     assert harness.accept(entry) == [CancelOrder("BTCUSDT", entry.client_order_id)]
 
 
-def test_close_all_pauses_cancels_and_closes(harness: Harness) -> None:
+def test_flatten_pauses_cancels_and_closes(harness: Harness) -> None:
     harness.open_position()
     harness.command(OperatorAction.FLATTEN)
     close = harness.last(CLOSE)
@@ -86,7 +86,7 @@ def test_close_all_pauses_cancels_and_closes(harness: Harness) -> None:
     assert harness.context.trading_status.state is TradingState.REDUCE_ONLY
 
 
-def test_close_all_also_closes_what_an_entry_fills_afterwards(harness: Harness) -> None:
+def test_flatten_closes_later_fills(harness: Harness) -> None:
     entry = harness.enter()
     harness.command(OperatorAction.FLATTEN)
     harness.clock.advance(10)
@@ -100,10 +100,10 @@ def test_close_all_also_closes_what_an_entry_fills_afterwards(harness: Harness) 
     harness.enter()
     harness.fill(harness.last(ENTRY))
     harness.wait(2000)
-    assert len(harness.submitted(CLOSE)) == 1  # a later entry is not called off
+    assert len(harness.submitted(CLOSE)) == 1  # a later entry is not affected
 
 
-def test_close_all_leaves_a_foreign_position_alone(harness: Harness) -> None:
+def test_flatten_leaves_external_position(harness: Harness) -> None:
     harness.feed(harness.account_update(a_position("0.5")))
     harness.command(OperatorAction.FLATTEN)
     harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT")
@@ -112,7 +112,7 @@ def test_close_all_leaves_a_foreign_position_alone(harness: Harness) -> None:
     assert answers(harness)[1] == "the position of BTCUSDT is external and is left alone"
 
 
-def test_a_position_is_closed_by_symbol_and_side(harness: Harness) -> None:
+def test_close_position_by_symbol_and_side(harness: Harness) -> None:
     harness.open_position()
     harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", position_side=PositionSide.SHORT)
     harness.command(OperatorAction.CLOSE_POSITION, symbol="ETHUSDT")
@@ -123,7 +123,7 @@ def test_a_position_is_closed_by_symbol_and_side(harness: Harness) -> None:
     assert harness.last(CLOSE).position_side is PositionSide.LONG
 
 
-def test_half_a_position_closes_half_and_keeps_the_stop(harness: Harness) -> None:
+def test_partial_close_keeps_stop(harness: Harness) -> None:
     harness.open_position()
     harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.55"))
     assert harness.last(CLOSE).quantity == D("0.005")
@@ -144,7 +144,7 @@ def test_one_way_closes_are_reduce_only(path: Path) -> None:
     assert harness.last(CLOSE).reduce_only
 
 
-def test_an_entry_is_cancelled_by_its_name(harness: Harness) -> None:
+def test_entry_is_cancelled_by_client_order_id(harness: Harness) -> None:
     entry = harness.enter()
     harness.command(OperatorAction.CANCEL_ENTRY, client_order_id="lh-nobody-e")
     harness.command(OperatorAction.CANCEL_ENTRY, client_order_id=entry.client_order_id)
@@ -152,7 +152,7 @@ def test_an_entry_is_cancelled_by_its_name(harness: Harness) -> None:
     assert answers(harness) == ["no such open entry", "cancelling the entry of BTCUSDT"]
 
 
-def test_new_settings_are_answered_by_number_and_faulty_ones_too(harness: Harness) -> None:
+def test_settings_reload_is_answered_by_id(harness: Harness) -> None:
     harness.feed(SettingsChanged(some_settings(leverage=5), NOW + 1))
     harness._commands = 1
     harness.command(OperatorAction.RELOAD_SETTINGS)
@@ -162,7 +162,7 @@ def test_new_settings_are_answered_by_number_and_faulty_ones_too(harness: Harnes
     ]
 
 
-def test_a_pause_and_a_halt_outlive_a_restart(harness: Harness) -> None:
+def test_pause_and_halt_survive_restart(harness: Harness) -> None:
     harness.command(OperatorAction.PAUSE)
     harness.command(OperatorAction.HALT)
     again = harness.restart().connect()
@@ -176,7 +176,7 @@ def test_a_pause_and_a_halt_outlive_a_restart(harness: Harness) -> None:
     assert [states[-2], states[-1]] == [TradingState.HALTED, TradingState.ACTIVE]
 
 
-def test_stopping_cancels_entries_and_says_when_none_is_left(harness: Harness) -> None:
+def test_stop_cancels_entries_and_signals_completion(harness: Harness) -> None:
     harness.open_position()
     harness.wait(61_000)
     harness.snapshot(
@@ -194,14 +194,14 @@ def test_stopping_cancels_entries_and_says_when_none_is_left(harness: Harness) -
     assert harness.order(harness.last(STOP)).status is OrderStatus.NEW
 
 
-def test_a_foreign_report_is_not_closed_by_number(harness: Harness) -> None:
+def test_external_position_is_not_partially_closed(harness: Harness) -> None:
     harness.clock.advance(6000)
     harness.snapshot(positions=(a_report("0.1", 50_000),))
     harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.5"))
     assert harness.submitted() == []
 
 
-def test_a_restart_is_asked_for_once_it_is_written_down(harness: Harness) -> None:
+def test_restart_is_requested_after_commit(harness: Harness) -> None:
     harness.context.restart = RestartRequest(NOW - 1, is_supervised=True)
     harness.command(OperatorAction.RESTART)
     assert harness.context.restart.is_requested

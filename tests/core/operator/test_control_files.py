@@ -1,4 +1,4 @@
-"""HALT and the requests beside a database, as files that any process may make."""
+"""The HALT file and command files beside a database."""
 
 import os
 from pathlib import Path
@@ -13,6 +13,7 @@ from src.domain.enums import OrderRole, TradingState
 from tests.builders import NOW
 from tests.core.harness import Harness
 
+ENTRY, CLOSE = OrderRole.ENTRY, OrderRole.CLOSE
 FLATTEN, RESUME = OperatorAction.FLATTEN, OperatorAction.RESUME
 
 
@@ -25,7 +26,7 @@ def touched_at(file: Path, at: int) -> None:
     os.utime(file, ns=(at * 1_000_000, at * 1_000_000))
 
 
-def test_halt_is_a_file_beside_the_database_and_has_its_time(control_files: ControlFiles, tmp_path: Path) -> None:
+def test_halt_file_has_modification_time(control_files: ControlFiles, tmp_path: Path) -> None:
     assert (control_files.is_halted, control_files.read_halt().modified_at) == (False, None)
     control_files.halt()
     touched_at(control_files.halt_file, NOW)
@@ -33,7 +34,7 @@ def test_halt_is_a_file_beside_the_database_and_has_its_time(control_files: Cont
     assert (control_files.is_halted, control_files.read_halt().modified_at) == (True, NOW)
 
 
-def test_requests_wait_in_the_order_they_were_made(control_files: ControlFiles) -> None:
+def test_pending_commands_are_sorted_by_time(control_files: ControlFiles) -> None:
     assert control_files.pending() == []
     later = control_files.write_command(RESUME, NOW + 1)
     earlier = control_files.write_command(FLATTEN, NOW)
@@ -44,24 +45,24 @@ def test_requests_wait_in_the_order_they_were_made(control_files: ControlFiles) 
     assert control_files.pending() == [later]
 
 
-def test_a_halt_withdraws_a_resume_that_waits_but_no_flatten(control_files: ControlFiles) -> None:
+def test_halt_withdraws_pending_resume_only(control_files: ControlFiles) -> None:
     control_files.write_command(RESUME, NOW)
     flatten = control_files.write_command(FLATTEN, NOW)
     control_files.halt()
     assert control_files.pending() == [flatten]
 
 
-@pytest.mark.parametrize(("asked_at", "is_left"), [(NOW - 1, True), (NOW, False), (NOW + 1, False)])
-def test_a_resume_removes_a_halt_that_is_older(control_files: ControlFiles, asked_at: int, is_left: bool) -> None:
+@pytest.mark.parametrize(("requested_at", "remains"), [(NOW - 1, True), (NOW, False), (NOW + 1, False)])
+def test_resume_removes_older_halt(control_files: ControlFiles, requested_at: int, remains: bool) -> None:
     control_files.halt()
     touched_at(control_files.halt_file, NOW)
-    remove_halt_file(control_files.halt_file, asked_at)
-    assert control_files.is_halted is is_left
+    remove_halt_file(control_files.halt_file, requested_at)
+    assert control_files.is_halted is remains
     control_files.halt_file.unlink(missing_ok=True)
-    remove_halt_file(control_files.halt_file, asked_at)  # one that is gone is no fault
+    remove_halt_file(control_files.halt_file, requested_at)  # a missing file is no error
 
 
-def test_what_cannot_be_removed_is_said(control_files: ControlFiles, caplog: pytest.LogCaptureFixture) -> None:
+def test_undeletable_control_file_is_logged(control_files: ControlFiles, caplog: pytest.LogCaptureFixture) -> None:
     control_files.halt_file.mkdir(parents=True)
     remove_halt_file(control_files.halt_file, control_files.read_halt().modified_at or 0)
     remove_command_file(control_files.halt_file)
@@ -69,16 +70,12 @@ def test_what_cannot_be_removed_is_said(control_files: ControlFiles, caplog: pyt
     assert "command carried out, but its file cannot be removed" in caplog.text
 
 
-ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
-FLATTEN, RESUME = OperatorAction.FLATTEN, OperatorAction.RESUME
-
-
 @pytest.fixture
 def files(path: Path) -> ControlFiles:
     return ControlFiles(path)
 
 
-def halted(harness: Harness, files: ControlFiles) -> None:
+def halt(harness: Harness, files: ControlFiles) -> None:
     files.halt()
     os.utime(files.halt_file, ns=(harness.now * 1_000_000, harness.now * 1_000_000))
     harness.feed(files.read_halt())
@@ -90,12 +87,12 @@ def last_answer(harness: Harness) -> str:
 
 def test_halt_file_halts_until_removed(harness: Harness, files: ControlFiles) -> None:
     entry = harness.enter()
-    halted(harness, files)
+    halt(harness, files)
     assert harness.cancelled() == [entry.client_order_id]
     assert harness.rows("SELECT value FROM bot_state WHERE key = 'trading'")[0]["value"] == (
         '{"state": "HALTED", "reason": "halted by the file HALT beside the database", "needs_resume": true}'
     )
-    harness.feed(files.read_halt())  # renewed: nothing is told twice
+    harness.feed(files.read_halt())  # touched again: not journaled twice
     assert last_answer(harness) == ("halted by the file HALT; cancelling 1 open entries, positions stay protected")
     assert len(harness.journal("command")) == 1
     files.halt_file.unlink()
@@ -104,10 +101,10 @@ def test_halt_file_halts_until_removed(harness: Harness, files: ControlFiles) ->
     assert last_answer(harness) == "the file HALT was removed"
 
 
-def test_the_halt_file_reaches_an_entry_that_was_on_its_way(harness: Harness, files: ControlFiles) -> None:
+def test_halt_file_cancels_unconfirmed_entry(harness: Harness, files: ControlFiles) -> None:
     harness.liquidate()
     entry = harness.last(ENTRY)
-    halted(harness, files)
+    halt(harness, files)
     assert harness.cancelled() == []
     harness.accept(entry)
     assert harness.cancelled() == [entry.client_order_id]
@@ -115,22 +112,22 @@ def test_the_halt_file_reaches_an_entry_that_was_on_its_way(harness: Harness, fi
     assert harness.verdicts()[-1] == Gate.TRADING_STATE
 
 
-def test_a_resume_at_the_dashboard_removes_the_file(harness: Harness, files: ControlFiles) -> None:
-    halted(harness, files)
+def test_dashboard_resume_removes_halt_file(harness: Harness, files: ControlFiles) -> None:
+    halt(harness, files)
     harness.command(RESUME)
     assert not files.is_halted
     assert harness.context.trading_status.state is TradingState.ACTIVE
     assert last_answer(harness) == "entries resumed"
 
 
-def test_a_halt_that_is_newer_than_the_resume_stands(harness: Harness, files: ControlFiles) -> None:
-    halted(harness, files)
+def test_newer_halt_survives_resume(harness: Harness, files: ControlFiles) -> None:
+    halt(harness, files)
     harness.feed(OperatorCommand(NOW + 1, RESUME, harness.now - 1))
     assert files.is_halted
     assert harness.context.trading_status.has(EntryBlock.HALT_FILE)
 
 
-def test_a_request_is_carried_out_once_and_removed_after_the_commit(harness: Harness, files: ControlFiles) -> None:
+def test_command_file_is_removed_after_commit(harness: Harness, files: ControlFiles) -> None:
     harness.open_position()
     request = files.write_command(FLATTEN, harness.now)
     harness.context.after_commit.append(lambda: was_there.append(request.file.exists()))
@@ -142,7 +139,7 @@ def test_a_request_is_carried_out_once_and_removed_after_the_commit(harness: Har
     assert harness.context.trading_status.has(EntryBlock.OPERATOR_PAUSE)
 
 
-def test_a_request_that_outlived_its_bot_is_only_removed(harness: Harness, files: ControlFiles) -> None:
+def test_leftover_command_file_is_only_removed(harness: Harness, files: ControlFiles) -> None:
     request = files.write_command(FLATTEN, harness.now)
     harness.feed(request)
     request.file.touch()  # killed between commit and removal
@@ -154,7 +151,7 @@ def test_a_request_that_outlived_its_bot_is_only_removed(harness: Harness, files
     again.close()
 
 
-def test_a_transaction_that_fails_leaves_the_request(
+def test_failed_transaction_keeps_command_file(
     harness: Harness, files: ControlFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     request = files.write_command(FLATTEN, harness.now)
@@ -168,7 +165,7 @@ def _broken(*_: object, **__: object) -> None:
     raise OSError("disk full")
 
 
-def test_resume_by_file_ends_a_halt_of_the_dashboard(harness: Harness, files: ControlFiles) -> None:
+def test_resume_file_ends_dashboard_halt(harness: Harness, files: ControlFiles) -> None:
     harness.command(OperatorAction.HALT)
     harness.command(OperatorAction.PAUSE)
     harness.feed(files.write_command(RESUME, harness.now))
@@ -176,7 +173,7 @@ def test_resume_by_file_ends_a_halt_of_the_dashboard(harness: Harness, files: Co
     assert harness.restart().context.trading_status.has(EntryBlock.OPERATOR_HALT) is False
 
 
-def test_only_the_newest_requests_are_remembered(harness: Harness, files: ControlFiles) -> None:
+def test_only_newest_command_files_are_remembered(harness: Harness, files: ControlFiles) -> None:
     for number in range(25):
         harness.feed(files.write_command(RESUME, NOW + number))
     (state,) = harness.rows("SELECT value FROM bot_state WHERE key = 'operator_state'")

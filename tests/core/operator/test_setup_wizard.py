@@ -1,4 +1,4 @@
-"""The set-up in a terminal: questions, the same test, the same save; what is secret is not asked for in the open."""
+"""The setup dialog in a terminal: questions, credential test and save, without echoing secrets."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -26,16 +26,16 @@ WRONG = (failed("access", "refused", "copy it again"),)
 
 
 class Person:
-    """Answers in order; what is typed unseen is told apart."""
+    """Answers questions in order, and separately those that do not echo."""
 
     def __init__(self, *answers: str, secrets: Sequence[str] = ()) -> None:
         self._answers, self._secrets = iter(answers), iter(secrets)
-        self.said: list[str] = []
+        self.shown: list[str] = []
         self.asked: list[str] = []
 
     @property
     def terminal(self) -> Terminal:
-        return Terminal(self._ask, self._ask_secret, self.said.append)
+        return Terminal(self._ask, self._ask_secret, self.shown.append)
 
     def _ask(self, question: str) -> str:
         self.asked.append(question)
@@ -45,8 +45,8 @@ class Person:
         assert "not shown" in question
         return next(self._secrets)
 
-    def heard(self, words: str) -> bool:
-        return any(words in each for each in self.said)
+    def was_shown(self, words: str) -> bool:
+        return any(words in each for each in self.shown)
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def simulated(home: Path) -> bool:
     return bool(document["globals"]["simulate_only"])
 
 
-def run(home: Path, person: Person, *verdicts: Sequence[Check], outside: dict[str, str] | None = None) -> int:
+def run(home: Path, person: Person, *verdicts: Sequence[Check], environ: dict[str, str] | None = None) -> int:
     answers: Iterator[Sequence[Check]] = iter(verdicts)
     asked: list[AnyCredentials] = []
 
@@ -69,50 +69,50 @@ def run(home: Path, person: Person, *verdicts: Sequence[Check], outside: dict[st
         asked.append(credentials)
         return next(answers)
 
-    return run_setup(load_environment(home, outside or {}), person.terminal, check)
+    return run_setup(load_environment(home, environ or {}), person.terminal, check)
 
 
-def test_paper_is_one_answer_and_is_remembered(home: Path) -> None:
+def test_paper_choice_is_saved(home: Path) -> None:
     person = Person("maybe", "paper")
     assert run(home, person) == 0
     assert simulated(home)
     assert read_env_file(home / ".env") == {"HUNTER_SETUP": "paper"}
-    assert person.heard("Please answer paper or live.")
-    assert person.heard("python launcher.py.")
+    assert person.was_shown("Please answer paper or live.")
+    assert person.was_shown("python launcher.py.")
 
 
-def test_a_wallet_is_tested_saved_and_asked_for_once_more_later(home: Path) -> None:
+def test_wallet_is_tested_and_saved(home: Path) -> None:
     person = Person("live", "wallet", f" {USER} ", secrets=[PRIVATE_KEY])
     assert run(home, person, FINE) == 0
     assert not simulated(home)
     found = load_environment(home, {}).credentials
     assert found is not None and found.label == USER
-    assert person.heard("ok    access: the exchange accepts it")
-    assert person.heard("without permission to withdraw")
-    assert person.heard("which asks you to confirm live trading")
-    assert not person.heard(PRIVATE_KEY)
+    assert person.was_shown("ok    access: the exchange accepts it")
+    assert person.was_shown("without permission to withdraw")
+    assert person.was_shown("which asks you to confirm live trading")
+    assert not person.was_shown(PRIVATE_KEY)
 
 
-def test_a_key_that_fails_is_tried_again(home: Path) -> None:
+def test_failed_key_can_be_retried(home: Path) -> None:
     person = Person("l", "k", "y", "k", secrets=["wrong", "wrong", "right1", "right2"])
     assert run(home, person, WRONG, FINE) == 0
-    assert person.heard("fail  access: refused; copy it again")
+    assert person.was_shown("fail  access: refused; copy it again")
     assert read_env_file(home / ".env")["API_KEY"] == "right1"
 
 
-def test_nothing_is_saved_where_the_person_gives_up(home: Path) -> None:
+def test_cancelled_setup_saves_nothing(home: Path) -> None:
     person = Person("live", "key", "yes", "wallet", "", "no", secrets=["half", "", ""])
     assert run(home, person) == 1
     assert not (home / ".env").exists()
-    assert person.heard("API_SECRET is missing")
-    assert person.heard("Nothing was entered.")
-    assert person.said[-1] == "Nothing was saved."
+    assert person.was_shown("API_SECRET is missing")
+    assert person.was_shown("Nothing was entered.")
+    assert person.shown[-1] == "Nothing was saved."
 
 
 def test_keys_outside_env_file_are_reported(home: Path) -> None:
-    outside = {"API_KEY": "abcdefgh", "API_SECRET": "ijklmnop"}
+    environ = {"API_KEY": "abcdefgh", "API_SECRET": "ijklmnop"}
     with pytest.raises(ConfigError, match="API_KEY and API_SECRET are set outside"):
-        run(home, Person(), outside=outside)
+        run(home, Person(), environ=environ)
 
 
 def test_unwritable_file_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -124,7 +124,7 @@ def test_unwritable_file_is_reported(home: Path, monkeypatch: pytest.MonkeyPatch
         run(home, Person("paper"))
 
 
-def test_a_position_is_not_left_without_its_account(home: Path) -> None:
+def test_setup_is_blocked_by_open_positions(home: Path) -> None:
     (home / "data").mkdir()
     engine = open_database(home / "data" / "bot.db", NOW).engine
     store = Store(engine, ManualClock(NOW))

@@ -1,4 +1,4 @@
-"""Leaving a position that does not want to be left: the ladder, its alarm, and stops that fired in vain."""
+"""Closing positions: repeated attempts, the alert after too many, and triggered stops that do not fill."""
 
 from decimal import Decimal
 from typing import Any
@@ -14,7 +14,7 @@ STOP, TAKE, CLOSE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
 
 
 def expire(harness: Harness, filled: object = 0) -> None:
-    """The newest close is accepted, fills so far, and expires."""
+    """Accept the newest close order, fill ``filled`` of it if given, and let it expire."""
     close = harness.last(CLOSE)
     harness.accept(close)
     if filled:
@@ -28,7 +28,7 @@ def messages(harness: Harness, level: str) -> list[str]:
     return [each["message"] for each in harness.journal("alert") if each["level"] == level]
 
 
-def test_a_close_that_expires_unfilled_is_followed_by_the_next_rung(harness: Harness) -> None:
+def test_expired_close_is_followed_by_next_attempt(harness: Harness) -> None:
     harness.open_position()
     harness.close_position()
     kinds = []
@@ -41,7 +41,7 @@ def test_a_close_that_expires_unfilled_is_followed_by_the_next_rung(harness: Har
     assert messages(harness, "warning")[-1] == "CLOSE of BTCUSDT expired without a fill"
 
 
-def test_a_close_that_filled_in_part_is_followed_by_one_at_market_for_the_rest(harness: Harness) -> None:
+def test_partially_filled_close_sends_rest_at_market(harness: Harness) -> None:
     harness.open_position()
     harness.close_position()
     expire(harness)
@@ -52,7 +52,7 @@ def test_a_close_that_filled_in_part_is_followed_by_one_at_market_for_the_rest(h
     assert harness.context.portfolio.tracked_positions[LONG].rejections == {}
 
 
-def test_a_share_too_small_to_close_holds_up_no_close_of_the_whole(harness: Harness) -> None:
+def test_too_small_partial_close_does_not_delay_full_close(harness: Harness) -> None:
     harness.fill(harness.enter(), "0.001")
     harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.3"))
     assert harness.submitted(CLOSE) == []
@@ -69,9 +69,9 @@ def test_failed_close_alerts_once(harness: Harness) -> None:
     harness.wait(31_000)
     harness.reject(harness.last(CLOSE), -4131)
     harness.wait(31_000)
-    [alarm] = messages(harness, "error")
-    assert "BTCUSDT cannot be closed" in alarm
-    assert "its stop loss is still open" in alarm
+    [alert] = messages(harness, "error")
+    assert "BTCUSDT cannot be closed" in alert
+    assert "its stop loss is still open" in alert
     assert harness.order(harness.last(STOP)).status is OrderStatus.NEW
 
 

@@ -1,4 +1,4 @@
-"""Positions nobody here has opened: left alone and told of, or taken over where the settings say so."""
+"""External positions: reported and left alone, or adopted if the settings say so."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -26,8 +26,8 @@ def adopting(path: Path) -> Harness:
     return Harness(path, some_settings({"adopt_foreign_positions": True})).connect()
 
 
-def appear(harness: Harness) -> None:
-    """Somebody has opened a position of 0.01 at 50,000."""
+def open_external_position(harness: Harness) -> None:
+    """An external position of 0.01 at 50,000 appears."""
     harness.clock.advance(1000)
     harness.feed(harness.account_update(a_position()))
     harness.wait(4000)
@@ -37,33 +37,33 @@ def messages(harness: Harness, level: str) -> list[str]:
     return [each["message"] for each in harness.journal("alert") if each["level"] == level]
 
 
-def test_nothing_is_taken_over_unless_the_settings_say_so() -> None:
+def test_adoption_is_off_by_default() -> None:
     assert not parse_settings(settings_document()).globals_.adopt_foreign_positions
 
 
 def test_external_position_is_untouched_counted_and_reported_once(harness: Harness) -> None:
-    appear(harness)
+    open_external_position(harness)
     harness.wait(60_000)
     assert harness.submitted() == []
     assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "external"
-    [alarm] = messages(harness, "error")
-    assert "has no stop loss" in alarm
+    [alert] = messages(harness, "error")
+    assert "has no stop loss" in alert
     harness.snapshot(positions=(harness.report(),))
     harness.liquidate()
     assert harness.verdicts() == [Gate.OPEN_ORDERS]
 
 
-def test_a_position_of_somebody_else_with_a_stop_raises_no_alarm(harness: Harness) -> None:
-    theirs = a_request(STOP, client_order_id="web_1")
-    harness.feed(an_update(theirs, order_id=77, event_at=harness.now))
-    appear(harness)
+def test_external_position_with_stop_only_warns(harness: Harness) -> None:
+    external = a_request(STOP, client_order_id="web_1")
+    harness.feed(an_update(external, order_id=77, event_at=harness.now))
+    open_external_position(harness)
     harness.wait(2000)
     assert messages(harness, "error") == []
     assert messages(harness, "warning")[-1].endswith("not managed, counts toward the exposure")
 
 
-def test_a_position_of_somebody_else_is_taken_over_after_the_grace(adopting: Harness) -> None:
-    appear(adopting)
+def test_external_position_is_adopted_after_grace(adopting: Harness) -> None:
+    open_external_position(adopting)
     assert adopting.submitted() == []
     adopting.wait(1000)
     stop = adopting.last(STOP)
@@ -76,8 +76,8 @@ def test_a_position_of_somebody_else_is_taken_over_after_the_grace(adopting: Har
     assert adopting.last(CLOSE).type is OrderType.MARKET
 
 
-def test_what_was_taken_over_stays_so_after_a_restart(adopting: Harness) -> None:
-    appear(adopting)
+def test_adopted_position_survives_restart(adopting: Harness) -> None:
+    open_external_position(adopting)
     adopting.wait(1000)
     adopting.accept(adopting.last(STOP))
     entry = adopting.context.portfolio.tracked_positions[LONG].entry_order_id
@@ -86,16 +86,16 @@ def test_what_was_taken_over_stays_so_after_a_restart(adopting: Harness) -> None
     again.command(OperatorAction.FLATTEN)
 
 
-def test_orders_of_somebody_else_are_not_touched_by_taking_over(adopting: Harness) -> None:
-    theirs = a_request(STOP, client_order_id="web_1", stop_price=Price(D(40_000)))
-    adopting.feed(an_update(theirs, order_id=77, event_at=adopting.now))
-    appear(adopting)
+def test_adoption_leaves_external_orders(adopting: Harness) -> None:
+    external = a_request(STOP, client_order_id="web_1", stop_price=Price(D(40_000)))
+    adopting.feed(an_update(external, order_id=77, event_at=adopting.now))
+    open_external_position(adopting)
     adopting.wait(2000)
     adopting.accept(adopting.last(STOP))
     assert adopting.cancelled() == []
 
 
-def test_an_entry_of_ours_that_is_still_asked_about_may_be_the_cause(adopting: Harness) -> None:
+def test_pending_entry_delays_adoption(adopting: Harness) -> None:
     entry = adopting.enter()
     adopting.feed(adopting.account_update(a_position()))
     adopting.wait(10_000)
@@ -105,65 +105,65 @@ def test_an_entry_of_ours_that_is_still_asked_about_may_be_the_cause(adopting: H
     assert adopting.context.portfolio.tracked_positions[LONG].entry_order_id == entry.client_order_id
 
 
-def test_a_stop_of_ours_that_comes_to_rest_behind_a_strangers_position_is_taken_away(harness: Harness) -> None:
+def test_own_stop_on_external_position_is_cancelled(harness: Harness) -> None:
     harness.fill(harness.enter())
     stop = harness.last(STOP)
     harness.clock.advance(1000)
     harness.feed(harness.account_update(a_position(0, 0)))
-    appear(harness)
+    open_external_position(harness)
     harness.accept(stop)
     harness.wait(2000)
     assert harness.cancelled() == [stop.client_order_id]
     assert harness.submitted(STOP) == [stop]
 
 
-def test_a_symbol_that_is_not_configured_is_never_taken_over(adopting: Harness) -> None:
+def test_unconfigured_symbol_is_not_adopted(adopting: Harness) -> None:
     adopting.clock.advance(1000)
-    strange = a_position(side=PositionSide.LONG)
-    adopting.feed(adopting.account_update(type(strange)("ETHUSDT", PositionSide.LONG, D(1), D(3000))))
+    other = a_position(side=PositionSide.LONG)
+    adopting.feed(adopting.account_update(type(other)("ETHUSDT", PositionSide.LONG, D(1), D(3000))))
     adopting.wait(10_000)
     assert adopting.submitted() == []
     assert "ETHUSDT" in messages(adopting, "error")[-1]
 
 
 def test_external_position_that_loses_its_stop_is_reported_again(harness: Harness) -> None:
-    theirs = an_update(a_request(STOP, client_order_id="web_1"), order_id=77, event_at=harness.now)
+    external = an_update(a_request(STOP, client_order_id="web_1"), order_id=77, event_at=harness.now)
     harness.clock.advance(6_000)
-    harness.snapshot(positions=(a_report("0.5", 50_000),), open_orders=(theirs,))
+    harness.snapshot(positions=(a_report("0.5", 50_000),), open_orders=(external,))
     harness.wait(10_000)
     assert messages(harness, "error") == []
     for _ in range(2):
         harness.clock.advance(6_000)
         harness.snapshot(positions=(a_report("0.5", 50_000),))
         harness.wait(10_000)
-    [alarm] = messages(harness, "error")
-    assert alarm.startswith("external position of BTCUSDT LONG, 0.5, has no stop loss")
+    [alert] = messages(harness, "error")
+    assert alert.startswith("external position of BTCUSDT LONG, 0.5, has no stop loss")
 
 
-def test_a_position_of_ours_is_nobody_elses(harness: Harness) -> None:
+def test_own_position_is_not_reported_as_external(harness: Harness) -> None:
     harness.open_position()
     harness.wait(10_000)
     assert not [message for message in messages(harness, "warning") if "external position" in message]
 
 
-def test_nothing_is_taken_over_before_a_person_has_agreed(path: Path) -> None:
+def test_adoption_waits_for_confirmation(path: Path) -> None:
     live = BotInfo("1.0", 1, NOW, "mainnet", False, "0x63DD")
     harness = Harness(path, some_settings({"adopt_foreign_positions": True}), identity=live).connect()
-    appear(harness)
+    open_external_position(harness)
     harness.wait(10_000)
     assert harness.submitted() == []
     assert "has no stop loss" in messages(harness, "error")[0]
-    waiting = load_pending_terms(harness.context.store)
-    assert waiting is not None
-    harness.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=waiting.fingerprint)
+    pending = load_pending_terms(harness.context.store)
+    assert pending is not None
+    harness.command(OperatorAction.CONFIRM_LIVE, terms_fingerprint=pending.fingerprint)
     harness.wait(1000)
     assert harness.last(STOP).stop_price == D("49000.0")
 
 
-def test_what_may_be_another_bots_is_not_taken_over(adopting: Harness) -> None:
+def test_position_of_other_bot_is_not_adopted(adopting: Harness) -> None:
     adopting.clock.advance(1000)
-    theirs = replace(a_request(), client_order_id=f"lh-{new_entry_token(adopting.now, 'else', lambda _: 0)}-e")
-    adopting.feed(an_update(theirs, order_id=77, event_at=adopting.now))
-    appear(adopting)
+    external = replace(a_request(), client_order_id=f"lh-{new_entry_token(adopting.now, 'else', lambda _: 0)}-e")
+    adopting.feed(an_update(external, order_id=77, event_at=adopting.now))
+    open_external_position(adopting)
     adopting.wait(10_000)
     assert adopting.submitted() == []

@@ -1,4 +1,4 @@
-"""A restart at any moment: what was under way is asked about, what was held is protected, nothing is done twice."""
+"""Restarts: pending orders are queried, open positions protected, and nothing is done twice."""
 
 import sqlite3
 from dataclasses import replace
@@ -18,7 +18,7 @@ D = Decimal
 ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
 
 
-def test_open_orders_are_all_asked_about_again(harness: Harness) -> None:
+def test_open_orders_are_queried_after_restart(harness: Harness) -> None:
     harness.open_position()
     names = {harness.last(STOP).client_order_id, harness.last(TAKE).client_order_id}
     again = harness.restart()
@@ -27,7 +27,7 @@ def test_open_orders_are_all_asked_about_again(harness: Harness) -> None:
     assert again.submitted() == []
 
 
-def test_the_position_is_known_with_its_entry_and_its_costs(harness: Harness) -> None:
+def test_position_is_restored_with_entry_and_costs(harness: Harness) -> None:
     entry = harness.open_position()
     again = harness.restart()
     tracked = again.context.portfolio.tracked_positions[LONG]
@@ -35,7 +35,7 @@ def test_the_position_is_known_with_its_entry_and_its_costs(harness: Harness) ->
     assert (tracked.entry_order_id, tracked.leverage, tracked.commission) == (entry.client_order_id, 10, D("0.1"))
 
 
-def test_windows_and_cooldowns_go_on(path: Path) -> None:
+def test_windows_and_cooldowns_survive_restart(path: Path) -> None:
     harness = Harness(path).connect()
     harness.liquidate(30_000)
     again = harness.restart().connect()
@@ -47,7 +47,7 @@ def test_windows_and_cooldowns_go_on(path: Path) -> None:
     assert last.verdicts()[2:] == [Gate.THRESHOLD, Gate.COOLDOWN]
 
 
-def test_an_entry_committed_and_never_answered_is_not_sent_again(harness: Harness) -> None:
+def test_unanswered_entry_is_queried_not_resent(harness: Harness) -> None:
     harness.liquidate()
     entry = harness.last(ENTRY)
     again = harness.restart().connect()
@@ -61,10 +61,10 @@ def test_an_entry_committed_and_never_answered_is_not_sent_again(harness: Harnes
     assert again.last(STOP).stop_price == D("49000.0")
 
 
-def test_an_entry_that_filled_while_we_were_gone_is_protected(harness: Harness) -> None:
+def test_entry_filled_while_offline_is_protected(harness: Harness) -> None:
     entry = harness.enter()
-    number = harness.order(entry).order_id
-    assert number is not None
+    order_id = harness.order(entry).order_id
+    assert order_id is not None
     harness.clock.advance(60_000)
     fill = harness.a_fill(entry)
     again = harness.restart()
@@ -95,7 +95,7 @@ def test_stop_out_while_offline_is_journaled_with_result(harness: Harness) -> No
     assert again.rows("SELECT * FROM positions") == []
 
 
-def test_ids_of_an_earlier_run_are_not_given_out_again(harness: Harness) -> None:
+def test_order_ids_of_last_run_are_not_reused(harness: Harness) -> None:
     harness.open_position()
     harness.close_position()
     harness.reject(harness.last(CLOSE))
@@ -108,7 +108,7 @@ def test_ids_of_an_earlier_run_are_not_given_out_again(harness: Harness) -> None
     assert again.last(CLOSE).client_order_id not in used
 
 
-def test_a_close_that_was_asked_for_goes_on(harness: Harness) -> None:
+def test_pending_close_continues_after_restart(harness: Harness) -> None:
     harness.open_position()
     harness.close_position()
     harness.reject(harness.last(CLOSE))
@@ -116,7 +116,7 @@ def test_a_close_that_was_asked_for_goes_on(harness: Harness) -> None:
     position = harness.report()
     again = harness.restart()
     again.wait(5000)
-    assert again.submitted(CLOSE) == []  # what stands there now has not been shown yet
+    assert again.submitted(CLOSE) == []  # the exchange has not confirmed the position yet
     again.connect(positions=(position,), open_orders=shown)
     again.clock.advance(1)
     assert again.last(CLOSE).quantity == D("0.010")
@@ -128,7 +128,7 @@ def test_a_close_that_was_asked_for_goes_on(harness: Harness) -> None:
     assert last.rows("SELECT value FROM bot_state WHERE key = 'pending_closes'")[0]["value"] == "{}"
 
 
-def test_a_cancel_under_way_is_asked_about(harness: Harness) -> None:
+def test_pending_cancel_is_queried_after_restart(harness: Harness) -> None:
     entry = harness.enter()
     harness.command(OperatorAction.CANCEL_ENTRY, client_order_id=entry.client_order_id)
     again = harness.restart()
@@ -136,7 +136,7 @@ def test_a_cancel_under_way_is_asked_about(harness: Harness) -> None:
     assert again.commands_of(QueryOrder)[0].client_order_id == entry.client_order_id
 
 
-def test_a_position_of_a_mode_that_was_left_is_gone(harness: Harness) -> None:
+def test_position_of_other_position_mode_is_dropped(harness: Harness) -> None:
     harness.open_position()
     harness.clock.advance(60_000)
     again = harness.restart()
@@ -145,7 +145,7 @@ def test_a_position_of_a_mode_that_was_left_is_gone(harness: Harness) -> None:
     assert again.submitted() == []
 
 
-def test_a_symbol_that_left_the_settings_meanwhile_can_still_be_closed(path: Path) -> None:
+def test_removed_symbol_can_be_closed_after_restart(path: Path) -> None:
     harness = Harness(path).connect()
     harness.open_position()
     harness.settings = some_settings().model_copy(update={"symbols": {}})
@@ -158,7 +158,7 @@ def test_a_symbol_that_left_the_settings_meanwhile_can_still_be_closed(path: Pat
     assert len(again.submitted(CLOSE)) == 2
 
 
-def test_a_symbol_that_left_the_settings_meanwhile_is_protected_as_it_was_set_last(path: Path) -> None:
+def test_removed_symbol_keeps_its_last_settings(path: Path) -> None:
     harness = Harness(path, some_settings(stop_loss_pct=3)).connect()
     harness.open_position()
     harness.settings = some_settings().model_copy(update={"symbols": {}})
@@ -171,7 +171,7 @@ def test_a_symbol_that_left_the_settings_meanwhile_is_protected_as_it_was_set_la
     assert set(again.restart().context.removed_symbols) == {"BTCUSDT"}
 
 
-def test_a_symbol_of_which_nothing_is_held_is_forgotten_with_its_settings(path: Path) -> None:
+def test_removed_symbol_without_position_is_forgotten(path: Path) -> None:
     harness = Harness(path).connect()
     harness.settings = some_settings().model_copy(update={"symbols": {}})
     assert harness.restart().context.removed_symbols == {}
@@ -183,8 +183,8 @@ def test_position_without_settings_alerts(path: Path) -> None:
     harness.settings = some_settings().model_copy(update={"symbols": {}})
     with harness.context.store.transaction():
         harness.context.store.set_state("symbol_settings", {})
-    alarms = [each["message"] for each in harness.restart().journal("alert")]
-    assert "only its existing stop protects its position" in alarms[-1]
+    alerts = [each["message"] for each in harness.restart().journal("alert")]
+    assert "only its existing stop protects its position" in alerts[-1]
 
 
 def test_unseen_fill_is_fetched_after_restart(harness: Harness) -> None:
@@ -199,20 +199,20 @@ def test_unseen_fill_is_fetched_after_restart(harness: Harness) -> None:
     assert again.commands_of(QueryOrder) == []
 
 
-@pytest.mark.parametrize("began_on_paper", [True, False])
-def test_a_switch_between_paper_and_real_believes_in_nothing_of_the_other(path: Path, began_on_paper: bool) -> None:
-    harness = Harness(path, some_settings({"simulate_only": began_on_paper})).connect()
+@pytest.mark.parametrize("starts_on_paper", [True, False])
+def test_paper_and_live_state_are_separate(path: Path, starts_on_paper: bool) -> None:
+    harness = Harness(path, some_settings({"simulate_only": starts_on_paper})).connect()
     harness.open_position()
     harness.command(OperatorAction.FLATTEN)
     assert harness.context.portfolio.tracked_positions[LONG].close_reason
-    other = harness.restart(some_settings({"simulate_only": not began_on_paper})).connect()
+    other = harness.restart(some_settings({"simulate_only": not starts_on_paper})).connect()
     other.wait(20_000)
     assert (other.context.portfolio.orders, other.commands_of(QueryOrder), other.submitted()) == ({}, [], [])
     assert not other.position().is_open
     other.feed(TaskDue(Task.RECONCILE, other.now))
     other.snapshot(positions=(a_report("0.010", 50_000),))
     other.wait(5_000)
-    assert other.submitted(CLOSE) == []  # what was to be closed there is not closed here
+    assert other.submitted(CLOSE) == []  # a close request of the other mode is not carried out
     back = other.restart(harness.settings)
     tracked = back.context.portfolio.tracked_positions[LONG]
     assert tracked.position == a_position("0.010", "50000.0")
@@ -228,6 +228,6 @@ def test_window_mismatch_with_database_warns(harness: Harness) -> None:
     with sqlite3.connect(harness.path) as damaged:
         damaged.execute("UPDATE liquidations SET usdt_value = '7'")
     again = harness.restart()
-    told = [each["message"] for each in again.journal("alert") if "in the window" in each["message"]]
-    assert told == ["volume of BTCUSDT SELL in the window: 30000.0 USDT counted, 7 stored"]
+    warnings = [each["message"] for each in again.journal("alert") if "in the window" in each["message"]]
+    assert warnings == ["volume of BTCUSDT SELL in the window: 30000.0 USDT counted, 7 stored"]
     again.close()

@@ -1,4 +1,4 @@
-"""Behind every position of ours stands a stop: first, new before old, and a close where none can stand."""
+"""Every position has a stop: placed first, replaced new before old, and closed if no stop can be placed."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -17,7 +17,7 @@ D = Decimal
 ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
 
 
-def test_the_stop_follows_the_first_partial_fill_and_the_take_profit_its_answer(harness: Harness) -> None:
+def test_stop_follows_first_fill_and_take_profit_the_stop(harness: Harness) -> None:
     entry = harness.enter()
     harness.fill(entry, "0.004")
     stop = harness.last(STOP)
@@ -32,7 +32,7 @@ def test_the_stop_follows_the_first_partial_fill_and_the_take_profit_its_answer(
     assert [row["entry_client_order_id"] for row in parents] == [entry.client_order_id]
 
 
-def test_the_position_row_says_how_it_is_protected(harness: Harness) -> None:
+def test_position_row_shows_protection(harness: Harness) -> None:
     entry = harness.enter()
     states = []
     harness.fill(entry)
@@ -47,7 +47,7 @@ def test_the_position_row_says_how_it_is_protected(harness: Harness) -> None:
 
 
 def two_entries(path: Path) -> Harness:
-    """A position at 50,000 that a second entry has brought to 49,500."""
+    """A position opened at 50,000 and averaged down to 49,500 by a second entry."""
     harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
     harness.open_position()
     second = harness.enter()
@@ -55,7 +55,7 @@ def two_entries(path: Path) -> Harness:
     return harness
 
 
-def test_a_new_average_moves_the_stop_new_before_old(path: Path) -> None:
+def test_new_stop_is_placed_before_old_is_cancelled(path: Path) -> None:
     harness = two_entries(path)
     old, new = harness.submitted(STOP)
     assert new.stop_price == D("48510.0")
@@ -67,7 +67,7 @@ def test_a_new_average_moves_the_stop_new_before_old(path: Path) -> None:
     assert len(harness.cancelled()) == 2
 
 
-def test_a_refused_successor_leaves_the_old_stop_and_the_position(path: Path) -> None:
+def test_rejected_replacement_keeps_old_stop(path: Path) -> None:
     harness = two_entries(path)
     for _ in range(3):
         harness.reject(harness.last(STOP), -4045)
@@ -79,10 +79,10 @@ def test_a_refused_successor_leaves_the_old_stop_and_the_position(path: Path) ->
     assert len(harness.submitted(STOP)) == 5
 
 
-def test_where_only_one_stop_may_close_all_one_of_the_positions_size_bridges_the_change(path: Path) -> None:
+def test_i10_quantity_stop_bridges_until_close_position_stop(path: Path) -> None:
     harness = two_entries(path)
-    old, refused = harness.submitted(STOP)
-    harness.reject(refused, -4130)
+    old, rejected = harness.submitted(STOP)
+    harness.reject(rejected, -4130)
     bridge = harness.last(STOP)
     assert (bridge.quantity, bridge.close_position, bridge.stop_price) == (D("0.020"), False, D("48510.0"))
     assert harness.cancelled() == []
@@ -93,14 +93,14 @@ def test_where_only_one_stop_may_close_all_one_of_the_positions_size_bridges_the
     harness.wait(9_000)
     assert harness.last(STOP) == bridge
     harness.wait(2_000)
-    whole = harness.last(STOP)
-    assert (whole.close_position, whole.stop_price) == (True, D("48510.0"))
-    harness.accept(whole)
+    final = harness.last(STOP)
+    assert (final.close_position, final.stop_price) == (True, D("48510.0"))
+    harness.accept(final)
     assert harness.cancelled()[-1] == bridge.client_order_id
     assert harness.submitted(CLOSE) == []
 
 
-def test_a_stop_the_exchange_proves_to_stand_by_refusing_a_second_needs_no_close(harness: Harness) -> None:
+def test_i10_rejected_second_stop_does_not_close(harness: Harness) -> None:
     harness.fill(harness.enter())
     first = harness.last(STOP)
     harness.lose_response(first)
@@ -113,7 +113,7 @@ def test_a_stop_the_exchange_proves_to_stand_by_refusing_a_second_needs_no_close
     assert harness.submitted(CLOSE) == []
 
 
-def test_a_stop_refused_three_times_closes_the_position(harness: Harness) -> None:
+def test_stop_rejected_three_times_closes_position(harness: Harness) -> None:
     entry = harness.enter()
     harness.fill(entry)
     for _ in range(2):
@@ -127,14 +127,14 @@ def test_a_stop_refused_three_times_closes_the_position(harness: Harness) -> Non
     assert len(harness.submitted(STOP)) == 4
 
 
-def test_a_stop_that_would_trigger_at_once_closes_at_market(harness: Harness) -> None:
+def test_stop_that_would_trigger_closes_at_market(harness: Harness) -> None:
     harness.fill(harness.enter())
     harness.reject(harness.last(STOP), -2021)
     assert harness.last(CLOSE).type is OrderType.MARKET
     assert len(harness.submitted(STOP)) == 1
 
 
-def test_a_take_profit_that_would_trigger_at_once_closes_at_market(harness: Harness) -> None:
+def test_take_profit_that_would_trigger_closes_at_market(harness: Harness) -> None:
     harness.fill(harness.enter())
     harness.accept(harness.last(STOP))
     harness.reject(harness.last(TAKE), -2021)
@@ -142,7 +142,7 @@ def test_a_take_profit_that_would_trigger_at_once_closes_at_market(harness: Harn
     assert len(harness.submitted(TAKE)) == 1
 
 
-def test_a_take_profit_refused_three_times_is_left_alone(harness: Harness) -> None:
+def test_take_profit_rejected_three_times_is_not_retried(harness: Harness) -> None:
     harness.fill(harness.enter())
     harness.accept(harness.last(STOP))
     for _ in range(3):
@@ -161,14 +161,14 @@ def test_accepted_stop_resets_rejections(harness: Harness) -> None:
     assert harness.context.portfolio.tracked_positions[LONG].rejections == {}
 
 
-def test_a_stop_that_never_left_is_tried_again_by_the_audit(harness: Harness) -> None:
+def test_unsent_stop_is_retried_by_periodic_check(harness: Harness) -> None:
     harness.fill(harness.enter())
     assert harness.reject(harness.last(STOP), None) == []
     harness.wait(1000)
     assert len(harness.submitted(STOP)) == 2
 
 
-def test_a_refused_close_climbs_the_ladder(harness: Harness) -> None:
+def test_rejected_close_alternates_market_and_limit(harness: Harness) -> None:
     harness.open_position()
     harness.close_position()
     kinds: list[OrderType] = []
@@ -187,7 +187,7 @@ def test_a_refused_close_climbs_the_ladder(harness: Harness) -> None:
     assert len(harness.submitted(CLOSE)) == sent + 1
 
 
-def test_a_refused_close_has_the_account_read(harness: Harness) -> None:
+def test_rejected_close_requests_snapshot(harness: Harness) -> None:
     harness.open_position()
     harness.close_position()
     harness.reject(harness.last(CLOSE), -2022)
@@ -197,17 +197,17 @@ def test_a_refused_close_has_the_account_read(harness: Harness) -> None:
     assert not harness.position().is_open
 
 
-def test_a_close_that_fills_takes_its_protection_along(harness: Harness) -> None:
+def test_filled_close_cancels_protection(harness: Harness) -> None:
     harness.open_position()
     harness.close_position()
     harness.fill(harness.last(CLOSE), price=49_000, pnl=-10)
     assert not harness.position().is_open
     harness.wait(1000)
-    standing = {harness.submitted(STOP)[0].client_order_id, harness.last(TAKE).client_order_id}
-    assert standing <= set(harness.cancelled())
+    protection = {harness.submitted(STOP)[0].client_order_id, harness.last(TAKE).client_order_id}
+    assert protection <= set(harness.cancelled())
 
 
-def test_a_take_profit_in_a_thin_book_leaves_the_rest_protected(harness: Harness) -> None:
+def test_partly_filled_take_profit_keeps_stop(harness: Harness) -> None:
     harness.open_position()
     harness.fill(harness.last(TAKE), "0.004", pnl=2)
     assert harness.position().quantity == D("0.006")
@@ -215,13 +215,13 @@ def test_a_take_profit_in_a_thin_book_leaves_the_rest_protected(harness: Harness
     assert harness.order(harness.last(STOP)).status is OrderStatus.NEW
 
 
-def test_a_stop_cancelled_by_hand_is_replaced(harness: Harness) -> None:
+def test_manually_cancelled_stop_is_replaced(harness: Harness) -> None:
     harness.open_position()
     harness.end_order(harness.last(STOP))
     assert len(harness.submitted(STOP)) == 2
 
 
-def test_the_answer_to_a_stop_that_is_lost_brings_another_within_three_seconds(harness: Harness) -> None:
+def test_unanswered_stop_is_placed_again_within_three_seconds(harness: Harness) -> None:
     harness.fill(harness.enter())
     first = harness.last(STOP)
     assert harness.lose_response(first) == [QueryOrder("BTCUSDT", first.client_order_id)]
@@ -232,7 +232,7 @@ def test_the_answer_to_a_stop_that_is_lost_brings_another_within_three_seconds(h
     assert second != first
     harness.accept(second)
     assert harness.submitted(TAKE) != []
-    harness.accept(first)  # it stands after all: one of the two goes
+    harness.accept(first)  # it was placed after all: the duplicate is cancelled
     assert harness.cancelled() == [second.client_order_id]
 
 
@@ -258,7 +258,7 @@ def test_unprotected_position_gets_stop_when_exchange_is_back(harness: Harness) 
     assert harness.submitted(CLOSE) == []
 
 
-def test_a_refusal_to_let_us_in_is_no_verdict_on_a_stop(harness: Harness) -> None:
+def test_auth_error_does_not_count_as_stop_rejection(harness: Harness) -> None:
     harness.fill(harness.enter())
     for attempt in range(1, 6):
         stop = harness.last(STOP)
@@ -269,7 +269,7 @@ def test_a_refusal_to_let_us_in_is_no_verdict_on_a_stop(harness: Harness) -> Non
     assert (harness.submitted(CLOSE), harness.context.portfolio.tracked_positions[LONG].rejections) == ([], {})
 
 
-def test_an_order_without_any_verdict_is_asked_about(harness: Harness) -> None:
+def test_order_without_response_is_queried(harness: Harness) -> None:
     harness.fill(harness.enter())
     harness.wait(5000)
     assert QueryOrder("BTCUSDT", harness.submitted(STOP)[0].client_order_id) in harness.sent
@@ -278,7 +278,7 @@ def test_an_order_without_any_verdict_is_asked_about(harness: Harness) -> None:
 def test_fill_known_from_account_only_is_queried_and_protected(harness: Harness) -> None:
     entry = harness.enter()
     harness.feed(harness.account_update(a_position()))
-    assert harness.submitted(STOP) == []  # it may be somebody else's
+    assert harness.submitted(STOP) == []  # it may be external
     harness.wait(1000)
     assert QueryOrder("BTCUSDT", entry.client_order_id) in harness.sent
     harness.feed(
@@ -288,7 +288,7 @@ def test_fill_known_from_account_only_is_queried_and_protected(harness: Harness)
     assert harness.commands_of(FetchFills) != []
 
 
-def test_a_symbol_that_left_the_settings_is_protected_as_before(path: Path) -> None:
+def test_removed_symbol_stays_protected(path: Path) -> None:
     harness = Harness(path).connect()
     harness.open_position()
     harness.feed(SettingsChanged(some_settings().model_copy(update={"symbols": {}})))
@@ -297,7 +297,7 @@ def test_a_symbol_that_left_the_settings_is_protected_as_before(path: Path) -> N
     assert len(harness.submitted(STOP)) == 2
 
 
-def test_new_distances_move_the_protection(harness: Harness) -> None:
+def test_new_settings_move_protection(harness: Harness) -> None:
     harness.open_position()
     harness.feed(SettingsChanged(some_settings(stop_loss_pct=3, take_profit_enabled=False)))
     harness.audit()
@@ -305,7 +305,7 @@ def test_new_distances_move_the_protection(harness: Harness) -> None:
     assert harness.cancelled() == [harness.last(TAKE).client_order_id]
 
 
-def test_what_is_too_small_to_close_is_said(harness: Harness) -> None:
+def test_position_too_small_to_close_warns(harness: Harness) -> None:
     harness.context.instruments = {"BTCUSDT": an_instrument(market_step=D("0.1"))}
     harness.open_position()
     harness.close_position()
@@ -316,7 +316,7 @@ def test_what_is_too_small_to_close_is_said(harness: Harness) -> None:
     ) == 1
 
 
-def test_a_position_the_exchange_delisted_is_left_to_a_person(harness: Harness) -> None:
+def test_delisted_position_must_be_closed_manually(harness: Harness) -> None:
     harness.open_position()
     harness.context.instruments = {}
     harness.close_position()
@@ -326,7 +326,7 @@ def test_a_position_the_exchange_delisted_is_left_to_a_person(harness: Harness) 
 
 
 @pytest.mark.parametrize("first", ["stop", "close"])
-def test_a_fill_of_an_exit_never_turns_the_position(harness: Harness, first: str) -> None:
+def test_exit_fill_never_flips_position(harness: Harness, first: str) -> None:
     harness.open_position()
     exit_request: OrderRequest = harness.last(STOP)
     if first == "close":
@@ -338,7 +338,7 @@ def test_a_fill_of_an_exit_never_turns_the_position(harness: Harness, first: str
     assert not harness.position().is_open
 
 
-def test_entries_of_a_burst_do_not_delay_a_stop(harness: Harness) -> None:
+def test_burst_of_entries_does_not_delay_stop(harness: Harness) -> None:
     entry = harness.enter()
     fill = harness.a_fill(entry)
     commands = harness.feed(
