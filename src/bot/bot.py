@@ -80,7 +80,7 @@ class Bot:
         environment, self._clock = config.environment, SteadyClock(config.clock)
         self._config = config
         self._store = Store(database.engine, self._clock, is_simulated=config.settings.globals_.simulate_only)
-        self._limits = RateLimits(self._clock, reserve_pct=int(config.settings.globals_.rate_limit_buffer_pct))
+        self._limits = RateLimits(self._clock, reserve_pct=config.settings.globals_.rate_limit_buffer_pct)
         credentials = environment.credentials
         signer = credentials.make_signer() if credentials else None
         self._offset = ClockOffset(self._clock, self._clock)
@@ -176,7 +176,12 @@ class Bot:
         removed = frozenset(context.removed_symbols)
         streamer = LiquidationStreamer(ws_url, lambda: operator.symbols | removed, post, clock)
         market = _make_reader(streamer.url, streamer.handler, clock, Timing())
-        operator.on_settings(market.reconnect)
+
+        def on_settings() -> None:
+            self._limits.set_reserve(operator.settings.globals_.rate_limit_buffer_pct)
+            market.reconnect()
+
+        operator.on_settings(on_settings)
         self._threads.add("streamer", market.run, market.stop)
 
     def _supervise(self) -> int:
@@ -220,6 +225,7 @@ class Bot:
             weight_used=self._limits.weight_used,
             weight_limit=self._limits.weight_limit,
             orders_used=self._limits.orders_used,
+            has_entry_budget=self._limits.has_entry_budget,
             blocked_until=self._limits.blocked_until or 0,
             is_banned=self._limits.is_banned,
             clock_offset_ms=self._offset.ms or 0,

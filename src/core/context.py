@@ -1,26 +1,33 @@
 """The trader's shared state: its portfolio, the open transaction, and the commands that wait for the commit."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from src.core.event_queue import QueueStats
 from src.core.operator.restart import RestartRequest
 from src.core.portfolio import Portfolio
 from src.core.trading_status import TradingStatus
 from src.database.repositories import Store
 from src.domain import crash_points
 from src.domain.clock import Clock
-from src.domain.commands import CancelOrder, Command, FetchQuote, SubmitOrder
+from src.domain.commands import CancelOrder, Command, FetchQuote, SubmitOrder, TakeSnapshot
 from src.domain.crash_points import Point
+from src.domain.decisions import Decision
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.errors import InvariantError
 from src.domain.instrument import Instrument
-from src.domain.market import MarkPrice, Quote
-from src.domain.orders import ClientOrderId, Order, OrderRequest, new_entry_token
-from src.domain.positions import AccountSummary, PositionKey
+from src.domain.market import Liquidation, MarkPrice, Quote
+from src.domain.orders import ClientOrderId, Order, OrderRequest, new_entry_token, order_payload
+from src.domain.positions import AccountSummary, Position, PositionKey, Protection
 from src.settings.config import Settings, SymbolSettings
 
+log = logging.getLogger("hunter.trader")
+
+QUOTE_INTERVAL_MS = 1_000
+_MAX_JOURNAL_ITEMS = 20
+"""Of a burst of liquidations only so many are journaled one by one."""
 MAX_CANCEL_ATTEMPTS = 5
 """In a row; each follows an answer that shows the order to stand still."""
 _SLOW_RETRY_MS = 30_000
@@ -48,11 +55,6 @@ class CancelAttempts:
     def is_overdue(self, now_ms: int) -> bool:
         """No verdict where one is due."""
         return now_ms - self.sent_at >= _CANCEL_TIMEOUT_MS
-
-
-log = logging.getLogger("hunter.trader")
-
-QUOTE_INTERVAL_MS = 1_000
 
 
 @dataclass(slots=True)
@@ -93,6 +95,12 @@ class TraderContext:
     """Slots in which a position of ours has ended and trades of it are missing, and since when."""
     symbol_locks: dict[str, str] = field(default_factory=dict)
     """Symbols that are kept from entries until a person resumes, each with its reason."""
+    queue_stats: QueueStats = field(default_factory=QueueStats)
+    """How far the trader is behind, as of the batch it handles."""
+    is_snapshot_pending: bool = False
+    """A snapshot was requested and has neither arrived nor failed."""
+    next_snapshot_reason: str | None = None
+    """Why another snapshot is requested as soon as the pending one has arrived."""
     _order_numbers: dict[str, int] = field(default_factory=dict)
     _requested_at: dict[str, int] = field(default_factory=dict)
 
@@ -140,6 +148,14 @@ class TraderContext:
         """Ask for the top of the book, once a second for a burst of liquidations."""
         if self.may_request(f"quote {symbol}", QUOTE_INTERVAL_MS):
             self.queue_command(FetchQuote(symbol))
+
+    def request_snapshot(self, reason: str, *, repeat_if_pending: bool = False, is_poll: bool = False) -> None:
+        """Request a snapshot, unless one is pending; with ``repeat_if_pending`` another one follows that."""
+        if not self.is_snapshot_pending:
+            self.is_snapshot_pending = True
+            self.queue_command(TakeSnapshot(reason, is_poll))
+        elif repeat_if_pending:
+            self.next_snapshot_reason = reason
 
     def may_request(self, subject: str, every_ms: int) -> bool:
         """Not again within this time; a true answer counts as having asked."""
@@ -221,19 +237,29 @@ class TraderContext:
         )
 
     def journal_order(self, order: Order) -> None:
-        request = order.request
+        self.journal("order", order_payload(order), order.symbol)
+
+    def journal_liquidations(self, liquidations: Sequence[Liquidation], decisions: Sequence[Decision]) -> None:
+        """Journal a batch: how many there were, and the newest of them."""
+        newest = [
+            {"symbol": each.symbol, "side": each.side, "price": each.fill_price, "usdt_value": each.notional}
+            for each in liquidations[-_MAX_JOURNAL_ITEMS:]
+        ]
+        self.journal("liquidation", {"count": len(liquidations), "items": newest})
+        for decision in decisions[-_MAX_JOURNAL_ITEMS:]:
+            log.info(
+                "liquidation evaluated symbol=%s side=%s reason=%s",
+                *(decision.symbol, decision.liquidation_side, decision.reason),
+            )
+        if decisions:
+            entries = [decision.client_order_id for decision in decisions if decision.is_entry]
+            self.journal("decision", {"count": len(decisions), "entries": entries})
+
+    def journal_protection(self, position: Position, state: Protection) -> None:
         payload = {
-            "client_order_id": order.client_order_id,
-            "order_id": order.order_id,
-            "role": order.role,
-            "side": request.side,
-            "position_side": request.position_side,
-            "type": request.type,
-            "quantity": request.quantity,
-            "price": request.price,
-            "stop_price": request.stop_price,
-            "status": order.status,
-            "filled_quantity": order.filled_quantity,
-            "reason": order.reason,
+            "position_side": position.position_side,
+            "quantity": position.quantity,
+            "entry_price": position.entry_price,
+            "state": state,
         }
-        self.journal("order", payload, order.symbol)
+        self.journal("protection", payload, position.symbol)

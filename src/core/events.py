@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.domain.commands import OperatorAction, OperatorCommand
-from src.domain.events import Event, TaskDue
+from src.domain.events import ExchangeEvent, MarketEvent, TaskDue
 from src.domain.orders import OrderUpdate
 from src.settings.config import Settings
 
@@ -21,6 +21,8 @@ class ExchangeHealth:
     weight_used: int = 0
     weight_limit: int = 0
     orders_used: int = 0
+    has_entry_budget: bool = True
+    """This minute's requests leave room for an entry besides what is reserved for protection."""
     blocked_until: int = 0
     is_banned: bool = False
     clock_offset_ms: int = 0
@@ -71,4 +73,6 @@ class FileCommand:
 
 OperatorInput = OperatorCommand | HaltFileChanged | FileCommand | ConsentTyped
 InternalEvent = TaskDue | OperatorInput | SettingsChanged | ProcessStalled
-TraderEvent = Event | OrderResponse | InternalEvent
+Fact = ExchangeEvent | OrderResponse | InternalEvent
+"""Everything that changes the trader's state: all events but prices and liquidations."""
+TraderEvent = MarketEvent | Fact

@@ -111,8 +111,8 @@ class Gateway:
         if not isinstance(command, SubmitOrder) or not _is_entry(command):
             return None
         now_ms = self._clock.now_ms()
-        if command.not_after is not None and now_ms > command.not_after:
-            return _rejected(command, None, "its signal had grown old before it could leave", now_ms)
+        if command.is_expired(now_ms):
+            return _rejected(command, None, "signal expired before the order was sent", now_ms)
         if self._is_halted():
             return _rejected(command, None, "the halt file forbids entries", now_ms)
         return None

@@ -9,13 +9,11 @@ from typing import assert_never
 from src.core.account.account_sync import AccountSync
 from src.core.account.instruments import InstrumentRefresher
 from src.core.context import TraderContext
-from src.core.event_queue import QueueStats
 from src.core.events import ExchangeHealth
 from src.core.health.auth_health import AuthHealth
 from src.core.health.degraded_store import DegradedStore
 from src.core.health.rest_health import RestHealth
 from src.core.health.stall import CrashLoopGuard
-from src.core.health.status import StatusPublisher
 from src.core.health.stream_health import StreamHealth
 from src.core.operator.commands import OperatorCommands
 from src.core.order_cleanup import plan_cleanup
@@ -43,42 +41,40 @@ class ScheduledTasks:
     external_positions: ExternalPositions
     streams: StreamHealth
     rest: RestHealth
-    status: StatusPublisher
     degraded_store: DegradedStore
     crash_loop: CrashLoopGuard
     read_exchange_health: Callable[[], ExchangeHealth]
-    update_protection: Callable[[Iterable[PositionKey]], None]
-    """Make what stands behind these positions what should stand there."""
-    read_queue_stats: Callable[[], QueueStats]
 
-    def on_due(self, event: TaskDue) -> None:
+    def on_due(self, event: TaskDue) -> Iterable[PositionKey]:
+        """Do what is due; returns the positions whose protection must be updated."""
         match event.task:
             case Task.EVERY_SECOND:
-                self._every_second()
+                self.external_positions.check()
+                return list(self.context.portfolio.tracked_positions)
             case Task.CHECK_POSITIONS:
                 self.rest.poll()
             case Task.CLEANUP:
                 self._clean_up()
             case Task.RECONCILE:
-                self.account.request_snapshot("reconcile")
+                self.context.request_snapshot("reconcile")
             case Task.REFRESH_INSTRUMENTS:
                 self.instruments.request()
             case Task.PRUNE:
                 self.context.store.prune_history()
             case Task.CHECKPOINT:
-                if not self.read_queue_stats().waiting:  # at a quiet time
+                if not self.context.queue_stats.waiting:  # at a quiet time
                     self.context.after_commit.append(self.context.store.checkpoint)
             case Task.STOP:
                 self.context.trading_status.block(EntryBlock.STOPPING, "the bot is stopping")
                 self.operator.cancel_entries()
             case _:
-                assert_never(event.duty)
+                assert_never(event.task)
+        return ()
 
-    def _every_second(self) -> None:
-        """Once a second: every position protected, every doubt asked about, every obstacle up to date (I9)."""
+    def audit(self) -> None:
+        """Once a second, after every position was protected: query what is uncertain, update the entry blocks (I9)."""
         now_ms = self.context.clock.now_ms()
-        self.external_positions.check()
-        self.update_protection(list(self.context.portfolio.tracked_positions))
+        exchange_health = self.read_exchange_health()
         self.operator.enforce()
         self.instruments.check()
         self.auth.check()
@@ -87,12 +83,11 @@ class ScheduledTasks:
         self.rest.check()
         self.streams.check_user_stream()
         self.streams.check_market(now_ms)
-        self.streams.check_clock(self.read_exchange_health())
-        self._check_ban(self.read_exchange_health())
-        self.streams.check_backlog(self.read_queue_stats())
+        self.streams.check_clock(exchange_health)
+        self._check_ban(exchange_health)
+        self.streams.check_backlog(self.context.queue_stats)
         self.degraded_store.check_write_latency()
         self.crash_loop.check()
-        self.status.publish()
 
     def _check_ban(self, exchange_health: ExchangeHealth) -> None:
         """During a ban nothing can be sent or read: a person must see that only what rests protects (I29)."""

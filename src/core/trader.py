@@ -3,18 +3,20 @@
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from typing import assert_never
 
 from src.core.account.account_sync import AccountSync
 from src.core.account.instruments import InstrumentRefresher, load_removed_symbols
 from src.core.account.reconciliation import CorrectionLog
 from src.core.context import TraderContext
-from src.core.entries.entry_context import ApprovedPlan, EntryContext
-from src.core.entries.evaluator import EntryEvaluator, make_decision
-from src.core.event_queue import EventQueue, QueueStats
+from src.core.entries.entry_context import ApprovedPlan
+from src.core.entries.evaluator import EntryEvaluator
+from src.core.event_queue import EventQueue
 from src.core.events import (
     ConsentTyped,
     ExchangeHealth,
+    Fact,
     FileCommand,
     HaltFileChanged,
     InternalEvent,
@@ -36,12 +38,12 @@ from src.core.orders.order_manager import OrderManager
 from src.core.orders.unrecognized import UnrecognizedOrders
 from src.core.positions.closing import PositionCloser
 from src.core.positions.external_positions import ExternalPositions
-from src.core.positions.lifecycle import journal_liquidations, restore_portfolio
+from src.core.positions.lifecycle import restore_portfolio
 from src.core.positions.protection import ProtectionManager
 from src.core.scheduled_tasks import ScheduledTasks
 from src.core.trading_status import EntryBlock
 from src.domain.commands import Command, OperatorCommand
-from src.domain.decisions import Decision, Gate, Skip
+from src.domain.decisions import Decision, Gate
 from src.domain.enums import OrderRole, OrderType
 from src.domain.events import (
     AccountConfigured,
@@ -55,6 +57,7 @@ from src.domain.events import (
     InstrumentsFetched,
     LeverageChanged,
     MarginCall,
+    MarketEvent,
     OrderNotFound,
     OrderRejected,
     OrdersFetched,
@@ -78,7 +81,7 @@ _IDLE_SECONDS = 0.5
 
 
 class Trader:
-    """One thread, one entry: ``handle(events)`` gives the commands that follow."""
+    """Owns the trading state in one thread: ``handle`` applies a batch of events and returns the commands to send."""
 
     def __init__(
         self, context: TraderContext, identity: BotInfo, read_exchange_health: Callable[[], ExchangeHealth]
@@ -91,18 +94,17 @@ class Trader:
         self._entries = EntryEvaluator(context, self._account, read_exchange_health)
         self._closing = PositionCloser(context)
         self._instruments = InstrumentRefresher(context, self._closing)
-        self._unrecognized = UnrecognizedOrders(context, self._orders, self._account.request_snapshot)
+        self._unrecognized = UnrecognizedOrders(context, self._orders)
         self._auth = AuthHealth(context)
-        self._live_consent = LiveConsent(context, identity, self._account.request_snapshot)
+        self._live_consent = LiveConsent(context, identity)
         self._operator = OperatorCommands(
             context, self._closing, symbol_locks, self._orders.other_bot, self._live_consent
         )
-        self._streams = StreamHealth(context, self._account.request_snapshot)
-        self._stall_guard = StallGuard(context, self._account.request_snapshot)
-        self._rest = RestHealth(context, self._streams, self._account, self._orders)
+        self._streams = StreamHealth(context)
+        self._stall_guard = StallGuard(context)
+        self._rest = RestHealth(context, self._streams, self._orders)
         self._status = StatusPublisher(context, self._entries, self._streams, identity, read_exchange_health)
         self._protection = ProtectionManager(context, self._closing, self._status)
-        self._read_queue_stats: Callable[[], QueueStats] = QueueStats
         self._tasks = ScheduledTasks(
             context=context,
             orders=self._orders,
@@ -113,12 +115,9 @@ class Trader:
             external_positions=ExternalPositions(context, self._orders.fills),
             streams=self._streams,
             rest=self._rest,
-            status=self._status,
             degraded_store=self._degraded_store,
             crash_loop=CrashLoopGuard(context),
             read_exchange_health=read_exchange_health,
-            update_protection=self._update_protection,
-            read_queue_stats=lambda: self._read_queue_stats(),
         )
         self.entries_cancelled = threading.Event()
         """Set once a stop was asked for and no entry can fill any more."""
@@ -142,48 +141,53 @@ class Trader:
         self, event_queue: EventQueue, submit: Callable[[Sequence[Command]], None], heartbeat: Callable[[], None]
     ) -> None:
         """Until a stop is asked for: drain, handle, commit, let the commands leave."""
-        self._read_queue_stats = lambda: event_queue.stats
         submit(self.handle([TaskDue(Task.RECONCILE, self._context.clock.now_ms())]))
         turns = StallDetector(self._context.clock)
         while not event_queue.is_closed:
             heartbeat()
             events = event_queue.take_batch(_IDLE_SECONDS)
+            self._context.queue_stats = event_queue.stats
             stood_still = turns.check()
             if stood_still is not None:
                 submit(self.handle([stood_still]))  # before anything that waited meanwhile
             submit(self.handle(events))
 
     def handle(self, events: Sequence[TraderEvent]) -> list[Command]:
-        """Apply a batch in one transaction; its commands may leave because it is committed, or vouched for (F43)."""
-        remaining = [event for event in events if not self._update_price(event)]
-        if not remaining:
+        """Apply a batch in one transaction and return the commands that may be sent, now that it is committed.
+
+        Prices are applied first, then facts in order of arrival, then liquidations: an entry is decided on what is
+        known at the end of the batch. The commands of a batch that cannot be committed are logged instead (F43).
+        """
+        for event in events:
+            self._update_price(event)
+        facts = [event for event in events if not isinstance(event, MarketEvent)]
+        liquidations = [event for event in events if isinstance(event, Liquidation)]
+        if not facts and not liquidations:
             return []
         with self._context.store.transaction():
             self._degraded_store.check_store()
-            for event in remaining:
-                self._apply(event)
-            self._apply_liquidations([event for event in remaining if isinstance(event, Liquidation)])
+            self._apply_facts(facts)
+            self._apply_liquidations(liquidations)
             self._status.publish_trading_status()
-        if self._context.trading_status.has(EntryBlock.STOPPING) and not self._context.portfolio.open_orders(
-            role=OrderRole.ENTRY
-        ):
+        status, portfolio = self._context.trading_status, self._context.portfolio
+        if status.has(EntryBlock.STOPPING) and not portfolio.open_orders(role=OrderRole.ENTRY):
             self.entries_cancelled.set()
         return self._degraded_store.take_commands()
 
     def evaluate_trade(self, liquidation: Liquidation) -> Decision | None:
-        """The verdict on a liquidation, its entry placed where it passed; None for a symbol not configured."""
+        """Decide on a liquidation and place its entry if every gate passes; None if the symbol is not configured."""
         settings = self._context.settings.symbols.get(liquidation.symbol)
         if settings is None:
             return None
-        entry_context, outcome = self._entries.evaluate(liquidation, settings)
-        if isinstance(outcome, Skip):
-            if outcome.gate is Gate.FRESH_QUOTE:
-                self._context.request_quote(liquidation.symbol)
-            return make_decision(entry_context, outcome)
-        return make_decision(entry_context, None, self.place_order(outcome, entry_context))
+        decision, approved = self._entries.evaluate(liquidation, settings)
+        if approved is not None:
+            return replace(decision, client_order_id=self.place_order(approved))
+        if decision.gate is Gate.FRESH_QUOTE:
+            self._context.request_quote(liquidation.symbol)
+        return decision
 
-    def place_order(self, approved: ApprovedPlan, entry_context: EntryContext) -> str:
-        """Record the entry and let it leave after the commit; its client order id."""
+    def place_order(self, approved: ApprovedPlan) -> str:
+        """Record the entry and queue it to be sent after the commit; returns its client order id."""
         plan = approved.plan
         request = OrderRequest(
             client_order_id=self._context.new_entry_id(),
@@ -195,10 +199,11 @@ class Trader:
             price=plan.price,
             time_in_force=plan.time_in_force,
         )
-        not_after = entry_context.now_ms + entry_context.settings.max_event_age_ms
-        self._context.submit_order(request, OrderRole.ENTRY, entry_client_order_id=None, not_after=not_after)
-        self._entries.mark_traded(entry_context)
-        log.info("entry %s %s %s at %s, %.2f USDT", plan.symbol, plan.side, plan.quantity, plan.price, plan.notional)
+        self._context.submit_order(request, OrderRole.ENTRY, entry_client_order_id=None, not_after=plan.not_after)
+        log.info(
+            "entry placed symbol=%s side=%s quantity=%s price=%s notional=%.2f",
+            *(plan.symbol, plan.side, plan.quantity, plan.price, plan.notional),
+        )
         return request.client_order_id
 
     def place_tp_sl_orders(self, key: PositionKey) -> None:
@@ -216,8 +221,25 @@ class Trader:
             self._protection.update(tracked, entry, settings, instrument)
         self._closing.advance(tracked)
 
+    def _apply_facts(self, facts: Sequence[Fact]) -> None:
+        """Apply each fact, then update the protection of every position they touched, once each."""
+        touched: dict[PositionKey, None] = {}
+        for fact in facts:
+            for key in self._apply(fact):
+                if self._context.portfolio.tracked(key).position.is_open:
+                    touched[key] = None
+                else:
+                    # Now, not after the batch: a later fact may open the next position under this key, and the
+                    # orders that protected the closed one must be cancelled before they meet it (I14).
+                    self.place_tp_sl_orders(key)
+        for key in touched:
+            self.place_tp_sl_orders(key)
+        if any(isinstance(fact, TaskDue) and fact.task is Task.EVERY_SECOND for fact in facts):
+            self._tasks.audit()
+            self._status.publish()
+
     def _apply_liquidations(self, liquidations: Sequence[Liquidation]) -> None:
-        """Store them all, then judge each in order of arrival."""
+        """Store them all, then evaluate each in order of arrival."""
         if not liquidations:
             return
         self._entries.refill_if_stale()
@@ -229,31 +251,25 @@ class Trader:
             if decision is not None:
                 decisions.append((row_id, decision))
         self._context.store.record_decisions(decisions)
-        journal_liquidations(self._context, liquidations, decisions)
+        self._context.journal_liquidations(liquidations, [decision for _, decision in decisions])
 
-    def _apply(self, event: TraderEvent) -> None:
+    def _apply(self, event: Fact) -> Iterable[PositionKey]:
+        """Apply one fact; returns the positions it touched."""
         self._streams.observe(event)
         if isinstance(event, OrderResponse):
             event = event.update
         match event:
-            case Quote() | MarkPrice() | Liquidation():
-                pass  # prices were noted before, liquidations are judged after all else
             case OrdersFetched():
                 self._unrecognized.on_order_list(event)
-                self._update_protection(self._orders.handle(event, self._account.snapshot))
+                return self._orders.handle(event, self._account.snapshot)
             case OrderUpdate() | OrderUnresolved() | CancelRejected() | OrderNotFound() | FillsFetched():
-                self._update_protection(self._orders.handle(event, self._account.snapshot))
+                return self._orders.handle(event, self._account.snapshot)
             case UnrecognizedOrder():
-                self._update_protection(self._unrecognized.on_stream_event(event))
+                return self._unrecognized.on_stream_event(event)
             case InstrumentsFetched():
-                self._update_protection(self._instruments.on_fetched(event))
-            case AuthFailed():
-                if self._auth.on_auth_failed(event):
-                    self._account.request_snapshot("access was refused")
-            case AuthRecovered():
-                self._auth.on_auth_recovered(event)
+                return self._instruments.on_fetched(event)
             case OrderRejected():
-                self._update_protection(self._on_order_rejected(event))
+                return self._on_order_rejected(event)
             case (
                 AccountUpdate()
                 | FundingFetched()
@@ -262,57 +278,57 @@ class Trader:
                 | MarginCall()
                 | PaperAccountSaved()
             ):
-                self._update_protection(self._account.handle(event))
+                return self._account.handle(event)
             case SnapshotTaken():
-                self._on_snapshot(event)
+                return self._on_snapshot(event)
             case PositionsChecked():
                 self._rest.on_checked(event)
             case CommandFailed():
                 self._instruments.on_failed(event)
                 self._account.on_failed(event)
                 self._rest.on_failed(event)
+            case AuthFailed():
+                self._auth.on_auth_failed(event)
+            case AuthRecovered():
+                self._auth.on_auth_recovered(event)
             case StreamUp() | StreamDown():
                 self._streams.on_connection_change(event)
             case _:
-                self._apply_internal(event)
+                return self._apply_internal(event)
+        return ()
 
-    def _apply_internal(self, event: InternalEvent) -> None:
-        """What comes from the bot itself or from a person, not from the exchange."""
+    def _apply_internal(self, event: InternalEvent) -> Iterable[PositionKey]:
+        """Apply what comes from the bot itself or from a person, not from the exchange."""
         match event:
             case TaskDue():
-                self._tasks.on_due(event)
+                return self._tasks.on_due(event)
             case OperatorCommand() | HaltFileChanged() | FileCommand() | ConsentTyped():
                 self._operator.handle(event)
             case SettingsChanged():
-                self._operator.apply_settings(event, self._entries, self._account)
+                self._operator.apply_settings(event, self._entries)
             case ProcessStalled():
                 self._stall_guard.on_resumed(event)
             case _:
                 assert_never(event)
+        return ()
 
-    def _update_protection(self, keys: Iterable[PositionKey]) -> None:
-        for key in keys:
-            self.place_tp_sl_orders(key)
-
-    def _update_price(self, event: TraderEvent) -> bool:
-        """Prices are state, not history: kept in memory, written with the positions once a second."""
+    def _update_price(self, event: TraderEvent) -> None:
+        """Keep the newest price of each symbol in memory; the database gets it with the positions, once a second."""
         match event:
             case Quote():
                 self._context.quotes[event.symbol] = event
             case MarkPrice():
                 self._context.mark_prices[event.symbol] = event
                 self._streams.record_activity(Stream.MARKET, event.received_at)
-            case _:
-                return False
-        return True
 
-    def _on_snapshot(self, event: SnapshotTaken) -> None:
+    def _on_snapshot(self, event: SnapshotTaken) -> Iterable[PositionKey]:
         self._auth.on_response()
-        self._update_protection(self._unrecognized.on_snapshot(event.snapshot))
+        unrecognized = self._unrecognized.on_snapshot(event.snapshot)
         self._rest.on_snapshot(event.snapshot)
-        self._update_protection(self._account.on_snapshot(event))
+        touched = self._account.on_snapshot(event)
         self._streams.on_snapshot(event.snapshot)
         self._stall_guard.on_snapshot(event.snapshot)
+        return [*unrecognized, *touched]
 
     def _on_order_rejected(self, event: OrderRejected) -> Iterable[PositionKey]:
         """The positions to protect again now; an order that never left is retried by the next check."""
@@ -326,5 +342,5 @@ class Trader:
         key = order.symbol, order.request.position_side
         self._closing.on_rejected(self._context.portfolio.tracked(key), order, event)
         if order.role is OrderRole.CLOSE:
-            self._account.request_snapshot("a close was rejected", repeat_if_pending=True)
+            self._context.request_snapshot("a close was rejected", repeat_if_pending=True)
         return (key,) if event.is_order_rejection else ()

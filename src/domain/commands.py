@@ -84,7 +84,10 @@ class CheckPositions:
 class SubmitOrder:
     request: OrderRequest
     not_after: int | None = None
-    """An entry that could not leave by then (ms UTC) is not sent at all: its reason has gone."""
+    """An entry that was not sent by then (ms UTC) is not sent at all: its signal has expired."""
+
+    def is_expired(self, now_ms: int) -> bool:
+        return self.not_after is not None and now_ms > self.not_after
 
 
 @dataclass(frozen=True, slots=True)

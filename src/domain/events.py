@@ -238,16 +238,19 @@ class TaskDue:
 
 OrderOutcome = OrderUpdate | OrderRejected | OrderUnresolved | CancelRejected | OrderNotFound
 
-SnapshotOutcome = SnapshotTaken | PositionsChecked
+ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | FundingFetched | SnapshotTaken | PositionsChecked
 
-ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | FundingFetched | SnapshotOutcome | Quote
+AccountOutcome = OrderOutcome | ReadOutcome | AccountConfigured | CommandFailed
 
-Outcome = OrderOutcome | ReadOutcome | AccountConfigured | CommandFailed
+Outcome = AccountOutcome | Quote
 
-StreamEvent = (
-    Liquidation | Quote | MarkPrice | OrderUpdate | UnrecognizedOrder | AccountUpdate | LeverageChanged | MarginCall
-)
+MarketEvent = Liquidation | Quote | MarkPrice
 
-AuthEvent = AuthFailed | AuthRecovered
+UserEvent = OrderUpdate | UnrecognizedOrder | AccountUpdate | LeverageChanged | MarginCall
 
-Event = Outcome | AuthEvent | StreamEvent | PaperAccountSaved | StreamUp | StreamDown | TaskDue | OperatorCommand
+StreamEvent = MarketEvent | UserEvent
+
+ExchangeEvent = AccountOutcome | UserEvent | AuthFailed | AuthRecovered | PaperAccountSaved | StreamUp | StreamDown
+"""Everything the exchange reports about our account, its orders and our connections."""
+
+Event = MarketEvent | ExchangeEvent | TaskDue | OperatorCommand

@@ -180,13 +180,15 @@ class Order:
     recorded_quantity: Decimal = Decimal(0)
     """What the distinct fills in ``trade_ids`` add up to; less than ``filled_quantity`` while one is missing."""
 
-    @property
-    def client_order_id(self) -> str:
-        return self.request.client_order_id
+    client_order_id: str = field(init=False)
+    symbol: str = field(init=False)
+    key: tuple[str, PositionSide] = field(init=False)
+    """The position it opens, protects or closes."""
 
-    @property
-    def symbol(self) -> str:
-        return self.request.symbol
+    def __post_init__(self) -> None:
+        request = self.request
+        self.client_order_id, self.symbol = request.client_order_id, request.symbol
+        self.key = request.symbol, request.position_side
 
     @property
     def is_open(self) -> bool:
@@ -249,6 +251,25 @@ class Order:
         # A question is answered by the time of the order's last change, which lies before that of the event about it.
         is_query_response = self.unresolved_since is not None
         return update.event_at >= self.event_at or update.status.is_terminal or is_query_response
+
+
+def order_payload(order: Order | OrderUpdate) -> dict[str, object]:
+    """An order as the journal and the dashboard show it, ours or an external one."""
+    details = order.request if isinstance(order, Order) else order
+    payload: dict[str, object] = {
+        "client_order_id": details.client_order_id,
+        "order_id": order.order_id,
+        "side": details.side,
+        "position_side": details.position_side,
+        "quantity": details.quantity,
+        "price": details.price,
+        "stop_price": details.stop_price,
+        "status": order.status,
+    }
+    if isinstance(order, OrderUpdate):
+        return payload | {"type": order.original_type, "symbol": order.symbol}
+    ours = {"type": order.request.type, "role": order.role, "reason": order.reason}
+    return payload | ours | {"filled_quantity": order.filled_quantity}
 
 
 @dataclass(frozen=True, slots=True)

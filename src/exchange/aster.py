@@ -25,7 +25,7 @@ from src.domain.commands import (
 )
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
-from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
+from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected
 from src.domain.events import (
     AccountConfigured,
     FillsFetched,
@@ -136,8 +136,6 @@ class AsterExchange:
 
     def _submit(self, command: SubmitOrder) -> OrderUpdate:
         request = command.request
-        if command.not_after is not None and self._now_ms() > command.not_after:
-            raise Unreachable(f"{request.client_order_id} expired before it was sent")
         own_id = ClientOrderId.parse(request.client_order_id)
         essential = own_id is not None and own_id.role is not OrderRole.ENTRY
         parameters = wire.render_order_request(request)

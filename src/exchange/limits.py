@@ -4,6 +4,7 @@ import logging
 import re
 import threading
 from collections.abc import Mapping
+from decimal import Decimal
 
 from src.domain.clock import Clock
 from src.domain.errors import RateLimited
@@ -32,13 +33,13 @@ class RateLimits:
     """
 
     def __init__(
-        self, clock: Clock, *, weight_limit: int = 2400, order_limit: int = 1200, reserve_pct: int = 30
+        self, clock: Clock, *, weight_limit: int = 2400, order_limit: int = 1200, reserve_pct: Decimal | int = 30
     ) -> None:
         self._clock = clock
         self._limits = {WEIGHT_HEADER: weight_limit, ORDERS_HEADER: order_limit}
         self._used = {WEIGHT_HEADER: 0, ORDERS_HEADER: 0}
-        unreserved_pct = 100 - max(reserve_pct, MIN_RESERVE_PCT)
-        self._nonessential_pct = {WEIGHT_HEADER: unreserved_pct, ORDERS_HEADER: min(unreserved_pct, _ENTRIES_SHARE_PCT)}
+        self._nonessential_pct: dict[str, Decimal | int] = {}
+        self.set_reserve(reserve_pct)
         self._minute = clock.now_ms() // MINUTE_MS
         # Monotonic: a change of the system clock must not shorten or extend a pause.
         self._backoff_since = self._backoff_until = self._full_stop_until = clock.monotonic_ms()
@@ -56,7 +57,7 @@ class RateLimits:
             requested = {WEIGHT_HEADER: weight, ORDERS_HEADER: orders}
             for header, amount in requested.items():
                 share = self._nonessential_pct[header] if not essential else _READS_SHARE_PCT if is_read else 100
-                if amount and (self._used[header] + amount) * 100 > self._limits[header] * share:
+                if amount and not self._has_room(header, amount, share):
                     raise RateLimited(f"budget of {header} is used up", (self._minute + 1) * MINUTE_MS)
             for header, amount in requested.items():
                 self._used[header] += amount
@@ -99,6 +100,21 @@ class RateLimits:
                     log.warning("rate limit changed header=%s limit=%s was=%s", header, limit, self._limits[header])
                     self._limits[header] = limit
 
+    def set_reserve(self, reserve_pct: Decimal | int) -> None:
+        """Set the share of the limits that only essential requests may use; never less than ``MIN_RESERVE_PCT``."""
+        unreserved_pct = 100 - max(reserve_pct, MIN_RESERVE_PCT)
+        self._nonessential_pct = {WEIGHT_HEADER: unreserved_pct, ORDERS_HEADER: min(unreserved_pct, _ENTRIES_SHARE_PCT)}
+
+    @property
+    def has_entry_budget(self) -> bool:
+        """Whether an entry may be sent now: one order, by one request that is not essential."""
+        with self._lock:
+            self._roll_minute()
+            is_blocked = self._clock.monotonic_ms() < self._backoff_until
+            return not is_blocked and all(
+                self._has_room(header, 1, share) for header, share in self._nonessential_pct.items()
+            )
+
     @property
     def weight_limit(self) -> int:
         """Request weight allowed per minute."""
@@ -139,6 +155,9 @@ class RateLimits:
     def _rate_limited(self, remaining_ms: int) -> RateLimited:
         reason = "IP banned by the exchange" if self._is_banned else "rate limit of the exchange reached"
         return RateLimited(reason, self._clock.now_ms() + remaining_ms, banned=self._is_banned)
+
+    def _has_room(self, header: str, amount: int, share_pct: Decimal | int) -> bool:
+        return (self._used[header] + amount) * 100 <= self._limits[header] * share_pct
 
     def _roll_minute(self) -> None:
         minute = self._clock.now_ms() // MINUTE_MS

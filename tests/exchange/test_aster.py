@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from src.domain.clock import ManualClock
-from src.domain.commands import Command, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode, SubmitOrder
+from src.domain.commands import Command, SetLeverage, SetMarginType, SetMultiAssetsMode, SetPositionMode
 from src.domain.enums import MarginType
 from src.domain.errors import (
     OutcomeUnknown,
@@ -92,17 +92,6 @@ class TestOrders:
         server.script("GET", ORDER, Reply({**wire.render_order(ACCEPTED), "symbol": "ETHUSDT"}))
 
         assert isinstance(failure_of(exchange, QUERY), ProtocolError)
-
-    def test_expired_entry_is_not_sent(self, exchange: AsterExchange, server: ScriptedServer) -> None:
-        error = failure_of(exchange, SubmitOrder(ENTRY, not_after=NOW_MS - 1))
-
-        assert isinstance(error, Unreachable)
-        assert server.received == []
-
-    def test_entry_before_its_deadline_is_sent(self, exchange: AsterExchange, server: ScriptedServer) -> None:
-        server.script("POST", ORDER, accepted())
-
-        assert exchange.execute(SubmitOrder(ENTRY, not_after=NOW_MS)) == [ACCEPTED]
 
     @pytest.mark.parametrize("command", [SUBMIT, CANCEL])
     @pytest.mark.parametrize(

@@ -200,3 +200,22 @@ def test_system_clock_step_does_not_end_a_ban(limits: RateLimits, clock: ManualC
     clock.step(3_600_000)
 
     assert is_rejected(limits, essential=True).retry_at == STARTED_MS + 3_600_000 + 120_000
+
+
+def test_entry_budget_ends_with_reserve_or_order_share(clock: ManualClock) -> None:
+    limits = RateLimits(clock, weight_limit=100, order_limit=10, reserve_pct=40)
+    limits.acquire(59, essential=True)
+    assert limits.has_entry_budget
+    limits.acquire(1, essential=True)
+    assert not limits.has_entry_budget
+    limits.set_reserve(30)
+    assert limits.has_entry_budget
+    for _ in range(5):
+        limits.acquire(0, essential=True, orders=1)
+    assert not limits.has_entry_budget
+
+
+def test_no_entry_budget_while_blocked(limits: RateLimits) -> None:
+    assert limits.has_entry_budget
+    limits.back_off(429, {}, "", 0)
+    assert not limits.has_entry_budget

@@ -61,36 +61,16 @@ class AccountSync:
         self.snapshot: Snapshot | None = None
         self.untradable: dict[str, str] = {}
         """Symbols the account is not configured for, each with the reason."""
-        self._is_requested = False
         self._reported_failure = ""
         """The last error of reading the account that was reported, to report each only once."""
-        self._next_request: str | None = None
-        """Reason for another snapshot after the pending one; None if none is needed."""
         self._retry_at: int | None = None
         self._pending_commands: set[AccountCommand] = set()
         self._configured_at: int | None = None
         self._funding_since: int | None = None
 
-    def poll_snapshot(self, reason: str) -> None:
-        """Request a snapshot as part of regular polling while the user data stream is not reliable."""
-        if not self._is_requested:
-            self._is_requested = True
-            self._context.queue_command(TakeSnapshot(reason, is_poll=True))
-
-    def request_snapshot(self, reason: str, *, repeat_if_pending: bool = False) -> None:
-        """Request a snapshot unless one is pending.
-
-        With ``repeat_if_pending`` another one follows, because the pending one may be too old.
-        """
-        if not self._is_requested:
-            self._is_requested = True
-            self._context.queue_command(TakeSnapshot(reason))
-        elif repeat_if_pending:
-            self._next_request = reason
-
-    def on_snapshot(self, event: SnapshotTaken) -> set[PositionKey]:
+    def on_snapshot(self, event: SnapshotTaken) -> list[PositionKey]:
         """Reconcile the portfolio with the snapshot; returns the keys of touched positions."""
-        self._is_requested, self._reported_failure = False, ""
+        self._context.is_snapshot_pending, self._reported_failure = False, ""
         is_first = self.snapshot is None
         self.snapshot = snapshot = event.snapshot
         self._save_account(snapshot.account, snapshot.taken_at)
@@ -101,9 +81,9 @@ class AccountSync:
         self._context.trading_status.clear(EntryBlock.STALE_SNAPSHOT)
         if is_first:
             self._fetch_funding()
-        if self._next_request is not None:
-            reason, self._next_request = self._next_request, None
-            self.request_snapshot(reason)
+        if self._context.next_snapshot_reason is not None:
+            reason, self._context.next_snapshot_reason = self._context.next_snapshot_reason, None
+            self._context.request_snapshot(reason)
         if is_first:
             crash_points.reached(Point.STARTED)
         return touched
@@ -113,7 +93,7 @@ class AccountSync:
         log.warning("%s failed: %s", type(event.command).__name__, event.reason)
         match event.command:
             case TakeSnapshot():
-                self._is_requested = False
+                self._context.is_snapshot_pending = False
                 self._retry_at = self._context.clock.now_ms() + _RETRY_MS
                 if event.reason != self._reported_failure and not self._context.trading_status.has(EntryBlock.REST):
                     self._reported_failure = event.reason
@@ -151,7 +131,7 @@ class AccountSync:
         self._pending_commands.discard(event.command)
         log.info("account configured: %s", describe(event.command))
         if not self._pending_commands:
-            self.request_snapshot("account configured", repeat_if_pending=True)
+            self._context.request_snapshot("account configured", repeat_if_pending=True)
 
     def _on_configuration_failed(self, command: AccountCommand, cause: str) -> None:
         """Block entries until the account matches: the exchange rejected a mode, margin type or leverage."""
@@ -160,14 +140,14 @@ class AccountSync:
         self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, reason)
         self._context.warn(reason)
 
-    def on_update(self, update: AccountUpdate) -> set[PositionKey]:
+    def on_update(self, update: AccountUpdate) -> list[PositionKey]:
         """Apply changed balances and positions; anything not listed is unchanged, not zero."""
         now_ms = self._context.clock.now_ms()
         for balance in update.balances:
             if balance.asset == _QUOTE_ASSET and self._context.account is not None:
                 summary = replace(self._context.account, wallet_balance=balance.wallet_balance)
                 self._save_account(summary, now_ms)
-        touched: set[PositionKey] = set()
+        touched: list[PositionKey] = []
         for change in update.positions:
             key = change.position.symbol, change.position.position_side
             tracked = self._context.portfolio.tracked(key)
@@ -176,24 +156,24 @@ class AccountSync:
                 self._open_position(tracked, update.changed_at)
             tracked.apply_report(change.position, update.changed_at, now_ms)
             tracked.margin_type = change.margin_type or tracked.margin_type
-            touched.add(key)
+            touched.append(key)
         if update.reason == _FUNDING_REASON:
             self._fetch_funding()
         if update.reason == _MARGIN_TYPE_REASON and not self._pending_commands:
-            self.request_snapshot("a margin type was changed", repeat_if_pending=True)
+            self._context.request_snapshot("a margin type was changed", repeat_if_pending=True)
         return touched
 
     def on_rejected(self, event: OrderRejected) -> None:
         """Request a snapshot if an order was rejected because the position mode has been changed."""
         if event.code in _POSITION_MODE_CODES:
-            self.request_snapshot("the position mode differs", repeat_if_pending=True)
+            self._context.request_snapshot("the position mode differs", repeat_if_pending=True)
 
     def on_leverage(self, event: LeverageChanged) -> None:
         """Block entries of a symbol after an external leverage change, until it is configured again (F36)."""
         wanted = self._context.settings.symbols.get(event.symbol)
         if wanted is not None and wanted.leverage != event.leverage:
             self.untradable[event.symbol] = leverage_mismatch(event.leverage, wanted)
-            self.request_snapshot("the leverage was changed", repeat_if_pending=True)
+            self._context.request_snapshot("the leverage was changed", repeat_if_pending=True)
         for (symbol, _), tracked in self._context.portfolio.tracked_positions.items():
             if symbol == event.symbol:
                 tracked.leverage = event.leverage
@@ -209,12 +189,12 @@ class AccountSync:
         """Block entries if the last snapshot is too old, and request another one if needed; times in milliseconds."""
         if self._retry_at is not None and now_ms >= self._retry_at:
             self._retry_at = None
-            self.poll_snapshot("a position differs")
+            self._context.request_snapshot("a position differs", is_poll=True)
         if self._orders.needs_snapshot(now_ms, self.snapshot):
-            self.request_snapshot("an order is missing")
+            self._context.request_snapshot("an order is missing")
         is_unconfirmed = any(each.is_flat_unconfirmed for each in self._context.portfolio.tracked_positions.values())
         if is_unconfirmed and self._context.may_request("unconfirmed flat position", _RETRY_MS):
-            self.request_snapshot("a position is flat according to its fills only")
+            self._context.request_snapshot("a position is flat according to its fills only")
         if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
             reason = "the account has not been read for over a minute"
             self._context.trading_status.block(EntryBlock.STALE_SNAPSHOT, reason)
@@ -230,7 +210,7 @@ class AccountSync:
         self._context.account = summary
         self._context.store.save_account(summary, at)
 
-    def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> set[PositionKey]:
+    def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> list[PositionKey]:
         portfolio, now_ms = self._context.portfolio, self._context.clock.now_ms()
         result = reconcile(portfolio.orders.values(), portfolio.tracked_positions, portfolio.external_orders, snapshot)
         if is_first:
@@ -239,7 +219,7 @@ class AccountSync:
             portfolio.external_orders.pop(order_id, None)
         if result.needs_retry:
             self._retry_at = now_ms + GRACE_MS
-        touched = {self._orders.on_order_update(update, "snapshot") for update in result.updates}
+        touched = [self._orders.on_order_update(update, "snapshot") for update in result.updates]
         for order in result.unconfirmed_orders:
             self._orders.mark_unresolved(order)
         is_expected = is_first or self._context.trading_status.has(EntryBlock.USER_STREAM)
@@ -251,11 +231,11 @@ class AccountSync:
             tracked.position, tracked.updated_locally_at = Position(*tracked.key), now_ms
             symbol, side = tracked.key
             self._context.warn(f"position of {symbol} {side} dropped: the account's position mode has changed", symbol)
-            touched.add(tracked.key)
+            touched.append(tracked.key)
         for report in result.reports:
             self._apply_report(report, snapshot, now_ms)
-            touched.add((report.symbol, report.position_side))
-        return {key for key in touched if key is not None}
+            touched.append((report.symbol, report.position_side))
+        return [key for key in touched if key is not None]
 
     def _apply_report(self, report: PositionReport, snapshot: Snapshot, now_ms: int) -> None:
         portfolio, key = self._context.portfolio, (report.symbol, report.position_side)

@@ -88,6 +88,8 @@ class EntryPlan:
     quantity: Quantity
     leverage: int
     time_in_force: TimeInForce
+    not_after: int
+    """The order is not sent after this instant, ms UTC: its signal has expired."""
     is_raised_to_minimum: bool = False
     """The size was below the exchange's minimum and was raised to it."""
 

@@ -9,11 +9,11 @@ from typing import Any
 
 from src.core.account.account_sync import AccountSync
 from src.core.context import TraderContext
-from src.core.entries.entry_context import ApprovedPlan, EntryContext, Exposure
+from src.core.entries.entry_context import ApprovedPlan, EntryContext, EntryPlan, Exposure
 from src.core.entries.risk import check_risk
 from src.core.entries.strategy import check_signal, plan_entry
 from src.core.events import ExchangeHealth
-from src.core.portfolio import entry_margin, reserved_notional
+from src.core.portfolio import TrackedPosition, entry_margin, reserved_notional
 from src.database.db import get_usdt_volume_in_window, get_volume_in_window
 from src.database.queries.fills import entries_since
 from src.domain.decisions import Decision, Skip
@@ -24,8 +24,6 @@ from src.settings.config import SymbolSettings
 
 ZERO = Decimal(0)
 LastEntries = Mapping[tuple[str, Side], tuple[int, int]]
-MIN_RESERVE_PCT = Decimal(30)
-"""Left to protection and reconciling whatever the settings say (I29)."""
 _MINUTE_MS = 60_000
 
 
@@ -90,57 +88,52 @@ class EntryEvaluator:
         symbol = liquidation.symbol
         self._newest_at[symbol] = max(self._newest_at.get(symbol, 0), liquidation.traded_at)
 
-    def evaluate(self, liquidation: Liquidation, settings: SymbolSettings) -> tuple[EntryContext, Skip | ApprovedPlan]:
-        """The situation of this liquidation, and what its gates say."""
+    def evaluate(self, liquidation: Liquidation, settings: SymbolSettings) -> tuple[Decision, ApprovedPlan | None]:
+        """Run every gate in order. An approved plan consumes its volume and starts the cooldown of its side."""
         entry_context = self._entry_context(liquidation, settings)
-        skip = check_signal(entry_context)
-        if skip is not None:
-            return entry_context, skip
-        plan = plan_entry(entry_context)
-        if isinstance(plan, Skip):
-            return entry_context, plan
-        return entry_context, check_risk(plan, entry_context, self.exposure(plan.symbol))
-
-    def mark_traded(self, entry_context: EntryContext) -> None:
-        """An entry was made: its volume does not count again, and its side cools down."""
-        liquidation = entry_context.liquidation
+        outcome: Skip | EntryPlan | ApprovedPlan = check_signal(entry_context) or plan_entry(entry_context)
+        if isinstance(outcome, EntryPlan):
+            outcome = check_risk(outcome, entry_context, self._exposure(liquidation.symbol))
+        if isinstance(outcome, Skip):
+            return _make_decision(entry_context, outcome), None
         self.last_entry_at[liquidation.symbol, entry_context.entry_side] = liquidation.traded_at
         self._window.consume(liquidation.symbol, self._counted_side(liquidation))
+        return _make_decision(entry_context), outcome
 
-    def exposure(self, symbol: str) -> Exposure:
-        """What is at risk or spoken for: orders count from the decision on, not from their answer."""
+    def _exposure(self, symbol: str) -> Exposure:
+        """What is at risk or reserved: an order counts from the decision on, not from its response."""
         portfolio = self._context.portfolio
-        tracked_positions, pending = portfolio.positions_for(symbol), portfolio.pending_entries()
+        positions, pending = portfolio.open_positions(), portfolio.pending_entries()
+        held = [each for each in positions if each.position.symbol == symbol]
         entries = [order for order in pending if order.symbol == symbol]
-        total = self._total_margin(pending)
+        total = self._total_margin(positions, pending)
         external = [each for each in portfolio.external_orders.values() if each.symbol == symbol]
         unrecognized = [each for each in portfolio.unrecognized_orders.values() if each.symbol == symbol]
         return Exposure(
-            symbol_margin=sum((each.margin for each in tracked_positions), self._entry_margin(symbol, entries)),
+            symbol_margin=sum((each.margin for each in held), self._entry_margin(symbol, entries)),
             total_margin=total,
             available_balance=self._account.available_balance(total),
-            symbol_notional=sum(
-                (each.position.quantity * each.position.entry_price for each in tracked_positions), ZERO
-            )
+            symbol_notional=sum((each.position.quantity * each.position.entry_price for each in held), ZERO)
             + sum((order.request.side.sign * reserved_notional(order) for order in entries), ZERO),
             open_entries=len(entries),
-            stop_orders=max((portfolio.count_stops(each.key) for each in tracked_positions), default=0),
-            external_orders=len(external) + len(unrecognized) + sum(not each.is_managed for each in tracked_positions),
+            stop_orders=max((portfolio.count_stops(each.key) for each in held), default=0),
+            external_orders=len(external) + len(unrecognized) + sum(not each.is_managed for each in held),
             unresolved=sum(order.unresolved_since is not None for order in entries),
-            has_request_budget=self._has_request_budget(),
+            has_request_budget=self._read_exchange_health().has_entry_budget,
             entries_last_minute=self._entries_last_minute(),
         )
 
     def total_margin(self) -> Decimal:
         """Margin of all positions and of all entries that may still fill."""
-        return self._total_margin(self._context.portfolio.pending_entries())
+        portfolio = self._context.portfolio
+        return self._total_margin(portfolio.open_positions(), portfolio.pending_entries())
 
-    def _total_margin(self, entries: Iterable[Order]) -> Decimal:
+    def _total_margin(self, positions: Iterable[TrackedPosition], entries: Iterable[Order]) -> Decimal:
         by_symbol: dict[str, list[Order]] = defaultdict(list)
         for order in entries:
             by_symbol[order.symbol].append(order)
         reserved = sum((self._entry_margin(*each) for each in by_symbol.items()), ZERO)
-        return sum((each.margin for each in self._context.portfolio.open_positions()), reserved)
+        return sum((each.margin for each in positions), reserved)
 
     def _entries_last_minute(self) -> int:
         """Of all symbols; from the ledger, so that a restart forgets none and a burst counts its own. While they cannot
@@ -150,13 +143,6 @@ class EntryEvaluator:
             return 0
         since_ms = self._context.clock.now_ms() - _MINUTE_MS
         return self._context.store.read_or_default(partial(entries_since, since_ms=since_ms), default=limit)
-
-    def _has_request_budget(self) -> bool:
-        exchange_health = self._read_exchange_health()
-        if exchange_health.blocked_until > self._context.clock.now_ms():
-            return False
-        reserve = max(self._context.settings.globals_.rate_limit_buffer_pct, MIN_RESERVE_PCT)
-        return exchange_health.weight_used * 100 <= exchange_health.weight_limit * (100 - reserve)
 
     def _entry_margin(self, symbol: str, entries: Iterable[Order]) -> Decimal:
         settings = self._context.settings.symbols.get(symbol)
@@ -195,8 +181,8 @@ class EntryEvaluator:
         return self._context.settings.globals_.volume_scope is VolumeScope.BOTH
 
 
-def make_decision(entry_context: EntryContext, skip: Skip | None, client_order_id: str | None = None) -> Decision:
-    """The verdict, as it is stored."""
+def _make_decision(entry_context: EntryContext, skip: Skip | None = None) -> Decision:
+    """The decision as it is stored; ``skip`` is None for an entry."""
     return Decision(
         symbol=entry_context.liquidation.symbol,
         liquidation_side=entry_context.liquidation.side,
@@ -206,5 +192,4 @@ def make_decision(entry_context: EntryContext, skip: Skip | None, client_order_i
         numbers=skip.numbers if skip else {},
         window_volume=entry_context.window_volume,
         threshold=entry_context.threshold,
-        client_order_id=client_order_id,
     )

@@ -47,62 +47,31 @@ def _opposite_position(plan: EntryPlan, entry_context: EntryContext, exposure: E
     return Skip(Gate.POSITION_CAP, "a position or an entry the other way is open, and one-way mode holds only one")
 
 
-def _position_cap(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
-    if plan.is_raised_to_minimum:
-        return None
-    return next(_exceeded_caps(plan, entry_context, exposure, Gate.POSITION_CAP), None)
-
-
-def _total_cap(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
-    if plan.is_raised_to_minimum:
-        return None
-    return next(_exceeded_caps(plan, entry_context, exposure, Gate.TOTAL_CAP), None)
-
-
-def _margin(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
-    if plan.is_raised_to_minimum:
-        return None
-    return next(_exceeded_caps(plan, entry_context, exposure, Gate.MARGIN), None)
-
-
-def _min_notional(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
-    """A size raised to the exchange's minimum is judged here, against every cap at once."""
-    if not plan.is_raised_to_minimum:
-        return None
+def _caps(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
+    """The caps of margin; a size raised to the exchange's minimum that breaks one is skipped for being too small."""
     skip = next(_exceeded_caps(plan, entry_context, exposure), None)
-    if skip is None:
-        return None
+    if skip is None or not plan.is_raised_to_minimum:
+        return skip
     reason = f"the smallest valid order needs {plan.notional:.2f} USDT notional; {skip.reason}"
     return Skip(Gate.MIN_NOTIONAL, reason, {**skip.numbers, "smallest_notional": plan.notional})
 
 
-def _exceeded_caps(
-    plan: EntryPlan, entry_context: EntryContext, exposure: Exposure, only: Gate | None = None
-) -> Iterator[Skip]:
+def _exceeded_caps(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Iterator[Skip]:
     """Every cap of margin that the plan would break."""
-    caps = (
-        (
-            Gate.POSITION_CAP,
-            exposure.symbol_margin,
-            entry_context.symbol_settings.max_position_usdt,
-            "max_position_usdt",
-        ),
-        (
-            Gate.TOTAL_CAP,
-            exposure.total_margin,
-            entry_context.settings.max_total_exposure_usdt,
-            "max_total_exposure_usdt",
-        ),
-    )
-    for gate, used, cap, name in caps:
-        if only in (None, gate) and used + plan.margin > cap:
-            reason = f"{used:.2f} bound + {plan.margin:.2f} needed would pass {name} {cap:.2f}"
-            yield Skip(gate, reason, {"bound": used, "needed": plan.margin, "cap": cap})
-    available = exposure.available_balance
-    if only in (None, Gate.MARGIN) and (available is None or available < plan.margin):
+    margin, available = plan.margin, exposure.available_balance
+    position_cap = entry_context.symbol_settings.max_position_usdt
+    total_cap = entry_context.settings.max_total_exposure_usdt
+    for gate, used, cap, name in (
+        (Gate.POSITION_CAP, exposure.symbol_margin, position_cap, "max_position_usdt"),
+        (Gate.TOTAL_CAP, exposure.total_margin, total_cap, "max_total_exposure_usdt"),
+    ):
+        if used + margin > cap:
+            reason = f"margin {used:.2f} + {margin:.2f} exceeds {name} {cap:.2f}"
+            yield Skip(gate, reason, {"bound": used, "needed": margin, "cap": cap})
+    if available is None or available < margin:
         shown = "unknown" if available is None else f"{available:.2f}"
-        numbers: Numbers = {"available": available, "needed": plan.margin}
-        yield Skip(Gate.MARGIN, f"{plan.margin:.2f} USDT margin needed, {shown} available", numbers)
+        numbers: Numbers = {"available": available, "needed": margin}
+        yield Skip(Gate.MARGIN, f"{margin:.2f} USDT margin needed, {shown} available", numbers)
 
 
 def max_stop_pct(leverage: int) -> Decimal:
@@ -148,10 +117,7 @@ _RISK_GATES = (
     _open_orders,
     _stop_orders,
     _opposite_position,
-    _position_cap,
-    _total_cap,
-    _margin,
-    _min_notional,
+    _caps,
     _stop_inside_liquidation,
     _rate_budget,
     _entry_rate,

@@ -35,7 +35,7 @@ def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
     price, time_in_force = priced
     side, settings = entry_context.entry_side, entry_context.symbol_settings
     wanted = settings.trade_value_usdt * settings.leverage / price
-    quantity = min(instrument.quantity(wanted), instrument.quantity(instrument.max_quantity))
+    quantity = instrument.quantity(min(wanted, instrument.max_quantity))
     smallest = instrument.smallest_quantity(price)
     return EntryPlan(
         symbol=instrument.symbol,
@@ -45,6 +45,7 @@ def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
         quantity=Quantity(max(quantity, smallest)),
         leverage=settings.leverage,
         time_in_force=time_in_force,
+        not_after=entry_context.now_ms + entry_context.settings.max_event_age_ms,
         is_raised_to_minimum=quantity < smallest,
     )
 

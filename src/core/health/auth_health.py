@@ -29,9 +29,10 @@ class AuthHealth:
         self._reported: set[str] = set()
         """Reasons already alerted since everything last worked."""
 
-    def on_auth_failed(self, event: AuthFailed) -> bool:
-        """Block entries; returns whether this is the first failure, so that the account is polled until it answers."""
-        is_news = not self._failed
+    def on_auth_failed(self, event: AuthFailed) -> None:
+        """Block entries; the first failure requests a snapshot, which is retried until the exchange answers."""
+        if not self._failed:
+            self._context.request_snapshot("access was rejected")
         reason = f"the exchange rejects this account: {event.reason} ({event.code})"
         scope = ApiScope.READ if event.scope is ApiScope.TRADE and event.code in _CLOCK_CODES else event.scope
         if scope is ApiScope.TRADE:
@@ -41,7 +42,6 @@ class AuthHealth:
         if reason not in self._reported:
             self._reported.add(reason)
             self._context.alert(f"{reason}. Trading is halted; stop losses stay open")
-        return is_news
 
     def on_response(self) -> None:
         """A signed request has succeeded."""

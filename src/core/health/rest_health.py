@@ -1,6 +1,5 @@
 """Polls the account by REST: is the exchange responding, and does it know something our streams missed?"""
 
-from src.core.account.account_sync import AccountSync
 from src.core.context import TraderContext
 from src.core.health.stream_health import StreamHealth
 from src.core.orders.order_manager import OrderManager
@@ -16,12 +15,9 @@ _TIMEOUT_MS = 5_000
 class RestHealth:
     """Polls every two seconds: positions only, or a full snapshot while the user data stream is unreliable (I27)."""
 
-    def __init__(
-        self, context: TraderContext, streams: StreamHealth, account: AccountSync, orders: OrderManager
-    ) -> None:
+    def __init__(self, context: TraderContext, streams: StreamHealth, orders: OrderManager) -> None:
         self._context = context
         self._streams = streams
-        self._account = account
         self._orders = orders
         self._requested_at: int | None = None
         """Monotonic time; None while no request is pending."""
@@ -29,7 +25,7 @@ class RestHealth:
     def poll(self) -> None:
         """Send the next request."""
         if not self._streams.is_user_stream_ok:
-            self._account.poll_snapshot("the user data stream is unreliable")
+            self._context.request_snapshot("the user data stream is unreliable", is_poll=True)
         elif self._requested_at is None:
             self._context.queue_command(CheckPositions())
         if self._requested_at is None:
@@ -43,7 +39,7 @@ class RestHealth:
         self._on_response()
         different = self._streams.find_mismatches(event.positions)
         if different:
-            self._account.request_snapshot("a position differs")
+            self._context.request_snapshot("a position differs")
         for key in different:
             for order in self._context.portfolio.orders_for(key):
                 if order.is_open:

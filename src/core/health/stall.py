@@ -3,8 +3,6 @@
 A stopped process, a sleeping machine or heavy swapping leaves the bot with outdated data.
 """
 
-from collections.abc import Callable
-
 from src.core.context import TraderContext
 from src.core.events import ProcessStalled
 from src.core.trading_status import EntryBlock
@@ -41,9 +39,8 @@ class StallDetector:
 class StallGuard:
     """Blocks entries after a suspension until the account has been read again."""
 
-    def __init__(self, context: TraderContext, request_snapshot: Callable[[str], None]) -> None:
+    def __init__(self, context: TraderContext) -> None:
         self._context = context
-        self._request_snapshot = request_snapshot
         self._resumed_at = 0
 
     def on_resumed(self, event: ProcessStalled) -> None:
@@ -51,14 +48,14 @@ class StallGuard:
         reason = f"process was suspended for {event.duration_ms / 1000:.0f} s, resyncing"
         self._context.trading_status.block(EntryBlock.PROCESS_STALLED, reason)
         self._context.warn(reason)
-        self._request_snapshot("process was suspended")
+        self._context.request_snapshot("process was suspended")
 
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Unblock entries, unless the snapshot was requested before the process resumed."""
         if not self._context.trading_status.has(EntryBlock.PROCESS_STALLED):
             return
         if snapshot.requested_at < self._resumed_at:
-            self._request_snapshot("process was suspended after the last request")
+            self._context.request_snapshot("process was suspended after the last request")
         else:
             self._context.trading_status.clear(EntryBlock.PROCESS_STALLED)
 

@@ -12,6 +12,7 @@ from src.core.portfolio import TrackedPosition
 from src.core.positions.protection_plan import ProtectionPlan, is_working
 from src.database.repositories import Store
 from src.domain.enums import Network, OrderRole, TradingState
+from src.domain.orders import order_payload
 from src.domain.positions import AccountSummary, PositionRecord, Protection
 
 ZERO = Decimal(0)
@@ -144,18 +145,6 @@ class StatusPublisher:
         return {"margin": self._entries.total_margin(), "notional": notional, "cap": cap}
 
     def _external_orders(self) -> list[dict[str, object]]:
-        return [
-            {
-                "order_id": order.order_id,
-                "client_order_id": order.client_order_id,
-                "symbol": order.symbol,
-                "side": order.side,
-                "position_side": order.position_side,
-                "type": order.original_type,
-                "quantity": order.quantity,
-                "price": order.price,
-                "stop_price": order.stop_price,
-                "status": order.status,
-            }
-            for order in self._context.portfolio.external_orders.values()
-        ] + [asdict(order) for order in self._context.portfolio.unrecognized_orders.values()]
+        portfolio = self._context.portfolio
+        external = [order_payload(order) for order in portfolio.external_orders.values()]
+        return external + [asdict(order) for order in portfolio.unrecognized_orders.values()]

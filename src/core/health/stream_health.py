@@ -1,6 +1,6 @@
 """Health of the streams, judged by the data they deliver and not by their sockets (I26, I27)."""
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
 from src.core.context import TraderContext
@@ -124,9 +124,8 @@ def _describe(subject: OrderUpdate | PositionReport) -> str:
 class StreamHealth:
     """Blocks entries while a stream is down, silent or not yet resynced."""
 
-    def __init__(self, context: TraderContext, request_snapshot: Callable[[str], None]) -> None:
+    def __init__(self, context: TraderContext) -> None:
         self._context = context
-        self._request_snapshot = request_snapshot
         self.last_event_at: dict[Stream, int] = {}
         self.states: dict[Stream, str] = dict.fromkeys(Stream, "connecting")
         self._user_stream_check = UserStreamCheck()
@@ -154,7 +153,7 @@ class StreamHealth:
             self._user_stream_check.start(event.at + self._offset_ms + _CLOCK_TOLERANCE_MS)
             self._context.trading_status.block(entry_block, "user data stream connected, resyncing the account")
             self.record_activity(Stream.USER, event.at)
-            self._request_snapshot("user data stream connected")
+            self._context.request_snapshot("user data stream connected")
 
     @property
     def is_user_stream_ok(self) -> bool:
@@ -167,7 +166,7 @@ class StreamHealth:
                 self.record_activity(Stream.USER, self._context.clock.now_ms())
                 self._user_stream_check.on_stream_account(event)
                 if event.unrecognized and self._context.may_request("unrecognized positions", _UNRECOGNIZED_EVERY_MS):
-                    self._request_snapshot("a position was not recognized")
+                    self._context.request_snapshot("a position was not recognized")
             case OrderUpdate():
                 self.record_activity(Stream.USER, self._context.clock.now_ms())
                 if event.is_ours:
@@ -216,7 +215,7 @@ class StreamHealth:
         if self.states[Stream.USER] != "up":
             return
         if snapshot.requested_at < self._user_up_at:
-            self._request_snapshot("user data stream connected after the last request")
+            self._context.request_snapshot("user data stream connected after the last request")
         else:
             self._context.trading_status.clear(EntryBlock.USER_STREAM)
 

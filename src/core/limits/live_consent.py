@@ -1,7 +1,7 @@
 """Live trading needs confirmation: entries are blocked until a person has confirmed the current risk terms."""
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from src.core.context import TraderContext
@@ -25,12 +25,11 @@ class LiveConsent:
     The sandbox needs no confirmation. Paper trading discards it, so going live again must be confirmed again.
     """
 
-    def __init__(self, context: TraderContext, identity: BotInfo, request_snapshot: Callable[[str], None]) -> None:
+    def __init__(self, context: TraderContext, identity: BotInfo) -> None:
         self._context = context
         self._network = Network(identity.network)
         self._account = identity.account
         self._is_needed = not identity.is_simulated and self._network is not Network.SANDBOX
-        self._request_snapshot = request_snapshot
         self._pending: RiskTerms | None = None
 
     def restore(self, *, assume_yes: bool) -> None:
@@ -64,7 +63,7 @@ class LiveConsent:
             return "not confirmed: the settings have changed since then; review them again"
         terms = self._pending
         self._save_agreed_terms(terms)
-        self._request_snapshot("live trading confirmed")
+        self._context.request_snapshot("live trading confirmed")
         log.warning("live trading confirmed account=%s fingerprint=%s", terms.account, fingerprint)
         reason = self._context.trading_status.reason
         done = f"confirmed: real orders on the {terms.network} for {terms.account}"

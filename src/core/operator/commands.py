@@ -8,7 +8,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import assert_never
 
-from src.core.account.account_sync import AccountSync
 from src.core.account.instruments import keep_removed_symbols
 from src.core.context import TraderContext
 from src.core.entries.evaluator import EntryEvaluator
@@ -131,14 +130,14 @@ class OperatorCommands:
             case _:
                 assert_never(event)
 
-    def apply_settings(self, event: SettingsChanged, entries: EntryEvaluator, account: AccountSync) -> None:
+    def apply_settings(self, event: SettingsChanged, entries: EntryEvaluator) -> None:
         """Replace the running settings and recheck everything that depends on them."""
         running = self._context.settings
         self._context.settings = effective_settings(event.settings, running)
         keep_removed_symbols(self._context, running)
         entries.restore()
         self._consent.check_settings()
-        account.request_snapshot("settings changed")
+        self._context.request_snapshot("settings changed")
         is_complete = self._context.settings.globals_ == event.settings.globals_
         answer = "settings applied" if is_complete else "settings applied, some of them only after a restart"
         self._context.journal("settings", {"message": answer})

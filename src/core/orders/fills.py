@@ -113,9 +113,9 @@ class FillRecorder:
     def _belongs_to(self, tracked: TrackedPosition, fill: Fill) -> bool:
         return tracked.is_managed and 0 < tracked.opened_at <= fill.traded_at
 
-    def record_all(self, event: FillsFetched) -> set[PositionKey]:
-        touched = (self.record(fill) for fill in event.fills)
-        return {key for key in touched if key is not None}
+    def record_all(self, event: FillsFetched) -> list[PositionKey]:
+        touched = [self.record(fill) for fill in event.fills]
+        return [key for key in touched if key is not None]
 
     def request_fills(self, symbol: str, since_ms: int) -> None:
         """Ask for our trades since then, with some overlap: they are booked by trade id."""

@@ -123,21 +123,21 @@ class OrderManager:
                 key = self.on_not_found(event, snapshot)
             case FillsFetched():
                 self._lost_orders.record(event)
-                return self.fills.record_all(event) | self.ownership.on_fills(event)
+                return [*self.fills.record_all(event), *self.ownership.on_fills(event)]
             case OrdersFetched():
                 return self.on_orders(event)
             case _:
                 assert_never(event)
         return () if key is None else (key,)
 
-    def on_orders(self, event: OrdersFetched) -> set[PositionKey]:
+    def on_orders(self, event: OrdersFetched) -> list[PositionKey]:
         """All orders of a symbol: those we wait for, and whatever is open or was forced upon us."""
         self._lost_orders.record(event)
         self.ownership.record_orders(event)
         known = self._context.portfolio.orders
         updates = [each for each in event.orders if each.client_order_id in known or not _is_closed_history(each)]
-        touched = {self.on_order_update(update, "all orders") for update in updates}
-        return {key for key in touched if key is not None}
+        touched = [self.on_order_update(update, "all orders") for update in updates]
+        return [key for key in touched if key is not None]
 
     def on_rejected(self, event: OrderRejected) -> Order | None:
         """A submit that did not happen and will not."""

@@ -1,7 +1,7 @@
 """What is told in words we do not know (I30): counted, said once, never guessed, and never taken for absent."""
 
 import logging
-from collections.abc import Callable, Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Sequence
 
 from src.core.context import TraderContext
 from src.core.orders.order_manager import OrderManager
@@ -23,20 +23,19 @@ class UnrecognizedOrders:
     asked about: taken for gone, a stop loss would be placed anew each time it is read. A position nobody understands
     may bind any margin, so that entries wait for a person; protection needs no more than it has."""
 
-    def __init__(self, context: TraderContext, orders: OrderManager, request_snapshot: Callable[..., None]) -> None:
+    def __init__(self, context: TraderContext, orders: OrderManager) -> None:
         self._context = context
         self._orders = orders
-        self._request_snapshot = request_snapshot
         self._reported: set[tuple[str, str]] = set()
         self.count = 0
         """How many orders and positions were not understood since the start; each counts once."""
 
-    def on_snapshot(self, snapshot: Snapshot) -> set[PositionKey]:
+    def on_snapshot(self, snapshot: Snapshot) -> list[PositionKey]:
         """All that is open is listed; the slots of ours that are among it are returned."""
         known, self._context.portfolio.unrecognized_orders = self._context.portfolio.unrecognized_orders, {}
         keys = [self._record(order, known, is_listed_open=True) for order in snapshot.unrecognized_orders]
         self._record_positions([each for each in snapshot.unrecognized_positions if not each.is_flat])
-        return {key for key in keys if key is not None}
+        return [key for key in keys if key is not None]
 
     def on_stream_event(self, order: UnrecognizedOrder) -> Iterable[PositionKey]:
         """By the private stream: what became of it REST may say in words we know; if not, that it is listed at all."""
@@ -57,7 +56,7 @@ class UnrecognizedOrders:
     def _request_account(self) -> None:
         """Something was told that only the account itself can make clear; not at the speed of the stream."""
         if self._context.may_request("strange words", _REQUEST_INTERVAL_MS):
-            self._request_snapshot("an event is not understood", repeat_if_pending=True)
+            self._context.request_snapshot("an event is not understood", repeat_if_pending=True)
 
     def _record(
         self, unrecognized: UnrecognizedOrder, known: Container[tuple[str, int]], *, is_listed_open: bool

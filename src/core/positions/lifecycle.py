@@ -1,49 +1,18 @@
 """Position lifecycle: loads positions at startup, finishes closed ones, and tracks their missing trades."""
 
 import logging
-from collections.abc import Sequence
 
 from src.core.context import TraderContext
 from src.core.portfolio import TrackedPosition
 from src.domain import crash_points
 from src.domain.crash_points import Point
-from src.domain.decisions import Decision
 from src.domain.enums import PositionSide
-from src.domain.market import Liquidation
-from src.domain.positions import PositionKey, Protection
+from src.domain.positions import PositionKey
 
 log = logging.getLogger("hunter.trader")
 
 _INCOMPLETE_STATE = "incomplete_positions"
 _PENDING_CLOSES_STATE = "pending_closes"
-_MAX_JOURNAL_ITEMS = 20
-"""Journal entries list at most this many items, the newest ones, plus the total count."""
-
-
-def journal_liquidations(
-    context: TraderContext, liquidations: Sequence[Liquidation], verdicts: Sequence[tuple[int, Decision]]
-) -> None:
-    newest = [
-        {"symbol": each.symbol, "side": each.side, "price": each.fill_price, "usdt_value": each.notional}
-        for each in liquidations[-_MAX_JOURNAL_ITEMS:]
-    ]
-    context.journal("liquidation", {"count": len(liquidations), "items": newest})
-    for _, decision in verdicts[-_MAX_JOURNAL_ITEMS:]:
-        log.info("liquidation %s %s: %s", decision.symbol, decision.liquidation_side, decision.reason)
-    if verdicts:
-        entries = [decision.client_order_id for _, decision in verdicts if decision.is_entry]
-        context.journal("decision", {"count": len(verdicts), "entries": entries})
-
-
-def journal_protection(context: TraderContext, tracked: TrackedPosition, state: Protection) -> None:
-    position = tracked.position
-    payload = {
-        "position_side": position.position_side,
-        "quantity": position.quantity,
-        "entry_price": position.entry_price,
-        "state": state,
-    }
-    context.journal("protection", payload, position.symbol)
 
 
 def finish_if_flat(context: TraderContext, tracked: TrackedPosition, next_opened_at: int | None = None) -> None:

@@ -106,14 +106,14 @@ class OwnershipTracker:
         for tracked in self._context.portfolio.open_positions():
             self._on_timeout(tracked)
 
-    def on_fills(self, event: FillsFetched) -> set[PositionKey]:
+    def on_fills(self, event: FillsFetched) -> list[PositionKey]:
         """Attribute fetched trades; external ones in the bot's positions are recorded, each once (I7)."""
-        touched = set()
+        touched = []
         for key, since in self._tracked_since().items():
             if key[0] == event.symbol and event.since_ms <= since:
                 attribution = self._attribute(key, since, event)
                 if attribution.is_consistent:
-                    touched.add(key)
+                    touched.append(key)
                     for fill in attribution.manual:
                         self._fills.record_manual_fill(fill)
                     self._apply(key, attribution)

@@ -7,7 +7,6 @@ from src.core.context import TraderContext
 from src.core.health.status import StatusPublisher
 from src.core.portfolio import TrackedPosition
 from src.core.positions.closing import PositionCloser
-from src.core.positions.lifecycle import journal_protection
 from src.core.positions.protection_plan import ProtectionRules, plan_protection, protective_request
 from src.domain.enums import OrderRole
 from src.domain.instrument import Instrument
@@ -47,4 +46,4 @@ class ProtectionManager:
         cancelled = [order for order in plan.cancels if self._context.cancel_order(order)]
         self._status.save_position(tracked, plan)
         if submits or cancelled:
-            journal_protection(self._context, tracked, plan.state)
+            self._context.journal_protection(tracked.position, plan.state)

@@ -198,8 +198,6 @@ def test_other_events_are_applied_before_liquidations(harness: Harness) -> None:
 
 
 def test_exhausted_request_budget_blocks_entries(harness: Harness) -> None:
-    harness.exchange_health = ExchangeHealth(weight_used=1700, weight_limit=2400)
+    harness.exchange_health = ExchangeHealth(has_entry_budget=False)
     harness.liquidate()
-    harness.exchange_health = ExchangeHealth(weight_limit=2400, blocked_until=harness.now + 1)
-    harness.liquidate()
-    assert harness.verdicts() == [Gate.RATE_BUDGET, Gate.RATE_BUDGET]
+    assert harness.verdicts() == [Gate.RATE_BUDGET]

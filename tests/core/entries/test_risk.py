@@ -10,6 +10,7 @@ from src.core.entries.risk import check_risk
 from src.domain.decisions import Gate, Skip
 from src.domain.enums import PositionSide, Side, TimeInForce
 from src.domain.instrument import Price, Quantity
+from tests.builders import NOW
 from tests.core.entries.test_strategy import an_entry_context
 
 D = Decimal
@@ -24,6 +25,7 @@ def a_plan(notional: int = 500, **changes: Any) -> EntryPlan:
         "quantity": Quantity(D(notional) / 50_000),
         "leverage": 10,
         "time_in_force": TimeInForce.GTC,
+        "not_after": NOW + 5_000,
     }
     return EntryPlan(**{**fields, **changes})
 

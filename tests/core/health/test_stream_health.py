@@ -118,24 +118,23 @@ def test_trader_handles_queue_until_closed(path: Path) -> None:
 
 def test_liquidation_backlog_blocks_entries(path: Path) -> None:
     harness = Harness(path, clock=ManualClock(a_liquidation().traded_at))
+    harness.connect()
     event_queue = EventQueue()
+    event_queue.put(TaskDue(Task.EVERY_SECOND, harness.now))
+    for _ in range(5501):  # the first batch takes 500 of them
+        event_queue.put(a_liquidation())
     event_queue.close()
     harness.trader.run(event_queue, lambda _: None, lambda: None)
-    harness.connect()
-    for _ in range(5001):
-        event_queue.put(a_liquidation())
-    harness.audit()
     assert reason(harness) == "5001 liquidations are queued"
 
 
 def test_dropped_liquidations_warn(path: Path) -> None:
     harness = Harness(path, clock=ManualClock(a_liquidation().traded_at))
     event_queue = EventQueue()
-    event_queue.close()
-    harness.trader.run(event_queue, lambda _: None, lambda: None)
     harness.connect()
     for _ in range(MAX_LIQUIDATIONS + 2):
         event_queue.put(a_liquidation())
+    harness.context.queue_stats = event_queue.stats
     for _ in range(2):
         harness.audit()
     assert [each["message"] for each in harness.journal("alert")] == ["2 liquidations dropped: queue full"]
