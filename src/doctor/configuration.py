@@ -45,11 +45,11 @@ def read_configuration(home: Path) -> Configuration:
 
 def _environment_checks(environment: Environment, faults: tuple[str, ...]) -> Iterator[Check]:
     for fault in faults:
-        sentence, _, remedy = fault.rstrip(".").partition(": ")
-        yield failed(_ENV, sentence, remedy or "correct it in .env; see .env.example")
+        message, _, remedy = fault.rstrip(".").partition(": ")
+        yield failed(_ENV, message, remedy or "correct it in .env; see .env.example")
     for warning in environment.warnings:
-        sentence, _, remedy = warning.partition(": ")
-        yield warned(_ENV, sentence, remedy or "check that this is intended")
+        message, _, remedy = warning.partition(": ")
+        yield warned(_ENV, message, remedy or "check that this is intended")
     if not faults and not environment.warnings:
         file = environment.home / ".env"
         yield passed(_ENV, f"{file} is valid" if file.exists() else "no .env file; paper trading needs none")
@@ -59,7 +59,7 @@ def _settings_checks(settings: Settings) -> tuple[Check, ...]:
     names = list(settings.symbols)
     if not names:
         return (failed(_SETTINGS, "no symbols are configured: nothing is traded", "add one on the settings page"),)
-    obsolete = (warned(_SETTINGS, sentence, "you may remove it from settings.json") for sentence in settings.obsolete)
+    obsolete = (warned(_SETTINGS, message, "you may remove it from settings.json") for message in settings.obsolete)
     return (passed(_SETTINGS, f"{len(names)} symbols: {', '.join(names[:12])}"), *obsolete)
 
 

@@ -107,8 +107,8 @@ def _check_contents(connection: Connection, location: _Location, now_ms: int) ->
     known = state(connection)
     owner = known.get("network", {}).get("name", location.network)
     if owner != location.network:
-        sentence = f"{location.database} holds trades of {owner}, but the configured network is {location.network}"
-        yield failed(_DATABASE, sentence, _SEPARATE_DATABASES)
+        message = f"{location.database} holds trades of {owner}, but the configured network is {location.network}"
+        yield failed(_DATABASE, message, _SEPARATE_DATABASES)
     else:
         yield passed(_DATABASE, f"{location.database} is intact, version {newest_revision()}")
     yield from _check_bot(connection, known, now_ms)

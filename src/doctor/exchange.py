@@ -57,7 +57,7 @@ class ExchangeChecks:
         is_accepted = True
         if self._environment.credentials is not None:
             checks = tuple(self._check_credentials(self._environment.credentials))
-            is_accepted = all(check.verdict is not CheckLevel.FAIL for check in checks)
+            is_accepted = all(check.level is not CheckLevel.FAIL for check in checks)
             yield from map(self._downgrade_on_paper, checks)
         if self._settings is not None:
             yield from self._check_settings(self._settings, is_accepted=is_accepted)
@@ -89,7 +89,7 @@ class ExchangeChecks:
     def _downgrade_on_paper(self, check: Check) -> Check:
         """Turn failures into warnings for paper trading, which needs no key."""
         is_simulated = self._settings is not None and self._settings.globals_.simulate_only
-        return replace(check, verdict=CheckLevel.WARN) if is_simulated and check.verdict is CheckLevel.FAIL else check
+        return replace(check, level=CheckLevel.WARN) if is_simulated and check.level is CheckLevel.FAIL else check
 
     def _check_settings(self, settings: Settings, *, is_accepted: bool) -> Iterator[Check]:
         try:
@@ -152,8 +152,8 @@ def _check_margin(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
     smallest = min((each.trade_value_usdt for each in settings.symbols.values()), default=Decimal(0))
     available = snapshot.account.available_balance
     if available < smallest:
-        sentence = f"{available:,.2f} USDT available, one entry needs {smallest:f} margin"
-        yield failed(_ACCOUNT, sentence, "transfer USDT to the futures account, or lower trade_value_usdt")
+        message = f"{available:,.2f} USDT available, one entry needs {smallest:f} margin"
+        yield failed(_ACCOUNT, message, "transfer USDT to the futures account, or lower trade_value_usdt")
 
 
 def _has_external_activity(symbol: str, snapshot: Snapshot) -> bool:

@@ -82,12 +82,12 @@ def check_disk(directory: Path) -> Check:
     """Check the free disk space for the database and the logs."""
     existing = next(each for each in (directory, *directory.parents) if each.exists())
     free = shutil.disk_usage(existing).free
-    sentence = f"{free / _BYTES_PER_MB:,.0f} MB are free for {directory}"
+    message = f"{free / _BYTES_PER_MB:,.0f} MB are free for {directory}"
     if free < _MIN_FREE_BYTES:
-        return failed("disk", f"{sentence}: too little for the database", "free some disk space")
+        return failed("disk", f"{message}: too little for the database", "free some disk space")
     if free < _LOW_DISK_BYTES:
-        return warned("disk", sentence, "free some disk space: one month of records may need that much")
-    return passed("disk", sentence)
+        return warned("disk", message, "free some disk space: one month of records may need that much")
+    return passed("disk", message)
 
 
 def check_port(host: str, port: int, *, is_bot_alive: bool) -> Check:
@@ -98,6 +98,6 @@ def check_port(host: str, port: int, *, is_bot_alive: bool) -> Check:
     except LaunchError as error:
         if is_bot_alive:
             return passed("dashboard", f"{address.url} is in use while the bot is running")
-        sentence, _, remedy = str(error).rstrip(".").partition(": ")
-        return warned("dashboard", sentence, remedy or "choose another HOST or PORT in .env")
+        message, _, remedy = str(error).rstrip(".").partition(": ")
+        return warned("dashboard", message, remedy or "choose another HOST or PORT in .env")
     return passed("dashboard", f"{address.url} is free")

@@ -46,7 +46,7 @@ def print_report(checks: Iterator[Check], out: TextIO) -> int:
     for check in checks:
         found.append(check)
         print(_format_line(check, is_coloured=is_coloured), file=out, flush=True)
-    failures = sum(check.verdict is CheckLevel.FAIL for check in found)
+    failures = sum(check.level is CheckLevel.FAIL for check in found)
     if all_passed(found):
         print("\nThe bot can trade with these settings.", file=out)
         return 0
@@ -57,9 +57,9 @@ def print_report(checks: Iterator[Check], out: TextIO) -> int:
 
 def _format_line(check: Check, *, is_coloured: bool) -> str:
     """Format one line without control characters, which could be terminal commands from a file or a response."""
-    safe = replace(check, sentence=_printable(check.sentence), remedy=_printable(check.remedy))
-    word = f"{check.verdict:<4}"
-    return safe.line.replace(word, f"{_COLOURS[check.verdict]}{word}{_RESET}", 1) if is_coloured else safe.line
+    safe = replace(check, message=_printable(check.message), remedy=_printable(check.remedy))
+    word = f"{check.level:<4}"
+    return safe.line.replace(word, f"{_COLOURS[check.level]}{word}{_RESET}", 1) if is_coloured else safe.line
 
 
 def _printable(text: str) -> str:

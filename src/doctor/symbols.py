@@ -63,10 +63,10 @@ def _check_stop(name: str, settings: SymbolSettings) -> Iterator[Check]:
         return
     widest = max_stop_pct(settings.leverage)
     if settings.stop_loss_pct >= widest:
-        sentence = (
+        message = (
             f"a stop {settings.stop_loss_pct:f} % away may lie beyond the liquidation price at {settings.leverage}x"
         )
-        yield failed(name, sentence, f"set stop_loss_pct below {widest:.2f}, or a lower leverage")
+        yield failed(name, message, f"set stop_loss_pct below {widest:.2f}, or a lower leverage")
 
 
 def _check_leverage(name: str, settings: SymbolSettings, brackets: Brackets) -> Iterator[Check]:
@@ -79,10 +79,10 @@ def _check_leverage(name: str, settings: SymbolSettings, brackets: Brackets) -> 
     reach = max(cap for leverage, cap in brackets if leverage >= settings.leverage)
     notional = settings.max_position_usdt * settings.leverage
     if notional > reach:
-        sentence = (
+        message = (
             f"at {settings.leverage}x the exchange allows positions of {reach:,.0f} USDT, the settings {notional:,.0f}"
         )
-        yield warned(name, sentence, f"set max_position_usdt to {reach / settings.leverage:,.0f} or less")
+        yield warned(name, message, f"set max_position_usdt to {reach / settings.leverage:,.0f} or less")
 
 
 def _check_margin(name: str, settings: SymbolSettings, limits: GlobalSettings) -> Iterator[Check]:
@@ -93,8 +93,8 @@ def _check_margin(name: str, settings: SymbolSettings, limits: GlobalSettings) -
     )
     for setting, cap in caps:
         if margin > cap:
-            sentence = f"one entry needs {margin:f} USDT margin, {setting} allows {cap:f}"
-            yield failed(name, sentence, f"raise {setting}, or lower trade_value_usdt")
+            message = f"one entry needs {margin:f} USDT margin, {setting} allows {cap:f}"
+            yield failed(name, message, f"raise {setting}, or lower trade_value_usdt")
 
 
 def _check_size(
@@ -106,10 +106,10 @@ def _check_size(
     if notional >= smallest:
         return
     margin = smallest / settings.leverage
-    sentence = f"the minimum order is {smallest:.2f} USDT, the settings give {notional:.2f}"
+    message = f"the minimum order is {smallest:.2f} USDT, the settings give {notional:.2f}"
     if margin > min(settings.max_position_usdt, limits.max_total_exposure_usdt):
         remedy = f"set trade_value_usdt to {margin:.2f} or more and raise the limits accordingly"
-        yield failed(name, f"{sentence}, and the limits allow no more", remedy)
+        yield failed(name, f"{message}, and the limits allow no more", remedy)
     else:
         remedy = f"set trade_value_usdt to {margin:.2f} or more to choose the size yourself"
-        yield warned(name, f"{sentence}: entries are raised to the minimum", remedy)
+        yield warned(name, f"{message}: entries are raised to the minimum", remedy)

@@ -1,4 +1,4 @@
-"""One line of an examination: what was looked at, how it is, and what to do about it."""
+"""The results of checks: a level, a message and a remedy for each."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,43 +6,43 @@ from enum import StrEnum
 
 
 class CheckLevel(StrEnum):
-    """How something was found."""
+    """How serious the result of a check is."""
 
     OK = "ok"
     WARN = "warn"
-    """Nothing is prevented by it, but a person should look."""
+    """Nothing is blocked, but a person should look at it."""
     FAIL = "fail"
-    """Real orders cannot be made like this."""
+    """Live trading is not possible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """``sentence`` says what was found, ``remedy`` what to do; there is none where all is well."""
+    """The result of one check. ``remedy`` says what to do; it is empty for OK."""
 
     name: str
-    verdict: CheckLevel
-    sentence: str
+    level: CheckLevel
+    message: str
     remedy: str = ""
 
     @property
     def line(self) -> str:
-        """For a terminal: verdict, name, sentence, remedy."""
-        text = f"{self.verdict:<4}  {self.name}: {self.sentence}"
+        """The result as one line of text for a terminal."""
+        text = f"{self.level:<4}  {self.name}: {self.message}"
         return f"{text}; {self.remedy}" if self.remedy else text
 
 
-def passed(name: str, sentence: str) -> Check:
-    return Check(name, CheckLevel.OK, sentence)
+def passed(name: str, message: str) -> Check:
+    return Check(name, CheckLevel.OK, message)
 
 
-def warned(name: str, sentence: str, remedy: str) -> Check:
-    return Check(name, CheckLevel.WARN, sentence, remedy)
+def warned(name: str, message: str, remedy: str) -> Check:
+    return Check(name, CheckLevel.WARN, message, remedy)
 
 
-def failed(name: str, sentence: str, remedy: str) -> Check:
-    return Check(name, CheckLevel.FAIL, sentence, remedy)
+def failed(name: str, message: str, remedy: str) -> Check:
+    return Check(name, CheckLevel.FAIL, message, remedy)
 
 
 def all_passed(checks: Iterable[Check]) -> bool:
-    """Whether none of them failed."""
-    return all(check.verdict is not CheckLevel.FAIL for check in checks)
+    """Whether no check failed; warnings are allowed."""
+    return all(check.level is not CheckLevel.FAIL for check in checks)

@@ -24,7 +24,7 @@ MAX_CLOCK_OFFSET_MS = 1_000
 """The bot places no entries beyond this offset (I25)."""
 _NOTABLE_CLOCK_OFFSET_MS = 500
 _CLOCK_RETRIES = 2
-_MAX_SENTENCE_LENGTH = 300
+_MAX_MESSAGE_LENGTH = 300
 _SYNC_CLOCK = "sync this machine's clock (NTP)"
 _CHECK_PERMISSIONS = "check the permissions of the key or API wallet on Aster's site"
 _CHECK_CONNECTION = "check the internet connection and try again in a minute"
@@ -97,13 +97,13 @@ class _CredentialTest:
 
     def _mode(self) -> Iterator[Check]:
         is_hedge = wire.parse_position_mode(self._get(endpoints.POSITION_MODE))
-        sentence = f"the account is in {'hedge' if is_hedge else 'one-way'} mode"
+        message = f"the account is in {'hedge' if is_hedge else 'one-way'} mode"
         if self._hedge_mode in (None, is_hedge):
-            yield passed(MODE, sentence)
+            yield passed(MODE, message)
             return
         wanted = "hedge" if self._hedge_mode else "one-way"
         remedy = "the bot changes it at startup if no position or order is open"
-        yield warned(MODE, f"{sentence}, the settings require {wanted}", remedy)
+        yield warned(MODE, f"{message}, the settings require {wanted}", remedy)
 
     def _get(self, endpoint: Endpoint) -> object:
         """Read with low priority, so that a running bot keeps its share of the rate limit."""
@@ -117,7 +117,7 @@ def compare_clocks(client: AsterClient) -> Check:
     """
     result = check_clock(client.measure_offset())
     for _ in range(_CLOCK_RETRIES):
-        if result.verdict is CheckLevel.OK:
+        if result.level is CheckLevel.OK:
             break
         result = check_clock(client.measure_offset())
     return result
@@ -126,12 +126,12 @@ def compare_clocks(client: AsterClient) -> Check:
 def check_clock(offset_ms: int) -> Check:
     """Judge an offset: exchange clock minus local clock, in ms."""
     side = "ahead of" if offset_ms < 0 else "behind"
-    sentence = f"this machine's clock is {abs(offset_ms)} ms {side} the exchange"
+    message = f"this machine's clock is {abs(offset_ms)} ms {side} the exchange"
     if abs(offset_ms) > MAX_CLOCK_OFFSET_MS:
-        return failed(CLOCK, f"{sentence}: too much to place entries", _SYNC_CLOCK)
+        return failed(CLOCK, f"{message}: too much to place entries", _SYNC_CLOCK)
     if abs(offset_ms) > _NOTABLE_CLOCK_OFFSET_MS:
-        return warned(CLOCK, sentence, _SYNC_CLOCK)
-    return passed(CLOCK, sentence)
+        return warned(CLOCK, message, _SYNC_CLOCK)
+    return passed(CLOCK, message)
 
 
 def _balance(account: AccountSummary) -> Check:
@@ -161,8 +161,8 @@ def explain_failure(name: str, error: ExchangeError | ProtocolError) -> Check:
 
 
 def _mask(secret_texts: tuple[str, ...], check: Check) -> Check:
-    """Remove secrets from the sentence, in case the exchange quoted them."""
-    sentence = check.sentence
+    """Remove secrets from the message, in case the exchange quoted them."""
+    message = check.message
     for text in secret_texts:
-        sentence = sentence.replace(text, "***")
-    return replace(check, sentence=sentence[:_MAX_SENTENCE_LENGTH])
+        message = message.replace(text, "***")
+    return replace(check, message=message[:_MAX_MESSAGE_LENGTH])

@@ -104,7 +104,7 @@ class TestATest:
         answer = harness.post("/api/setup/test", WALLET).json
         assert answer["passed"] is False
         assert answer["checks"][1] == {
-            "name": "access", "verdict": "fail", "sentence": "refused", "remedy": "copy it again"
+            "name": "access", "level": "fail", "message": "refused", "remedy": "copy it again"
         }  # fmt: skip
         assert checker.requests == [(WalletCredentials(USER, SIGNER, PRIVATE_KEY), True)]
         assert read_env_file(harness.home / ".env") == {}

@@ -35,8 +35,8 @@ def read_raw(home: Path, env: str) -> Configuration:
     return read_configuration(home)
 
 
-def lines(found: Configuration, verdict: CheckLevel) -> list[str]:
-    return [check.line for check in found.checks if check.verdict is verdict]
+def lines(found: Configuration, level: CheckLevel) -> list[str]:
+    return [check.line for check in found.checks if check.level is level]
 
 
 def test_paper_needs_no_key(tmp_path: Path) -> None:

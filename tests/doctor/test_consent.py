@@ -33,8 +33,8 @@ def test_live_trading_needs_confirmation(environment: Environment) -> None:
     nothing: tuple[dict[str, dict[str, Any]], ...] = ({}, {CONSENT_STATE: {}})
     for known in nothing:
         [check] = check_consent(known, environment, some_settings())
-        assert check.verdict is CheckLevel.FAIL
-        assert "live trading needs your confirmation" in check.sentence
+        assert check.level is CheckLevel.FAIL
+        assert "live trading needs your confirmation" in check.message
         assert "--yes" in check.remedy
 
 
@@ -42,7 +42,7 @@ def test_only_higher_risk_needs_another_confirmation(environment: Environment) -
     known = agreed_by(environment)
     [same] = check_consent(known, environment, some_settings())
     [more] = check_consent(known, environment, some_settings(leverage=20))
-    assert (same.verdict, more.verdict) == (CheckLevel.OK, CheckLevel.FAIL)
+    assert (same.level, more.level) == (CheckLevel.OK, CheckLevel.FAIL)
 
 
 def test_paper_and_sandbox_need_no_confirmation(environment: Environment) -> None:

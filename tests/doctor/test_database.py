@@ -39,13 +39,13 @@ def a_run(path: Path, *, ended: bool = False, beat_at: int = NOW, **trading: obj
     engine.dispose()
 
 
-def found(path: Path, verdict: CheckLevel, network: Network = Network.MAINNET) -> list[Check]:
-    return [check for check in check_database(path, network, NOW).checks if check.verdict is verdict]
+def found(path: Path, level: CheckLevel, network: Network = Network.MAINNET) -> list[Check]:
+    return [check for check in check_database(path, network, NOW).checks if check.level is level]
 
 
 def test_missing_database_is_not_created(path: Path) -> None:
     [check] = check_database(path, Network.MAINNET, NOW).checks
-    assert (check.verdict, "first start" in check.sentence) == (OK, True)
+    assert (check.level, "first start" in check.message) == (OK, True)
     assert not path.parent.exists()
 
 
@@ -65,13 +65,13 @@ def test_running_bot_is_reported_without_writing(path: Path) -> None:
 def test_bot_that_needs_resume_fails_the_check(path: Path) -> None:
     a_run(path, state="REDUCE_ONLY", reason="paused on the page", needs_resume=True)
     [check] = found(path, FAIL)
-    assert "paused on the page" in check.sentence
+    assert "paused on the page" in check.message
     assert "--resume" in check.remedy
 
 
 def test_only_an_unclean_shutdown_is_a_warning(path: Path) -> None:
     a_run(path, beat_at=NOW - 60_000)
-    assert [check.sentence for check in found(path, WARN)] == ["the last run did not shut down cleanly"]
+    assert [check.message for check in found(path, WARN)] == ["the last run did not shut down cleanly"]
     a_run(path, ended=True, beat_at=NOW - 60_000)
     assert found(path, WARN) == []
 
@@ -81,14 +81,14 @@ def test_halt_and_pending_flatten_are_reported(path: Path) -> None:
     files.halt()
     files.write_command(OperatorAction.FLATTEN, NOW)
     [halted], [pending] = found(path, FAIL), found(path, WARN)
-    assert "blocks entries" in halted.sentence
-    assert "close all positions" in pending.sentence
+    assert "blocks entries" in halted.message
+    assert "close all positions" in pending.message
 
 
 def test_database_of_another_network_fails_the_check(path: Path) -> None:
     a_run(path)
     [check] = found(path, FAIL, Network.TESTNET)
-    assert "holds trades of mainnet" in check.sentence
+    assert "holds trades of mainnet" in check.message
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_unknown_database_is_reported(path: Path, statement: str, said: str) -> 
         connection.execute(statement)
         connection.commit()
     [check] = found(path, FAIL)
-    assert said in check.sentence
+    assert said in check.message
 
 
 def test_database_of_another_program_is_reported(path: Path) -> None:
@@ -114,7 +114,7 @@ def test_database_of_another_program_is_reported(path: Path) -> None:
         connection.commit()
     path.chmod(0o600)
     findings = check_database(path, Network.MAINNET, NOW)
-    assert [check.sentence for check in findings.checks] == [f"{path} belongs to another program"]
+    assert [check.message for check in findings.checks] == [f"{path} belongs to another program"]
     assert not findings.is_bot_alive
 
 
@@ -125,7 +125,7 @@ def test_older_database_will_be_upgraded(path: Path) -> None:
         connection.executescript(dump.read_text(encoding="utf-8"))
     path.chmod(0o600)
     [check] = found(path, OK)
-    assert check.sentence == f"{path} is intact, version 0003; the next start upgrades it, after a backup"
+    assert check.message == f"{path} is intact, version 0003; the next start upgrades it, after a backup"
 
 
 def test_damaged_database_is_reported_and_unchanged(path: Path) -> None:
@@ -133,7 +133,7 @@ def test_damaged_database_is_reported_and_unchanged(path: Path) -> None:
     path.write_bytes(b"this is no database, by no means" * 100)
     path.chmod(0o600)
     [check] = found(path, FAIL)
-    assert "is damaged" in check.sentence
+    assert "is damaged" in check.message
     assert path.read_bytes().startswith(b"this is no database")
 
 
@@ -142,7 +142,7 @@ def test_unreadable_database_is_reported(path: Path) -> None:
     path.with_name("bot.db-wal").unlink(missing_ok=True)
     path.with_name("bot.db-wal").mkdir()
     [check] = found(path, FAIL)
-    assert "cannot be read" in check.sentence
+    assert "cannot be read" in check.message
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no POSIX permissions")
@@ -154,7 +154,7 @@ def test_readable_database_is_reported(path: Path) -> None:
 
 def test_synced_folder_is_reported(tmp_path: Path) -> None:
     [check] = found(tmp_path / "Dropbox" / "bot.db", WARN)
-    assert "synchronised folder" in check.sentence
+    assert "synchronised folder" in check.message
 
 
 @pytest.mark.parametrize(("version", "said"), [((3, 40, 1), "only one writer"), ((3, 51, 3), "")])
@@ -163,6 +163,6 @@ def test_bug_of_older_sqlite_is_explained(
 ) -> None:
     monkeypatch.setattr("sqlite3.sqlite_version_info", version)
     check = check_sqlite()
-    assert check.verdict is OK
-    assert said in check.sentence
-    assert ("bug" in check.sentence) is bool(said)
+    assert check.level is OK
+    assert said in check.message
+    assert ("bug" in check.message) is bool(said)

@@ -39,8 +39,8 @@ def run_checks(environment: Environment, settings: Settings | None, clock: Clock
     return list(ExchangeChecks(environment, settings, clock or SystemClock()).run())
 
 
-def of(checks: list[Check], verdict: CheckLevel) -> list[str]:
-    return [check.line for check in checks if check.verdict is verdict]
+def of(checks: list[Check], level: CheckLevel) -> list[str]:
+    return [check.line for check in checks if check.level is level]
 
 
 def real(**changes: Any) -> Settings:
@@ -63,7 +63,7 @@ def test_all_checks_run_without_placing_or_changing_anything(sandbox: SandboxSer
 def test_account_that_matches_the_settings_passes(environment: Environment) -> None:
     checks = run_checks(environment, real(leverage=20, stop_loss_pct=1))
     assert of(checks, WARN) == of(checks, FAIL) == []
-    assert checks[-1].sentence == "matches the settings"
+    assert checks[-1].message == "matches the settings"
 
 
 def test_rejected_key_fails_live_but_only_warns_on_paper(environment: Environment) -> None:
@@ -71,7 +71,7 @@ def test_rejected_key_fails_live_but_only_warns_on_paper(environment: Environmen
     assert len(of(run_checks(wrong, real()), FAIL)) == 1
     on_paper = run_checks(wrong, some_settings({"simulate_only": True}))
     assert of(on_paper, FAIL) == []
-    assert len([check for check in on_paper if check.name == "access" and check.verdict is WARN]) == 1
+    assert len([check for check in on_paper if check.name == "access" and check.level is WARN]) == 1
     assert on_paper[-1].name == "BTCUSDT"  # its filters were checked nevertheless
 
 
@@ -85,7 +85,7 @@ def _wrong_credentials(environment: Environment) -> AnyCredentials:
 def test_clock_drift_is_one_line(environment: Environment) -> None:
     wrong = ManualClock(SystemClock().now_ms() - 4_000)
     clocks = [check for check in run_checks(environment, None, wrong) if check.name == "clock"]
-    assert [check.verdict for check in clocks] == [FAIL]
+    assert [check.level for check in clocks] == [FAIL]
     assert "sync this machine's clock" in clocks[0].remedy
 
 
@@ -98,18 +98,18 @@ def test_public_checks_run_without_a_key(environment: Environment) -> None:
 def test_unreachable_exchange_is_one_failed_check(environment: Environment) -> None:
     offline = replace(environment, base_url="http://127.0.0.1:1")
     [check] = run_checks(offline, real())
-    assert (check.name, check.verdict) == ("network", FAIL)
-    assert "does not respond" in check.sentence and "connection" in check.remedy
+    assert (check.name, check.level) == ("network", FAIL)
+    assert "does not respond" in check.message and "connection" in check.remedy
 
 
 def test_unreachable_stream_is_reported(environment: Environment) -> None:
     checks = run_checks(replace(environment, ws_url="ws://127.0.0.1:1"), None)
-    assert [check.name for check in checks if check.verdict is FAIL] == ["stream"]
+    assert [check.name for check in checks if check.level is FAIL] == ["stream"]
 
 
 def test_invalid_env_skips_the_exchange_checks(environment: Environment) -> None:
     [check] = run_checks(replace(environment, base_url="", ws_url=""), None)
-    assert (check.verdict, check.remedy) == (WARN, "correct .env first")
+    assert (check.level, check.remedy) == (WARN, "correct .env first")
 
 
 def test_unlisted_symbol_is_reported(environment: Environment) -> None:

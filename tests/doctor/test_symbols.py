@@ -23,11 +23,11 @@ def run_check(
 
 def test_valid_symbol_is_one_line_with_its_entry_size() -> None:
     [line] = run_check()
-    assert (line.verdict, line.sentence) == (OK, "entries of 500.00 USDT (50 margin at 10x) are possible")
+    assert (line.level, line.message) == (OK, "entries of 500.00 USDT (50 margin at 10x) are possible")
 
 
 @pytest.mark.parametrize(
-    ("listing", "changes", "verdict", "said", "remedy"),
+    ("listing", "changes", "level", "said", "remedy"),
     [
         (replace(LISTED, instrument=None), {}, FAIL, "not listed", "correct the symbol's name"),
         (replace(LISTED, instrument=an_instrument(status="SETTLING")), {}, FAIL, "SETTLING", "wait"),
@@ -42,25 +42,25 @@ def test_valid_symbol_is_one_line_with_its_entry_size() -> None:
     ],
 )
 def test_reason_not_to_trade_is_reported_with_its_remedy(
-    listing: SymbolListing, changes: dict[str, Any], verdict: CheckLevel, said: str, remedy: str
+    listing: SymbolListing, changes: dict[str, Any], level: CheckLevel, said: str, remedy: str
 ) -> None:
     [line] = run_check(listing, **changes)
-    assert line.verdict is verdict
-    assert said in line.sentence
+    assert line.level is level
+    assert said in line.message
     assert remedy in line.remedy
 
 
 def test_every_problem_of_a_symbol_is_its_own_line() -> None:
     found = run_check(globals_={"max_total_exposure_usdt": 10}, stop_loss_pct=9)
-    assert [line.verdict for line in found] == [FAIL, FAIL]
-    assert "max_total_exposure_usdt allows 10" in found[1].sentence
+    assert [line.level for line in found] == [FAIL, FAIL]
+    assert "max_total_exposure_usdt allows 10" in found[1].message
 
 
 def test_leverage_brackets_are_skipped_without_a_key() -> None:
     [line] = run_check(replace(LISTED, brackets=()), leverage=101, stop_loss_pct="0.1")
-    assert line.verdict is OK
+    assert line.level is OK
 
 
 def test_widest_stop_of_the_risk_check_passes() -> None:
     narrow = max_stop_pct(10) - D("0.01")
-    assert [line.verdict for line in run_check(stop_loss_pct=narrow)] == [OK]
+    assert [line.level for line in run_check(stop_loss_pct=narrow)] == [OK]

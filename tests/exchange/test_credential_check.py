@@ -40,7 +40,7 @@ def check_credentials(
 
 
 def failed_in(checks: list[Check]) -> Check:
-    [failed] = [check for check in checks if check.verdict is CheckLevel.FAIL]
+    [failed] = [check for check in checks if check.level is CheckLevel.FAIL]
     return failed
 
 
@@ -52,16 +52,16 @@ def right(request: pytest.FixtureRequest, sandbox: SandboxServer) -> AnyCredenti
 def test_valid_key_passes_every_check(sandbox: SandboxServer, right: AnyCredentials) -> None:
     checks = check_credentials(sandbox, right)
     assert [check.name for check in checks] == NAMES
-    assert {check.verdict for check in checks} == {CheckLevel.OK}
+    assert {check.level for check in checks} == {CheckLevel.OK}
     assert all_passed(checks)
-    assert "USDT" in checks[2].sentence
-    assert all(check.line == f"ok    {check.name}: {check.sentence}" for check in checks)
+    assert "USDT" in checks[2].message
+    assert all(check.line == f"ok    {check.name}: {check.message}" for check in checks)
 
 
 def test_different_position_mode_is_a_warning(sandbox: SandboxServer, right: AnyCredentials) -> None:
-    is_hedge = "hedge" in check_credentials(sandbox, right)[-1].sentence
+    is_hedge = "hedge" in check_credentials(sandbox, right)[-1].message
     mode = check_credentials(sandbox, right, hedge_mode=not is_hedge)[-1]
-    assert mode.verdict is CheckLevel.WARN
+    assert mode.level is CheckLevel.WARN
     assert "the bot changes it at startup" in mode.line
 
 
@@ -96,13 +96,13 @@ def test_nothing_is_changed_at_the_exchange(sandbox: SandboxServer, right: AnyCr
 
 
 @pytest.mark.parametrize(
-    ("off_ms", "verdict"),
+    ("off_ms", "level"),
     [(0, CheckLevel.OK), (700, CheckLevel.WARN), (-700, CheckLevel.WARN), (60_000, CheckLevel.FAIL)],
 )
-def test_clock_offset_is_reported(server: ScriptedServer, off_ms: int, verdict: CheckLevel) -> None:
+def test_clock_offset_is_reported(server: ScriptedServer, off_ms: int, level: CheckLevel) -> None:
     server.script("GET", "/fapi/v1/time", Reply({"serverTime": NOW_MS - off_ms}))
     check = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))[0]
-    assert (check.name, check.verdict) == (CLOCK, verdict)
+    assert (check.name, check.level) == (CLOCK, level)
 
 
 def test_empty_account_and_missing_symbols_are_warnings(server: ScriptedServer) -> None:
@@ -112,7 +112,7 @@ def test_empty_account_and_missing_symbols_are_warnings(server: ScriptedServer) 
     server.script("GET", "/fapi/v2/positionRisk", Reply([]))
     server.script("GET", "/fapi/v1/positionSide/dual", Reply({"dualSidePosition": True}))
     checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))
-    assert [check.verdict for check in checks] == [
+    assert [check.level for check in checks] == [
         CheckLevel.OK,
         CheckLevel.OK,
         CheckLevel.WARN,
@@ -125,8 +125,8 @@ def test_empty_account_and_missing_symbols_are_warnings(server: ScriptedServer) 
 def test_unreachable_exchange_is_one_failed_check() -> None:
     checker = CredentialChecker("http://127.0.0.1:1", SystemClock())
     [check] = checker.check(Credentials("key", "secret"))
-    assert (check.name, check.verdict) == (CLOCK, CheckLevel.FAIL)
-    assert "does not respond" in check.sentence
+    assert (check.name, check.level) == (CLOCK, CheckLevel.FAIL)
+    assert "does not respond" in check.message
 
 
 @pytest.mark.parametrize(
@@ -141,13 +141,13 @@ def test_unreachable_exchange_is_one_failed_check() -> None:
 def test_other_failures_are_explained(sandbox: SandboxServer, fault: Fault, words: str) -> None:
     sandbox.faults.inject(fault)
     failed = failed_in(check_credentials(sandbox, credentials_of(sandbox, ApiVersion.V1)))
-    assert (failed.name, words in failed.sentence, bool(failed.remedy)) == (ACCESS, True, True)
+    assert (failed.name, words in failed.message, bool(failed.remedy)) == (ACCESS, True, True)
 
 
 def test_echoed_secret_is_masked(server: ScriptedServer) -> None:
     rejection = {"code": -2015, "msg": "no such key canary-key with canary-secret " + "x " * 500}
     server.script("GET", "/fapi/v4/account", Reply(rejection, 401))
     checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("canary-key", "canary-secret"))
-    sentence = failed_in(list(checks)).sentence
+    sentence = failed_in(list(checks)).message
     assert sentence.startswith("rejected: no such key *** with *** x")
     assert len(sentence) == 300

@@ -86,7 +86,7 @@ def test_clock_eleven_seconds_off_blocks_only_entries(make_harness: MakeHarness)
         3 * SECONDS,
         "the exact offset, which a slow response can delay",
     )
-    wait_until(lambda: not harness.state("limits").get("blocked_until"), SECONDS, "requests are not blocked")
+    wait_until(lambda: not harness.state("rate_limits").get("blocked_until"), SECONDS, "requests are not blocked")
     assert not [alert for alert in harness.alerts() if "failed" in alert or "refused" in alert]
     assert_halted(harness, remedy)
     assert harness.stop() == 0

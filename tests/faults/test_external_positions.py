@@ -73,7 +73,7 @@ def test_f32_position_replaced_while_down_is_left_alone(harness: FaultHarness) -
     )
     wait_until(lambda: not harness.orders(), 10, "the old protective orders are cancelled")
     wait_until(lambda: any("has no stop loss" in alert for alert in harness.alerts()), 15, "an alert")
-    assert harness.rows("SELECT protection FROM positions") == [{"protection": "foreign"}]
+    assert harness.rows("SELECT protection FROM positions") == [{"protection": "external"}]
     assert (harness.position, len(harness.received_orders(CLOSE)), len(harness.received_orders(STOP))) == (
         held,
         closes,

@@ -19,7 +19,9 @@ pytestmark = [
 ]
 
 _STOPPED_SECONDS = 17  # longer than the heartbeat limit of a thread
-RESUMED = "SELECT at FROM journal WHERE kind = 'state' AND payload LIKE '%\"ACTIVE\"%' AND id > :since ORDER BY id"
+RESUMED = (
+    "SELECT recorded_at FROM journal WHERE kind = 'state' AND payload LIKE '%\"ACTIVE\"%' AND id > :since ORDER BY id"
+)
 
 
 @pytest.fixture
@@ -47,8 +49,9 @@ def test_f42_suspended_process_reads_the_account_before_entries(harness: BotHarn
     wait_until(lambda: any("process was suspended" in each for each in harness.alerts()), 15, "an alert is reported")
     wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "trading resumes")
     assert harness.process.poll() is None, "the process has ended"
-    entered_at = [row["at"] for row in harness.rows("SELECT created_at AS at FROM trades WHERE role = 'ENTRY'")]
-    alert, *_ = harness.rows("SELECT id, at FROM journal WHERE kind = 'alert' AND payload LIKE '%was suspended%'")
+    entered_at = [row["created_at"] for row in harness.rows("SELECT created_at FROM trades WHERE role = 'ENTRY'")]
+    alert, *_ = harness.rows("SELECT * FROM journal WHERE kind = 'alert' AND payload LIKE '%was suspended%'")
     resumed, *_ = harness.rows(RESUMED, since=alert["id"])
-    assert not [at for at in entered_at if alert["at"] - 1_000 * _STOPPED_SECONDS < at < resumed["at"]]
+    stopped_at = alert["recorded_at"] - 1_000 * _STOPPED_SECONDS
+    assert not [each for each in entered_at if stopped_at < each < resumed["recorded_at"]]
     harness.check_consistency()

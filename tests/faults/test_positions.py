@@ -171,7 +171,7 @@ def test_f35_funding_and_other_symbols_close_nothing(harness: FaultHarness) -> N
     harness.exchange.settle_funding(SYMBOL, D("0.0001"))
     other = OrderRequest("web_1", "ETHUSDT", Side.BUY, PositionSide.BOTH, OrderType.MARKET, quantity=Quantity(D("0.1")))
     harness.submit_manual_order(other)
-    wait_until(lambda: harness.rows("SELECT 1 FROM funding"), 15, "funding is recorded")
+    wait_until(lambda: harness.rows("SELECT 1 FROM funding_payments"), 15, "funding is recorded")
     with harness.exchange.lock:
         names = {each.symbol: each.quantity for each in harness.exchange.account.open_positions()}
     assert names == {SYMBOL: held, "ETHUSDT": D("0.1")}
@@ -207,7 +207,7 @@ def test_i18_second_position_mismatch_halts_entries(harness: FaultHarness) -> No
             harness.trade_manually(Side.SELL, quantity)
         harness.run_task_now(Task.RECONCILE)
         wait_until(lambda: harness.recorded_position() == harness.position, 15, "the mismatch is corrected")
-        wait_until(lambda count=count: len(harness.rows("SELECT id FROM corrections")) == count, 10)  # type: ignore[misc]
+        wait_until(lambda count=count: len(harness.rows("SELECT id FROM position_corrections")) == count, 10)  # type: ignore[misc]
         if count == 1:  # an untrusted stream is not used for comparisons
             wait_until(
                 lambda: any("the user data stream missed an update" in each for each in harness.alerts()),

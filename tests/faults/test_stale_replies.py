@@ -109,7 +109,7 @@ def test_f41_halt_and_external_orders_survive_a_restart(harness: FaultHarness, m
     idle.stop()
     idle.launch()
     wait_until(lambda: idle.state("bot")["started_at"] != before, 30, "it has restarted")
-    wait_until(lambda: len(idle.state("foreign_orders")["items"]) == 2, 30, "the other bot's orders are found again")
+    wait_until(lambda: len(idle.state("external_orders")["items"]) == 2, 30, "the other bot's orders are found again")
     assert reports_other_bot(idle)
     assert idle.rows("SELECT * FROM trades") == []
     assert len(harness.received_orders(STOP)) == len(harness.received_orders(TAKE)) == 1, (

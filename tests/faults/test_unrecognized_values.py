@@ -65,7 +65,7 @@ def test_bot_starts_despite_an_unrecognized_manual_order(make_harness: MakeHarne
     assert harness.received_orders() == {}
     harness.cancel_manually(order.client_order_id)
     harness.run_task_now(Task.RECONCILE)
-    wait_until(lambda: not harness.state("foreign_orders")["items"], 15, "it is removed")
+    wait_until(lambda: not harness.state("external_orders")["items"], 15, "it is removed")
     harness.open_position()
     harness.check_consistency()
 
@@ -77,10 +77,10 @@ def test_unrecognized_manual_order_does_not_affect_a_position(
     for path in ("rder", "user"):
         rewrite_frames(harness, path, '"GTX"', '"GTD"')
     order = place_manual_order(harness)
-    wait_until(lambda: harness.state("foreign_orders")["items"], 10, "it is listed")
+    wait_until(lambda: harness.state("external_orders")["items"], 10, "it is listed")
     harness.wait_verdict("not the bot's")
     harness.cancel_manually(order.client_order_id)
-    wait_until(lambda: not harness.state("foreign_orders")["items"], 15, "it is removed")
+    wait_until(lambda: not harness.state("external_orders")["items"], 15, "it is removed")
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
     harness.check_consistency()
 

@@ -142,7 +142,7 @@ class BotView:
     def recorded_net(self) -> Decimal:
         """Realized PnL, less fees, plus funding, as recorded by the bot."""
         trades = self.rows("SELECT realized_pnl, commission FROM fills")
-        funding = self.rows("SELECT amount FROM funding")
+        funding = self.rows("SELECT amount FROM funding_payments")
         profit = sum((D(row["realized_pnl"]) - D(row["commission"]) for row in trades), D(0))
         return profit + sum((D(row["amount"]) for row in funding), D(0))
 

@@ -105,9 +105,9 @@ function paintChecks(card, checks) {
   patchRows(slot(card, "checks"), checks, {
     templateName: "check-row",
     keyOf: ({ name }) => name,
-    paint: (row, { name, verdict, sentence, remedy }) => {
-      fill(row, { name, verdict, sentence, remedy });
-      setTone(slot(row, "verdict"), TONES[verdict] ?? "warn");
+    paint: (row, { name, level, message, remedy }) => {
+      fill(row, { name, level, message, remedy });
+      setTone(slot(row, "level"), TONES[level] ?? "warn");
     },
   });
 }
