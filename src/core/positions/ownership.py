@@ -1,8 +1,8 @@
 """Decides from its trades whether a position that changed unexpectedly is still the bot's, and records missing trades.
 
 If the bot's position was closed externally and another one opened while the bot was offline, the account shows a single
-changed position. Only the trades distinguish the two: if the position was flat in between and a known external order opened
-the current one, it is external. In any doubt it is treated as the bot's and stays protected.
+changed position. Only the trades distinguish the two: if the position was flat in between and a known external order
+opened the current one, it is external. In any doubt it is treated as the bot's and stays protected.
 """
 
 from collections.abc import Iterable
