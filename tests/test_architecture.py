@@ -12,16 +12,16 @@ SRC = ROOT / "src"
 
 MAY_IMPORT: dict[str, set[str]] = {
     "domain": set(),
-    "launch": {"domain"},
+    "launch": {"domain", "utils.files"},
     "engine": {"domain"},
     "utils": {"domain"},
-    "database": {"domain"},
+    "database": {"domain", "utils.files"},
     "credentials": {"domain", "utils"},
     "settings": {"domain", "utils", "credentials"},
     "exchange": {"domain", "utils", "credentials"},
     "core": {
         *("domain", "utils", "credentials", "settings", "database"),
-        *("exchange.port", "exchange.wire", "exchange.stream", "exchange.stream_handler"),
+        *("exchange.port", "exchange.wire", "exchange.stream"),
     },
     "doctor": {"domain", "utils", "credentials", "settings", "database", "exchange", "core", "launch"},
     "bot": {"domain", "utils", "credentials", "settings", "database", "engine", "exchange", "core"},

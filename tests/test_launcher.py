@@ -120,7 +120,7 @@ def project(tmp_path: Path) -> Iterator[Project]:
     shutil.copytree(ROOT / "src" / "launch", tmp_path / "src" / "launch", ignore=shutil.ignore_patterns("__pycache__"))
     domain = (f"src/domain/{name}.py" for name in ("__init__", "clock", "crash_points", "errors"))
     reader = [f"src/{name}.py" for name in ("credentials/__init__", "credentials/env_file")]
-    reader += [f"src/utils/{name}.py" for name in ("__init__", "atomic_file")]
+    reader += [f"src/utils/{name}.py" for name in ("__init__", "files")]
     for name in ("src/__init__.py", "src/sandbox/__init__.py", *domain, *reader):
         project.write(name, (ROOT / name).read_text(encoding="utf-8"))
     project.write("requirements.txt", "")

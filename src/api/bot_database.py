@@ -13,7 +13,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from src.api.sse import Version
 from src.database.control import CommandWriter, SettingsVersion, settings_history
-from src.database.db import data_version, open_reader, read_transaction
+from src.database.db import data_version, file_identity, open_reader, read_transaction
 from src.database.models import BotBase
 from src.database.queries.account import JournalEntry, journal_after, journal_bounds, state
 from src.domain.clock import Clock
@@ -76,7 +76,7 @@ class JournalTail:
 
     def version(self) -> Version | None:
         """None while the database is missing or cannot be read."""
-        file = self._file_identity()
+        file = file_identity(self._path)
         if file is None or file != self._file:
             self._close()
         if file is None:
@@ -97,13 +97,6 @@ class JournalTail:
     def after(self, entry_id: int, limit: int) -> Sequence[JournalEntry]:
         with self._database.read_transaction() as connection:
             return journal_after(connection, entry_id, limit)
-
-    def _file_identity(self) -> tuple[int, int] | None:
-        try:
-            found = self._path.stat()
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
 
     def _close(self) -> None:
         if self._connection is not None:

@@ -14,7 +14,7 @@ from flask import Flask, Request, Response, request
 
 from src.api.errors import ApiError
 from src.domain.errors import ConfigError
-from src.utils.atomic_file import write_atomic
+from src.utils.files import write_atomic
 
 TOKEN_HEADER = "X-Hunter-Token"
 TOKEN_FILE = "dashboard.token"

@@ -46,8 +46,7 @@ from src.exchange.connection import Timing
 from src.exchange.limits import RateLimits
 from src.exchange.paper import PaperExchange
 from src.exchange.port import Exchange
-from src.exchange.stream import StreamCallbacks, StreamReader
-from src.exchange.stream_handler import StreamHandler
+from src.exchange.stream import StreamCallbacks, StreamHandler, StreamReader
 from src.settings.config import Environment, Settings
 
 log = logging.getLogger("hunter.main")

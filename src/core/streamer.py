@@ -7,7 +7,7 @@ from src.domain.clock import Clock
 from src.domain.events import Stream
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.exchange.port import EventSink
-from src.exchange.stream_handler import StreamHandler
+from src.exchange.stream import StreamHandler
 from src.exchange.wire import parse_event
 
 _ALL_LIQUIDATIONS = "!forceOrder@arr"

@@ -10,7 +10,7 @@ from src.domain.events import AccountUpdate, ApiScope, AuthFailed, AuthRecovered
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import UnrecognizedOrder
 from src.exchange.port import EventSink, ListenKeys
-from src.exchange.stream_handler import StreamHandler
+from src.exchange.stream import StreamHandler
 from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event
 
 log = logging.getLogger("hunter.user_stream")

@@ -16,7 +16,7 @@ from pathlib import Path
 from dotenv import dotenv_values
 
 from src.domain.errors import ConfigError, InvariantError
-from src.utils.atomic_file import write_atomic
+from src.utils.files import write_atomic
 
 OWNER_ONLY = 0o600
 _SAFE_VALUE = re.compile(r"[A-Za-z0-9.:/_-]*")

@@ -266,3 +266,12 @@ def _as_text(value: object) -> str:
     if isinstance(value, Decimal):
         return format(value, "f")
     return str(value.value) if isinstance(value, Enum) else str(value)
+
+
+def file_identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode of a file, None if it does not exist: another file under the same name differs."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

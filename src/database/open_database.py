@@ -3,11 +3,10 @@
 import errno
 import logging
 import os
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError, OperationalError
@@ -15,6 +14,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 from src.database.db import make_private, open_reader, open_writer, quarantine, quick_check, read_transaction
 from src.database.writer import is_transient
 from src.domain.errors import ConfigError
+from src.utils.files import lock_exclusively
 
 log = logging.getLogger("hunter.database")
 
@@ -122,7 +122,7 @@ class DatabaseLock:
         make_private(self._path)
         file = self._path.open("r+", encoding="ascii")
         try:
-            _lock(file)
+            lock_exclusively(file.fileno())
         except OSError as error:
             file.close()
             raise self._lock_error(error) from error
@@ -143,30 +143,6 @@ class DatabaseLock:
         with suppress(OSError):  # it may not have been written
             pid = self._path.with_suffix(".pid").read_text(encoding="ascii").strip()
         return AlreadyRunning(f"another bot (process {pid or 'unknown'}) uses the database {database}: stop it first")
-
-
-def _windows_lock() -> Callable[[IO[str]], None]:
-    import msvcrt
-
-    locking: Any = msvcrt
-
-    def lock(file: IO[str]) -> None:
-        locking.locking(file.fileno(), locking.LK_NBLCK, 1)
-
-    return lock
-
-
-def _posix_lock() -> Callable[[IO[str]], None]:
-    import fcntl
-
-    def lock(file: IO[str]) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
-    return lock
-
-
-def _lock(file: IO[str]) -> None:
-    (_windows_lock() if os.name == "nt" else _posix_lock())(file)
 
 
 _MOUNTS = Path("/proc/mounts")

@@ -14,6 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from src.database.db import (
     checkpoint,
+    file_identity,
     open_reader,
     read_transaction,
     restore_deleted_file,
@@ -217,7 +218,7 @@ class DeferredWriter:
 
     def _current_file_ids(self) -> tuple[tuple[int, int] | None, ...]:
         """Which file and which write-ahead log lie there now."""
-        return tuple(_file_id(self._path.with_name(self._path.name + suffix)) for suffix in ("", "-wal"))
+        return tuple(file_identity(self._path.with_name(self._path.name + suffix)) for suffix in ("", "-wal"))
 
 
 def describe_storage_error(error: OperationalError) -> str | None:
@@ -232,11 +233,3 @@ def is_transient(error: OperationalError) -> bool:
 
 def _code(error: OperationalError) -> int:
     return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _file_id(path: Path) -> tuple[int, int] | None:
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

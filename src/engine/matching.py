@@ -49,8 +49,6 @@ class BookSide:
     The deeper levels are dropped when the best price moves, because they are then out of date.
     """
 
-    __slots__ = ("_best", "_deeper_levels", "_side")
-
     def __init__(self, side: Side) -> None:
         self._side = side
         self._best: Level | None = None
@@ -109,8 +107,6 @@ def _keep_taken(level: Level | None, price: Decimal, quantity: Decimal) -> Level
 
 class Book:
     """The current market of one symbol."""
-
-    __slots__ = ("asks", "bids", "contract_price", "instrument", "last_funding_at", "mark", "restored_mark")
 
     def __init__(self, instrument: Instrument) -> None:
         self.instrument = instrument

@@ -6,7 +6,6 @@ import os
 import shutil
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO
 
 from src.launch.errors import LaunchError
+from src.utils.files import lock_exclusively
 
 _SANDBOX_FILES = (
     ".env",
@@ -138,12 +138,6 @@ def _is_personal(name: str) -> bool:
     return name in PERSONAL_VARIABLES or name.startswith("ASTER_") or name.endswith("_PROXY")
 
 
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
-
-
 class FileLock:
     """An exclusive lock on a file; free again once all its holders have released it or died."""
 
@@ -169,10 +163,7 @@ class FileLock:
 
     def _try_lock(self) -> bool:
         try:
-            if sys.platform == "win32":
-                msvcrt.locking(self.fileno(), msvcrt.LK_NBLCK, 1)
-            else:
-                fcntl.flock(self.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_exclusively(self.fileno())
         except OSError:
             return False
         return True

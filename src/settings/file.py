@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from src.settings.errors import InvalidSetting, SettingsError
-from src.utils.atomic_file import write_atomic
+from src.utils.files import write_atomic
 
 _MAX_FILE_BYTES = 1_000_000
 OBSOLETE_GLOBALS: Mapping[str, str] = {

@@ -433,7 +433,7 @@ def test_unsupported_lock_is_config_error(path: Path, monkeypatch: pytest.Monkey
     def refuse(_: object) -> None:
         raise OSError(37, "No locks available")
 
-    monkeypatch.setattr("src.database.open_database._lock", refuse)
+    monkeypatch.setattr("src.database.open_database.lock_exclusively", refuse)
     with pytest.raises(ConfigError, match="cannot be locked") as caught:
         DatabaseLock(path).acquire()
     assert not isinstance(caught.value, AlreadyRunning)

@@ -85,8 +85,6 @@ def read_list(payload: object) -> list[object]:
 class Fields:
     """Typed access to one JSON object. Unknown fields are ignored: the exchange adds new ones without notice."""
 
-    __slots__ = ("_values",)
-
     def __init__(self, payload: object) -> None:
         if not isinstance(payload, dict):
             raise ProtocolError("expected an object", payload)

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import assert_never
 
 from src.domain.errors import ConfigError, Rejected
-from src.utils.atomic_file import write_atomic
 from src.utils.auth import ApiVersion
 from src.utils.eip712 import load_account
+from src.utils.files import write_atomic
 
 _MAX_NONCES = 100
 _NO_SUCH_KEY = -1125

@@ -1,15 +1,34 @@
-"""Atomic file replacement: a reader sees either the old or the new content, even after a power failure."""
+"""Atomic file replacement and file locks. Standard library only: the launcher uses it before packages are installed."""
 
 import os
+import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
+
+if sys.platform == "win32":
+    import msvcrt
+else:
+    import fcntl
+
+
+def lock_exclusively(descriptor: int) -> None:
+    """Lock an open file without waiting; OSError if another process holds it.
+
+    The operating system releases the lock when the file is closed by this process and, on POSIX, by every child that
+    inherited it.
+    """
+    if sys.platform == "win32":
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def write_atomic(path: Path, text: str, mode: int) -> None:
     """Replace a file with ``text`` and set its permissions. On OSError the old file stays unchanged.
 
-    The temporary file is readable by its owner only.
+    A reader sees the old content or the new, even after a power failure. The temporary file is readable by its owner
+    only.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
