@@ -4,18 +4,16 @@ import argparse
 import getpass
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
-from types import FrameType
 from typing import NoReturn
 
 from src.launch.errors import required_packages
 
 with required_packages(of_program=__name__ == "__main__"):
     from src import VERSION
-    from src.bot.bot import EXIT_CRASH, Bot, RunConfig
+    from src.bot.bot import Bot, RunConfig
     from src.core.health.status import mode_label
     from src.core.operator.cli import CliCommand, parse_arguments, run_command
     from src.core.operator.setup_wizard import Terminal, run_setup
@@ -25,12 +23,12 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.domain.errors import ConfigError
     from src.exchange.credential_check import CredentialChecker
     from src.launch.console import utf8_output
+    from src.launch.shutdown import EXIT_CONFIG, EXIT_CRASH, EXIT_LOCKED, stop_on_signals
     from src.settings.config import find_home, load_environment, load_settings
     from src.utils.log import set_up_logging
 
 log = logging.getLogger("hunter.main")
 
-EXIT_CONFIG, EXIT_LOCKED = 2, 3
 _LOG_FLUSH_SECONDS = 1.0
 
 
@@ -68,19 +66,6 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
         lock.release()
 
 
-def _stop_on_signals() -> threading.Event:
-    """An event that is set by Ctrl-C and by a service manager's stop."""
-    stop = threading.Event()
-
-    def request_stop(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), request_stop)
-    return stop
-
-
 def run_setup_wizard(home: str | None) -> int:
     """Run the setup dialog, testing credentials against the exchange; returns the exit code."""
     environment = load_environment(find_home(home))
@@ -103,7 +88,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return run_setup_wizard(arguments.home)
         if arguments.command is not None:
             return run_command(arguments.command, arguments.home, SystemClock())
-        return start(arguments, _stop_on_signals())
+        stop = threading.Event()
+        stop_on_signals(stop.set)
+        return start(arguments, stop)
     except ConfigError as error:
         for fault in error.faults:
             print(fault, file=sys.stderr)

@@ -24,7 +24,7 @@ MAY_IMPORT: dict[str, set[str]] = {
         *("exchange.port", "exchange.wire", "exchange.stream"),
     },
     "doctor": {"domain", "utils", "credentials", "settings", "database", "exchange", "core", "launch"},
-    "bot": {"domain", "utils", "credentials", "settings", "database", "engine", "exchange", "core"},
+    "bot": {"domain", "utils", "credentials", "settings", "database", "engine", "exchange", "core", "launch.shutdown"},
     "sandbox": {"domain", "engine", "exchange.wire", "utils"},
     "api": {"domain", "utils", "credentials", "settings", "database", "exchange.port"},
 }
@@ -32,6 +32,7 @@ EXTRA_IMPORTS = {
     "exchange/paper.py": {"engine"},
     # Composes the dashboard: the only module that chooses the exchange it reads.
     "api/api_server.py": {"exchange", "launch"},
+    "sandbox/server.py": {"launch.shutdown"},
 }
 PURE_MODULES = (
     "entries/entry_context",

@@ -4,13 +4,11 @@ import argparse
 import errno
 import logging
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,12 +41,12 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.exchange.credential_check import CredentialChecker
     from src.exchange.limits import RateLimits
     from src.exchange.port import CredentialCheck, MarketReader
+    from src.launch.shutdown import EXIT_CONFIG, EXIT_CRASH, EXIT_STOPPED, stop_on_signals
     from src.settings.config import Environment, find_home, load_environment
     from src.utils.log import set_up_logging
 
 log = logging.getLogger("hunter.dashboard")
 
-EXIT_CONFIG, EXIT_CRASH = 2, 1
 _SCHEMA_MISMATCH = ("no such table", "no such column")
 _THREADS = 48
 _MAX_CONNECTIONS = 500
@@ -161,7 +159,7 @@ def serve(app: Flask, environment: Environment, stop: threading.Event) -> int:
     if not server.task_dispatcher.threads:  # a late thread may still use the server's pipe
         server.close()
     log.info("stopped")
-    return 0
+    return EXIT_STOPPED
 
 
 def run(home: str | None, stop: threading.Event) -> int:
@@ -191,13 +189,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     chosen = parser.parse_args(arguments)
     stop = threading.Event()
-
-    def request_stop(_signal: int, _frame: FrameType | None) -> None:
-        stop.set()
-
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), request_stop)
+    stop_on_signals(stop.set)
     try:
         return run(chosen.home, stop)
     except ConfigError as error:

@@ -15,12 +15,11 @@ from src.api.sse import Version
 from src.database.control import CommandWriter, SettingsVersion, settings_history
 from src.database.db import data_version, file_identity, open_reader, read_transaction
 from src.database.models import BotBase
-from src.database.queries.account import JournalEntry, journal_after, journal_bounds, state
+from src.database.queries.account import JournalEntry, is_bot_alive, journal_after, journal_bounds, state
 from src.domain.clock import Clock
 from src.domain.commands import OperatorAction
 from src.domain.enums import Network
 
-HEARTBEAT_TIMEOUT_MS = 15_000
 _COUNT_TABLES = text("SELECT count(*) FROM sqlite_master")
 _LIVE_MODES = {Network.MAINNET: "LIVE", Network.TESTNET: "TESTNET", Network.SANDBOX: "SANDBOX"}
 
@@ -110,6 +109,7 @@ class BotState:
 
     values: Mapping[str, Mapping[str, Any]]
     now_ms: int
+    is_alive: bool
 
     def get(self, key: str) -> Mapping[str, Any]:
         """One value; empty if the bot never published it."""
@@ -118,11 +118,6 @@ class BotState:
     @property
     def heartbeat_age_ms(self) -> int | None:
         return self.age_ms(self.get("bot").get("heartbeat_at"))
-
-    @property
-    def is_alive(self) -> bool:
-        age = self.heartbeat_age_ms
-        return age is not None and age <= HEARTBEAT_TIMEOUT_MS
 
     @property
     def is_simulated(self) -> bool | None:
@@ -143,7 +138,7 @@ class BotState:
 
 
 def read_bot_state(connection: Connection, now_ms: int) -> BotState:
-    return BotState(state(connection), now_ms)
+    return BotState(state(connection), now_ms, is_bot_alive(connection, now_ms))
 
 
 def mode_label(network: Network, *, is_simulated: bool) -> str:

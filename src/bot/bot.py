@@ -22,7 +22,7 @@ from src.core.limits.live_consent import load_pending_terms
 from src.core.operator.command_poller import CommandPoller
 from src.core.operator.consent_prompt import prompt_in_terminal
 from src.core.operator.control_files import ControlFiles
-from src.core.operator.restart import EXIT_RESTART, RestartRequest
+from src.core.operator.restart import RestartRequest
 from src.core.order_cleanup import OrderCleanup
 from src.core.streamer import LiquidationStreamer
 from src.core.trader import Trader
@@ -47,11 +47,11 @@ from src.exchange.limits import RateLimits
 from src.exchange.paper import PaperExchange
 from src.exchange.port import Exchange
 from src.exchange.stream import StreamCallbacks, StreamHandler, StreamReader
+from src.launch.shutdown import EXIT_CRASH, EXIT_RESTART, EXIT_STOPPED
 from src.settings.config import Environment, Settings
 
 log = logging.getLogger("hunter.main")
 
-EXIT_CRASH = 1
 _STOP_ENTRIES_SECONDS = 1.5
 USER_STREAM_TIMING = Timing(stale_after_ms=None)
 """The user data stream is silent while nothing happens to the account."""
@@ -108,7 +108,7 @@ class Bot:
         if is_restart_requested():
             return EXIT_RESTART
         if instruments is None:
-            return 0
+            return EXIT_STOPPED
         with self._store.transaction():
             was_clean = self._store.begin_run(VERSION, os.getpid())
         trader = self._compose(instruments, bot_info)
@@ -195,11 +195,11 @@ class Bot:
             if failed := self._threads.failed():
                 log.critical("stopping because the thread %s; the launcher restarts the bot", failed)
                 return EXIT_CRASH
-        return 0
+        return EXIT_STOPPED
 
     def _shut_down(self, trader: Trader, code: int) -> None:
         """Cancel entries, leave protective orders open at the exchange (I15) and stop the threads."""
-        is_clean = code in (0, EXIT_RESTART)
+        is_clean = code in (EXIT_STOPPED, EXIT_RESTART)
         if is_clean:
             log.info("stopping: cancelling open entries, stop losses and take profits stay open at the exchange")
             self._event_queue.put(TaskDue(Task.STOP, self._clock.now_ms()))

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.core.health.status import BotInfo, publish_waiting
-from src.core.operator.restart import EXIT_RESTART, RestartRequest
+from src.core.operator.restart import RestartRequest
 from src.database.control import CommandReader
 from src.database.repositories import Store
 from src.domain.clock import Clock
 from src.domain.errors import ConfigError, ExchangeError, ProtocolError
 from src.domain.instrument import Instrument
 from src.exchange.port import MarketReader
+from src.launch.shutdown import EXIT_RESTART, EXIT_STOPPED
 
 log = logging.getLogger("hunter.main")
 
@@ -88,4 +89,4 @@ class SetupWait:
             publish_waiting(self.store, self.identity, self.clock.now_ms(), _WAITING_FOR_SETUP)
             if self.restart_request.poll(self.reader):
                 return EXIT_RESTART
-        return 0
+        return EXIT_STOPPED

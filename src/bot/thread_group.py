@@ -4,9 +4,10 @@ import threading
 from collections.abc import Callable
 
 from src.core.worker import Monitored, Worker
+from src.database.queries.account import HEARTBEAT_TIMEOUT_MS
 from src.domain.clock import Clock
 
-STUCK_MS = 15_000
+STUCK_MS = HEARTBEAT_TIMEOUT_MS
 JOIN_SECONDS = 1.0
 
 

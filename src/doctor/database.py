@@ -10,11 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import SQLAlchemyError
 
-from src.core.operator.cli import is_bot_alive
 from src.core.operator.control_files import ControlFiles
 from src.database.db import open_reader, quick_check, read_transaction
 from src.database.open_database import is_synced_folder, newest_revision, revision_of
-from src.database.queries.account import is_run_ended, state
+from src.database.queries.account import is_bot_alive, is_run_ended, state
 from src.domain.checks import Check, failed, passed, warned
 from src.domain.commands import OperatorAction
 from src.domain.enums import Network

@@ -5,8 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from src.launch import require_python
-
-MISSING_PACKAGE = 2
+from src.launch.shutdown import EXIT_CONFIG
 
 
 class LaunchError(Exception):
@@ -30,4 +29,4 @@ def required_packages(*, of_program: bool) -> Iterator[None]:
             f"The package {missing.name} is missing: start launcher.py once, it installs what is needed.",
             file=sys.stderr,
         )
-        sys.exit(MISSING_PACKAGE)
+        sys.exit(EXIT_CONFIG)

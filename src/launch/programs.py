@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.launch.options import Options
+from src.launch.shutdown import EXIT_CONFIG, EXIT_LOCKED, EXIT_RESTART, EXIT_STOPPED
 
-STOPPED, WRONG_SETTINGS, ALREADY_RUNNING, RESTART_REQUESTED = 0, 2, 3, 4
 FIRST_DELAY_MS = 500
 MAX_DELAY_MS = 5_000  # I33: a killed bot restarts within five seconds
 STABLE_MS = 60_000  # running this long resets the delay
@@ -44,17 +44,15 @@ def bot(home: Path, environment: dict[str, str], *, accept_live: bool = False) -
         "bot",
         ("main.py", "--home", str(home), *(("--yes",) if accept_live else ())),
         environment,
-        final_codes=frozenset({STOPPED, WRONG_SETTINGS, ALREADY_RUNNING}),
-        restart_codes=frozenset({RESTART_REQUESTED}),
+        final_codes=frozenset({EXIT_STOPPED, EXIT_CONFIG, EXIT_LOCKED}),
+        restart_codes=frozenset({EXIT_RESTART}),
         crash_loop_args=("--protect-only",),
     )
 
 
 def dashboard(home: Path, environment: dict[str, str]) -> Program:
     """The dashboard; its crashes do not affect the bot."""
-    return Program(
-        "dashboard", ("src/api/api_server.py", "--home", str(home)), environment, frozenset({WRONG_SETTINGS})
-    )
+    return Program("dashboard", ("src/api/api_server.py", "--home", str(home)), environment, frozenset({EXIT_CONFIG}))
 
 
 def sandbox(home: Path, environment: dict[str, str], options: Options) -> Program:
@@ -65,7 +63,7 @@ def sandbox(home: Path, environment: dict[str, str], options: Options) -> Progra
         "sandbox",
         ("-m", "src.sandbox.server", "--home", str(home), *chosen),
         environment,
-        final_codes=frozenset({STOPPED, WRONG_SETTINGS}),
+        final_codes=frozenset({EXIT_STOPPED, EXIT_CONFIG}),
         is_required=True,
         ready=(home / ".env").exists,
     )

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import signal
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,11 +23,11 @@ from src.launch.home import (
 )
 from src.launch.options import Options, parse_options
 from src.launch.programs import Program, bot, dashboard, sandbox
+from src.launch.shutdown import EXIT_CONFIG, EXIT_INTERRUPTED, stop_on_signals
 from src.launch.supervisor import Supervisor
 
 LEFTOVER_WAIT_MS = 7_000  # children of a killed launcher end within five seconds
 ANNOUNCE_TIMEOUT_S = 60.0
-INTERRUPTED = 130
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +52,10 @@ def main(root: Path, arguments: Sequence[str]) -> int:
         return _launch(_launch_paths(root, options), options, console)
     except LaunchError as error:
         console.say(str(error))
-        return 2
+        return EXIT_CONFIG
     except KeyboardInterrupt:
         console.say("Interrupted: the next start continues from here.")
-        return INTERRUPTED
+        return EXIT_INTERRUPTED
 
 
 def _launch_paths(root: Path, options: Options) -> LaunchPaths:
@@ -84,7 +83,7 @@ def _launch(paths: LaunchPaths, options: Options, console: Console) -> int:
     programs = _programs(paths, address, options, console)
     command = [str(python), "-m", "src.launch.child"]
     supervisor = Supervisor(command, programs, paths.root, console, inherited_fds=(children.fileno(),))
-    _stop_on_signals(supervisor)
+    stop_on_signals(supervisor.request_stop)
     announce(address, console, is_demo=options.demo)
     return supervisor.run()
 
@@ -97,15 +96,6 @@ def _programs(paths: LaunchPaths, address: Address, options: Options, console: C
     environment = demo_environment(environment)
     sandbox_program = sandbox(paths.home, environment, options)
     return [sandbox_program, bot(paths.home, environment), dashboard(paths.home, environment)]
-
-
-def _stop_on_signals(supervisor: Supervisor) -> None:
-    """Shut down in order on Ctrl-C, on a service manager's stop and when the terminal closes."""
-    for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
-        number = getattr(signal, name, None)
-        if number is None or (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):
-            continue  # started with nohup
-        signal.signal(number, lambda _number, _frame: supervisor.request_stop())
 
 
 def announce(address: Address, console: Console, *, is_demo: bool) -> None:

@@ -16,6 +16,7 @@ from src.domain.clock import SystemClock
 from src.domain.crash_points import Point
 from src.launch.console import Console
 from src.launch.programs import LOOP_COUNT, LOOP_RESET_MS, LOOP_WINDOW_MS, Program, RestartPolicy, Shutdown
+from src.launch.shutdown import EXIT_CRASH, EXIT_STOPPED
 
 READY_MS = 60_000
 STOP_MS = 3_500  # for all programs but the required one
@@ -152,7 +153,7 @@ class Supervisor:
             self._handle_next_event(wait_ms=50)
             if self._clock.monotonic_ms() > deadline_ms:
                 self._console.say(f"The {program.label} was not ready after {READY_MS // 1000} s: stopping.")
-                self._shutdown = Shutdown(1)
+                self._shutdown = Shutdown(EXIT_CRASH)
 
     def _handle_next_event(self, wait_ms: int = POLL_MS) -> None:
         """Handle the next event, if one arrives in time, and start the programs that are due."""
@@ -163,7 +164,7 @@ class Supervisor:
         match event:
             case StopRequested():
                 self._console.say("Stopping ...")
-                self._shutdown = Shutdown(0)
+                self._shutdown = Shutdown(EXIT_STOPPED)
             case Exited():
                 self._on_exit(event)
             case None:
@@ -182,7 +183,7 @@ class Supervisor:
             self._console.say(
                 f"The {program.label} {_describe_exit(event.code)} and the others need it: stopping them."
             )
-            self._shutdown = Shutdown(1)
+            self._shutdown = Shutdown(EXIT_CRASH)
         elif event.code in program.restart_codes:
             self._console.say(f"The {program.label} restarts as requested.")
             managed.restart_policy, managed.is_crash_loop, managed.due_ms = (

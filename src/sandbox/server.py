@@ -7,18 +7,18 @@ work under the lock takes microseconds; a queue per owner would make every REST 
 
 import errno
 import logging
-import signal
 import sys
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from waitress.server import create_server
 
 from src.domain.clock import Clock, SystemClock
 from src.domain.errors import ConfigError
+from src.launch.shutdown import EXIT_CONFIG, EXIT_CRASH, EXIT_STOPPED, stop_on_signals
 from src.sandbox.account.keys import Keys, Wallet, issue_keys, write_key_file
 from src.sandbox.exchange import MarketLoop, SandboxExchange
 from src.sandbox.faults import Faults
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 Opened = TypeVar("Opened")
 _HOST = "127.0.0.1"
 _REST_THREADS = 8
-_EXIT_BAD_OPTIONS = 2
 _POLL_S = 0.25
 _WORKER_SHUTDOWN_S = 3
 """Time for REST workers to end: a later one would write to a closed or reused file descriptor."""
@@ -186,18 +185,12 @@ def main(arguments: Sequence[str]) -> int:
         print(error, file=sys.stderr)
     except OSError as error:
         print(f"{options.home} cannot be used: {error.strerror}", file=sys.stderr)
-    return _EXIT_BAD_OPTIONS
+    return EXIT_CONFIG
 
 
 def _run(options: Options, scenario: Scenario) -> int:
     stopped = threading.Event()
-
-    def stop(_number: int, _frame: FrameType | None) -> None:
-        stopped.set()
-
-    for name in ("SIGINT", "SIGTERM", "SIGBREAK"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), stop)
+    stop_on_signals(stopped.set)
     server = SandboxServer(
         options.home,
         scenario,
@@ -212,7 +205,7 @@ def _run(options: Options, scenario: Scenario) -> int:
         if scenario.waits_for_subscriber:
             print("replay starts when a client subscribes to liquidations", flush=True)
         _print_progress(server.exchange, stopped)
-    return 1 if server.has_failed else 0
+    return EXIT_CRASH if server.has_failed else EXIT_STOPPED
 
 
 def _print_progress(exchange: SandboxExchange, stopped: threading.Event) -> None:

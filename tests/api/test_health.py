@@ -56,6 +56,18 @@ def test_bot_is_down_after_15_s_without_heartbeat(harness: ApiHarness) -> None:
     assert (health["status"], health["bot"]["alive"], health["bot"]["age_ms"]) == ("degraded", False, 15_001)
 
 
+def test_bot_is_down_right_after_clean_shutdown(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    store = harness.store
+    with store.transaction():
+        store.begin_run("0.1.0", 7)
+        store.end_run()
+    assert harness.json("/api/health")["bot"]["alive"] is False
+    harness.clock.advance(1)
+    harness.heartbeat(started_at=harness.clock.now_ms())  # another bot, which still waits for the exchange
+    assert harness.json("/api/health")["bot"]["alive"] is True
+
+
 @pytest.mark.parametrize(
     ("bot", "mode"),
     [

@@ -6,7 +6,7 @@ import pytest
 
 from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network
 from src.core.health.status import BotInfo
-from src.core.operator.restart import EXIT_RESTART, RestartRequest
+from src.core.operator.restart import RestartRequest
 from src.database.control import CommandReader, CommandWriter, open_control
 from src.database.open_database import open_database
 from src.database.repositories import Store
@@ -15,6 +15,7 @@ from src.domain.commands import OperatorAction
 from src.domain.errors import ConfigError, Unreachable
 from src.domain.instrument import Instrument
 from src.exchange.wire import Candle
+from src.launch.shutdown import EXIT_RESTART
 from tests.builders import NOW, an_instrument
 
 IDENTITY = BotInfo("0.1.0", 7, NOW, "mainnet", True)

@@ -74,6 +74,27 @@ def test_fills_come_in_the_order_they_happened_with_their_orders_role(reader: Co
     assert [payment.amount for payment in fills.funding(reader)] == [D("-0.25")]
 
 
+def test_bot_is_alive_between_start_and_clean_end(path: Path, store: Store) -> None:
+    def is_alive(now_ms: int) -> bool:
+        with read_transaction(open_reader(path)) as current:
+            return account.is_bot_alive(current, now_ms)
+
+    assert not is_alive(NOW)
+    with store.transaction():
+        store.set_state("bot", {"heartbeat_at": NOW, "started_at": NOW})
+    assert is_alive(NOW + account.HEARTBEAT_TIMEOUT_MS)
+    assert not is_alive(NOW + account.HEARTBEAT_TIMEOUT_MS + 1)
+    with store.transaction():
+        store.begin_run("1.0", 1)
+    assert is_alive(NOW)
+    with store.transaction():
+        store.end_run()
+    assert not is_alive(NOW)
+    with store.transaction():
+        store.set_state("bot", {"heartbeat_at": NOW + 2, "started_at": NOW + 1})
+    assert is_alive(NOW + 2)
+
+
 def test_our_row_id_goes_before_the_exchanges_number(reader: Connection) -> None:
     first, stop = orders.order_group(reader, ENTRY_ID)
     assert (first.role, stop.role) == ("ENTRY", "STOP_LOSS")

@@ -1,6 +1,7 @@
 import pytest
 
-from src.launch.errors import MISSING_PACKAGE, required_packages
+from src.launch.errors import required_packages
+from src.launch.shutdown import EXIT_CONFIG
 
 
 def missing(name: str) -> ModuleNotFoundError:
@@ -10,7 +11,7 @@ def missing(name: str) -> ModuleNotFoundError:
 def test_missing_package_is_named_with_its_remedy(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended, required_packages(of_program=True):
         raise missing("sqlalchemy")
-    assert ended.value.code == MISSING_PACKAGE
+    assert ended.value.code == EXIT_CONFIG
     assert "The package sqlalchemy is missing: start launcher.py once" in capsys.readouterr().err
 
 
@@ -32,5 +33,5 @@ def test_old_python_is_reported_before_the_imports(
     monkeypatch.setattr("sys.version_info", (3, 9, 2, "final", 0))
     with pytest.raises(SystemExit) as ended, required_packages(of_program=True):
         raise AssertionError("imported on an old Python")
-    assert ended.value.code == MISSING_PACKAGE
+    assert ended.value.code == EXIT_CONFIG
     assert "This is Python 3.9.2: install Python 3.11 or newer" in capsys.readouterr().err

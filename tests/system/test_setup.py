@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from src.core.operator.restart import EXIT_RESTART
 from src.credentials.credentials import WalletCredentials
 from src.credentials.stored_credentials import save_credentials
 from src.database.control import CommandWriter, open_control
 from src.domain.clock import SystemClock
 from src.domain.commands import OperatorAction
+from src.launch.shutdown import EXIT_RESTART
 from src.sandbox.server import SandboxServer
 from src.settings.environment import SUPERVISED
 from tests.system.harness import BotProcess, demo_settings, wait_until

@@ -11,7 +11,7 @@ from src import VERSION
 from src.api.bot_database import BotState, mode_label, read_bot_state
 from src.api.pnl_tracker import DAY_MS, PnlTracker
 from src.api.services import read_bot_database, services
-from src.database.queries.account import highest_equity
+from src.database.queries.account import HEARTBEAT_TIMEOUT_MS, highest_equity
 from src.domain.enums import Network
 from src.settings.config import SettingsError
 
@@ -71,6 +71,7 @@ def _trading_status(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
             "alive": bot.is_alive,
             "heartbeat_at": reported.get("heartbeat_at"),
             "age_ms": bot.heartbeat_age_ms,
+            "timeout_ms": HEARTBEAT_TIMEOUT_MS,
             "started_at": reported.get("started_at"),
             "pid": reported.get("pid"),
             "version": reported.get("version"),

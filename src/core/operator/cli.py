@@ -17,15 +17,12 @@ from src.core.health.status import mode_label
 from src.core.limits.loss_limits import day_start
 from src.core.operator.control_files import ControlFiles
 from src.database.db import open_reader, read_transaction
-from src.database.queries.account import is_run_ended, positions, state
+from src.database.queries.account import is_bot_alive, positions, state
 from src.database.queries.fills import net_since
 from src.domain.clock import Clock
 from src.domain.commands import OperatorAction
 from src.domain.enums import Network, TradingState
 from src.settings.config import find_home, load_environment
-
-_HEARTBEAT_TIMEOUT_MS = 15_000
-"""A bot without a heartbeat for longer is restarted (I32)."""
 
 State = Mapping[str, Mapping[str, Any]]
 
@@ -53,13 +50,6 @@ def read_report(database: Path, now_ms: int) -> StatusReport:
     finally:
         engine.dispose()
     return StatusReport((*report.lines, *halt_line), report.is_alive, report.is_trading and not is_halted)
-
-
-def is_bot_alive(connection: Connection, now_ms: int) -> bool:
-    """Whether the bot has a recent heartbeat and its run has not ended."""
-    heartbeat_at = state(connection).get("bot", {}).get("heartbeat_at")
-    is_recent = heartbeat_at is not None and now_ms - heartbeat_at <= _HEARTBEAT_TIMEOUT_MS
-    return is_recent and not is_run_ended(connection)
 
 
 def _build_report(connection: Connection, now_ms: int) -> StatusReport:

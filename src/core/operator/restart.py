@@ -5,9 +5,6 @@ import threading
 from src.database.control import CommandReader
 from src.domain.commands import OperatorAction
 
-EXIT_RESTART = 4
-"""Exit code that makes the launcher restart the bot at once."""
-
 
 class RestartRequest:
     """Whether a restart was requested since this process started. Thread-safe."""

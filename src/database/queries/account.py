@@ -8,10 +8,27 @@ from sqlalchemy import Connection, Float, Row, cast, func, select
 from src.database.models import AccountHistoryRow, JournalRow, PositionRow, RunRow, StateRow
 from src.domain.positions import Protection
 
+HEARTBEAT_TIMEOUT_MS = 15_000
+"""A bot without a heartbeat for longer is considered dead, and restarted by the launcher (I32)."""
+
 
 def state(connection: Connection) -> dict[str, dict[str, Any]]:
     """Every subject the bot reports on, by its key."""
     return {row.key: row.value for row in connection.execute(select(StateRow.key, StateRow.value))}
+
+
+def is_bot_alive(connection: Connection, now_ms: int) -> bool:
+    """Whether the bot has a recent heartbeat and has not shut down cleanly since.
+
+    A bot that still waits for its setup or for the exchange has a heartbeat but no run of its own yet.
+    """
+    bot: dict[str, Any] = connection.scalar(select(StateRow.value).where(StateRow.key == "bot")) or {}
+    heartbeat_at = bot.get("heartbeat_at")
+    if heartbeat_at is None or now_ms - heartbeat_at > HEARTBEAT_TIMEOUT_MS:
+        return False
+    newest = select(RunRow.started_at, RunRow.ended_at).order_by(RunRow.id.desc()).limit(1)
+    run = connection.execute(newest).first()
+    return run is None or run.ended_at is None or run.started_at < bot.get("started_at", 0)
 
 
 def is_run_ended(connection: Connection) -> bool:

@@ -1,6 +1,5 @@
 // Whether the bot and the server respond: if not, the page shows why and its buttons are disabled.
 
-const BOT_TIMEOUT_MS = 15_000;
 const SERVER_TIMEOUT_MS = 10_000;
 
 /**
@@ -37,7 +36,7 @@ export function controlsFor(health, healthAgeMs, now, fault = null) {
   }
   const heartbeatAt = health.bot?.heartbeat_at;
   if (!heartbeatAt) return disabled("The bot has not been started yet. Start it with launcher.py.", "warn");
-  if (!health.bot.alive || now - heartbeatAt > BOT_TIMEOUT_MS) {
+  if (!health.bot.alive || now - heartbeatAt > health.bot.timeout_ms) {
     return disabled(
       `The bot has not responded for ${seconds(now - heartbeatAt)}. Figures are out of date and commands are disabled.`,
       "loss",
