@@ -92,8 +92,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         stop_on_signals(stop.set)
         return start(arguments, stop)
     except ConfigError as error:
-        for fault in error.faults:
-            print(fault, file=sys.stderr)
+        for message in error.messages:
+            print(message, file=sys.stderr)
         return _exit_code(error)
 
 

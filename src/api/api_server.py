@@ -193,7 +193,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return run(chosen.home, stop)
     except ConfigError as error:
-        for fault in error.faults:
+        for fault in error.messages:
             print(fault, file=sys.stderr)
         return EXIT_CONFIG
 

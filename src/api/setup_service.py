@@ -45,7 +45,7 @@ def parse_credentials(document: Mapping[str, Any]) -> AnyCredentials:
     try:
         found = read_credentials(values, frozenset())
     except ConfigError as error:
-        raise _invalid(*error.faults) from None
+        raise _invalid(*error.messages) from None
     if found is None:
         raise _invalid("Fill in the fields.")
     return found
@@ -152,7 +152,7 @@ class SetupService:
 
 
 def _unreadable(error: ConfigError) -> ApiError:
-    return ApiError(503, "env_unreadable", " ".join(error.faults))
+    return ApiError(503, "env_unreadable", " ".join(error.messages))
 
 
 def _positions_open(symbols: Sequence[str]) -> ApiError:

@@ -49,7 +49,7 @@ def load_stored(path: Path) -> StoredCredentials:
     try:
         found = read_credentials(values, frozenset())
     except ConfigError as error:
-        return StoredCredentials(fault=" ".join(error.faults), has_chosen_paper=is_paper)
+        return StoredCredentials(fault=" ".join(error.messages), has_chosen_paper=is_paper)
     return _to_stored(found, is_paper=is_paper)
 
 

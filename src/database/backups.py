@@ -1,4 +1,4 @@
-"""A copy of the ledger a day, the newest few kept beside it (S9)."""
+"""Daily backups of the database; the newest are kept."""
 
 import logging
 import shutil
@@ -18,11 +18,11 @@ BACKUPS_KEPT = 3
 _INTERVAL_MS = 24 * 3_600_000
 _RETRY_MS = 3_600_000
 _FREE_SPACE_FACTOR = 3
-"""A copy is made where the disk has room for so many: it must never be what fills it."""
+"""A backup is made only if the free space is this many times its size."""
 
 
 class Backups:
-    """Copies in ``backups/``, named by their day."""
+    """Backups in the directory ``backups``, named by date."""
 
     def __init__(self, database: Path, clock: Clock) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class Backups:
         self._next_at: int | None = None
 
     def make_when_due(self, heartbeat: Callable[[], None]) -> Path | None:
-        """The copy that was made; None where the newest is young enough, or none can be made now."""
+        """Make a backup if one is due; return its path, or None if none was made."""
         now_ms = self._clock.now_ms()
         if self._next_at is None:
             self._next_at = self._newest_ms() + _INTERVAL_MS
@@ -41,14 +41,14 @@ class Backups:
         try:
             made = self._make(heartbeat)
         except (OSError, sqlite3.Error, ConfigError) as error:
-            log.error("no copy of the database could be made: %s", error)
+            log.error("backup of the database failed: %s", error)
             return None
         if made is not None:
             self._next_at = now_ms + _INTERVAL_MS
         return made
 
     def copies(self) -> list[Path]:
-        """Whole ones, the oldest first."""
+        """Return the complete backups, oldest first."""
         return sorted(self._directory.glob(f"{self._database.stem}-????-??-??{self._database.suffix}"))
 
     def _newest_ms(self) -> int:
@@ -58,30 +58,29 @@ class Backups:
     def _make(self, heartbeat: Callable[[], None]) -> Path | None:
         size = self._database.stat().st_size
         if shutil.disk_usage(self._database.parent).free < _FREE_SPACE_FACTOR * size:
-            log.error("the database is not copied: the disk has too little room left for a copy of %s bytes", size)
+            log.error("backup of the database skipped: too little free disk space bytes_needed=%s", size)
             return None
         day = datetime.fromtimestamp(self._clock.now_ms() / 1000, UTC).date().isoformat()
         target = self._directory / f"{self._database.stem}-{day}{self._database.suffix}"
         backup(self._database, target, heartbeat)
         for old in self.copies()[:-BACKUPS_KEPT]:
             old.unlink()
-        log.info("database copied to %s", target)
+        log.info("backup of the database made path=%s", target)
         return target
 
 
 _CHECK_EVERY_SECONDS = 60
-"""Seconds."""
 
 
 class BackupWorker:
-    """Looks each minute whether a copy is due."""
+    """Makes backups when they are due, in a thread of its own."""
 
     def __init__(self, backups: Backups) -> None:
         self._backups = backups
         self._stopping = threading.Event()
 
     def run(self, heartbeat: Callable[[], None]) -> None:
-        """Until a stop is asked for; the first look is a minute after the start, when protection stands."""
+        """Check every minute until stopped; first a minute after the start, when positions are protected."""
         waited = 0
         while not self._stopping.wait(1):
             heartbeat()

@@ -1,4 +1,4 @@
-"""The tables of ``control.db``: what a person asked for. Written by the API process alone."""
+"""``control.db``: operator commands and the settings history. Only the API process writes it."""
 
 import logging
 from dataclasses import dataclass
@@ -39,7 +39,7 @@ class ControlBase(DeclarativeBase):
 
 
 class OperatorCommandRow(ControlBase):
-    """What a person asked the bot to do; the outcome is a journal row that names the id."""
+    """A command for the bot; its outcome is a journal entry with the same id."""
 
     __tablename__ = "operator_commands"
     __table_args__ = ({"sqlite_autoincrement": True},)
@@ -52,12 +52,12 @@ class OperatorCommandRow(ControlBase):
     client_order_id: Mapped[str | None]
     terms_fingerprint: Mapped[str | None]
     idempotency_key: Mapped[str] = mapped_column(unique=True)
-    """The asker's own name for the request: asked twice, done once."""
+    """Chosen by the client: a repeated request with the same key is executed once."""
     created_at: Mapped[int]
 
 
 class SettingsHistoryRow(ControlBase):
-    """Every settings file that was put in force from the dashboard."""
+    """A settings file saved from the dashboard."""
 
     __tablename__ = "settings_history"
 
@@ -68,14 +68,14 @@ class SettingsHistoryRow(ControlBase):
 
 
 def open_control(path: Path) -> Engine:
-    """The API's own connection, its tables made where they are missing; a damaged file is moved aside.
+    """Open the connection of the API process and create missing tables; a damaged file is renamed.
 
-    Raises ConfigError where the file cannot be read or written.
+    Raises ConfigError if the file cannot be read or written.
     """
-    fault = quick_check(path)
-    if fault is not None:
+    damage = quick_check(path)
+    if damage is not None:
         moved = quarantine(path, path.stat().st_mtime_ns // 1_000_000)
-        log.error("the database of the dashboard was damaged (%s) and lies now at %s", fault, moved)
+        log.error("control database damaged (%s), moved to %s; a new one is created", damage, moved)
     make_private(path)
     engine = open_writer(path)
     _rename_old_columns(engine)
@@ -97,7 +97,7 @@ def _rename_old_columns(engine: Engine) -> None:
 
 
 def _add_missing_columns(engine: Engine) -> None:
-    """A file of an earlier version learns what may be asked for since; nothing in it is changed."""
+    """Add columns that a file of an earlier version lacks."""
     known = {column["name"] for column in inspect(engine).get_columns(OperatorCommandRow.__tablename__)}
     with engine.begin() as connection:
         for column in OperatorCommandRow.__table__.columns:
@@ -107,15 +107,15 @@ def _add_missing_columns(engine: Engine) -> None:
 
 
 class CommandWriter:
-    """Where the API process leaves its wishes."""
+    """Adds operator commands and settings versions."""
 
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
     def add(self, action: OperatorAction, idempotency_key: str, now_ms: int, **details: Any) -> int:
-        """Write a wish down; asked again under the same nonce it is the same wish. Its number is returned.
+        """Add a command and return its id; a repeated ``idempotency_key`` returns the id of the first.
 
-        Numbers follow the clock: the wishes in a file that was begun anew are still newer than those the bot has seen.
+        Ids follow the clock, so that commands in a new file are newer than those the bot has executed.
         """
         row = OperatorCommandRow
         with self._engine.begin() as connection:
@@ -134,7 +134,7 @@ class CommandWriter:
 
 
 class CommandReader:
-    """Reads the wishes from the bot's side."""
+    """Reads operator commands for the bot."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -142,7 +142,7 @@ class CommandReader:
         self._last_error = ""
 
     def after(self, last_id: int) -> list[OperatorCommand]:
-        """Wishes newer than a number, oldest first; none while the dashboard has never run."""
+        """Return commands with a higher id, oldest first; empty if the dashboard has never run."""
         if not self._path.exists():
             return []
         row = OperatorCommandRow
@@ -150,20 +150,20 @@ class CommandReader:
         try:
             with read_transaction(self._engine) as connection:
                 return [_command_from(each) for each in connection.execute(query) if self._is_known(each.action)]
-        except DatabaseError as error:  # a damaged file too: the bot goes on protecting without it
+        except DatabaseError as error:  # also for a damaged file: the bot goes on without it
             self._log_once(str(error.orig))
             return []
 
     def _is_known(self, action: str) -> bool:
-        """A dashboard of a newer version may ask for more than this bot can do."""
+        """Whether this bot knows the action; a newer dashboard may send others."""
         if action not in _ACTIONS:
-            self._log_once(f"no such action: {action}")
+            self._log_once(f"unknown action: {action}")
         return action in _ACTIONS
 
     def _log_once(self, error: str) -> None:
-        """A fault is said once; tables that are being made at this moment are none."""
+        """Log an error once; tables that are just being created are no error."""
         if error != self._last_error and not error.startswith(_TABLES_NOT_READY):
-            log.error("commands of the operator cannot be read: %s", error)
+            log.error("operator commands cannot be read: %s", error)
         self._last_error = error
 
 
@@ -182,7 +182,7 @@ def _command_from(row: Any) -> OperatorCommand:
 
 @dataclass(frozen=True, slots=True)
 class SettingsVersion:
-    """One settings document, and since when it was in force."""
+    """One saved settings document."""
 
     id: int
     saved_at: int
@@ -191,7 +191,7 @@ class SettingsVersion:
 
 
 def settings_history(connection: Connection, limit: int) -> list[SettingsVersion]:
-    """The newest first."""
+    """Return saved settings, newest first."""
     row = SettingsHistoryRow
     query = select(row.id, row.saved_at, row.document, row.message).order_by(row.id.desc()).limit(limit)
     return [SettingsVersion(*found) for found in connection.execute(query)]

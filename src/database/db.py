@@ -1,4 +1,4 @@
-"""Connections to SQLite, and the volume functions the users' document names. What only SQLite knows lives here."""
+"""SQLite connections, backups and checks, and the functions for liquidated volume."""
 
 import json
 import sqlite3
@@ -24,7 +24,7 @@ _JOURNAL_SIZE_LIMIT = 4 * 1024 * 1024
 _PAGES_PER_STEP = 2_000
 _WRITER_PRAGMAS = (
     "journal_mode=WAL",
-    "synchronous=FULL",  # a committed intent must survive a power cut (S4)
+    "synchronous=FULL",  # a committed order must survive a power cut
     f"busy_timeout={BUSY_TIMEOUT_MS}",
     "foreign_keys=ON",
     "mmap_size=0",
@@ -34,9 +34,9 @@ _READER_PRAGMAS = (f"busy_timeout={BUSY_TIMEOUT_MS}", "query_only=ON", "wal_auto
 
 
 def open_writer(path: Path) -> Engine:
-    """The one writing connection to a file; every transaction begins IMMEDIATE (S1, S5).
+    """Open the only writing connection to a file; every transaction begins IMMEDIATE.
 
-    Threads that want it at the same time wait for each other.
+    Threads that need it at the same time wait for each other.
     """
     engine = create_engine(
         URL.create("sqlite", database=str(path)),
@@ -56,7 +56,7 @@ def open_writer(path: Path) -> Engine:
 
 
 def open_reader(path: Path) -> Engine:
-    """Read-only connections for whoever does not own the file; OperationalError while it does not exist (S2)."""
+    """Open read-only connections to a file. Raises OperationalError on use while it does not exist."""
     engine = create_engine(
         "sqlite://",
         creator=lambda: sqlite3.connect(_read_only(path), uri=True, check_same_thread=False),
@@ -73,18 +73,18 @@ def open_reader(path: Path) -> Engine:
 
 
 def data_version(connection: Connection) -> int:
-    """A number that changes when another connection has committed; costs microseconds (PRAGMA data_version).
+    """Return a number that changes when another connection commits (PRAGMA data_version, microseconds).
 
-    Ask on one connection, outside a transaction: within one the view, and so the number, stands still.
+    Call it on the same connection each time, outside a transaction: inside one the number does not change.
     """
     driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin a transaction of its own
     return int(driver.execute("PRAGMA data_version").fetchone()[0])
 
 
 def checkpoint(engine: Engine) -> bool:
-    """Fold the write-ahead log into the file and cut it short; at quiet times, by the writer alone (S6).
+    """Checkpoint and truncate the write-ahead log; only for the writer.
 
-    Never waits: False where a reader still needs the log, which is then cut another time.
+    Never waits: False if a reader still needs the log.
     """
     with closing(engine.raw_connection()) as raw:
         driver: Any = raw.driver_connection
@@ -97,31 +97,33 @@ def checkpoint(engine: Engine) -> bool:
 
 
 def backup(path: Path, target: Path, heartbeat: Callable[[], None] = lambda: None) -> None:
-    """Copy a database as of one moment, its write-ahead log included (S9); for the owner alone, as the original.
+    """Copy a database as of one moment, including its write-ahead log; the copy is private to the owner.
 
-    It may be written meanwhile. ``beat`` is called every few pages.
+    The database may be written meanwhile. ``heartbeat`` is called every few pages.
     """
     unfinished = target.with_name(f"{target.name}.unfinished")
     for stale in (unfinished, unfinished.with_name(f"{unfinished.name}-journal")):
-        stale.unlink(missing_ok=True)  # by a copying that was cut short
+        stale.unlink(missing_ok=True)  # left by an interrupted backup
     make_private(unfinished)
     with closing(sqlite3.connect(_read_only(path), uri=True)) as source, closing(sqlite3.connect(unfinished)) as copy:
         crash_points.reached(Point.BACKUP)
-        source.execute("BEGIN")  # one view for all steps: a commit meanwhile would make the copying begin anew
+        source.execute("BEGIN")  # one snapshot for all steps: a commit meanwhile would restart the backup
         source.execute("SELECT count(*) FROM sqlite_master").fetchone()
         source.backup(copy, pages=_PAGES_PER_STEP, progress=lambda *_: heartbeat(), sleep=0)
     unfinished.replace(target)
 
 
 def quick_check(path: Path, *, thorough: bool = False) -> str | None:
-    """What SQLite finds damaged in a file; None where it is sound or not there. ``thorough`` looks at indexes too.
+    """Return what is damaged in a file; None if it is intact or missing. ``thorough`` checks indexes too.
 
-    A file that cannot be read now (locked, no permission, failing disk) is no damaged one: ConfigError.
+    Raises ConfigError if the file cannot be read now (locked, no permission, disk error).
     """
     if not path.exists():
         return None
     try:
-        with closing(sqlite3.connect(_read_only(path), uri=True)) as connection:  # a writer's close deletes the log
+        with closing(
+            sqlite3.connect(_read_only(path), uri=True)
+        ) as connection:  # read-only: closing a writing connection would delete the log
             found = str(connection.execute(f"PRAGMA {'integrity' if thorough else 'quick'}_check").fetchone()[0])
     except sqlite3.OperationalError as error:
         raise ConfigError(f"the database {path} cannot be read: {error}") from error
@@ -131,9 +133,9 @@ def quick_check(path: Path, *, thorough: bool = False) -> str | None:
 
 
 def quarantine(path: Path, now_ms: int, reason: str = "corrupt") -> Path:
-    """Rename a database and its companions, so that nothing of it is lost; the new name is returned (S8)."""
+    """Rename a database with its companion files, so that nothing is lost; return the new path."""
     target = path.with_name(f"{path.name}.{reason}-{now_ms}")
-    for suffix in ("-wal", "-shm", ""):  # the file last: a log left behind would be played into the new one
+    for suffix in ("-wal", "-shm", ""):  # the file last: a log left behind would be applied to the new file
         companion = path.with_name(path.name + suffix)
         if companion.exists():
             companion.rename(target.with_name(target.name + suffix))
@@ -141,10 +143,10 @@ def quarantine(path: Path, now_ms: int, reason: str = "corrupt") -> Path:
 
 
 def restore_deleted_file(engine: Engine, path: Path, now_ms: int) -> None:
-    """Bring back a file that was deleted or replaced, from what its open connection still holds.
+    """Restore a deleted or replaced file from the connection that still has the original open.
 
-    What lies in its place is moved aside. The connection is closed before the file takes its place: a log left behind
-    would be played into it.
+    A file found in its place is renamed. The connection is closed first: a log left behind would be applied to the
+    restored file.
     """
     rescued = path.with_name(f"{path.name}.rescued")
     rescued.unlink(missing_ok=True)
@@ -158,20 +160,20 @@ def restore_deleted_file(engine: Engine, path: Path, now_ms: int) -> None:
 
 
 def set_busy_timeout(connection: Connection, timeout_ms: int) -> None:
-    """How long this connection waits where another holds the database."""
+    """Set how long this connection waits for a lock of another."""
     driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin a transaction of its own
     driver.execute(f"PRAGMA busy_timeout={timeout_ms}")
 
 
 def rollback_raw(connection: Connection) -> None:
-    """End what is open: after a commit that failed SQLite may still be in it, and SQLAlchemy would not know."""
+    """Roll back: after a failed commit SQLite may still be in a transaction that SQLAlchemy considers closed."""
     driver: Any = connection.connection.driver_connection
-    with suppress(sqlite3.OperationalError):  # where the disk was full it has rolled back by itself
+    with suppress(sqlite3.OperationalError):  # SQLite has already rolled back if the disk was full
         driver.rollback()
 
 
 def make_private(path: Path) -> None:
-    """Create the file and its directory for the owner alone (S11)."""
+    """Create the file and its directory, accessible only to the owner. Raises ConfigError."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.touch(mode=0o600)
@@ -181,7 +183,7 @@ def make_private(path: Path) -> None:
 
 
 def insert_liquidation(connection: Connection, liquidation: Liquidation, row_id: int | None = None) -> int:
-    """Store one liquidation; its row id, which may be given."""
+    """Store one liquidation, optionally under a given row id; return the row id."""
     values = liquidation_values(liquidation) | ({} if row_id is None else {"id": row_id})
     return connection.execute(insert(LiquidationRow).returning(LiquidationRow.id), values).scalar_one()
 
@@ -189,7 +191,7 @@ def insert_liquidation(connection: Connection, liquidation: Liquidation, row_id:
 def get_volume_in_window(
     connection: Connection, symbol: str, window_sec: int, now_ms: int, side: Side | None = None
 ) -> Decimal:
-    """Contracts liquidated in the last ``window_sec`` seconds; of both sides where ``side`` is None."""
+    """Return the contracts liquidated in the last ``window_sec`` seconds; of both sides if ``side`` is None."""
     return sum(
         (row.filled_quantity or row.quantity for row in _window(connection, symbol, window_sec, now_ms, side)),
         Decimal(0),
@@ -199,12 +201,12 @@ def get_volume_in_window(
 def get_usdt_volume_in_window(
     connection: Connection, symbol: str, window_sec: int, now_ms: int, side: Side | None = None
 ) -> Decimal:
-    """The same in USDT."""
+    """Return the same volume in USDT."""
     return sum((row.usdt_value for row in _window(connection, symbol, window_sec, now_ms, side)), Decimal(0))
 
 
 def liquidation_values(liquidation: Liquidation) -> dict[str, Any]:
-    """The row of a liquidation."""
+    """Return the column values of a liquidation."""
     return {
         "symbol": liquidation.symbol,
         "side": liquidation.side.value,
@@ -224,7 +226,7 @@ def liquidation_values(liquidation: Liquidation) -> dict[str, Any]:
 
 @contextmanager
 def read_transaction(engine: Engine) -> Iterator[Connection]:
-    """One consistent view for a few queries, closed at once: a reader held open lets the log grow (S6)."""
+    """Open a consistent view for a few queries. Keep it short: an open reader lets the log grow."""
     with engine.connect() as connection, connection.begin():
         yield connection
 
@@ -246,23 +248,23 @@ def _read_only(path: Path) -> str:
 def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
     @event.listens_for(engine, "connect")
     def _connect(connection: Any, _: object) -> None:
-        connection.isolation_level = None  # SQLAlchemy's begin event says when and how a transaction starts
+        connection.isolation_level = None  # the begin event of SQLAlchemy starts transactions
         for pragma in pragmas:
             connection.execute(f"PRAGMA {pragma}")
 
 
 def json_round_trip(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
-    """What a JSON column gives back for this."""
+    """Return the value as a JSON column would return it."""
     read: dict[str, Any] | None = json.loads(_to_json(value))
     return read
 
 
 def _to_json(value: object) -> str:
-    return json.dumps(value, default=_as_text)  # ASCII: half a character from outside must not stop a commit
+    return json.dumps(value, default=_as_text)  # ASCII: an incomplete character must not fail a commit
 
 
 def _as_text(value: object) -> str:
-    """Money as plain text, for JSON would make a float of it; the words of a vocabulary as their values."""
+    """Render Decimal as plain text, as JSON would make it a float, and enum members as their values."""
     if isinstance(value, Decimal):
         return format(value, "f")
     return str(value.value) if isinstance(value, Enum) else str(value)

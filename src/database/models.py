@@ -1,4 +1,4 @@
-"""What every table shares: names, money as text, instants as whole numbers."""
+"""The tables of the bot's database. Money is stored as text, instants as integers (ms UTC)."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -31,7 +31,7 @@ NAMING_CONVENTION = {
 
 
 class Money(TypeDecorator[Decimal]):
-    """A Decimal as plain text: exact, and never in exponent form."""
+    """A Decimal stored as plain text: exact, never in exponent form."""
 
     impl = String(64)
     cache_ok = True
@@ -52,14 +52,14 @@ def new_metadata() -> MetaData:
 
 
 SIMULATED = "SIMULATED"
-"""The status a trade shows in simulation: nothing of it ever reached an exchange.
+"""The ``status`` of every trade in paper trading.
 
-What is not an order says the same by ``is_simulated``, so that paper and real share a file and nothing else.
+Other tables have the column ``is_simulated``, so that paper and live trading share a file but no rows.
 """
 
 
 class BotBase(DeclarativeBase):
-    """The bot's database: written by the trader alone."""
+    """The bot's database, written only by the trader."""
 
     metadata = new_metadata()
     type_annotation_map = COLUMN_TYPES
@@ -74,7 +74,7 @@ def _values(enum: type[StrEnum]) -> list[str]:
 
 
 class LiquidationRow(BotBase):
-    """One forced order of the market."""
+    """One liquidation order of the market."""
 
     __tablename__ = "liquidations"
     __table_args__ = (
@@ -100,7 +100,7 @@ class LiquidationRow(BotBase):
 
 
 class DecisionRow(BotBase):
-    """The verdict on a liquidation of a configured symbol."""
+    """The decision on a liquidation of a configured symbol."""
 
     __tablename__ = "decisions"
     __table_args__ = (Index(None, "symbol", "decided_at"), Index(None, "client_order_id"))
@@ -110,7 +110,7 @@ class DecisionRow(BotBase):
     liquidation_side: Mapped[str]
     decided_at: Mapped[int]
     gate: Mapped[str | None]
-    """The first gate that refused; NULL where an entry was made."""
+    """The first gate that blocked the entry; NULL if it was placed."""
     reason: Mapped[str]
     numbers: Mapped[dict[str, Any]] = mapped_column(JSON)
     window_volume: Mapped[Decimal]
@@ -119,7 +119,10 @@ class DecisionRow(BotBase):
 
 
 class TradeRow(BotBase):
-    """One order of ours, and what it came to."""
+    """One of the bot's orders and its result.
+
+    ``status`` is the one users read, SIMULATED in paper trading; ``order_status`` is always the order's own.
+    """
 
     __tablename__ = "trades"
     __table_args__ = (
@@ -135,14 +138,14 @@ class TradeRow(BotBase):
     id: Mapped[int] = mapped_column(primary_key=True)
     client_order_id: Mapped[str] = mapped_column(String(36), unique=True)
     order_id: Mapped[str | None]
-    """The exchange's id."""
+    """Assigned by the exchange."""
     symbol: Mapped[str]
     side: Mapped[str]
     position_side: Mapped[str]
     order_type: Mapped[str]
     role: Mapped[str]
     entry_client_order_id: Mapped[str | None]
-    """Client order id of the entry it belongs to."""
+    """The entry that a protective or closing order belongs to."""
     quantity: Mapped[Decimal | None]
     price: Mapped[Decimal | None]
     stop_price: Mapped[Decimal | None]
@@ -167,13 +170,13 @@ class TradeRow(BotBase):
 
 
 class OrderRelationshipRow(BotBase):
-    """A protective order and the entry whose position it protects."""
+    """A protective or closing order and the entry it belongs to."""
 
     __tablename__ = "order_relationships"
     __table_args__ = (Index(None, "entry_client_order_id"), Index(None, "symbol"))
 
     client_order_id: Mapped[str] = mapped_column(String(36), primary_key=True)
-    """Client order id of the take profit, stop loss or closing order."""
+    """The take profit, stop loss or closing order."""
     entry_client_order_id: Mapped[str] = mapped_column(String(36))
     symbol: Mapped[str]
     position_side: Mapped[str]
@@ -182,7 +185,7 @@ class OrderRelationshipRow(BotBase):
 
 
 class OrderStatusRow(BotBase):
-    """The life of an order: one row a change, never rewritten."""
+    """The status history of an order: one row per change, never updated."""
 
     __tablename__ = "order_status"
     __table_args__ = (
@@ -197,12 +200,12 @@ class OrderStatusRow(BotBase):
     filled_quantity: Mapped[Decimal]
     recorded_at: Mapped[int]
     source: Mapped[str]
-    """Who told it: stream, answer, query, ourselves."""
+    """Where the change comes from: stream, response, query, intent."""
     reason: Mapped[str | None]
 
 
 class FillRow(BotBase):
-    """One trade of one of our orders, counted once by its trade id."""
+    """One trade of one of our orders, stored once per trade id."""
 
     __tablename__ = "fills"
     __table_args__ = (
@@ -229,7 +232,7 @@ class FillRow(BotBase):
 
 
 class FundingPaymentRow(BotBase):
-    """Funding paid (negative) or received, counted once by its transaction."""
+    """Funding paid (negative) or received, stored once per transaction id."""
 
     __tablename__ = "funding_payments"
     __table_args__ = (Index(None, "symbol", "paid_at"), Index(None, "paid_at"))
@@ -243,7 +246,7 @@ class FundingPaymentRow(BotBase):
 
 
 class PositionRow(BotBase):
-    """An open position, as the bot last knew it; a closed one has no row."""
+    """An open position as the bot last knew it; a closed one has no row."""
 
     __tablename__ = "positions"
     __table_args__ = (Index(None, "updated_at"),)
@@ -266,7 +269,7 @@ class PositionRow(BotBase):
 
 
 class JournalRow(BotBase):
-    """What happened, in order, for ever appended: audit log and the dashboard's news."""
+    """Events in order of occurrence, append-only: the audit log and the source of live updates."""
 
     __tablename__ = "journal"
     __table_args__ = (Index(None, "kind", "id"), Index(None, "recorded_at"), {"sqlite_autoincrement": True})
@@ -279,7 +282,7 @@ class JournalRow(BotBase):
 
 
 class StateRow(BotBase):
-    """What the bot says of itself, one row a subject."""
+    """The state of the bot, one row per subject."""
 
     __tablename__ = "bot_state"
 
@@ -289,7 +292,7 @@ class StateRow(BotBase):
 
 
 class AccountHistoryRow(BotBase):
-    """The account once a minute: the equity curve."""
+    """The account balance once a minute: the equity curve."""
 
     __tablename__ = "account_history"
 
@@ -304,7 +307,7 @@ class AccountHistoryRow(BotBase):
 
 
 class InstrumentRow(BotBase):
-    """What the exchange lets us trade, for the dashboard's symbol list."""
+    """The symbols listed by the exchange, for the dashboard."""
 
     __tablename__ = "instruments"
 
@@ -321,7 +324,7 @@ class InstrumentRow(BotBase):
 
 
 class RunRow(BotBase):
-    """One life of the bot; without an end it was killed."""
+    """One run of the bot; ``ended_at`` is NULL while it runs, or if it was killed."""
 
     __tablename__ = "bot_runs"
 

@@ -1,4 +1,4 @@
-"""Opening the bot's database: sound, of this version, and locked for one bot alone."""
+"""Opens the bot's database: checks it, migrates it, and locks it for one bot."""
 
 import errno
 import logging
@@ -20,39 +20,41 @@ log = logging.getLogger("hunter.database")
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCKED_ERRNOS = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
-"""What a lock says that another process holds."""
+"""Errors of a lock held by another process."""
 _MAX_FULL_CHECK_BYTES = 256 * 1024 * 1024
+_MOUNTS = Path("/proc/mounts")
+_NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "ncpfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs", "davfs")
 _SYNC_FOLDERS = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents")
 
 
 class AlreadyRunning(ConfigError):
-    """Another bot holds this database."""
+    """Another bot uses this database."""
 
 
 class DatabaseBusy(ConfigError):
-    """The database cannot be used now, by no fault of the settings: the next start may find it well."""
+    """The database cannot be used now, for no reason in the settings; a later start may succeed."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenedDatabase:
-    """The database, ready to be written."""
+    """An open database, ready for writing."""
 
     engine: Engine
     quarantined_to: Path | None
-    """Where a corrupt predecessor lies now."""
+    """The new path of the previous database, if it was corrupt."""
 
 
 def open_database(path: Path, now_ms: int) -> OpenedDatabase:
-    """Check, migrate and open the bot's database; ConfigError where it cannot be used as it is."""
+    """Check, migrate and open the bot's database. Raises ConfigError if it cannot be used."""
     if is_synced_folder(path):
-        log.warning("the database %s lies in a synchronised folder, which can damage it: keep it elsewhere", path)
+        log.warning("the database %s is in a synchronised folder, which can damage it: move it elsewhere", path)
     if is_network_drive(path):
-        log.warning("the database %s lies on a network share, which can damage it: keep it on a local disk", path)
-    fault = quick_check(path, thorough=_was_killed(path))
+        log.warning("the database %s is on a network drive, which can damage it: move it to a local disk", path)
+    damage = quick_check(path, thorough=_was_killed(path))
     quarantined = None
-    if fault is not None:
+    if damage is not None:
         quarantined = quarantine(path, now_ms)
-        log.error("the database was damaged (%s) and lies now at %s; a new one is started", fault, quarantined)
+        log.error("database damaged (%s), moved to %s; a new one is created", damage, quarantined)
     make_private(path)
     engine = open_writer(path)
     try:
@@ -68,27 +70,26 @@ def open_database(path: Path, now_ms: int) -> OpenedDatabase:
 
 
 def _was_killed(path: Path) -> bool:
-    """The last run has no end: all of the file is looked at, where that does not hold protection up for long (S8)."""
+    """Whether the last run did not end cleanly: then the full check runs, unless the file is too large for it."""
     if not path.exists() or path.stat().st_size > _MAX_FULL_CHECK_BYTES:
         return False
     try:
         with read_transaction(open_reader(path)) as connection:
             table = connection.scalar(text("SELECT name FROM sqlite_master WHERE name IN ('bot_runs', 'runs')"))
             found = connection.execute(text(f"SELECT ended_at FROM {table} ORDER BY id DESC LIMIT 1")).first()
-    except DatabaseError:  # a new file, or a damaged one: the quick look finds that, too
+    except DatabaseError:  # a new file, or a damaged one, which the quick check finds too
         return False
     return found is not None and found.ended_at is None
 
 
 def is_synced_folder(path: Path) -> bool:
-    """Whether a program that copies files elsewhere watches over the folder."""
+    """Whether a sync program such as Dropbox watches the folder."""
     folders = " ".join(path.absolute().parent.parts).lower()
     return any(name in folders for name in _SYNC_FOLDERS)
 
 
 def _migrate(engine: Engine, path: Path) -> None:
-    """Where all is up to date nothing is written: another program may hold the file, and a bot that starts again
-    protects all the same (F43)."""
+    """Migrate if needed. An up-to-date file is not written, so that a bot can start while it is locked (F43)."""
     with read_transaction(open_reader(path)) as connection:
         found = revision_of(connection)
     if found != newest_revision():
@@ -98,12 +99,12 @@ def _migrate(engine: Engine, path: Path) -> None:
 
 
 def newest_revision() -> str:
-    """The version of the tables that this program writes: the migrations' files begin with their numbers."""
+    """Return the latest revision; the names of migration files start with their revision."""
     return max(file.name.partition("_")[0] for file in (_MIGRATIONS / "versions").glob("[0-9]*.py"))
 
 
 def revision_of(connection: Connection) -> str | None:
-    """The version of the tables that are there; None where they are not ours."""
+    """Return the revision of a database; None if it is not one of the bot."""
     if connection.scalar(text("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'")) is None:
         return None
     found: str | None = connection.scalar(text("SELECT version_num FROM alembic_version"))
@@ -111,14 +112,14 @@ def revision_of(connection: Connection) -> str | None:
 
 
 class DatabaseLock:
-    """Held as long as the bot runs: one bot per database (I31). The operating system releases it with the process."""
+    """A file lock that allows one bot per database (I31); the system releases it when the process exits."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(f"{path.name}.lock")
         self._file: IO[str] | None = None
 
     def acquire(self) -> None:
-        """Take it at once or raise AlreadyRunning, naming the process that holds it."""
+        """Acquire the lock without waiting. Raises AlreadyRunning with the process that holds it."""
         make_private(self._path)
         file = self._path.open("r+", encoding="ascii")
         try:
@@ -127,7 +128,7 @@ class DatabaseLock:
             file.close()
             raise self._lock_error(error) from error
         self._file = file
-        with suppress(OSError):  # on a full disk, too, what is open is protected
+        with suppress(OSError):  # a full disk must not prevent the start
             self._path.with_suffix(".pid").write_text(str(os.getpid()), encoding="ascii")
 
     def release(self) -> None:
@@ -140,17 +141,13 @@ class DatabaseLock:
         if error.errno not in _LOCKED_ERRNOS:
             return ConfigError(f"the database {database} cannot be locked ({error.strerror}): keep it on a local disk")
         pid = ""
-        with suppress(OSError):  # it may not have been written
+        with suppress(OSError):  # it may not exist
             pid = self._path.with_suffix(".pid").read_text(encoding="ascii").strip()
         return AlreadyRunning(f"another bot (process {pid or 'unknown'}) uses the database {database}: stop it first")
 
 
-_MOUNTS = Path("/proc/mounts")
-_NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "ncpfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs", "davfs")
-
-
 def is_network_drive(path: Path, mounts: Path = _MOUNTS) -> bool:
-    """By the name of its file system, where the system tells it; by its address on Windows."""
+    """Whether the path is on a network file system, by its mount; by its UNC path on Windows."""
     absolute = path.absolute()
     if absolute.drive.startswith("\\\\"):
         return True

@@ -1,4 +1,4 @@
-"""The write side of the ledger. The trader's thread owns it; every write stands in a transaction it has opened."""
+"""The store: everything the bot writes to its database, inside transactions of the trader's thread."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -48,19 +48,18 @@ from src.domain.orders import Fill, Order
 from src.domain.positions import AccountSummary, Correction, Income, PositionRecord
 
 _EQUITY_INTERVAL_MS = 60_000
-_HISTORY_KEPT_MS = 30 * 24 * 3_600_000  # market history and journal
+_HISTORY_KEPT_MS = 30 * 24 * 3_600_000  # of the market history and the journal
 _FILLS_LISTED_MS = 7 * 24 * 3_600_000  # the exchange lists our trades of a week at a time (Account Trade List)
 Found = TypeVar("Found")
 PAPER_ACCOUNT = "paper_account"
-"""The state row that holds what the paper exchange must not forget."""
+"""The state key of the paper exchange's account."""
 
 
 class Store:
-    """What must survive. One thread, one connection, one transaction at a time.
+    """Everything that must survive a restart. One thread, one connection, one transaction at a time.
 
-    While the database cannot be written, everything is kept and written later (``Pen``); what was asked for meanwhile
-    is known here all the same. It reads and writes the account of one mode: a real bot knows nothing of paper
-    positions, nor the reverse.
+    While the database cannot be written, writes are deferred (``DeferredWriter``); pending orders, fills and state can
+    still be read here. A store serves one mode: live trading never sees paper positions, nor the reverse.
     """
 
     def __init__(self, engine: Engine, clock: Clock, *, is_simulated: bool = False) -> None:
@@ -73,12 +72,12 @@ class Store:
         self._pending_orders: dict[str, Order] = {}
         self._pending_fills: set[tuple[str, int]] = set()
         self.results_version = 0
-        """How many fills and payments this run has booked: results are the same while it is."""
+        """Increases with every fill and payment; results can be cached while it is unchanged."""
         self.intent_log = IntentLog(Path(engine.url.database or ""))
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside is committed together, or not at all; later where the database cannot be written now."""
+        """Commit everything inside together or not at all; later if the database cannot be written now."""
         try:
             with self._writer.transaction():
                 yield
@@ -89,16 +88,16 @@ class Store:
 
     @property
     def error(self) -> str | None:
-        """Why the database cannot be written; None where all is committed."""
+        """Why the database cannot be written; None if everything is committed."""
         return self._writer.error
 
     def take_slowest_ms(self) -> int:
-        """The longest the database took for a write since the last call."""
+        """Return the slowest write since the last call, in milliseconds."""
         slowest, self._writer.slowest_ms = self._writer.slowest_ms, 0
         return slowest
 
     def read(self, query: Callable[[Connection], Found]) -> Found:
-        """What a query finds, writes of the open transaction included."""
+        """Run a query inside the open transaction."""
         return self._writer.read(query)
 
     @overload
@@ -108,8 +107,10 @@ class Store:
     def read_or_default(self, query: Callable[[Connection], Found], default: Found) -> Found: ...
 
     def read_or_default(self, query: Callable[[Connection], Any], default: Any = None) -> Any:
-        """What a query finds; ``otherwise`` where the database cannot be read now (F43). ``read`` is for the start
-        alone: whoever does not know what was must not begin."""
+        """Run a query; return ``default`` if the database cannot be read now (F43).
+
+        ``read`` raises instead: it is for the start, which must not go on without its records.
+        """
         try:
             return self.read(query)
         except OperationalError:
@@ -118,24 +119,24 @@ class Store:
             return default
 
     def checkpoint(self) -> None:
-        """Keep the write-ahead log short; outside a transaction."""
+        """Shorten the write-ahead log; only outside a transaction."""
         self._writer.checkpoint()
 
     def load_last_ids(self) -> None:
-        """At the start: what must be known later, though nothing may be readable then."""
+        """Load at the start what is needed later, when the database may be unreadable."""
         self._last_liquidation_id = self.read(newest_liquidation)
 
     # Market and decisions
 
     def insert_liquidations(self, liquidations: Sequence[Liquidation]) -> list[int]:
-        """Store them in order; their row ids."""
+        """Store liquidations in order; return their row ids."""
         if not liquidations:
             return []
         if self._last_liquidation_id is None:
             self._last_liquidation_id = self.read(newest_liquidation)
         row_ids = [self._last_liquidation_id + number for number in range(1, len(liquidations) + 1)]
         self._last_liquidation_id = row_ids[-1]
-        if len(row_ids) == 1:  # the quiet market; the rest is for bursts
+        if len(row_ids) == 1:  # the usual case; the rest is for bursts
             self._write_history(partial(insert_liquidation, liquidation=liquidations[0], row_id=row_ids[0]))
         else:
             pairs = zip(row_ids, liquidations, strict=True)
@@ -144,35 +145,35 @@ class Store:
         return row_ids
 
     def record_decisions(self, decisions: Sequence[tuple[int, Decision]]) -> None:
-        """Store the verdicts on liquidations, each under its liquidation's row id."""
+        """Store decisions, each with the row id of its liquidation."""
         rows = [{"liquidation_id": row_id, **asdict(decision)} for row_id, decision in decisions]
         if rows:
             self._write_history(lambda connection: connection.execute(insert(DecisionRow), rows))
 
     def recent_liquidations(self, since_ms: int) -> list[tuple[int, Liquidation]]:
-        """Those traded after an instant, with their row ids, oldest first; with a fault those that can be read."""
+        """Return liquidations traded after an instant with their row ids, oldest first; empty on a read error."""
         return self.read_or_default(partial(recent_liquidations, since_ms=since_ms), default=[])
 
     def last_entries(self) -> dict[tuple[str, Side], tuple[int, int]]:
-        """The newest entry per symbol and side: exchange time and row id of its liquidation; likewise."""
+        """Return the newest entry per symbol and side: exchange time and row id of its liquidation."""
         return self.read_or_default(last_entries, default={})
 
     # Orders and fills
 
     def record_order(self, order: Order, *, simulated: bool, source: str = "intent") -> None:
-        """The intent, before it leaves (I1)."""
+        """Record a new order before it is sent (I1)."""
         known = self._pend(order)
         now_ms = self._clock.now_ms()
         self._writer.write(lambda connection: add_order(connection, known, source, now_ms, simulated=simulated))
 
     def update_order(self, order: Order, source: str) -> None:
-        """What we know of it now; its life gains a line where status or fills changed."""
+        """Store the current state of an order; add to its status history if it changed."""
         known = self._pend(order)
         now_ms = self._clock.now_ms()
         self._writer.write(lambda connection: change_order(connection, known, source, now_ms))
 
     def record_fill(self, fill: Fill) -> bool:
-        """Count a trade once; False where it is known already (I7)."""
+        """Store a fill once; False if it is already stored (I7)."""
         now_ms, key = self._clock.now_ms(), (fill.symbol, fill.trade_id)
         if self.error is not None and (
             key in self._pending_fills
@@ -186,7 +187,7 @@ class Store:
         return is_new
 
     def load_open_orders(self) -> list[Order]:
-        """Orders that may still fill, or whose fills of the last days are not all here."""
+        """Return orders that are open, or that have filled recently and lack fills."""
         since_ms = self._clock.now_ms() - _FILLS_LISTED_MS
         return self.read(partial(open_orders, filled_since_ms=since_ms, is_simulated=self._is_simulated))
 
@@ -195,8 +196,7 @@ class Store:
         return pending or self.read_or_default(partial(find_order, client_order_id=client_order_id))
 
     def result_since(self, symbol: str, position_side: PositionSide, since_ms: int) -> PositionResult:
-        """Realised profit and commission of a slot's trades from an instant on, when the last was (0 for none), and
-        what they have changed of its quantity."""
+        """Sum up a position's fills from an instant on, see ``PositionResult``."""
         position_filter = partial(
             result_since, symbol=symbol, position_side=position_side, is_simulated=self._is_simulated
         )
@@ -205,7 +205,7 @@ class Store:
     # Account
 
     def record_funding(self, income: Income) -> bool:
-        """Count a funding payment once; False where it is known already."""
+        """Store a funding payment once; False if it is already stored."""
         values = {name: value for name, value in asdict(income).items() if name != "type"} | self._mode_columns
         statement = (
             upsert(FundingPaymentRow)
@@ -218,7 +218,7 @@ class Store:
         return is_new
 
     def record_correction(self, correction: Correction) -> bool:
-        """Write down once where our books were wrong; False where it is known already."""
+        """Store a position correction once; False if it is already stored."""
         add = partial(add_correction, correction=correction, is_simulated=self._is_simulated)
         return bool(self._writer.write(add, default=False))
 
@@ -241,13 +241,13 @@ class Store:
         return self.read(lambda connection: [position_from(row) for row in connection.execute(query)])
 
     def save_account(self, summary: AccountSummary, at: int) -> None:
-        """A point of the equity curve, at most one a minute."""
+        """Store a point of the equity curve, at most one per minute."""
         if at - self._last_equity_at >= _EQUITY_INTERVAL_MS:
             self._last_equity_at = at
             self._replace(AccountHistoryRow, {"recorded_at": at, **asdict(summary)} | self._mode_columns)
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
-        """The exchange's list, replaced as a whole."""
+        """Replace the stored list of symbols."""
         columns = {column.name for column in InstrumentRow.__table__.columns}
         rows = [{name: value for name, value in asdict(each).items() if name in columns} for each in instruments]
         self._writer.write(lambda connection: connection.execute(delete(InstrumentRow)))
@@ -265,15 +265,14 @@ class Store:
         self._replace(StateRow, {"key": key, "value": dict(value), "updated_at": self._clock.now_ms()})
 
     def get_state(self, key: str) -> dict[str, Any] | None:
-        """What was last said under this name. Nobody else writes it, so that it is read once; what waits to be
-        written, or can be read no more, is known here all the same."""
+        """Return a state value. Only the store writes it, so it is cached, and known while the database fails."""
         if key not in self._state_cache:
             query = select(StateRow.value).where(StateRow.key == key)
             self._state_cache[key] = self.read(lambda connection: connection.scalar(query))
         return json_round_trip(self._state_cache[key])
 
     def begin_run(self, version: str, pid: int) -> bool:
-        """Open a run; False where the last one was not ended by itself."""
+        """Record the start of a run; False if the last one did not end cleanly."""
         newest = select(RunRow.ended_at).order_by(RunRow.id.desc()).limit(1)
         ended_at = self.read(lambda connection: connection.execute(newest).first())
         values = {"version": version, "pid": pid, "started_at": self._clock.now_ms(), "ended_at": None}
@@ -286,11 +285,11 @@ class Store:
         self._writer.write(lambda connection: connection.execute(statement))
 
     def prune(self, before_ms: int, limit: int = 5_000) -> int:
-        """Delete old market history and news, a bounded number at a time; orders, fills and funding stay (S13)."""
+        """Delete up to ``limit`` old liquidations and journal entries; orders, fills and funding stay."""
         return int(self._writer.write(partial(prune, before_ms=before_ms, limit=limit), prune, default=0))
 
     def prune_history(self) -> int:
-        """Delete a bounded part of what is older than is kept; how many rows. Costs nothing where all is young."""
+        """Delete some rows that are older than the history kept; return how many."""
         return self.prune(self._clock.now_ms() - _HISTORY_KEPT_MS)
 
     @property
@@ -298,7 +297,7 @@ class Store:
         return {"is_simulated": self._is_simulated}
 
     def _pend(self, order: Order) -> Order:
-        """The order as it is now, known until it is committed."""
+        """Keep a copy of the order until it is committed."""
         pending = self._pending_orders[order.client_order_id] = copy(order)
         return pending
 
@@ -306,7 +305,7 @@ class Store:
         self._writer.write(write_fn, is_history=True)
 
     def _replace(self, row: type[DeclarativeBase], values: dict[str, Any]) -> None:
-        """Insert, or update the row with the same key."""
+        """Insert a row, or update the one with the same key."""
         keys = [column.name for column in row.__table__.primary_key]
         rest = {name: value for name, value in values.items() if name not in keys}
         statement = upsert(row).values(values).on_conflict_do_update(index_elements=keys, set_=rest)

@@ -1,4 +1,4 @@
-"""Brings an older ledger's tables up to date. Loaded where there is work: Alembic is a tenth of a start (I33)."""
+"""Migrates an older database. Imported only when needed, as importing Alembic is slow (I33)."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from src.domain.errors import ConfigError
 
 
 def migrate(engine: Engine, path: Path, migrations: Path) -> None:
-    """Each step in a transaction of its own; a copy is kept before the first (S10)."""
+    """Back up the database, then run each migration in its own transaction. Raises ConfigError."""
     config = Config()
     config.set_main_option("script_location", migrations.as_posix().replace("%", "%%"))
     config.set_main_option("path_separator", "os")

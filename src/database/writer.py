@@ -1,4 +1,4 @@
-"""The one hand that writes the ledger, and what it holds back while the ledger cannot be written (F43)."""
+"""The only writer of the bot's database, which defers writes while the database cannot be written (F43)."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -27,21 +27,21 @@ from src.domain.errors import ConfigError, InvariantError
 log = logging.getLogger("hunter.database")
 
 WRITE_TIMEOUT_MS = 1_000
-"""How long a write waits for the database before it is put off: protective orders must not wait for it (S5)."""
+"""How long a write waits for a locked database before it is deferred, so that protective orders do not wait."""
 _RETRY_INTERVAL_MS = 1_000
 _RETRY_TIMEOUT_MS = 20
 _MAX_HISTORY = 50_000
-_FILE_LOST = "its file is gone"
+_FILE_LOST = "its file was deleted or replaced"
 _STORAGE_ERRORS = {
-    5: "another program holds it",
-    6: "another program holds it",
-    8: "it may only be read",
-    10: "the disk fails",
+    5: "another program has locked it",
+    6: "another program has locked it",
+    8: "it is read-only",
+    10: "the disk reports an error",
     13: "the disk is full",
     14: "its file cannot be opened",
-    15: "another program holds it",
+    15: "another program has locked it",
 }
-"""Primary result codes that tell of the disk or of other programs, never of a mistake of ours (sqlite.org/rescode)."""
+"""SQLite result codes caused by the disk or by other programs (sqlite.org/rescode.html)."""
 _PERMISSION_CODES = (8, 14)
 Found = TypeVar("Found")
 WriteFn = Callable[[Connection], Any]
@@ -54,10 +54,10 @@ class _Write:
 
 
 class DeferredWriter:
-    """Writes in transactions. Where the database fails, each write is kept and done later, in the order it was asked.
+    """Writes in transactions; while the database fails, writes are kept and executed later in the same order.
 
-    A transaction that cannot be committed is therefore never lost and never raises; ``fault`` says that it waits.
-    One thread, one connection.
+    A transaction that cannot be committed is not lost and does not raise; ``error`` says why it waits. One thread, one
+    connection.
     """
 
     def __init__(self, engine: Engine, clock: Clock) -> None:
@@ -73,20 +73,20 @@ class DeferredWriter:
         self._next_retry_at = 0
         self._file_ids: tuple[tuple[int, int] | None, ...] | None = None
         self.error: str | None = None
-        """Why nothing can be written now."""
+        """Why nothing can be written now; None if the database works."""
         self.dropped = 0
-        """Pieces of market history that were too many to be kept."""
+        """Number of history writes dropped because too many were waiting."""
         self.slowest_ms = 0
-        """The longest that the database took to begin or to commit."""
+        """The slowest begin or commit, in milliseconds."""
 
     @property
     def is_flushed(self) -> bool:
-        """Nothing waits to be written."""
+        """Whether no write is waiting."""
         return not self._uncommitted
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """Everything inside is committed together, now or later, or not at all where the body raises."""
+        """Commit everything inside together, now or later; nothing if the body raises."""
         if self._is_open:
             raise InvariantError("a transaction is open already")
         self._is_open = True
@@ -95,14 +95,14 @@ class DeferredWriter:
             yield
             self._commit()
         except BaseException:
-            self._uncommitted.clear()  # the process dies of it: what is not committed has not happened
+            self._uncommitted.clear()  # the process will exit: nothing uncommitted has happened
             raise
         finally:
             self._close_connection()
             self._is_open = False
 
     def write(self, write_fn: WriteFn, key: object = None, *, is_history: bool = False, default: Any = None) -> Any:
-        """Do it, or keep it for later and answer ``otherwise``; of several under one key only the last is kept."""
+        """Execute a write, or defer it and return ``default``; of several with one key only the last is kept."""
         self._require_open()
         if is_history and self.error is not None and self._history_count >= _MAX_HISTORY:
             self.dropped += 1
@@ -120,7 +120,7 @@ class DeferredWriter:
             return default
 
     def read(self, query: Callable[[Connection], Found]) -> Found:
-        """What a query finds, with the writes of the open transaction, but without those that wait."""
+        """Run a query; it sees the writes of the open transaction, but not the deferred ones."""
         self._require_open()
         if self._connection is None:
             with read_transaction(self._reader) as connection:
@@ -128,17 +128,17 @@ class DeferredWriter:
         try:
             return query(self._connection)
         except OperationalError as error:
-            self._on_error(error)  # what cannot be read could not be committed either
+            self._on_error(error)  # if it cannot be read, it cannot be committed either
             raise
 
     def checkpoint(self) -> None:
-        """Fold the log into the file, where nothing waits and nobody reads (S6)."""
+        """Checkpoint the write-ahead log unless writes are waiting."""
         if self.error is not None:
             return
         try:
             checkpoint(self._engine)
-        except DatabaseError as error:  # the next commit meets the same fault, and puts off what it writes
-            log.warning("the database's log could not be folded into it: %s", error)
+        except DatabaseError as error:  # the next commit meets the same error and defers its writes
+            log.warning("checkpoint failed error=%s", error)
 
     def _require_open(self) -> None:
         if not self._is_open:
@@ -180,7 +180,7 @@ class DeferredWriter:
         self.slowest_ms = max(self.slowest_ms, self._clock.monotonic_ms() - started_at)
 
     def _on_error(self, error: OperationalError) -> None:
-        """From here on writes wait; an error that tells of a mistake of ours is raised."""
+        """Defer writes from now on. Raises the error if it is not caused by the disk or another program."""
         reason = describe_storage_error(error)
         if reason is None:
             raise error
@@ -198,36 +198,36 @@ class DeferredWriter:
             connection.close()
 
     def _has_lost_file(self) -> bool:
-        """SQLite goes on writing a file or a log that was deleted or replaced, and nobody would ever read it."""
+        """Whether the file or its log was deleted or replaced: SQLite would go on writing to the deleted one."""
         return self._file_ids is not None and self._file_ids != self._current_file_ids()
 
     def _restore_file(self) -> bool:
-        """Bring the file back from what SQLite still holds; one transaction is put off, for that takes a while."""
+        """Restore the file from the open connection; the first call only defers, as restoring takes a while."""
         if self.error != _FILE_LOST:
             self._defer(_FILE_LOST)
             return False
-        log.critical("the database %s was deleted or replaced: it is written anew from what is still held", self._path)
+        log.critical("database file deleted or replaced, restoring it from the open connection path=%s", self._path)
         try:
             restore_deleted_file(self._engine, self._path, self._clock.now_ms())
         except (OSError, ConfigError, DatabaseError) as error:
-            log.critical("the database %s could not be written anew: %s", self._path, error)
+            log.critical("database file could not be restored path=%s error=%s", self._path, error)
             self._defer(_FILE_LOST)
             return False
         self._file_ids = None
         return True
 
     def _current_file_ids(self) -> tuple[tuple[int, int] | None, ...]:
-        """Which file and which write-ahead log lie there now."""
+        """Identities of the current file and its write-ahead log."""
         return tuple(file_identity(self._path.with_name(self._path.name + suffix)) for suffix in ("", "-wal"))
 
 
 def describe_storage_error(error: OperationalError) -> str | None:
-    """What it says of the disk or of other programs; None for a mistake of ours."""
+    """Describe an error caused by the disk or another program; None for any other."""
     return _STORAGE_ERRORS.get(_code(error))
 
 
 def is_transient(error: OperationalError) -> bool:
-    """Another program holds it, or the disk is full or failing: nothing that the settings could change."""
+    """Whether the error may go away by itself: a lock, or a full or failing disk."""
     return describe_storage_error(error) is not None and _code(error) not in _PERMISSION_CODES
 
 

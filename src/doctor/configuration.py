@@ -38,7 +38,7 @@ def read_configuration(home: Path) -> Configuration:
         settings_checks = _settings_checks(settings) if settings else ()
     except SettingsError as error:
         settings = None
-        settings_checks = tuple(failed(_SETTINGS, fault, "correct it in settings.json") for fault in error.faults)
+        settings_checks = tuple(failed(_SETTINGS, fault, "correct it in settings.json") for fault in error.messages)
     checks = (*_environment_checks(environment, faults), *settings_checks)
     return Configuration(environment, settings, (*checks, *_mode_checks(environment, settings, faults)))
 

@@ -10,7 +10,7 @@ class CheckLevel(StrEnum):
 
     OK = "ok"
     WARN = "warn"
-    """Nothing is blocked, but a person should look at it."""
+    """Nothing is blocked, but it should be corrected."""
     FAIL = "fail"
     """Live trading is not possible."""
 

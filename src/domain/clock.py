@@ -1,4 +1,4 @@
-"""Time, handed in: instants are milliseconds UTC, spans come from a clock that never jumps."""
+"""Clocks, passed to whoever needs the time: instants are milliseconds UTC, durations are monotonic."""
 
 import threading
 import time
@@ -7,16 +7,16 @@ from typing import Protocol
 
 class Clock(Protocol):
     def now_ms(self) -> int:
-        """The instant, in milliseconds UTC."""
+        """Return the current time in milliseconds UTC."""
         ...
 
     def monotonic_ms(self) -> int:
-        """A reading for measuring spans; its zero means nothing."""
+        """Return a reading for measuring durations, in milliseconds; its zero is arbitrary."""
         ...
 
 
 class SystemClock:
-    """The machine's clocks."""
+    """The clocks of this machine."""
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
@@ -26,9 +26,9 @@ class SystemClock:
 
 
 class SteadyClock:
-    """The machine's time as it was at the start, carried on by what nobody can set.
+    """Wall-clock time that advances with the monotonic clock.
 
-    A step of the machine's clock neither ends nor extends anything that is measured by this one (I25).
+    A step of the machine's clock neither shortens nor extends a timeout measured by this one (I25).
     """
 
     def __init__(self, machine: Clock) -> None:
@@ -44,16 +44,16 @@ class SteadyClock:
 
     @property
     def drift_ms(self) -> int:
-        """How far the machine's clock is ahead of this one."""
+        """How far the machine's clock is ahead of this one, in milliseconds."""
         return self._machine.now_ms() - self.now_ms()
 
     def resync(self) -> None:
-        """Take the machine's time over."""
+        """Set this clock to the machine's time."""
         self._zero_ms = self._machine.now_ms() - self._machine.monotonic_ms()
 
 
 class ManualClock:
-    """A clock that moves only when told to: replay and tests."""
+    """A clock that moves only by its methods, for replay and tests."""
 
     def __init__(self, now_ms: int = 0) -> None:
         self._now_ms = now_ms
@@ -69,16 +69,16 @@ class ManualClock:
             return self._elapsed_ms
 
     def advance(self, span_ms: int) -> None:
-        """Let both clocks run forward by ``span_ms``."""
+        """Move both clocks forward by ``span_ms``."""
         with self._lock:
             self._now_ms += span_ms
             self._elapsed_ms += span_ms
 
     def advance_to(self, instant_ms: int) -> None:
-        """Let the clock run forward to an instant; an earlier one changes nothing."""
+        """Move both clocks forward to an instant; an earlier one changes nothing."""
         self.advance(max(0, instant_ms - self.now_ms()))
 
     def step(self, span_ms: int) -> None:
-        """Move the wall clock alone, as an operator or NTP would."""
+        """Move only the wall clock, as an operator or NTP would."""
         with self._lock:
             self._now_ms += span_ms

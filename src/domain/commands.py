@@ -1,4 +1,4 @@
-"""Commands: what the trader asks the gateway to do, and what a person asks the bot to do. All are frozen."""
+"""Commands: what the trader sends to the gateway, and what the operator sends to the bot. All are frozen."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -42,16 +42,17 @@ class OperatorAction(StrEnum):
     CANCEL_ENTRY = "cancel_entry"
     RELOAD_SETTINGS = "reload_settings"
     CONFIRM_LIVE = "confirm_live"
-    """Real orders under the terms that ``terms_fingerprint`` names."""
+    """Confirm live trading under the terms of ``terms_fingerprint``."""
     RESTART = "restart"
-    """End this process; the launcher starts a new one at once."""
+    """Exit; the launcher starts a new process at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class OperatorCommand:
-    """A wish of the person at the dashboard or the command line, written to ``control.db`` first.
+    """A command from the dashboard, written to ``control.db`` first, or from the command line.
 
-    Of a position 0 < ``close_fraction`` ≤ 1 is closed; ``terms_fingerprint`` names what is agreed to.
+    ``close_fraction`` (0 < x ≤ 1) is the part of the position to close; ``terms_fingerprint`` identifies the terms that
+    are confirmed.
     """
 
     id: int
@@ -70,14 +71,14 @@ _SUFFIX_LENGTH = 4
 
 
 def is_confirmation(typed: str, account: str) -> bool:
-    """LIVE, or the last four signs of the account; a phone may write them small."""
+    """Whether the text confirms live trading: LIVE or the last four characters of the account, in any case."""
     suffix = {account[-_SUFFIX_LENGTH:].upper()} if len(account) >= _SUFFIX_LENGTH else set()
     return typed.strip().upper() in {CONFIRM_WORD} | suffix
 
 
 @dataclass(frozen=True, slots=True)
 class CheckPositions:
-    """The positions alone: a cheap look at whether the exchange answers, and whether we know what it knows."""
+    """Fetch only the positions: a cheap check that the exchange responds and that the portfolio matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class CancelOrder:
 
 @dataclass(frozen=True, slots=True)
 class QueryOrder:
-    """What became of an order? Asked by client order id."""
+    """Query the status of an order by its client order id."""
 
     symbol: str
     client_order_id: str
@@ -106,7 +107,7 @@ class QueryOrder:
 
 @dataclass(frozen=True, slots=True)
 class FetchFills:
-    """Our trades of a symbol from a trade id on (Account Trade List); None starts at ``since_ms``."""
+    """Fetch our trades of a symbol from a trade id on (Account Trade List); None starts at ``since_ms``."""
 
     symbol: str
     since_ms: int
@@ -115,7 +116,7 @@ class FetchFills:
 
 @dataclass(frozen=True, slots=True)
 class FetchOrders:
-    """Every order of a symbol since an instant, ended ones too (All Orders)."""
+    """Fetch all orders of a symbol since an instant, closed ones included (All Orders)."""
 
     symbol: str
     since_ms: int
@@ -123,26 +124,28 @@ class FetchOrders:
 
 @dataclass(frozen=True, slots=True)
 class FetchInstruments:
-    """What may be traded and on which grid (Exchange Information)."""
+    """Fetch the symbols and their trading rules (Exchange Information)."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchFunding:
-    """What funding the account paid or received since an instant (Get Income History, FUNDING_FEE)."""
+    """Fetch funding payments since an instant (Get Income History, FUNDING_FEE)."""
 
     since_ms: int
 
 
 @dataclass(frozen=True, slots=True)
 class TakeSnapshot:
+    """Fetch the whole account: modes, balances, positions and open orders."""
+
     reason: str
     is_poll: bool = False
-    """One of many: what changes seldom and costs most to read, the modes, is taken from the last that was whole."""
+    """A periodic snapshot: the account modes, expensive to read, may come from the last full one."""
 
 
 @dataclass(frozen=True, slots=True)
 class FetchQuote:
-    """The top of the book by REST (Order Book), where the stream has none that is fresh."""
+    """Fetch best bid and ask by REST (Order Book) if the stream has no fresh quote."""
 
     symbol: str
 

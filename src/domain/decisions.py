@@ -1,4 +1,4 @@
-"""Why we traded, or did not: a stored verdict for every liquidation of a configured symbol."""
+"""Decisions: for every liquidation of a configured symbol, why the bot entered or not."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from src.domain.enums import Side
 
 
 class Gate(StrEnum):
-    """The questions an entry must pass, in this order."""
+    """The checks an entry must pass, in this order."""
 
     CONFIGURED = "configured"
     TRADING_STATE = "trading_state"
@@ -33,7 +33,7 @@ Numbers = Mapping[str, Decimal | int | str | None]
 
 @dataclass(frozen=True, slots=True)
 class Skip:
-    """An entry that is not made: the first gate that refused, one plain sentence, and the numbers behind it."""
+    """A skipped entry: the first gate that blocked it, the reason as a sentence, and the numbers behind it."""
 
     gate: Gate
     reason: str
@@ -42,7 +42,7 @@ class Skip:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The verdict on one liquidation. ``gate`` is None where an entry was made."""
+    """The decision on one liquidation. ``gate`` is None if an entry was placed."""
 
     symbol: str
     liquidation_side: Side
@@ -51,10 +51,10 @@ class Decision:
     reason: str
     numbers: Numbers
     window_volume: Decimal
-    """What the window held when it was decided, in the unit of the threshold."""
+    """The volume in the window at that time, in the unit of the threshold."""
     threshold: Decimal
     client_order_id: str | None = None
-    """The entry it led to."""
+    """The entry that was placed, if any."""
 
     @property
     def is_entry(self) -> bool:

@@ -1,4 +1,4 @@
-"""The closed vocabularies of the exchange and of the bot."""
+"""Enumerations of the exchange and of the bot."""
 
 from enum import StrEnum
 
@@ -11,7 +11,7 @@ class Side(StrEnum):
 
     @property
     def sign(self) -> int:
-        """+1 for BUY, -1 for SELL: carries direction through every formula."""
+        """+1 for BUY, -1 for SELL."""
         return 1 if self is Side.BUY else -1
 
     @property
@@ -20,7 +20,7 @@ class Side(StrEnum):
 
 
 class PositionSide(StrEnum):
-    """The position slot an order belongs to: BOTH in one-way mode, else LONG or SHORT."""
+    """The position an order belongs to: BOTH in one-way mode, else LONG or SHORT."""
 
     LONG = "LONG"
     SHORT = "SHORT"
@@ -28,7 +28,7 @@ class PositionSide(StrEnum):
 
     @classmethod
     def opened_by(cls, side: Side, *, hedge_mode: bool) -> "PositionSide":
-        """The slot that an entry with this side opens."""
+        """Return the position side that an entry on this side opens."""
         if not hedge_mode:
             return cls.BOTH
         return cls.LONG if side is Side.BUY else cls.SHORT
@@ -45,7 +45,7 @@ class OrderType(StrEnum):
 
     @property
     def is_conditional(self) -> bool:
-        """True for orders that rest outside the book until a trigger price is reached."""
+        """Whether the order stays outside the book until its trigger price is reached."""
         return self not in (OrderType.LIMIT, OrderType.MARKET)
 
     @property
@@ -54,7 +54,7 @@ class OrderType(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """What we know of an order. There is no UNKNOWN: a lost answer stays PENDING_*."""
+    """The status of an order as the bot knows it. An order without a response stays PENDING_*."""
 
     PENDING_NEW = "PENDING_NEW"
     NEW = "NEW"
@@ -76,7 +76,7 @@ class OrderStatus(StrEnum):
 
 
 class OrderRole(StrEnum):
-    """Why one of our orders exists; the value is its letter in the client order id."""
+    """The purpose of one of the bot's orders."""
 
     ENTRY = "ENTRY"
     TAKE_PROFIT = "TAKE_PROFIT"
@@ -85,6 +85,7 @@ class OrderRole(StrEnum):
 
     @property
     def letter(self) -> str:
+        """Its letter in the client order id."""
         return {"ENTRY": "e", "TAKE_PROFIT": "t", "STOP_LOSS": "s", "CLOSE": "c"}[self.value]
 
 
@@ -108,7 +109,7 @@ class MarginType(StrEnum):
 
 
 class TradeSide(StrEnum):
-    """The direction a symbol may trade: against the liquidation, or only one way."""
+    """Which entries a symbol allows: against the liquidation, or one side only."""
 
     OPPOSITE = "OPPOSITE"
     BUY = "BUY"
@@ -123,7 +124,7 @@ class VolumeScope(StrEnum):
 
 
 class TradingState(StrEnum):
-    """ACTIVE trades; REDUCE_ONLY protects and closes; HALTED waits for the operator (protection goes on)."""
+    """ACTIVE opens positions; REDUCE_ONLY only protects and closes; HALTED also waits for the operator."""
 
     ACTIVE = "ACTIVE"
     REDUCE_ONLY = "REDUCE_ONLY"
@@ -131,7 +132,7 @@ class TradingState(StrEnum):
 
 
 class Network(StrEnum):
-    """Which exchange this home belongs to; one unit with its hosts, keys and data directory."""
+    """The exchange a home directory is configured for; its hosts, keys and database belong to it."""
 
     MAINNET = "mainnet"
     TESTNET = "testnet"

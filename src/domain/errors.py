@@ -1,40 +1,40 @@
-"""Errors, sorted by what they say about the world.
+"""Errors, grouped by what the caller can do about them.
 
 HunterError
-├ ConfigError        settings or .env are wrong: exit code 2, nobody retries
+├ ConfigError        settings or .env are wrong: exit code 2, no retry
 ├ ExchangeError
-│ ├ Unreachable      it did not happen; asking again is safe
-│ │ └ RateLimited    the exchange asks for silence until ``retry_at``
-│ ├ Rejected         it did not happen and will not: code and reason
+│ ├ Unreachable      the request was not executed; retrying is safe
+│ │ └ RateLimited    no requests until ``retry_at``
+│ ├ Rejected         the exchange rejected the request with a code and a reason
 │ │ └ AuthError      key, signature, nonce or clock: trading halts
-│ └ OutcomeUnknown   it may have happened: ask by client order id, never repeat
-├ ProtocolError      the exchange said something we do not understand
-└ InvariantError     we contradict ourselves: never caught; die, restart, reconcile
+│ └ OutcomeUnknown   the request may have been executed: query by client order id, never repeat
+├ ProtocolError      the response does not have the documented form
+└ InvariantError     a bug: never caught; the process exits, restarts and reconciles
 """
 
 
 class HunterError(Exception):
-    """The root of everything this program raises on purpose."""
+    """Base class of the errors of this program."""
 
 
 class ConfigError(HunterError):
-    """Settings or credentials are wrong; ``faults`` holds one plain sentence each."""
+    """Settings or credentials are wrong; ``messages`` holds one sentence for each problem."""
 
-    def __init__(self, *faults: str) -> None:
-        super().__init__("\n".join(faults))
-        self.faults = faults
+    def __init__(self, *messages: str) -> None:
+        super().__init__("\n".join(messages))
+        self.messages = messages
 
 
 class ExchangeError(HunterError):
-    """The exchange, or the way to it, refused or failed."""
+    """A request to the exchange failed or was rejected."""
 
 
 class Unreachable(ExchangeError):
-    """Nothing reached the exchange, or a read failed: asking again is safe."""
+    """The request did not reach the exchange, or a read failed: retrying is safe."""
 
 
 class RateLimited(Unreachable):
-    """HTTP 429 or 418 (General Information, Limits): be silent until ``retry_at`` (ms UTC)."""
+    """HTTP 429 or 418 (General Information, Limits): no requests until ``retry_at`` (ms UTC)."""
 
     def __init__(self, reason: str, retry_at: int, *, banned: bool = False) -> None:
         super().__init__(reason)
@@ -43,7 +43,7 @@ class RateLimited(Unreachable):
 
 
 class Rejected(ExchangeError):
-    """The exchange refused with an error code; it did not happen and will not."""
+    """The exchange rejected the request with an error code."""
 
     def __init__(self, code: int, reason: str) -> None:
         super().__init__(f"{reason} ({code})")
@@ -52,15 +52,15 @@ class Rejected(ExchangeError):
 
 
 class AuthError(Rejected):
-    """The key, its permission, the signature, the nonce or the clock was refused."""
+    """The exchange rejected the key, its permissions, the signature, the nonce or the clock."""
 
 
 class OutcomeUnknown(ExchangeError):
-    """The request may have been executed: ask by client order id, never send again."""
+    """The request may have been executed: query by client order id, never send it again."""
 
 
 class ProtocolError(HunterError):
-    """The exchange said something we do not understand; ``payload`` is kept as it came."""
+    """A response that cannot be parsed; ``payload`` is the unchanged content."""
 
     def __init__(self, reason: str, payload: object = None) -> None:
         super().__init__(reason)
@@ -68,4 +68,4 @@ class ProtocolError(HunterError):
 
 
 class InvariantError(HunterError):
-    """We contradict ourselves: never caught; the process dies and start-up reconciles."""
+    """The state of the bot contradicts itself: never caught; the process exits and the next start reconciles."""

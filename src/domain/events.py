@@ -15,7 +15,7 @@ from src.domain.positions import Balance, Income, Position, PositionReport, Snap
 
 
 class ApiScope(StrEnum):
-    """What the exchange may refuse apart from the rest."""
+    """A part of the API that the exchange can deny separately."""
 
     READ = "read"
     TRADE = "trade"
@@ -24,7 +24,7 @@ class ApiScope(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class AuthFailed:
-    """Not a command was refused but we: key, permission, signature, nonce or clock."""
+    """The exchange rejected the key, its permissions, the signature, the nonce or the clock."""
 
     code: int
     reason: str
@@ -34,7 +34,7 @@ class AuthFailed:
 
 @dataclass(frozen=True, slots=True)
 class AuthRecovered:
-    """A door that was refused lets us in again."""
+    """The API accepts our requests again in this scope."""
 
     scope: ApiScope
     at: int
@@ -42,21 +42,22 @@ class AuthRecovered:
 
 @dataclass(frozen=True, slots=True)
 class PositionsChecked:
+    """The response to ``CheckPositions``."""
+
     positions: tuple[PositionReport, ...]
     at: int
 
 
 @dataclass(frozen=True, slots=True)
 class PaperAccountSaved:
-    """The paper account after the events that came with it, to be kept with what they change: it has no other home."""
+    """The paper account after the events of the same batch; it is stored in the same transaction as their effects."""
 
     document: Mapping[str, Any]
 
 
-# Events: what the exchange did, or did not, make of a command.
 @dataclass(frozen=True, slots=True)
 class OrderRejected:
-    """A submit that did not happen and will not. ``code`` is None where nothing reached the exchange."""
+    """An order that was not placed. ``code`` is None if the request did not reach the exchange."""
 
     symbol: str
     client_order_id: str
@@ -64,17 +65,17 @@ class OrderRejected:
     reason: str
     at: int
     is_auth_error: bool = False
-    """Not the order was refused but we: key, permission, signature, nonce or clock."""
+    """The request was rejected for its key, permissions, signature, nonce or clock."""
 
     @property
     def is_order_rejection(self) -> bool:
-        """The exchange has said no to this very order; else the same may be tried again as it is."""
+        """Whether the exchange rejected this order itself; otherwise the same order may be sent again."""
         return self.code is not None and not self.is_auth_error
 
 
 @dataclass(frozen=True, slots=True)
 class OrderUnresolved:
-    """A submit or cancel whose answer was lost: it may have happened."""
+    """A submit or cancel without a response: it may have been executed."""
 
     symbol: str
     client_order_id: str
@@ -84,7 +85,7 @@ class OrderUnresolved:
 
 @dataclass(frozen=True, slots=True)
 class CancelRejected:
-    """A cancel that did not happen; ``code`` -2011 means the exchange knows no such open order."""
+    """A rejected cancel; ``code`` -2011 means that the exchange has no such open order."""
 
     symbol: str
     client_order_id: str
@@ -95,7 +96,7 @@ class CancelRejected:
 
 @dataclass(frozen=True, slots=True)
 class OrderNotFound:
-    """A query the exchange answered with -2013: it knows no such order (yet)."""
+    """The response -2013 to a query: the exchange has no such order, or not yet."""
 
     symbol: str
     client_order_id: str
@@ -117,7 +118,7 @@ class OrdersFetched:
     since_ms: int
     at: int
     unrecognized: tuple[UnrecognizedOrder, ...] = ()
-    """Those that are told in words we do not know."""
+    """Orders with values we do not recognize."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +141,7 @@ class SnapshotTaken:
 
 @dataclass(frozen=True, slots=True)
 class AccountConfigured:
-    """An account command was done, or was already so."""
+    """An account command was executed, or the account was already set so."""
 
     command: AccountCommand
     at: int
@@ -148,7 +149,7 @@ class AccountConfigured:
 
 @dataclass(frozen=True, slots=True)
 class CommandFailed:
-    """A read or an account command that failed; ``code`` is None where no answer came."""
+    """A read or an account command that failed; ``code`` is None if there was no response."""
 
     command: Command
     code: int | None
@@ -156,37 +157,36 @@ class CommandFailed:
     at: int
 
 
-# Events: the private stream.
 @dataclass(frozen=True, slots=True)
 class PositionChange:
     """One position inside an AccountUpdate."""
 
     position: Position
     margin_type: MarginType | None
-    """None where the exchange's word for it is not known."""
+    """None if the value is not recognized."""
     isolated_margin: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class AccountUpdate:
-    """Balances and positions that changed (ACCOUNT_UPDATE): what it does not name is unchanged, not zero."""
+    """Changed balances and positions (ACCOUNT_UPDATE); those it does not list are unchanged."""
 
     reason: str
     balances: tuple[Balance, ...]
     positions: tuple[PositionChange, ...]
     changed_at: int
-    """When it happened (``T``): what trades and reports of REST are dated by, too."""
+    """Time of the change (``T``), comparable with trades and REST reports; ms UTC."""
     event_at: int
-    """When it was told (``E``): a moment later."""
+    """Time the event was sent (``E``), slightly later; ms UTC."""
     balance_change: Decimal = Decimal(0)
-    """Except by trading (``bc``); funding for reason FUNDING_FEE."""
+    """Balance change other than by trades (``bc``), such as funding for the reason FUNDING_FEE."""
     unrecognized: tuple[UnrecognizedPosition, ...] = ()
-    """Positions in it that are not understood."""
+    """Positions with values we do not recognize."""
 
 
 @dataclass(frozen=True, slots=True)
 class LeverageChanged:
-    """ACCOUNT_CONFIG_UPDATE of a symbol."""
+    """The leverage of a symbol changed (ACCOUNT_CONFIG_UPDATE)."""
 
     symbol: str
     leverage: int
@@ -218,7 +218,7 @@ class StreamDown:
 
 
 class Task(StrEnum):
-    """What a scheduler job reminds the trader of."""
+    """A periodic task of the trader, triggered by the scheduler."""
 
     EVERY_SECOND = "every_second"
     CHECK_POSITIONS = "check_positions"

@@ -1,4 +1,4 @@
-"""What the market tells: quotes, mark prices, liquidations and their sums in a window."""
+"""Market data: quotes, mark prices, liquidations and their volume in a time window."""
 
 from bisect import insort
 from collections.abc import Iterable
@@ -20,7 +20,7 @@ class Quote:
     at: int
     """Exchange time, ms UTC."""
     received_at: int
-    """Our time when it arrived, ms UTC: what freshness is judged by."""
+    """Our time when it arrived, ms UTC; its age is measured from here."""
 
     @property
     def mid_price(self) -> Decimal:
@@ -29,7 +29,7 @@ class Quote:
 
 @dataclass(frozen=True, slots=True)
 class MarkPrice:
-    """The mark price of a symbol, with its index and its next funding."""
+    """The mark price of a symbol, its index price and its next funding."""
 
     symbol: str
     price: Decimal
@@ -42,13 +42,13 @@ class MarkPrice:
 
 @dataclass(frozen=True, slots=True)
 class Liquidation:
-    """One forced order of the market (Liquidation Order Streams): SELL means a long was liquidated."""
+    """One liquidation order of the market (Liquidation Order Streams): SELL means a long was liquidated."""
 
     symbol: str
     side: Side
     quantity: Decimal
     price: Decimal
-    """The forced order's limit, often far from the market: never *the* price."""
+    """The limit price of the liquidation order, often far from the market; see ``fill_price``."""
     average_price: Decimal
     filled_quantity: Decimal
     traded_at: int
@@ -63,23 +63,23 @@ class Liquidation:
 
     @property
     def volume(self) -> Decimal:
-        """Contracts that were forced: the filled quantity, else the ordered one."""
+        """Liquidated contracts: the filled quantity, else the ordered one."""
         return self.filled_quantity or self.quantity
 
     @property
     def fill_price(self) -> Decimal:
-        """Where it filled, else its limit."""
+        """The average fill price, else the limit price."""
         return self.average_price or self.price
 
     @property
     def notional(self) -> Decimal:
-        """Its value in the quote asset."""
+        """The liquidated value in the quote asset."""
         return self.volume * self.fill_price
 
 
 @dataclass(slots=True)
 class _Series:
-    """The liquidations of one symbol and side inside the window, oldest first, with running sums."""
+    """The liquidations of one symbol and side inside the window, oldest first, with running totals."""
 
     events: list[tuple[int, int, Decimal, Decimal]] = field(default_factory=list)
     volume: Decimal = Decimal(0)
@@ -105,8 +105,8 @@ class _Series:
 class LiquidationWindow:
     """Liquidated volume per symbol and side over the last ``window_ms``, by exchange time.
 
-    Answers as the SQL functions of the same names in ``src/database/db.py`` do, without a query. ``now_ms`` may
-    not run backwards for a symbol: what has left the window is forgotten.
+    Returns the same as the functions of the same names in ``src/database/db.py``, without a query. ``now_ms`` must
+    not go backwards for a symbol: liquidations that have left the window are dropped.
     """
 
     def __init__(self, window_ms: int) -> None:
@@ -123,15 +123,15 @@ class LiquidationWindow:
         series.add((liquidation.traded_at, self._count, liquidation.volume, liquidation.notional))
 
     def get_volume_in_window(self, symbol: str, now_ms: int, side: Side | None = None) -> Decimal:
-        """Contracts liquidated after ``now_ms - window_ms``; of both sides where ``side`` is None."""
+        """Return the contracts liquidated after ``now_ms - window_ms``; of both sides if ``side`` is None."""
         return sum((series.volume for series in self._current(symbol, now_ms, side)), Decimal(0))
 
     def get_usdt_volume_in_window(self, symbol: str, now_ms: int, side: Side | None = None) -> Decimal:
-        """The same in the quote asset."""
+        """Return the same volume in the quote asset."""
         return sum((series.notional for series in self._current(symbol, now_ms, side)), Decimal(0))
 
     def consume(self, symbol: str, side: Side | None = None) -> None:
-        """Forget what an entry has acted upon: it does not count again."""
+        """Drop the volume an entry has acted on, so that it does not count again."""
         for each in _sides(side):
             self._series.pop((symbol, each), None)
 

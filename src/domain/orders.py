@@ -1,4 +1,4 @@
-"""Orders: what we ask for, what we know of it, what it filled, and the ids that tie them together."""
+"""Orders: requests, updates, fills, client order ids, and the state of each order."""
 
 import re
 from collections.abc import Callable
@@ -13,15 +13,15 @@ _OURS = re.compile(r"^lh-(?P<entry>[0-9a-z]{6,20})-(?P<letter>[etsc])(?P<number>
 _ROLES = {role.letter: role for role in OrderRole}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _TIME_DIGITS = 8
-"""Digits of an instant of these decades, ms in base 36."""
+"""Digits of the current time, milliseconds in base 36."""
 _RANDOM_DIGITS = 5
 
 
 @dataclass(frozen=True, slots=True)
 class ClientOrderId:
-    """``lh-<entry>-<role letter>[<number>]``: ownership, parent and role, readable from the exchange alone.
+    """``lh-<entry>-<role letter>[<number>]``: shows owner, entry and role without the database.
 
-    The entry's name holds when it was decided, and by which bot (``new_entry_token``).
+    The entry token contains the time of the decision and the bot's tag (``new_entry_token``).
     Within Aster's ``^[\\.A-Z\\:/a-z0-9_-]{1,36}$`` (New Order, newClientOrderId).
     """
 
@@ -31,12 +31,12 @@ class ClientOrderId:
 
     @property
     def decided_at(self) -> int:
-        """When its entry was decided, by the clock of the bot that named it (``new_entry_token``)."""
+        """When the entry was decided, by the clock of the bot that made it; ms UTC."""
         return int(self.entry[:_TIME_DIGITS], 36)
 
     @property
     def bot_tag(self) -> str:
-        """Which bot named its entry (I4); empty where that bore no mark yet."""
+        """The tag of the bot that made the entry (I4); empty for ids without one."""
         return self.entry[_TIME_DIGITS:-_RANDOM_DIGITS]
 
     def __str__(self) -> str:
@@ -44,7 +44,7 @@ class ClientOrderId:
 
     @classmethod
     def parse(cls, text: str) -> "ClientOrderId | None":
-        """The parts of one of our ids; None for an order that is not ours."""
+        """Parse one of the bot's ids; None for an external order."""
         match = _OURS.match(text)
         if match is None:
             return None
@@ -52,12 +52,12 @@ class ClientOrderId:
 
 
 def new_entry_token(now_ms: int, bot_tag: str, random_below: Callable[[int], int]) -> str:
-    """A name no other entry has: the time in base 36, the bot's mark, and digits that are drawn."""
+    """Return a unique token for an entry: time in base 36, the bot's tag, random digits."""
     return _base36(now_ms).rjust(_TIME_DIGITS, "0") + bot_tag + random_digits(_RANDOM_DIGITS, random_below)
 
 
 def random_digits(count: int, random_below: Callable[[int], int]) -> str:
-    """So many digits of base 36 (``draw(n)`` gives 0 … n-1)."""
+    """Return random digits of base 36; ``random_below(n)`` returns 0 … n-1."""
     return "".join(_DIGITS[random_below(36)] for _ in range(count))
 
 
@@ -71,7 +71,7 @@ def _base36(number: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """An order as we ask for it (New Order). Exactly what is None is not sent."""
+    """An order to be placed (New Order). Fields that are None are not sent."""
 
     client_order_id: str
     symbol: str
@@ -90,7 +90,7 @@ class OrderRequest:
 
 @dataclass(frozen=True, slots=True)
 class Fill:
-    """One trade of one of our orders; known by symbol and trade id."""
+    """One trade of one of our orders, identified by symbol and trade id."""
 
     symbol: str
     trade_id: int
@@ -102,7 +102,7 @@ class Fill:
     price: Decimal
     realized_pnl: Decimal
     commission: Decimal
-    """What was paid, in ``commission_asset``: positive is a cost."""
+    """In ``commission_asset``; positive is a cost."""
     commission_asset: str
     is_maker: bool
     traded_at: int
@@ -110,7 +110,7 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
-    """An order as the exchange tells it, by stream, answer or query."""
+    """An order as the exchange reports it, by stream or response."""
 
     symbol: str
     client_order_id: str
@@ -131,7 +131,7 @@ class OrderUpdate:
     price_protect: bool
     original_type: OrderType
     event_at: int
-    """Exchange time of the event, or of the order's last change where it was asked for; ms UTC."""
+    """Exchange time of the event, or of the order's last change if queried; ms UTC."""
     fill: Fill | None = None
 
     @property
@@ -147,23 +147,23 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.PARTIALLY_FILLED: _WORKING - {_S.NEW} | {_S.PENDING_CANCEL},
     _S.PENDING_CANCEL: _WORKING,
     _S.FILLED: frozenset({_S.FILLED}),
-    # Late fills happen: a cancelled or expired order yields to a fill, and to nothing else.
+    # Fills can be reported late: a cancelled or expired order changes only by a fill.
     _S.CANCELED: frozenset({_S.CANCELED, _S.PARTIALLY_FILLED, _S.FILLED}),
     _S.EXPIRED: frozenset({_S.EXPIRED, _S.PARTIALLY_FILLED, _S.FILLED}),
-    # Declared absent after a lost answer, then seen after all.
+    # Considered lost after a missing response, then found after all.
     _S.REJECTED: _WORKING | {_S.REJECTED},
 }
 
 
 @dataclass(slots=True)
 class Order:
-    """What we know of one of our orders. The trader owns it."""
+    """The state of one of our orders. Only the trader changes it."""
 
     request: OrderRequest
     role: OrderRole
     created_at: int
     entry_client_order_id: str | None = None
-    """Client order id of the entry a protective or closing order belongs to."""
+    """Client order id of the entry that a protective or closing order belongs to."""
     status: OrderStatus = OrderStatus.PENDING_NEW
     order_id: int | None = None
     filled_quantity: Decimal = Decimal(0)
@@ -171,14 +171,14 @@ class Order:
     sent_at: int | None = None
     event_at: int = 0
     reason: str | None = None
-    """Why it was refused, or why its answer is missing."""
+    """Why it was rejected, or why its response is missing."""
     unresolved_since: int | None = None
-    """When its answer was lost, until the exchange tells what became of it; ms UTC."""
+    """Since when its outcome is unknown; ms UTC, None once the exchange has reported it."""
     not_found_count: int = 0
-    """How often the exchange has said since then that it knows no such order."""
+    """How many queries since then found no such order."""
     trade_ids: set[int] = field(default_factory=set)
     recorded_quantity: Decimal = Decimal(0)
-    """What the distinct fills in ``trade_ids`` add up to; less than ``filled_quantity`` while one is missing."""
+    """Total quantity of the fills in ``trade_ids``; less than ``filled_quantity`` while one is missing."""
 
     client_order_id: str = field(init=False)
     symbol: str = field(init=False)
@@ -192,7 +192,7 @@ class Order:
 
     @property
     def is_open(self) -> bool:
-        """It may still fill."""
+        """Whether it may still fill."""
         return not self.status.is_terminal
 
     @property
@@ -200,16 +200,16 @@ class Order:
         return (self.request.quantity or Decimal(0)) - self.filled_quantity
 
     def advance(self, status: OrderStatus) -> None:
-        """Move to a status; one the table does not allow contradicts what we know."""
+        """Change the status. Raises InvariantError if ``TRANSITIONS`` does not allow it."""
         if status not in TRANSITIONS[self.status]:
             raise InvariantError(f"order {self.client_order_id} cannot go from {self.status} to {status}")
         self.status = status
 
     def apply(self, update: OrderUpdate) -> bool:
-        """Merge what the exchange tells; False where it is older than what we know.
+        """Merge an update; False if it is older than the known state.
 
-        The filled quantity never falls, a terminal state yields only to a fill, and a request to cancel stays
-        until it is answered by an end, or, where its answer was lost, by what the order is now.
+        The filled quantity never decreases, and a terminal status changes only by a fill. PENDING_CANCEL stays until
+        the order is closed, or until a query answers for a missing response.
         """
         if not self._is_newer(update):
             return False
@@ -225,13 +225,13 @@ class Order:
         return True
 
     def acknowledge(self, order_id: int, *, is_listed_open: bool) -> None:
-        """The exchange shows it in words that tell no more: it exists, and what it lists as open stands."""
+        """Take over the exchange's order id from a report with unrecognized values."""
         self.order_id, self.not_found_count = order_id, 0
         if is_listed_open and self.status is OrderStatus.PENDING_NEW:
             self.advance(OrderStatus.NEW)
 
     def add_fill(self, fill: Fill) -> bool:
-        """Count a fill once; False where its trade id is known."""
+        """Count a fill once; False if its trade id is known."""
         if fill.trade_id in self.trade_ids:
             return False
         self.trade_ids.add(fill.trade_id)
@@ -240,7 +240,7 @@ class Order:
 
     @property
     def has_missing_fills(self) -> bool:
-        """The exchange says more was filled than we have seen trades for."""
+        """Whether the exchange reports a larger filled quantity than our fills add up to."""
         return self.recorded_quantity < self.filled_quantity
 
     def _is_newer(self, update: OrderUpdate) -> bool:
@@ -248,7 +248,7 @@ class Order:
             return True
         if update.filled_quantity < self.filled_quantity or update.status not in TRANSITIONS[self.status]:
             return False
-        # A question is answered by the time of the order's last change, which lies before that of the event about it.
+        # A query returns the time of the last change, which is earlier than the time of the event about it.
         is_query_response = self.unresolved_since is not None
         return update.event_at >= self.event_at or update.status.is_terminal or is_query_response
 
@@ -274,13 +274,13 @@ def order_payload(order: Order | OrderUpdate) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class UnrecognizedOrder:
-    """An order of which only its names are sure. The rest is as it was written, for a person to look at."""
+    """An order with a value we do not recognize. Only its ids are reliable; the rest is kept to be shown."""
 
     symbol: str
     client_order_id: str
     order_id: int
     problem: str
-    """What is not understood."""
+    """Which value is not recognized."""
     side: str = ""
     position_side: str = ""
     type: str = ""
@@ -291,7 +291,7 @@ class UnrecognizedOrder:
 
     @property
     def key(self) -> tuple[str, int]:
-        """Numbers of orders are unique within a symbol only."""
+        """Symbol and order id; order ids are unique only within a symbol."""
         return self.symbol, self.order_id
 
     @property
@@ -301,9 +301,9 @@ class UnrecognizedOrder:
 
 @dataclass(frozen=True, slots=True)
 class UnrecognizedPosition:
-    """A slot that is told in such words: nobody knows which it is, or what it holds."""
+    """A position report with a value we do not recognize: its side or quantity is unknown."""
 
     symbol: str
     problem: str
     is_flat: bool
-    """It holds nothing, and that is sure."""
+    """Whether the position is certainly flat."""

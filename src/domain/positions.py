@@ -1,4 +1,4 @@
-"""Positions, balances and the exchange's own account of them."""
+"""Positions, balances, and account snapshots of the exchange."""
 
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -9,12 +9,12 @@ from src.domain.orders import OrderUpdate, UnrecognizedOrder, UnrecognizedPositi
 
 ZERO = Decimal(0)
 PositionKey = tuple[str, PositionSide]
-"""Symbol and position side: what the exchange keeps one position for."""
+"""Symbol and position side; the exchange holds one position for each."""
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """What is held in one slot of one symbol. ``quantity`` is signed: positive is long."""
+    """The position of one symbol and position side. ``quantity`` is signed: positive is long."""
 
     symbol: str
     position_side: PositionSide
@@ -34,7 +34,7 @@ class Position:
         return self.quantity * (mark_price - self.entry_price)
 
     def apply_trade(self, side: Side, quantity: Decimal, price: Decimal) -> "tuple[Position, Decimal]":
-        """The position after a trade, and the profit that trade realised in the quote asset."""
+        """Return the position after a trade, and the realized PnL of the trade in the quote asset."""
         change = side.sign * quantity
         if self.quantity == 0 or self.side is side:
             return self._increased(change, price), ZERO
@@ -64,10 +64,10 @@ class PositionReport:
     mark_price: Decimal
     unrealized_pnl: Decimal
     liquidation_price: Decimal
-    """0 where the exchange names none."""
+    """0 if the exchange reports none."""
     leverage: int
     margin_type: MarginType | None
-    """None where the exchange's word for it is not known: what is held is sure all the same."""
+    """None if the value is not recognized; the other fields are reliable all the same."""
     isolated_margin: Decimal
     updated_at: int
 
@@ -78,7 +78,7 @@ class PositionReport:
 
 @dataclass(frozen=True, slots=True)
 class Correction:
-    """A position of our books that was put right by the exchange's report."""
+    """A change of the local position to what the exchange reports."""
 
     symbol: str
     position_side: PositionSide
@@ -86,14 +86,14 @@ class Correction:
     exchange_quantity: Decimal
     entry_price: Decimal
     last_trade_id: int
-    """The newest trade of the symbol that was booked by then."""
+    """The newest recorded trade of the symbol at that time."""
     is_expected: bool
-    """We had not been listening: what happened meanwhile is no contradiction."""
+    """Whether the difference arose while no stream was connected, so that it is no error."""
     recorded_at: int
 
     @property
     def id(self) -> str:
-        """The same for the same difference, however often it is found."""
+        """Equal for the same difference, however often it is found."""
         return f"{self.symbol} {self.position_side} {self.exchange_quantity.normalize():f} {self.last_trade_id}"
 
 
@@ -115,33 +115,33 @@ class AccountSummary:
     margin_balance: Decimal
     available_balance: Decimal
     initial_margin: Decimal
-    """Margin bound in positions."""
+    """Margin used by positions."""
     maintenance_margin: Decimal
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """The exchange's truth at one moment: read whole or not at all (a failed read raises)."""
+    """The account as the exchange reports it; complete, as a failed request raises."""
 
     requested_at: int
-    """Our time when the first question left: fills after it are newer than this."""
+    """Our time when the first request was sent; later fills may be missing in it."""
     taken_at: int
-    """Our time when the last answer came."""
+    """Our time when the last response arrived."""
     hedge_mode: bool
     multi_assets_mode: bool
     account: AccountSummary
     balances: tuple[Balance, ...]
     positions: tuple[PositionReport, ...]
-    """Every symbol and slot the exchange lists, open or flat: leverage and margin type are told here."""
+    """Every symbol and position side, open or flat, with its leverage and margin type."""
     open_orders: tuple[OrderUpdate, ...]
     unrecognized_orders: tuple[UnrecognizedOrder, ...] = ()
-    """Open orders that are told in words we do not know."""
+    """Open orders with values we do not recognize."""
     unrecognized_positions: tuple[UnrecognizedPosition, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Income:
-    """One change of the wallet (Get Income History): funding, fee, realised profit, transfer."""
+    """One change of the wallet (Get Income History): funding, fee, realized PnL, transfer."""
 
     transaction_id: int
     symbol: str
@@ -156,7 +156,7 @@ class Income:
 
 
 class Protection(StrEnum):
-    """Whether a stop loss stands behind a position."""
+    """Whether a position has a stop loss."""
 
     OK = "ok"
     PENDING = "pending"
@@ -167,7 +167,7 @@ class Protection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PositionRecord:
-    """A position with all a person wants to know of it: what the bot writes for the dashboard."""
+    """A position with its prices and protection, as the bot stores it for the dashboard."""
 
     position: Position
     mark_price: Decimal | None
@@ -179,6 +179,6 @@ class PositionRecord:
     protection: Protection
     opened_at: int
     as_of: int
-    """When this was last known to be true, ms UTC."""
+    """When this was last confirmed, ms UTC."""
     entry_client_order_id: str | None = None
-    """The entry of ours that last enlarged it; None for a position that is not ours."""
+    """The entry that last increased it; None for an external position."""

@@ -116,7 +116,7 @@ def _collect_errors(faults: list[str], read: Callable[[], Value]) -> Value | Non
     try:
         return read()
     except ConfigError as error:
-        faults.extend(error.faults)
+        faults.extend(error.messages)
         return None
 
 

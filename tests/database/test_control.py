@@ -1,4 +1,4 @@
-"""The operator's wishes, from the dashboard's file to the bot."""
+"""Operator commands and the settings history in ``control.db``."""
 
 import logging
 import sqlite3
@@ -175,7 +175,7 @@ def test_unknown_action_is_skipped(control: Path, caplog: pytest.LogCaptureFixtu
         other.commit()
     halt = add_command(control, OperatorAction.HALT, NOW + 1)
     assert [each.id for each in CommandReader(control).after(0)] == [halt]
-    assert "no such action: dance" in caplog.text
+    assert "unknown action: dance" in caplog.text
 
 
 def test_unwritable_directory_is_config_error(tmp_path: Path) -> None:

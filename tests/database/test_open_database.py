@@ -335,7 +335,7 @@ def test_locked_up_to_date_database_is_opened(path: Path) -> None:
         store = Store(open_database(path, NOW).engine, ManualClock(NOW))
         with store.transaction():
             assert store.load_open_orders() == []
-        assert store.error == "another program holds it"
+        assert store.error == "another program has locked it"
         other.execute("ROLLBACK")
 
 
@@ -482,4 +482,4 @@ def test_network_drive_is_logged_at_start(
 ) -> None:
     monkeypatch.setattr(opening, "is_network_drive", lambda _: True)
     open_database(path, NOW).engine.dispose()
-    assert "lies on a network share" in caplog.text
+    assert "is on a network drive" in caplog.text

@@ -48,7 +48,7 @@ def test_writes_to_locked_database_are_replayed_in_order(store: Store, path: Pat
     with locked_by_another_program(path):
         for number in (1, 2, 3):
             write(store, number)
-        assert store.error == "another program holds it"
+        assert store.error == "another program has locked it"
         assert rows(path, NUMBERS) == [(0,)]
     clock.advance(TRY_MS)
     write(store, 4)
@@ -133,7 +133,7 @@ def test_excess_history_is_dropped_but_orders_are_kept(
 def test_read_only_database_defers_writes(store: Store, engine: Engine, path: Path, clock: ManualClock) -> None:
     set_query_only(engine, "ON")
     write(store, 1)
-    assert store.error == "it may only be read"
+    assert store.error == "it is read-only"
     set_query_only(engine, "OFF")
     clock.advance(TRY_MS)
     write(store, 2)
@@ -155,7 +155,7 @@ def test_deleted_file_is_restored_with_all_rows(
     for suffix in gone:
         path.with_name(path.name + suffix).unlink()
     write(store, 3)
-    assert store.error == "its file is gone"
+    assert store.error == "its file was deleted or replaced"
     write(store, 4)
     clock.advance(TRY_MS)
     write(store, 5)
@@ -204,7 +204,7 @@ def test_failed_restore_is_retried(store: Store, path: Path, clock: ManualClock)
     for _ in range(2):
         clock.advance(TRY_MS)
         write(store, 3)
-        assert store.error == "its file is gone"
+        assert store.error == "its file was deleted or replaced"
     obstacle.rmdir()
     clock.advance(TRY_MS)
     write(store, 4)

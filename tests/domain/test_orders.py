@@ -183,6 +183,6 @@ def test_terminal_order_statuses() -> None:
 
 
 def test_error_messages() -> None:
-    assert ConfigError("one", "two").faults == ("one", "two")
+    assert ConfigError("one", "two").messages == ("one", "two")
     assert str(Rejected(-2019, "Margin is insufficient.")) == "Margin is insufficient. (-2019)"
     assert RateLimited("slow down", 5, banned=True).banned

@@ -28,7 +28,7 @@ REQUIRED = [(part, name) for part, fs in settings_schema().items() for name, f i
 def faults(document: object) -> tuple[str, ...]:
     with pytest.raises(SettingsError) as caught:
         parse_settings(document)
-    return caught.value.faults
+    return caught.value.messages
 
 
 def one_fault(document: object) -> str:
@@ -240,7 +240,7 @@ def test_all_invalid_settings_are_reported_at_once() -> None:
         "symbols.BTCUSDT.leverage",
         "symbols.BTCUSDT.margin_type",
     ]
-    assert caught.value.faults[0] == "request: globals.cooldown_sec must be between 0 and 86400, not -1"
+    assert caught.value.messages[0] == "request: globals.cooldown_sec must be between 0 and 86400, not -1"
 
 
 class TestThresholds:

@@ -34,7 +34,7 @@ def write_env(home: Path, text: str) -> None:
 def faults_of(home: Path, variables: dict[str, str]) -> str:
     with pytest.raises(ConfigError) as caught:
         load_environment(home, variables)
-    return "\n".join(caught.value.faults)
+    return "\n".join(caught.value.messages)
 
 
 def test_defaults_are_mainnet_and_paper(tmp_path: Path) -> None:

@@ -22,8 +22,8 @@ def path(tmp_path: Path) -> Path:
 def fault_of(path: Path) -> str:
     with pytest.raises(SettingsError) as caught:
         load_settings(path)
-    assert len(caught.value.faults) == 1
-    return caught.value.faults[0]
+    assert len(caught.value.messages) == 1
+    return caught.value.messages[0]
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def _ask_until_valid(terminal: Terminal, check: Callable[[AnyCredentials], Seque
         try:
             found = _ask_credentials(terminal)
         except ConfigError as error:
-            terminal.say("\n".join(error.faults))
+            terminal.say("\n".join(error.messages))
         else:
             checks = check(found)
             terminal.say("\n".join(each.line for each in checks))

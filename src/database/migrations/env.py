@@ -1,4 +1,4 @@
-"""Alembic's entry: runs the migrations over the connection it is handed."""
+"""Entry point of Alembic: runs the migrations on the given connection."""
 
 from alembic import context
 

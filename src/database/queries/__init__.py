@@ -1,1 +1,1 @@
-"""The read side of the bot's database for API, PnL and backtest: one function, one shape. Money stays Decimal."""
+"""Queries on the bot's database for the API, the command line and the doctor. Money stays Decimal."""

@@ -1,4 +1,4 @@
-"""What the bot says of itself and of the account: state, positions, equity."""
+"""The state of the bot, positions, equity and the journal."""
 
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -13,7 +13,7 @@ HEARTBEAT_TIMEOUT_MS = 15_000
 
 
 def state(connection: Connection) -> dict[str, dict[str, Any]]:
-    """Every subject the bot reports on, by its key."""
+    """Return all state values by key."""
     return {row.key: row.value for row in connection.execute(select(StateRow.key, StateRow.value))}
 
 
@@ -32,33 +32,33 @@ def is_bot_alive(connection: Connection, now_ms: int) -> bool:
 
 
 def is_run_ended(connection: Connection) -> bool:
-    """Whether the newest run of the bot ended by itself."""
+    """Whether the newest run of the bot has ended cleanly."""
     newest = select(RunRow.ended_at).order_by(RunRow.id.desc()).limit(1)
     return connection.scalar(newest) is not None
 
 
 def is_paper_mode(connection: Connection) -> bool:
-    """The mode the bot runs in, or ran in last: whose account is to be shown."""
+    """Whether the bot runs, or last ran, in paper mode."""
     bot: dict[str, Any] = connection.scalar(select(StateRow.value).where(StateRow.key == "bot")) or {}
     return bool(bot.get("is_simulated"))
 
 
 def positions(connection: Connection) -> list[Row[Any]]:
-    """Open positions of the mode the bot runs in, the longest held first."""
+    """Return open positions of the current mode, oldest first."""
     row = PositionRow
     query = select(*row.__table__.columns).where(row.is_simulated == is_paper_mode(connection))
     return list(connection.execute(query.order_by(row.opened_at, row.symbol)))
 
 
 def live_position_symbols(connection: Connection) -> list[str]:
-    """Symbols of the bot's own open positions that are not paper: what must not be left without it."""
+    """Return the symbols of the bot's own open live positions; none in paper mode."""
     row = PositionRow
     query = select(row.symbol).where(row.protection != Protection.EXTERNAL, row.is_simulated.is_(False)).distinct()
     return [] if is_paper_mode(connection) else sorted(connection.scalars(query))
 
 
 def equity(connection: Connection, since_ms: int, limit: int) -> list[Row[Any]]:
-    """The account's history, oldest first, thinned to about ``most`` points; the newest one is always among them."""
+    """Return the account history, oldest first, thinned to about ``limit`` points including the newest."""
     row = AccountHistoryRow
     condition = (row.recorded_at >= since_ms) & (row.is_simulated == is_paper_mode(connection))
     count, last = connection.execute(select(func.count(), func.max(row.recorded_at)).where(condition)).one()
@@ -74,7 +74,7 @@ def equity(connection: Connection, since_ms: int, limit: int) -> list[Row[Any]]:
 
 
 def highest_equity(connection: Connection, since_ms: int) -> float | None:
-    """The highest margin balance since an instant: what a drawdown is measured from."""
+    """Return the highest margin balance since an instant, from which a drawdown is measured."""
     row = AccountHistoryRow
     query = select(func.max(cast(row.margin_balance, Float)))
     condition = query.where(row.recorded_at >= since_ms, row.is_simulated == is_paper_mode(connection))
@@ -83,7 +83,7 @@ def highest_equity(connection: Connection, since_ms: int) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class JournalEntry:
-    """One thing that happened."""
+    """One event in the journal."""
 
     id: int
     at: int
@@ -99,7 +99,7 @@ _COLUMNS = (JournalRow.id, JournalRow.recorded_at, JournalRow.kind, JournalRow.s
 
 
 def journal_after(connection: Connection, entry_id: int, limit: int, kinds: tuple[str, ...] = ()) -> list[JournalEntry]:
-    """The entries that follow one, oldest first; of some kinds only where any is named."""
+    """Return the entries after an id, oldest first, optionally of some kinds only."""
     query = select(*_COLUMNS).where(JournalRow.id > entry_id).order_by(JournalRow.id).limit(limit)
     if kinds:
         query = query.where(JournalRow.kind.in_(kinds))
@@ -107,7 +107,7 @@ def journal_after(connection: Connection, entry_id: int, limit: int, kinds: tupl
 
 
 def latest_journal(connection: Connection, limit: int, kinds: tuple[str, ...] = ()) -> list[JournalEntry]:
-    """The newest entries, oldest of them first."""
+    """Return the newest entries, oldest first, optionally of some kinds only."""
     query = select(*_COLUMNS).order_by(JournalRow.id.desc()).limit(limit)
     if kinds:
         query = query.where(JournalRow.kind.in_(kinds))
@@ -115,6 +115,6 @@ def latest_journal(connection: Connection, limit: int, kinds: tuple[str, ...] = 
 
 
 def journal_bounds(connection: Connection) -> tuple[int, int]:
-    """The first id that is kept and the newest one; (1, 0) where there is none."""
+    """Return the first and the last entry id; (1, 0) if there is none."""
     first, last = connection.execute(select(func.min(JournalRow.id), func.max(JournalRow.id))).one()
     return (first or 1, last or 0)

@@ -1,4 +1,4 @@
-"""What was traded and paid: fills and funding, exact to the last digit."""
+"""Fills, funding payments and results, exact to the last digit."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -11,12 +11,13 @@ from sqlalchemy import Connection, Select, func, or_, select
 from src.database.models import FillRow, FundingPaymentRow, TradeRow
 from src.domain.enums import OrderRole
 
-_IDS_PER_QUERY = 10_000  # SQLite takes 32,766 values in a statement
+ZERO = Decimal(0)
+_IDS_PER_QUERY = 10_000  # SQLite allows 32,766 values in a statement
 
 
 @dataclass(frozen=True, slots=True)
 class FillRecord:
-    """One trade of one of our orders, and why that order existed."""
+    """One trade of one of our orders, with the role of that order."""
 
     symbol: str
     trade_id: int
@@ -27,19 +28,19 @@ class FillRecord:
     price: Decimal
     realized_pnl: Decimal
     commission: Decimal
-    """What was paid: positive is a cost."""
+    """Positive is a cost."""
     commission_asset: str
     is_maker: bool
     traded_at: int
     role: str | None
-    """None where the order it belongs to is not ours."""
+    """None if its order is external."""
     entry_client_order_id: str | None
     is_simulated: bool
 
 
 @dataclass(frozen=True, slots=True)
 class FundingRecord:
-    """Funding of a symbol: negative was paid."""
+    """One funding payment of a symbol; negative was paid."""
 
     transaction_id: int
     symbol: str
@@ -50,7 +51,7 @@ class FundingRecord:
 
 
 def fills(connection: Connection, since_ms: int = 0, symbol: str | None = None) -> list[FillRecord]:
-    """Fills in the order they happened."""
+    """Return fills in chronological order."""
     query = _FILLS.where(FillRow.traded_at >= since_ms)
     if symbol is not None:
         query = query.where(FillRow.symbol == symbol)
@@ -58,7 +59,7 @@ def fills(connection: Connection, since_ms: int = 0, symbol: str | None = None) 
 
 
 def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[FillRecord]:
-    """The fills of some orders, in the order they happened."""
+    """Return the fills of some orders in chronological order."""
     found: list[FillRecord] = []
     for start in range(0, len(client_order_ids), _IDS_PER_QUERY):
         names = client_order_ids[start : start + _IDS_PER_QUERY]
@@ -67,7 +68,7 @@ def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[Fi
 
 
 def funding(connection: Connection, since_ms: int = 0) -> list[FundingRecord]:
-    """Funding in the order it happened."""
+    """Return funding payments in chronological order."""
     row = FundingPaymentRow
     columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.paid_at, row.is_simulated)
     query = select(*columns).where(row.paid_at >= since_ms).order_by(row.paid_at, row.transaction_id)
@@ -120,11 +121,8 @@ def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[FillR
     ]
 
 
-ZERO = Decimal(0)
-
-
 def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> Decimal:
-    """Realised profit less fees of one mode's fills, and its funding. A fee in another asset is left out."""
+    """Return realized PnL minus fees plus funding of one mode. Fees in another asset than the quote are left out."""
     row = FillRow
     columns = (row.symbol, row.realized_pnl, row.commission, row.commission_asset)
     recorded = connection.execute(select(*columns).where(row.traded_at >= since_ms, row.is_simulated == is_simulated))
@@ -133,7 +131,7 @@ def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> D
 
 
 def recent_exits(connection: Connection, fill_id: int, limit: int, *, is_simulated: bool) -> list[Decimal]:
-    """Realised results of the newest exits booked after a fill, newest first; forced orders are exits too."""
+    """Return realized PnL of the newest exits recorded after a fill, newest first, liquidations included."""
     query = (
         select(FillRow.client_order_id, FillRow.realized_pnl)
         .outerjoin(TradeRow, TradeRow.client_order_id == FillRow.client_order_id)
@@ -151,12 +149,12 @@ def recent_exits(connection: Connection, fill_id: int, limit: int, *, is_simulat
 
 
 def newest_fill_id(connection: Connection) -> int:
-    """The number of the fill booked last; 0 before the first."""
+    """Return the id of the fill recorded last; 0 if there is none."""
     return connection.scalar(select(func.max(FillRow.id))) or 0
 
 
 def entries_since(connection: Connection, since_ms: int) -> int:
-    """Entries that were decided after an instant, whatever became of them."""
+    """Count the entries placed after an instant, whatever their result."""
     query = select(func.count()).where(TradeRow.role == OrderRole.ENTRY.value, TradeRow.created_at > since_ms)
     return connection.scalar(query) or 0
 

@@ -1,4 +1,4 @@
-"""What the market did and what we thought of it: liquidations, verdicts, volumes, instruments."""
+"""Liquidations, decisions, liquidated volume, and instruments."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -8,50 +8,58 @@ from sqlalchemy import Connection, Float, Row, Select, cast, distinct, func, sel
 from src.database.models import DecisionRow, InstrumentRow, LiquidationRow
 
 HOUR_MS = 3_600_000
+_DECISION_COLUMNS = (
+    DecisionRow.decided_at,
+    DecisionRow.liquidation_side,
+    DecisionRow.gate,
+    DecisionRow.reason,
+    DecisionRow.numbers,
+    DecisionRow.window_volume,
+    DecisionRow.threshold,
+    DecisionRow.client_order_id,
+)
 
-_event = LiquidationRow
-_verdict = DecisionRow
-# Statistics for drawing may be floats; sums of our own money never are (see pnl_tracker).
-_VOLUME = func.coalesce(func.sum(cast(_event.usdt_value, Float)), 0.0)
+# Market statistics may be floats; totals of our own money never are (see pnl_tracker).
+_VOLUME = func.coalesce(func.sum(cast(LiquidationRow.usdt_value, Float)), 0.0)
 
 
 def liquidations(connection: Connection, since_ms: int, limit: int, symbol: str | None = None) -> list[dict[str, Any]]:
-    """Forced orders, newest first, each with its verdict; the verdict is None where the symbol is not configured."""
+    """Return liquidations with their decisions, newest first; no decision if the symbol is not configured."""
     query = (
-        select(_event, *_VERDICT_COLUMNS)
-        .outerjoin(_verdict, _verdict.liquidation_id == _event.id)
-        .where(_event.traded_at >= since_ms)
-        .order_by(_event.traded_at.desc(), _event.id.desc())
+        select(LiquidationRow, *_DECISION_COLUMNS)
+        .outerjoin(DecisionRow, DecisionRow.liquidation_id == LiquidationRow.id)
+        .where(LiquidationRow.traded_at >= since_ms)
+        .order_by(LiquidationRow.traded_at.desc(), LiquidationRow.id.desc())
         .limit(limit)
     )
     if symbol is not None:
-        query = query.where(_event.symbol == symbol)
+        query = query.where(LiquidationRow.symbol == symbol)
     return [_liquidation(row) for row in connection.execute(query)]
 
 
 def decisions(
     connection: Connection, limit: int, symbol: str | None = None, *, only_entries: bool = False
 ) -> list[dict[str, Any]]:
-    """Verdicts, newest first, each with the liquidation it judged."""
+    """Return decisions with their liquidations, newest first."""
     query = (
-        select(_event, *_VERDICT_COLUMNS)
-        .join(_verdict, _verdict.liquidation_id == _event.id)
-        .order_by(_verdict.decided_at.desc(), _event.id.desc())
+        select(LiquidationRow, *_DECISION_COLUMNS)
+        .join(DecisionRow, DecisionRow.liquidation_id == LiquidationRow.id)
+        .order_by(DecisionRow.decided_at.desc(), LiquidationRow.id.desc())
         .limit(limit)
     )
     if symbol is not None:
-        query = query.where(_verdict.symbol == symbol)
+        query = query.where(DecisionRow.symbol == symbol)
     if only_entries:
-        query = query.where(_verdict.gate.is_(None))
+        query = query.where(DecisionRow.gate.is_(None))
     return [_decision(row) for row in connection.execute(query)]
 
 
 def decision_for(connection: Connection, client_order_id: str) -> dict[str, Any] | None:
-    """The verdict that led to an entry, with its liquidation."""
+    """Return the decision that led to an entry, with its liquidation."""
     query = (
-        select(_event, *_VERDICT_COLUMNS)
-        .join(_verdict, _verdict.liquidation_id == _event.id)
-        .where(_verdict.client_order_id == client_order_id)
+        select(LiquidationRow, *_DECISION_COLUMNS)
+        .join(DecisionRow, DecisionRow.liquidation_id == LiquidationRow.id)
+        .where(DecisionRow.client_order_id == client_order_id)
         .limit(1)
     )
     row = connection.execute(query).first()
@@ -60,15 +68,22 @@ def decision_for(connection: Connection, client_order_id: str) -> dict[str, Any]
 
 def liquidation_totals(connection: Connection, since_ms: int) -> dict[str, Any]:
     count, volume, symbols = connection.execute(
-        select(func.count(), _VOLUME, func.count(distinct(_event.symbol))).where(_event.traded_at >= since_ms)
+        select(func.count(), _VOLUME, func.count(distinct(LiquidationRow.symbol))).where(
+            LiquidationRow.traded_at >= since_ms
+        )
     ).one()
     return {"total_liquidations": count, "total_liquidation_volume": f"{volume:.2f}", "unique_symbols": symbols}
 
 
 def hourly_volume(connection: Connection, since_ms: int) -> list[dict[str, Any]]:
-    """Liquidated USDT per hour, newest first; ``hour`` is the instant it began."""
-    hour = (_event.traded_at // HOUR_MS).label("hour")
-    query = select(hour, _VOLUME, func.count()).where(_event.traded_at >= since_ms).group_by(hour).order_by(hour.desc())
+    """Return liquidated USDT per hour, newest first; ``hour`` is the start of the hour in ms UTC."""
+    hour = (LiquidationRow.traded_at // HOUR_MS).label("hour")
+    query = (
+        select(hour, _VOLUME, func.count())
+        .where(LiquidationRow.traded_at >= since_ms)
+        .group_by(hour)
+        .order_by(hour.desc())
+    )
     return [
         {"hour": begin * HOUR_MS, "volume": f"{volume:.2f}", "liquidations": count}
         for begin, volume, count in connection.execute(query)
@@ -76,28 +91,19 @@ def hourly_volume(connection: Connection, since_ms: int) -> list[dict[str, Any]]
 
 
 def volume_by_symbol(connection: Connection, since_ms: int) -> dict[str, tuple[int, str]]:
-    """How many liquidations each symbol saw, and their USDT."""
-    query = select(_event.symbol, func.count(), _VOLUME).where(_event.traded_at >= since_ms).group_by(_event.symbol)
+    """Return number and USDT value of the liquidations by symbol."""
+    query = (
+        select(LiquidationRow.symbol, func.count(), _VOLUME)
+        .where(LiquidationRow.traded_at >= since_ms)
+        .group_by(LiquidationRow.symbol)
+    )
     return {symbol: (count, f"{volume:.2f}") for symbol, count, volume in connection.execute(query)}
 
 
 def instruments(connection: Connection) -> Sequence[Row[Any]]:
-    """The exchange's symbols as the bot last read them, by name; columns are named as in ``Instrument``."""
+    """Return the symbols the exchange lists, as last fetched; columns are named as in ``Instrument``."""
     table: Select[Any] = select(InstrumentRow.__table__).order_by(InstrumentRow.symbol)
     return connection.execute(table).all()
-
-
-_event_columns: Sequence[Any] = tuple(_event.__table__.columns)
-_VERDICT_COLUMNS = (
-    _verdict.decided_at,
-    _verdict.liquidation_side,
-    _verdict.gate,
-    _verdict.reason,
-    _verdict.numbers,
-    _verdict.window_volume,
-    _verdict.threshold,
-    _verdict.client_order_id,
-)
 
 
 def _liquidation(row: Row[Any]) -> dict[str, Any]:
@@ -106,14 +112,14 @@ def _liquidation(row: Row[Any]) -> dict[str, Any]:
         "timestamp": row.traded_at,
         "symbol": row.symbol,
         "side": row.side,
-        # As PRODUCT §4 values it: filled quantity and its average price, else what was ordered.
+        # The filled quantity and its average price, else what was ordered.
         "qty": row.filled_quantity or row.quantity,
         "price": row.average_price or row.price,
         "usdt_value": row.usdt_value,
         "order_qty": row.quantity,
         "limit_price": row.price,
         "received_at": row.received_at,
-        **_verdict_of(row),
+        **_decision_fields(row),
     }
 
 
@@ -121,7 +127,7 @@ def _decision(row: Row[Any]) -> dict[str, Any]:
     return {**_liquidation(row), "decided_at": row.decided_at, "is_entry": row.gate is None}
 
 
-def _verdict_of(row: Row[Any]) -> dict[str, Any]:
+def _decision_fields(row: Row[Any]) -> dict[str, Any]:
     return {
         "gate": row.gate,
         "reason": row.reason,

@@ -1,4 +1,4 @@
-"""Our orders as rows of a trade list, their relatives, and the life of each."""
+"""The bot's orders, their relationships, and their status history."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -25,7 +25,7 @@ def orders(
     *,
     include_all: bool = False,
 ) -> list[OrderRow]:
-    """Orders newest first: those that traded, those of one status, or all."""
+    """Return orders, newest first: those with fills, those of one status, or all."""
     query = _ALL.where(TradeRow.created_at >= since_ms).order_by(TradeRow.created_at.desc(), TradeRow.id.desc())
     if symbol is not None:
         query = query.where(TradeRow.symbol == symbol)
@@ -37,7 +37,7 @@ def orders(
 
 
 def find_order(connection: Connection, name: str) -> OrderRow | None:
-    """An order by any of its names: our row id, our client order id, the exchange's id."""
+    """Find an order by row id, client order id, or the exchange's order id."""
     number = int(name) if name.isascii() and name.isdigit() and len(name) < 19 else -1
     for condition in (TradeRow.id == number, TradeRow.client_order_id == name, TradeRow.order_id == name):
         row = connection.execute(_ALL.where(condition).order_by(TradeRow.id.desc()).limit(1)).first()
@@ -47,13 +47,13 @@ def find_order(connection: Connection, name: str) -> OrderRow | None:
 
 
 def open_orders(connection: Connection) -> list[OrderRow]:
-    """Orders of ours that may still fill, newest first; of the mode the bot runs in."""
+    """Return open orders of the current mode, newest first."""
     query = _ALL.where(TradeRow.order_status.in_(OPEN_STATUSES), _is_of_mode(connection))
     return list(connection.execute(query.order_by(TradeRow.id.desc())))
 
 
 def order_group(connection: Connection, entry_client_order_id: str) -> list[OrderRow]:
-    """An entry and every order that belongs to it, oldest first."""
+    """Return an entry and the orders that belong to it, oldest first."""
     condition = or_(
         TradeRow.client_order_id == entry_client_order_id, TradeRow.entry_client_order_id == entry_client_order_id
     )
@@ -66,7 +66,7 @@ def orders_by_id(connection: Connection, client_order_ids: Iterable[str]) -> dic
 
 
 def orders_of_position(connection: Connection, symbol: str, position_side: str, since_ms: int) -> list[OrderRow]:
-    """Orders of one position slot since it was opened or before, while they may still fill; newest first."""
+    """Return the orders of a position created since it was opened, and older open ones; newest first."""
     query = _ALL.where(
         _is_of_mode(connection),
         TradeRow.symbol == symbol,
@@ -81,7 +81,7 @@ def _is_of_mode(connection: Connection) -> ColumnElement[bool]:
 
 
 def relationships(connection: Connection, entry_client_order_id: str) -> list[dict[str, Any]]:
-    """Which orders protect or close what an entry opened."""
+    """Return the orders that protect or close the position of an entry."""
     row = OrderRelationshipRow
     query = select(
         row.client_order_id.label("related_order_id"),
@@ -95,14 +95,14 @@ def relationships(connection: Connection, entry_client_order_id: str) -> list[di
 
 
 def status_history(connection: Connection, client_order_ids: Iterable[str]) -> list[dict[str, Any]]:
-    """Every status the orders went through, oldest first."""
+    """Return the status changes of some orders, oldest first."""
     row = OrderStatusRow
     query = select(*row.__table__.columns).where(row.client_order_id.in_(set(client_order_ids))).order_by(row.id)
     return [dict(each) for each in connection.execute(query).mappings()]
 
 
 def order_totals(connection: Connection, since_ms: int) -> list[dict[str, Any]]:
-    """Entries per symbol: how many, how many filled, how many only on paper."""
+    """Count entries by symbol: all, filled, simulated."""
     row = TradeRow
     is_filled = (row.order_status == OrderStatus.FILLED.value).cast(Float)
     is_simulated = (row.status == SIMULATED).cast(Float)

@@ -1,4 +1,4 @@
-"""Forced orders as rows, and back; the newest that led to entries."""
+"""Reads and deletes rows of the market history: liquidations, decisions, journal."""
 
 from typing import Any
 
@@ -10,13 +10,13 @@ from src.domain.market import Liquidation
 
 
 def recent_liquidations(connection: Connection, since_ms: int) -> list[tuple[int, Liquidation]]:
-    """Those traded after an instant, with their row ids, oldest first."""
+    """Return liquidations traded after an instant with their row ids, oldest first."""
     query = select(LiquidationRow.__table__).where(LiquidationRow.traded_at > since_ms).order_by(LiquidationRow.id)
     return [(row.id, _liquidation_from(row)) for row in connection.execute(query)]
 
 
 def last_entries(connection: Connection) -> dict[tuple[str, Side], tuple[int, int]]:
-    """The newest entry per symbol and side: exchange time and row id of its liquidation."""
+    """Return the newest entry per symbol and side: exchange time and row id of its liquidation."""
     newest = (
         select(func.max(DecisionRow.liquidation_id))
         .where(DecisionRow.gate.is_(None))
@@ -29,7 +29,7 @@ def last_entries(connection: Connection) -> dict[tuple[str, Side], tuple[int, in
 
 
 def newest_liquidation(connection: Connection) -> int:
-    """The highest row id; 0 before the first."""
+    """Return the highest row id; 0 if there is none."""
     return connection.scalar(select(func.max(LiquidationRow.id))) or 0
 
 
@@ -51,8 +51,8 @@ def _liquidation_from(row: Any) -> Liquidation:
 
 
 def prune(connection: Connection, before_ms: int, limit: int) -> int:
-    """Delete a bounded number of each; how many went."""
+    """Delete up to ``limit`` old rows of each table; return how many were deleted."""
     old = select(LiquidationRow.id).where(LiquidationRow.traded_at < before_ms).limit(limit)
-    news = select(JournalRow.id).where(JournalRow.recorded_at < before_ms).limit(limit)
+    old_entries = select(JournalRow.id).where(JournalRow.recorded_at < before_ms).limit(limit)
     deleted = connection.execute(delete(LiquidationRow).where(LiquidationRow.id.in_(old))).rowcount
-    return deleted + connection.execute(delete(JournalRow).where(JournalRow.id.in_(news))).rowcount
+    return deleted + connection.execute(delete(JournalRow).where(JournalRow.id.in_(old_entries))).rowcount

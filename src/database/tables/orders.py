@@ -1,4 +1,4 @@
-"""Orders as rows of ``trades``, and back."""
+"""Stores orders and fills, and loads them from their rows."""
 
 from dataclasses import asdict
 from decimal import Decimal
@@ -19,11 +19,14 @@ from src.domain.enums import (
 )
 from src.domain.orders import Fill, Order, OrderRequest
 
+ZERO = Decimal(0)
+PositionResult = tuple[Decimal, Decimal, int, Decimal]
+"""Realized PnL, commission, time of the last fill (ms UTC, 0 if none), change in quantity."""
 _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 
 
 def add_order(connection: Connection, order: Order, source: str, now_ms: int, *, simulated: bool) -> None:
-    """A new order, whose it is, and the first line of its life."""
+    """Insert a new order, its relationship to its entry, and its first status."""
     connection.execute(insert(TradeRow), new_trade(order, simulated=simulated))
     if order.entry_client_order_id is not None:
         values = {
@@ -39,7 +42,7 @@ def add_order(connection: Connection, order: Order, source: str, now_ms: int, *,
 
 
 def change_order(connection: Connection, order: Order, source: str, now_ms: int) -> None:
-    """What is known of it now; its life gains a line where status or fills changed."""
+    """Update the row of an order; add to its status history if status or filled quantity changed."""
     own = TradeRow.client_order_id == order.client_order_id
     before = connection.execute(
         select(TradeRow.status, TradeRow.order_status, TradeRow.filled_quantity).where(own)
@@ -51,7 +54,7 @@ def change_order(connection: Connection, order: Order, source: str, now_ms: int)
 
 
 def open_orders(connection: Connection, filled_since_ms: int, *, is_simulated: bool) -> list[Order]:
-    """Orders of one mode that may still fill, or whose recent fills are not all here."""
+    """Return the orders of one mode that are open, or have filled recently and lack fills."""
     row = TradeRow
     is_recent = (row.filled_quantity != Decimal(0)) & (row.updated_at > filled_since_ms)
     is_of_mode = (row.status == SIMULATED) if is_simulated else (row.status != SIMULATED)
@@ -61,19 +64,20 @@ def open_orders(connection: Connection, filled_since_ms: int, *, is_simulated: b
 
 
 def find_order(connection: Connection, client_order_id: str) -> Order | None:
+    """Find an order with its fills."""
     query = select(TradeRow.__table__).where(TradeRow.client_order_id == client_order_id)
     row = connection.execute(query).first()
     return None if row is None else load_fills(connection, order_from(row))
 
 
 def client_order_id_of(connection: Connection, symbol: str, order_id: int) -> str | None:
-    """By the exchange's number, which is unique within a symbol only."""
+    """Find a client order id by the exchange's order id, which is unique only within a symbol."""
     is_match = (TradeRow.symbol == symbol) & (TradeRow.order_id == str(order_id))
     return connection.scalar(select(TradeRow.client_order_id).where(is_match))
 
 
 def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
-    """The row of an order as it is first recorded."""
+    """Return the values of a new row."""
     request = order.request
     return {
         "client_order_id": order.client_order_id,
@@ -100,7 +104,7 @@ def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
 
 
 def trade_changes(order: Order, shown: str, now_ms: int) -> dict[str, Any]:
-    """What changes in an order's life; a simulated one goes on showing that it is."""
+    """Return the values that change with the order; the status SIMULATED is kept."""
     return {
         "order_id": None if order.order_id is None else str(order.order_id),
         "status": shown if shown == SIMULATED else order.status.value,
@@ -116,7 +120,7 @@ def trade_changes(order: Order, shown: str, now_ms: int) -> dict[str, Any]:
 
 
 def order_from(row: Any) -> Order:
-    """The order a row holds, without its fills."""
+    """Build the order of a row, without its fills."""
     request = OrderRequest(
         client_order_id=row.client_order_id,
         symbol=row.symbol,
@@ -161,27 +165,23 @@ def _add_status(connection: Connection, order: Order, source: str, now_ms: int) 
     connection.execute(insert(OrderStatusRow), values)
 
 
-ZERO = Decimal(0)
-PositionResult = tuple[Decimal, Decimal, int, Decimal]
-
-
 def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: bool) -> bool:
-    """Store a trade and add it to its order's sums; False where it is known already (I7)."""
+    """Store a fill and add it to its order's totals; False if it is already stored (I7)."""
     trade = _trade_for(connection, fill)
-    # A trade list names the order by number alone (Account Trade List): the row says whose it is.
+    # The Account Trade List has order ids only: the row has the client order id.
     owner = fill.client_order_id if trade is None else trade.client_order_id
     values = asdict(fill) | {"order_id": str(fill.order_id), "client_order_id": owner, "is_simulated": is_simulated}
     statement = upsert(FillRow).on_conflict_do_nothing().returning(FillRow.id)
     if connection.scalar(statement, values) is None:
         return False
     if trade is not None:
-        changes = _sums(trade, fill) | {"updated_at": now_ms}
+        changes = _totals(trade, fill) | {"updated_at": now_ms}
         connection.execute(update(TradeRow).where(TradeRow.id == trade.id), changes)
     return True
 
 
 def has_fill(connection: Connection, fill: Fill, *, is_simulated: bool) -> bool:
-    """The trade is stored."""
+    """Whether the fill is already stored."""
     is_same = (FillRow.symbol == fill.symbol) & (FillRow.trade_id == fill.trade_id)
     query = select(FillRow.id).where(is_same, FillRow.is_simulated == is_simulated)
     return connection.scalar(query) is not None
@@ -190,8 +190,8 @@ def has_fill(connection: Connection, fill: Fill, *, is_simulated: bool) -> bool:
 def result_since(
     connection: Connection, symbol: str, position_side: PositionSide, since_ms: int, *, is_simulated: bool
 ) -> PositionResult:
-    """Realised profit and commission of a slot's trades from an instant on, when the last was (0 for none), and what
-    they have changed of its quantity."""
+    """Sum up a position's fills from an instant on: realized PnL, commission, time of the last (0 if none), and the
+    change in quantity."""
     row = FillRow
     query = select(row.realized_pnl, row.commission, row.traded_at, row.side, row.quantity).where(
         row.symbol == symbol,
@@ -207,7 +207,7 @@ def result_since(
 
 
 def load_fills(connection: Connection, order: Order) -> Order:
-    """The order, with the trades of it that are stored."""
+    """Add the stored fills to the order."""
     query = select(FillRow.trade_id, FillRow.quantity).where(FillRow.client_order_id == order.client_order_id)
     for trade_id, quantity in connection.execute(query):
         order.trade_ids.add(trade_id)
@@ -216,7 +216,7 @@ def load_fills(connection: Connection, order: Order) -> Order:
 
 
 def _trade_for(connection: Connection, fill: Fill) -> Any:
-    """The order it belongs to. Numbers of orders are unique within a symbol only."""
+    """Find the order of a fill; order ids are unique only within a symbol."""
     row = TradeRow
     if fill.client_order_id:
         is_match = row.client_order_id == fill.client_order_id
@@ -226,10 +226,10 @@ def _trade_for(connection: Connection, fill: Fill) -> Any:
     return connection.execute(select(*columns).where(is_match).order_by(row.id.desc())).first()
 
 
-def _sums(trade: Any, fill: Fill) -> dict[str, Decimal | str]:
-    """The order's new sums; fees in a second asset are never added to those in the first, but stay in ``fills``."""
-    sums: dict[str, Decimal | str] = {"realized_pnl": trade.realized_pnl + fill.realized_pnl}
+def _totals(trade: Any, fill: Fill) -> dict[str, Decimal | str]:
+    """Return the order's new totals; fees in a second asset are only in ``fills``."""
+    totals: dict[str, Decimal | str] = {"realized_pnl": trade.realized_pnl + fill.realized_pnl}
     if trade.commission_asset in (None, fill.commission_asset):
-        sums["commission"] = trade.commission + fill.commission
-        sums["commission_asset"] = fill.commission_asset
-    return sums
+        totals["commission"] = trade.commission + fill.commission
+        totals["commission_asset"] = fill.commission_asset
+    return totals

@@ -1,4 +1,4 @@
-"""Positions as rows, and back."""
+"""Stores positions and their corrections, and loads positions from their rows."""
 
 from dataclasses import asdict
 from decimal import Decimal
@@ -50,13 +50,13 @@ def position_from(row: Any) -> PositionRecord:
 
 
 class CorrectionRow(BotBase):
-    """A position that was not what we believed."""
+    """A difference between the local position and the exchange's report."""
 
     __tablename__ = "position_corrections"
     __table_args__ = (Index(None, "recorded_at"),)
 
     id: Mapped[str] = mapped_column(primary_key=True)
-    """Symbol, slot, quantity and the last trade we knew of: the same difference has the same name."""
+    """Symbol, position side, quantity and last trade id: the same difference has the same id."""
     symbol: Mapped[str]
     position_side: Mapped[str]
     local_quantity: Mapped[Decimal]
@@ -64,13 +64,13 @@ class CorrectionRow(BotBase):
     entry_price: Mapped[Decimal]
     last_trade_id: Mapped[int]
     is_expected: Mapped[bool]
-    """We had not been listening: what happened meanwhile is no contradiction."""
+    """Whether it arose while no stream was connected, so that it is no error."""
     recorded_at: Mapped[int]
     is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 
 def add_correction(connection: Connection, correction: Correction, *, is_simulated: bool) -> bool:
-    """False where it is booked already."""
+    """Store a correction; False if it is already stored."""
     values = asdict(correction) | {
         "position_side": correction.position_side.value,
         "id": correction.id,
@@ -81,7 +81,7 @@ def add_correction(connection: Connection, correction: Correction, *, is_simulat
 
 
 def unexpected_corrections_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> int:
-    """How many nothing explains, after an instant."""
+    """Count the unexpected corrections after an instant."""
     row = CorrectionRow
     query = select(func.count()).where(
         row.recorded_at > since_ms, row.is_expected.is_(False), row.is_simulated == is_simulated
@@ -90,6 +90,6 @@ def unexpected_corrections_since(connection: Connection, since_ms: int, *, is_si
 
 
 def last_trade_id(connection: Connection, symbol: str, *, is_simulated: bool) -> int:
-    """The newest trade of a symbol that is booked; 0 before the first."""
+    """Return the newest stored trade id of a symbol; 0 if there is none."""
     query = select(func.max(FillRow.trade_id)).where(FillRow.symbol == symbol, FillRow.is_simulated == is_simulated)
     return connection.scalar(query) or 0

@@ -35,7 +35,7 @@ def gone(harness: Harness) -> Iterator[None]:
     for suffix in ("", "-wal", "-shm"):
         harness.path.with_name(harness.path.name + suffix).unlink()
     yield
-    assert harness.context.store.error == "its file is gone"
+    assert harness.context.store.error == "its file was deleted or replaced"
     obstacle.rmdir()
 
 
