@@ -117,7 +117,7 @@ KNOWN_GAPS: tuple[Gap, ...] = (
     Gap(42, "the process is suspended for 17 seconds, not a minute", "all bounds are below 15 seconds"),
     Gap(
         44,
-        "a position whose database is lost counts as external: an alert, no stop",
+        "after the loss of the database a position counts as external: an alert, no stop",
         "external positions are not touched, unless adopt_foreign_positions is set",
     ),
     Gap(

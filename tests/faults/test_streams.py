@@ -39,7 +39,7 @@ def test_f19_rest_down_blocks_entries_and_streams_are_used(harness: FaultHarness
     harness.measure("entries blocked", lambda: is_blocked(harness, "the account cannot be read"), 10)
     harness.move(harness.mid_price)
     harness.liquidate()
-    time.sleep(10)  # stands for five minutes
+    time.sleep(10)  # represents five minutes
     assert len(harness.received_orders(ENTRY)) == 1
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
     harness.shift("-3")
@@ -70,7 +70,7 @@ def test_f20_fills_without_streams_are_found_by_polling(harness: FaultHarness) -
     harness.measure("entries blocked", lambda: is_blocked(harness, "the user data stream is down"), 10)
     harness.fill()
     harness.wait_protected()
-    time.sleep(10)  # stands for five minutes
+    time.sleep(10)  # represents five minutes
     assert len(harness.received_orders(STOP)) == len(harness.orders(STOP)) == 1
     harness.close_position()
     wait_until(lambda: not harness.position, 15, "the command is executed")
@@ -165,7 +165,7 @@ def test_f23_event_before_the_response_changes_nothing(harness: FaultHarness) ->
 
 def test_f23_late_events_change_nothing(harness: FaultHarness) -> None:
     harness.trigger_entry()
-    harness.inject(FaultKind.LATE, path=USER_STREAM, times=FOREVER, value=12_000)  # stands for a minute
+    harness.inject(FaultKind.LATE, path=USER_STREAM, times=FOREVER, value=12_000)  # represents a minute
     harness.fill()
     harness.wait_protected()
     harness.exchange.clear_faults()

@@ -20,7 +20,7 @@ PYTHON_311 = Interpreter((3, 11), has_pip=True, platform="linux")
 
 @dataclass
 class Project:
-    """A project directory whose requirements need no network."""
+    """A project directory with requirements that need no network."""
 
     root: Path
     out: io.StringIO = field(default_factory=io.StringIO)
@@ -57,7 +57,7 @@ def a_wheel(folder: Path, name: str) -> str:
 
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Project:
-    """A project whose environment is created once for all tests of this file."""
+    """A project with an environment that all tests of this file share."""
     project = Project(tmp_path_factory.mktemp("project"))
     project.require(a_wheel(project.root, "tinyone"))
     project.ensure_venv()
