@@ -1,4 +1,4 @@
-"""The trader's shared state: its portfolio, the open transaction, and the commands that wait for the commit."""
+"""The trader's shared state: the portfolio, the open transaction, and the commands that wait for its commit."""
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
@@ -29,72 +29,72 @@ QUOTE_INTERVAL_MS = 1_000
 _MAX_JOURNAL_ITEMS = 20
 """Of a burst of liquidations only so many are journaled one by one."""
 MAX_CANCEL_ATTEMPTS = 5
-"""In a row; each follows an answer that shows the order to stand still."""
+"""Cancels of one order before retries slow down; each follows a response that shows the order still open."""
 _SLOW_RETRY_MS = 30_000
 _CANCEL_TIMEOUT_MS = 5_000
 
 
 @dataclass(slots=True)
 class CancelAttempts:
-    """Of one order. Times are monotonic."""
+    """The cancels sent for one order. Times are monotonic, in milliseconds."""
 
     count: int = 0
     sent_at: int = 0
-    reason: str = "no answer came"
-    """What was last said to it."""
+    reason: str = "no response"
+    """Why the last one did not cancel the order."""
     is_alerted: bool = False
-    """A person knows that it cannot be cancelled."""
+    """The operator was alerted that the order cannot be cancelled."""
 
     def may_retry(self, now_ms: int) -> bool:
-        """What is refused again and again is tried on slowly: an entry that rests is money at risk."""
+        """Whether another cancel may be sent. Retries slow down but never end: an open entry is money at risk."""
         return self.count < MAX_CANCEL_ATTEMPTS or now_ms - self.sent_at >= _SLOW_RETRY_MS
 
     def record(self, now_ms: int) -> None:
         self.count, self.sent_at = self.count + 1, now_ms
 
     def is_overdue(self, now_ms: int) -> bool:
-        """No verdict where one is due."""
+        """Whether the last cancel has had no response for too long."""
         return now_ms - self.sent_at >= _CANCEL_TIMEOUT_MS
 
 
 @dataclass(slots=True)
 class TraderContext:
-    """The trader's state. One thread, no locks."""
+    """The trader's state, used by its thread only: no locks."""
 
     settings: Settings
     instruments: Mapping[str, Instrument]
     store: Store
     clock: Clock
     random_below: Callable[[int], int]
-    """``random_below(n)`` gives 0 … n-1: the random part of client order ids."""
+    """``random_below(n)`` returns 0 … n-1; for the random part of client order ids."""
     is_simulated: bool
     assume_yes: bool = False
-    """Whoever started the bot agrees to real orders as they are set."""
+    """The bot was started with ``--yes``: the current settings are confirmed for live trading."""
     restart: RestartRequest = field(default_factory=lambda: RestartRequest(0, is_supervised=False))
     started_at: int = field(init=False)
     bot_tag: str = ""
-    """Tells our ids from those of other bots of this kind (I4)."""
+    """Part of our client order ids; distinguishes them from those of other bots of this kind (I4)."""
     portfolio: Portfolio = field(default_factory=Portfolio)
     trading_status: TradingStatus = field(default_factory=TradingStatus)
     quotes: dict[str, Quote] = field(default_factory=dict)
     mark_prices: dict[str, MarkPrice] = field(default_factory=dict)
     account: AccountSummary | None = None
     outbox: list[Command] = field(default_factory=list)
-    """Commands of the open transaction: they leave after its commit."""
+    """Commands of the open transaction, sent after its commit."""
     after_commit: list[Callable[[], None]] = field(default_factory=list)
-    """What may be done only once the open transaction is committed."""
+    """Callables to run once the open transaction is committed."""
     reconnect_user_stream: Callable[[], None] = lambda: None
-    """Opens the private stream anew."""
+    """Reconnects the user data stream."""
     entries_to_cancel: set[str] = field(default_factory=set)
-    """Entries that are to be cancelled as soon as the exchange shows them to stand."""
+    """Client order ids of entries to cancel as soon as the exchange reports them open."""
     cancel_attempts: dict[str, CancelAttempts] = field(default_factory=dict)
-    """Orders whose end this run has asked for."""
+    """Cancels sent by this run, by client order id."""
     removed_symbols: dict[str, SymbolSettings] = field(default_factory=dict)
-    """Symbols that left the settings: what is held there is protected as before."""
+    """Settings of symbols that were removed from the settings; their positions stay protected by them."""
     positions_missing_trades: dict[PositionKey, int] = field(default_factory=dict)
-    """Slots in which a position of ours has ended and trades of it are missing, and since when."""
+    """Closed positions of ours with missing trades, and when each was opened, ms UTC."""
     symbol_locks: dict[str, str] = field(default_factory=dict)
-    """Symbols that are kept from entries until a person resumes, each with its reason."""
+    """Symbols without entries until the operator resumes, each with the reason."""
     queue_stats: QueueStats = field(default_factory=QueueStats)
     """How far the trader is behind, as of the batch it handles."""
     is_snapshot_pending: bool = False
@@ -111,7 +111,7 @@ class TraderContext:
         self.outbox.append(command)
 
     def take_commands(self) -> list[Command]:
-        """The transaction is committed: what waited for that is done, its commands may leave."""
+        """Run the callables that waited for the commit, and return the commands to send."""
         waiting, self.after_commit = self.after_commit, []
         for action in waiting:
             action()
@@ -119,21 +119,21 @@ class TraderContext:
         return commands
 
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
-        """Append to the journal: the audit log, and the dashboard's news."""
+        """Append an entry to the journal: the audit log, which the dashboard shows."""
         self.store.journal(kind, payload, symbol)
 
     def warn(self, message: str, symbol: str | None = None) -> None:
-        """Something a person should look at."""
+        """Log a warning and show it on the dashboard: something the operator should check."""
         log.warning("%s", message)
         self.journal("alert", {"level": "warning", "message": message}, symbol)
 
     def alert(self, message: str, symbol: str | None = None) -> None:
-        """Something only a person can put right."""
+        """Log an error and show it on the dashboard: something only the operator can fix."""
         log.error("%s", message)
         self.journal("alert", {"level": "error", "message": message}, symbol)
 
     def mode_key(self, subject: str) -> str:
-        """Under which name the ledger keeps it: paper and real share a file and nothing in it."""
+        """The state key for the current mode: paper and live trading share a database but no state."""
         return f"{subject}_paper" if self.is_simulated else subject
 
     def mark_price(self, symbol: str) -> Decimal | None:
@@ -141,11 +141,11 @@ class TraderContext:
         return None if mark is None else mark.price
 
     def symbol_settings(self, symbol: str) -> SymbolSettings | None:
-        """How a position of the symbol is to be protected."""
+        """The settings that protect a position of the symbol, even after it was removed from the settings."""
         return self.settings.symbols.get(symbol) or self.removed_symbols.get(symbol)
 
     def request_quote(self, symbol: str) -> None:
-        """Ask for the top of the book, once a second for a burst of liquidations."""
+        """Request the top of the order book, at most once a second per symbol."""
         if self.may_request(f"quote {symbol}", QUOTE_INTERVAL_MS):
             self.queue_command(FetchQuote(symbol))
 
@@ -158,7 +158,7 @@ class TraderContext:
             self.next_snapshot_reason = reason
 
     def may_request(self, subject: str, every_ms: int) -> bool:
-        """Not again within this time; a true answer counts as having asked."""
+        """Whether a request for this subject may be sent; True starts a pause of ``every_ms`` milliseconds."""
         now_ms = self.clock.monotonic_ms()
         if now_ms - self._requested_at.get(subject, -every_ms) < every_ms:
             return False
@@ -166,7 +166,7 @@ class TraderContext:
         return True
 
     def unrealized_pnl(self) -> Decimal:
-        """Of all open positions at this moment's marks, in the quote asset."""
+        """Unrealized PnL of all open positions at the current mark prices, in the quote asset."""
         positions = [tracked.position for tracked in self.portfolio.open_positions()]
         marked = ((position, self.mark_price(position.symbol)) for position in positions)
         return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), Decimal(0))
@@ -177,18 +177,21 @@ class TraderContext:
         )
 
     def next_order_id(self, entry_id: str, role: OrderRole) -> str:
-        """The next id of an entry's protective or closing orders; never one that was used."""
+        """The next unused client order id for a protective or closing order of this entry.
+
+        Raises ``InvariantError`` if ``entry_id`` is not one of our ids.
+        """
         entry = ClientOrderId.parse(entry_id)
         if entry is None:
-            raise InvariantError(f"{entry_id} is no entry of ours")
+            raise InvariantError(f"{entry_id} is not one of our entries")
         number = self._order_numbers.get(entry.entry, 0) + 1
-        while self.store.load_order(name := str(ClientOrderId(entry.entry, role, number))) is not None:
-            number += 1  # given out by an earlier run
+        while self.store.load_order(client_order_id := str(ClientOrderId(entry.entry, role, number))) is not None:
+            number += 1  # used by an earlier run
         self._order_numbers[entry.entry] = number
-        return name
+        return client_order_id
 
     def reserve_order_id(self, client_order_id: str) -> None:
-        """An id that exists already is not given out again."""
+        """Never assign an id that already exists on the exchange."""
         known = ClientOrderId.parse(client_order_id)
         if known is not None:
             self._order_numbers[known.entry] = max(self._order_numbers.get(known.entry, 0), known.number)
@@ -196,7 +199,7 @@ class TraderContext:
     def submit_order(
         self, request: OrderRequest, role: OrderRole, entry_client_order_id: str | None, not_after: int | None = None
     ) -> Order:
-        """Record the intent, and let it leave after the commit (I1)."""
+        """Record the order in the database and queue it to be sent after the commit (I1)."""
         crash_points.reached(Point.ORDER_DECIDED, role)
         now_ms = self.clock.now_ms()
         order = Order(request, role, created_at=now_ms, entry_client_order_id=entry_client_order_id, sent_at=now_ms)
@@ -208,8 +211,11 @@ class TraderContext:
         return order
 
     def cancel_order(self, order: Order, *, immediately: bool = False) -> bool:
-        """Ask for the end of an order; of an entry that is on its way as soon as it is known to stand. False where
-        nothing was sent: after five tries the next is slow to come, except ``immediately``, at a person's word."""
+        """Queue a cancel of an order; an entry that is not confirmed yet is cancelled once it is reported open.
+
+        Returns False if nothing is sent now. After five attempts retries slow down, except with ``immediately``, for
+        a command of the operator.
+        """
         if order.role is OrderRole.ENTRY:
             self.entries_to_cancel.add(order.client_order_id)
         if order.status not in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED):

@@ -1,4 +1,4 @@
-"""The trader's one queue: facts from every thread, quotes conflated, nothing of ours ever dropped."""
+"""The trader's event queue: takes events from every thread, keeps only the newest prices, drops only liquidations."""
 
 import threading
 from collections import deque
@@ -13,7 +13,7 @@ from src.domain.clock import Clock, SystemClock
 from src.domain.market import Liquidation, MarkPrice, Quote
 
 _MAX_LIQUIDATIONS_PER_BATCH = 500
-"""What is judged in one transaction: so long an event of ours waits at most."""
+"""Liquidations evaluated in one transaction, which limits how long a fill waits for it."""
 MAX_LIQUIDATIONS = 30_000
 _CLOCK = SystemClock()
 
@@ -23,26 +23,26 @@ class QueueStats:
     """How far the trader is behind."""
 
     waiting: int = 0
-    """Liquidations."""
+    """Queued liquidations."""
     dropped: int = 0
-    """Liquidations that were neither judged nor stored, since the start."""
+    """Liquidations that were neither evaluated nor stored, since the start."""
     lag_ms: int = 0
-    """How long the events of ours that were handed out last had waited."""
+    """How long the oldest event of the last batch had waited, liquidations and prices aside."""
 
 
 class EventQueue:
-    """Events for the trader, handed out in batches.
+    """Events for the trader, taken in batches.
 
-    Of quotes and mark prices only the newest per symbol waits. Everything that is not a liquidation overtakes
-    the liquidations, so that a burst of them never delays a fill. Of more liquidations than can wait the oldest are
-    dropped and counted: they would be too old to be traded (F26).
+    Only the newest quote and mark price of each symbol is kept. Everything else is taken before liquidations, so that
+    a burst of them never delays a fill. If too many liquidations are queued, the oldest are dropped and counted: they
+    would be too old to trade (F26).
     """
 
     def __init__(self, clock: Clock = _CLOCK) -> None:
         self._clock = clock
         self._urgent_since: int | None = None
         self._lag_ms = self._dropped = 0
-        self._arrived = threading.Condition()  # serialises the three stores below
+        self._arrived = threading.Condition()  # guards the three queues below
         self._quotes: dict[tuple[type, str], Quote | MarkPrice] = {}
         self._urgent: deque[TraderEvent] = deque()
         self._liquidations: deque[Liquidation] = deque(maxlen=MAX_LIQUIDATIONS)
@@ -52,7 +52,7 @@ class EventQueue:
         self.put_all((event,))
 
     def put_all(self, events: Sequence[TraderEvent]) -> None:
-        """Events that belong together: they are handed out, and so committed, in one batch."""
+        """Add events that belong together: they are taken, and so committed, in one batch."""
         with self._arrived:
             for event in events:
                 self._add(event)
@@ -71,7 +71,7 @@ class EventQueue:
                     self._urgent_since = self._clock.monotonic_ms()
 
     def take_batch(self, wait_seconds: float) -> list[TraderEvent]:
-        """What has arrived: quotes first, then urgent events, then liquidations, each in order of arrival."""
+        """Everything that has arrived: prices, then urgent events, then liquidations, each in order of arrival."""
         with self._arrived:
             self._arrived.wait_for(self._is_ready, wait_seconds)
             batch: list[TraderEvent] = [*self._quotes.values(), *self._urgent]
@@ -85,7 +85,7 @@ class EventQueue:
             return batch
 
     def close(self) -> None:
-        """Wake the trader: it handles what is here and ends."""
+        """Wake the trader, which handles the remaining events and ends."""
         with self._arrived:
             self._is_closed = True
             self._arrived.notify()

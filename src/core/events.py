@@ -11,6 +11,8 @@ from src.settings.config import Settings
 
 @dataclass(frozen=True, slots=True)
 class OrderResponse:
+    """The exchange's response to one of our requests, as opposed to an event of the user data stream."""
+
     update: OrderUpdate
 
 

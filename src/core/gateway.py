@@ -1,4 +1,4 @@
-"""Executes the trader's commands, in order for each symbol, protection first; every end of it becomes an event."""
+"""Executes the trader's commands, protection first and in order per symbol; every outcome becomes an event."""
 
 import logging
 import threading
@@ -36,7 +36,7 @@ from src.domain.events import ApiScope, AuthFailed, CancelRejected, CommandFaile
 from src.domain.orders import ClientOrderId, OrderUpdate
 from src.exchange.port import Exchange
 
-PostAnswer = Callable[[Event | OrderResponse], None]
+PostOutcome = Callable[[Event | OrderResponse], None]
 
 log = logging.getLogger("hunter.gateway")
 
@@ -47,9 +47,9 @@ _READS = ReadCommand | QueryOrder
 
 
 class Gateway:
-    """A few lanes of commands. One symbol always takes the same lane; account-wide reads have one of their own."""
+    """Runs commands in a few parallel lanes. A symbol always uses the same lane; account-wide reads have their own."""
 
-    def __init__(self, exchange: Exchange, post: PostAnswer, clock: Clock, is_halted: Callable[[], bool]) -> None:
+    def __init__(self, exchange: Exchange, post: PostOutcome, clock: Clock, is_halted: Callable[[], bool]) -> None:
         self._exchange = exchange
         self._post = post
         self._clock = clock
@@ -57,17 +57,17 @@ class Gateway:
         self._sequence = count()
         self._lanes: list[PriorityQueue[tuple[int, int, Command]]] = [PriorityQueue() for _ in range(_LANES + 1)]
         self._queued_reads: set[Command] = set()
-        """Questions that nobody has put yet."""
+        """Reads that are queued and not sent yet."""
         self._stopping = threading.Event()
 
     @property
     def lanes(self) -> int:
-        """How many threads are to call ``work``."""
+        """How many threads must call ``work``."""
         return len(self._lanes)
 
     def submit(self, commands: Sequence[Command]) -> None:
-        """Queue what the trader has committed; a question that waits already is not put twice, for an exchange that
-        comes back must not be stormed with all that was asked meanwhile."""
+        """Queue commands the trader has committed. A read that is already queued is not queued again: an exchange
+        that recovers must not receive every read of the outage at once."""
         for command in commands:
             if isinstance(command, _READS):
                 if command in self._queued_reads:
@@ -77,7 +77,7 @@ class Gateway:
             self._lanes[_lane_of(command)].put((_priority(command), next(self._sequence), command))
 
     def work(self, lane: int, heartbeat: Callable[[], None]) -> None:
-        """Serve one lane until a stop is asked for."""
+        """Execute the commands of one lane until ``stop`` is called."""
         while not self._stopping.is_set():
             heartbeat()
             try:
@@ -90,11 +90,11 @@ class Gateway:
                 self._post(OrderResponse(event) if isinstance(event, OrderUpdate) else event)
 
     def stop(self) -> None:
-        """What is under way ends; what waits is left to the next start, which asks for it."""
+        """Finish the current commands; the next start recovers those still queued by reading the account."""
         self._stopping.set()
 
     def execute(self, command: Command) -> Sequence[Event]:
-        """Do one command; an error becomes the event that says what it means for the world."""
+        """Execute one command; an error becomes the event that describes its outcome."""
         self._queued_reads.discard(command)
         rejection = self._reject_entry(command)
         if rejection is not None:
@@ -107,19 +107,19 @@ class Gateway:
             return events_for_error(command, error, self._clock.now_ms())
 
     def _reject_entry(self, command: Command) -> OrderRejected | None:
-        """An entry whose time has passed, or that the kill file forbids, does not leave (I24)."""
+        """The rejection of an entry that has expired or that the HALT file forbids; None if it may be sent (I24)."""
         if not isinstance(command, SubmitOrder) or not _is_entry(command):
             return None
         now_ms = self._clock.now_ms()
         if command.is_expired(now_ms):
             return _rejected(command, None, "signal expired before the order was sent", now_ms)
         if self._is_halted():
-            return _rejected(command, None, "the halt file forbids entries", now_ms)
+            return _rejected(command, None, "the HALT file forbids entries", now_ms)
         return None
 
 
 def events_for_error(command: Command, error: ExchangeError | ProtocolError, at: int) -> list[Event]:
-    """What became of the command, and, where we were not let in at all, that."""
+    """The outcome of the command, and an ``AuthFailed`` if our credentials were rejected."""
     failure = event_for_error(command, error, at)
     if not isinstance(error, AuthError):
         return [failure]
@@ -128,16 +128,16 @@ def events_for_error(command: Command, error: ExchangeError | ProtocolError, at:
 
 
 def event_for_error(command: Command, error: ExchangeError | ProtocolError, at: int) -> Event:
-    """What an error says of the command it answers (SAFETY, classes of answers to a write)."""
+    """The outcome of a command that raised: rejected, failed, or unknown (docs/safety.md)."""
     code = error.code if isinstance(error, Rejected) else None
-    is_lost = isinstance(error, OutcomeUnknown | ProtocolError)
+    is_unknown = isinstance(error, OutcomeUnknown | ProtocolError)
     match command:
         case SubmitOrder(request):
-            if is_lost:
+            if is_unknown:
                 return OrderUnresolved(request.symbol, request.client_order_id, str(error), at)
             return _rejected(command, code, _reason(error), at, of_access=isinstance(error, AuthError))
         case CancelOrder(symbol, client_order_id):
-            if is_lost:
+            if is_unknown:
                 return OrderUnresolved(symbol, client_order_id, str(error), at)
             return CancelRejected(symbol, client_order_id, code, _reason(error), at)
         case _:
@@ -161,7 +161,7 @@ def _is_entry(command: SubmitOrder) -> bool:
 
 
 def _describe(command: Command) -> str:
-    """What a command deals with: the role of an order to place or to cancel, else what kind it is of."""
+    """A short name of a command: the role of the order it submits or cancels, else its type."""
     match command:
         case SubmitOrder(request):
             known, verb = ClientOrderId.parse(request.client_order_id), ""

@@ -1,4 +1,4 @@
-"""What should no longer rest on the exchange, and the clock that reminds the trader of it."""
+"""Orders that should no longer be open, and the scheduler that posts the trader's periodic tasks."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -13,13 +13,13 @@ from src.domain.positions import PositionKey
 from src.settings.config import GlobalSettings
 
 _MISFIRE_GRACE_SECONDS = 300
-"""APScheduler's own default of one second skips late jobs without a word."""
+"""APScheduler's default of one second silently skips late jobs."""
 
 AUDIT_INTERVAL_SECONDS = 1
 CHECK_POSITIONS_SECONDS = 2
 RECONCILE_SECONDS = 30
 REFRESH_INSTRUMENTS_SECONDS = 45
-"""A symbol that leaves trading is noticed within the minute (F37)."""
+"""A symbol that stops trading is noticed within a minute (F37)."""
 PRUNE_SECONDS = 600
 CHECKPOINT_SECONDS = 60
 
@@ -30,7 +30,7 @@ def plan_cleanup(
     settings: GlobalSettings,
     now_ms: int,
 ) -> list[Order]:
-    """Orders of ours to cancel one by one: entries past their life, protection of positions that are gone."""
+    """Our orders to cancel: entries older than their lifetime, and protection of closed positions."""
     return [
         order
         for order in orders
@@ -42,7 +42,7 @@ def plan_cleanup(
 def orphaned_protection(
     orders: Iterable[Order], tracked_positions: dict[PositionKey, TrackedPosition]
 ) -> Iterator[Order]:
-    """Protection that stands without a position: it would hit the next one (I14)."""
+    """Open protective orders without a position: they would close the next one (I14)."""
     return (order for order in orders if order.status is OrderStatus.NEW and _is_orphan(order, tracked_positions))
 
 
@@ -56,7 +56,7 @@ def _is_orphan(order: Order, tracked_positions: dict[PositionKey, TrackedPositio
 
 
 class OrderCleanup:
-    """APScheduler jobs that post what is due; the deciding is the trader's. It is watched like a worker."""
+    """Posts the tasks that are due; the trader decides what to do. Monitored like a worker."""
 
     name = "scheduler"
 
@@ -90,14 +90,14 @@ class OrderCleanup:
 
     @property
     def ms_since_heartbeat(self) -> int:
-        """How long ago it last reminded of the audit, which is due each second (I32)."""
+        """Milliseconds since it last posted a task; one is due every second (I32)."""
         return self._clock.monotonic_ms() - self._last_heartbeat_at
 
     def heartbeat(self) -> None:
         self._last_heartbeat_at = self._clock.monotonic_ms()
 
     def stop(self) -> None:
-        """No further reminder; one on its way is harmless."""
+        """Post no further task; one that is already running is harmless."""
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
 

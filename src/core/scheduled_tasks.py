@@ -1,4 +1,4 @@
-"""What the clock asks of the trader: the audit each second, the clean-up, the reconcile, and the end."""
+"""The trader's scheduled tasks: the audit every second, cleanup, reconciliation, pruning, and stopping."""
 
 import logging
 from collections.abc import Callable, Iterable
@@ -30,7 +30,7 @@ _KEEP_CLOSED_ORDERS_MS = 15 * 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScheduledTasks:
-    """Goes round the other desks when it is time."""
+    """Runs the periodic work of the other managers."""
 
     context: TraderContext
     orders: OrderManager
@@ -46,7 +46,7 @@ class ScheduledTasks:
     read_exchange_health: Callable[[], ExchangeHealth]
 
     def on_due(self, event: TaskDue) -> Iterable[PositionKey]:
-        """Do what is due; returns the positions whose protection must be updated."""
+        """Run the task; returns the positions to protect."""
         match event.task:
             case Task.EVERY_SECOND:
                 self.external_positions.check()
@@ -62,7 +62,7 @@ class ScheduledTasks:
             case Task.PRUNE:
                 self.context.store.prune_history()
             case Task.CHECKPOINT:
-                if not self.context.queue_stats.waiting:  # at a quiet time
+                if not self.context.queue_stats.waiting:  # only while the trader has caught up
                     self.context.after_commit.append(self.context.store.checkpoint)
             case Task.STOP:
                 self.context.trading_status.block(EntryBlock.STOPPING, "the bot is stopping")
@@ -90,9 +90,9 @@ class ScheduledTasks:
         self.crash_loop.check()
 
     def _check_ban(self, exchange_health: ExchangeHealth) -> None:
-        """During a ban nothing can be sent or read: a person must see that only what rests protects (I29)."""
+        """Report an IP ban: nothing can be sent or read, so only orders already on the exchange protect (I29)."""
         until = datetime.fromtimestamp(exchange_health.blocked_until / 1000, UTC).strftime("%H:%M:%S")
-        reason = f"banned by the exchange until {until} UTC: nothing can be sent, stops rest on the exchange"
+        reason = f"IP banned by the exchange until {until} UTC: nothing can be sent, stop losses stay open"
         if exchange_health.is_banned and not self.context.trading_status.has(EntryBlock.IP_BANNED):
             self.context.warn(reason)
         self.context.trading_status.set_or_clear(EntryBlock.IP_BANNED, reason if exchange_health.is_banned else None)
@@ -104,7 +104,9 @@ class ScheduledTasks:
             context.portfolio.orders.values(), context.portfolio.tracked_positions, context.settings.globals_, now_ms
         ):
             if context.cancel_order(order):
-                log.info("cancelling stale %s %s %s", order.role, order.symbol, order.client_order_id)
+                log.info(
+                    "order cancelled as stale symbol=%s role=%s id=%s", order.symbol, order.role, order.client_order_id
+                )
         context.portfolio.drop_closed_orders(now_ms - _KEEP_CLOSED_ORDERS_MS)
         self.streams.forget_closed_orders()
         context.entries_to_cancel &= context.portfolio.orders.keys()

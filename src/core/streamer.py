@@ -13,11 +13,11 @@ from src.exchange.wire import parse_event
 _ALL_LIQUIDATIONS = "!forceOrder@arr"
 _ALL_MARK_PRICES = "!markPrice@arr@1s"
 _MAX_STREAMS = 200
-"""A connection carries no more (Websocket Market Streams)."""
+"""The exchange's limit per connection (Websocket Market Streams)."""
 
 
 class LiquidationStreamer:
-    """Turns frames of one combined connection into events. The socket around it is a ``StreamReader``."""
+    """Turns frames of one combined connection into events; a ``StreamReader`` owns the socket."""
 
     def __init__(self, base_url: str, symbols: Callable[[], Collection[str]], post: EventSink, clock: Clock) -> None:
         self._base_url = base_url
@@ -27,13 +27,13 @@ class LiquidationStreamer:
         self.handler = StreamHandler(Stream.MARKET, self._process, post, clock)
 
     def url(self) -> str:
-        """The combined stream of this moment's symbols."""
+        """The address of the combined stream for the current symbols."""
         tickers = [f"{symbol.lower()}@bookTicker" for symbol in sorted(self._symbols())]
         names = [_ALL_LIQUIDATIONS, _ALL_MARK_PRICES, *tickers][:_MAX_STREAMS]
         return f"{self._base_url}/stream?streams={quote('/'.join(names), safe='/!@')}"
 
     def process_liquidation(self, payload: object) -> Liquidation | None:
-        """A ``forceOrder`` event, parsed and posted; None where the payload is something else."""
+        """Parse a ``forceOrder`` payload and post its event; returns None for any other payload."""
         event = parse_event(payload, self._clock.now_ms())
         if not isinstance(event, Liquidation):
             return None

@@ -1,4 +1,4 @@
-"""The trader: owns all trading state, turns events into commands, and commits before a command leaves."""
+"""The trader: owns the trading state, turns events into commands, and commits before a command is sent."""
 
 import logging
 import threading
@@ -120,10 +120,10 @@ class Trader:
             read_exchange_health=read_exchange_health,
         )
         self.entries_cancelled = threading.Event()
-        """Set once a stop was asked for and no entry can fill any more."""
+        """Set once a stop was requested and no entry can fill any more."""
 
     def restore(self) -> int:
-        """Take up what the database holds; the number of the last operator command carried out is returned."""
+        """Load the state from the database; returns the id of the last operator command that was executed."""
         with self._context.store.transaction():
             self._degraded_store.restore()
             restore_portfolio(self._context)
@@ -140,16 +140,16 @@ class Trader:
     def run(
         self, event_queue: EventQueue, submit: Callable[[Sequence[Command]], None], heartbeat: Callable[[], None]
     ) -> None:
-        """Until a stop is asked for: drain, handle, commit, let the commands leave."""
+        """Handle batches and submit their commands until the queue is closed."""
         submit(self.handle([TaskDue(Task.RECONCILE, self._context.clock.now_ms())]))
-        turns = StallDetector(self._context.clock)
+        stall_detector = StallDetector(self._context.clock)
         while not event_queue.is_closed:
             heartbeat()
             events = event_queue.take_batch(_IDLE_SECONDS)
             self._context.queue_stats = event_queue.stats
-            stood_still = turns.check()
-            if stood_still is not None:
-                submit(self.handle([stood_still]))  # before anything that waited meanwhile
+            stall = stall_detector.check()
+            if stall is not None:
+                submit(self.handle([stall]))  # before the events that were queued meanwhile
             submit(self.handle(events))
 
     def handle(self, events: Sequence[TraderEvent]) -> list[Command]:
@@ -207,7 +207,7 @@ class Trader:
         return request.client_order_id
 
     def place_tp_sl_orders(self, key: PositionKey) -> None:
-        """Make what stands behind a position what should stand there; safe to call at any time, any number of times."""
+        """Place, replace or cancel the take profit and stop loss of a position as the settings say; idempotent."""
         tracked = self._context.portfolio.tracked(key)
         if not tracked.position.is_open:
             self._closing.on_flat(tracked)
@@ -331,7 +331,7 @@ class Trader:
         return [*unrecognized, *touched]
 
     def _on_order_rejected(self, event: OrderRejected) -> Iterable[PositionKey]:
-        """The positions to protect again now; an order that never left is retried by the next check."""
+        """Returns the position to protect again; an order that was never sent is retried by the next check."""
         order = self._orders.on_rejected(event)
         if order is None:
             return ()
@@ -339,7 +339,7 @@ class Trader:
         self._account.on_rejected(event)
         if order.role is OrderRole.ENTRY:
             return ()
-        key = order.symbol, order.request.position_side
+        key = order.key
         self._closing.on_rejected(self._context.portfolio.tracked(key), order, event)
         if order.role is OrderRole.CLOSE:
             self._context.request_snapshot("a close was rejected", repeat_if_pending=True)

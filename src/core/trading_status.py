@@ -1,4 +1,4 @@
-"""Whether the bot may open positions, and if not, every reason why."""
+"""Whether the bot may open positions, and if not, every reason why not."""
 
 from enum import StrEnum
 
@@ -6,7 +6,7 @@ from src.domain.enums import TradingState
 
 
 class EntryBlock(StrEnum):
-    """What can keep the bot from opening positions; protection, cancels and closes go on regardless."""
+    """A reason not to open positions. Protection, cancels and closes continue regardless."""
 
     OPERATOR_HALT = "operator_halt"
     HALT_FILE = "halt_file"
@@ -49,7 +49,7 @@ _CLEARED_BY_RESUME = frozenset(
 
 
 class TradingStatus:
-    """The obstacles of the moment, each with its sentence. The trader owns it."""
+    """The entry blocks in force, each with its reason. Owned by the trader."""
 
     def __init__(self) -> None:
         self._reasons: dict[EntryBlock, str] = {EntryBlock.STARTING: "starting: the account has not been read yet"}
@@ -61,7 +61,7 @@ class TradingStatus:
         self._reasons.pop(entry_block, None)
 
     def set_or_clear(self, entry_block: EntryBlock, reason: str | None) -> None:
-        """Raise it where there is a reason, clear it where there is none."""
+        """Block with the reason, or clear the block if the reason is None."""
         if reason is None:
             self.clear(entry_block)
         else:
@@ -81,10 +81,10 @@ class TradingStatus:
 
     @property
     def needs_resume(self) -> bool:
-        """Something stands that a person's resume would end."""
+        """Whether a block is in force that the operator's resume would clear."""
         return bool(self._reasons.keys() & _CLEARED_BY_RESUME)
 
     @property
     def reason(self) -> str:
-        """One sentence a person can act on; empty while trading."""
+        """All reasons in one sentence for the operator; empty while trading."""
         return "; ".join(self._reasons[entry_block] for entry_block in EntryBlock if entry_block in self._reasons)

@@ -1,4 +1,4 @@
-"""The private stream: fills, orders, balances and positions of the account, and the key that opens it."""
+"""The user data stream: orders, fills, balances and positions of the account, and the listen key that opens it."""
 
 import logging
 import threading
@@ -16,11 +16,11 @@ from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event
 log = logging.getLogger("hunter.user_stream")
 
 KEEP_ALIVE_SECONDS = 30 * 60
-"""A key lives 60 minutes (User Data Streams); half of that leaves room for a failed try."""
+"""A listen key is valid for 60 minutes (User Data Streams); half of that leaves time for a failed attempt."""
 
 
 class UserStream:
-    """Turns private frames into events, and keeps the listen key alive. The socket around it is a ``StreamReader``."""
+    """Turns its frames into events and keeps the listen key alive; a ``StreamReader`` owns the socket."""
 
     def __init__(self, base_url: str, keys: ListenKeys, post: EventSink, clock: Clock) -> None:
         self._base_url = base_url
@@ -33,11 +33,11 @@ class UserStream:
         self.handler = StreamHandler(Stream.USER, self._process, post, clock)
 
     def on_reconnect_needed(self, reconnect: Callable[[], None]) -> None:
-        """What to call when the key has ended: the connection is silent from then on, without being cut."""
+        """Set what to call when the listen key has expired: the exchange goes silent without disconnecting."""
         self._reconnect = reconnect
 
     def url(self) -> str:
-        """The stream of a key that lives; raises ExchangeError where none can be had now."""
+        """The address of the stream, with a valid listen key; raises ``ExchangeError`` if there is none."""
         try:
             key = self._listen_keys.create()
         except AuthError as error:
@@ -50,7 +50,7 @@ class UserStream:
         return f"{self._base_url}/ws/{key}"
 
     def keep_alive(self, heartbeat: Callable[[], None]) -> None:
-        """Extend the key every half hour until a stop is asked for; a key that cannot be extended is replaced."""
+        """Extend the listen key every half hour until ``stop`` is called; one that cannot be extended is replaced."""
         waited = 0
         while not self._stopping.wait(1):
             heartbeat()
@@ -66,7 +66,7 @@ class UserStream:
         try:
             self._listen_keys.keep_alive()
         except ExchangeError as error:
-            log.warning("listen key not extended: %s", error)
+            log.warning("listen key not extended reason=%s", error)
             self._reconnect()
 
     def _process(self, payload: object) -> None:
@@ -74,10 +74,10 @@ class UserStream:
             case None | Liquidation() | Quote() | MarkPrice():
                 pass
             case ListenKeyExpired():
-                log.warning("the listen key has expired")
+                log.warning("listen key expired")
                 self._reconnect()
             case AccountModeChanged():
-                log.warning("the account's mode was changed: it is read anew")
+                log.warning("account mode changed, reconnecting to read it again")
                 self._reconnect()
             case UnrecognizedOrder() as order:
                 self._count_parse_error(order.problem, order.symbol)
@@ -89,6 +89,6 @@ class UserStream:
                 self._post(event)
 
     def _count_parse_error(self, fault: str, symbol: str) -> None:
-        """What is understood of it is handed on; the trader asks for the rest."""
+        """Count an event with an unrecognized value; the trader queries the missing part."""
         self.handler.parse_errors += 1
-        log.warning("not understood symbol=%s reason=%s", symbol, fault)
+        log.warning("unrecognized value symbol=%s reason=%s", symbol, fault)

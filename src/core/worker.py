@@ -1,4 +1,4 @@
-"""A named thread whose death is everybody's: an exception that escapes ends the process, and start-up recovers."""
+"""A named thread: an exception that escapes it ends the process, and the next start recovers."""
 
 import logging
 import threading
@@ -13,7 +13,7 @@ _current = threading.local()
 
 
 class Monitored(Protocol):
-    """Whatever must go on for the bot to go on."""
+    """A part that must keep running; the bot exits when one dies or shows no heartbeat."""
 
     @property
     def name(self) -> str: ...
@@ -28,7 +28,7 @@ class Monitored(Protocol):
 
 
 def heartbeat_current_thread() -> None:
-    """A sign of life of whichever worker this thread is: each question of a long conversation is one."""
+    """Record a heartbeat of the worker that runs this thread; called before each request to the exchange."""
     worker: Worker | None = getattr(_current, "worker", None)
     if worker is not None:
         worker.heartbeat()
@@ -37,7 +37,7 @@ def heartbeat_current_thread() -> None:
 class Worker:
     """Runs ``body`` in a thread of its own until it returns.
 
-    The body calls ``heartbeat`` at every turn of its loop; a worker that has not for a while is stuck (I32).
+    The body calls ``heartbeat`` in every loop; a worker without one for a while is stuck (I32).
     """
 
     def __init__(self, name: str, body: Callable[[Callable[[], None]], None], clock: Clock) -> None:
@@ -56,7 +56,7 @@ class Worker:
         self._last_heartbeat_at = self._clock.monotonic_ms()
 
     def join(self, timeout_seconds: float) -> bool:
-        """Wait for its end; False where it is still running."""
+        """Wait until it ends; returns False if it is still running after the timeout."""
         if self._thread.ident is not None:
             self._thread.join(timeout_seconds)
         return not self._thread.is_alive()
@@ -67,13 +67,13 @@ class Worker:
 
     @property
     def ms_since_heartbeat(self) -> int:
-        """How long ago it last gave a sign of life."""
+        """Milliseconds since the last heartbeat."""
         return self._clock.monotonic_ms() - self._last_heartbeat_at
 
     def _run(self) -> None:
         _current.worker = self
         try:
             self._body(self.heartbeat)
-        except BaseException as error:  # the worker's top: the process dies of it, loudly
+        except BaseException as error:  # nothing above this: the supervisor ends the process
             self.failure = error
             log.critical("worker died name=%s", self.name, exc_info=error)

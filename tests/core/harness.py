@@ -1,4 +1,4 @@
-"""A bot without threads: a real ledger, a real trader, a clock that moves when told, an exchange played by hand."""
+"""A bot without threads: a real database and trader, a manual clock, and an exchange scripted by the test."""
 
 import json
 from dataclasses import replace
@@ -51,7 +51,7 @@ C = TypeVar("C")
 
 
 class Harness:
-    """Feed it events, look at its commands, its books and its database."""
+    """Feed it events, then check its commands, portfolio and database."""
 
     def __init__(
         self,
@@ -72,7 +72,7 @@ class Harness:
         self._last_order_id = 1000
         self.trade_id = 0
         self.sent: list[Command] = []
-        """Every command, in the order it left."""
+        """Every command, in the order it was sent."""
         self.context = self._new_context()
         self.context.assume_yes = assume_yes
         self.trader = Trader(self.context, self.identity, lambda: self.exchange_health)
@@ -89,13 +89,13 @@ class Harness:
     # Events in, commands out
 
     def feed(self, *events: TraderEvent) -> list[Command]:
-        """One batch; what leaves because of it."""
+        """Handle one batch; returns the commands."""
         commands = self.trader.handle(events)
         self.sent += commands
         return commands
 
     def connect(self, **snapshot: Any) -> "Harness":
-        """Streams up, prices known, the account read: entries may be made."""
+        """Connect the streams, set prices and read the account, so that entries are allowed."""
         self.feed(StreamUp(Stream.MARKET, self.now), StreamUp(Stream.USER, self.now))
         self.prices()
         self.snapshot(**snapshot)
@@ -108,7 +108,7 @@ class Harness:
         self.feed(mark, quote)
 
     def snapshot(self, **changes: Any) -> list[Command]:
-        """The account is read, as it is at this moment."""
+        """Feed a snapshot of the current account."""
         return self.feed(SnapshotTaken(self.a_snapshot(**changes), "test"))
 
     def a_snapshot(self, **changes: Any) -> Snapshot:
@@ -120,7 +120,7 @@ class Harness:
         return self.feed(TaskDue(Task.EVERY_SECOND, self.now))
 
     def wait(self, span_ms: int) -> list[Command]:
-        """Time passes with fresh prices and an audit each second; what left meanwhile."""
+        """Let time pass with fresh prices and an audit every second; returns the commands."""
         commands: list[Command] = []
         for step in [1000] * (span_ms // 1000) + [span_ms % 1000]:
             self.clock.advance(step)
@@ -132,17 +132,17 @@ class Harness:
         times = {"traded_at": self.now, "event_at": self.now, "received_at": self.now}
         return self.feed(a_liquidation(notional, **{**times, **changes}))
 
-    # The exchange, played by hand
+    # The exchange, scripted
 
     def enter(self) -> OrderRequest:
-        """A liquidation leads to an entry, which the exchange accepts."""
+        """Feed a liquidation that leads to an entry, and accept the entry."""
         self.liquidate()
         request = self.last(OrderRole.ENTRY)
         self.accept(request)
         return request
 
     def open_position(self, price: int = 50_000) -> OrderRequest:
-        """An entry that filled whole: stop loss and take profit stand."""
+        """Fill an entry completely, and accept its stop loss and take profit."""
         entry = self.enter()
         self.fill(entry, price=price)
         self.accept(self.last(OrderRole.STOP_LOSS))
@@ -156,7 +156,7 @@ class Harness:
         return self.feed(OrderRejected(request.symbol, request.client_order_id, code, "refused", self.now))
 
     def command(self, action: OperatorAction, **details: Any) -> list[Command]:
-        """What a person asks for at the dashboard."""
+        """Feed an operator command from the dashboard."""
         self._commands += 1
         return self.feed(OperatorCommand(NOW + self._commands, action, self.now, **details))
 
@@ -164,14 +164,14 @@ class Harness:
         return self.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT")
 
     def lose_response(self, request: OrderRequest) -> list[Command]:
-        """The answer to a submit is lost."""
+        """Feed the loss of the response to an order."""
         return self.feed(OrderUnresolved(request.symbol, request.client_order_id, "503", self.now))
 
     def end_order(self, request: OrderRequest, status: OrderStatus = OrderStatus.CANCELED) -> list[Command]:
         return self.feed(self.update_for(request, status=status, filled_quantity=self.filled(request)))
 
     def update_for(self, request: OrderRequest, **changes: Any) -> OrderUpdate:
-        """The exchange's word on an order, at this moment."""
+        """The current state of an order as the exchange reports it."""
         order = self.context.portfolio.orders.get(request.client_order_id)
         order_id = order.order_id if order is not None and order.order_id else self._next_order_id()
         return an_update(request, **{"order_id": order_id, "event_at": self.now, **changes})
@@ -179,7 +179,7 @@ class Harness:
     def fill(
         self, request: OrderRequest, quantity: object = None, price: object = None, pnl: object = 0
     ) -> list[Command]:
-        """A trade, told as the exchange does: the account first, then the order."""
+        """Feed a fill the way the exchange reports it: the account update first, then the order update."""
         fill = self.a_fill(request, quantity, price, pnl)
         return self.feed(self.account_after(fill), self.filled_by(request, fill))
 
@@ -221,16 +221,16 @@ class Harness:
         return AccountUpdate(reason, (Balance("USDT", D(wallet), D(wallet)),), changes, self.now, self.now)
 
     def report(self, side: PositionSide = PositionSide.LONG, **changes: Any) -> PositionReport:
-        """A slot as the account would report it now."""
+        """The position as a snapshot would report it now."""
         position = self.position(side)
         return replace(
             a_report(position.quantity, position.entry_price, position_side=side, updated_at=self.now), **changes
         )
 
-    # What there is to see
+    # Results
 
     def last(self, role: OrderRole) -> OrderRequest:
-        """The newest order of a role that left."""
+        """The newest request of a role that was sent."""
         return self.submitted(role)[-1]
 
     def submitted(self, role: OrderRole | None = None) -> list[OrderRequest]:
@@ -238,7 +238,7 @@ class Harness:
         return [request for request in requests if role in (None, role_of(request))]
 
     def commands_of(self, kind: type[C]) -> list[C]:
-        """Commands of a kind that left."""
+        """Sent commands of a type."""
         return [command for command in self.sent if isinstance(command, kind)]
 
     def cancelled(self) -> list[str]:
@@ -254,7 +254,7 @@ class Harness:
         return self.context.portfolio.tracked(("BTCUSDT", side)).position
 
     def rows(self, query: str, **values: Any) -> list[Any]:
-        """What another process would read."""
+        """Rows of the database as another process reads them."""
         reader = open_reader(self.path)
         with read_transaction(reader) as connection:
             return list(connection.execute(text(query), values).mappings())
@@ -264,13 +264,13 @@ class Harness:
         return [json.loads(row["payload"]) for row in rows]
 
     def verdicts(self) -> list[str | None]:
-        """The gate that refused each liquidation; None for an entry."""
+        """The gate that skipped each liquidation, in order; None for an entry."""
         return [row["gate"] for row in self.rows("SELECT gate FROM decisions ORDER BY liquidation_id")]
 
-    # Its life
+    # Lifecycle
 
     def restart(self, settings: Settings | None = None) -> "Harness":
-        """The process dies, and another takes up its database."""
+        """Restart the process on the same database."""
         self.engine.dispose()
         again = Harness(self.path, settings or self.settings, self.clock, self.identity)
         again.trade_id, again._last_order_id = self.trade_id, self._last_order_id

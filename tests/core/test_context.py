@@ -1,4 +1,4 @@
-"""An order whose end is refused again and again: five tries, a person told once, and then on, slowly (§4)."""
+"""Cancels that are rejected repeatedly: five attempts, one alert, then slow retries."""
 
 from src.domain.commands import CancelOrder, Command, OperatorAction, QueryOrder
 from src.domain.enums import OrderRole, OrderStatus
@@ -11,7 +11,7 @@ SLOWLY_MS = 30_000
 
 
 def refuse_cancel(harness: Harness, request: OrderRequest) -> list[Command]:
-    """The exchange refuses it, and a question two seconds later shows the order to stand."""
+    """The exchange rejects the cancel, and a query two seconds later shows the order open."""
     harness.feed(CancelRejected(request.symbol, request.client_order_id, -1008, "overloaded", harness.now))
     harness.clock.advance(2_000)
     return harness.accept(request)
@@ -28,7 +28,7 @@ def alarms(harness: Harness) -> list[str]:
 
 
 def resting_entry(harness: Harness) -> OrderRequest:
-    """One that a person has called off."""
+    """An entry that the operator cancelled."""
     entry = harness.enter()
     harness.command(OperatorAction.CANCEL_ENTRY, client_order_id=entry.client_order_id)
     return entry

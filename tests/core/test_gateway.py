@@ -47,14 +47,14 @@ NAME = ENTRY.request.client_order_id
 
 
 class Scripted:
-    """An exchange that answers as the test says and remembers what it was asked."""
+    """An exchange with scripted outcomes that remembers its commands."""
 
     def __init__(self, answer: Callable[[Command], Sequence[Outcome]]) -> None:
         self._answer = answer
-        self.asked: list[Command] = []
+        self.commands: list[Command] = []
 
     def execute(self, command: Command) -> Sequence[Outcome]:
-        self.asked.append(command)
+        self.commands.append(command)
         return self._answer(command)
 
     def snapshot(self, reason: str) -> Snapshot:
@@ -118,7 +118,7 @@ def test_failed_read_becomes_command_failed() -> None:
 def test_expired_entry_is_not_sent() -> None:
     exchange = Scripted(lambda _: [])
     rejected = a_gateway(exchange, [], now_ms=NOW + 5_001).execute(ENTRY)
-    assert exchange.asked == []
+    assert exchange.commands == []
     assert isinstance(rejected[0], OrderRejected)
     assert rejected[0].code is None
 
@@ -126,19 +126,19 @@ def test_expired_entry_is_not_sent() -> None:
 def test_halt_file_stops_only_entries() -> None:
     exchange = Scripted(lambda _: [])
     gateway = a_gateway(exchange, [], halted=True)
-    assert "halt file" in str(gateway.execute(ENTRY)[0])
+    assert "HALT file" in str(gateway.execute(ENTRY)[0])
     gateway.execute(STOP)
     gateway.execute(CancelOrder("BTCUSDT", NAME))
-    assert exchange.asked == [STOP, CancelOrder("BTCUSDT", NAME)]
+    assert exchange.commands == [STOP, CancelOrder("BTCUSDT", NAME)]
 
 
 def worked(gateway: Gateway, exchange: Scripted, commands: Sequence[Command]) -> list[Command]:
-    """What the exchange was asked once every lane has served what was queued."""
+    """The commands the exchange received once every lane is idle."""
     gateway.submit(commands)
     done = threading.Event()
 
     def heartbeat() -> None:
-        if len(exchange.asked) == len(commands):
+        if len(exchange.commands) == len(commands):
             done.set()
 
     threads = [threading.Thread(target=gateway.work, args=(lane, heartbeat)) for lane in range(gateway.lanes)]
@@ -148,36 +148,36 @@ def worked(gateway: Gateway, exchange: Scripted, commands: Sequence[Command]) ->
     gateway.stop()
     for thread in threads:
         thread.join(20)
-    return exchange.asked
+    return exchange.commands
 
 
 def test_protection_is_sent_before_entries_and_reads() -> None:
     events: list[TraderEvent] = []
     exchange = Scripted(lambda _: [an_update()])
     query = QueryOrder("BTCUSDT", NAME)
-    asked = worked(a_gateway(exchange, events), exchange, [ENTRY, query, CancelOrder("BTCUSDT", NAME), STOP])
-    assert asked == [CancelOrder("BTCUSDT", NAME), STOP, query, ENTRY]
+    executed = worked(a_gateway(exchange, events), exchange, [ENTRY, query, CancelOrder("BTCUSDT", NAME), STOP])
+    assert executed == [CancelOrder("BTCUSDT", NAME), STOP, query, ENTRY]
     assert len(events) == 4
 
 
 def test_queued_read_is_not_queued_twice() -> None:
-    exchange, question = Scripted(lambda _: []), QueryOrder("BTCUSDT", NAME)
+    exchange, query = Scripted(lambda _: []), QueryOrder("BTCUSDT", NAME)
     gateway = a_gateway(exchange, [])
-    gateway.submit([question])
-    assert worked(gateway, exchange, [question, ENTRY]) == [question, ENTRY]
+    gateway.submit([query])
+    assert worked(gateway, exchange, [query, ENTRY]) == [query, ENTRY]
 
 
 def test_finished_read_may_be_queued_again() -> None:
-    question = QueryOrder("BTCUSDT", NAME)
+    query = QueryOrder("BTCUSDT", NAME)
 
-    def ask_again(_: Command) -> Sequence[Outcome]:
-        gateway.submit([question])
+    def query_again(_: Command) -> Sequence[Outcome]:
+        gateway.submit([query])
         return []
 
-    exchange = Scripted(ask_again)
+    exchange = Scripted(query_again)
     gateway = a_gateway(exchange, [])
-    gateway.submit([question])
-    assert worked(gateway, exchange, [question, question])[:2] == [question, question]
+    gateway.submit([query])
+    assert worked(gateway, exchange, [query, query])[:2] == [query, query]
 
 
 def test_every_command_has_a_lane() -> None:

@@ -79,10 +79,10 @@ def test_fill_is_posted(stream: UserStream, events: list[Event]) -> None:
 
 
 def test_expired_listen_key_reconnects(stream: UserStream, events: list[Event]) -> None:
-    asked = threading.Event()
-    stream.on_reconnect_needed(asked.set)
+    reconnected = threading.Event()
+    stream.on_reconnect_needed(reconnected.set)
     stream.handler.on_message(on_the_wire(ListenKeyExpired(NOW)))
-    assert asked.is_set()
+    assert reconnected.is_set()
     assert events == []
 
 
@@ -125,8 +125,8 @@ def test_listen_key_is_renewed_or_replaced(
 ) -> None:
     monkeypatch.setattr(user_stream, "KEEP_ALIVE_SECONDS", 1)
     keys.rejection = rejection
-    asked = threading.Event()
-    stream.on_reconnect_needed(asked.set)
+    reconnected = threading.Event()
+    stream.on_reconnect_needed(reconnected.set)
 
     def heartbeat() -> None:
         if keys.extended:
@@ -135,11 +135,11 @@ def test_listen_key_is_renewed_or_replaced(
     monkeypatch.setattr(stream, "_stopping", _Impatient())
     stream.keep_alive(heartbeat)
     assert keys.extended >= 1
-    assert asked.is_set() is reconnects
+    assert reconnected.is_set() is reconnects
 
 
 class _Impatient(threading.Event):
-    """A stop flag that does not let the test wait for whole seconds."""
+    """A stop flag that skips the waits of the test."""
 
     def wait(self, timeout: float | None = None) -> bool:
         return super().wait(0.001)

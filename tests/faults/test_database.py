@@ -22,7 +22,7 @@ from tests.faults.harness import FaultHarness, wait_until
 pytestmark = pytest.mark.recovery
 
 ENTRY, STOP, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.CLOSE
-DECIDED = "liquidation BTCUSDT"
+DECIDED = "liquidation evaluated symbol=BTCUSDT"
 POSIX = pytest.mark.skipif(os.name == "nt", reason="Windows cannot delete an open file")
 
 

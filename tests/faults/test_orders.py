@@ -53,7 +53,7 @@ def test_f03_entry_that_never_existed_is_dropped(harness: FaultHarness) -> None:
     harness.inject(FaultKind.UNAVAILABLE, ENTRY)
     entry, sent_at = harness.trigger_entry(), time.monotonic()
     wait_unresolved(harness)
-    harness.wait_verdict("an earlier entry's answer was lost", 8)
+    harness.wait_verdict("an earlier entry is unconfirmed", 8)
     harness.measure("considered lost after", lambda: harness.status(entry) == "REJECTED", 30)
     assert time.monotonic() - sent_at >= 10
     assert len(harness.received_orders(ENTRY)) == 1
@@ -80,7 +80,7 @@ def test_f04_entry_filled_after_being_dropped_is_protected(harness: FaultHarness
         harness.submit_manual_order(harness.request_of(entry))
         harness.fill()
     harness.wait_protected()
-    assert any("late order" in alert for alert in harness.alerts())
+    assert any("was considered lost but exists" in alert for alert in harness.alerts())
     harness.check_consistency()
 
 
@@ -90,7 +90,7 @@ def test_f04_entry_opened_after_being_dropped_is_cancelled(harness: FaultHarness
     wait_until(lambda: harness.status(entry) == "REJECTED", 30)
     harness.submit_manual_order(harness.request_of(entry))
     wait_until(lambda: not harness.orders(ENTRY), 10, "the entry is cancelled")
-    assert any("late order" in alert for alert in harness.alerts())
+    assert any("was considered lost but exists" in alert for alert in harness.alerts())
     wait_until(lambda: harness.status(entry) == "CANCELED", 10)
     harness.check_consistency(unprotected_ms=0)
 

@@ -111,12 +111,12 @@ def test_f33_manually_cancelled_stop_is_replaced_and_reported(harness: FaultHarn
     harness.wait_protected()
     alerts = [alert for alert in harness.alerts() if "not by the bot: it is replaced" in alert]
     assert len(alerts) == 3
-    assert alerts[-1].endswith("3 times by now: find out who does it")
+    assert alerts[-1].endswith("(3 times); replacing it")
     assert len(harness.received_orders(STOP)) == 4
     harness.check_consistency()
 
 
-LOCKED = "resume lifts this lock"
+LOCKED = "resume to release the lock"
 """The reason of decisions while the symbol is locked."""
 
 

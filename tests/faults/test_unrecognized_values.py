@@ -61,7 +61,7 @@ def test_bot_starts_despite_an_unrecognized_manual_order(make_harness: MakeHarne
     harness.start()
     harness.wait_verdict("not the bot's")
     wait_until(lambda: [each["client_order_id"] for each in harness.state("external_orders")["items"]] == ["web_1"], 10)
-    assert len([alert for alert in harness.alerts() if "in words not known here" in alert]) == 1
+    assert len([alert for alert in harness.alerts() if "unrecognized value" in alert]) == 1
     assert harness.received_orders() == {}
     harness.cancel_manually(order.client_order_id)
     harness.run_task_now(Task.RECONCILE)
@@ -92,7 +92,7 @@ def test_own_stop_with_unrecognized_type_is_kept(harness: FaultHarness) -> None:
     for _ in range(5):
         harness.run_task_now(Task.RECONCILE)
         wait_ms(harness, 2_000)
-    assert any("is told in words not known here" in alert for alert in harness.alerts())
+    assert any("unrecognized value" in alert for alert in harness.alerts())
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
     assert not harness.received_orders(CLOSE)
     harness.exchange.clear_faults()
@@ -129,13 +129,13 @@ def test_unrecognized_position_blocks_entries_but_not_stops(
     )
     harness.run_task_now(Task.RECONCILE)
     wait_until(
-        lambda: f"a position of {OTHER} is told in words not known here" in harness.trading_status()[1],
+        lambda: f"unrecognized value for a position of {OTHER}" in harness.trading_status()[1],
         10,
         "an alert is reported",
     )
     harness.fill()
     wait_until(lambda: harness.orders(STOP) and harness.orders(OrderRole.TAKE_PROFIT), 15, "our position is protected")
-    harness.wait_verdict("not known here")
+    harness.wait_verdict("unrecognized value")
     assert len(harness.received_orders(ENTRY)) == 1
     harness.exchange.clear_faults()
     harness.run_task_now(Task.RECONCILE)

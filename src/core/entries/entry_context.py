@@ -1,4 +1,4 @@
-"""Everything one decision looks at, frozen: what a gate does not find here it may not ask."""
+"""The frozen input of one entry decision: gates read nothing else."""
 
 from dataclasses import dataclass
 from decimal import Decimal
@@ -13,32 +13,32 @@ ZERO = Decimal(0)
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What is at risk or spoken for at the moment of a decision. Margins are in the quote asset."""
+    """What is at risk or reserved at the time of a decision. Margins are in the quote asset."""
 
     symbol_margin: Decimal
     """Margin of the symbol's positions and of its entries that may still fill."""
     total_margin: Decimal
     available_balance: Decimal | None
-    """Wallet less what is bound or reserved; None until the exchange has told the wallet."""
+    """Wallet balance less margin that is used or reserved; None until the wallet balance is known."""
     symbol_notional: Decimal = ZERO
     """Signed notional of the symbol's positions."""
     open_entries: int = 0
     """Entries of the symbol that may still fill."""
     external_orders: int = 0
-    """Orders or positions of the symbol that are not ours."""
+    """External orders and positions of the symbol."""
     unresolved: int = 0
-    """Entries of the symbol whose answer was lost."""
+    """Unconfirmed entries of the symbol: the response to them was lost."""
     stop_orders: int = 0
-    """Stop losses that stand for the symbol's position, others' included; of the slot that has most."""
+    """Open stop losses of the symbol's position, external ones included; in hedge mode of the side with most."""
     has_request_budget: bool = True
-    """This minute's requests leave room for an entry beside what protection keeps."""
+    """The rate limit leaves room for an entry besides what is reserved for protection."""
     entries_last_minute: int = 0
-    """Entries decided in the last minute, of all symbols; 0 where no limit is set."""
+    """Entries of all symbols in the last minute; 0 if there is no limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class EntryContext:
-    """One liquidation, and the world as the trader knows it at that moment."""
+    """One liquidation, and what the trader knows when it is evaluated."""
 
     liquidation: Liquidation
     now_ms: int
@@ -48,24 +48,24 @@ class EntryContext:
     trading_reason: str
     window_volume: Decimal
     last_entry_at: int | None
-    """Exchange time of the liquidation that led to the last entry of this symbol and side."""
+    """Exchange time of the liquidation that led to the last entry of this symbol and side; None if there is none."""
     instrument: Instrument | None
     quote: Quote | None
     mark: MarkPrice | None
     account_mismatch: str | None = None
-    """Why the account is not set for this symbol as the settings count on."""
+    """How the account differs from the settings of this symbol; None if it does not."""
     symbol_lock: str | None = None
-    """Why no entry is made in this symbol until a person resumes."""
+    """Why the symbol has no entries until the operator resumes; None if it is not locked."""
 
     @property
     def entry_side(self) -> Side:
-        """Against the liquidation, whatever the settings allow."""
+        """The side opposite to the liquidation, whether or not the settings allow it."""
         return self.liquidation.side.opposite
 
     @property
     def is_side_allowed(self) -> bool:
-        wanted = self.symbol_settings.trade_side
-        return wanted is TradeSide.OPPOSITE or wanted.value == self.entry_side.value
+        trade_side = self.symbol_settings.trade_side
+        return trade_side is TradeSide.OPPOSITE or trade_side.value == self.entry_side.value
 
     @property
     def threshold(self) -> Decimal:
@@ -79,7 +79,7 @@ class EntryContext:
 
 @dataclass(frozen=True, slots=True)
 class EntryPlan:
-    """An entry the strategy wants, before its risk is looked at."""
+    """An entry the strategy wants, before the risk checks."""
 
     symbol: str
     side: Side
@@ -91,7 +91,7 @@ class EntryPlan:
     not_after: int
     """The order is not sent after this instant, ms UTC: its signal has expired."""
     is_raised_to_minimum: bool = False
-    """The size was below the exchange's minimum and was raised to it."""
+    """The configured size was below the exchange's minimum and was raised to it."""
 
     @property
     def notional(self) -> Decimal:
@@ -104,6 +104,6 @@ class EntryPlan:
 
 @dataclass(frozen=True, slots=True)
 class ApprovedPlan:
-    """Proof by type that a plan has passed every gate."""
+    """A plan that has passed every gate; only ``check_risk`` creates one."""
 
     plan: EntryPlan

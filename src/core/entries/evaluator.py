@@ -1,4 +1,4 @@
-"""From a liquidation to a verdict: the window, the situation, the gates."""
+"""Evaluates liquidations: keeps the volume windows and cooldowns, and runs the gates of each decision."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -28,7 +28,7 @@ _MINUTE_MS = 60_000
 
 
 class EntryEvaluator:
-    """Knows the windows and the last entries; judges each liquidation of a configured symbol."""
+    """Keeps the volume windows and the last entries, and evaluates each liquidation of a configured symbol."""
 
     def __init__(
         self, context: TraderContext, account: AccountSync, read_exchange_health: Callable[[], ExchangeHealth]
@@ -38,20 +38,20 @@ class EntryEvaluator:
         self._read_exchange_health = read_exchange_health
         self._window = LiquidationWindow(context.settings.globals_.volume_window_sec * 1000)
         self._is_stale = False
-        """The windows were to be filled anew while the ledger could not tell how."""
+        """The windows must be refilled, but the database could not be read."""
         self._newest_at: dict[str, int] = {}
         self.last_entry_at: dict[tuple[str, Side], int] = {}
 
     def restore(self) -> None:
-        """Fill the windows and the cooldowns from the database; where it fails now, once it answers (F43)."""
+        """Fill the windows and cooldowns from the database, or mark them stale if it cannot be read (F43)."""
         store, window_ms = self._context.store, self._context.settings.globals_.volume_window_sec * 1000
         entries, recent = store.last_entries(), store.recent_liquidations(self._context.clock.now_ms() - window_ms)
-        self._is_stale = store.error is not None  # it lacks what waits to be written; no entry is made meanwhile
+        self._is_stale = store.error is not None  # entries are blocked meanwhile
         if not self._is_stale:
             self._fill(LiquidationWindow(window_ms), entries, recent)
 
     def refill_if_stale(self) -> None:
-        """Before liquidations are stored and judged."""
+        """Refill the windows if they are stale; call it before storing liquidations."""
         if self._is_stale and self._context.store.error is None:
             self.restore()
 
@@ -68,22 +68,22 @@ class EntryEvaluator:
                 self.add_to_window(liquidation)
 
     def _verify(self, recent: Sequence[Liquidation]) -> None:
-        """The window in memory must hold what the database adds up; a person is told where it does not."""
+        """Warn if the volume counted in memory differs from the volume the database adds up."""
         seconds, now_ms = self._context.settings.globals_.volume_window_sec, self._context.clock.now_ms()
         window = LiquidationWindow(seconds * 1000)
         for liquidation in recent:
             window.add(liquidation)
         for symbol, side in product(self._context.settings.symbols, Side):
             counted = window.get_usdt_volume_in_window(symbol, now_ms, side)
-            held = counted, window.get_volume_in_window(symbol, now_ms, side)
+            in_memory = counted, window.get_volume_in_window(symbol, now_ms, side)
             query: dict[str, Any] = {"symbol": symbol, "window_sec": seconds, "now_ms": now_ms, "side": side}
             usdt = self._context.store.read_or_default(partial(get_usdt_volume_in_window, **query))
             stored = usdt, self._context.store.read_or_default(partial(get_volume_in_window, **query))
-            if held != stored and self._context.store.error is None:
+            if in_memory != stored and self._context.store.error is None:
                 self._context.warn(f"volume of {symbol} {side} in the window: {counted} USDT counted, {usdt} stored")
 
     def add_to_window(self, liquidation: Liquidation) -> None:
-        """Add it to its window."""
+        """Count a liquidation in the window of its symbol and side."""
         self._window.add(liquidation)
         symbol = liquidation.symbol
         self._newest_at[symbol] = max(self._newest_at.get(symbol, 0), liquidation.traded_at)
@@ -136,8 +136,10 @@ class EntryEvaluator:
         return sum((each.margin for each in positions), reserved)
 
     def _entries_last_minute(self) -> int:
-        """Of all symbols; from the ledger, so that a restart forgets none and a burst counts its own. While they cannot
-        be counted there is room for none."""
+        """Entries of all symbols in the last minute, from the database, so that a restart forgets none.
+
+        Returns the limit itself while they cannot be counted, so that no entry is placed.
+        """
         limit = self._context.settings.globals_.max_entries_per_minute
         if limit is None:
             return 0

@@ -1,4 +1,4 @@
-"""May this entry be made? Pure: a plan and what is at risk already go in, an approved plan or a refusal comes out."""
+"""Risk checks of an entry plan. Pure: takes the plan and the current exposure, returns an approved plan or a skip."""
 
 from collections.abc import Iterator
 from decimal import Decimal
@@ -10,7 +10,7 @@ _PER_CENT = Decimal(100)
 
 
 def check_risk(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> ApprovedPlan | Skip:
-    """The first gate of the risk that refuses, else the plan with its approval."""
+    """Run the risk gates in order; returns the first skip, else the approved plan."""
     for gate in _RISK_GATES:
         skip = gate(plan, entry_context, exposure)
         if skip is not None:
@@ -21,43 +21,43 @@ def check_risk(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure)
 def _open_orders(_: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
     limit = entry_context.settings.max_open_orders_per_symbol
     if exposure.unresolved:
-        return Skip(Gate.OPEN_ORDERS, "an earlier entry's answer was lost: it is being asked for")
+        return Skip(Gate.OPEN_ORDERS, "an earlier entry is unconfirmed")
     if exposure.external_orders:
-        reason = "orders or a position that are not the bot's are on this symbol: it stays away from them"
+        reason = "external orders or position on this symbol"
         return Skip(Gate.OPEN_ORDERS, reason, {"foreign": exposure.external_orders})
     if exposure.open_entries < limit:
         return None
     numbers = {"open": exposure.open_entries, "limit": limit}
-    return Skip(Gate.OPEN_ORDERS, f"{exposure.open_entries} entries are open, {limit} are allowed", numbers)
+    return Skip(Gate.OPEN_ORDERS, f"{exposure.open_entries} entries are open, limit {limit}", numbers)
 
 
 def _stop_orders(_: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
-    """A heap of stops is a sign that something replaces them without end; protection itself is never refused."""
+    """Too many stop losses mean that something keeps replacing them. Protection itself is never limited."""
     limit = entry_context.settings.max_stop_orders_per_symbol
     if exposure.stop_orders <= limit:
         return None
     numbers = {"stops": exposure.stop_orders, "limit": limit}
-    return Skip(Gate.OPEN_ORDERS, f"{exposure.stop_orders} stop losses stand already, {limit} are allowed", numbers)
+    return Skip(Gate.OPEN_ORDERS, f"{exposure.stop_orders} stop losses are open, limit {limit}", numbers)
 
 
 def _opposite_position(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
-    """In one-way mode an entry against a position, or against another entry, would close it past its protection."""
+    """In one-way mode an entry against an open position or entry would close it instead of opening a position."""
     if entry_context.settings.hedge_mode or exposure.symbol_notional * plan.side.sign >= 0:
         return None
-    return Skip(Gate.POSITION_CAP, "a position or an entry the other way is open, and one-way mode holds only one")
+    return Skip(Gate.POSITION_CAP, "one-way mode: a position or entry of the opposite side is open")
 
 
 def _caps(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
-    """The caps of margin; a size raised to the exchange's minimum that breaks one is skipped for being too small."""
+    """Margin caps and balance. A plan raised to the exchange's minimum size reports ``MIN_NOTIONAL`` instead."""
     skip = next(_exceeded_caps(plan, entry_context, exposure), None)
     if skip is None or not plan.is_raised_to_minimum:
         return skip
-    reason = f"the smallest valid order needs {plan.notional:.2f} USDT notional; {skip.reason}"
+    reason = f"the smallest valid order is {plan.notional:.2f} USDT notional; {skip.reason}"
     return Skip(Gate.MIN_NOTIONAL, reason, {**skip.numbers, "smallest_notional": plan.notional})
 
 
 def _exceeded_caps(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Iterator[Skip]:
-    """Every cap of margin that the plan would break."""
+    """A skip for each margin cap that the plan exceeds, and for insufficient balance."""
     margin, available = plan.margin, exposure.available_balance
     position_cap = entry_context.symbol_settings.max_position_usdt
     total_cap = entry_context.settings.max_total_exposure_usdt
@@ -75,16 +75,16 @@ def _exceeded_caps(plan: EntryPlan, entry_context: EntryContext, exposure: Expos
 
 
 def max_stop_pct(leverage: int) -> Decimal:
-    """A stop must be nearer than this, in percent of the price, to lie inside the liquidation price.
+    """The stop distance, in percent of the price, below which a stop triggers before the liquidation price.
 
     The maintenance margin of a bracket is at most half the initial margin at its highest leverage (Notional and
-    Leverage Brackets), so an isolated position lives at least half its initial margin's distance.
+    Leverage Brackets), so an isolated position can lose at least half its initial margin before it is liquidated.
     """
     return _PER_CENT / (2 * leverage)
 
 
 def _stop_inside_liquidation(plan: EntryPlan, entry_context: EntryContext, _: Exposure) -> Skip | None:
-    """A stop beyond the liquidation price never fires."""
+    """A stop beyond the liquidation price never triggers."""
     settings = entry_context.symbol_settings
     if not settings.stop_loss_enabled:
         return None
@@ -92,25 +92,24 @@ def _stop_inside_liquidation(plan: EntryPlan, entry_context: EntryContext, _: Ex
     if settings.stop_loss_pct < distance_pct:
         return None
     reason = (
-        f"a stop {settings.stop_loss_pct} % away may lie beyond the liquidation price at {plan.leverage}x: "
-        f"keep it below {distance_pct:.2f} %"
+        f"stop_loss_pct {settings.stop_loss_pct} may be beyond the liquidation price at {plan.leverage}x; "
+        f"set it below {distance_pct:.2f}"
     )
     return Skip(Gate.STOP_INSIDE_LIQUIDATION, reason, {"stop_pct": settings.stop_loss_pct, "limit_pct": distance_pct})
 
 
-def _rate_budget(_plan: EntryPlan, _situation: EntryContext, exposure: Exposure) -> Skip | None:
+def _rate_budget(_plan: EntryPlan, _context: EntryContext, exposure: Exposure) -> Skip | None:
     if exposure.has_request_budget:
         return None
-    return Skip(Gate.RATE_BUDGET, "the request budget of this minute is kept for protection")
+    return Skip(Gate.RATE_BUDGET, "request limit nearly reached; the rest is reserved for protection")
 
 
 def _entry_rate(_plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
     limit = entry_context.settings.max_entries_per_minute
     if limit is None or exposure.entries_last_minute < limit:
         return None
-    made = exposure.entries_last_minute
-    reason = f"{made} entries were made in the last minute, {limit} are allowed"
-    return Skip(Gate.RATE_BUDGET, reason, {"made": made, "limit": limit})
+    count = exposure.entries_last_minute
+    return Skip(Gate.RATE_BUDGET, f"{count} entries in the last minute, limit {limit}", {"made": count, "limit": limit})
 
 
 _RISK_GATES = (

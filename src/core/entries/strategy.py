@@ -1,4 +1,4 @@
-"""Does this liquidation call for an entry, at which price and of which size? Pure: values in, values out."""
+"""The strategy: which liquidations lead to an entry, at which price and size. Pure functions."""
 
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -16,7 +16,7 @@ _WIDE_SPREAD_SHARE = Decimal("0.25")
 
 
 def check_signal(entry_context: EntryContext) -> Skip | None:
-    """The first gate of the signal that refuses: state, freshness, side, threshold, cooldown, price."""
+    """Run the signal gates in order: state, freshness, side, threshold, cooldown, price; returns the first skip."""
     for gate in _SIGNAL_GATES:
         skip = gate(entry_context)
         if skip is not None:
@@ -25,10 +25,10 @@ def check_signal(entry_context: EntryContext) -> Skip | None:
 
 
 def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
-    """Price and size of the entry; refuses what the exchange's grid cannot express."""
+    """Price and size of the entry; a skip if the symbol is not trading or has no fresh price."""
     instrument = entry_context.instrument
     if instrument is None or not instrument.is_trading:
-        return Skip(Gate.CONFIGURED, "the exchange does not trade this symbol now")
+        return Skip(Gate.CONFIGURED, "the exchange does not trade this symbol")
     priced = _price(entry_context, instrument)
     if isinstance(priced, Skip):
         return priced
@@ -51,7 +51,7 @@ def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
 
 
 def entry_price(side: Side, quote: Quote, instrument: Instrument) -> Price:
-    """The own side's best price improved by a tick, a quarter of the way inside a wide spread, never crossing."""
+    """The best price of our side improved by a tick, or by a quarter of a wide spread; it never crosses the book."""
     own, other = (quote.bid, quote.ask) if side is Side.BUY else (quote.ask, quote.bid)
     spread = abs(other - own)
     improvement = instrument.tick
@@ -63,12 +63,12 @@ def entry_price(side: Side, quote: Quote, instrument: Instrument) -> Price:
 
 
 def offset_price(side: Side, mark_price: Decimal, offset_pct: Decimal, instrument: Instrument) -> Price:
-    """Where no book is known: the mark, less ``offset_pct`` in our favour."""
+    """The entry price without a quote: the mark price moved by ``offset_pct`` in our favor."""
     return instrument.price(mark_price * (1 - side.sign * offset_pct / _PER_CENT), _toward_own(side))
 
 
 def _price(entry_context: EntryContext, instrument: Instrument) -> tuple[Price, TimeInForce] | Skip:
-    """By the book where it is fresh; else post-only off a mark of the last seconds, which may not cross unseen."""
+    """Price off a fresh quote; without one, a post-only price off a fresh mark price, if an offset is configured."""
     side, quote, mark = entry_context.entry_side, entry_context.quote, entry_context.mark
     if quote is not None and _is_fresh(quote.received_at, entry_context.now_ms, QUOTE_FRESH_MS):
         return entry_price(side, quote, instrument), entry_context.settings.time_in_force
@@ -76,8 +76,8 @@ def _price(entry_context: EntryContext, instrument: Instrument) -> tuple[Price, 
     if offset > 0 and mark is not None and _is_fresh(mark.received_at, entry_context.now_ms, QUOTE_FRESH_MS):
         return offset_price(side, mark.price, offset, instrument), TimeInForce.GTX
     age = None if quote is None else entry_context.now_ms - quote.received_at
-    reason = "no best bid and ask yet" if age is None else f"the last quote is {age} ms old"
-    return Skip(Gate.FRESH_QUOTE, f"{reason}: the book is being asked for", {"age_ms": age, "limit_ms": QUOTE_FRESH_MS})
+    reason = "no quote yet" if age is None else f"the last quote is {age} ms old"
+    return Skip(Gate.FRESH_QUOTE, f"{reason}; requesting the order book", {"age_ms": age, "limit_ms": QUOTE_FRESH_MS})
 
 
 def _toward_own(side: Side) -> str:
@@ -95,13 +95,13 @@ def _configured(entry_context: EntryContext) -> Skip | None:
 
 def _symbol_lock(entry_context: EntryContext) -> Skip | None:
     lock = entry_context.symbol_lock
-    return None if lock is None else Skip(Gate.TRADING_STATE, f"{lock}; resume lifts this lock")
+    return None if lock is None else Skip(Gate.TRADING_STATE, f"{lock}; resume to release the lock")
 
 
 def _trading_state(entry_context: EntryContext) -> Skip | None:
     if entry_context.trading_state is TradingState.ACTIVE:
         return None
-    reason = entry_context.trading_reason or "entries are switched off"
+    reason = entry_context.trading_reason or "entries are blocked"
     return Skip(Gate.TRADING_STATE, reason, {"state": entry_context.trading_state.value})
 
 
@@ -110,22 +110,24 @@ def _fresh_event(entry_context: EntryContext) -> Skip | None:
     limit = entry_context.settings.max_event_age_ms
     if age <= limit:
         return None
-    return Skip(Gate.FRESH_EVENT, f"the event is {age} ms old, {limit} are allowed", {"age_ms": age, "limit_ms": limit})
+    return Skip(
+        Gate.FRESH_EVENT, f"the liquidation is {age} ms old, limit {limit} ms", {"age_ms": age, "limit_ms": limit}
+    )
 
 
 def _trade_side(entry_context: EntryContext) -> Skip | None:
     if entry_context.is_side_allowed:
         return None
-    wanted = entry_context.symbol_settings.trade_side.value
-    reason = f"only {wanted} entries are wanted, this would be a {entry_context.entry_side.value}"
-    return Skip(Gate.TRADE_SIDE, reason, {"trade_side": wanted})
+    allowed = entry_context.symbol_settings.trade_side.value
+    reason = f"this would be a {entry_context.entry_side.value}; trade_side allows only {allowed}"
+    return Skip(Gate.TRADE_SIDE, reason, {"trade_side": allowed})
 
 
 def _threshold(entry_context: EntryContext) -> Skip | None:
     volume, threshold = entry_context.window_volume, entry_context.threshold
     if volume >= threshold:
         return None
-    reason = f"{volume:.0f} liquidated in the window, {threshold:.0f} needed"
+    reason = f"volume {volume:.0f} in the window is below the threshold {threshold:.0f}"
     return Skip(Gate.THRESHOLD, reason, {"volume": volume, "threshold": threshold})
 
 
@@ -136,20 +138,20 @@ def _cooldown(entry_context: EntryContext) -> Skip | None:
     if passed >= entry_context.cooldown_ms:
         return None
     left = entry_context.cooldown_ms - passed
-    reason = f"cooling down for another {(left + 999) // 1000} s after the last entry"
+    reason = f"cooldown: {(left + 999) // 1000} s left after the last entry"
     return Skip(Gate.COOLDOWN, reason, {"passed_ms": passed, "cooldown_ms": entry_context.cooldown_ms})
 
 
 def _price_deviation(entry_context: EntryContext) -> Skip | None:
     mark = entry_context.mark
     if mark is None or mark.price <= 0 or not _is_fresh(mark.received_at, entry_context.now_ms, MARK_FRESH_MS):
-        return Skip(Gate.PRICE_DEVIATION, "no fresh mark price to compare with")
+        return Skip(Gate.PRICE_DEVIATION, "no fresh mark price")
     price = entry_context.liquidation.fill_price
     deviation = abs(price - mark.price) / mark.price * _PER_CENT
     limit = entry_context.settings.max_price_deviation_pct
     if deviation <= limit:
         return None
-    reason = f"it filled {deviation:.2f} % off the mark price, {limit} % are allowed"
+    reason = f"filled {deviation:.2f} % off the mark price, limit {limit} %"
     return Skip(Gate.PRICE_DEVIATION, reason, {"price": price, "mark": mark.price, "limit_pct": limit})
 
 

@@ -1,4 +1,4 @@
-"""Fills, each recorded once, and what the exchange closes by itself: liquidation, ADL, settlement."""
+"""Fills, each recorded once, and orders forced by the exchange: liquidation, ADL, settlement."""
 
 import logging
 from dataclasses import replace
@@ -15,15 +15,19 @@ from src.domain.events import FillsFetched
 from src.domain.orders import Fill, Order, OrderUpdate
 from src.domain.positions import PositionKey
 
+log = logging.getLogger("hunter.orders")
+
+REQUEST_INTERVAL_MS = 2_000
+_OVERLAP_MS = 60_000
 _FORCED_REASONS = {
-    "autoclose-": "was liquidated by the exchange: its margin no longer carried it",
+    "autoclose-": "was liquidated by the exchange",
     "adl_autoclose": "was closed by the exchange's auto-deleveraging (ADL), in whole or in part",
-    "settlement_autoclose-": "was settled by the exchange, which ends trading in it",
+    "settlement_autoclose-": "was settled by the exchange because trading of the symbol ends",
 }
 
 
 class ForcedOrders:
-    """Knows such orders by their numbers, and locks their symbols."""
+    """Recognizes forced orders by their ids, and locks their symbols."""
 
     def __init__(self, context: TraderContext, locks: SymbolLocks) -> None:
         self._context = context
@@ -31,7 +35,7 @@ class ForcedOrders:
         self._client_order_ids: dict[tuple[str, int], str] = {}
 
     def record(self, update: OrderUpdate) -> None:
-        """An order that is not ours: where it is a forced one, a person must look before the symbol is traded again."""
+        """Lock the symbol of a forced order until the operator resumes; ignore any other external order."""
         reason = forced_reason(update.client_order_id)
         if reason is None:
             return
@@ -46,33 +50,30 @@ class ForcedOrders:
             self._locks.lock(symbol, f"{symbol} {order_id}", f"the position of {symbol} {reason}")
 
     def with_client_id(self, fill: Fill) -> Fill:
-        """A trade list names orders by number alone: the trade, with the name of a forced order where it is of one."""
+        """The fill with the client order id of its forced order; trade lists give only the exchange's order id."""
         client_order_id = self._client_order_ids.get((fill.symbol, fill.order_id))
-        return (
-            fill if client_order_id is None or fill.client_order_id else replace(fill, client_order_id=client_order_id)
-        )
+        if client_order_id is None or fill.client_order_id:
+            return fill
+        return replace(fill, client_order_id=client_order_id)
 
 
 def forced_reason(client_order_id: str) -> str | None:
-    """What the exchange did by an order of this name; None for an order of a person or a bot."""
+    """What the exchange did by a forced order with this client order id; None for any other order."""
     return next((reason for prefix, reason in _FORCED_REASONS.items() if client_order_id.startswith(prefix)), None)
 
 
-log = logging.getLogger("hunter.orders")
-
-REQUEST_INTERVAL_MS = 2_000
-_OVERLAP_MS = 60_000
-
-
 class FillRecorder:
-    """Books trades. Each method that does returns the slots it touched."""
+    """Records fills in the portfolio and the database, and requests missing ones."""
 
     def __init__(self, context: TraderContext, forced: ForcedOrders) -> None:
         self._context = context
         self._forced = forced
 
     def record(self, fill: Fill) -> PositionKey | None:
-        """A trade: booked once, whoever told it and however often (I7)."""
+        """Record a fill once, however often it is reported (I7).
+
+        Returns the key of the position it changed, None for a known fill or an external one.
+        """
         fill = self._forced.with_client_id(fill)
         context, key = self._context, (fill.symbol, fill.position_side)
         order = context.portfolio.order_for_fill(fill)
@@ -85,7 +86,7 @@ class FillRecorder:
         tracked = context.portfolio.tracked(key)
         is_entry = order is not None and order.role is OrderRole.ENTRY
         if order is not None and is_entry:
-            if fill.traded_at >= tracked.reported_at:  # at one instant the account may go flat and fill anew
+            if fill.traded_at >= tracked.reported_at:  # a position may close and reopen within one millisecond
                 finish_if_flat(context, tracked, fill.traded_at)
             tracked.open(fill.traded_at)
             tracked.assign_entry(order.client_order_id)
@@ -95,7 +96,7 @@ class FillRecorder:
         return key
 
     def record_manual_fill(self, fill: Fill) -> None:
-        """A trade of somebody else in a position of ours, which a list of all trades has shown to be one (I19)."""
+        """Record an external trade in one of our positions, found by a list of all trades (I19)."""
         if not self._context.store.record_fill(fill):
             return
         tracked = self._context.portfolio.tracked((fill.symbol, fill.position_side))
@@ -104,8 +105,10 @@ class FillRecorder:
         self._journal_fill(fill, None)
 
     def _is_manual(self, fill: Fill) -> bool:
-        """A trade of somebody else, told by its name, in a position of ours: its profit and its fee are that
-        position's. One that a list tells by number alone is followed by the trail's desk."""
+        """Whether an external order, known by its client order id, has traded in one of our positions.
+
+        Fills without a client order id are attributed by ``OwnershipTracker``.
+        """
         tracked = self._context.portfolio.tracked((fill.symbol, fill.position_side))
         has_position = tracked.position.is_open or bool(tracked.unexplained_quantity)
         return bool(fill.client_order_id) and has_position and self._belongs_to(tracked, fill)
@@ -118,17 +121,20 @@ class FillRecorder:
         return [key for key in touched if key is not None]
 
     def request_fills(self, symbol: str, since_ms: int) -> None:
-        """Ask for our trades since then, with some overlap: they are booked by trade id."""
+        """Request our trades since an instant, ms UTC, with some overlap: known trade ids are ignored."""
         self._context.queue_command(FetchFills(symbol, since_ms - _OVERLAP_MS))
 
     def request_missing_fills(self, order: Order) -> None:
-        """The exchange says more was filled than we have seen trades for."""
+        """Request fills of an order that has filled more than was recorded."""
         if self._context.may_request(f"fills {order.symbol}", REQUEST_INTERVAL_MS):
             self.request_fills(order.symbol, order.created_at)
 
     def _journal_fill(self, fill: Fill, order: Order | None) -> None:
         role = order.role if order is not None else "FORCED" if _is_forced(fill) else "MANUAL"
-        log.info("fill %s %s %s %s at %s", fill.symbol, role, fill.side, fill.quantity, fill.price)
+        log.info(
+            "fill recorded symbol=%s role=%s side=%s quantity=%s price=%s",
+            *(fill.symbol, role, fill.side, fill.quantity, fill.price),
+        )
         payload = {
             "client_order_id": fill.client_order_id or (order.client_order_id if order else ""),
             "role": role,

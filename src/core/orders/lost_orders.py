@@ -1,4 +1,4 @@
-"""When an order the exchange does not know may be believed gone: once everything has been asked (§4, ABSENT)."""
+"""Decides when an order that the exchange does not know is lost: only after every other source was checked."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from src.domain.orders import Fill, Order, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Snapshot
 
 _REQUEST_LIFETIME_MS = 10_000
-"""A request is refused when it arrives later than this: neither a timestamp nor a nonce is good for longer."""
+"""The exchange rejects a request that arrives later than this: its timestamp or nonce has expired."""
 _MIN_NOT_FOUND = 3
 _REQUEST_INTERVAL_MS = 3_000
 _OVERLAP_MS = 60_000
@@ -18,14 +18,14 @@ ListedOrders = tuple[OrderUpdate | UnrecognizedOrder, ...]
 
 @dataclass(slots=True)
 class _History:
-    """What the exchange last told of a symbol's orders and trades."""
+    """The newest lists of a symbol's orders and trades."""
 
     orders: OrdersFetched | None = None
     fills: FillsFetched | None = None
 
 
 class LostOrders:
-    """Collects the evidence: three answers over ten seconds, open orders, all orders, trades, the position."""
+    """Collects the evidence: three not-found responses in ten seconds, order lists, trades and the position."""
 
     def __init__(self, context: TraderContext) -> None:
         self._context = context
@@ -39,7 +39,7 @@ class LostOrders:
             history.fills = event
 
     def is_confirmed_absent(self, order: Order, now_ms: int, snapshot: Snapshot | None) -> bool:
-        """Nothing anywhere shows it."""
+        """Whether no list, trade or snapshot shows the order, so that it can be considered lost."""
         history = self._histories.get(order.symbol, _History())
         if (
             not is_due(order, now_ms)
@@ -52,13 +52,13 @@ class LostOrders:
         )
 
     def needs_snapshot(self, now_ms: int, snapshot: Snapshot | None) -> bool:
-        """All that is left for an order is a snapshot that does not show it."""
+        """Whether an order that is due still needs a snapshot requested after its response was lost."""
         return any(
             snapshot is None or snapshot.requested_at <= (order.unresolved_since or 0) for order in self._due(now_ms)
         )
 
     def request_history(self, now_ms: int) -> None:
-        """Have the lists read that are missing yet."""
+        """Request the order and trade lists that are still missing as evidence."""
         for order in self._due(now_ms):
             history = self._histories.get(order.symbol, _History())
             if (
@@ -76,10 +76,10 @@ class LostOrders:
         return [order for order in self._context.portfolio.orders.values() if is_due(order, now_ms)]
 
     def _is_missing_in(self, snapshot: Snapshot | None, order: Order) -> bool:
-        """It is not among the open orders, and the position is as we know it without the order."""
+        """Whether the snapshot does not list the order and shows its position unchanged."""
         if snapshot is None or snapshot.requested_at <= (order.unresolved_since or 0):
             return False
-        key = order.symbol, order.request.position_side
+        key = order.key
         held = self._context.portfolio.tracked(key).position.quantity
         reports = [each for each in snapshot.positions if (each.symbol, each.position_side) == key]
         is_unchanged = all(report.quantity == held for report in reports)
@@ -88,7 +88,7 @@ class LostOrders:
 
 
 def is_due(order: Order, now_ms: int) -> bool:
-    """Denied often and long enough that the lists are worth their weight."""
+    """Whether the order was not found often and long enough to spend request weight on the lists."""
     since = order.unresolved_since
     return (
         order.is_open
@@ -99,7 +99,7 @@ def is_due(order: Order, now_ms: int) -> bool:
 
 
 def _covers_lifetime(read: OrdersFetched | FillsFetched | None, order: Order) -> bool:
-    """It was read when the order could not come to be any more, and reaches back to before it."""
+    """Whether the list was read after the order's request had expired, and starts before the order was created."""
     since = order.unresolved_since or 0
     return read is not None and read.at - since >= _REQUEST_LIFETIME_MS and read.since_ms <= order.created_at
 
@@ -113,7 +113,7 @@ def _has_unattributed_fill(order: Order, history: _History) -> bool:
 
 
 def _may_belong_to(fill: Fill, order: Order, history: _History) -> bool:
-    """A trade in its slot and direction whose own order the list of orders does not name."""
+    """Whether the trade matches the order's position and side and belongs to no listed order."""
     if history.orders is None or fill.traded_at < order.created_at - _OVERLAP_MS:
         return False
     is_same_side = (fill.side, fill.position_side) == (order.request.side, order.request.position_side)

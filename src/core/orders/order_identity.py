@@ -1,4 +1,4 @@
-"""An order of ours that only the exchange remembers, and one that looks like ours and is another bot's. Pure."""
+"""Identifies orders: restores one of ours from the exchange's report, and recognizes those of another bot. Pure."""
 
 from dataclasses import dataclass
 
@@ -9,30 +9,30 @@ from src.domain.orders import ClientOrderId, OrderRequest, OrderUpdate
 
 @dataclass(frozen=True, slots=True)
 class BotInstance:
-    """Which of the bots of this kind we are."""
+    """Identity of this bot, to distinguish its orders from those of other bots of this kind."""
 
     bot_tag: str
-    """Part of the id of every entry we make."""
+    """Part of the client order id of each of our entries."""
     database_created_at: int
-    """When our ledger began."""
+    """When our database was created, ms UTC."""
     started_at: int
 
 
 def is_from_another_bot(update: OrderUpdate, known: ClientOrderId, ours: BotInstance) -> bool:
-    """An order that our ledger does not hold, and that was made when it would: what we make is in the ledger first.
+    """Whether an order that is missing from our database was placed by another bot of this kind.
 
-    One that bears another mark may be ours only from before our ledger began, for the one before it may be lost. One
-    that bears ours may be younger, for the ledger may be an old copy that was put back; not one made while we run.
-    Of a protective or closing order only its first event tells when it was made.
+    We record an order before it is sent, so one with another tag is ours only if it is older than our database (an
+    earlier database may be lost). One with our tag may be newer than that, because an old copy of the database may
+    have been restored, but not newer than this run. Only the first event of a protective or closing order says when
+    it was placed.
     """
-    made_at = update.event_at if update.status is OrderStatus.NEW else known.decided_at
-    return max(made_at, known.decided_at) > (
-        ours.started_at if known.bot_tag == ours.bot_tag else ours.database_created_at
-    )
+    placed_at = update.event_at if update.status is OrderStatus.NEW else known.decided_at
+    limit = ours.started_at if known.bot_tag == ours.bot_tag else ours.database_created_at
+    return max(placed_at, known.decided_at) > limit
 
 
 def request_from_update(update: OrderUpdate) -> OrderRequest:
-    """The order as it must have been asked for."""
+    """The request that must have led to this order."""
     is_conditional = update.original_type.is_conditional
     return OrderRequest(
         client_order_id=update.client_order_id,

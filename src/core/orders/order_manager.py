@@ -1,4 +1,4 @@
-"""What became of our orders: answers, stream events and fills, merged into the books and the database."""
+"""Our orders: merges responses, stream events and fills into the portfolio and the database."""
 
 import logging
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ OrderEvent = OrderUpdate | OrderUnresolved | CancelRejected | OrderNotFound | Fi
 
 
 class OrderManager:
-    """Merges what is told of orders. Each method returns the slot it touched, None where nothing changed."""
+    """Applies order events. Methods return the key of the position they touched, or None if nothing changed."""
 
     def __init__(self, context: TraderContext, locks: SymbolLocks) -> None:
         self._context = context
@@ -39,7 +39,7 @@ class OrderManager:
         self.ownership = OwnershipTracker(context, self.fills, self.other_bot)
 
     def on_order_update(self, update: OrderUpdate, source: str = "exchange") -> PositionKey | None:
-        """An order as the stream, an answer or a query tells it."""
+        """Apply an order update of the stream, a response or a query."""
         self._context.portfolio.unrecognized_orders.pop((update.symbol, update.order_id), None)
         order = self._context.portfolio.orders.get(update.client_order_id) or self._restore_order(update)
         if order is None:
@@ -56,12 +56,15 @@ class OrderManager:
             self.fills.record(update.fill)
         elif order.filled_quantity > filled_before:
             self.fills.request_missing_fills(order)
-        return order.symbol, order.request.position_side
+        return order.key
 
     def _on_change(self, order: Order, before: OrderStatus) -> None:
         self._context.journal_order(order)
-        log.info("order %s %s %s %s", order.symbol, order.role, order.client_order_id, order.status)
-        tracked = self._context.portfolio.tracked((order.symbol, order.request.position_side))
+        log.info(
+            "order changed symbol=%s role=%s id=%s status=%s",
+            *(order.symbol, order.role, order.client_order_id, order.status),
+        )
+        tracked = self._context.portfolio.tracked(order.key)
         self._count_rejection(order, before, tracked)
         if before is OrderStatus.REJECTED:
             self._on_late_order(order)
@@ -73,14 +76,14 @@ class OrderManager:
             self._context.cancel_order(order)
 
     def _on_late_order(self, order: Order) -> None:
-        """Given up, and seen after all: what rests of an entry has lost its reason, what filled is protected."""
+        """Cancel an entry that was considered lost but exists: its signal has expired. Its fills are protected."""
         name = f"{order.role} {order.client_order_id}"
-        self._context.warn(f"late order: {name} was given up, and stands after all ({order.status})", order.symbol)
+        self._context.warn(f"order {name} was considered lost but exists ({order.status})", order.symbol)
         if order.role is OrderRole.ENTRY:
             self._context.cancel_order(order)
 
     def _count_rejection(self, order: Order, before: OrderStatus, tracked: TrackedPosition) -> None:
-        """A protective order has done its part once it stands, a closing one only once it fills (I12)."""
+        """Count closes that expired unfilled; reset the count once protection is accepted or a close fills (I12)."""
         if order.role is not OrderRole.CLOSE:
             if before is OrderStatus.PENDING_NEW and order.status in _ACCEPTED:
                 tracked.rejections.pop(order.role, None)
@@ -91,27 +94,24 @@ class OrderManager:
             self._context.warn(f"{order.role} of {order.symbol} expired without a fill", order.symbol)
 
     def _on_stop_triggered(self, order: Order, update: OrderUpdate) -> None:
-        """A stop whose price was reached is a market order from then on, and may fail as one (§4, TRIGGERED)."""
-        tracked = self._context.portfolio.tracked((order.symbol, order.request.position_side))
+        """Note when a stop loss triggered: from then on it is a market order, which may fail."""
+        tracked = self._context.portfolio.tracked(order.key)
         is_triggered = order.role is OrderRole.STOP_LOSS and update.type is not update.original_type
         if is_triggered and tracked.position.is_open and order.status is not OrderStatus.FILLED:
             tracked.stop_triggered_at = tracked.stop_triggered_at or self._context.clock.monotonic_ms()
             tracked.is_stop_ended = order.status.is_terminal
 
     def _on_external_cancel(self, order: Order, tracked: TrackedPosition) -> None:
-        """Protection that somebody else took away is replaced at once; a person is told each time."""
+        """Warn about protection that was cancelled externally; it is replaced at once."""
         if order.role is OrderRole.ENTRY or not tracked.position.is_open:
             return
         tracked.external_cancels += 1
-        suffix = (
-            ""
-            if tracked.external_cancels < _MANY_EXTERNAL_CANCELS
-            else f", {tracked.external_cancels} times by now: find out who does it"
-        )
-        self._context.warn(f"{order.role} of {order.symbol} was cancelled, not by the bot: it is replaced{suffix}")
+        count = tracked.external_cancels
+        times = f" ({count} times)" if count >= _MANY_EXTERNAL_CANCELS else ""
+        self._context.warn(f"{order.role} of {order.symbol} was cancelled externally{times}; replacing it")
 
     def handle(self, event: OrderEvent, snapshot: Snapshot | None) -> Iterable[PositionKey]:
-        """Whatever is told of orders; the slots it touched."""
+        """Apply any order event; returns the keys of the positions it touched."""
         match event:
             case OrderUpdate():
                 key = self.on_order_update(event)
@@ -131,7 +131,7 @@ class OrderManager:
         return () if key is None else (key,)
 
     def on_orders(self, event: OrdersFetched) -> list[PositionKey]:
-        """All orders of a symbol: those we wait for, and whatever is open or was forced upon us."""
+        """Apply a list of a symbol's orders, except closed ones that are neither ours nor forced by the exchange."""
         self._lost_orders.record(event)
         self.ownership.record_orders(event)
         known = self._context.portfolio.orders
@@ -140,7 +140,7 @@ class OrderManager:
         return [key for key in touched if key is not None]
 
     def on_rejected(self, event: OrderRejected) -> Order | None:
-        """A submit that did not happen and will not."""
+        """Record that an order was not accepted; returns the order, None if it is no longer pending."""
         order = self._context.portfolio.orders.get(event.client_order_id)
         if order is None or order.status is not OrderStatus.PENDING_NEW:
             return None
@@ -148,11 +148,11 @@ class OrderManager:
         order.reason = event.reason if event.code is None else f"{event.reason} ({event.code})"
         self._context.store.update_order(order, "refused")
         self._context.journal_order(order)
-        log.warning("order refused %s %s: %s", order.symbol, order.role, order.reason)
+        log.warning("order rejected symbol=%s role=%s reason=%s", order.symbol, order.role, order.reason)
         return order
 
     def on_unresolved(self, event: OrderUnresolved) -> PositionKey | None:
-        """The answer was lost: the order stays pending, and is asked for, never repeated (I2)."""
+        """The response was lost: the order stays pending and is queried, never sent again (I2)."""
         order = self._context.portfolio.orders.get(event.client_order_id)
         if order is None or not order.is_open:
             return None
@@ -160,24 +160,25 @@ class OrderManager:
             order.unresolved_since = event.at
             order.reason = event.reason
             self._context.store.update_order(order, "unresolved")
-            self._context.warn(f"the answer to {order.role} {order.client_order_id} was lost: asking", order.symbol)
+            name = f"{order.role} {order.client_order_id}"
+            self._context.warn(f"no response to {name}; querying its status", order.symbol)
         self._query(order)
-        return order.symbol, order.request.position_side
+        return order.key
 
     def on_cancel_rejected(self, event: CancelRejected) -> PositionKey | None:
-        """Never taken for an end: what the order is now, only a query tells."""
+        """Query the order: a rejected cancel does not say what its status is."""
         order = self._context.portfolio.orders.get(event.client_order_id)
         if order is None or not order.is_open:
             return None
         attempts = self._context.cancel_attempts.setdefault(order.client_order_id, CancelAttempts())
         attempts.reason = event.reason if event.code is None else f"{event.reason} ({event.code})"
-        log.warning("cancel refused %s %s: %s", order.symbol, order.client_order_id, attempts.reason)
+        log.warning("cancel rejected symbol=%s id=%s reason=%s", order.symbol, order.client_order_id, attempts.reason)
         order.unresolved_since = order.unresolved_since or event.at
         self._query(order)
-        return order.symbol, order.request.position_side
+        return order.key
 
     def on_not_found(self, event: OrderNotFound, snapshot: Snapshot | None) -> PositionKey | None:
-        """-2013: believed only when nothing else shows the order either (§4, ABSENT)."""
+        """The exchange knows no such order (-2013): believed once nothing else shows it either."""
         order = self._context.portfolio.orders.get(event.client_order_id)
         if order is None or not order.is_open:
             return None
@@ -189,14 +190,14 @@ class OrderManager:
         order.reason = "the exchange knows no such order"
         self._context.store.update_order(order, "absent")
         self._context.journal_order(order)
-        return order.symbol, order.request.position_side
+        return order.key
 
     def needs_snapshot(self, now_ms: int, snapshot: Snapshot | None) -> bool:
-        """All that is left before an order counts as absent is a snapshot that does not show it."""
+        """Whether a snapshot that does not list an order is the last missing evidence that it is lost."""
         return self._lost_orders.needs_snapshot(now_ms, snapshot)
 
     def query_unresolved(self, now_ms: int) -> None:
-        """Ask again for every lost answer and every fill we have not seen, and who has filled a position."""
+        """Query unresolved and overdue orders, missing fills, and the ownership of positions."""
         for order in self._context.portfolio.orders.values():
             if order.is_open and (order.unresolved_since is not None or self._is_overdue(order, now_ms)):
                 self.mark_unresolved(order)
@@ -211,13 +212,12 @@ class OrderManager:
         self.ownership.check()
 
     def mark_unresolved(self, order: Order) -> None:
-        """What we know of it may be outdated: ask."""
+        """Query the order, because its known state may be outdated."""
         order.unresolved_since = order.unresolved_since or self._context.clock.now_ms()
         self._query(order)
 
     def _is_overdue(self, order: Order, now_ms: int) -> bool:
-        """No verdict where one is due: of an order or a cancel that left long ago, or of an entry whose slot has
-        filled."""
+        """Whether a submit or cancel has had no response for too long, or the entry may have filled unnoticed."""
         if order.status is OrderStatus.PENDING_NEW:
             return now_ms - (order.sent_at or order.created_at) >= _RESPONSE_TIMEOUT_MS
         attempts = self._context.cancel_attempts.get(order.client_order_id)
@@ -230,8 +230,8 @@ class OrderManager:
         return self._may_have_filled(order)
 
     def _may_have_filled(self, order: Order) -> bool:
-        """A position stands in an entry's slot, and nobody knows whose it is."""
-        tracked = self._context.portfolio.tracked((order.symbol, order.request.position_side))
+        """Whether the entry may have opened a position that has no known owner."""
+        tracked = self._context.portfolio.tracked(order.key)
         return order.role is OrderRole.ENTRY and tracked.position.is_open and not tracked.is_managed
 
     def _query(self, order: Order) -> None:
@@ -239,22 +239,22 @@ class OrderManager:
             self._context.queue_command(QueryOrder(order.symbol, order.client_order_id))
 
     def _restore_order(self, update: OrderUpdate) -> Order | None:
-        """An order of ours the books have let go, or the database has lost: taken up again."""
+        """Load one of our orders that is not in the portfolio, or restore it if the database has lost it."""
         known = ClientOrderId.parse(update.client_order_id)
         if known is None:
             return None
         order = self._context.store.load_order(update.client_order_id)
-        is_known = order is not None or self._context.store.error is not None  # one that cannot be read denies nothing
+        is_known = order is not None or self._context.store.error is not None  # unreadable is not unknown
         if not is_known and self.other_bot.is_from_other_bot(update, known):
             self.other_bot.on_detected(update, known)
             return None
         if order is None:
-            parent = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
-            order = Order(
-                request_from_update(update), known.role, created_at=update.event_at, entry_client_order_id=parent
-            )
+            entry_id = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
+            request = request_from_update(update)
+            order = Order(request, known.role, created_at=update.event_at, entry_client_order_id=entry_id)
             self._context.store.record_order(order, simulated=self._context.is_simulated)
-            self._context.warn(f"an order of ours was unknown here: {update.client_order_id}", update.symbol)
+            message = f"restored an order missing from the database: {update.client_order_id}"
+            self._context.warn(message, update.symbol)
         self._context.reserve_order_id(update.client_order_id)
         self._context.portfolio.add_order(order)
         tracked = self._context.portfolio.tracked((update.symbol, update.position_side))
@@ -270,5 +270,5 @@ class OrderManager:
 
 
 def _is_closed_history(update: OrderUpdate) -> bool:
-    """It has ended, and was no order that the exchange forced upon us."""
+    """Whether the order is closed and was not forced by the exchange (liquidation, ADL, settlement)."""
     return update.status.is_terminal and forced_reason(update.client_order_id) is None

@@ -1,4 +1,4 @@
-"""Another bot of this kind on the account: told by its orders, remembered in the ledger, and a reason to stop (F41)."""
+"""Detects another bot of this kind on the account by its orders and blocks entries until the operator resumes (F41)."""
 
 from src.core.context import TraderContext
 from src.core.orders.order_identity import BotInstance, is_from_another_bot
@@ -11,13 +11,13 @@ _MAX_SEEN_ORDERS = 200
 
 
 class OtherBotDetector:
-    """Knows which bot we are. What was seen of another one never becomes ours, however often either is started."""
+    """Keeps our bot tag and the orders seen from another bot: they never count as ours, even after restarts."""
 
     def __init__(self, context: TraderContext) -> None:
         self._context = context
         self._database_created_at = context.started_at
         self._seen_order_ids: list[str] = []
-        """Its newest orders that we have seen: what a person has resumed after is not told once more."""
+        """Client order ids of its newest orders: those from before a resume are not reported again."""
 
     def restore(self) -> None:
         known = self._context.store.get_state(_STATE) or {}
@@ -32,31 +32,31 @@ class OtherBotDetector:
             self._new_tag()
 
     def is_from_other_bot(self, update: OrderUpdate, known: ClientOrderId) -> bool:
-        """The order, which our ledger does not hold, is another bot's."""
+        """Whether an order that is missing from our database is another bot's."""
         context = self._context
         ours = BotInstance(context.bot_tag, self._database_created_at, context.started_at)
         return update.client_order_id in self._seen_order_ids or is_from_another_bot(update, known, ours)
 
     def on_detected(self, update: OrderUpdate, known: ClientOrderId) -> None:
-        """Two bots on one account would trade against each other's limits and protection: both make no entry."""
+        """Block entries: two bots on one account would break each other's limits and protection."""
         client_order_id = update.client_order_id
         if client_order_id in self._seen_order_ids:
             return
         self._seen_order_ids = [*self._seen_order_ids[1 - _MAX_SEEN_ORDERS :], client_order_id]
         if not self._context.trading_status.has(EntryBlock.OTHER_BOT):
             reason = (
-                f"another bot trades on this account: it made {client_order_id} of {update.symbol}; "
-                "stop one of the two, then resume"
+                f"another bot trades on this account (order {client_order_id} of {update.symbol}); "
+                "stop one of the two bots, then resume"
             )
             self._context.trading_status.block(EntryBlock.OTHER_BOT, reason)
             self._context.warn(reason, update.symbol)
         if known.bot_tag == self._context.bot_tag:
-            self._new_tag()  # it runs on a copy of our ledger: from now on our orders differ from its
+            self._new_tag()  # it runs on a copy of our database: use another tag from now on
         else:
             self._save()
 
     def on_resume(self) -> None:
-        """A person resumes."""
+        """Clear the block."""
         if self._context.trading_status.has(EntryBlock.OTHER_BOT):
             self._context.trading_status.clear(EntryBlock.OTHER_BOT)
             self._save()

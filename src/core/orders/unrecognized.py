@@ -1,4 +1,4 @@
-"""What is told in words we do not know (I30): counted, said once, never guessed, and never taken for absent."""
+"""Orders and positions with unrecognized values (I30): counted, reported once, never guessed, never taken as absent."""
 
 import logging
 from collections.abc import Container, Iterable, Sequence
@@ -19,26 +19,29 @@ _CLOSED_STATUSES = frozenset(status.value for status in OrderStatus if status.is
 
 
 class UnrecognizedOrders:
-    """An order of somebody else counts as foreign in its symbol. One of ours counts as what we last knew of it, and is
-    asked about: taken for gone, a stop loss would be placed anew each time it is read. A position nobody understands
-    may bind any margin, so that entries wait for a person; protection needs no more than it has."""
+    """Handles orders and positions that have unrecognized values.
+
+    An external order counts as an external order of its symbol. One of ours keeps its last known status and is
+    queried: if it were treated as closed, its stop loss would be placed again on every read. An unrecognized position
+    may use any margin, so it blocks entries until the operator checks it.
+    """
 
     def __init__(self, context: TraderContext, orders: OrderManager) -> None:
         self._context = context
         self._orders = orders
         self._reported: set[tuple[str, str]] = set()
         self.count = 0
-        """How many orders and positions were not understood since the start; each counts once."""
+        """Unrecognized orders and positions reported since the start; each counts once."""
 
     def on_snapshot(self, snapshot: Snapshot) -> list[PositionKey]:
-        """All that is open is listed; the slots of ours that are among it are returned."""
+        """Apply a snapshot's unrecognized orders and positions; returns the keys of positions with our orders."""
         known, self._context.portfolio.unrecognized_orders = self._context.portfolio.unrecognized_orders, {}
         keys = [self._record(order, known, is_listed_open=True) for order in snapshot.unrecognized_orders]
         self._record_positions([each for each in snapshot.unrecognized_positions if not each.is_flat])
         return [key for key in keys if key is not None]
 
     def on_stream_event(self, order: UnrecognizedOrder) -> Iterable[PositionKey]:
-        """By the private stream: what became of it REST may say in words we know; if not, that it is listed at all."""
+        """Apply an unrecognized order of the user data stream, and read the account to learn what it is."""
         portfolio = self._context.portfolio
         key = self._record(order, portfolio.unrecognized_orders, is_listed_open=False)
         if key is None and order.status in _CLOSED_STATUSES:
@@ -47,21 +50,24 @@ class UnrecognizedOrders:
         return () if key is None else (key,)
 
     def on_order_list(self, event: OrdersFetched) -> None:
-        """Among all orders of a symbol, ended ones too: ours that is named there has come to be."""
+        """Mark our orders in a list of all orders as existing, closed ones too."""
         for unrecognized in event.unrecognized:
             order = self._context.portfolio.orders.get(unrecognized.client_order_id)
             if order is not None and order.is_open:
                 self._record_own(order, unrecognized, is_listed_open=False)
 
     def _request_account(self) -> None:
-        """Something was told that only the account itself can make clear; not at the speed of the stream."""
-        if self._context.may_request("strange words", _REQUEST_INTERVAL_MS):
-            self._context.request_snapshot("an event is not understood", repeat_if_pending=True)
+        """Request a snapshot to clarify an unrecognized event, at most once per interval."""
+        if self._context.may_request("unrecognized values", _REQUEST_INTERVAL_MS):
+            self._context.request_snapshot("unrecognized event", repeat_if_pending=True)
 
     def _record(
         self, unrecognized: UnrecognizedOrder, known: Container[tuple[str, int]], *, is_listed_open: bool
     ) -> PositionKey | None:
-        """The slot of an order of ours that is open for all we know; any other stands in the way of entries."""
+        """Record an unrecognized order; returns the position key if it is ours and may be open.
+
+        Any other order blocks entries of its symbol.
+        """
         order = self._context.portfolio.orders.get(unrecognized.client_order_id)
         if order is not None and order.is_open:
             return self._record_own(order, unrecognized, is_listed_open=is_listed_open)
@@ -80,42 +86,39 @@ class UnrecognizedOrders:
         if self._is_first_report(unrecognized.client_order_id, unrecognized.problem):
             self._log(unrecognized.symbol, unrecognized.client_order_id, unrecognized.problem)
             self._context.alert(
-                f"{order.role} {order.client_order_id} of {order.symbol} is told in words not known here "
-                f"({unrecognized.problem}): it counts as {order.status} and is asked about. "
-                "Look at it on the exchange's site",
+                f"unrecognized value for {order.role} {order.client_order_id} of {order.symbol} "
+                f"({unrecognized.problem}): treated as {order.status}, querying the exchange. "
+                "Check it on the exchange's site",
                 order.symbol,
             )
-        return order.symbol, order.request.position_side
+        return order.key
 
     def _warn_external(self, unrecognized: UnrecognizedOrder) -> None:
         self._log(unrecognized.symbol, unrecognized.client_order_id, unrecognized.problem)
         if self._is_first_report(unrecognized.symbol, unrecognized.problem):
-            origin = "bears a name of the bot and is unknown here" if unrecognized.is_ours else "is not the bot's"
+            origin = "has the bot's id but is not in its database" if unrecognized.is_ours else "is external"
             self._context.warn(
-                f"an order of {unrecognized.symbol} {origin}, and is told in words not known here "
-                f"({unrecognized.problem}): it is left alone, and no entry is made "
-                f"in {unrecognized.symbol} while it is there",
+                f"an order of {unrecognized.symbol} {origin} and has an unrecognized value ({unrecognized.problem}): "
+                f"it is left alone, and {unrecognized.symbol} has no entries while it is open",
                 unrecognized.symbol,
             )
 
     def _record_positions(self, positions: Sequence[UnrecognizedPosition]) -> None:
-        messages = [
-            f"a position of {each.symbol} is told in words not known here ({each.problem})" for each in positions
-        ]
-        reason = f"{'; '.join(messages)}: look at it on the exchange's site" if messages else None
+        messages = [f"unrecognized value for a position of {each.symbol} ({each.problem})" for each in positions]
+        reason = f"{'; '.join(messages)}: check it on the exchange's site" if messages else None
         self._context.trading_status.set_or_clear(EntryBlock.UNRECOGNIZED_POSITION, reason)
         for each, message in zip(positions, messages, strict=True):
             if self._is_first_report(each.symbol, each.problem):
                 self._log(each.symbol, "position", each.problem)
-                self._context.alert(f"{message}: entries wait, and what is the bot's stays protected", each.symbol)
+                self._context.alert(f"{message}: entries are blocked; the bot's positions stay protected", each.symbol)
 
-    def _is_first_report(self, subject: str, fault: str) -> bool:
-        """Said once; an account full of such orders must not fill the journal."""
-        if (subject, fault) in self._reported or len(self._reported) >= _MAX_REPORTED:
+    def _is_first_report(self, subject: str, problem: str) -> bool:
+        """Whether this was not reported yet; limited, so that many such orders do not fill the journal."""
+        if (subject, problem) in self._reported or len(self._reported) >= _MAX_REPORTED:
             return False
-        self._reported.add((subject, fault))
+        self._reported.add((subject, problem))
         return True
 
-    def _log(self, symbol: str, name: str, fault: str) -> None:
+    def _log(self, symbol: str, name: str, problem: str) -> None:
         self.count += 1
-        log.warning("not understood number=%s symbol=%s name=%s reason=%s", self.count, symbol, name, fault)
+        log.warning("unrecognized value count=%s symbol=%s id=%s reason=%s", self.count, symbol, name, problem)

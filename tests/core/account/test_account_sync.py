@@ -270,7 +270,7 @@ def test_ban_is_shown_with_its_end_and_alerts_once(harness: Harness) -> None:
     harness.exchange_health = ExchangeHealth(weight_limit=2400, blocked_until=1_750_000_120_000, is_banned=True)
     harness.audit()
     harness.audit()
-    reason = "banned by the exchange until 15:08:40 UTC: nothing can be sent, stops rest on the exchange"
+    reason = "IP banned by the exchange until 15:08:40 UTC: nothing can be sent, stop losses stay open"
     assert harness.context.trading_status.reason == reason
     assert [each["message"] for each in harness.journal("alert")].count(reason) == 1
     harness.exchange_health = ExchangeHealth(weight_limit=2400)

@@ -1,4 +1,4 @@
-"""From a liquidation to an entry: the verdict is stored with its numbers, the intent before it leaves."""
+"""From a liquidation to an entry: the decision is stored, and the order is recorded before it is sent."""
 
 import json
 from dataclasses import replace
@@ -35,7 +35,7 @@ def test_liquidation_below_threshold_is_skipped(harness: Harness) -> None:
     decision = harness.rows("SELECT * FROM decisions")[0]
     assert decision["gate"] == Gate.THRESHOLD
     assert json.loads(decision["numbers"]) == {"volume": "30000.0", "threshold": "50000"}
-    assert decision["reason"] == "30000 liquidated in the window, 50000 needed"
+    assert decision["reason"] == "volume 30000 in the window is below the threshold 50000"
 
 
 def test_liquidations_add_up_to_threshold(harness: Harness) -> None:
@@ -174,7 +174,7 @@ def test_one_way_mode_never_trades_against_position(path: Path) -> None:
 
 
 def stops(count: int) -> list[OrderUpdate]:
-    """Stop losses of ours, more than the plan would leave."""
+    """More of our stop losses than the protection plan would keep."""
     requests = [an_order(OrderRole.STOP_LOSS, number).request for number in range(100, 100 + count)]
     return [an_update(request, order_id=500 + number) for number, request in enumerate(requests)]
 
@@ -186,7 +186,7 @@ def test_too_many_stops_block_entries_not_protection(path: Path) -> None:
     harness.liquidate()
     assert harness.verdicts() == [None, Gate.OPEN_ORDERS]
     reason = harness.rows("SELECT reason FROM decisions ORDER BY liquidation_id")[-1]["reason"]
-    assert reason == "4 stop losses stand already, 2 are allowed"
+    assert reason == "4 stop losses are open, limit 2"
     harness.end_order(harness.submitted(OrderRole.STOP_LOSS)[0])
     harness.feed(*[replace(stop, status=OrderStatus.CANCELED) for stop in stops(3)])
     assert len(harness.submitted(OrderRole.STOP_LOSS)) == 2

@@ -18,7 +18,7 @@ D = Decimal
 def an_entry_context(
     global_changes: dict[str, Any] | None = None, symbol_changes: dict[str, Any] | None = None, **changes: Any
 ) -> EntryContext:
-    """A long was liquidated, everything is fresh, and every gate of the signal lets it pass."""
+    """A liquidated long with fresh prices that passes every signal gate."""
     settings = some_settings(global_changes, **(symbol_changes or {}))
     entry_context = EntryContext(
         liquidation=a_liquidation(),

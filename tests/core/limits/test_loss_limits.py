@@ -312,7 +312,7 @@ def test_entry_rate_reason_names_both_numbers() -> None:
     entry_context = an_entry_context(global_changes={"max_entries_per_minute": 3})
     verdict = check_risk(a_plan(), entry_context, an_exposure(entries_last_minute=3))
     assert isinstance(verdict, Skip)
-    assert verdict.reason == "3 entries were made in the last minute, 3 are allowed"
+    assert verdict.reason == "3 entries in the last minute, limit 3"
 
 
 def test_results_are_queried_only_after_a_change(

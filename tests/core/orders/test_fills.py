@@ -1,4 +1,4 @@
-"""Fills, balances and positions: told in any order, booked once, exact in the ledger."""
+"""Fills, balances and positions: reported in any order, recorded once and exactly."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -22,7 +22,7 @@ ENTRY, STOP, TAKE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
 
 
 def trade(harness: Harness, request: OrderRequest, order: str, **fill: Any) -> None:
-    """One trade, its two events in either order, or doubled."""
+    """The two events of one trade, in either order or duplicated."""
     harness.clock.advance(10)
     reported = harness.a_fill(request, **fill)
     account, update = harness.account_after(reported), harness.filled_by(request, reported)
@@ -117,7 +117,7 @@ def test_new_position_has_its_own_result(harness: Harness) -> None:
 
 @pytest.mark.parametrize("is_order_first", [True, False])
 def test_position_opened_at_close_time_is_ours(path: Path, is_order_first: bool) -> None:
-    """Found by the model: one millisecond held the end of a position and the first fill of the next."""
+    """Found by the model: a position closed and the next one opened within one millisecond."""
     harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
     harness.open_position()
     harness.wait(1000)
@@ -135,7 +135,7 @@ def test_position_opened_at_close_time_is_ours(path: Path, is_order_first: bool)
 
 @pytest.mark.parametrize("is_order_first", [True, False])
 def test_position_filled_before_reported_close_is_ours(path: Path, is_order_first: bool) -> None:
-    """In a cascade events are told late: the new trade (T) lies before the account's word on the end (E)."""
+    """In a cascade events come late: the new trade (T) is older than the account's report of the close (E)."""
     harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
     harness.open_position()
     harness.wait(1000)
@@ -164,9 +164,9 @@ def test_missing_fills_are_requested_and_recorded_once(harness: Harness) -> None
     assert harness.position().quantity == D("0.010")
     assert harness.last(STOP).stop_price == D("49000.0")
     assert len(harness.rows("SELECT * FROM fills")) == 1
-    asked = len(harness.commands_of(FetchFills))
+    before = len(harness.commands_of(FetchFills))
     harness.wait(5000)
-    assert len(harness.commands_of(FetchFills)) == asked
+    assert len(harness.commands_of(FetchFills)) == before
 
 
 def test_fill_of_other_symbol_is_not_ours(harness: Harness) -> None:
@@ -226,9 +226,9 @@ def test_external_fills_are_not_recorded(harness: Harness) -> None:
 
 
 def test_funding_is_requested_and_recorded_once(harness: Harness) -> None:
-    asked = len(harness.commands_of(FetchFunding))
+    before = len(harness.commands_of(FetchFunding))
     harness.feed(harness.account_update(reason="FUNDING_FEE", wallet=999))
-    assert len(harness.commands_of(FetchFunding)) == asked + 1
+    assert len(harness.commands_of(FetchFunding)) == before + 1
     paid = Income(5, "BTCUSDT", "FUNDING_FEE", "USDT", D("-0.5"), harness.now)
     other = replace(paid, transaction_id=6, type="TRANSFER")
     harness.feed(FundingFetched((paid, other), harness.now))

@@ -1,4 +1,4 @@
-"""The exchange closes a position by itself: booked as such, swept, and its symbol locked until a person resumes."""
+"""Positions closed by the exchange: recorded as forced, and the symbol locked until the operator resumes."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -20,7 +20,7 @@ NAMES = ["autoclose-1588", "adl_autoclose", "settlement_autoclose-1588"]
 
 
 def forced(harness: Harness, name: str, order_id: int = 88) -> OrderUpdate:
-    """The whole position, closed by the exchange with a loss."""
+    """The fill that closes the whole position by force, with a loss."""
     stop = harness.last(STOP)
     fill = replace(harness.a_fill(stop, price=45_000, pnl=-50), client_order_id=name, order_id=order_id)
     update = harness.filled_by(stop, fill)

@@ -1,4 +1,4 @@
-"""An order the exchange does not know: believed gone only once nothing shows it, taken up again if it comes late."""
+"""Orders the exchange does not know: lost only once nothing shows them, and restored if they appear late."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -29,14 +29,14 @@ def a_lost_entry(path: Path) -> tuple[Harness, OrderRequest]:
 
 
 def report_not_found_repeatedly(harness: Harness, request: OrderRequest) -> None:
-    """For ten seconds the exchange says that it knows no such order."""
+    """The exchange reports for ten seconds that it knows no such order."""
     for _ in range(5):
         harness.wait(2000)
         not_found(harness, request)
 
 
 def confirm_absent(harness: Harness, request: OrderRequest) -> None:
-    """Everything has been asked, and nothing shows the order."""
+    """Every list is read, and none shows the order."""
     report_not_found_repeatedly(harness, request)
     harness.snapshot()
     read_history(harness)
@@ -44,7 +44,7 @@ def confirm_absent(harness: Harness, request: OrderRequest) -> None:
 
 
 def read_history(harness: Harness, orders: tuple[OrderUpdate, ...] = (), fills: tuple[Fill, ...] = ()) -> None:
-    """All orders and all trades of the symbol, read now."""
+    """The lists of all orders and trades of the symbol, read now."""
     harness.feed(OrdersFetched("BTCUSDT", orders, 0, harness.now), FillsFetched("BTCUSDT", fills, harness.now))
 
 
@@ -83,9 +83,9 @@ def test_fill_of_unlisted_order_keeps_entry_unresolved(path: Path) -> None:
     read_history(harness, fills=(theirs,))
     not_found(harness, entry)
     assert harness.order(entry).status is OrderStatus.PENDING_NEW
-    asked = len(harness.commands_of(FetchOrders))
+    before = len(harness.commands_of(FetchOrders))
     harness.wait(3000)
-    assert len(harness.commands_of(FetchOrders)) == asked + 1
+    assert len(harness.commands_of(FetchOrders)) == before + 1
     by_hand = an_update(order_id=77, client_order_id="web_1", status=OrderStatus.FILLED)
     read_history(harness, orders=(by_hand,), fills=(theirs,))
     not_found(harness, entry)
@@ -120,7 +120,7 @@ def test_late_fill_of_absent_entry_is_protected(path: Path) -> None:
     harness.clock.advance(10)
     harness.fill(entry)
     assert harness.last(STOP).stop_price == D("49000.0")
-    assert any(each["message"].startswith("late order: ENTRY") for each in harness.journal("alert"))
+    assert any(each["message"].startswith("order ENTRY") for each in harness.journal("alert"))
 
 
 def test_late_open_entry_is_cancelled(path: Path) -> None:
@@ -133,12 +133,12 @@ def test_late_open_entry_is_cancelled(path: Path) -> None:
 def test_unexplained_position_queries_absent_entry_again(path: Path) -> None:
     harness, entry = a_lost_entry(path)
     confirm_absent(harness, entry)
-    asked = len(harness.commands_of(QueryOrder))
+    before = len(harness.commands_of(QueryOrder))
     harness.wait(3000)
-    assert len(harness.commands_of(QueryOrder)) == asked
+    assert len(harness.commands_of(QueryOrder)) == before
     harness.feed(harness.account_update(a_position()))
     harness.wait(1000)
-    assert len(harness.commands_of(QueryOrder)) == asked + 1
+    assert len(harness.commands_of(QueryOrder)) == before + 1
 
 
 def test_snapshot_before_lost_response_is_not_proof(path: Path) -> None:
@@ -148,9 +148,9 @@ def test_snapshot_before_lost_response_is_not_proof(path: Path) -> None:
     not_found(harness, entry)
     assert harness.order(entry).status is OrderStatus.PENDING_NEW
     harness.wait(3000)
-    asked = len(harness.commands_of(FetchOrders))
+    before = len(harness.commands_of(FetchOrders))
     harness.wait(3000)
-    assert len(harness.commands_of(FetchOrders)) == asked  # the lists are here: all that is missing is the account
+    assert len(harness.commands_of(FetchOrders)) == before  # the lists are known: only a snapshot is missing
 
 
 def test_fill_before_order_is_not_proof(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Lost answers, refusals and orders nobody knows: asked about, never repeated."""
+"""Lost responses, rejections and unknown orders: queried, never sent again."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -111,7 +111,7 @@ def test_failed_cancel_is_retried(harness: Harness) -> None:
 
 
 def test_response_is_ordered_by_update_time(harness: Harness) -> None:
-    """Which lies a moment before that of the event about it (updateTime and E)."""
+    """The update time of a response is slightly older than the event time of the same change (updateTime and E)."""
     entry = cancelled_entry(harness)
     harness.feed(CancelRejected("BTCUSDT", entry.client_order_id, None, "the exchange asks for silence", harness.now))
     answer = harness.update_for(entry, event_at=harness.order(entry).event_at - 1)
@@ -158,10 +158,10 @@ def test_unknown_own_order_is_restored(harness: Harness) -> None:
     stop = a_request(STOP, 3)
     harness.feed(harness.account_update(a_position()))
     harness.feed(an_update(stop, order_id=77, event_at=harness.now))
-    assert "an order of ours was unknown here" in harness.journal("alert")[-1]["message"]
+    assert "restored an order missing from the database" in harness.journal("alert")[-1]["message"]
     assert harness.rows("SELECT role, status FROM trades WHERE order_id = '77'")[0]["role"] == "STOP_LOSS"
     assert harness.context.portfolio.tracked_positions[LONG].is_managed
-    assert harness.last(TAKE).client_order_id == "lh-mbv0x1k2abcde-t4"  # a number no order has had
+    assert harness.last(TAKE).client_order_id == "lh-mbv0x1k2abcde-t4"  # a number that was never used
 
 
 def test_unknown_own_entry_is_restored_and_cancelled_when_stale(harness: Harness) -> None:
@@ -201,20 +201,20 @@ def test_order_missing_everywhere_requests_snapshot(path: Path) -> None:
     harness, entry = a_lost_entry(path)
     harness.snapshot()
     harness.clock.advance(1)
-    asked = len(harness.commands_of(TakeSnapshot))
+    before = len(harness.commands_of(TakeSnapshot))
     for _ in range(3):
         harness.wait(3000)
         not_found(harness, entry)
-    assert len(harness.commands_of(TakeSnapshot)) == asked
+    assert len(harness.commands_of(TakeSnapshot)) == before
     harness.wait(2000)
-    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    assert len(harness.commands_of(TakeSnapshot)) == before + 1
 
 
 def test_externally_cancelled_protection_is_replaced(harness: Harness) -> None:
     harness.open_position()
     harness.end_order(harness.last(STOP))
     assert len(harness.submitted(STOP)) == 2
-    assert harness.journal("alert")[-1]["message"].endswith("was cancelled, not by the bot: it is replaced")
+    assert harness.journal("alert")[-1]["message"].endswith("was cancelled externally; replacing it")
 
 
 def test_manual_fill_in_our_position_is_recorded(harness: Harness) -> None:

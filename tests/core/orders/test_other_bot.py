@@ -1,4 +1,4 @@
-"""Another bot of this kind on the account: told by mark and time, and not forgotten with the process (F41, I4)."""
+"""Another bot of this kind on the account: recognized by tag and time, and remembered after a restart (F41, I4)."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -17,18 +17,18 @@ OURS = BotInstance("ours", database_created_at=NOW, started_at=NOW + 60_000)
 
 
 def named(at: int, mark: str = "else", letter: str = "e") -> str:
-    """What a bot calls an order whose entry it decides at that instant."""
+    """The client order id a bot gives an order of an entry decided at that instant."""
     return f"lh-{new_entry_token(at, mark, lambda _: 7)}-{letter}"
 
 
 @pytest.mark.parametrize(
     ("mark", "made_at", "is_anothers"),
     [
-        ("else", NOW - 1, False),  # it may be from the ledger before ours, which is lost
+        ("else", NOW - 1, False),  # it may be from an earlier database that was lost
         ("else", NOW + 1, True),
         ("", NOW - 1, False),
-        ("ours", NOW + 1, False),  # our ledger may be an old copy that was put back
-        ("ours", NOW + 60_001, True),  # it runs on a copy of our ledger
+        ("ours", NOW + 1, False),  # our database may be a restored backup
+        ("ours", NOW + 60_001, True),  # it runs on a copy of our database
     ],
 )
 def test_unknown_order_is_classified_by_tag_and_time(mark: str, made_at: int, is_anothers: bool) -> None:
@@ -57,7 +57,7 @@ def test_unknown_new_entry_belongs_to_other_bot(harness: Harness) -> None:
     name = named(harness.now)
     see(harness, name)
     assert harness.context.trading_status.reason == (
-        f"another bot trades on this account: it made {name} of BTCUSDT; stop one of the two, then resume"
+        f"another bot trades on this account (order {name} of BTCUSDT); stop one of the two bots, then resume"
     )
     assert harness.context.portfolio.orders == {}
     assert [each.client_order_id for each in harness.context.portfolio.external_orders.values()] == [name]
@@ -74,7 +74,7 @@ def test_unknown_new_stop_belongs_to_other_bot(harness: Harness) -> None:
 
 
 def test_closed_stop_of_other_bot_is_not_ours(harness: Harness) -> None:
-    """The end of an order does not tell when it was made."""
+    """The last event of an order does not say when it was placed."""
     harness.clock.advance(1000)
     stop = a_request(STOP, 3)
     see(harness, stop.client_order_id, STOP)
@@ -85,7 +85,7 @@ def test_closed_stop_of_other_bot_is_not_ours(harness: Harness) -> None:
 
 
 def test_old_stop_that_triggers_is_ours(harness: Harness) -> None:
-    """Its ledger was lost; the end of an order does not tell when it was made."""
+    """Our database was lost, and the last event of an order does not say when it was placed."""
     harness.clock.advance(1000)
     harness.feed(an_update(a_request(STOP, 3), order_id=77, status=OrderStatus.CANCELED, event_at=harness.now))
     assert "another bot" not in harness.context.trading_status.reason

@@ -1,4 +1,4 @@
-"""Whatever order an order's events come in, and however often, they end as if in order (F23)."""
+"""Events of an order lead to the same result in any order and however often they arrive (F23)."""
 
 from dataclasses import replace
 from decimal import Decimal
@@ -23,7 +23,7 @@ EVENTS = 2 + 2 * len(PARTS)
 
 
 def events_in_order(harness: Harness, request: OrderRequest, times: EventLatency) -> list[TraderEvent]:
-    """Accepted, filled in three parts: what the stream and the answer tell of it, in the order it happened."""
+    """An order accepted and filled in three parts: its stream events and response, in order."""
     accepted = harness.update_for(request, order_id=ORDER_ID)
     events: list[TraderEvent] = [accepted, OrderResponse(accepted)]
     filled, price, whole = D(0), request.price, request.quantity

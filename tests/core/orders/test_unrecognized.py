@@ -1,4 +1,4 @@
-"""Words nobody knows, in orders and positions: nothing dies of them, is guessed, or counts as gone (I30)."""
+"""Unrecognized values in orders and positions: nothing crashes, is guessed, or counts as closed (I30)."""
 
 import json
 from dataclasses import replace
@@ -19,7 +19,7 @@ WEB = UnrecognizedOrder("BTCUSDT", "web-1", 9, ERROR, type="ICEBERG", status="NE
 
 
 def unrecognized(harness: Harness, request: OrderRequest) -> UnrecognizedOrder:
-    """An order of ours, as the exchange names it."""
+    """One of our orders as the exchange reports it, with an unrecognized value."""
     order = harness.order(request)
     return UnrecognizedOrder(request.symbol, request.client_order_id, order.order_id or 77, ERROR, type="ICEBERG")
 
@@ -42,7 +42,7 @@ def test_external_unrecognized_order_blocks_entries_and_is_shown(harness: Harnes
     assert harness.submitted() == []
     harness.audit()
     assert [(each["client_order_id"], each["type"]) for each in shown(harness)] == [("web-1", "ICEBERG")]
-    assert [each["level"] for each in alerts_with(harness, "in words not known here")] == ["warning"]
+    assert [each["level"] for each in alerts_with(harness, "unrecognized value")] == ["warning"]
     harness.clock.advance(10)
     harness.snapshot()
     harness.liquidate()
@@ -51,10 +51,10 @@ def test_external_unrecognized_order_blocks_entries_and_is_shown(harness: Harnes
 
 def test_many_unrecognized_orders_do_not_flood_journal(harness: Harness) -> None:
     harness.snapshot(unrecognized_orders=tuple(replace(WEB, order_id=number) for number in range(500)))
-    assert len(alerts_with(harness, "in words not known here")) == 1
+    assert len(alerts_with(harness, "unrecognized value")) == 1
     many = [replace(WEB, order_id=number, problem=f"not a number: {number}") for number in range(1000, 1500)]
     harness.snapshot(unrecognized_orders=tuple(many))
-    assert len(alerts_with(harness, "in words not known here")) <= 100
+    assert len(alerts_with(harness, "unrecognized value")) <= 100
 
 
 def test_bot_starts_with_unrecognized_order(harness: Harness) -> None:
@@ -76,7 +76,7 @@ def test_own_unrecognized_stop_is_queried_not_replaced(harness: Harness) -> None
     assert harness.submitted(STOP) == [stop]
     assert harness.submitted() == [entry, stop, take]
     assert len([each for each in harness.commands_of(QueryOrder) if each.client_order_id == stop.client_order_id]) >= 20
-    assert [each["level"] for each in alerts_with(harness, "in words not known here")] == ["error"]
+    assert [each["level"] for each in alerts_with(harness, "unrecognized value")] == ["error"]
     harness.accept(stop)
     assert harness.order(stop).unresolved_since is None
 
@@ -128,7 +128,7 @@ def test_closed_own_order_still_open_blocks_entries(harness: Harness) -> None:
     harness.snapshot(unrecognized_orders=(unrecognized(harness, entry),))
     harness.liquidate()
     assert harness.verdicts()[-1] == Gate.OPEN_ORDERS
-    assert alerts_with(harness, "bears a name of the bot")
+    assert alerts_with(harness, "has the bot's id but is not in its database")
 
 
 def test_own_unrecognized_event_is_queried(harness: Harness) -> None:
@@ -139,10 +139,10 @@ def test_own_unrecognized_event_is_queried(harness: Harness) -> None:
 
 
 def test_external_unrecognized_event_requests_snapshot(harness: Harness) -> None:
-    asked = len(harness.commands_of(TakeSnapshot))
+    before = len(harness.commands_of(TakeSnapshot))
     for number in range(5):
         harness.feed(replace(WEB, order_id=number))
-    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    assert len(harness.commands_of(TakeSnapshot)) == before + 1
     harness.liquidate()
     assert harness.verdicts() == [Gate.OPEN_ORDERS]
 
@@ -167,7 +167,7 @@ def test_unrecognized_position_blocks_entries_not_protection(harness: Harness) -
     for _ in range(3):
         harness.snapshot(positions=(harness.report(),), open_orders=orders, unrecognized_positions=(odd,))
     assert harness.context.trading_status.state is TradingState.REDUCE_ONLY
-    assert "a position of ETHUSDT is told in words not known here" in harness.context.trading_status.reason
+    assert "unrecognized value for a position of ETHUSDT" in harness.context.trading_status.reason
     assert [each["level"] for each in alerts_with(harness, "ETHUSDT")] == ["error"]
     harness.end_order(harness.last(STOP))
     harness.wait(1_000)
@@ -223,7 +223,7 @@ def test_unknown_margin_type_is_not_changed(harness: Harness) -> None:
 
 def test_account_update_with_unrecognized_position_requests_snapshot(harness: Harness) -> None:
     odd = (UnrecognizedPosition("ETHUSDT", "ps is not understood: 'NEITHER'", is_flat=False),)
-    asked = len(harness.commands_of(TakeSnapshot))
+    before = len(harness.commands_of(TakeSnapshot))
     harness.feed(replace(harness.account_update(), unrecognized=odd))
     harness.feed(replace(harness.account_update(), unrecognized=odd))
-    assert len(harness.commands_of(TakeSnapshot)) == asked + 1
+    assert len(harness.commands_of(TakeSnapshot)) == before + 1
