@@ -15,9 +15,9 @@ from sqlalchemy import Connection
 from src.api.round_trips import RoundTrip, round_trips, signed_fee
 from src.database.queries.account import equity
 from src.database.queries.fills import FillRecord, FundingRecord, fills, funding
+from src.domain.clock import DAY_MS
+from src.domain.numbers import ZERO
 
-ZERO = Decimal(0)
-DAY_MS = 86_400_000
 _CURVE_POINTS = 500
 _CENT = Decimal("0.01")
 _DIGITS = Decimal("0.00000001")

@@ -7,13 +7,13 @@ from typing import Any
 from flask import request
 
 from src.api.errors import ApiError, bad_parameter
+from src.domain.clock import HOUR_MS
 from src.settings.config import SettingsError
 from src.settings.file import parse_document
 
 MAX_ROWS = 1_000
 _MAX_SYMBOL_LENGTH = 40
 _NONCE_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
-_HOUR_MS = 3_600_000
 _MAX_HOURS = 24 * 366 * 5
 _TRUE = frozenset({"1", "true", "yes", "on"})
 _FALSE = frozenset({"", "0", "false", "no", "off"})
@@ -35,7 +35,7 @@ def limit_arg(default: int = 100) -> int:
 
 def since_arg(now_ms: int, default_hours: int) -> int:
     """The time (ms) ``hours`` hours ago."""
-    return now_ms - int_arg("hours", default_hours, 1, _MAX_HOURS) * _HOUR_MS
+    return now_ms - int_arg("hours", default_hours, 1, _MAX_HOURS) * HOUR_MS
 
 
 def symbol_arg() -> str | None:

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from src.database.queries.fills import FillRecord, FundingRecord
 from src.domain.enums import PositionSide, Side
+from src.domain.numbers import ZERO
 
-ZERO = Decimal(0)
 EXTERNAL = "EXTERNAL"
 """Exit reason of a trip not closed by the bot: manually, by liquidation, or by another program."""
 

@@ -9,9 +9,9 @@ from src.database.queries.fills import FillRecord, FundingRecord
 from src.database.queries.orders import OrderRow
 from src.database.tables.positions import position_from
 from src.domain.enums import MarginType, OrderRole
+from src.domain.numbers import ZERO
 from src.domain.positions import PositionRecord, Protection
 
-ZERO = Decimal(0)
 _PROTECTIVE = frozenset({OrderRole.TAKE_PROFIT, OrderRole.STOP_LOSS})
 _MARGIN_TYPE_NAMES = {MarginType.ISOLATED: "isolated", MarginType.CROSSED: "cross"}
 _PERCENT_DIGITS = Decimal("0.0001")

@@ -10,6 +10,8 @@ from typing import Any
 from flask import Response
 from flask.json.provider import DefaultJSONProvider
 
+from src.domain.numbers import plain
+
 
 class DecimalJSONProvider(DefaultJSONProvider):
     """Flask's JSON provider with exact decimals and unsorted keys."""
@@ -20,7 +22,7 @@ class DecimalJSONProvider(DefaultJSONProvider):
     @staticmethod
     def default(value: Any) -> Any:
         if isinstance(value, Decimal):
-            return format(value, "f")
+            return plain(value)
         if is_dataclass(value) and not isinstance(value, type):
             return asdict(value)
         return DefaultJSONProvider.default(value)
@@ -47,7 +49,7 @@ def _cell(value: Any) -> str:
         case None:
             return ""
         case Decimal():
-            return format(value, "f")  # may start with a minus: a number, not a formula
+            return plain(value)  # may start with a minus: a number, not a formula
         case int():
             return str(value)
         case _:

@@ -12,6 +12,7 @@ from src.api.bot_database import Commands
 from src.domain import crash_points
 from src.domain.commands import OperatorAction
 from src.domain.crash_points import Point
+from src.domain.numbers import plain
 from src.settings.config import (
     InvalidSetting,
     Settings,
@@ -187,7 +188,7 @@ def _flatten(document: Document) -> Iterator[tuple[str, Any]]:
 
 
 def _to_json(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: format(value, "f") if isinstance(value, Decimal) else value for name, value in part.items()}
+    return {name: plain(value) if isinstance(value, Decimal) else value for name, value in part.items()}
 
 
 def _needs_restart(path: str) -> bool:

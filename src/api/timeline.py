@@ -6,6 +6,7 @@ from typing import Any
 
 from src.database.queries.fills import FillRecord
 from src.database.queries.orders import OrderRow
+from src.domain.numbers import trimmed
 
 _NOT_SHOWN = frozenset({"PARTIALLY_FILLED", "FILLED", "PENDING_CANCEL"})
 """Fills have events of their own, and a pending cancel is followed by its result."""
@@ -30,7 +31,7 @@ def _decision_events(decision: Mapping[str, Any] | None) -> Iterator[dict[str, A
     if decision is None:
         return
     liquidated_side = "long" if decision["side"] == "SELL" else "short"
-    text = f"{plain(decision['qty'])} at {plain(decision['price'])}, {_rounded(decision['usdt_value'])} USDT"
+    text = f"{trimmed(decision['qty'])} at {trimmed(decision['price'])}, {_rounded(decision['usdt_value'])} USDT"
     yield _event(decision["timestamp"], "liquidation", f"{liquidated_side.capitalize()} liquidated", text)
     volumes = f"window volume {_rounded(decision['window_volume'])} of {_rounded(decision['threshold'])}"
     yield _event(decision["decided_at"], "decision", "Entry decided", f"{decision['reason']}; {volumes}")
@@ -61,7 +62,7 @@ def _status_events(
 
 
 def _fill_event(roles: Mapping[str, OrderRow], fill: FillRecord) -> dict[str, Any]:
-    text = f"{fill.side} {plain(fill.quantity)} at {plain(fill.price)}, fee {plain(fill.commission)}"
+    text = f"{fill.side} {trimmed(fill.quantity)} at {trimmed(fill.price)}, fee {trimmed(fill.commission)}"
     if fill.realized_pnl:
         text += f", realised {fill.realized_pnl:+,.2f}".replace("-", "−")
     title = f"{_humanize(roles[fill.client_order_id].role)} filled"
@@ -69,9 +70,9 @@ def _fill_event(roles: Mapping[str, OrderRow], fill: FillRecord) -> dict[str, An
 
 
 def _describe_order(order: OrderRow) -> str:
-    size = "whole position" if order.quantity is None else plain(order.quantity)
+    size = "whole position" if order.quantity is None else trimmed(order.quantity)
     price = order.stop_price or order.price
-    return f"{size} at {plain(price)}" if price else f"{size} at market"
+    return f"{size} at {trimmed(price)}" if price else f"{size} at market"
 
 
 def _event(at: int, kind: str, title: str, text: str) -> dict[str, Any]:
@@ -80,13 +81,7 @@ def _event(at: int, kind: str, title: str, text: str) -> dict[str, Any]:
 
 def _rounded(value: Decimal) -> str:
     """A volume for display: no decimals from 1,000 on, two below."""
-    return f"{value:,.0f}" if abs(value) >= 1000 else plain(round(value, 2))
-
-
-def plain(value: Any) -> str:
-    """A decimal as plain digits without trailing zeros."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{value:,.0f}" if abs(value) >= 1000 else trimmed(round(value, 2))
 
 
 def _humanize(name: str) -> str:

@@ -19,6 +19,7 @@ from src.domain.enums import OrderRole, OrderStatus
 from src.domain.errors import InvariantError
 from src.domain.instrument import Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
+from src.domain.numbers import ZERO
 from src.domain.orders import ClientOrderId, Order, OrderRequest, new_entry_token, order_payload
 from src.domain.positions import AccountSummary, Position, PositionKey, Protection
 from src.settings.config import Settings, SymbolSettings
@@ -169,7 +170,7 @@ class TraderContext:
         """Unrealized PnL of all open positions at the current mark prices, in the quote asset."""
         positions = [tracked.position for tracked in self.portfolio.open_positions()]
         marked = ((position, self.mark_price(position.symbol)) for position in positions)
-        return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), Decimal(0))
+        return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), ZERO)
 
     def new_entry_id(self) -> str:
         return str(

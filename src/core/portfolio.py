@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill, Order, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Position, PositionKey, PositionReport
 
-ZERO = Decimal(0)
 _EVENT_TIME_TOLERANCE_MS = 100
 """Largest difference between the event times of an account update and an order update for the same trade."""
 _STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET})

@@ -20,12 +20,13 @@ from src.core.order_cleanup import plan_cleanup
 from src.core.orders.order_manager import OrderManager
 from src.core.positions.external_positions import ExternalPositions
 from src.core.trading_status import EntryBlock
+from src.domain.clock import MINUTE_MS
 from src.domain.events import Task, TaskDue
 from src.domain.positions import PositionKey
 
 log = logging.getLogger("hunter.trader")
 
-_KEEP_CLOSED_ORDERS_MS = 15 * 60_000
+_KEEP_CLOSED_ORDERS_MS = 15 * MINUTE_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from src.database.db import backup
-from src.domain.clock import Clock
+from src.domain.clock import DAY_MS, HOUR_MS, Clock
 from src.domain.errors import ConfigError
 
 log = logging.getLogger("hunter.database")
 
 BACKUPS_KEPT = 3
-_INTERVAL_MS = 24 * 3_600_000
-_RETRY_MS = 3_600_000
+_INTERVAL_MS = DAY_MS
+_RETRY_MS = HOUR_MS
 _FREE_SPACE_FACTOR = 3
 """A backup is made only if the free space is this many times its size."""
 

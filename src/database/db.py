@@ -18,6 +18,7 @@ from src.domain.crash_points import Point
 from src.domain.enums import Side
 from src.domain.errors import ConfigError
 from src.domain.market import Liquidation
+from src.domain.numbers import ZERO, plain
 
 BUSY_TIMEOUT_MS = 5_000
 _JOURNAL_SIZE_LIMIT = 4 * 1024 * 1024
@@ -194,7 +195,7 @@ def get_volume_in_window(
     """Return the contracts liquidated in the last ``window_sec`` seconds; of both sides if ``side`` is None."""
     return sum(
         (row.filled_quantity or row.quantity for row in _window(connection, symbol, window_sec, now_ms, side)),
-        Decimal(0),
+        ZERO,
     )
 
 
@@ -202,7 +203,7 @@ def get_usdt_volume_in_window(
     connection: Connection, symbol: str, window_sec: int, now_ms: int, side: Side | None = None
 ) -> Decimal:
     """Return the same volume in USDT."""
-    return sum((row.usdt_value for row in _window(connection, symbol, window_sec, now_ms, side)), Decimal(0))
+    return sum((row.usdt_value for row in _window(connection, symbol, window_sec, now_ms, side)), ZERO)
 
 
 def liquidation_values(liquidation: Liquidation) -> dict[str, Any]:
@@ -266,7 +267,7 @@ def _to_json(value: object) -> str:
 def _as_text(value: object) -> str:
     """Render Decimal as plain text, as JSON would make it a float, and enum members as their values."""
     if isinstance(value, Decimal):
-        return format(value, "f")
+        return plain(value)
     return str(value.value) if isinstance(value, Enum) else str(value)
 
 

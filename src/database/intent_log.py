@@ -14,6 +14,7 @@ from types import SimpleNamespace
 from typing import BinaryIO
 
 from src.database.tables.orders import new_trade, order_from
+from src.domain.numbers import plain
 from src.domain.orders import Order
 
 log = logging.getLogger("hunter.database")
@@ -36,7 +37,7 @@ class Intent:
     def render(self) -> str:
         """Render the intent as one line of JSON."""
         row = new_trade(self.order, simulated=self.is_simulated)
-        return json.dumps({"is_simulated": self.is_simulated, **row}, default=lambda money: format(money, "f"))
+        return json.dumps({"is_simulated": self.is_simulated, **row}, default=plain)
 
     @classmethod
     def parse(cls, line: str) -> "Intent":

@@ -39,7 +39,7 @@ from src.database.tables.orders import (
 )
 from src.database.tables.positions import add_correction, position_from, position_values
 from src.database.writer import DeferredWriter, WriteFn
-from src.domain.clock import Clock
+from src.domain.clock import DAY_MS, Clock
 from src.domain.decisions import Decision
 from src.domain.enums import PositionSide, Side
 from src.domain.instrument import Instrument
@@ -48,8 +48,8 @@ from src.domain.orders import Fill, Order
 from src.domain.positions import AccountSummary, Correction, Income, PositionRecord
 
 _EQUITY_INTERVAL_MS = 60_000
-_HISTORY_KEPT_MS = 30 * 24 * 3_600_000  # of the market history and the journal
-_FILLS_LISTED_MS = 7 * 24 * 3_600_000  # the exchange lists our trades of a week at a time (Account Trade List)
+_HISTORY_KEPT_MS = 30 * DAY_MS  # of the market history and the journal
+_FILLS_LISTED_MS = 7 * DAY_MS  # the exchange lists our trades of a week at a time (Account Trade List)
 Found = TypeVar("Found")
 PAPER_ACCOUNT = "paper_account"
 """The state key of the paper exchange's account."""

@@ -17,6 +17,7 @@ from src.domain.checks import Check, CheckLevel, failed, passed, warned
 from src.domain.clock import Clock
 from src.domain.errors import ExchangeError, ProtocolError
 from src.domain.instrument import Instrument
+from src.domain.numbers import ZERO
 from src.domain.orders import ClientOrderId
 from src.domain.positions import Snapshot
 from src.exchange import endpoints, wire
@@ -149,7 +150,7 @@ def check_account(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
 
 
 def _check_margin(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
-    smallest = min((each.trade_value_usdt for each in settings.symbols.values()), default=Decimal(0))
+    smallest = min((each.trade_value_usdt for each in settings.symbols.values()), default=ZERO)
     available = snapshot.account.available_balance
     if available < smallest:
         message = f"{available:,.2f} USDT available, one entry needs {smallest:f} margin"

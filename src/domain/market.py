@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from src.domain.enums import OrderType, Side, TimeInForce
+from src.domain.numbers import ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ class _Series:
     """The liquidations of one symbol and side inside the window, oldest first, with running totals."""
 
     events: list[tuple[int, int, Decimal, Decimal]] = field(default_factory=list)
-    volume: Decimal = Decimal(0)
-    notional: Decimal = Decimal(0)
+    volume: Decimal = ZERO
+    notional: Decimal = ZERO
 
     def add(self, event: tuple[int, int, Decimal, Decimal]) -> None:
         insort(self.events, event)
@@ -124,11 +125,11 @@ class LiquidationWindow:
 
     def get_volume_in_window(self, symbol: str, now_ms: int, side: Side | None = None) -> Decimal:
         """Return the contracts liquidated after ``now_ms - window_ms``; of both sides if ``side`` is None."""
-        return sum((series.volume for series in self._current(symbol, now_ms, side)), Decimal(0))
+        return sum((series.volume for series in self._current(symbol, now_ms, side)), ZERO)
 
     def get_usdt_volume_in_window(self, symbol: str, now_ms: int, side: Side | None = None) -> Decimal:
         """Return the same volume in the quote asset."""
-        return sum((series.notional for series in self._current(symbol, now_ms, side)), Decimal(0))
+        return sum((series.notional for series in self._current(symbol, now_ms, side)), ZERO)
 
     def consume(self, symbol: str, side: Side | None = None) -> None:
         """Drop the volume an entry has acted on, so that it does not count again."""

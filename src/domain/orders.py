@@ -8,6 +8,7 @@ from decimal import Decimal
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.errors import InvariantError
 from src.domain.instrument import Price, Quantity
+from src.domain.numbers import ZERO
 
 _OURS = re.compile(r"^lh-(?P<entry>[0-9a-z]{6,20})-(?P<letter>[etsc])(?P<number>\d{0,4})$")
 _ROLES = {role.letter: role for role in OrderRole}
@@ -166,8 +167,8 @@ class Order:
     """Client order id of the entry that a protective or closing order belongs to."""
     status: OrderStatus = OrderStatus.PENDING_NEW
     order_id: int | None = None
-    filled_quantity: Decimal = Decimal(0)
-    average_price: Decimal = Decimal(0)
+    filled_quantity: Decimal = ZERO
+    average_price: Decimal = ZERO
     sent_at: int | None = None
     event_at: int = 0
     reason: str | None = None
@@ -177,7 +178,7 @@ class Order:
     not_found_count: int = 0
     """How many queries since then found no such order."""
     trade_ids: set[int] = field(default_factory=set)
-    recorded_quantity: Decimal = Decimal(0)
+    recorded_quantity: Decimal = ZERO
     """Total quantity of the fills in ``trade_ids``; less than ``filled_quantity`` while one is missing."""
 
     client_order_id: str = field(init=False)
@@ -197,7 +198,7 @@ class Order:
 
     @property
     def remaining_quantity(self) -> Decimal:
-        return (self.request.quantity or Decimal(0)) - self.filled_quantity
+        return (self.request.quantity or ZERO) - self.filled_quantity
 
     def advance(self, status: OrderStatus) -> None:
         """Change the status. Raises InvariantError if ``TRANSITIONS`` does not allow it."""

@@ -5,9 +5,9 @@ from decimal import Decimal
 from enum import StrEnum
 
 from src.domain.enums import MarginType, PositionSide, Side
+from src.domain.numbers import ZERO
 from src.domain.orders import OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
 
-ZERO = Decimal(0)
 PositionKey = tuple[str, PositionSide]
 """Symbol and position side; the exchange holds one position for each."""
 

@@ -12,10 +12,10 @@ from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide, Side
 from src.domain.events import AccountUpdate, PositionChange
+from src.domain.numbers import ZERO
 from src.domain.positions import Balance, Income, Position, PositionKey
 from src.engine.margin import next_id, round_amount
 
-ZERO = Decimal(0)
 _DEFAULT_LEVERAGE = 20
 _DOLLAR_ASSETS = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "USD1", "USD"})
 """Assets that share collateral in multi-assets mode, each valued at one dollar."""

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from src.domain.enums import PositionSide, Side
+from src.domain.numbers import ZERO
 from src.domain.positions import AccountSummary, PositionReport
 from src.engine.account import EnginePosition
 from src.engine.margin import liquidation_price, maintenance_margin, round_amount
 from src.engine.orders import EngineOrder
 from src.engine.state import EngineState
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

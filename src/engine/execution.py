@@ -11,6 +11,7 @@ from decimal import Decimal
 
 from src.domain.enums import OrderStatus, OrderType, Side, TimeInForce
 from src.domain.errors import Rejected
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill
 from src.engine.account import Execution
 from src.engine.matching import Book, Match, match_levels, match_market, should_trigger
@@ -18,7 +19,6 @@ from src.engine.order_checks import check_margin
 from src.engine.orders import EngineOrder
 from src.engine.state import EngineState
 
-ZERO = Decimal(0)
 _NEVER_RESTS = (TimeInForce.IOC, TimeInForce.FOK)
 
 

@@ -17,6 +17,7 @@ from src.domain.enums import OrderType, TimeInForce
 from src.domain.events import MarginCall
 from src.domain.instrument import Price, Quantity
 from src.domain.market import MarkPrice
+from src.domain.numbers import ZERO
 from src.domain.orders import OrderRequest
 from src.domain.positions import PositionKey
 from src.engine.account import EnginePosition, Execution
@@ -27,7 +28,6 @@ from src.engine.matching import Book, Match, match_market
 from src.engine.orders import LIQUIDATION_ID_PREFIX, EngineOrder
 from src.engine.state import EngineState
 
-ZERO = Decimal(0)
 _MARGIN_CALL_RATIO = Decimal("0.8")
 """A margin call is sent when maintenance margin exceeds this share of the margin; Aster documents no figure."""
 

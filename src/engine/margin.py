@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal
 from itertools import pairwise
 
+from src.domain.numbers import ZERO
 from src.domain.positions import Position
 
-ZERO = Decimal(0)
 MAX_LEVERAGE = 125
 _MAX_ITERATIONS = 8
 _AMOUNT_PRECISION = Decimal("0.00000001")

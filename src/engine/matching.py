@@ -11,10 +11,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from src.domain.enums import Side, WorkingType
 from src.domain.instrument import Instrument
 from src.domain.market import MarkPrice, Quote
+from src.domain.numbers import ZERO
 from src.domain.orders import OrderRequest
 from src.engine.orders import EngineOrder
 
-ZERO = Decimal(0)
 Levels = Sequence[tuple[Decimal, Decimal]]
 """Prices and quantities, best first."""
 
@@ -219,7 +219,7 @@ def _synthetic_levels(book: Book, side: Side, slippage: Decimal) -> Iterator[tup
 
 def is_stop_price_reached(request: OrderRequest, price: Decimal) -> bool:
     """Stops: BUY at or above the stop price, SELL at or below; take profits the other way round."""
-    stop = request.stop_price or Decimal(0)
+    stop = request.stop_price or ZERO
     triggers_on_rise = (request.side is Side.BUY) is not request.type.is_take_profit
     return price >= stop if triggers_on_rise else price <= stop
 

@@ -7,6 +7,7 @@ from decimal import Decimal
 from src.domain.enums import OrderType, PositionSide, Side
 from src.domain.errors import Rejected
 from src.domain.instrument import Instrument
+from src.domain.numbers import ZERO
 from src.domain.orders import OrderRequest
 from src.engine.equity import (
     OrderExposure,
@@ -21,7 +22,6 @@ from src.engine.matching import Match, is_stop_price_reached
 from src.engine.orders import EngineOrder, only_reduces
 from src.engine.state import EngineState
 
-ZERO = Decimal(0)
 _CLIENT_ORDER_ID = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 _LIMIT_TYPES = frozenset({OrderType.LIMIT, OrderType.STOP, OrderType.TAKE_PROFIT})
 _CLOSE_POSITION_TYPES = frozenset({OrderType.STOP_MARKET, OrderType.TAKE_PROFIT_MARKET})
@@ -203,7 +203,7 @@ def _check_quantity(quantity: Decimal, is_limit: bool, instrument: Instrument) -
 
 def _check_notional(request: OrderRequest, instrument: Instrument, mark: Decimal) -> None:
     """Check MIN_NOTIONAL, at the mark price for orders without a price; orders that only reduce are exempt."""
-    quantity = request.quantity or Decimal(0)
+    quantity = request.quantity or ZERO
     if not only_reduces(request) and quantity * (request.price or mark) < instrument.min_notional:
         raise Rejected(-4164, f"the order's notional is smaller than {instrument.min_notional}")
 

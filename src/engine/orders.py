@@ -7,10 +7,10 @@ from decimal import Decimal
 
 from src.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.errors import Rejected
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.engine.margin import next_id
 
-ZERO = Decimal(0)
 LIQUIDATION_ID_PREFIX = "autoclose-"
 """Prefix of the client order id of liquidation orders (Event: Order Update)."""
 

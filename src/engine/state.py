@@ -7,6 +7,7 @@ from decimal import Decimal
 from src.domain.errors import Rejected
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
 from src.domain.instrument import Instrument
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderUpdate
 from src.engine.account import Account
 from src.engine.margin import Brackets, Fees
@@ -51,7 +52,7 @@ class EngineState:
     def closable_quantity(self, order: EngineOrder) -> Decimal:
         """Return how much of its position the order could close."""
         position = self.account.position(order.symbol, order.request.position_side)
-        return abs(position.quantity) if position.is_open and position.side is not order.side else Decimal(0)
+        return abs(position.quantity) if position.is_open and position.side is not order.side else ZERO
 
     def take_events(self) -> list[EngineEvent]:
         """Return the events since the last call."""

@@ -7,7 +7,7 @@ from typing import assert_never
 
 import requests
 
-from src.domain.clock import Clock, SteadyClock
+from src.domain.clock import MINUTE_MS, Clock, SteadyClock
 from src.domain.errors import AuthError, InvariantError, OutcomeUnknown, ProtocolError, Unreachable
 from src.exchange import endpoints, responses
 from src.exchange.endpoints import Access, Endpoint
@@ -17,7 +17,7 @@ from src.utils.auth import ApiRequest, ApiVersion, Signer, make_authenticated_re
 
 log = logging.getLogger("hunter.rest")
 
-_RECHECK_MS = 10 * 60_000
+_RECHECK_MS = 10 * MINUTE_MS
 _RECHECK_WHILE_OFF_MS = 10_000
 """Check more often while the clock is off, to notice when it has been corrected."""
 _MAX_OFFSET_MS = 1_000

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import websocket
 from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
-from src.domain.clock import Clock
+from src.domain.clock import HOUR_MS, Clock
 from src.domain.errors import Unreachable
 
 _CLOSE_SECONDS = 0.2
@@ -23,7 +23,7 @@ class Timing:
     ping_every_ms: int = 10_000
     dead_after_ms: int = 20_000
     """Reconnect after this long without any frame, pongs included."""
-    renew_after_ms: int = 23 * 60 * 60_000
+    renew_after_ms: int = 23 * HOUR_MS
     overlap_ms: int = 5_000
     """How long a planned reconnect keeps the old connection open while the new one has no message yet."""
     backoff_ms: int = 250

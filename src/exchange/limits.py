@@ -6,12 +6,11 @@ import threading
 from collections.abc import Mapping
 from decimal import Decimal
 
-from src.domain.clock import Clock
+from src.domain.clock import DAY_MS, MINUTE_MS, Clock
 from src.domain.errors import RateLimited
 
 log = logging.getLogger("hunter.rest")
 
-MINUTE_MS = 60_000
 WEIGHT_HEADER = "X-MBX-USED-WEIGHT-1M"
 ORDERS_HEADER = "X-MBX-ORDER-COUNT-1M"
 MIN_RESERVE_PCT = 30
@@ -20,7 +19,7 @@ _ENTRIES_SHARE_PCT = 50
 _READS_SHARE_PCT = 90
 """Repeated account reads while the user data stream is silent must leave weight for protection orders."""
 _MIN_BAN_MS = 2 * MINUTE_MS
-_MAX_BAN_MS = 3 * 24 * 60 * MINUTE_MS
+_MAX_BAN_MS = 3 * DAY_MS
 _BANNED_UNTIL = re.compile(r"banned until (\d{13})")
 
 

@@ -2,6 +2,7 @@
 
 import logging
 
+from src.domain.clock import DAY_MS, MINUTE_MS
 from src.domain.commands import FetchFills, FetchFunding, FetchOrders
 from src.domain.orders import Fill, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Income
@@ -12,7 +13,7 @@ from src.exchange.wire import parse_fill, parse_income, read_list, read_orders
 log = logging.getLogger("hunter.rest")
 
 _PAGE_SIZE = 1000
-_MAX_AGE_MS = 7 * 24 * 60 * 60_000 - 60_000
+_MAX_AGE_MS = 7 * DAY_MS - MINUTE_MS
 """A request may span seven days (Account Trade List); one minute less allows for clock differences."""
 
 

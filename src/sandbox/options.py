@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
+from src.domain.numbers import ZERO
 from src.sandbox.market.listings import load_listings
 from src.sandbox.market.recording import load_candles, load_recording
 from src.sandbox.market.replay import ReplaySource, listings_for, make_price_paths
@@ -95,7 +96,7 @@ def _speed(text: str) -> Decimal:
     try:
         speed = Decimal(text)
     except InvalidOperation:
-        speed = Decimal(0)
+        speed = ZERO
     if not (speed.is_finite() and Decimal("0.01") <= speed <= 1_000_000):
         raise argparse.ArgumentTypeError(f"{text!r} is not a speed between 0.01 and 1000000")
     return speed

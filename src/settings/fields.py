@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
+from src.domain.numbers import plain
+
 DECIMAL_PLACES = 8
 _MAX_DIGITS = 20
 
@@ -86,7 +88,7 @@ def _exponent(number: Decimal) -> int:
 
 def _without_exponent(number: Decimal) -> Decimal:
     """Write 1E+3 as 1000. A number beyond all limits is left alone: its zeros could fill the memory."""
-    return Decimal(format(number, "f")) if number.adjusted() <= _MAX_DIGITS else number
+    return Decimal(plain(number)) if number.adjusted() <= _MAX_DIGITS else number
 
 
 def _as_integer(number: Decimal, original: object) -> object:

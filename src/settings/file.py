@@ -7,6 +7,7 @@ from enum import Enum
 from pathlib import Path
 from typing import Any
 
+from src.domain.numbers import plain
 from src.settings.errors import InvalidSetting, SettingsError
 from src.utils.files import write_atomic
 
@@ -119,7 +120,7 @@ def _render(value: object, indent: str) -> str:
             ]
             return "{\n" + ",\n".join(rows) + f"\n{indent}}}"
         case Decimal():
-            return format(value, "f")
+            return plain(value)
         case Enum():
             return _render(value.value, indent)
         case list() | tuple():

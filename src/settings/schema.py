@@ -6,6 +6,7 @@ from typing import Any, get_args
 
 from pydantic.fields import FieldInfo
 
+from src.domain.numbers import plain
 from src.settings.errors import choices_of, range_of
 from src.settings.fields import DECIMAL_PLACES, SettingsPart
 from src.settings.global_settings import GlobalSettings
@@ -75,4 +76,4 @@ def _types_of(annotation: object) -> set[object]:
 def _json_value(value: object) -> object:
     if isinstance(value, bool) or value is None:
         return value
-    return format(value, "f") if isinstance(value, Decimal) else str(value)
+    return plain(value) if isinstance(value, Decimal) else str(value)

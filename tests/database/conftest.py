@@ -22,7 +22,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def engine(path: Path) -> Iterator[Engine]:
-    """The bot's database, freshly made and open for writing."""
+    """A new bot database, open for writing."""
     engine = open_database(path, NOW).engine
     yield engine
     engine.dispose()

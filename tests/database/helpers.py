@@ -1,4 +1,4 @@
-"""Other processes for the database tests: real ones, told what to do by a script, heard line by line."""
+"""Helper processes of the database tests: each runs a script and talks in lines."""
 
 import os
 import signal
@@ -36,7 +36,7 @@ def write(path, number):
         with store.transaction():
             store.journal("row", {"number": number})
             store.journal("twin", {"number": number})
-        os.write(1, b"%d\\n" % number)  # whole or not at all
+        os.write(1, b"%d\\n" % number)  # atomic
         number += 1
 
 for line in sys.stdin:
@@ -64,7 +64,7 @@ engine.dispose()
 
 @contextmanager
 def python(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
-    """A process of its own that runs a script; killed at the end where it still lives."""
+    """Run a script in its own process; kill it at the end if it still runs."""
     command = [sys.executable, "-c", script, *map(str, arguments)]
     with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -74,21 +74,21 @@ def python(script: str, *arguments: object) -> Iterator[subprocess.Popen[str]]:
 
 
 def read_line(process: subprocess.Popen[str]) -> str:
-    """Its next line, without the line end; empty where it has ended."""
+    """Read the next line without its line end; empty if the process has exited."""
     if process.stdout is None:
-        raise ValueError("the process has no output to listen to")
+        raise ValueError("the process has no output pipe")
     return process.stdout.readline().rstrip()
 
 
 def send_line(process: subprocess.Popen[str], line: str) -> None:
     if process.stdin is None:
-        raise ValueError("the process has no input to write to")
+        raise ValueError("the process has no input pipe")
     process.stdin.write(f"{line}\n")
     process.stdin.flush()
 
 
 def kill(pid: int) -> None:
-    os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows both are an end without a farewell
+    os.kill(pid, getattr(signal, "SIGKILL", signal.SIGTERM))  # on Windows SIGTERM kills too
 
 
 def rows(engine: Engine, query: str) -> list[tuple[object, ...]]:

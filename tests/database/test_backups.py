@@ -1,4 +1,4 @@
-"""A copy a day that can be opened, and never fills the disk."""
+"""Daily backups can be opened and never fill the disk."""
 
 import os
 import shutil
@@ -18,8 +18,8 @@ from tests.builders import an_order
 DAY_MS = 24 * 3_600_000
 
 
-def nobody() -> None:
-    """Nobody waits for a sign of life."""
+def no_heartbeat() -> None:
+    """Heartbeat that does nothing."""
 
 
 def write(store: Store, rows: int = 1) -> None:
@@ -42,11 +42,11 @@ def test_daily_backups_keep_only_newest(store: Store, path: Path, clock: ManualC
     write(store)
     made = []
     for _ in range(BACKUPS_KEPT + 2):
-        copy = backups.make_when_due(nobody)
+        copy = backups.make_when_due(no_heartbeat)
         assert copy is not None
         age(copy, clock.now_ms())
-        assert Backups(path, clock).make_when_due(nobody) is None  # after a restart on the same day
-        assert backups.make_when_due(nobody) is None
+        assert Backups(path, clock).make_when_due(no_heartbeat) is None  # after a restart on the same day
+        assert backups.make_when_due(no_heartbeat) is None
         made.append(copy)
         clock.advance(DAY_MS)
     assert backups.copies() == made[-BACKUPS_KEPT:]
@@ -56,7 +56,7 @@ def test_daily_backups_keep_only_newest(store: Store, path: Path, clock: ManualC
 def test_backup_replaces_lost_database(store: Store, path: Path, clock: ManualClock) -> None:
     with store.transaction():
         store.record_order(an_order(), simulated=False)
-    copy = Backups(path, clock).make_when_due(nobody)
+    copy = Backups(path, clock).make_when_due(no_heartbeat)
     assert copy is not None
     restored = path.with_name("restored.db")
     shutil.copyfile(copy, restored)
@@ -68,7 +68,7 @@ def test_backup_replaces_lost_database(store: Store, path: Path, clock: ManualCl
 
 
 def test_backup_is_consistent_while_bot_writes(store: Store, path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each step of the copying is followed by a commit: it must neither begin anew for ever nor mix two moments."""
+    """A commit after each step must neither restart the backup nor mix two states."""
     monkeypatch.setattr("src.database.db._PAGES_PER_STEP", 20)
     write(store, 2_000)
     beats: list[int] = []
@@ -91,12 +91,12 @@ def test_no_backup_when_disk_is_nearly_full(
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda _: usage(100, 50, 50))
     backups = Backups(path, clock)
-    assert backups.make_when_due(nobody) is None
-    assert "too little room" in caplog.text
+    assert backups.make_when_due(no_heartbeat) is None
+    assert "too little free disk space" in caplog.text
     monkeypatch.undo()
-    assert backups.make_when_due(nobody) is None  # not each minute
+    assert backups.make_when_due(no_heartbeat) is None  # not each minute
     clock.advance(3_600_000)
-    assert backups.make_when_due(nobody) is not None
+    assert backups.make_when_due(no_heartbeat) is not None
 
 
 def test_failed_backup_is_logged_and_retried(
@@ -105,11 +105,11 @@ def test_failed_backup_is_logged_and_retried(
     write(store)
     path.with_name("backups").write_text("a file where the directory should be", encoding="utf-8")
     backups = Backups(path, clock)
-    assert backups.make_when_due(nobody) is None
+    assert backups.make_when_due(no_heartbeat) is None
     assert "backup of the database failed" in caplog.text
     path.with_name("backups").unlink()
     clock.advance(3_600_000)
-    assert backups.make_when_due(nobody) is not None
+    assert backups.make_when_due(no_heartbeat) is not None
 
 
 def test_backup_worker_checks_every_minute_and_stops(

@@ -131,7 +131,7 @@ DAMAGED = b"no database, whatever its name says" * 100
 
 
 def add_command(path: Path, action: OperatorAction, now_ms: int) -> int:
-    """Write one wish into a file, and close it."""
+    """Add one command to a file and close it."""
     engine: Engine = open_control(path)
     number = CommandWriter(engine).add(action, f"nonce {now_ms}", now_ms)
     engine.dispose()
@@ -179,6 +179,6 @@ def test_unknown_action_is_skipped(control: Path, caplog: pytest.LogCaptureFixtu
 
 
 def test_unwritable_directory_is_config_error(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file stands where the directory should", encoding="utf-8")
+    (tmp_path / "data").write_text("a file in place of the directory", encoding="utf-8")
     with pytest.raises(ConfigError, match="cannot be written"):
         open_control(tmp_path / "data" / "control.db")

@@ -1,4 +1,4 @@
-"""The window's two functions: as SQL and in memory they give the same answer."""
+"""SQLite connections, backups and checkpoints; liquidated volume in SQL and in memory."""
 
 import os
 import sqlite3
@@ -53,20 +53,20 @@ def journal_length(path: Path) -> int:
     ("name", "value"),
     [("journal_mode", "wal"), ("synchronous", 2), ("busy_timeout", 5000), ("foreign_keys", 1), ("mmap_size", 0)],
 )
-def test_the_writer_is_set_for_durability(engine: Engine, name: str, value: object) -> None:
+def test_writer_pragmas_are_durable(engine: Engine, name: str, value: object) -> None:
     assert pragma(engine, name) == value
 
 
 @pytest.mark.parametrize(
     ("name", "value"), [("query_only", 1), ("wal_autocheckpoint", 0), ("busy_timeout", 5000), ("mmap_size", 0)]
 )
-def test_the_reader_leaves_the_file_alone(engine: Engine, path: Path, name: str, value: object) -> None:
+def test_reader_pragmas_are_read_only(engine: Engine, path: Path, name: str, value: object) -> None:
     pragma(engine, "journal_mode")  # the file is there
     assert pragma(open_reader(path), name) == value
 
 
 @pytest.mark.usefixtures("engine")
-def test_a_reader_cannot_write(path: Path) -> None:
+def test_reader_cannot_write(path: Path) -> None:
     reader = open_reader(path)
     with pytest.raises(OperationalError, match="readonly"), read_transaction(reader) as connection:
         connection.execute(insert(JournalRow).values(recorded_at=1, kind="news", payload={}))
@@ -78,7 +78,7 @@ def test_reader_does_not_create_missing_file(path: Path) -> None:
     assert not path.exists()
 
 
-def test_a_reader_reads_after_a_clean_end_too(path: Path, engine: Engine, store: Store) -> None:
+def test_reader_works_after_clean_shutdown(path: Path, engine: Engine, store: Store) -> None:
     with store.transaction():
         store.journal("news", {})
     engine.dispose()
@@ -86,7 +86,7 @@ def test_a_reader_reads_after_a_clean_end_too(path: Path, engine: Engine, store:
     assert journal_length(path) == 1
 
 
-def test_a_reader_sees_what_was_committed_before_a_kill(path: Path) -> None:
+def test_reader_sees_rows_committed_before_a_kill(path: Path) -> None:
     with python(WRITERS) as writers:
         send_line(writers, f"{path} 0")
         writer = int(read_line(writers).removeprefix("writer "))
@@ -98,7 +98,7 @@ def test_a_reader_sees_what_was_committed_before_a_kill(path: Path) -> None:
     assert journal_length(path) >= 2 * 21
 
 
-def test_a_reader_keeps_one_view_while_the_bot_goes_on(path: Path, store: Store) -> None:
+def test_read_transaction_is_consistent_while_bot_writes(path: Path, store: Store) -> None:
     with read_transaction(open_reader(path)) as connection:
         count = text("SELECT count(*) FROM journal")
         before = connection.execute(count).scalar_one()
@@ -108,7 +108,7 @@ def test_a_reader_keeps_one_view_while_the_bot_goes_on(path: Path, store: Store)
     assert journal_length(path) == 1
 
 
-def test_the_data_version_changes_with_a_commit_of_the_bot(path: Path, store: Store) -> None:
+def test_data_version_changes_with_each_commit(path: Path, store: Store) -> None:
     with open_reader(path).connect() as connection:
         before = data_version(connection)
         assert data_version(connection) == before
@@ -117,7 +117,7 @@ def test_the_data_version_changes_with_a_commit_of_the_bot(path: Path, store: St
         assert data_version(connection) != before
 
 
-def test_a_second_writer_waits_for_the_first(path: Path, engine: Engine) -> None:
+def test_second_writer_waits_for_the_first(path: Path, engine: Engine) -> None:
     with python(HOLD_A_TRANSACTION, path) as other:
         assert read_line(other) == "begun"
         release = threading.Timer(0.3, lambda: other.stdin and (other.stdin.write("\n"), other.stdin.flush()))
@@ -127,7 +127,7 @@ def test_a_second_writer_waits_for_the_first(path: Path, engine: Engine) -> None
         release.join()
 
 
-def test_threads_that_share_the_writer_take_turns(path: Path, engine: Engine) -> None:
+def test_threads_share_the_writer(path: Path, engine: Engine) -> None:
     def write(number: int) -> None:
         for _ in range(20):
             with engine.begin() as connection:
@@ -148,12 +148,12 @@ def test_decision_requires_liquidation(engine: Engine) -> None:
         connection.execute(orphan)
 
 
-def test_money_is_never_a_binary_number() -> None:
+def test_money_must_be_decimal() -> None:
     types = {str(column.type) for table in BotBase.metadata.tables.values() for column in table.columns}
     assert not [name for name in types if name.startswith(("FLOAT", "REAL", "NUMERIC", "DOUBLE", "DECIMAL"))]
 
 
-def test_a_backup_holds_what_only_the_log_held(path: Path, tmp_path: Path, store: Store) -> None:
+def test_backup_includes_write_ahead_log(path: Path, tmp_path: Path, store: Store) -> None:
     with store.transaction():
         store.insert_liquidations([a_liquidation()])
     target = tmp_path / "copy.db"
@@ -167,7 +167,7 @@ def test_a_backup_holds_what_only_the_log_held(path: Path, tmp_path: Path, store
     restored.dispose()
 
 
-def test_a_backup_leaves_the_running_bot_its_log(path: Path, tmp_path: Path, store: Store) -> None:
+def test_backup_keeps_log_of_running_bot(path: Path, tmp_path: Path, store: Store) -> None:
     with store.transaction():
         store.journal("news", {})
     log = path.with_name("bot.db-wal")
@@ -176,7 +176,7 @@ def test_a_backup_leaves_the_running_bot_its_log(path: Path, tmp_path: Path, sto
     assert log.stat().st_size == size > 0
 
 
-def test_a_checkpoint_empties_the_log(path: Path, engine: Engine, store: Store) -> None:
+def test_checkpoint_truncates_log(path: Path, engine: Engine, store: Store) -> None:
     with store.transaction():
         store.journal("news", {})
     assert checkpoint(engine)
@@ -184,7 +184,7 @@ def test_a_checkpoint_empties_the_log(path: Path, engine: Engine, store: Store) 
     assert journal_length(path) == 1
 
 
-def test_a_checkpoint_does_not_wait_for_a_reader(path: Path, engine: Engine, store: Store) -> None:
+def test_checkpoint_does_not_wait_for_reader(path: Path, engine: Engine, store: Store) -> None:
     with store.transaction():
         store.journal("news", {})
     with read_transaction(open_reader(path)) as connection:
@@ -197,7 +197,7 @@ def test_a_checkpoint_does_not_wait_for_a_reader(path: Path, engine: Engine, sto
 
 
 @pytest.mark.parametrize("name", ["with space", "per%20cent#hash", "币安人生", "what?mode=memory"])
-def test_any_directory_will_do(tmp_path: Path, name: str) -> None:
+def test_path_may_contain_special_characters(tmp_path: Path, name: str) -> None:
     if os.name == "nt" and "?" in name:
         pytest.skip("no such name on Windows")
     path = tmp_path / name / "bot.db"
@@ -207,7 +207,7 @@ def test_any_directory_will_do(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
-def test_the_files_are_the_owners_alone(path: Path, tmp_path: Path, store: Store) -> None:
+def test_files_are_private_to_owner(path: Path, tmp_path: Path, store: Store) -> None:
     with store.transaction():
         store.journal("news", {})
     backup(path, tmp_path / "copy.db")
@@ -218,7 +218,7 @@ def test_the_files_are_the_owners_alone(path: Path, tmp_path: Path, store: Store
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
-def test_a_file_others_could_read_is_closed_to_them(path: Path) -> None:
+def test_readable_file_is_made_private(path: Path) -> None:
     path.parent.mkdir()
     path.touch(mode=0o644)
     make_private(path)
@@ -236,12 +236,12 @@ def test_local_folder_is_not_warned_about(path: Path, caplog: pytest.LogCaptureF
     assert caplog.text == ""
 
 
-def test_a_directory_is_no_database(tmp_path: Path) -> None:
+def test_directory_is_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="cannot be read"):
         quick_check(tmp_path)
 
 
-def test_a_transaction_that_fails_is_rolled_back_in_the_file(path: Path) -> None:
+def test_failed_transaction_is_rolled_back_in_file(path: Path) -> None:
     make_private(path)
     engine = open_writer(path)
     with pytest.raises(ZeroDivisionError), engine.begin() as connection:
@@ -282,7 +282,7 @@ def window_answers(window: LiquidationWindow, symbol: str, now_ms: int) -> list[
 
 @settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(liquidations, st.integers(0, 90_000)), max_size=12))
-def test_sql_and_memory_agree_in_any_order_of_events(steps: list[tuple[Liquidation, int]]) -> None:
+def test_sql_and_memory_volumes_agree(steps: list[tuple[Liquidation, int]]) -> None:
     window, now_ms = LiquidationWindow(WINDOW_SEC * 1000), NOW - 90_000
     with TemporaryDirectory(ignore_cleanup_errors=True) as directory:
         engine = open_database(Path(directory) / "bot.db", NOW).engine
@@ -296,7 +296,7 @@ def test_sql_and_memory_agree_in_any_order_of_events(steps: list[tuple[Liquidati
         engine.dispose()
 
 
-def test_money_is_added_up_exactly(connection: Connection) -> None:
+def test_window_volume_is_exact(connection: Connection) -> None:
     for number in range(10):
         insert_liquidation(
             connection, a_liquidation(filled_quantity=D("0.1"), average_price=D(3), traded_at=NOW + number)
@@ -305,13 +305,13 @@ def test_money_is_added_up_exactly(connection: Connection) -> None:
     assert get_usdt_volume_in_window(connection, "BTCUSDT", WINDOW_SEC, NOW) == D("3.0")
 
 
-def test_the_window_opens_just_after_its_oldest_instant(connection: Connection) -> None:
+def test_window_start_is_exclusive(connection: Connection) -> None:
     insert_liquidation(connection, a_liquidation(1_000, traded_at=NOW - 60_000))
     insert_liquidation(connection, a_liquidation(2_000, traded_at=NOW - 59_999))
     assert get_usdt_volume_in_window(connection, "BTCUSDT", WINDOW_SEC, NOW, Side.SELL) == 2_000
     assert get_usdt_volume_in_window(connection, "BTCUSDT", WINDOW_SEC, NOW, Side.BUY) == 0
 
 
-def test_every_liquidation_has_an_id_of_its_own(connection: Connection) -> None:
+def test_liquidation_ids_are_unique(connection: Connection) -> None:
     ids = [insert_liquidation(connection, a_liquidation()) for _ in range(3)]
     assert len(set(ids)) == 3

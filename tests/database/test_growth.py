@@ -1,4 +1,4 @@
-"""The log stays short under a busy writer and open readers (S6), and a month of trading keeps its size (S13)."""
+"""The log stays short under a busy writer and open readers; a pruned database keeps its size."""
 
 from contextlib import closing, suppress
 from pathlib import Path
@@ -14,7 +14,7 @@ from src.domain.enums import OrderRole, OrderStatus
 from tests.builders import a_fill, a_liquidation, an_order
 
 MEGABYTE = 1024 * 1024
-LONGEST_LOG = 8 * MEGABYTE
+MAX_LOG_SIZE = 8 * MEGABYTE
 DAY_MS = 24 * 3_600_000
 
 
@@ -29,7 +29,7 @@ def write(store: Store, number: int) -> None:
 
 
 def test_wal_stays_short_while_dashboard_reads(store: Store, path: Path) -> None:
-    """Eight followers with connections that stay open, as behind the page's streams, and queries in between."""
+    """Eight readers with open connections, as for the dashboard's streams, and queries in between."""
     readers = [open_reader(path) for _ in range(8)]
     longest = 0
     with closing(readers[0].connect()) as follower:
@@ -42,7 +42,7 @@ def test_wal_stays_short_while_dashboard_reads(store: Store, path: Path) -> None
             if number % 200 == 199:
                 store.checkpoint()
             longest = max(longest, log_size(path))
-    assert longest < LONGEST_LOG
+    assert longest < MAX_LOG_SIZE
     store.checkpoint()
     assert log_size(path) == 0
 
@@ -59,7 +59,7 @@ def test_wal_is_truncated_after_reader_closes(store: Store, path: Path) -> None:
     assert log_size(path) == 0
 
 
-def test_a_checkpoint_that_cannot_be_made_waits(store: Store, engine: Engine, path: Path) -> None:
+def test_failed_checkpoint_is_retried_later(store: Store, engine: Engine, path: Path) -> None:
     write(store, 1)
     with closing(engine.raw_connection()) as raw, suppress(Exception):
         raw.cursor().execute("PRAGMA query_only=ON")
@@ -71,8 +71,8 @@ def test_a_checkpoint_that_cannot_be_made_waits(store: Store, engine: Engine, pa
 
 
 @pytest.mark.slow
-def test_a_month_of_trading_keeps_its_size_and_every_order(store: Store, path: Path, clock: ManualClock) -> None:
-    """Sixty days at forty liquidations a quarter of an hour, pruned as the bot does; one order never ends."""
+def test_pruned_database_keeps_its_size_and_every_order(store: Store, path: Path, clock: ManualClock) -> None:
+    """Sixty days with forty liquidations per quarter of an hour and regular pruning; one order stays open."""
     with store.transaction():
         store.record_order(an_order(), simulated=False)
     sizes: list[int] = []

@@ -1,4 +1,4 @@
-"""The file that remembers orders while the ledger cannot."""
+"""The intent log keeps orders while the database cannot be written."""
 
 import os
 from pathlib import Path
@@ -22,7 +22,7 @@ def file(path: Path) -> IntentLog:
 
 @pytest.fixture(autouse=True)
 def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The system's directory for temporary files."""
+    """The system's temporary directory."""
     directory = tmp_path / "temporary"
     directory.mkdir()
     monkeypatch.setattr("tempfile.tempdir", str(directory))
@@ -104,7 +104,7 @@ def test_add_returns_false_when_no_disk_is_writable(path: Path, elsewhere: Path)
 
 @pytest.mark.skipif(os.name == "nt", reason="symbolic links need rights on Windows")
 def test_symbolic_link_is_not_followed(path: Path, tmp_path: Path) -> None:
-    """Beside the database there is no directory at all, so the other place is tried."""
+    """The database directory is missing, so the temporary directory is used."""
     victim = tmp_path / "victim"
     victim.write_text("mine", encoding="utf-8")
     IntentLog(path)._fallback.symlink_to(victim)

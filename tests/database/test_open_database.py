@@ -1,4 +1,4 @@
-"""A database on another machine's disk is told of at start."""
+"""Opening the database: new, older, newer, damaged and locked files."""
 
 import os
 import sqlite3
@@ -50,14 +50,14 @@ def upgrade():
 
 
 def next_one(then: str = "") -> str:
-    """A migration that follows all that are there."""
+    """A migration after the existing ones."""
     newest = max(each.name for each in (opening._MIGRATIONS / "versions").glob("0*.py"))
     return NEXT_MIGRATION.format(head=newest[:4], then=then)
 
 
 @pytest.fixture
 def next_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """The migrations, copied to where a second one can be added."""
+    """A copy of the migrations to which one can be added."""
     import shutil
 
     copy = tmp_path / "migrations"
@@ -77,7 +77,7 @@ def tables_of(path: Path) -> set[str]:
 
 
 def open_with_a_run(path: Path) -> None:
-    """A database with one row in it, closed again."""
+    """Create a database with one row and close it."""
     engine = open_database(path, NOW).engine
     store = Store(engine, ManualClock(NOW))
     with store.transaction():
@@ -85,19 +85,19 @@ def open_with_a_run(path: Path) -> None:
     engine.dispose()
 
 
-def test_a_fresh_database_has_every_table(path: Path) -> None:
+def test_new_database_has_every_table(path: Path) -> None:
     opened = open_database(path, NOW)
     opened.engine.dispose()
     assert opened.quarantined_to is None
     assert tables_of(path) >= set(BotBase.metadata.tables)
 
 
-def test_the_newest_migration_is_the_last_by_its_name() -> None:
+def test_newest_migration_is_last_by_name() -> None:
     scripts = ScriptDirectory(str(opening._MIGRATIONS))
     assert newest_revision() == scripts.get_current_head()
 
 
-def test_a_database_that_is_up_to_date_is_opened_without_alembic(path: Path) -> None:
+def test_current_database_is_opened_without_alembic(path: Path) -> None:
     open_with_a_run(path)
     script = (
         "import sys; from pathlib import Path; from src.database.open_database import open_database\n"
@@ -107,13 +107,13 @@ def test_a_database_that_is_up_to_date_is_opened_without_alembic(path: Path) -> 
     assert run.stdout.strip() == "False", run.stderr
 
 
-def test_the_migrations_make_what_the_models_say(engine: Engine) -> None:
+def test_migrations_match_models(engine: Engine) -> None:
     with engine.connect() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, BotBase.metadata) == []
 
 
-def test_an_existing_database_keeps_its_rows_and_needs_no_copy(path: Path) -> None:
+def test_existing_database_keeps_rows_without_backup(path: Path) -> None:
     open_with_a_run(path)
     opened = open_database(path, NOW)
     opened.engine.dispose()
@@ -122,7 +122,7 @@ def test_an_existing_database_keeps_its_rows_and_needs_no_copy(path: Path) -> No
     assert list(path.parent.glob("*.before-*")) == []
 
 
-def test_a_database_of_a_newer_version_is_refused_untouched(path: Path) -> None:
+def test_newer_database_is_rejected_unchanged(path: Path) -> None:
     open_with_a_run(path)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
@@ -132,7 +132,7 @@ def test_a_database_of_a_newer_version_is_refused_untouched(path: Path) -> None:
     assert count_of_runs(path) == 1
 
 
-def test_a_database_of_another_program_is_refused_untouched(path: Path) -> None:
+def test_database_of_other_program_is_rejected_unchanged(path: Path) -> None:
     path.parent.mkdir()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE trades (id INTEGER)")
@@ -158,7 +158,7 @@ def test_corrupt_database_is_quarantined(path: Path, damage: bytes) -> None:
     assert tables_of(path) >= set(BotBase.metadata.tables)
 
 
-def test_a_damaged_page_is_found_and_nothing_of_the_old_file_is_lost(path: Path) -> None:
+def test_damaged_database_is_quarantined_completely(path: Path) -> None:
     open_with_a_run(path)
     content = path.read_bytes()
     middle = len(content) // 2
@@ -172,7 +172,7 @@ def test_a_damaged_page_is_found_and_nothing_of_the_old_file_is_lost(path: Path)
 
 
 def test_uncreatable_directory_is_config_error(tmp_path: Path) -> None:
-    (tmp_path / "data").write_text("a file stands where the directory should", encoding="utf-8")
+    (tmp_path / "data").write_text("a file in place of the directory", encoding="utf-8")
     with pytest.raises(ConfigError, match="cannot be written"):
         open_database(tmp_path / "data" / "bot.db", NOW)
 
@@ -199,7 +199,7 @@ def test_locked_database_is_not_quarantined(path: Path) -> None:
     assert count_of_runs(path) == 1
 
 
-def test_a_migration_keeps_a_copy_of_what_was_before(path: Path, next_migration: Path) -> None:
+def test_migration_makes_backup(path: Path, next_migration: Path) -> None:
     open_with_a_run(path)
     next_migration.write_text(next_one(), encoding="utf-8")
     open_database(path, NOW).engine.dispose()
@@ -310,7 +310,7 @@ def test_bot_goes_on_with_an_upgraded_database(earlier_version: Path) -> None:
     assert again.journal("alert")[0]["message"] == "a line of the journal"
 
 
-def test_version_before_the_first_release_is_rejected(earlier_version: Path) -> None:
+def test_version_before_first_release_is_rejected(earlier_version: Path) -> None:
     with closing(sqlite3.connect(earlier_version)) as connection:
         connection.execute("UPDATE alembic_version SET version_num = '0002'")
         connection.commit()
@@ -319,7 +319,7 @@ def test_version_before_the_first_release_is_rejected(earlier_version: Path) -> 
     assert tables_of(earlier_version) > EARLIER_TABLES
 
 
-def test_full_check_of_an_earlier_version_after_unclean_shutdown(earlier_version: Path) -> None:
+def test_full_check_of_earlier_version_after_unclean_shutdown(earlier_version: Path) -> None:
     spoil_an_index(earlier_version, table="runs")
     assert quick_check(earlier_version) is None
     opened = open_database(earlier_version, NOW)
@@ -328,7 +328,7 @@ def test_full_check_of_an_earlier_version_after_unclean_shutdown(earlier_version
 
 
 def test_locked_up_to_date_database_is_opened(path: Path) -> None:
-    """A bot that starts again must protect, and needs nothing written for that (F43)."""
+    """A restarted bot must protect positions, which needs no write (F43)."""
     open_with_a_run(path)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -350,7 +350,7 @@ def test_locked_new_database_is_database_busy(path: Path, monkeypatch: pytest.Mo
 
 
 def spoil_an_index(path: Path, table: str = "bot_runs") -> None:
-    """A row that an index does not know: what a quick look does not see."""
+    """Add a row that an index lacks, which the quick check does not find."""
     name = f"ix_{table}_spoilt"
     for step in range(3):
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -404,7 +404,7 @@ def test_killed_bot_releases_lock(path: Path) -> None:
     lock.release()
 
 
-def test_a_released_lock_can_be_taken_again(path: Path) -> None:
+def test_released_lock_can_be_acquired_again(path: Path) -> None:
     first, second = DatabaseLock(path), DatabaseLock(path)
     first.acquire()
     with pytest.raises(AlreadyRunning, match=str(os.getpid())):
@@ -440,7 +440,7 @@ def test_unsupported_lock_is_config_error(path: Path, monkeypatch: pytest.Monkey
 
 
 def test_unwritable_pid_file_is_ignored(path: Path) -> None:
-    """On a full disk what is open is protected all the same."""
+    """A full disk must not prevent the start."""
     path.with_name(f"{path.name}.pid").mkdir(parents=True)
     lock = DatabaseLock(path)
     lock.acquire()
@@ -467,7 +467,7 @@ odd line
         ("/mnt/my disk/bot.db", True),
     ],
 )
-def test_the_nearest_mount_decides(tmp_path: Path, path: str, is_remote: bool) -> None:
+def test_nearest_mount_decides(tmp_path: Path, path: str, is_remote: bool) -> None:
     mounts = tmp_path / "mounts"
     mounts.write_text(MOUNTS, encoding="utf-8")
     assert is_network_drive(Path(path), mounts) is is_remote

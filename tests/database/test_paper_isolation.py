@@ -1,4 +1,4 @@
-"""Paper and real share a file, and nothing in it."""
+"""Paper and live trading share a database file but no rows."""
 
 from functools import partial
 from pathlib import Path
@@ -24,7 +24,7 @@ def paper(engine: Engine, clock: ManualClock) -> Store:
 
 @pytest.fixture
 def filled(store: Store, paper: Store) -> None:
-    """The same trade, position, funding and balance in both worlds, under the same numbers."""
+    """The same fill, position, funding and balance in both modes, under the same ids."""
     for each, pnl in ((store, D(1)), (paper, D(-5))):
         with each.transaction():
             assert each.record_fill(a_fill(a_request(client_order_id="autoclose-1"), realized_pnl=pnl))
@@ -75,7 +75,7 @@ def test_open_orders_load_per_mode(store: Store, paper: Store) -> None:
 
 
 @pytest.mark.usefixtures("filled")
-def test_the_dashboard_sees_the_account_of_the_mode_that_runs(path: Path, store: Store) -> None:
+def test_queries_return_rows_of_current_mode(path: Path, store: Store) -> None:
     with store.transaction():
         store.record_order(an_order(OrderRole.STOP_LOSS, 1), simulated=True)
     for is_simulated, amount, open_count in ((False, D(1), 0), (True, D(-5), 1)):

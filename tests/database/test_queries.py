@@ -1,4 +1,4 @@
-"""The read side: what the Store wrote comes back in the shape and order that is asked for."""
+"""Queries return what the store wrote in the expected form and order."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ MINUTE_MS = 60_000
 
 @pytest.fixture
 def reader(path: Path, store: Store) -> Iterator[Connection]:
-    """A reader as the dashboard has it; what is committed later is not in its view."""
+    """A read transaction as the dashboard opens it; it does not see later commits."""
     with store.transaction():
         fill_in(store)
     with read_transaction(open_reader(path)) as connection:
@@ -43,7 +43,7 @@ def fill_in(store: Store) -> None:
         store.save_account(AccountSummary(balance, D(0), balance, balance, D(0), D(0)), NOW + minute * MINUTE_MS)
 
 
-def test_the_reader_cannot_write(reader: Connection) -> None:
+def test_read_transaction_cannot_write(reader: Connection) -> None:
     with pytest.raises(OperationalError, match="readonly"):
         reader.execute(text("DELETE FROM trades"))
 
@@ -55,11 +55,11 @@ def test_journal_pages(reader: Connection) -> None:
     assert [entry.id for entry in account.latest_journal(reader, 5, ("alert",))] == [2, 4]
 
 
-def test_an_empty_journal_has_bounds(connection: Connection) -> None:
+def test_bounds_of_empty_journal(connection: Connection) -> None:
     assert account.journal_bounds(connection) == (1, 0)
 
 
-def test_fills_come_in_the_order_they_happened_with_their_orders_role(reader: Connection) -> None:
+def test_fills_are_chronological_and_have_roles(reader: Connection) -> None:
     found = fills.fills(reader)
     assert [(fill.trade_id, fill.role, fill.is_simulated) for fill in found] == [
         (1, "ENTRY", False),
@@ -103,17 +103,17 @@ def test_our_row_id_goes_before_the_exchanges_number(reader: Connection) -> None
     assert orders.find_order(reader, "4711") is None
 
 
-def test_orders_by_what_they_are(reader: Connection) -> None:
+def test_orders_by_status(reader: Connection) -> None:
     assert [row.role for row in orders.orders(reader, 0, 10)] == ["ENTRY"]
     assert [row.role for row in orders.orders(reader, 0, 10, status="SIMULATED")] == ["STOP_LOSS"]
     assert len(orders.orders(reader, 0, 10, include_all=True)) == 2
-    assert orders.open_orders(reader) == []  # the stop rests on paper, and the bot trades with real orders
+    assert orders.open_orders(reader) == []  # the stop is simulated, and the bot trades live
     assert orders.order_totals(reader, 0) == [
         {"symbol": "BTCUSDT", "trade_count": 1, "success_count": 1, "simulated_count": 0}
     ]
 
 
-def test_an_equity_curve_of_few_points_keeps_first_and_last(reader: Connection) -> None:
+def test_thinned_equity_curve_keeps_newest_point(reader: Connection) -> None:
     assert len(account.equity(reader, 0, 100)) == 10
     thinned = account.equity(reader, 0, 3)
     assert len(thinned) <= 4 and thinned[-1].recorded_at == NOW + 9 * MINUTE_MS
@@ -127,7 +127,7 @@ def test_volumes_by_hour_and_symbol(reader: Connection) -> None:
     assert (hour["volume"], hour["liquidations"]) == ("120000.00", 2)
 
 
-OFTEN_ASKED = {
+FREQUENT_QUERIES = {
     "SELECT * FROM liquidations WHERE symbol = 'X' AND traded_at >= 5 ORDER BY traded_at DESC": "symbol_traded_at",
     "SELECT * FROM liquidations WHERE traded_at >= 5 ORDER BY traded_at DESC": "traded_at",
     "SELECT * FROM trades WHERE order_status IN ('NEW')": "order_status",
@@ -137,7 +137,7 @@ OFTEN_ASKED = {
 }
 
 
-@pytest.mark.parametrize(("query", "index"), OFTEN_ASKED.items())
-def test_what_pages_ask_often_is_found_by_index(reader: Connection, query: str, index: str) -> None:
+@pytest.mark.parametrize(("query", "index"), FREQUENT_QUERIES.items())
+def test_frequent_queries_use_indexes(reader: Connection, query: str, index: str) -> None:
     plan = " ".join(str(row.detail) for row in reader.execute(text(f"EXPLAIN QUERY PLAN {query}")))
     assert "SEARCH" in plan and index in plan

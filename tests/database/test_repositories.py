@@ -1,4 +1,4 @@
-"""Orders, their lives, their fills: written in the transaction that decides, read back as they were."""
+"""The store writes and reads orders, fills, liquidations, positions, funding, journal and state."""
 
 import json
 from dataclasses import replace
@@ -59,12 +59,12 @@ def open_ids(store: Store) -> list[str]:
         an_order(status=OrderStatus.PENDING_CANCEL, reason="no answer", unresolved_since=NOW + 1),
     ],
 )
-def test_an_order_comes_back_as_it_went(store: Store, order: Order) -> None:
+def test_order_round_trip(store: Store, order: Order) -> None:
     record(store, order)
     assert reloaded(store, order) == order
 
 
-def test_an_unknown_order_is_none(store: Store) -> None:
+def test_unknown_order_is_none(store: Store) -> None:
     assert reloaded(store, an_order()) is None
 
 
@@ -75,20 +75,20 @@ def test_writing_needs_a_transaction(store: Store) -> None:
         pass
 
 
-def test_a_transaction_that_fails_leaves_nothing(store: Store) -> None:
+def test_failed_transaction_writes_nothing(store: Store) -> None:
     with pytest.raises(RuntimeError), store.transaction():
         store.record_order(an_order(), simulated=False)
         raise RuntimeError("the trader died here")
     assert reloaded(store, an_order()) is None
 
 
-def test_a_client_order_id_is_used_once(store: Store) -> None:
+def test_client_order_id_is_unique(store: Store) -> None:
     record(store, an_order())
     with pytest.raises(IntegrityError):
         record(store, an_order())
 
 
-def test_a_status_the_table_does_not_know_is_refused(store: Store, engine: Engine) -> None:
+def test_unknown_status_is_rejected_by_table(store: Store, engine: Engine) -> None:
     record(store, an_order())
     with pytest.raises(IntegrityError), engine.begin() as connection:
         connection.exec_driver_sql("UPDATE trades SET order_status = 'UNKNOWN'")
@@ -109,7 +109,7 @@ def test_order_status_history_is_kept(store: Store, engine: Engine, clock: Manua
     ]
 
 
-def test_a_simulated_order_shows_it_for_life(store: Store, engine: Engine) -> None:
+def test_simulated_order_keeps_its_status(store: Store, engine: Engine) -> None:
     order = an_order()
     record(store, order, simulated=True)
     order.apply(a_filled_update())
@@ -118,7 +118,7 @@ def test_a_simulated_order_shows_it_for_life(store: Store, engine: Engine) -> No
     assert rows(engine, "SELECT status, order_status FROM trades") == [("SIMULATED", "FILLED")]
 
 
-def test_protection_is_tied_to_its_entry(store: Store, engine: Engine) -> None:
+def test_protective_order_is_related_to_entry(store: Store, engine: Engine) -> None:
     record(store, an_order(), an_order(OrderRole.STOP_LOSS, 1), an_order(OrderRole.TAKE_PROFIT, 2))
     found = rows(engine, "SELECT entry_client_order_id, role FROM order_relationships ORDER BY client_order_id")
     assert found == [(ENTRY_ID, "STOP_LOSS"), (ENTRY_ID, "TAKE_PROFIT")]
@@ -144,7 +144,7 @@ def test_orders_with_fills_too_old_to_list_are_not_loaded(store: Store, clock: M
     assert open_ids(store) == []
 
 
-def test_a_fill_counts_once_and_adds_up(store: Store, engine: Engine) -> None:
+def test_fill_is_stored_once_and_adds_to_totals(store: Store, engine: Engine) -> None:
     record(store, an_order(order_id=1001))
     first = a_fill(trade_id=1, quantity=D("0.004"), realized_pnl=D("0.1"), commission=D("0.01"))
     second = a_fill(trade_id=2, quantity=D("0.006"), realized_pnl=D("0.2"), commission=D("0.02"))
@@ -164,7 +164,7 @@ def test_fill_without_client_order_id_is_matched_by_order_id(store: Store, engin
     assert rows(engine, "SELECT client_order_id FROM fills") == [(ENTRY_ID,)]
 
 
-def test_the_same_number_in_another_symbol_is_another_order(store: Store, engine: Engine) -> None:
+def test_order_id_is_unique_only_within_symbol(store: Store, engine: Engine) -> None:
     other = an_order(number=9, order_id=1001, request={"symbol": "ETHUSDT"})
     record(store, other, an_order(order_id=1001))
     with store.transaction():
@@ -172,7 +172,7 @@ def test_the_same_number_in_another_symbol_is_another_order(store: Store, engine
     assert rows(engine, "SELECT symbol, commission FROM trades ORDER BY id") == [("ETHUSDT", "0"), ("BTCUSDT", "0.5")]
 
 
-def test_fees_in_two_assets_are_not_added_up(store: Store, engine: Engine) -> None:
+def test_fees_in_second_asset_are_not_added(store: Store, engine: Engine) -> None:
     record(store, an_order(order_id=1001))
     with store.transaction():
         store.record_fill(a_fill(trade_id=1, commission=D("0.5")))
@@ -181,7 +181,7 @@ def test_fees_in_two_assets_are_not_added_up(store: Store, engine: Engine) -> No
     assert rows(engine, "SELECT commission_asset FROM fills ORDER BY trade_id") == [("USDT",), ("ASTER",)]
 
 
-def test_a_liquidation_by_the_exchange_is_booked_without_an_order(store: Store, engine: Engine) -> None:
+def test_fill_of_liquidation_has_no_order(store: Store, engine: Engine) -> None:
     with store.transaction():
         assert store.record_fill(replace(a_fill(), client_order_id="autoclose-1"))
     assert rows(engine, "SELECT client_order_id FROM fills") == [("autoclose-1",)]
@@ -203,7 +203,7 @@ def a_decision(gate: Gate | None = Gate.THRESHOLD, **changes: object) -> Decisio
     return Decision(**values)  # type: ignore[arg-type]
 
 
-def test_liquidations_come_back_as_they_went(store: Store) -> None:
+def test_liquidation_round_trip(store: Store) -> None:
     sent = [a_liquidation(side=side, symbol="币安人生USDT", average_price=D("0.00000123")) for side in Side]
     with store.transaction():
         ids = store.insert_liquidations(sent)
@@ -211,7 +211,7 @@ def test_liquidations_come_back_as_they_went(store: Store) -> None:
         assert store.recent_liquidations(NOW) == []
 
 
-def test_ids_follow_the_order_of_arrival(store: Store) -> None:
+def test_liquidation_ids_follow_order_of_arrival(store: Store) -> None:
     with store.transaction():
         ids = [
             *store.insert_liquidations([a_liquidation()]),
@@ -222,14 +222,14 @@ def test_ids_follow_the_order_of_arrival(store: Store) -> None:
         assert [row_id for row_id, _ in store.recent_liquidations(0)] == ids
 
 
-def test_money_lies_in_the_file_as_plain_text(store: Store, engine: Engine) -> None:
+def test_money_is_stored_as_plain_text(store: Store, engine: Engine) -> None:
     with store.transaction():
         store.insert_liquidations([a_liquidation(filled_quantity=D("1E+2"), average_price=D("0.1"))])
     found = rows(engine, "SELECT filled_quantity, usdt_value, typeof(usdt_value) FROM liquidations")
     assert found == [("100", "10", "text")]
 
 
-def test_a_verdict_is_stored_with_its_numbers(store: Store, engine: Engine) -> None:
+def test_decision_is_stored_with_its_numbers(store: Store, engine: Engine) -> None:
     with store.transaction():
         (row_id,) = store.insert_liquidations([a_liquidation()])
         store.record_decisions([(row_id, a_decision())])
@@ -238,7 +238,7 @@ def test_a_verdict_is_stored_with_its_numbers(store: Store, engine: Engine) -> N
     ]
 
 
-def test_the_last_entry_of_each_symbol_and_side(store: Store) -> None:
+def test_last_entry_of_each_symbol_and_side(store: Store) -> None:
     sides = (Side.SELL, Side.BUY, Side.SELL, Side.SELL)
     gates = (None, None, None, Gate.COOLDOWN)
     with store.transaction():
@@ -253,7 +253,7 @@ def test_the_last_entry_of_each_symbol_and_side(store: Store) -> None:
         }
 
 
-def test_pruning_is_bounded_and_takes_the_verdicts_along(store: Store, engine: Engine) -> None:
+def test_pruning_is_bounded_and_deletes_decisions(store: Store, engine: Engine) -> None:
     with store.transaction():
         ids = store.insert_liquidations([a_liquidation(traded_at=NOW + number) for number in range(10)])
         store.record_decisions([(row_id, a_decision()) for row_id in ids])
@@ -264,7 +264,7 @@ def test_pruning_is_bounded_and_takes_the_verdicts_along(store: Store, engine: E
     assert rows(engine, "SELECT min(liquidation_id), count(*) FROM decisions") == [(ids[7], 3)]
 
 
-def test_exactness_survives_the_file(store: Store) -> None:
+def test_decimals_are_stored_exactly(store: Store) -> None:
     quantity = Decimal("123456789.123456789123456789")
     with store.transaction():
         store.insert_liquidations([a_liquidation(quantity=quantity)])
@@ -297,14 +297,14 @@ def a_summary(wallet: object = 1000) -> AccountSummary:
     return AccountSummary(D(str(wallet)), D(0), D(1000), D(1000), D(0), D(0))
 
 
-def test_a_position_comes_back_as_it_went_and_is_replaced_by_the_next(store: Store) -> None:
+def test_position_round_trip_and_update(store: Store) -> None:
     with store.transaction():
         store.save_position(a_record())
         store.save_position(a_record("0.02", stop_loss_price=None))
         assert store.load_positions() == [a_record("0.02", stop_loss_price=None)]
 
 
-def test_a_closed_position_has_no_row(store: Store) -> None:
+def test_closed_position_has_no_row(store: Store) -> None:
     with store.transaction():
         store.save_position(a_record())
         store.remove_position("BTCUSDT", PositionSide.SHORT)
@@ -313,7 +313,7 @@ def test_a_closed_position_has_no_row(store: Store) -> None:
         assert store.load_positions() == []
 
 
-def test_funding_counts_once(store: Store, engine: Engine) -> None:
+def test_funding_is_stored_once(store: Store, engine: Engine) -> None:
     with store.transaction():
         assert store.last_funding_at() is None
         incomes = [an_income(1), an_income(2, "0.25", NOW + 8), an_income(1)]
@@ -322,21 +322,21 @@ def test_funding_counts_once(store: Store, engine: Engine) -> None:
     assert rows(engine, "SELECT amount FROM funding_payments ORDER BY paid_at") == [("-0.5",), ("0.25",)]
 
 
-def test_the_equity_curve_has_a_point_a_minute(store: Store, engine: Engine) -> None:
+def test_equity_curve_has_one_point_per_minute(store: Store, engine: Engine) -> None:
     with store.transaction():
         for second in (0, 30, 61):
             store.save_account(a_summary(1000 + second), NOW + second * 1000)
     assert rows(engine, "SELECT wallet_balance FROM account_history ORDER BY recorded_at") == [("1000",), ("1061",)]
 
 
-def test_instruments_are_replaced_as_a_whole(store: Store, engine: Engine) -> None:
+def test_instruments_are_replaced(store: Store, engine: Engine) -> None:
     with store.transaction():
         store.save_instruments([an_instrument(), an_instrument(symbol="ETHUSDT")])
         store.save_instruments([an_instrument(symbol="币安人生USDT", tick=D("1E-7"))])
     assert rows(engine, "SELECT symbol, tick FROM instruments") == [("币安人生USDT", "0.0000001")]
 
 
-def test_the_journal_keeps_money_as_text_at_any_depth(store: Store, engine: Engine) -> None:
+def test_journal_stores_money_as_text_at_any_depth(store: Store, engine: Engine) -> None:
     with store.transaction():
         payload = {"price": D("1E+3"), "status": OrderStatus.NEW, "items": [{"amount": D("0.10")}], "none": None}
         store.journal("order", payload, "BTCUSDT")
@@ -345,7 +345,7 @@ def test_the_journal_keeps_money_as_text_at_any_depth(store: Store, engine: Engi
     assert json.loads(str(text)) == {"price": "1000", "status": "NEW", "items": [{"amount": "0.10"}], "none": None}
 
 
-def test_journal_ids_are_never_given_twice(store: Store, engine: Engine) -> None:
+def test_journal_ids_are_never_reused(store: Store, engine: Engine) -> None:
     with store.transaction():
         store.journal("alert", {"message": "one"})
         store.prune(NOW + 1)
@@ -364,7 +364,7 @@ def test_state_returns_last_value(store: Store, engine: Engine, clock: ManualClo
 
 
 @pytest.mark.parametrize("is_ended", [True, False])
-def test_a_run_without_an_end_was_killed(store: Store, *, is_ended: bool) -> None:
+def test_run_without_end_was_killed(store: Store, *, is_ended: bool) -> None:
     with store.transaction():
         assert store.begin_run("0.1.0", 4711)
         if is_ended:
@@ -386,14 +386,14 @@ def test_nested_values_become_plain_text(store: Store) -> None:
         }
 
 
-def test_half_a_character_from_outside_does_not_stop_a_commit(store: Store) -> None:
+def test_incomplete_character_does_not_fail_commit(store: Store) -> None:
     with store.transaction():
         store.set_state("text", {"币安": "\ud800"})
     with store.transaction():
         assert store.get_state("text") == {"币安": "\ud800"}
 
 
-def test_a_month_of_market_and_news_is_kept(store: Store, engine: Engine, clock: ManualClock) -> None:
+def test_history_is_kept_for_a_month(store: Store, engine: Engine, clock: ManualClock) -> None:
     with store.transaction():
         store.insert_liquidations([a_liquidation(traded_at=NOW), a_liquidation(traded_at=NOW + DAY_MS)])
         store.journal("news", {})
@@ -407,7 +407,7 @@ def test_a_month_of_market_and_news_is_kept(store: Store, engine: Engine, clock:
     assert rows(engine, "SELECT count(*) FROM journal") == [(0,)]
 
 
-def test_orders_fills_and_funding_stay_for_ever(store: Store, engine: Engine, clock: ManualClock) -> None:
+def test_orders_fills_and_funding_are_never_pruned(store: Store, engine: Engine, clock: ManualClock) -> None:
     with store.transaction():
         store.record_order(an_order(), simulated=False)
         store.record_fill(a_fill())
@@ -432,7 +432,7 @@ def test_nested_transaction_raises(store: Store) -> None:
         assert store.load_positions() == []
 
 
-def test_nothing_to_store_is_nothing_stored(store: Store, engine: Engine) -> None:
+def test_empty_lists_store_nothing(store: Store, engine: Engine) -> None:
     with store.transaction():
         assert store.insert_liquidations([]) == []
         store.record_decisions([])

@@ -1,4 +1,4 @@
-"""The database fails while the bot runs: what was to be written is written later, once, and in order (F43)."""
+"""While the database fails, writes are deferred and executed later, once and in order (F43)."""
 
 import os
 import sqlite3
@@ -23,7 +23,7 @@ TRY_MS = 1_000
 
 @contextmanager
 def locked_by_another_program(path: Path) -> Iterator[None]:
-    """Another program holds the database for writing."""
+    """Another program has locked the database for writing."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         yield
@@ -92,7 +92,7 @@ def test_fill_recorded_before_failure_is_not_recorded_again(store: Store, path: 
         assert not store.record_fill(fill)
 
 
-def test_liquidations_and_verdicts_keep_their_numbers(store: Store, path: Path, clock: ManualClock) -> None:
+def test_deferred_liquidations_keep_their_ids(store: Store, path: Path, clock: ManualClock) -> None:
     with store.transaction():
         assert store.insert_liquidations([a_liquidation(1000)]) == [1]
     with locked_by_another_program(path), store.transaction():
@@ -242,7 +242,7 @@ def test_slowest_write_is_reported_once(store: Store) -> None:
     assert store.take_slowest_ms() == 0
 
 
-def test_nothing_is_written_outside_a_transaction(store: Store) -> None:
+def test_write_outside_transaction_raises(store: Store) -> None:
     with pytest.raises(InvariantError):
         store.journal("row", {})
     with store.transaction(), pytest.raises(InvariantError), store.transaction():

@@ -1,7 +1,7 @@
 from src.domain.clock import ManualClock, SteadyClock, SystemClock
 
 
-def test_the_system_clock_runs_forward() -> None:
+def test_system_clock_runs_forward() -> None:
     clock = SystemClock()
     earlier = clock.monotonic_ms()
     assert clock.now_ms() > 1_700_000_000_000
@@ -16,7 +16,7 @@ def test_manual_clock_moves_only_when_advanced() -> None:
     assert (clock.now_ms(), clock.monotonic_ms()) == (2000, 1000)
 
 
-def test_a_step_of_the_wall_clock_does_not_touch_spans() -> None:
+def test_wall_clock_step_keeps_monotonic_time() -> None:
     clock = ManualClock(10_000)
     clock.step(-3_600)
     assert (clock.now_ms(), clock.monotonic_ms()) == (6_400, 0)

@@ -27,7 +27,7 @@ def test_quote_mid_price() -> None:
     assert a_quote(99, 101).mid_price == D(100)
 
 
-def test_sides_are_added_up_apart_and_together() -> None:
+def test_window_volume_by_side_and_in_total() -> None:
     window = LiquidationWindow(60_000)
     window.add(a_liquidation(100))
     window.add(a_liquidation(40, side=Side.BUY))
@@ -58,8 +58,8 @@ events = st.tuples(st.integers(0, 200_000), st.integers(1, 10_000), st.sampled_f
 
 
 @given(st.lists(events, max_size=60))
-def test_the_running_sums_equal_the_sums(rows: list[tuple[int, int, Side]]) -> None:
-    """Whatever the disorder in which they arrive."""
+def test_running_totals_equal_totals_of_the_window(rows: list[tuple[int, int, Side]]) -> None:
+    """For any order of arrival."""
     window, seen, newest = LiquidationWindow(60_000), [], 0
     for offset, notional, side in rows:
         liquidation = a_liquidation(notional, side=side, traded_at=NOW + offset)
@@ -75,42 +75,42 @@ def test_the_running_sums_equal_the_sums(rows: list[tuple[int, int, Side]]) -> N
     ("value", "rounding", "expected"),
     [("100.04", ROUND_FLOOR, "100.0"), ("100.04", ROUND_CEILING, "100.1"), ("100.1", ROUND_DOWN, "100.1")],
 )
-def test_prices_come_on_the_tick(value: str, rounding: str, expected: str) -> None:
+def test_price_is_rounded_to_the_tick(value: str, rounding: str, expected: str) -> None:
     assert str(an_instrument().price(D(value), rounding)) == expected
 
 
-def test_the_grid_of_prices_starts_at_the_lowest_price() -> None:
+def test_ticks_are_counted_from_min_price() -> None:
     instrument = an_instrument(tick=D("0.5"), min_price=D("0.2"))
     assert instrument.price(D("1.1"), ROUND_FLOOR) == D("0.7")
 
 
-def test_quantities_round_down() -> None:
+def test_quantity_is_rounded_down() -> None:
     assert str(an_instrument().quantity(D("0.0019"))) == "0.001"
     assert an_instrument().quantity(D("0.0009")) == 0
 
 
-def test_a_market_order_carries_no_more_than_it_may() -> None:
+def test_market_quantity_is_limited() -> None:
     assert an_instrument().market_quantity(D(500)) == D(120)
 
 
-def test_the_smallest_order_passes_both_minimums() -> None:
+def test_smallest_quantity_passes_both_minimums() -> None:
     instrument = an_instrument()
     assert instrument.smallest_quantity(D(50_000)) == D("0.001")
     assert instrument.smallest_quantity(D(100)) == D("0.050")
 
 
-def test_a_whole_step_is_written_without_an_exponent() -> None:
+def test_quantity_is_written_without_exponent() -> None:
     instrument = an_instrument(step=D(10), min_quantity=D(10))
     assert str(instrument.quantity(D(12_345))) == "12340"
 
 
-def test_a_symbol_trades_only_while_the_exchange_says_so() -> None:
+def test_instrument_is_trading_by_its_status() -> None:
     assert an_instrument().is_trading
     assert not an_instrument(status="SETTLING").is_trading
 
 
 @given(st.decimals("0.001", "1000", places=6), st.decimals("1", "100000", places=1))
-def test_the_smallest_quantity_is_enough_and_not_a_step_more(step_seed: Decimal, price: Decimal) -> None:
+def test_smallest_quantity_is_minimal(step_seed: Decimal, price: Decimal) -> None:
     instrument = an_instrument(step=D("0.001"))
     smallest = instrument.smallest_quantity(price)
     assert smallest * price >= instrument.min_notional

@@ -19,9 +19,7 @@ D = Decimal
     role=st.sampled_from(OrderRole),
     number=st.integers(0, 9999),
 )
-def test_client_order_ids_survive_the_exchange(
-    now: int, mark: str, draws: list[int], role: OrderRole, number: int
-) -> None:
+def test_client_order_id_round_trip(now: int, mark: str, draws: list[int], role: OrderRole, number: int) -> None:
     token = new_entry_token(now, mark, lambda _: draws.pop())
     name = ClientOrderId(token, role, number)
     assert ClientOrderId.parse(str(name)) == name
@@ -30,7 +28,7 @@ def test_client_order_ids_survive_the_exchange(
 
 
 @pytest.mark.parametrize("text", ["", "autoclose-1", "web_abc", "lh-", "lh-abc-x1", "LH-abcdef-e", "lh-abcdef-e1x"])
-def test_orders_of_others_are_not_ours(text: str) -> None:
+def test_external_client_order_id_is_not_parsed(text: str) -> None:
     assert ClientOrderId.parse(text) is None
     assert not an_update(client_order_id=text).is_ours
 
@@ -46,7 +44,7 @@ def test_old_entry_token_has_no_bot_tag() -> None:
     assert (old.bot_tag, old.decided_at) == ("", int("mbv0x1k2", 36))
 
 
-def test_filled_quantity_never_falls() -> None:
+def test_filled_quantity_never_decreases() -> None:
     order = an_order()
     order.apply(an_update(status=OrderStatus.PARTIALLY_FILLED, filled_quantity=D("0.006"), average_price=D(50)))
     assert not order.apply(an_update(status=OrderStatus.PARTIALLY_FILLED, filled_quantity=D("0.004"), event_at=NOW + 9))
@@ -69,8 +67,8 @@ def test_older_update_of_same_quantity_is_ignored() -> None:
     assert order.event_at == NOW + 10
 
 
-def test_update_resolves_unresolved_order_whatever_its_time() -> None:
-    """The event of an order is younger than its last change, by which a query answers (E and updateTime)."""
+def test_any_update_resolves_unresolved_order() -> None:
+    """The event about an order is later than its last change, the time a query returns (E and updateTime)."""
     order = an_order()
     order.apply(an_update(event_at=NOW + 10))
     order.unresolved_since = NOW + 20
@@ -111,11 +109,11 @@ def test_forbidden_transition_raises() -> None:
         an_order(status=OrderStatus.FILLED).advance(OrderStatus.NEW)
 
 
-def test_every_status_has_its_row_in_the_table() -> None:
+def test_every_status_has_transitions() -> None:
     assert set(TRANSITIONS) == set(OrderStatus)
 
 
-def test_a_fill_counts_once() -> None:
+def test_fill_counts_once() -> None:
     order = an_order()
     order.apply(an_update(status=OrderStatus.PARTIALLY_FILLED, filled_quantity=D("0.01")))
     assert order.has_missing_fills
@@ -149,7 +147,7 @@ def test_acknowledged_order_becomes_new(before: OrderStatus, is_listed_open: boo
 
 
 @pytest.mark.parametrize("side", Side)
-def test_a_side_and_its_opposite_cancel_out(side: Side) -> None:
+def test_opposite_side_has_opposite_sign(side: Side) -> None:
     assert side.sign + side.opposite.sign == 0
     assert side.opposite.opposite is side
 
@@ -166,7 +164,7 @@ def test_entry_opens_position_side_of_position_mode(side: Side, hedge: bool, pos
     assert PositionSide.opened_by(side, hedge_mode=hedge) is position_side
 
 
-def test_conditional_orders_rest_outside_the_book() -> None:
+def test_conditional_order_types() -> None:
     assert OrderType.STOP_MARKET.is_conditional
     assert OrderType.TAKE_PROFIT.is_take_profit
     assert not OrderType.LIMIT.is_conditional

@@ -12,25 +12,25 @@ ZERO = D(0)
 EMPTY = Position("BTCUSDT", PositionSide.BOTH)
 
 
-def test_an_entry_opens_at_its_price() -> None:
+def test_entry_opens_position_at_its_price() -> None:
     position, realized = EMPTY.apply_trade(Side.SELL, D(2), D(100))
     assert (position.quantity, position.entry_price, realized) == (D(-2), D(100), ZERO)
     assert position.side is Side.SELL
     assert position.is_open
 
 
-def test_more_of_the_same_averages_the_entry() -> None:
+def test_second_entry_averages_entry_price() -> None:
     position, _ = EMPTY.apply_trade(Side.BUY, D(1), D(100))
     position, realized = position.apply_trade(Side.BUY, D(3), D(200))
     assert (position.quantity, position.entry_price, realized) == (D(4), D(175), ZERO)
 
 
-def test_partial_close_realises_pnl_and_keeps_entry_price() -> None:
+def test_partial_close_realizes_pnl_and_keeps_entry_price() -> None:
     position, realized = a_position(2, 100).apply_trade(Side.SELL, D(1), D(130))
     assert (position.quantity, position.entry_price, realized) == (D(1), D(100), D(30))
 
 
-def test_a_short_gains_when_the_price_falls() -> None:
+def test_short_gains_when_price_falls() -> None:
     position, realized = a_position(-2, 100).apply_trade(Side.BUY, D(2), D(90))
     assert (position.quantity, position.entry_price, realized) == (ZERO, ZERO, D(20))
 
@@ -40,15 +40,15 @@ def test_flip_opens_remainder_at_trade_price() -> None:
     assert (position.quantity, position.entry_price, realized) == (D(-2), D(110), D(10))
 
 
-def test_unrealized_profit_follows_the_mark() -> None:
+def test_unrealized_pnl_follows_mark_price() -> None:
     assert a_position(-2, 100).unrealized_pnl(D(95)) == D(10)
 
 
-def test_a_report_gives_its_position() -> None:
+def test_report_has_position() -> None:
     assert a_report("0.5", 100).position == a_position("0.5", 100)
 
 
-def test_only_funding_is_funding() -> None:
+def test_is_funding_by_income_type() -> None:
     assert Income(1, "BTCUSDT", "FUNDING_FEE", "USDT", D(1), NOW).is_funding
     assert not Income(1, "BTCUSDT", "COMMISSION", "USDT", D(1), NOW).is_funding
 
@@ -57,7 +57,7 @@ trades = st.tuples(st.sampled_from(Side), st.integers(1, 50), st.integers(1, 100
 
 
 @given(st.lists(trades, min_size=1, max_size=30))
-def test_realised_and_unrealised_add_up_to_what_the_trades_are_worth(rows: list[tuple[Side, int, int]]) -> None:
+def test_realized_and_unrealized_pnl_add_up(rows: list[tuple[Side, int, int]]) -> None:
     position, realized, cash = EMPTY, D(0), D(0)
     for side, quantity, price in rows:
         position, gain = position.apply_trade(side, D(quantity), D(price))

@@ -3,9 +3,9 @@ from contextlib import suppress
 
 import pytest
 
-from src.domain.clock import ManualClock
+from src.domain.clock import MINUTE_MS, ManualClock
 from src.domain.errors import RateLimited
-from src.exchange.limits import MINUTE_MS, RateLimits
+from src.exchange.limits import RateLimits
 
 STARTED_MS = 1_700_000_000_000 // MINUTE_MS * MINUTE_MS
 

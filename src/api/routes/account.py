@@ -13,6 +13,7 @@ from src.api.errors import ApiError, bad_parameter, not_found
 from src.api.services import read_bot_database, services, submit_command
 from src.database.queries import account, orders
 from src.domain.commands import OperatorAction
+from src.domain.numbers import ZERO
 from src.domain.positions import Protection
 
 blueprint = Blueprint("account", __name__)
@@ -84,7 +85,7 @@ def _fraction(value: Any) -> Decimal:
     try:
         fraction = Decimal(str(value))
     except InvalidOperation:
-        fraction = Decimal(0)
+        fraction = ZERO
     if isinstance(value, bool) or not fraction.is_finite() or not _MIN_FRACTION <= fraction <= 1:
         raise bad_parameter("fraction", f"fraction must be a number from {_MIN_FRACTION} to 1.")
     return fraction.quantize(_MIN_FRACTION, ROUND_DOWN).normalize()

@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 
 from src import VERSION
 from src.api.bot_database import BotState, mode_label, read_bot_state
-from src.api.pnl_tracker import DAY_MS, PnlTracker
+from src.api.pnl_tracker import PnlTracker
 from src.api.services import read_bot_database, services
 from src.database.queries.account import HEARTBEAT_TIMEOUT_MS, highest_equity
+from src.domain.clock import DAY_MS
 from src.domain.enums import Network
 from src.settings.config import SettingsError
 

@@ -17,10 +17,10 @@ from src.api.timeline import build_timeline
 from src.database.queries import market, orders
 from src.database.queries.fills import FillRecord, FundingRecord, fills, fills_of, funding
 from src.database.queries.orders import OrderRow
+from src.domain.numbers import ZERO
 
 blueprint = Blueprint("trades", __name__)
 
-ZERO = Decimal(0)
 _MAX_CSV_ROWS = 100_000
 _DEFAULT_HOURS = 168
 

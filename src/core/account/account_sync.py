@@ -36,6 +36,7 @@ from src.domain.events import (
     PaperAccountSaved,
     SnapshotTaken,
 )
+from src.domain.numbers import ZERO
 from src.domain.positions import AccountSummary, Position, PositionKey, PositionReport, Snapshot
 
 log = logging.getLogger("hunter.account")
@@ -204,7 +205,7 @@ class AccountSync:
         account = self._context.account
         if account is None:
             return None
-        return account.wallet_balance + min(self._context.unrealized_pnl(), Decimal(0)) - bound_margin
+        return account.wallet_balance + min(self._context.unrealized_pnl(), ZERO) - bound_margin
 
     def _save_account(self, summary: AccountSummary, at: int) -> None:
         self._context.account = summary

@@ -8,6 +8,7 @@ from src.core.context import TraderContext
 from src.core.limits.symbol_locks import SymbolLocks
 from src.core.portfolio import TrackedPosition
 from src.database.tables.positions import last_trade_id, unexpected_corrections_since
+from src.domain.clock import MINUTE_MS
 from src.domain.enums import PositionSide
 from src.domain.orders import Order, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Correction, Position, PositionKey, PositionReport, Snapshot
@@ -17,7 +18,7 @@ GRACE_MS = 5_000
 
 _EVENT_TOLERANCE_MS = 100
 """Largest difference between the event times of an account update and an order update for the same trade."""
-_FREQUENCY_WINDOW_MS = 10 * 60_000
+_FREQUENCY_WINDOW_MS = 10 * MINUTE_MS
 _MAX_UNEXPECTED = 1
 """One unexpected correction may be a lost event; a second one locks the account (I18)."""
 _UNDATED_GRACE_MS = 60_000

@@ -6,9 +6,8 @@ from decimal import Decimal
 from src.domain.enums import PositionSide, Side, TimeInForce, TradeSide, TradingState
 from src.domain.instrument import Instrument, Price, Quantity
 from src.domain.market import Liquidation, MarkPrice, Quote
+from src.domain.numbers import ZERO
 from src.settings.config import GlobalSettings, SymbolSettings
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

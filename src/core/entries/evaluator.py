@@ -16,15 +16,15 @@ from src.core.events import ExchangeHealth
 from src.core.portfolio import TrackedPosition, entry_margin, reserved_notional
 from src.database.db import get_usdt_volume_in_window, get_volume_in_window
 from src.database.queries.fills import entries_since
+from src.domain.clock import MINUTE_MS
 from src.domain.decisions import Decision, Skip
 from src.domain.enums import Side, VolumeScope
 from src.domain.market import Liquidation, LiquidationWindow
+from src.domain.numbers import ZERO
 from src.domain.orders import Order
 from src.settings.config import SymbolSettings
 
-ZERO = Decimal(0)
 LastEntries = Mapping[tuple[str, Side], tuple[int, int]]
-_MINUTE_MS = 60_000
 
 
 class EntryEvaluator:
@@ -143,7 +143,7 @@ class EntryEvaluator:
         limit = self._context.settings.globals_.max_entries_per_minute
         if limit is None:
             return 0
-        since_ms = self._context.clock.now_ms() - _MINUTE_MS
+        since_ms = self._context.clock.now_ms() - MINUTE_MS
         return self._context.store.read_or_default(partial(entries_since, since_ms=since_ms), default=limit)
 
     def _entry_margin(self, symbol: str, entries: Iterable[Order]) -> Decimal:

@@ -5,8 +5,7 @@ from decimal import Decimal
 
 from src.core.entries.entry_context import ApprovedPlan, EntryContext, EntryPlan, Exposure
 from src.domain.decisions import Gate, Numbers, Skip
-
-_PER_CENT = Decimal(100)
+from src.domain.numbers import PER_CENT
 
 
 def check_risk(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> ApprovedPlan | Skip:
@@ -80,7 +79,7 @@ def max_stop_pct(leverage: int) -> Decimal:
     The maintenance margin of a bracket is at most half the initial margin at its highest leverage (Notional and
     Leverage Brackets), so an isolated position can lose at least half its initial margin before it is liquidated.
     """
-    return _PER_CENT / (2 * leverage)
+    return PER_CENT / (2 * leverage)
 
 
 def _stop_inside_liquidation(plan: EntryPlan, entry_context: EntryContext, _: Exposure) -> Skip | None:

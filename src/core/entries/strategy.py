@@ -7,10 +7,10 @@ from src.domain.decisions import Gate, Skip
 from src.domain.enums import PositionSide, Side, TimeInForce, TradingState
 from src.domain.instrument import Instrument, Price, Quantity
 from src.domain.market import Quote
+from src.domain.numbers import PER_CENT, ZERO
 
 QUOTE_FRESH_MS = 2_000
 MARK_FRESH_MS = 10_000
-_PER_CENT = Decimal(100)
 _WIDE_SPREAD_TICKS = 4
 _WIDE_SPREAD_SHARE = Decimal("0.25")
 
@@ -58,13 +58,13 @@ def entry_price(side: Side, quote: Quote, instrument: Instrument) -> Price:
     if spread > _WIDE_SPREAD_TICKS * instrument.tick:
         improvement = max(improvement, spread * _WIDE_SPREAD_SHARE)
     if spread <= instrument.tick:
-        improvement = Decimal(0)
+        improvement = ZERO
     return instrument.price(own + side.sign * improvement, _toward_own(side))
 
 
 def offset_price(side: Side, mark_price: Decimal, offset_pct: Decimal, instrument: Instrument) -> Price:
     """The entry price without a quote: the mark price moved by ``offset_pct`` in our favor."""
-    return instrument.price(mark_price * (1 - side.sign * offset_pct / _PER_CENT), _toward_own(side))
+    return instrument.price(mark_price * (1 - side.sign * offset_pct / PER_CENT), _toward_own(side))
 
 
 def _price(entry_context: EntryContext, instrument: Instrument) -> tuple[Price, TimeInForce] | Skip:
@@ -147,7 +147,7 @@ def _price_deviation(entry_context: EntryContext) -> Skip | None:
     if mark is None or mark.price <= 0 or not _is_fresh(mark.received_at, entry_context.now_ms, MARK_FRESH_MS):
         return Skip(Gate.PRICE_DEVIATION, "no fresh mark price")
     price = entry_context.liquidation.fill_price
-    deviation = abs(price - mark.price) / mark.price * _PER_CENT
+    deviation = abs(price - mark.price) / mark.price * PER_CENT
     limit = entry_context.settings.max_price_deviation_pct
     if deviation <= limit:
         return None

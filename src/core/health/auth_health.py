@@ -4,13 +4,14 @@ import logging
 
 from src.core.context import TraderContext
 from src.core.trading_status import EntryBlock
+from src.domain.clock import MINUTE_MS
 from src.domain.events import ApiScope, AuthFailed, AuthRecovered
 
 log = logging.getLogger("hunter.account")
 
 _CLOCK_CODES = frozenset({-1021, -4225})
 """Clock and nonce errors: a successful signed request shows that orders work again too."""
-_ORDER_RETRY_MS = 5 * 60_000
+_ORDER_RETRY_MS = 5 * MINUTE_MS
 """Reading may work while trading does not, so after this time the next signal may try an order."""
 
 

@@ -6,12 +6,12 @@ A stopped process, a sleeping machine or heavy swapping leaves the bot with outd
 from src.core.context import TraderContext
 from src.core.events import ProcessStalled
 from src.core.trading_status import EntryBlock
-from src.domain.clock import Clock
+from src.domain.clock import HOUR_MS, Clock
 from src.domain.positions import Snapshot
 
 MAX_LOOP_MS = 5_000
 """No iteration of a loop takes this long while the process is running."""
-QUIET_MS = 60 * 60_000
+QUIET_MS = HOUR_MS
 _REASON_OPERATOR = (
     "protect-only mode (--protect-only): positions are protected and closed, entries are blocked until you resume"
 )

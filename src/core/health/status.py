@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
-from decimal import Decimal
 
 from src.core.context import TraderContext
 from src.core.entries.evaluator import EntryEvaluator
@@ -12,10 +11,9 @@ from src.core.portfolio import TrackedPosition
 from src.core.positions.protection_plan import ProtectionPlan, is_working
 from src.database.repositories import Store
 from src.domain.enums import Network, OrderRole, TradingState
+from src.domain.numbers import ZERO
 from src.domain.orders import order_payload
 from src.domain.positions import AccountSummary, PositionRecord, Protection
-
-ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

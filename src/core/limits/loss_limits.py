@@ -13,13 +13,12 @@ from typing import assert_never
 from src.core.context import TraderContext
 from src.core.trading_status import EntryBlock
 from src.database.queries.fills import net_since, newest_fill_id, recent_exits
+from src.domain.clock import DAY_MS, MINUTE_MS
+from src.domain.numbers import PER_CENT, ZERO
 from src.settings.config import GlobalSettings
 
 log = logging.getLogger("hunter.risk")
 
-DAY_MS = 86_400_000
-_MS_PER_MINUTE = 60_000
-_PER_CENT = Decimal(100)
 _STATE = "loss_lock"
 _CLOCK_STEP_MS = 2_000
 
@@ -67,7 +66,7 @@ def required_lock(results: TradingResults, settings: GlobalSettings, now_ms: int
 
 def max_duration_ms(settings: GlobalSettings) -> int:
     """Longest possible duration of a lock."""
-    return max(DAY_MS, settings.loss_lock_minutes * _MS_PER_MINUTE)
+    return max(DAY_MS, settings.loss_lock_minutes * MINUTE_MS)
 
 
 def day_start(now_ms: int) -> int:
@@ -78,12 +77,12 @@ def day_start(now_ms: int) -> int:
 def drawdown_pct(results: TradingResults) -> Decimal:
     """Percentage by which equity is below its peak; 0 if either is unknown."""
     if results.equity is None or not results.peak or results.peak < 0:
-        return Decimal(0)
-    return max(Decimal(0), (results.peak - results.equity) / results.peak * _PER_CENT)
+        return ZERO
+    return max(ZERO, (results.peak - results.equity) / results.peak * PER_CENT)
 
 
 def _reached_limits(results: TradingResults, settings: GlobalSettings, now_ms: int) -> Iterator[TradingLock]:
-    ends_at = now_ms + settings.loss_lock_minutes * _MS_PER_MINUTE
+    ends_at = now_ms + settings.loss_lock_minutes * MINUTE_MS
     loss, max_loss = -results.net_today, settings.max_daily_loss_usdt
     if max_loss is not None and loss >= max_loss:
         reason = f"lost {loss:.2f} USDT today, limit {max_loss:.2f}"
@@ -118,7 +117,7 @@ class LossLimits:
         # After a lock its limit counts again from a recorded fill or amount, not from a time, as clocks may be set.
         self._counted_after_fill = 0
         """Id of the last fill that does not count."""
-        self._baseline = (0, Decimal(0))
+        self._baseline = (0, ZERO)
         """A UTC day and the part of its net result that no longer counts."""
         # Cached until a new result is recorded, so that fills are not summed up every second.
         self._net: tuple[tuple[int, int], Decimal] | None = None
@@ -227,10 +226,10 @@ class LossLimits:
 
     def _net_today(self) -> Decimal | None:
         if self._context.settings.globals_.max_daily_loss_usdt is None:
-            return Decimal(0)
+            return ZERO
         day, baseline = self._baseline
         net = self._net_for_day()
-        return None if net is None else net - (baseline if day == self._day_start_ms else Decimal(0))
+        return None if net is None else net - (baseline if day == self._day_start_ms else ZERO)
 
     def _net_for_day(self) -> Decimal | None:
         known = self._day_start_ms, self._context.store.results_version

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from src.domain.enums import MarginType, Network, TradeSide
+from src.domain.numbers import trimmed
 from src.settings.config import Settings, SymbolSettings
 
 _FINGERPRINT_LENGTH = 16
@@ -37,13 +38,13 @@ class SymbolTerms:
 
     def to_json(self) -> dict[str, Any]:
         return {
-            "trade_value_usdt": _number(self.trade_value_usdt),
+            "trade_value_usdt": trimmed(self.trade_value_usdt),
             "leverage": self.leverage,
-            "max_position_usdt": _number(self.max_position_usdt),
+            "max_position_usdt": trimmed(self.max_position_usdt),
             "margin_type": self.margin_type.value,
             "trade_side": self.trade_side.value,
-            "stop_loss_pct": None if self.stop_loss_pct is None else _number(self.stop_loss_pct),
-            "notional": _number(self.notional),
+            "stop_loss_pct": None if self.stop_loss_pct is None else trimmed(self.stop_loss_pct),
+            "notional": trimmed(self.notional),
         }
 
 
@@ -72,11 +73,11 @@ class RiskTerms:
         return {
             "network": self.network.value,
             "account": self.account,
-            "max_total_exposure_usdt": _number(self.max_total_exposure_usdt),
+            "max_total_exposure_usdt": trimmed(self.max_total_exposure_usdt),
             "hedge_mode": self.hedge_mode,
             "multi_assets_mode": self.multi_assets_mode,
             "adopt_foreign_positions": self.adopt_foreign_positions,
-            "limits": {name: None if value is None else _number(value) for name, value in self.limits.items()},
+            "limits": {name: None if value is None else trimmed(value) for name, value in self.limits.items()},
             "symbols": {name: each.to_json() for name, each in self.symbols.items()},
         }
 
@@ -186,10 +187,4 @@ def _symbol_terms_from_json(stored: Mapping[str, Any]) -> SymbolTerms:
 
 
 def _increase(what: str, before: Decimal, after: Decimal | None) -> str:
-    return f"{what} from {_number(before)} to {'no limit' if after is None else _number(after)}"
-
-
-def _number(value: Decimal) -> str:
-    """Plain decimal digits without trailing zeros."""
-    text = format(value, "f")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"{what} from {trimmed(before)} to {'no limit' if after is None else trimmed(after)}"

@@ -14,21 +14,23 @@ from src.core.account.reconciliation import is_unchanged
 from src.core.context import TraderContext
 from src.core.orders.fills import FillRecorder
 from src.core.orders.other_bot import OtherBotDetector
-from src.core.portfolio import ZERO, OwnershipCheck, TrackedPosition
+from src.core.portfolio import OwnershipCheck, TrackedPosition
 from src.core.positions.external_positions import may_adopt
 from src.core.positions.lifecycle import finish_position, mark_trades_complete, save_pending_closes
 from src.core.positions.trade_attribution import AttributedTrade, Attribution, Owner, attribute_trades
 from src.core.trading_status import EntryBlock
 from src.database.tables.orders import client_order_id_of
+from src.domain.clock import MINUTE_MS
 from src.domain.commands import FetchOrders
 from src.domain.enums import OrderRole
 from src.domain.events import FillsFetched, OrdersFetched
+from src.domain.numbers import ZERO
 from src.domain.orders import ClientOrderId, Fill, OrderUpdate
 from src.domain.positions import PositionKey, PositionReport, Snapshot
 
 _FIRST_RETRY_MS = 1_000
 """The order update may arrive shortly after the account update."""
-_MAX_PAUSE_MS = 10 * 60_000
+_MAX_PAUSE_MS = 10 * MINUTE_MS
 _OVERLAP_MS = 60_000
 _UNRESOLVED_AFTER_MS = 15_000
 _CLOCK_TOLERANCE_MS = 2_000

@@ -6,6 +6,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from src.domain.instrument import Instrument, Price, Quantity
+from src.domain.numbers import PER_CENT
 from src.domain.orders import Order, OrderRequest
 from src.domain.positions import Position, Protection
 from src.settings.config import SymbolSettings
@@ -20,7 +21,6 @@ MAX_TAKE_PROFIT_REJECTIONS = 2
 WOULD_TRIGGER_CODES = frozenset({-2021, -4142})
 ONE_CLOSING_STOP_CODE = -4130
 """A closePosition order of this type and direction already exists: a Binance rule that Aster may share (I10)."""
-_PER_CENT = Decimal(100)
 _ROLE_TYPES = {OrderRole.STOP_LOSS: OrderType.STOP_MARKET, OrderRole.TAKE_PROFIT: OrderType.TAKE_PROFIT_MARKET}
 
 
@@ -63,8 +63,8 @@ def protection_prices(
     The stop is rounded toward the entry, so that the loss never exceeds the configured percentage.
     """
     sign, entry = position.side.sign, position.entry_price
-    stop = entry * (1 - sign * settings.stop_loss_pct / _PER_CENT)
-    take = entry * (1 + sign * settings.take_profit_pct / _PER_CENT)
+    stop = entry * (1 - sign * settings.stop_loss_pct / PER_CENT)
+    take = entry * (1 + sign * settings.take_profit_pct / PER_CENT)
     toward_entry = ROUND_CEILING if sign > 0 else ROUND_FLOOR
     return {
         OrderRole.STOP_LOSS: instrument.price(stop, toward_entry) if settings.stop_loss_enabled else None,

@@ -6,9 +6,8 @@ from decimal import Decimal
 from enum import StrEnum
 
 from src.domain.enums import PositionSide
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill
-
-ZERO = Decimal(0)
 
 
 class Owner(StrEnum):

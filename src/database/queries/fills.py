@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Select, func, or_, select
 
 from src.database.models import FillRow, FundingPaymentRow, TradeRow
 from src.domain.enums import OrderRole
+from src.domain.numbers import ZERO
 
-ZERO = Decimal(0)
 _IDS_PER_QUERY = 10_000  # SQLite allows 32,766 values in a statement
 
 

@@ -6,8 +6,8 @@ from typing import Any
 from sqlalchemy import Connection, Float, Row, Select, cast, distinct, func, select
 
 from src.database.models import DecisionRow, InstrumentRow, LiquidationRow
+from src.domain.clock import HOUR_MS
 
-HOUR_MS = 3_600_000
 _DECISION_COLUMNS = (
     DecisionRow.decided_at,
     DecisionRow.liquidation_side,

@@ -17,9 +17,9 @@ from src.domain.enums import (
     TimeInForce,
     WorkingType,
 )
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill, Order, OrderRequest
 
-ZERO = Decimal(0)
 PositionResult = tuple[Decimal, Decimal, int, Decimal]
 """Realized PnL, commission, time of the last fill (ms UTC, 0 if none), change in quantity."""
 _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
@@ -56,7 +56,7 @@ def change_order(connection: Connection, order: Order, source: str, now_ms: int)
 def open_orders(connection: Connection, filled_since_ms: int, *, is_simulated: bool) -> list[Order]:
     """Return the orders of one mode that are open, or have filled recently and lack fills."""
     row = TradeRow
-    is_recent = (row.filled_quantity != Decimal(0)) & (row.updated_at > filled_since_ms)
+    is_recent = (row.filled_quantity != ZERO) & (row.updated_at > filled_since_ms)
     is_of_mode = (row.status == SIMULATED) if is_simulated else (row.status != SIMULATED)
     query = select(row.__table__).where(is_of_mode, row.order_status.in_(_OPEN) | is_recent).order_by(row.id)
     orders = [load_fills(connection, order_from(each)) for each in connection.execute(query).all()]
@@ -96,8 +96,8 @@ def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
         "close_position": request.close_position,
         "working_type": request.working_type and request.working_type.value,
         "price_protect": request.price_protect,
-        "realized_pnl": Decimal(0),
-        "commission": Decimal(0),
+        "realized_pnl": ZERO,
+        "commission": ZERO,
         "created_at": order.created_at,
         **trade_changes(order, SIMULATED if simulated else order.status.value, order.created_at),
     }

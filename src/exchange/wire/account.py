@@ -7,11 +7,10 @@ from decimal import Decimal
 from src.domain.enums import MarginType, PositionSide
 from src.domain.errors import InvariantError, ProtocolError
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall, PositionChange
+from src.domain.numbers import ZERO
 from src.domain.orders import UnrecognizedPosition
 from src.domain.positions import AccountSummary, Balance, Income, Position, PositionKey, PositionReport
 from src.exchange.wire.fields import MARGIN_TYPE_ALIASES, Body, Fields, decimal_str, read_list
-
-_ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +47,7 @@ def parse_position(payload: object) -> PositionReport:
     )
 
 
-def render_position(report: PositionReport, max_notional: Decimal = _ZERO) -> Body:
+def render_position(report: PositionReport, max_notional: Decimal = ZERO) -> Body:
     """Render an entry of ``v2/positionRisk``, with the signed ``notional`` from which some clients take the side."""
     return {
         "symbol": report.symbol,
@@ -91,7 +90,7 @@ def parse_balance(payload: object) -> Balance:
     return Balance(balance.text("asset"), balance.decimal("balance"), balance.decimal("crossWalletBalance"))
 
 
-def render_balance(balance: Balance, available: Decimal, cross_unrealized_pnl: Decimal = _ZERO, at: int = 0) -> Body:
+def render_balance(balance: Balance, available: Decimal, cross_unrealized_pnl: Decimal = ZERO, at: int = 0) -> Body:
     return {
         "accountAlias": "SgsR",
         "asset": balance.asset,
@@ -130,7 +129,7 @@ def render_account(
     account: AccountSummary,
     balances: Iterable[Balance],
     positions: Iterable[PositionReport],
-    order_margin: Decimal = _ZERO,
+    order_margin: Decimal = ZERO,
 ) -> Body:
     """Render the response of ``v4/account``. The first balance must be the quote asset: it alone carries margin."""
     balances = list(balances)
@@ -148,7 +147,7 @@ def render_account(
         "totalMarginBalance": totals["marginBalance"],
         "totalPositionInitialMargin": totals["positionInitialMargin"],
         "totalOpenOrderInitialMargin": totals["openOrderInitialMargin"],
-        "totalCrossWalletBalance": decimal_str(sum((each.cross_wallet_balance for each in balances), _ZERO)),
+        "totalCrossWalletBalance": decimal_str(sum((each.cross_wallet_balance for each in balances), ZERO)),
         "totalCrossUnPnl": totals["unrealizedProfit"],
         "availableBalance": totals["availableBalance"],
         "maxWithdrawAmount": totals["availableBalance"],
@@ -173,7 +172,7 @@ def _totals(account: AccountSummary, order_margin: Decimal) -> dict[str, str]:
 
 def _totals_of_asset(balance: Balance) -> dict[str, str]:
     wallet = balance.wallet_balance
-    return _totals(AccountSummary(wallet, _ZERO, wallet, balance.cross_wallet_balance, _ZERO, _ZERO), _ZERO)
+    return _totals(AccountSummary(wallet, ZERO, wallet, balance.cross_wallet_balance, ZERO, ZERO), ZERO)
 
 
 def _asset(balance: Balance, totals: dict[str, str]) -> Body:
@@ -277,7 +276,7 @@ def parse_account_update(event: Fields) -> AccountUpdate:
         positions=tuple(each for each in changes if isinstance(each, PositionChange)),
         changed_at=event.integer("T"),
         event_at=event.integer("E"),
-        balance_change=sum((each.decimal("bc") for each in balances if "bc" in each), _ZERO),
+        balance_change=sum((each.decimal("bc") for each in balances if "bc" in each), ZERO),
         unrecognized=tuple(each for each in changes if isinstance(each, UnrecognizedPosition)),
     )
 
@@ -306,7 +305,7 @@ def _parse_change(change: Fields) -> PositionChange:
 def render_account_update(update: AccountUpdate, unrealized_pnl: Mapping[PositionKey, Decimal] | None = None) -> Body:
     """Render ACCOUNT_UPDATE; the first balance carries ``bc``, and an unknown unrealized PnL is written as 0."""
     profits = unrealized_pnl or {}
-    changes = [update.balance_change, *[_ZERO] * len(update.balances)]
+    changes = [update.balance_change, *[ZERO] * len(update.balances)]
     content: Body = {
         "m": update.reason,
         "B": [
@@ -331,7 +330,7 @@ def _render_change(change: PositionChange, profits: Mapping[PositionKey, Decimal
         "pa": decimal_str(position.quantity),
         "ep": decimal_str(position.entry_price),
         "cr": "0",
-        "up": decimal_str(profits.get((position.symbol, position.position_side), _ZERO)),
+        "up": decimal_str(profits.get((position.symbol, position.position_side), ZERO)),
         "mt": render_margin_type(change.margin_type),
         "iw": decimal_str(change.isolated_margin),
         "ps": position.position_side.value,

@@ -12,6 +12,7 @@ from typing import TypeVar
 
 from src.domain.enums import MarginType, OrderStatus, OrderType, TimeInForce
 from src.domain.errors import ProtocolError
+from src.domain.numbers import plain
 
 Body = dict[str, object]
 EnumT = TypeVar("EnumT", bound=StrEnum)
@@ -60,7 +61,7 @@ def _reject_constant(constant: str) -> object:
 
 def decimal_str(value: Decimal) -> str:
     """Render a number as the exchange does: a plain string without an exponent."""
-    return format(value if value else abs(value), "f")
+    return plain(value if value else abs(value))
 
 
 def read_decimal(value: object, payload: object) -> Decimal:

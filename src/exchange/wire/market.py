@@ -6,6 +6,7 @@ from decimal import Decimal
 from src.domain.enums import OrderType, Side, TimeInForce
 from src.domain.errors import ProtocolError
 from src.domain.market import Liquidation, MarkPrice, Quote
+from src.domain.numbers import ZERO
 from src.exchange.wire.fields import (
     ORDER_TYPE_ALIASES,
     TIME_IN_FORCE_ALIASES,
@@ -20,7 +21,6 @@ Level = tuple[Decimal, Decimal]
 """Price and quantity."""
 Candle = tuple[int, Decimal, Decimal, Decimal, Decimal, Decimal]
 """Open time (ms), open, high, low, close, volume."""
-_ZERO = Decimal(0)
 
 
 def parse_depth(payload: object, symbol: str, received_at: int) -> Quote:
@@ -162,8 +162,8 @@ def parse_force_order(event: Fields, received_at: int) -> Liquidation:
         side=order.enum("S", Side),
         quantity=order.decimal("q"),
         price=order.decimal("p"),
-        average_price=order.decimal("ap") if "ap" in order else _ZERO,
-        filled_quantity=order.decimal("z") if "z" in order else _ZERO,
+        average_price=order.decimal("ap") if "ap" in order else ZERO,
+        filled_quantity=order.decimal("z") if "z" in order else ZERO,
         traded_at=order.integer("T"),
         event_at=event.integer("E"),
         received_at=received_at,
@@ -206,7 +206,7 @@ def _candle(row: object) -> Candle:
     raise ProtocolError("expected a candle", row)
 
 
-def render_kline(candle: Candle, closes_at: int, quote_volume: Decimal = _ZERO, trades: int = 0) -> list[object]:
+def render_kline(candle: Candle, closes_at: int, quote_volume: Decimal = ZERO, trades: int = 0) -> list[object]:
     """Render one row of ``klines``; the taker buy volumes are unknown and written as 0."""
     opened_at, *values = candle
     return [opened_at, *map(decimal_str, values), closes_at, decimal_str(quote_volume), trades, "0", "0", "0"]

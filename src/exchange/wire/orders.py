@@ -7,6 +7,7 @@ from enum import StrEnum
 from src.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.errors import InvariantError, ProtocolError
 from src.domain.instrument import Price, Quantity
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.exchange.wire.fields import (
     LIQUIDATION_STATUSES,
@@ -17,8 +18,6 @@ from src.exchange.wire.fields import (
     Fields,
     decimal_str,
 )
-
-_ZERO = Decimal(0)
 
 
 def render_order_request(request: OrderRequest) -> dict[str, str]:
@@ -94,7 +93,7 @@ def parse_order(payload: object) -> OrderUpdate:
         filled_quantity=filled_quantity,
         average_price=_average_price(order, filled_quantity),
         price=order.decimal("price"),
-        stop_price=order.decimal("stopPrice") if "stopPrice" in order else _ZERO,
+        stop_price=order.decimal("stopPrice") if "stopPrice" in order else ZERO,
         time_in_force=order.enum("timeInForce", TimeInForce, TIME_IN_FORCE_ALIASES),
         reduce_only=order.boolean("reduceOnly"),
         close_position=_is_set(order, "closePosition"),
@@ -107,7 +106,7 @@ def parse_order(payload: object) -> OrderUpdate:
 
 def _average_price(order: Fields, filled_quantity: Decimal) -> Decimal:
     """Return the average fill price; Cancel Order omits ``avgPrice``, so compute it from the cost."""
-    average_price = order.decimal("avgPrice") if "avgPrice" in order else _ZERO
+    average_price = order.decimal("avgPrice") if "avgPrice" in order else ZERO
     if average_price or not filled_quantity:
         return average_price
     return order.decimal("cumQuote") / filled_quantity
@@ -260,7 +259,7 @@ def _parse_trade(order: Fields) -> Fill | None:
         price=order.decimal("L"),
         realized_pnl=order.decimal("rp"),
         # "Will not push if no commission": absent means nothing was paid.
-        commission=abs(order.decimal("n")) if "n" in order else _ZERO,
+        commission=abs(order.decimal("n")) if "n" in order else ZERO,
         commission_asset=order.text("N") if "N" in order else "",
         is_maker=order.boolean("m"),
         traded_at=order.integer("T"),

@@ -3,9 +3,9 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from decimal import Decimal
 
 from src.domain.enums import OrderType, PositionSide
+from src.domain.numbers import ZERO
 from src.domain.orders import OrderRequest, OrderUpdate
 from src.domain.positions import Position, PositionKey
 
@@ -103,5 +103,5 @@ def _is_covered(position: Position, stops: list[OrderUpdate]) -> bool:
     ]
     if any(stop.close_position for stop in own_stops):
         return True
-    covered = sum((stop.quantity - stop.filled_quantity for stop in own_stops), Decimal(0))
+    covered = sum((stop.quantity - stop.filled_quantity for stop in own_stops), ZERO)
     return covered >= abs(position.quantity)

@@ -2,14 +2,14 @@
 
 from dataclasses import dataclass
 
+from src.domain.clock import DAY_MS, MINUTE_MS
 from src.domain.errors import RateLimited
 from src.exchange.wire import ORDER_LIMIT, WEIGHT_LIMIT
 
-_MINUTE_MS = 60_000
 _VIOLATIONS_BEFORE_BAN = 10
 """Number of 429 responses before the address is banned."""
-_FIRST_BAN_MS = 2 * _MINUTE_MS
-_MAX_BAN_MS = 3 * 24 * 60 * _MINUTE_MS
+_FIRST_BAN_MS = 2 * MINUTE_MS
+_MAX_BAN_MS = 3 * DAY_MS
 
 
 @dataclass(slots=True)
@@ -37,7 +37,7 @@ class RequestLimits:
         if self._violations > _VIOLATIONS_BEFORE_BAN:
             self._ban(now_ms)
         reason = f"Too many requests; current limit is {self.weight_limit} requests per minute."
-        raise RateLimited(reason, (self._minute + 1) * _MINUTE_MS)
+        raise RateLimited(reason, (self._minute + 1) * MINUTE_MS)
 
     def use_order(self, now_ms: int) -> bool:
         """Count an order; return False if it exceeds the limit."""
@@ -48,7 +48,7 @@ class RequestLimits:
         return True
 
     def _reset_on_new_minute(self, now_ms: int) -> None:
-        minute = now_ms // _MINUTE_MS
+        minute = now_ms // MINUTE_MS
         if minute != self._minute:
             self._minute = minute
             self.used_weight = self.orders = 0

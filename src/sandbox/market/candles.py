@@ -6,11 +6,10 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 
+from src.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS
 from src.domain.enums import Side
+from src.domain.numbers import ZERO
 
-MINUTE_MS = 60_000
-_HOUR_MS = 60 * MINUTE_MS
-_DAY_MS = 24 * _HOUR_MS
 _MAX_MINUTES = 3_000
 
 INTERVALS_MS = {
@@ -19,16 +18,16 @@ INTERVALS_MS = {
     "5m": 5 * MINUTE_MS,
     "15m": 15 * MINUTE_MS,
     "30m": 30 * MINUTE_MS,
-    "1h": _HOUR_MS,
-    "2h": 2 * _HOUR_MS,
-    "4h": 4 * _HOUR_MS,
-    "6h": 6 * _HOUR_MS,
-    "8h": 8 * _HOUR_MS,
-    "12h": 12 * _HOUR_MS,
-    "1d": _DAY_MS,
-    "3d": 3 * _DAY_MS,
-    "1w": 7 * _DAY_MS,
-    "1M": 30 * _DAY_MS,
+    "1h": HOUR_MS,
+    "2h": 2 * HOUR_MS,
+    "4h": 4 * HOUR_MS,
+    "6h": 6 * HOUR_MS,
+    "8h": 8 * HOUR_MS,
+    "12h": 12 * HOUR_MS,
+    "1d": DAY_MS,
+    "3d": 3 * DAY_MS,
+    "1w": 7 * DAY_MS,
+    "1M": 30 * DAY_MS,
 }
 """The documented intervals (ENUM definitions); a month is thirty days here."""
 
@@ -61,10 +60,10 @@ class Candle:
     high: Decimal
     low: Decimal
     close: Decimal
-    volume: Decimal = Decimal(0)
-    notional: Decimal = Decimal(0)
-    taker_volume: Decimal = Decimal(0)
-    taker_notional: Decimal = Decimal(0)
+    volume: Decimal = ZERO
+    notional: Decimal = ZERO
+    taker_volume: Decimal = ZERO
+    taker_notional: Decimal = ZERO
     trades: int = 0
     first_trade_id: int = 0
     last_trade_id: int = 0
@@ -101,7 +100,7 @@ class Candles:
 
     def sample(self, price: Decimal, at: int) -> None:
         """Add a price without a trade, like a mark price: it adds no volume."""
-        self.add(MarketTrade(0, price, Decimal(0), Side.BUY, at))
+        self.add(MarketTrade(0, price, ZERO, Side.BUY, at))
 
     def prepend(self, history: Iterable[Candle]) -> None:
         """Insert older one-minute candles, oldest first, before the existing ones."""
@@ -133,8 +132,8 @@ class Candles:
         """Return the last 24 hours as one candle (24hr Ticker)."""
         if not self._minutes:
             return None
-        since = self._minutes[-1].open_at - _DAY_MS
-        return _aggregate(since, _DAY_MS, [candle for candle in self._minutes if candle.open_at > since])
+        since = self._minutes[-1].open_at - DAY_MS
+        return _aggregate(since, DAY_MS, [candle for candle in self._minutes if candle.open_at > since])
 
 
 def _flat_candle(open_at: int, price: Decimal) -> Candle:
@@ -149,10 +148,10 @@ def _aggregate(open_at: int, width: int, minutes: list[Candle]) -> Candle:
         high=max(candle.high for candle in minutes),
         low=min(candle.low for candle in minutes),
         close=minutes[-1].close,
-        volume=sum((candle.volume for candle in minutes), Decimal(0)),
-        notional=sum((candle.notional for candle in minutes), Decimal(0)),
-        taker_volume=sum((candle.taker_volume for candle in minutes), Decimal(0)),
-        taker_notional=sum((candle.taker_notional for candle in minutes), Decimal(0)),
+        volume=sum((candle.volume for candle in minutes), ZERO),
+        notional=sum((candle.notional for candle in minutes), ZERO),
+        taker_volume=sum((candle.taker_volume for candle in minutes), ZERO),
+        taker_notional=sum((candle.taker_notional for candle in minutes), ZERO),
         trades=sum(candle.trades for candle in minutes),
         first_trade_id=next((candle.first_trade_id for candle in minutes if candle.trades), 0),
         last_trade_id=max(candle.last_trade_id for candle in minutes),

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from random import Random
 
-from src.sandbox.market.candles import MINUTE_MS, Candle
+from src.domain.clock import MINUTE_MS
+from src.sandbox.market.candles import Candle
 from src.sandbox.market.listings import Listing, load_listings
 from src.sandbox.market.source import MarketSource, StaticSource
 

@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 
+from src.domain.numbers import ZERO
 from src.exchange.wire import Body, decimal_str, render_levels
 from src.sandbox.market.candles import Candle, MarketTrade
 from src.sandbox.market.market import SymbolMarket
@@ -136,7 +137,7 @@ def render_day_ticker(market: SymbolMarket, at: int) -> Body:
         "weightedAvgPrice": decimal_str(average.quantize(market.instrument.tick / 100)),
         "prevClosePrice": decimal_str(day.open),
         "lastPrice": decimal_str(price),
-        "lastQty": decimal_str(market.trades[-1].quantity if market.trades else Decimal(0)),
+        "lastQty": decimal_str(market.trades[-1].quantity if market.trades else ZERO),
         "openPrice": decimal_str(day.open),
         "highPrice": decimal_str(day.high),
         "lowPrice": decimal_str(day.low),

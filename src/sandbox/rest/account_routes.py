@@ -1,10 +1,10 @@
 """Account endpoints: modes, positions, balances, histories and the listen key."""
 
 from collections.abc import Callable
-from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
 from src.domain.errors import Rejected
+from src.domain.numbers import ZERO
 from src.domain.positions import PositionReport
 from src.engine.margin import deductions
 from src.exchange.wire import (
@@ -104,7 +104,7 @@ def _positions(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
 def _balances(exchange: SandboxExchange, _parameters: Parameters) -> list[Body]:
     account = exchange.account.summary()
     crossed = [each for each in exchange.account.positions() if each.margin_type is MarginType.CROSSED]
-    profit = sum((each.unrealized_pnl for each in crossed), Decimal(0))
+    profit = sum((each.unrealized_pnl for each in crossed), ZERO)
     return [
         render_balance(each, account.available_balance, profit, exchange.now_ms())
         for each in exchange.account.balances()
@@ -155,7 +155,7 @@ def _brackets(exchange: SandboxExchange, parameters: Parameters) -> object:
 
 def _bracket_table(exchange: SandboxExchange, symbol: str) -> Body:
     brackets = exchange.market[symbol].listing.brackets
-    floors = [Decimal(0), *(bracket.notional_cap for bracket in brackets)]
+    floors = [ZERO, *(bracket.notional_cap for bracket in brackets)]
     rows = [
         {
             "bracket": place,

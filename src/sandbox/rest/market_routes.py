@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from src.domain.clock import HOUR_MS
 from src.domain.errors import Rejected
 from src.exchange.wire import (
     Body,
@@ -28,7 +29,6 @@ from src.sandbox.rest.routes import Route, by_symbol
 
 _DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 _DEFAULT_DEPTH = 500
-_HOUR_MS = 60 * 60 * 1000
 _PERIOD = ("startTime", "endTime", "limit")
 
 
@@ -70,7 +70,7 @@ def _trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
 def _aggregate_trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     market = _market(exchange, parameters)
     first = parameters.optional_integer("fromId")
-    since, until = _period(parameters, most_ms=_HOUR_MS)
+    since, until = _period(parameters, most_ms=HOUR_MS)
     limit = parameters.limit(default=500, maximum=1000)
     trades = [
         trade
@@ -132,7 +132,7 @@ def _funding_info(exchange: SandboxExchange, parameters: Parameters) -> list[Bod
             "symbol": each,
             "interestRate": decimal_str(INTEREST_RATE),
             "time": exchange.now_ms(),
-            "fundingIntervalHours": FUNDING_INTERVAL_MS // _HOUR_MS,
+            "fundingIntervalHours": FUNDING_INTERVAL_MS // HOUR_MS,
             "fundingFeeCap": float(FUNDING_CAP),
             "fundingFeeFloor": float(-FUNDING_CAP),
         }
@@ -163,7 +163,7 @@ def _period(parameters: Parameters, most_ms: int | None = None) -> tuple[int, in
         if since > until:
             raise Rejected(-1023, "Start time is greater than end time.")
         if most_ms is not None and until - since > most_ms:
-            raise Rejected(-1127, f"More than {most_ms // _HOUR_MS} hours between startTime and endTime.")
+            raise Rejected(-1127, f"More than {most_ms // HOUR_MS} hours between startTime and endTime.")
     return since or 0, until
 
 

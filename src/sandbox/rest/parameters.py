@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
+from src.domain.clock import DAY_MS
 from src.domain.errors import Rejected
 from src.exchange.wire import ErrorBody
 
@@ -18,8 +19,7 @@ EMPTY = -1105
 NOT_REQUIRED = -1106
 INVALID = -1130
 _LARGEST_LONG = 2**63 - 1
-_DAY_MS = 24 * 60 * 60 * 1000
-_DEFAULT_PERIOD_MS = _MAX_PERIOD_MS = 7 * _DAY_MS
+_DEFAULT_PERIOD_MS = _MAX_PERIOD_MS = 7 * DAY_MS
 
 EnumT = TypeVar("EnumT", bound=StrEnum)
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping
 from decimal import Decimal
 
+from src.domain.numbers import ZERO
 from src.exchange.wire import Body, render_levels, render_mark_price_event
 from src.sandbox.market.market import Levels, Market, SymbolMarket
 from src.sandbox.market.wire import render_candle_event, render_day_ticker_event, render_depth_event
@@ -12,7 +13,7 @@ from src.sandbox.streams.server import StreamServer
 PUBLISH_INTERVAL_MS = 100
 _LEVELS = 1_000
 """Levels in a depth diff: the maximum a client can query by REST."""
-_REMOVED = Decimal(0)
+_REMOVED = ZERO
 
 
 class PeriodicStreams:

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from src.core.entries.risk import check_risk
 from src.core.events import SettingsChanged
 from src.core.limits.loss_limits import (
-    DAY_MS,
     LockKind,
     TradingLock,
     TradingResults,
@@ -24,6 +23,7 @@ from src.core.limits.loss_limits import (
 )
 from src.core.trading_status import EntryBlock
 from src.database.queries.fills import net_since, recent_exits
+from src.domain.clock import DAY_MS
 from src.domain.commands import OperatorAction
 from src.domain.decisions import Gate, Skip
 from src.domain.enums import OrderRole, TradingState

@@ -1,0 +1,17 @@
+"""Decimal constants, and Decimals as plain text."""
+
+from decimal import Decimal
+
+ZERO = Decimal(0)
+PER_CENT = Decimal(100)
+
+
+def plain(value: Decimal) -> str:
+    """Render a Decimal with all its digits and without an exponent."""
+    return format(value, "f")
+
+
+def trimmed(value: Decimal) -> str:
+    """Render a Decimal without an exponent and without trailing zeros."""
+    text = plain(value)
+    return text.rstrip("0").rstrip(".") if "." in text else text
