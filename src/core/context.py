@@ -192,7 +192,7 @@ class TraderContext:
         return client_order_id
 
     def reserve_order_id(self, client_order_id: str) -> None:
-        """Never assign an id that already exists on the exchange."""
+        """Mark an id that exists on the exchange as used."""
         known = ClientOrderId.parse(client_order_id)
         if known is not None:
             self._order_numbers[known.entry] = max(self._order_numbers.get(known.entry, 0), known.number)

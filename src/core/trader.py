@@ -156,7 +156,7 @@ class Trader:
         """Apply a batch in one transaction and return the commands that may be sent, now that it is committed.
 
         Prices are applied first, then facts in order of arrival, then liquidations: an entry is decided on what is
-        known at the end of the batch. The commands of a batch that cannot be committed are logged instead (F43).
+        known at the end of the batch. Without a commit only protective and closing orders are sent (F43).
         """
         for event in events:
             self._update_price(event)

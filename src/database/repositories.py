@@ -38,7 +38,7 @@ from src.database.tables.orders import (
     result_since,
 )
 from src.database.tables.positions import add_correction, position_from, position_values
-from src.database.writer import DeferredWriter, WriteFn
+from src.database.writer import DeferredWriter
 from src.domain.clock import DAY_MS, Clock
 from src.domain.decisions import Decision
 from src.domain.enums import PositionSide, Side
@@ -137,18 +137,20 @@ class Store:
         row_ids = [self._last_liquidation_id + number for number in range(1, len(liquidations) + 1)]
         self._last_liquidation_id = row_ids[-1]
         if len(row_ids) == 1:  # the usual case; the rest is for bursts
-            self._write_history(partial(insert_liquidation, liquidation=liquidations[0], row_id=row_ids[0]))
+            self._writer.write(
+                partial(insert_liquidation, liquidation=liquidations[0], row_id=row_ids[0]), is_history=True
+            )
         else:
             pairs = zip(row_ids, liquidations, strict=True)
             rows = [{"id": row_id, **liquidation_values(each)} for row_id, each in pairs]
-            self._write_history(lambda connection: connection.execute(insert(LiquidationRow), rows))
+            self._writer.write(lambda connection: connection.execute(insert(LiquidationRow), rows), is_history=True)
         return row_ids
 
     def record_decisions(self, decisions: Sequence[tuple[int, Decision]]) -> None:
         """Store decisions, each with the row id of its liquidation."""
         rows = [{"liquidation_id": row_id, **asdict(decision)} for row_id, decision in decisions]
         if rows:
-            self._write_history(lambda connection: connection.execute(insert(DecisionRow), rows))
+            self._writer.write(lambda connection: connection.execute(insert(DecisionRow), rows), is_history=True)
 
     def recent_liquidations(self, since_ms: int) -> list[tuple[int, Liquidation]]:
         """Return liquidations traded after an instant with their row ids, oldest first; empty on a read error."""
@@ -258,7 +260,7 @@ class Store:
 
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
         values = {"recorded_at": self._clock.now_ms(), "kind": kind, "symbol": symbol, "payload": dict(payload)}
-        self._write_history(lambda connection: connection.execute(insert(JournalRow), values))
+        self._writer.write(lambda connection: connection.execute(insert(JournalRow), values), is_history=True)
 
     def set_state(self, key: str, value: Mapping[str, object]) -> None:
         self._state_cache[key] = dict(value)
@@ -300,9 +302,6 @@ class Store:
         """Keep a copy of the order until it is committed."""
         pending = self._pending_orders[order.client_order_id] = copy(order)
         return pending
-
-    def _write_history(self, write_fn: WriteFn) -> None:
-        self._writer.write(write_fn, is_history=True)
 
     def _replace(self, row: type[DeclarativeBase], values: dict[str, Any]) -> None:
         """Insert a row, or update the one with the same key."""

@@ -40,12 +40,16 @@ class EntryContext:
     """One liquidation, and what the trader knows when it is evaluated."""
 
     liquidation: Liquidation
+    entry_side: Side
+    """The side opposite to the liquidation, whether or not the settings allow it."""
     now_ms: int
     settings: GlobalSettings
     symbol_settings: SymbolSettings
     trading_state: TradingState
     trading_reason: str
     window_volume: Decimal
+    threshold: Decimal
+    """Volume in the window from which an entry is placed, in the same unit."""
     last_entry_at: int | None
     """Exchange time of the liquidation that led to the last entry of this symbol and side; None if there is none."""
     instrument: Instrument | None
@@ -57,18 +61,9 @@ class EntryContext:
     """Why the symbol has no entries until the operator resumes; None if it is not locked."""
 
     @property
-    def entry_side(self) -> Side:
-        """The side opposite to the liquidation, whether or not the settings allow it."""
-        return self.liquidation.side.opposite
-
-    @property
     def is_side_allowed(self) -> bool:
         trade_side = self.symbol_settings.trade_side
         return trade_side is TradeSide.OPPOSITE or trade_side.value == self.entry_side.value
-
-    @property
-    def threshold(self) -> Decimal:
-        return self.symbol_settings.threshold_for(self.entry_side)
 
     @property
     def cooldown_ms(self) -> int:

@@ -57,10 +57,11 @@ class EntryEvaluator:
 
     def _fill(self, window: LiquidationWindow, entries: LastEntries, recent: Sequence[tuple[int, Liquidation]]) -> None:
         self._window = window
+        is_both = self._context.settings.globals_.volume_scope is VolumeScope.BOTH
         traded_until: dict[tuple[str, Side], int] = {}
         for (symbol, side), (decided_at, liquidation_id) in entries.items():
             self.last_entry_at[symbol, side] = max(decided_at, self.last_entry_at.get((symbol, side), 0))
-            for traded in (side, side.opposite) if self._counts_both else (side.opposite,):
+            for traded in (side, side.opposite) if is_both else (side.opposite,):
                 traded_until[symbol, traded] = max(liquidation_id, traded_until.get((symbol, traded), 0))
         self._verify([liquidation for _, liquidation in recent])
         for row_id, liquidation in recent:
@@ -151,16 +152,18 @@ class EntryEvaluator:
         return entry_margin(entries, settings.leverage if settings else 1)
 
     def _entry_context(self, liquidation: Liquidation, settings: SymbolSettings) -> EntryContext:
-        context, symbol = self._context, liquidation.symbol
+        context, symbol, entry_side = self._context, liquidation.symbol, liquidation.side.opposite
         return EntryContext(
             liquidation=liquidation,
+            entry_side=entry_side,
             now_ms=context.clock.now_ms(),
             settings=context.settings.globals_,
             symbol_settings=settings,
             trading_state=context.trading_status.state,
             trading_reason=context.trading_status.reason,
             window_volume=self._window_volume(liquidation),
-            last_entry_at=self.last_entry_at.get((symbol, liquidation.side.opposite)),
+            threshold=settings.threshold_for(entry_side),
+            last_entry_at=self.last_entry_at.get((symbol, entry_side)),
             instrument=context.instruments.get(symbol),
             quote=context.quotes.get(symbol),
             mark=context.mark_prices.get(symbol),
@@ -169,18 +172,16 @@ class EntryEvaluator:
         )
 
     def _window_volume(self, liquidation: Liquidation) -> Decimal:
-        symbol, now_ms = liquidation.symbol, self._newest_at[liquidation.symbol]
-        side = self._counted_side(liquidation)
+        symbol, side = liquidation.symbol, self._counted_side(liquidation)
+        now_ms = self._newest_at[symbol]
         if self._context.settings.globals_.use_usdt_volume:
             return self._window.get_usdt_volume_in_window(symbol, now_ms, side)
         return self._window.get_volume_in_window(symbol, now_ms, side)
 
     def _counted_side(self, liquidation: Liquidation) -> Side | None:
-        return None if self._counts_both else liquidation.side
-
-    @property
-    def _counts_both(self) -> bool:
-        return self._context.settings.globals_.volume_scope is VolumeScope.BOTH
+        """The side of the liquidations that are counted; None if both sides count together."""
+        is_both = self._context.settings.globals_.volume_scope is VolumeScope.BOTH
+        return None if is_both else liquidation.side
 
 
 def _make_decision(entry_context: EntryContext, skip: Skip | None = None) -> Decision:

@@ -95,9 +95,10 @@ class OrderManager:
 
     def _on_stop_triggered(self, order: Order, update: OrderUpdate) -> None:
         """Note when a stop loss triggered: from then on it is a market order, which may fail."""
+        if order.role is not OrderRole.STOP_LOSS or update.type is update.original_type:
+            return
         tracked = self._context.portfolio.tracked(order.key)
-        is_triggered = order.role is OrderRole.STOP_LOSS and update.type is not update.original_type
-        if is_triggered and tracked.position.is_open and order.status is not OrderStatus.FILLED:
+        if tracked.position.is_open and order.status is not OrderStatus.FILLED:
             tracked.stop_triggered_at = tracked.stop_triggered_at or self._context.clock.monotonic_ms()
             tracked.is_stop_ended = order.status.is_terminal
 

@@ -50,7 +50,7 @@ class UnrecognizedOrders:
         return () if key is None else (key,)
 
     def on_order_list(self, event: OrdersFetched) -> None:
-        """Mark our orders in a list of all orders as existing, closed ones too."""
+        """Mark our open orders as existing if a list of all orders of their symbol names them."""
         for unrecognized in event.unrecognized:
             order = self._context.portfolio.orders.get(unrecognized.client_order_id)
             if order is not None and order.is_open:

@@ -22,12 +22,14 @@ def an_entry_context(
     settings = some_settings(global_changes, **(symbol_changes or {}))
     entry_context = EntryContext(
         liquidation=a_liquidation(),
+        entry_side=Side.BUY,
         now_ms=NOW + 100,
         settings=settings.globals_,
         symbol_settings=settings.symbols["BTCUSDT"],
         trading_state=TradingState.ACTIVE,
         trading_reason="",
         window_volume=D(60_000),
+        threshold=settings.symbols["BTCUSDT"].threshold_for(Side.BUY),
         last_entry_at=None,
         instrument=an_instrument(),
         quote=a_quote(),
