@@ -42,7 +42,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.exchange.limits import RateLimits
     from src.exchange.port import CredentialCheck, MarketReader
     from src.launch.shutdown import EXIT_CONFIG, EXIT_CRASH, EXIT_STOPPED, stop_on_signals
-    from src.settings.config import Environment, find_home, load_environment
+    from src.settings.config import HOME_HELP, Environment, find_home, load_environment
     from src.utils.log import set_up_logging
 
 log = logging.getLogger("hunter.dashboard")
@@ -184,9 +184,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         prog="api_server.py",
         description="The dashboard alone: it shows the bot's data and sends it commands. launcher.py starts both.",
     )
-    parser.add_argument(
-        "--home", help="directory of .env, settings.json and the data (default: HUNTER_HOME, else this directory)"
-    )
+    parser.add_argument("--home", help=HOME_HELP)
     chosen = parser.parse_args(arguments)
     stop = threading.Event()
     stop_on_signals(stop.set)

@@ -9,7 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, ValidationE
 from pydantic_core import PydanticCustomError
 
 from src.credentials.credentials import Credentials, WalletCredentials
-from src.settings.environment import Environment, find_home, load_environment
+from src.settings.environment import HOME_HELP, Environment, find_home, load_environment
 from src.settings.errors import InvalidSetting, SettingsError, invalid_settings
 from src.settings.fields import SettingsPart, format_value
 from src.settings.file import drop_obsolete, keep_obsolete, read_document, write_document
@@ -18,6 +18,7 @@ from src.settings.schema import new_symbol_defaults, settings_schema
 from src.settings.symbol_settings import SymbolSettings
 
 __all__ = [
+    "HOME_HELP",
     "Credentials",
     "Environment",
     "GlobalSettings",

@@ -67,6 +67,10 @@ class _Variables:
     from_process: frozenset[str]
 
 
+HOME_HELP = "directory of .env, settings.json and the data (default: HUNTER_HOME, else this directory)"
+"""Help text of the option ``--home``, which `find_home` takes."""
+
+
 def find_home(chosen: str | os.PathLike[str] | None = None) -> Path:
     """Return the home directory: ``chosen`` (``--home``), else HUNTER_HOME, else the project. Raises ConfigError."""
     home = Path(chosen or os.environ.get("HUNTER_HOME") or PROJECT_ROOT).expanduser().resolve()

@@ -22,7 +22,7 @@ from src.database.queries.fills import net_since
 from src.domain.clock import Clock
 from src.domain.commands import OperatorAction
 from src.domain.enums import Network, TradingState
-from src.settings.config import find_home, load_environment
+from src.settings.config import HOME_HELP, find_home, load_environment
 
 State = Mapping[str, Mapping[str, Any]]
 
@@ -126,9 +126,7 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument(
-        "--home", help="directory of .env, settings.json and the data (default: HUNTER_HOME, else here)"
-    )
+    parser.add_argument("--home", help=HOME_HELP)
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument(
         "--yes", action="store_true", help="confirm live trading with the current settings (for services)"
