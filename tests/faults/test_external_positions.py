@@ -35,7 +35,7 @@ def test_f32_external_position_is_adopted_if_enabled(
 def test_f32_external_position_is_reported_and_left_alone(harness: FaultHarness) -> None:
     harness.trade_manually(Side.BUY, "0.005")
     wait_until(lambda: any("has no stop loss" in alert for alert in harness.alerts()), 15, "an alert")
-    harness.wait_verdict("not the bot's")
+    harness.wait_verdict("external orders or position")
     assert harness.position == harness.recorded_position() == Decimal("0.005")
     assert not harness.received_orders()
 

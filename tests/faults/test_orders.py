@@ -173,7 +173,7 @@ def test_f11_entry_without_margin_is_dropped_and_cools_down(make_harness: MakeHa
     harness.inject(FaultKind.REJECTED, ENTRY, value=2019)
     entry = harness.trigger_entry()
     wait_until(lambda: harness.status(entry) == "REJECTED", 2)
-    harness.wait_verdict("cooling down")
+    harness.wait_verdict("cooldown:")
     assert len(harness.received_orders(ENTRY)) == 1
     harness.check_consistency(unprotected_ms=0)
 

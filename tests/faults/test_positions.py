@@ -109,7 +109,7 @@ def test_f33_manually_cancelled_stop_is_replaced_and_reported(harness: FaultHarn
         harness.wait_protected()
         harness.cancel_manually(harness.orders(STOP)[0].client_order_id)
     harness.wait_protected()
-    alerts = [alert for alert in harness.alerts() if "not by the bot: it is replaced" in alert]
+    alerts = [alert for alert in harness.alerts() if "was cancelled externally" in alert]
     assert len(alerts) == 3
     assert alerts[-1].endswith("(3 times); replacing it")
     assert len(harness.received_orders(STOP)) == 4

@@ -21,7 +21,7 @@ def test_f16_only_protection_and_reads_continue_after_429(harness: FaultHarness,
     harness.inject(FaultKind.RATE_LIMITED, STOP, value=retry_after)
     harness.fill()
     harness.wait_protected()
-    harness.wait_verdict("kept for protection")
+    harness.wait_verdict("reserved for protection")
     assert len(harness.received_orders(ENTRY)) == 1
     harness.check_consistency()
 

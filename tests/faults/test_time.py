@@ -40,7 +40,7 @@ def test_f15_clock_set_back_extends_no_cooldown(make_harness: MakeHarness) -> No
     wait_until(lambda: harness.status(first) == "CANCELED", 20, "the entry expires")
     harness.clock.ahead_ms = 0
     wait_until(lambda: is_active(harness), 25, "the clock is right again")
-    harness.wait_verdict("cooling down", 5)
+    harness.wait_verdict("cooldown:", 5)
     wait_until(lambda: time.monotonic() - sent_at > 41, 45, "the cooldown is over")
     harness.open_position()
     harness.check_consistency()

@@ -59,7 +59,7 @@ def test_bot_starts_despite_an_unrecognized_manual_order(make_harness: MakeHarne
     order = place_manual_order(harness)
     rewrite_frames(harness, "openOrders", old, new)
     harness.start()
-    harness.wait_verdict("not the bot's")
+    harness.wait_verdict("external orders or position")
     wait_until(lambda: [each["client_order_id"] for each in harness.state("external_orders")["items"]] == ["web_1"], 10)
     assert len([alert for alert in harness.alerts() if "unrecognized value" in alert]) == 1
     assert harness.received_orders() == {}
@@ -78,7 +78,7 @@ def test_unrecognized_manual_order_does_not_affect_a_position(
         rewrite_frames(harness, path, '"GTX"', '"GTD"')
     order = place_manual_order(harness)
     wait_until(lambda: harness.state("external_orders")["items"], 10, "it is listed")
-    harness.wait_verdict("not the bot's")
+    harness.wait_verdict("external orders or position")
     harness.cancel_manually(order.client_order_id)
     wait_until(lambda: not harness.state("external_orders")["items"], 15, "it is removed")
     assert len(harness.orders(STOP)) == len(harness.received_orders(STOP)) == 1
