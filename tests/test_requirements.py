@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from src.launch.requirements import requirement_lines
+from src.launch.requirements import package_name, requirement_lines
 
 ROOT = Path(__file__).resolve().parent.parent
 CODE = ("main.py", "launcher.py", "src", "tests", "benchmarks")
@@ -25,7 +25,7 @@ TOOLS = {"ruff", "mypy"}
 
 def packages() -> list[str]:
     lines = requirement_lines(ROOT / "requirements-dev.txt")
-    return sorted({match[0].lower() for line in lines if (match := re.match(r"[A-Za-z0-9._-]+", line))})
+    return sorted({package_name(line).lower() for line in lines})
 
 
 @cache

@@ -1,6 +1,5 @@
 """Checks of the machine: Python, packages, disk space and the dashboard's port."""
 
-import re
 import shutil
 import sys
 from collections.abc import Iterator
@@ -11,13 +10,11 @@ from src.domain.checks import Check, failed, passed, warned
 from src.launch import OLDEST_PYTHON
 from src.launch.errors import LaunchError
 from src.launch.home import Address, require_free_port
+from src.launch.requirements import is_satisfied, package_name, requirement_lines
 
 _INSTALL = "run launcher.py once to install the packages"
-_CLAUSE = re.compile(r"(~=|>=|<=|==|<|>)\s*([0-9][0-9.]*)")
 _MIN_FREE_BYTES, _LOW_DISK_BYTES = 100 * 1024**2, 1024**3
 _BYTES_PER_MB = 1024**2
-
-Version = tuple[int, ...]
 
 
 def check_python() -> Check:
@@ -31,51 +28,20 @@ def check_python() -> Check:
 
 def check_packages(requirements: Path) -> Iterator[Check]:
     """Report each package that is missing or has the wrong version; one check if all are installed."""
-    lines = requirements.read_text(encoding="utf-8").splitlines()
-    required = [line.split(";")[0].strip() for line in lines if line[:1].isalnum()]
-    faults = [fault for line in required if (fault := _requirement_error(line)) is not None]
-    for fault in faults:
-        yield failed("packages", fault, _INSTALL)
-    if not faults:
-        yield passed("packages", f"all {len(required)} are installed")
+    lines = list(requirement_lines(requirements))
+    wrong = [line for line in lines if not is_satisfied(line)]
+    for line in wrong:
+        yield failed("packages", _requirement_error(line), _INSTALL)
+    if not wrong:
+        yield passed("packages", f"all {len(lines)} are installed")
 
 
-def _requirement_error(line: str) -> str | None:
-    name = re.split(r"[~<>=! \[]", line, maxsplit=1)[0]
+def _requirement_error(line: str) -> str:
+    name = package_name(line)
     try:
-        found = metadata.version(name)
+        return f"{name} {metadata.version(name)} does not match {line}"
     except metadata.PackageNotFoundError:
         return f"{name} is missing"
-    clauses = _CLAUSE.findall(line)
-    return (
-        None
-        if all(_satisfies(_version(found), *clause) for clause in clauses)
-        else f"{name} {found} does not match {line}"
-    )
-
-
-def _satisfies(found: Version, relation: str, text: str) -> bool:
-    required = _version(text)
-    length = max(len(found), len(required))
-    left, right = (each + (0,) * (length - len(each)) for each in (found, required))
-    match relation:
-        case ">=":
-            return left >= right
-        case "<=":
-            return left <= right
-        case "<":
-            return left < right
-        case ">":
-            return left > right
-        case "==":
-            return left == right
-        case _:  # ~=: at least this version, in the same series
-            return left >= right and found[: len(required) - 1] == required[:-1]
-
-
-def _version(text: str) -> Version:
-    digits = re.match(r"[0-9.]*", text)
-    return tuple(int(part) for part in (digits.group() if digits else "").split(".") if part)
 
 
 def check_disk(directory: Path) -> Check:

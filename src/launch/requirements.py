@@ -31,6 +31,12 @@ def unsatisfied(requirements: Path) -> list[str]:
     return [line for line in requirement_lines(requirements) if not is_satisfied(line)]
 
 
+def package_name(line: str) -> str:
+    """The name of the package in a requirement line; empty if the line is not a requirement."""
+    found = _REQUIREMENT.match(line)
+    return found["name"] if found else ""
+
+
 def is_satisfied(line: str) -> bool:
     """Whether the package is installed in an allowed version."""
     found = _REQUIREMENT.match(line)

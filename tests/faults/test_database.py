@@ -118,14 +118,14 @@ def test_f43_locked_database_blocks_entries_but_not_stops(
         close_by_command(harness)
         assert list(harness.received_orders(ENTRY)) == [entry]
     wait_written(harness)
-    wait_until(lambda: IntentLog(harness.home / "bot.db").intents() == [], 15, "the emergency file is cleared")
+    wait_until(lambda: IntentLog(harness.home / "bot.db").intents() == [], 15, "the intent log is cleared")
     assert any("the database cannot be written" in verdict for verdict in harness.verdicts())
     harness.check_consistency(unprotected_ms=2_000)
     harness.open_position()
     harness.check_consistency(unprotected_ms=2_000)
 
 
-def test_f43_an_entry_decided_as_the_lock_began_does_not_leave(
+def test_f43_entry_decided_as_the_lock_starts_is_not_sent(
     harness: FaultHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
     with locked(harness.home / "bot.db"):

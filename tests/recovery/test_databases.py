@@ -73,7 +73,7 @@ def test_kill_during_a_migration_leaves_the_old_tables(make_harness: MakeHarness
 
 
 @each_setup("passing", {"1": 1, "2": 2}, variants=[False])
-def test_kill_during_the_first_migration_leaves_all_tables_or_none(make_harness: MakeHarness, passing: int) -> None:
+def test_kill_during_first_migration_leaves_all_tables_or_none(make_harness: MakeHarness, passing: int) -> None:
     harness = make_harness()
     harness.arm(Crash(Point.MIGRATION, passing=passing))
     harness.launch()
