@@ -150,7 +150,7 @@ def test_every_profile_has_its_own_last_line() -> None:
 @pytest.mark.parametrize(
     ("test", "unit"),
     [
-        ("tests/core/test_worker.py::test_one", "tests/core/test_worker.py"),
+        ("tests/bot/test_threads.py::test_one", "tests/bot/test_threads.py"),
         ("tests/recovery/test_fills.py::test_one[a-b]", "tests/recovery/test_fills.py::test_one[a-b]"),
     ],
 )

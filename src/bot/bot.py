@@ -11,7 +11,7 @@ from random import Random
 
 from src import VERSION
 from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network
-from src.bot.thread_group import JOIN_SECONDS, ThreadGroup
+from src.bot.threads import JOIN_SECONDS, ThreadGroup, heartbeat_current_thread
 from src.core.context import TraderContext
 from src.core.event_queue import EventQueue
 from src.core.events import ExchangeHealth
@@ -27,7 +27,6 @@ from src.core.order_cleanup import OrderCleanup
 from src.core.streamer import LiquidationStreamer
 from src.core.trader import Trader
 from src.core.user_stream import UserStream
-from src.core.worker import heartbeat_current_thread
 from src.database.backups import Backups, BackupWorker
 from src.database.control import CommandReader
 from src.database.open_database import OpenedDatabase

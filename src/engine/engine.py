@@ -16,11 +16,10 @@ from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.engine import account_config, equity, liquidation
 from src.engine.account import Account
 from src.engine.account_state import AccountState, restore_account, save_account
-from src.engine.execution import Executor
+from src.engine.execution import Executor, Modification, modify
 from src.engine.liquidation import Liquidator
 from src.engine.margin import DEFAULT_BRACKETS, Brackets, Fees, max_leverage, round_amount
 from src.engine.matching import Levels, limit_quantity
-from src.engine.modify import Modification, modify
 from src.engine.order_checks import check_margin, check_position, check_request, check_trigger
 from src.engine.orders import EngineOrder
 from src.engine.state import EngineEvent, EngineState

@@ -1,21 +1,26 @@
-"""Order execution: fills against the order book and public trades, triggers, cancels and expiries.
+"""Order execution: fills against the order book and public trades, triggers, cancels, expiries and modifications.
 
 An open limit order does not fill merely because the best price equals its own. It fills at its own price, as maker,
 when the opposite side of the book reaches it, up to the quantity there; or by a public trade, up to the traded
 quantity. A trade through its price fills it in full; a trade at its price fills only what is left after the queue ahead
 of it. The queue is the quantity displayed at the price when the order joined. It shrinks with every trade at the price
 and with the displayed quantity, and is empty once the best price of the order's own side is worse than the order.
+
+A modified order (V3, Modify Order) is checked like a new one in place of the old one and goes to the end of the queue.
+Aster documents no error codes for orders that cannot be modified; those of a new order are used.
 """
 
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from src.domain.enums import OrderStatus, OrderType, Side, TimeInForce
 from src.domain.errors import Rejected
+from src.domain.instrument import Price, Quantity
 from src.domain.numbers import ZERO
 from src.domain.orders import Fill
 from src.engine.account import Execution
 from src.engine.matching import Book, Match, match_levels, match_market, should_trigger
-from src.engine.order_checks import check_margin
+from src.engine.order_checks import check_filters, check_margin, check_position
 from src.engine.orders import EngineOrder
 from src.engine.state import EngineState
 
@@ -201,3 +206,35 @@ class Executor:
         multiplier = instrument.multiplier_up if side is Side.BUY else instrument.multiplier_down
         reach = min(instrument.market_take_bound, (multiplier - 1) * side.sign)
         return self._state.mark_price(instrument.symbol) * (1 + side.sign * reach)
+
+
+@dataclass(frozen=True, slots=True)
+class Modification:
+    """The requested price and quantity, not yet checked against the filters."""
+
+    price: Price
+    quantity: Quantity
+
+
+def modify(state: EngineState, executor: Executor, order: EngineOrder, modification: Modification, at: int) -> None:
+    """Modify the order; if it raises ``Rejected``, the order is unchanged."""
+    _check_modifiable(order, modification.quantity)
+    request = replace(order.request, price=modification.price, quantity=modification.quantity)
+    changed = replace(order, request=request, quantity=modification.quantity, event_at=at)
+    check_filters(request, state.instrument(order.symbol), state.mark_price(order.symbol))
+    with state.orders.without(order):
+        check_position(state, changed)
+        matches = executor.plan(changed)
+        check_margin(state, changed, matches)
+    state.orders.add(changed)
+    state.events.append(changed.to_update())
+    executor.enter(changed, matches, at)
+
+
+def _check_modifiable(order: EngineOrder, quantity: Decimal) -> None:
+    if not order.is_open:
+        raise Rejected(-2013, f"the order is {order.status}")
+    if order.request.type is not OrderType.LIMIT:
+        raise Rejected(-1116, "only LIMIT orders can be modified")
+    if quantity <= order.filled_quantity:
+        raise Rejected(-4003, f"{order.filled_quantity} of the order is already filled")

@@ -6,7 +6,7 @@ from src.domain.enums import OrderStatus, OrderType, Side, TimeInForce
 from src.domain.errors import Rejected
 from src.domain.instrument import Price, Quantity
 from src.domain.orders import OrderUpdate
-from src.engine.modify import Modification
+from src.engine.execution import Modification
 from tests.engine.harness import BTC, D, EngineHarness
 
 

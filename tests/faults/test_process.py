@@ -82,7 +82,7 @@ def test_f42_paused_scheduler_is_detected(harness: FaultHarness, monkeypatch: py
     harness.open_position()
     [scheduler] = [each for each in harness.bot._threads._monitored if each.name == "scheduler"]
     with monkeypatch.context() as shortened:
-        shortened.setattr("src.bot.thread_group.STUCK_MS", 3_000)
+        shortened.setattr("src.bot.threads.STUCK_MS", 3_000)
         cast(Any, scheduler)._scheduler.pause()
         expect_exit(harness, 15)
     restart(harness)
@@ -92,7 +92,7 @@ def test_f42_slow_exchange_does_not_count_as_a_stuck_thread(
     harness: FaultHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Five slow reads together exceed the heartbeat limit, but each of them counts as a heartbeat."""
-    monkeypatch.setattr("src.bot.thread_group.STUCK_MS", 6_000)
+    monkeypatch.setattr("src.bot.threads.STUCK_MS", 6_000)
     slow = Fault(FaultKind.DELAY, path="/fapi/", method="GET", times=FOREVER, value=1_500)
     harness.exchange.inject(slow)
     harness.run_task_now(Task.RECONCILE)

@@ -10,8 +10,8 @@ from src.domain.errors import InvariantError, Rejected
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.engine.engine import Engine
+from src.engine.execution import Modification
 from src.engine.margin import Fees, max_notional
-from src.engine.modify import Modification
 from src.engine.state import EngineEvent
 from src.exchange.wire import AccountModeChanged
 from src.sandbox.account.audit import RequestLog

@@ -8,7 +8,7 @@ from typing import TypeVar, cast
 from src.domain.errors import Rejected
 from src.domain.instrument import Price, Quantity
 from src.domain.orders import OrderUpdate
-from src.engine.modify import Modification
+from src.engine.execution import Modification
 from src.exchange.wire import Body, ErrorBody, render_error, render_order
 from src.sandbox.exchange import SandboxExchange
 from src.sandbox.faults import FaultKind

@@ -1,7 +1,7 @@
 import threading
 from collections.abc import Callable
 
-from src.core.worker import Worker
+from src.bot.threads import Worker
 from src.domain.clock import ManualClock
 
 DEADLINE_SECONDS = 20.0
