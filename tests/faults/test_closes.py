@@ -7,6 +7,7 @@ import pytest
 
 from src.domain.enums import OrderRole, OrderType, Side
 from src.sandbox.faults import FOREVER, FaultKind
+from src.sandbox.streams.user_events import MAX_LATENCY_MS
 from tests.faults.conftest import in_both_modes
 from tests.faults.harness import SYMBOL, FaultHarness, wait_until
 
@@ -93,6 +94,8 @@ def test_f29_expired_stop_is_followed_by_a_close(
 def test_f29_triggered_stop_without_a_fill_leads_to_a_close(harness: FaultHarness) -> None:
     harness.open_position()
     [stop] = harness.orders(STOP)
+    opened_at = harness.exchange.now_ms()
+    wait_until(lambda: harness.exchange.now_ms() > opened_at + MAX_LATENCY_MS, 5, "newer than any event of the stop")
     with harness.exchange.lock:
         triggered_at = harness.exchange.now_ms()
     harness.publish_update(replace(stop, type=OrderType.MARKET, event_at=triggered_at))
