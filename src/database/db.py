@@ -18,7 +18,7 @@ from src.domain.crash_points import Point
 from src.domain.enums import Side
 from src.domain.errors import ConfigError
 from src.domain.market import Liquidation
-from src.domain.numbers import ZERO, plain
+from src.domain.numbers import ZERO
 
 BUSY_TIMEOUT_MS = 5_000
 _JOURNAL_SIZE_LIMIT = 4 * 1024 * 1024
@@ -267,7 +267,7 @@ def _to_json(value: object) -> str:
 def _as_text(value: object) -> str:
     """Render Decimal as plain text, as JSON would make it a float, and enum members as their values."""
     if isinstance(value, Decimal):
-        return plain(value)
+        return format(value, "f")
     return str(value.value) if isinstance(value, Enum) else str(value)
 
 

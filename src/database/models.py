@@ -1,5 +1,6 @@
 """The tables of the bot's database. Money is stored as text, instants as integers (ms UTC)."""
 
+from collections.abc import Callable
 from decimal import Decimal
 from enum import StrEnum
 from typing import Any
@@ -20,7 +21,6 @@ from sqlalchemy import (
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from src.domain.enums import OrderStatus
-from src.domain.numbers import plain
 
 NAMING_CONVENTION = {
     "ix": "ix_%(table_name)s_%(column_0_N_name)s",
@@ -31,14 +31,19 @@ NAMING_CONVENTION = {
 }
 
 
+def _plain_text(value: Decimal | None) -> str | None:
+    return None if value is None else format(value, "f")
+
+
 class Money(TypeDecorator[Decimal]):
     """A Decimal stored as plain text: exact, never in exponent form."""
 
     impl = String(64)
     cache_ok = True
 
-    def process_bind_param(self, value: Decimal | None, dialect: Dialect) -> str | None:
-        return None if value is None else plain(value)
+    def bind_processor(self, dialect: Dialect) -> Callable[[Decimal | None], str | None]:
+        """One call for each value instead of the three of `process_bind_param`: an order's row has nine of them."""
+        return _plain_text
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Decimal | None:
         return None if value is None else Decimal(value)
