@@ -99,7 +99,7 @@ def test_f37_symbol_that_stops_trading_is_closed_and_skipped(harness: FaultHarne
     harness.measure("closed after the instruments are read", lambda: not harness.position, 10)
     wait_until(lambda: not harness.orders(), 10, "no open orders")
     assert len(alerts_with(harness, "is not trading (SETTLING)")) == 1
-    assert "does not trade this symbol now" in harness.verdict()
+    assert "does not trade this symbol" in harness.verdict()
     change_instrument(harness, status="TRADING")
     harness.run_task_now(Task.REFRESH_INSTRUMENTS)
     wait_until(lambda: alerts_with(harness, "is traded again"), 15)
@@ -111,7 +111,7 @@ def test_f37_rejection_for_symbol_status_is_noticed_at_once(harness: FaultHarnes
     change_instrument(harness, status="PRE_SETTLE")
     harness.trigger_entry()
     wait_until(lambda: alerts_with(harness, "is not trading (PRE_SETTLE)"), 15)
-    assert "does not trade this symbol now" in harness.verdict()
+    assert "does not trade this symbol" in harness.verdict()
     assert len(harness.received_orders(ENTRY)) == 1
     harness.check_consistency(unprotected_ms=0)
 
