@@ -69,7 +69,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
 def run_setup_wizard(home: str | None) -> int:
     """Run the setup dialog, testing credentials against the exchange; returns the exit code."""
     environment = load_environment(find_home(home))
-    checker = CredentialChecker(environment.base_url, SystemClock())
+    checker = CredentialChecker(environment.base_url, environment.network, SystemClock())
     terminal = Terminal(input, getpass.getpass, print)
     try:
         return run_setup(environment, terminal, lambda found, hedge_mode: checker.check(found, hedge_mode=hedge_mode))

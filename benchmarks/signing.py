@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from statistics import median
 
+from src.domain.enums import Network
 from src.utils.auth import Eip712Signer, HmacSigner
 
 BOUND_MS, ACCELERATED_BOUND_MS = 8.0, 1.0
@@ -78,7 +79,7 @@ def _measure_in_process(count: int, *, is_accelerated: bool) -> Signing:
 
 def _measure(count: int) -> dict[str, float]:
     key = HmacSigner("k" * 64, "s" * 64)
-    wallet = Eip712Signer(f"0x{'11' * 20}", f"0x{'42' * 32}")
+    wallet = Eip712Signer(f"0x{'11' * 20}", f"0x{'42' * 32}", Network.MAINNET.chain_id)
     text, secret = key.sign(_ORDER, 0).encode(), b"s" * 64
     tasks: dict[str, Callable[[int], object]] = {
         "baseline_ms": lambda _: hmac.new(secret, text, hashlib.sha256).hexdigest(),

@@ -174,7 +174,7 @@ def run(home: str | None, stop: threading.Event) -> int:
     clock = SystemClock()
     limits = RateLimits(clock)
     market = AsterMarket(AsterClient(environment.base_url, clock, limits))
-    checker = CredentialChecker(environment.base_url, clock, limits)
+    checker = CredentialChecker(environment.base_url, environment.network, clock, limits)
     return serve(create_app(environment, clock=clock, market=market, checker=checker), environment, stop)
 
 

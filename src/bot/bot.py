@@ -80,7 +80,7 @@ class Bot:
         self._store = Store(database.engine, self._clock, is_simulated=config.settings.globals_.simulate_only)
         self._limits = RateLimits(self._clock, reserve_pct=config.settings.globals_.rate_limit_buffer_pct)
         credentials = environment.credentials
-        signer = credentials.make_signer() if credentials else None
+        signer = credentials.make_signer(environment.network) if credentials else None
         self._offset = ClockOffset(self._clock, self._clock)
         self._client = AsterClient(
             environment.base_url,

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 
+from src.domain.enums import Network
 from src.domain.errors import ConfigError
 from src.utils.auth import Eip712Signer, HmacSigner, Signer
 from src.utils.eip712 import is_address, load_account
@@ -38,7 +39,8 @@ class Credentials:
         """Name of the account for display: the last four characters of the key."""
         return f"API key …{self.api_key[-4:]}"
 
-    def make_signer(self) -> Signer:
+    def make_signer(self, network: Network) -> Signer:
+        """Return a signer; these signatures are the same on every network."""
         return HmacSigner(self.api_key, self.api_secret)
 
 
@@ -64,8 +66,9 @@ class WalletCredentials:
         """Name of the account for display: the login wallet's address, which is public."""
         return self.user
 
-    def make_signer(self) -> Signer:
-        return Eip712Signer(self.user, self.private_key)
+    def make_signer(self, network: Network) -> Signer:
+        """Return a signer whose signatures count on this network only."""
+        return Eip712Signer(self.user, self.private_key, network.chain_id)
 
 
 AnyCredentials = Credentials | WalletCredentials

@@ -42,7 +42,7 @@ class ExchangeChecks:
         self._clock = clock
         self._limits = RateLimits(clock)
         credentials = environment.credentials
-        signer = credentials.make_signer() if credentials else None
+        signer = credentials.make_signer(environment.network) if credentials else None
         self._client = AsterClient(environment.base_url, clock, self._limits, signer)
 
     def run(self) -> Iterator[Check]:
@@ -83,7 +83,7 @@ class ExchangeChecks:
 
     def _check_credentials(self, credentials: AnyCredentials) -> Iterator[Check]:
         hedge_mode = self._settings.globals_.hedge_mode if self._settings else None
-        checker = CredentialChecker(self._environment.base_url, self._clock, self._limits)
+        checker = CredentialChecker(self._environment.base_url, self._environment.network, self._clock, self._limits)
         found = checker.check(credentials, hedge_mode=hedge_mode)
         return (check for check in found if check.name != CLOCK)  # already checked
 

@@ -137,3 +137,8 @@ class Network(StrEnum):
     MAINNET = "mainnet"
     TESTNET = "testnet"
     SANDBOX = "sandbox"
+
+    @property
+    def chain_id(self) -> int:
+        """Chain that an API wallet signs for (V3 documents of mainnet and testnet); the sandbox acts as mainnet."""
+        return 714 if self is Network.TESTNET else 1666

@@ -12,6 +12,7 @@ from decimal import Decimal
 from src.credentials.credentials import AnyCredentials
 from src.domain.checks import Check, CheckLevel, failed, passed, warned
 from src.domain.clock import Clock
+from src.domain.enums import Network
 from src.domain.errors import ExchangeError, ProtocolError, RateLimited, Rejected
 from src.domain.positions import AccountSummary
 from src.exchange import endpoints, responses, wire
@@ -33,8 +34,9 @@ _CHECK_CONNECTION = "check the internet connection and try again in a minute"
 class CredentialChecker:
     """Implements ``CredentialCheck`` over REST; it does not store the credentials."""
 
-    def __init__(self, base_url: str, clock: Clock, limits: RateLimits | None = None) -> None:
+    def __init__(self, base_url: str, network: Network, clock: Clock, limits: RateLimits | None = None) -> None:
         self._base_url = base_url
+        self._network = network
         self._clock = clock
         self._limits = limits or RateLimits(clock)
 
@@ -43,7 +45,7 @@ class CredentialChecker:
 
         ``hedge_mode`` is the mode in the settings.
         """
-        client = AsterClient(self._base_url, self._clock, self._limits, credentials.make_signer())
+        client = AsterClient(self._base_url, self._clock, self._limits, credentials.make_signer(self._network))
         result = _CredentialTest(client, hedge_mode).checks()
         return tuple(_mask(credentials.secrets, check) for check in result)
 

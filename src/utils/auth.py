@@ -75,7 +75,8 @@ class HmacSigner:
 
 
 class Eip712Signer:
-    """V3: EIP-712 over the urlencoded parameters; a nonce in microseconds replaces the timestamp.
+    """V3: EIP-712 over the urlencoded parameters, for the chain of a network; a nonce in microseconds replaces the
+    timestamp.
 
     The exchange remembers the last hundred nonces of a wallet and accepts none twice (V3 Nonce Mechanism), so a wallet
     should have one signer in one process. The clock has millisecond resolution: ``microsecond`` (0 to 999, random by
@@ -87,7 +88,8 @@ class Eip712Signer:
     headers: Mapping[str, str] = {}
     body_methods = frozenset({"POST", "PUT", "DELETE"})
 
-    def __init__(self, user: str, private_key: str, microsecond: int | None = None) -> None:
+    def __init__(self, user: str, private_key: str, chain_id: int, microsecond: int | None = None) -> None:
+        self._chain_id = chain_id
         self._wallet = load_account(private_key)
         self._payload = {"user": user, "signer": self._wallet.address}
         self._lock = threading.Lock()  # several threads sign requests, and no two may share a nonce
@@ -96,7 +98,7 @@ class Eip712Signer:
 
     def sign(self, parameters: Mapping[str, str], timestamp_ms: int) -> str:
         query = urlencode({**parameters, **self._payload, "nonce": str(self._next_nonce(timestamp_ms))})
-        signature = self._wallet.sign_message(encode_message(query)).signature
+        signature = self._wallet.sign_message(encode_message(query, self._chain_id)).signature
         return f"{query}&signature=0x{bytes(signature).hex()}"
 
     def _next_nonce(self, timestamp_ms: int) -> int:

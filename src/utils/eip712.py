@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _DOMAIN_TYPE = b"EIP712Domain(string name,string version,uint256 chainId,address verifyingContract)"
 _MESSAGE_TYPE = b"Message(string msg)"
-_NAME, _VERSION, _CHAIN_ID, _CONTRACT = b"AsterSignTransaction", b"1", 1666, bytes(20)
+_NAME, _VERSION, _CONTRACT = b"AsterSignTransaction", b"1", bytes(20)
 _WORD_BYTES, _SIGNATURE_BYTES = 32, 65
 _STRUCTURED_DATA = b"\x01"
 """EIP-191 version byte of structured data."""
@@ -35,12 +35,14 @@ def load_library() -> ModuleType:
     return eth_account
 
 
-def encode_message(text: str) -> "SignableMessage":
-    """Encode a message with ``text`` as its only field, for signing or recovering the signer."""
+def encode_message(text: str, chain_id: int) -> "SignableMessage":
+    """Encode a message with ``text`` as its only field for a network's chain, for signing or recovering the signer."""
     load_library()
     from eth_account.messages import SignableMessage
 
-    return SignableMessage(_STRUCTURED_DATA, _domain_separator(), _keccak(_message_type() + _keccak(text.encode())))
+    return SignableMessage(
+        _STRUCTURED_DATA, _domain_separator(chain_id), _keccak(_message_type() + _keccak(text.encode()))
+    )
 
 
 def load_account(private_key: str) -> "LocalAccount":
@@ -57,8 +59,8 @@ def load_account(private_key: str) -> "LocalAccount":
     raise ValueError("not a private key")  # outside the handler: the library's exception may contain the key
 
 
-def recover_signer(text: str, signature: str) -> str:
-    """Return the address of the wallet that signed ``text``. Raises ValueError for an invalid signature."""
+def recover_signer(text: str, signature: str, chain_id: int) -> str:
+    """Return the address of the wallet that signed ``text`` for a chain. Raises ValueError for an invalid signature."""
     given = bytes.fromhex(signature.removeprefix("0x"))
     if len(given) != _SIGNATURE_BYTES:
         raise ValueError("not a signature")
@@ -67,7 +69,7 @@ def recover_signer(text: str, signature: str) -> str:
     from eth_utils.exceptions import ValidationError
 
     try:
-        return str(library.Account.recover_message(encode_message(text), signature=given))
+        return str(library.Account.recover_message(encode_message(text, chain_id), signature=given))
     except (BadSignature, ValidationError) as error:
         raise ValueError("not a signature") from error
 
@@ -83,8 +85,8 @@ def is_address(text: str) -> bool:
 
 
 @cache
-def _domain_separator() -> bytes:
-    words = (_keccak(_DOMAIN_TYPE), _keccak(_NAME), _keccak(_VERSION), _CHAIN_ID.to_bytes(_WORD_BYTES), _CONTRACT)
+def _domain_separator(chain_id: int) -> bytes:
+    words = (_keccak(_DOMAIN_TYPE), _keccak(_NAME), _keccak(_VERSION), chain_id.to_bytes(_WORD_BYTES), _CONTRACT)
     return _keccak(b"".join(word.rjust(_WORD_BYTES, b"\0") for word in words))
 
 

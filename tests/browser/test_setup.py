@@ -45,7 +45,7 @@ def home(tmp_path: Path) -> Iterator[NewHome]:
         hosts = {"ASTER_BASE_URL": sandbox.base_url, "ASTER_WS_URL": sandbox.ws_url, "ASTER_NETWORK": "sandbox"}
         environment = load_environment(tmp_path, {"PORT": str(free_port()), **hosts})
         clock = SystemClock()
-        checker = CredentialChecker(environment.base_url, clock)
+        checker = CredentialChecker(environment.base_url, environment.network, clock)
         app = create_app(environment, clock=clock, market=QuietMarket(clock), checker=checker)
         with answering(app, environment):
             yield NewHome(f"http://127.0.0.1:{environment.port}", environment, sandbox)

@@ -4,6 +4,7 @@ from typing import assert_never
 import pytest
 
 from src.domain.clock import ManualClock
+from src.domain.enums import Network
 from src.exchange.aster import AsterExchange
 from src.exchange.client import AsterClient
 from src.exchange.limits import RateLimits
@@ -29,7 +30,7 @@ def a_signer(scheme: ApiVersion) -> Signer:
         case ApiVersion.V1:
             return HmacSigner(API_KEY, API_SECRET)
         case ApiVersion.V3:
-            return Eip712Signer(USER, PRIVATE_KEY, microsecond=0)
+            return Eip712Signer(USER, PRIVATE_KEY, Network.SANDBOX.chain_id, microsecond=0)
         case _:
             assert_never(scheme)
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from src.domain.clock import ManualClock, SystemClock
+from src.domain.enums import Network
 from src.domain.errors import AuthError
 from src.exchange.aster import AsterExchange, AsterListenKeys
 from src.exchange.client import AsterClient
@@ -101,11 +102,11 @@ class TestOnTheSandbox:
 
     def auth_error(self, sandbox: SandboxServer, user: str, private_key: str) -> str:
         with pytest.raises(AuthError) as caught:
-            on(sandbox, Eip712Signer(user, private_key)).snapshot("test")
+            on(sandbox, Eip712Signer(user, private_key, Network.SANDBOX.chain_id)).snapshot("test")
         return caught.value.reason
 
     def test_valid_wallet_reads_the_account(self, sandbox: SandboxServer) -> None:
-        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
+        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key, Network.SANDBOX.chain_id)
         assert on(sandbox, signer).snapshot("test").account.wallet_balance > 0
 
     def test_wrong_private_key_is_rejected(self, sandbox: SandboxServer) -> None:
@@ -115,7 +116,7 @@ class TestOnTheSandbox:
         assert "API wallet is unknown" in self.auth_error(sandbox, USER, sandbox.wallet.private_key)
 
     def test_private_key_of_another_signer_is_rejected(self, sandbox: SandboxServer) -> None:
-        signer = Eip712Signer(sandbox.wallet.user, PRIVATE_KEY)
+        signer = Eip712Signer(sandbox.wallet.user, PRIVATE_KEY, Network.SANDBOX.chain_id)
         signer._payload["signer"] = sandbox.wallet.signer
         with pytest.raises(AuthError, match="ASTER_SIGNER_PRIVATE_KEY does not match"):
             on(sandbox, signer).snapshot("test")
@@ -128,13 +129,13 @@ class TestOnTheSandbox:
         assert "another program signs with the same API wallet" in reason
 
     def test_slow_clock_is_compensated(self, sandbox: SandboxServer) -> None:
-        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
+        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key, Network.SANDBOX.chain_id)
         slow = ManualClock(sandbox.exchange.now_ms() - 11_000)
         exchange = AsterExchange(AsterClient(sandbox.base_url, slow, RateLimits(slow), signer))
         assert exchange.snapshot("test").account.wallet_balance > 0
 
     def test_nonce_recovers_after_the_clock_was_ahead(self, sandbox: SandboxServer) -> None:
-        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key)
+        signer = Eip712Signer(sandbox.wallet.user, sandbox.wallet.private_key, Network.SANDBOX.chain_id)
         signer.sign({}, sandbox.exchange.now_ms() + 3_600_000)
         assert on(sandbox, signer).snapshot("test").account.wallet_balance > 0
 

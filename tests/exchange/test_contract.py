@@ -24,7 +24,7 @@ from src.domain.commands import (
     SubmitOrder,
     TakeSnapshot,
 )
-from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from src.domain.enums import MarginType, Network, OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from src.domain.errors import Rejected
 from src.domain.events import (
     AccountConfigured,
@@ -138,7 +138,7 @@ def venue(request: pytest.FixtureRequest) -> Iterator[Venue]:
         yield paper
         return
     with SandboxServer() as server:
-        signer = credentials_of(server, request.param).make_signer()
+        signer = credentials_of(server, request.param).make_signer(Network.SANDBOX)
         sandbox = SandboxVenue(_sandbox_exchange(server, signer), server, signer)
         _open(sandbox)
         yield sandbox

@@ -8,6 +8,7 @@ import pytest
 from src.credentials.credentials import AnyCredentials, Credentials, WalletCredentials
 from src.domain.checks import Check, CheckLevel, all_passed
 from src.domain.clock import ManualClock, SystemClock
+from src.domain.enums import Network
 from src.exchange.credential_check import ACCESS, BALANCE, CLOCK, MODE, TRADING, CredentialChecker
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
@@ -35,7 +36,7 @@ def credentials_of(sandbox: SandboxServer, scheme: ApiVersion) -> AnyCredentials
 def check_credentials(
     sandbox: SandboxServer, credentials: AnyCredentials, hedge_mode: bool | None = None
 ) -> list[Check]:
-    checker = CredentialChecker(sandbox.base_url, SystemClock())
+    checker = CredentialChecker(sandbox.base_url, Network.SANDBOX, SystemClock())
     return list(checker.check(credentials, hedge_mode=hedge_mode))
 
 
@@ -101,7 +102,7 @@ def test_nothing_is_changed_at_the_exchange(sandbox: SandboxServer, right: AnyCr
 )
 def test_clock_offset_is_reported(server: ScriptedServer, off_ms: int, level: CheckLevel) -> None:
     server.script("GET", "/fapi/v1/time", Reply({"serverTime": NOW_MS - off_ms}))
-    check = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))[0]
+    check = CredentialChecker(server.url, Network.SANDBOX, ManualClock(NOW_MS)).check(Credentials("key", "secret"))[0]
     assert (check.name, check.level) == (CLOCK, level)
 
 
@@ -111,7 +112,7 @@ def test_empty_account_and_missing_symbols_are_warnings(server: ScriptedServer) 
     server.script("GET", "/fapi/v4/account", Reply(account))
     server.script("GET", "/fapi/v2/positionRisk", Reply([]))
     server.script("GET", "/fapi/v1/positionSide/dual", Reply({"dualSidePosition": True}))
-    checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("key", "secret"))
+    checks = CredentialChecker(server.url, Network.SANDBOX, ManualClock(NOW_MS)).check(Credentials("key", "secret"))
     assert [check.level for check in checks] == [
         CheckLevel.OK,
         CheckLevel.OK,
@@ -123,7 +124,7 @@ def test_empty_account_and_missing_symbols_are_warnings(server: ScriptedServer) 
 
 
 def test_unreachable_exchange_is_one_failed_check() -> None:
-    checker = CredentialChecker("http://127.0.0.1:1", SystemClock())
+    checker = CredentialChecker("http://127.0.0.1:1", Network.SANDBOX, SystemClock())
     [check] = checker.check(Credentials("key", "secret"))
     assert (check.name, check.level) == (CLOCK, CheckLevel.FAIL)
     assert "does not respond" in check.message
@@ -147,7 +148,9 @@ def test_other_failures_are_explained(sandbox: SandboxServer, fault: Fault, word
 def test_echoed_secret_is_masked(server: ScriptedServer) -> None:
     rejection = {"code": -2015, "msg": "no such key canary-key with canary-secret " + "x " * 500}
     server.script("GET", "/fapi/v4/account", Reply(rejection, 401))
-    checks = CredentialChecker(server.url, ManualClock(NOW_MS)).check(Credentials("canary-key", "canary-secret"))
+    checks = CredentialChecker(server.url, Network.SANDBOX, ManualClock(NOW_MS)).check(
+        Credentials("canary-key", "canary-secret")
+    )
     sentence = failed_in(list(checks)).message
     assert sentence.startswith("rejected: no such key *** with *** x")
     assert len(sentence) == 300

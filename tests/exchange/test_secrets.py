@@ -10,6 +10,7 @@ import pytest
 import requests
 
 from src.domain.clock import ManualClock
+from src.domain.enums import Network
 from src.domain.errors import ExchangeError, HunterError
 from src.exchange import endpoints
 from src.exchange.client import AsterClient
@@ -30,7 +31,11 @@ METHODS: tuple[Method, ...] = ("GET", "POST", "PUT", "DELETE")
 
 @pytest.fixture(params=["v1", "v3"])
 def signer(request: pytest.FixtureRequest) -> Signer:
-    return HmacSigner(API_KEY, API_SECRET) if request.param == "v1" else Eip712Signer(USER, PRIVATE_KEY)
+    return (
+        HmacSigner(API_KEY, API_SECRET)
+        if request.param == "v1"
+        else Eip712Signer(USER, PRIVATE_KEY, Network.SANDBOX.chain_id)
+    )
 
 
 @pytest.fixture

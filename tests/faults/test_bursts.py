@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from src.domain.clock import SystemClock
-from src.domain.enums import OrderRole, Side
+from src.domain.enums import Network, OrderRole, Side
 from src.domain.errors import AuthError, RateLimited
 from src.exchange import endpoints
 from src.exchange.client import AsterClient
@@ -84,7 +84,7 @@ class DriftingClock(SystemClock):
 def test_f46_concurrent_signing_is_never_rejected(make_harness: MakeHarness) -> None:
     """The sandbox keeps the last hundred nonces and rejects a nonce not greater than all of them, as V3 requires."""
     harness = make_harness()
-    signer = credentials_of(harness.server, ApiVersion.V3).make_signer()
+    signer = credentials_of(harness.server, ApiVersion.V3).make_signer(Network.SANDBOX)
     client = AsterClient(
         harness.server.base_url, DriftingClock(), RateLimits(SystemClock(), weight_limit=10**6), signer
     )

@@ -152,12 +152,12 @@ class TestWallet:
     def test_wallet_address_is_derived_from_its_key(self, tmp_path: Path, more: dict[str, str]) -> None:
         environment = load_environment(tmp_path, {**WALLET, **more})
         assert environment.credentials == WalletCredentials(USER, SIGNER, PRIVATE_KEY)
-        assert environment.credentials.make_signer().api_version is ApiVersion.V3
+        assert environment.credentials.make_signer(Network.MAINNET).api_version is ApiVersion.V3
 
     def test_api_key_signs_with_v1(self, tmp_path: Path) -> None:
         credentials = load_environment(tmp_path, KEYS).credentials
         assert credentials is not None
-        assert credentials.make_signer().api_version is ApiVersion.V1
+        assert credentials.make_signer(Network.MAINNET).api_version is ApiVersion.V1
 
     @pytest.mark.parametrize("name", WALLET)
     def test_half_a_wallet_is_rejected(self, tmp_path: Path, name: str) -> None:

@@ -5,6 +5,7 @@ import hmac
 from dataclasses import dataclass
 from enum import Enum, auto
 
+from src.domain.enums import Network
 from src.domain.errors import AuthError, Rejected
 from src.sandbox.account.keys import Keys, Wallet
 from src.sandbox.rest.parameters import INVALID, MANDATORY, Parameters
@@ -125,6 +126,6 @@ def _is_signed_by(address: str, request: SignedRequest) -> bool:
         return False
     signed, signature = split_signature(places[0])
     try:
-        return recover_signer(signed, signature or "") == address
+        return recover_signer(signed, signature or "", Network.SANDBOX.chain_id) == address
     except ValueError:
         return False
