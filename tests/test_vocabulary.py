@@ -23,7 +23,7 @@ PRODUCT = (
 )
 RETIRED_IN_PROSE = re.compile(
     r"\b(anew|heed(s|ed)?|wish(es|ed)?|un?told|tells?|told|unheard|hears?|heard|whose|strangers?|strange|stands?|stood"
-    r"|rests|bare|mute|misfits?|desks?|crew|archivist|vitals|(?<!data-)slots?|by hand|fired|given up|taken over"
+    r"|rests|bare|mute|misfits?|desks?|crew|archivist|vitals|(?<!data-)slots?|by\shand|fired|given\sup|taken\sover"
     r"|somebody|naked|ladder|rungs?)\b",
     re.IGNORECASE,
 )
