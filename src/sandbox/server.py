@@ -169,7 +169,7 @@ def _open_port(port: int, open_port: Callable[[], Opened]) -> Opened:
         return open_port()
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise ConfigError(f"Port {port} is busy: another program uses it; choose another one.") from error
+            raise ConfigError(f"Port {port} is in use by another program: choose another one.") from error
         raise ConfigError(f"The sandbox cannot listen on port {port}: {error.strerror}.") from error
 
 

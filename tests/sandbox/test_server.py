@@ -152,7 +152,7 @@ def test_busy_port_is_reported(which: str) -> None:
         taken.listen()
         port = taken.getsockname()[1]
         ports = {"rest_port": 0, "ws_port": 0, which: port}
-        with pytest.raises(ConfigError, match=f"Port {port} is busy"):
+        with pytest.raises(ConfigError, match=f"Port {port} is in use"):
             SandboxServer(rest_port=ports["rest_port"], ws_port=ports["ws_port"]).start()
 
 
