@@ -14,12 +14,12 @@ from src.launch.errors import required_packages
 with required_packages(of_program=__name__ == "__main__"):
     from src import VERSION
     from src.bot.bot import Bot, RunConfig
-    from src.core.health.status import mode_label
     from src.core.operator.cli import CliCommand, parse_arguments, run_command
     from src.core.operator.setup_wizard import Terminal, run_setup
     from src.database.open_database import AlreadyRunning, DatabaseBusy, DatabaseLock, open_database
     from src.doctor.run import print_report, run_checks
     from src.domain.clock import SystemClock
+    from src.domain.enums import mode_description
     from src.domain.errors import ConfigError
     from src.exchange.credential_check import CredentialChecker
     from src.launch.console import utf8_output
@@ -53,7 +53,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     try:
         database = open_database(environment.database, clock.now_ms())
         config = RunConfig(environment, settings, clock, stop, arguments.protect_only, started_at, arguments.yes)
-        mode = mode_label(environment.network, is_simulated=settings.globals_.simulate_only)
+        mode = mode_description(environment.network, is_simulated=settings.globals_.simulate_only)
         log.info(
             "bot started version=%s network=%s mode=%s symbols=%s",
             VERSION,

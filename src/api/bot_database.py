@@ -18,10 +18,8 @@ from src.database.models import BotBase
 from src.database.queries.account import JournalEntry, is_bot_alive, journal_after, journal_bounds, state
 from src.domain.clock import Clock
 from src.domain.commands import OperatorAction
-from src.domain.enums import Network
 
 _COUNT_TABLES = text("SELECT count(*) FROM sqlite_master")
-_LIVE_MODES = {Network.MAINNET: "LIVE", Network.TESTNET: "TESTNET", Network.SANDBOX: "SANDBOX"}
 
 
 class BotDatabase:
@@ -139,11 +137,6 @@ class BotState:
 
 def read_bot_state(connection: Connection, now_ms: int) -> BotState:
     return BotState(state(connection), now_ms, is_bot_alive(connection, now_ms))
-
-
-def mode_label(network: Network, *, is_simulated: bool) -> str:
-    """PAPER, SANDBOX, TESTNET or LIVE."""
-    return "PAPER" if is_simulated else _LIVE_MODES[network]
 
 
 class Commands:

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from src.core.health.status import mode_label
 from src.core.limits.live_consent import CONSENT_STATE
 from src.core.limits.risk_terms import risk_increases, terms_from_json, terms_from_settings
 from src.domain.checks import Check, failed, passed, warned
-from src.domain.enums import Network
+from src.domain.enums import Network, mode_description
 from src.settings.config import Environment, Settings, SettingsError, load_settings
 from src.settings.environment import read_environment
 
@@ -67,7 +66,7 @@ def _mode_checks(environment: Environment, settings: Settings | None, faults: tu
     if settings is None or faults:
         return
     is_simulated = settings.globals_.simulate_only
-    mode = f"{mode_label(environment.network, is_simulated=is_simulated)} on {environment.network}"
+    mode = f"{mode_description(environment.network, is_simulated=is_simulated)} on {environment.network}"
     if is_simulated or environment.credentials is not None:
         yield passed(_MODE, mode)
     else:

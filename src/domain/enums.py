@@ -142,3 +142,17 @@ class Network(StrEnum):
     def chain_id(self) -> int:
         """Chain that an API wallet signs for (V3 documents of mainnet and testnet); the sandbox acts as mainnet."""
         return 714 if self is Network.TESTNET else 1666
+
+
+def mode_label(network: Network, *, is_simulated: bool) -> str:
+    """The trading mode as the page's badge: PAPER, SANDBOX, TESTNET or LIVE."""
+    if is_simulated:
+        return "PAPER"
+    return "LIVE" if network is Network.MAINNET else network.name
+
+
+def mode_description(network: str, *, is_simulated: bool) -> str:
+    """The trading mode in the terminal and the log; real orders exist on the main network only."""
+    if is_simulated:
+        return "paper trading"
+    return "REAL ORDERS" if network == Network.MAINNET else "orders with play money"

@@ -6,12 +6,12 @@ from typing import Any
 from flask import Blueprint
 
 from src.api import request_args
-from src.api.bot_database import mode_label, read_bot_state
+from src.api.bot_database import read_bot_state
 from src.api.errors import ApiError, bad_parameter, not_found
 from src.api.services import read_bot_database, services, submit_command
 from src.database.queries import orders
 from src.domain.commands import CONFIRM_WORD, OperatorAction, is_confirmation
-from src.domain.enums import Network, OrderRole
+from src.domain.enums import Network, OrderRole, mode_label
 
 blueprint = Blueprint("control", __name__)
 

@@ -8,12 +8,12 @@ from flask import Blueprint
 from sqlalchemy import Connection
 
 from src import VERSION
-from src.api.bot_database import BotState, mode_label, read_bot_state
+from src.api.bot_database import BotState, read_bot_state
 from src.api.pnl_tracker import PnlTracker
 from src.api.services import read_bot_database, services
 from src.database.queries.account import HEARTBEAT_TIMEOUT_MS, highest_equity
 from src.domain.clock import DAY_MS
-from src.domain.enums import Network
+from src.domain.enums import Network, mode_label
 from src.settings.config import SettingsError
 
 blueprint = Blueprint("health", __name__)

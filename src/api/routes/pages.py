@@ -7,12 +7,13 @@ from flask import Blueprint, render_template
 
 from src import VERSION
 from src.api import request_args
-from src.api.bot_database import BotState, mode_label, read_bot_state
+from src.api.bot_database import BotState, read_bot_state
 from src.api.routes.config import settings_error_response
 from src.api.services import read_bot_database, services
 from src.api.setup_service import SetupService, parse_credentials
 from src.database.queries.account import live_position_symbols
 from src.domain.checks import all_passed
+from src.domain.enums import mode_label
 from src.settings.config import SettingsError
 
 blueprint = Blueprint("pages", __name__)

@@ -10,7 +10,7 @@ from src.core.health.stream_health import StreamHealth
 from src.core.portfolio import TrackedPosition
 from src.core.positions.protection_plan import ProtectionPlan, is_working
 from src.database.repositories import Store
-from src.domain.enums import Network, OrderRole, TradingState
+from src.domain.enums import OrderRole, TradingState
 from src.domain.numbers import ZERO
 from src.domain.orders import order_payload
 from src.domain.positions import AccountSummary, PositionRecord, Protection
@@ -36,13 +36,6 @@ def publish_waiting(store: Store, identity: BotInfo, now_ms: int, reason: str) -
     with store.transaction():
         store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms})
         store.set_state("trading", {"state": TradingState.REDUCE_ONLY, "reason": reason})
-
-
-def mode_label(network: str, *, is_simulated: bool) -> str:
-    """The mode for people; real orders exist on the main network only."""
-    if is_simulated:
-        return "paper trading"
-    return "REAL ORDERS" if network == Network.MAINNET else "orders with play money"
 
 
 class StatusPublisher:

@@ -13,7 +13,6 @@ from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DatabaseError
 
 from src import VERSION
-from src.core.health.status import mode_label
 from src.core.limits.loss_limits import day_start
 from src.core.operator.control_files import ControlFiles
 from src.database.db import open_reader, read_transaction
@@ -21,7 +20,7 @@ from src.database.queries.account import is_bot_alive, positions, state
 from src.database.queries.fills import net_since
 from src.domain.clock import Clock
 from src.domain.commands import OperatorAction
-from src.domain.enums import Network, TradingState
+from src.domain.enums import Network, TradingState, mode_description
 from src.settings.config import HOME_HELP, find_home, load_environment
 
 State = Mapping[str, Mapping[str, Any]]
@@ -66,7 +65,7 @@ def _bot(bot: Mapping[str, Any], now_ms: int, *, is_alive: bool) -> str:
     if not bot:
         return "bot: has never run here"
     seconds = Decimal(max(0, now_ms - bot["heartbeat_at"])) / 1000
-    mode = mode_label(bot.get("network", Network.MAINNET), is_simulated=bool(bot.get("is_simulated")))
+    mode = mode_description(bot.get("network", Network.MAINNET), is_simulated=bool(bot.get("is_simulated")))
     word = "alive" if is_alive else "NOT RUNNING; last known state"
     return f"bot: {word} (process {bot['pid']}, {bot['network']}, {mode}, last heartbeat {seconds:.1f} s ago)"
 
