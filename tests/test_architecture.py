@@ -40,7 +40,6 @@ PURE_MODULES = (
     "entries/risk",
     "orders/order_identity",
     "positions/protection_plan",
-    "positions/trade_attribution",
     "account/account_setup",
     "limits/risk_terms",
 )

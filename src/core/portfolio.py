@@ -9,19 +9,27 @@ from src.domain.numbers import ZERO
 from src.domain.orders import Fill, Order, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Position, PositionKey, PositionReport
 
-_EVENT_TIME_TOLERANCE_MS = 100
-"""Largest difference between the event times of an account update and an order update for the same trade."""
+STAMP_TOLERANCE_MS = 100
+"""Largest difference between the times that an account event and an order event state for the same trade."""
 _STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET})
 
 
-@dataclass(frozen=True, slots=True)
-class OwnershipCheck:
-    """A pending check whether a position that changed unexpectedly is still the bot's; its trades are being fetched."""
+@dataclass(slots=True)
+class Unexplained:
+    """A position that the bot's fills do not explain: its trades are read, then a person is asked.
 
-    started_at: int
-    """Monotonic time."""
-    close_reason: str | None = None
-    """Close request inherited from the last run; it applied to the position as that run knew it."""
+    Times are monotonic, in milliseconds.
+    """
+
+    since: int
+    next_read_at: int
+    reads: int = 0
+    is_read: bool = False
+    """The exchange's list of its trades has been received since."""
+    alerted_at: int | None = None
+    """Time of the last alert; None before the first."""
+    asked_at: int | None = None
+    """When a person was first asked, ms UTC."""
 
 
 @dataclass(slots=True)
@@ -37,19 +45,26 @@ class TrackedPosition:
     opened_at: int = 0
     reported_at: int = 0
     """Exchange time of the newest account report; fills up to this time are already included."""
+    reported_until: int = 0
+    """Later than ``reported_at`` for a report without a time stamp: it was made at some time between the two."""
     filled_at: int = 0
     """Exchange time of the newest trade; older account reports are outdated."""
     updated_locally_at: int = 0
     """Local time of the last change; snapshots requested earlier are outdated."""
     realized_pnl: Decimal = ZERO
     commission: Decimal = ZERO
-    unexplained_quantity: Decimal = ZERO
-    """Difference between its quantity and the sum of the trades recorded since it was opened."""
-    is_unverified: bool = False
-    """Loaded from the last run and not yet confirmed by an exchange snapshot."""
-    has_unseen_trades: bool = False
-    """It has traded, and the trades have not been received yet."""
-    ownership_check: OwnershipCheck | None = None
+    own_quantity: Decimal = ZERO
+    """Signed sum of the bot's fills since it was opened, the exchange's forced orders included."""
+    accepted_quantity: Decimal = ZERO
+    """Signed quantity of other trades that a person, or the adoption setting, has given to the bot."""
+    accepted_at: int = 0
+    """When that was decided, ms UTC: other trades before it need no explanation any more."""
+    has_other_trades: bool = False
+    """The exchange may have, or has, trades in it that are not the bot's, although the quantities agree."""
+    unexplained: Unexplained | None = None
+    """Set while the bot's fills do not explain it."""
+    mismatched_since: int | None = None
+    """Monotonic time of the first account event since the last accepted one that was not believed."""
     close_reason: str | None = None
     """Why the position is being closed; kept until it is flat."""
     rejections: dict[OrderRole, int] = field(default_factory=dict)
@@ -84,38 +99,32 @@ class TrackedPosition:
         return self.entry_order_id is not None
 
     @property
-    def is_ownership_open(self) -> bool:
-        """Whether the position is still the bot's is unknown; it must not be closed until that is settled."""
-        return self.is_unverified or self.ownership_check is not None
+    def explained_quantity(self) -> Decimal:
+        """The quantity it should have: the bot's fills, and what was given to the bot."""
+        return self.own_quantity + self.accepted_quantity
 
-    def fills_explain(self, quantity: Decimal) -> bool:
-        """Whether the recorded trades add up to ``quantity``.
+    @property
+    def is_unexplained(self) -> bool:
+        """Part of it may be the bot's, and the bot's fills do not explain it: it must not be closed."""
+        if not self.is_managed or not self.position.is_open:
+            return False
+        return self.has_other_trades or self.position.quantity != self.explained_quantity
 
-        A report may carry the same timestamp as several trades and include only some of them.
-        """
-        return self._is_ahead_of_report and self.position.quantity - self.unexplained_quantity == quantity
+    @property
+    def is_asked(self) -> bool:
+        """A person has been asked whose it is, and has not answered."""
+        return self.unexplained is not None and self.unexplained.asked_at is not None
 
     @property
     def is_flat_unconfirmed(self) -> bool:
         """Flat according to its fills only; an external trade that was not reported may have left it open."""
-        return self._is_ahead_of_report and not self.position.is_open
+        is_ahead = self.is_managed and bool(self.opened_at) and self.filled_at > self.reported_at
+        return is_ahead and not self.position.is_open
 
-    @property
-    def _is_ahead_of_report(self) -> bool:
-        """A managed position with a newest trade that no account report has confirmed yet."""
-        return self.is_managed and bool(self.opened_at) and self.filled_at > self.reported_at
-
-    def is_flipped_by(self, quantity: Decimal) -> bool:
-        """Whether a reported ``quantity`` implies that the position was flat in between.
-
-        True for the opposite direction, and for an open position that the fills had closed.
-        """
-        is_flipped = self.position.quantity * quantity < 0 or (self.is_flat_unconfirmed and bool(quantity))
-        return self.is_managed and is_flipped
-
-    def confirm_ownership(self) -> None:
-        """Settle that the position is the bot's, as shown by its trades or confirmed by the operator."""
-        self.is_unverified, self.ownership_check = False, None
+    def accept(self, at: int) -> None:
+        """Treat all of it as the bot's: what its fills do not explain was given to the bot at ``at``, ms UTC."""
+        self.accepted_quantity, self.accepted_at = self.position.quantity - self.own_quantity, at
+        self.has_other_trades, self.unexplained, self.close_reason = False, None, None
 
     @property
     def margin(self) -> Decimal:
@@ -139,30 +148,54 @@ class TrackedPosition:
             self.opened_at = min(self.opened_at, at)
         else:
             self.opened_at = at
-            self.realized_pnl = self.commission = ZERO
+            self.realized_pnl = self.commission = self.own_quantity = ZERO
 
     def apply_fill(self, fill: Fill, now_ms: int, *, only_reduces: bool) -> None:
-        """Record a trade.
+        """Record one of the bot's trades; an exit never goes past flat.
 
-        The quantity changes only if no later report already includes the trade; an exit never goes past flat.
+        The quantity changes by what no account report has included yet. A report that is clearly newer includes the
+        trade. Within the tolerance of the time stamps the quantities decide: as far as the report went beyond the
+        trades known so far, it has included this one.
         """
         self.realized_pnl += fill.realized_pnl
         self.commission += fill.commission
         self.updated_locally_at, self.filled_at = now_ms, max(self.filled_at, fill.traded_at)
-        before = self.position.quantity
-        quantity = fill.quantity if fill.traded_at > self.reported_at else ZERO
+        change = fill.side.sign * fill.quantity
+        moved = change - self._already_reported(fill, change)
         if only_reduces:
-            quantity = min(quantity, max(ZERO, -fill.side.sign * before))
-        if quantity:
-            self.position, _ = self.position.apply_trade(fill.side, quantity, fill.price)
-        if fill.traded_at >= self.opened_at:
-            self.unexplained_quantity += self.position.quantity - before - fill.side.sign * fill.quantity
+            held = max(ZERO, -fill.side.sign * self.position.quantity)
+            moved = fill.side.sign * min(abs(moved), held)
+        if moved:
+            self.position, _ = self.position.apply_trade(fill.side, abs(moved), fill.price)
+        if self.opened_at and fill.traded_at >= self.opened_at:
+            self.own_quantity += change
+        if self.position.quantity == self.explained_quantity and moved != change:
+            self.reported_at, self.mismatched_since = max(self.reported_at, fill.traded_at), None
+
+    def _already_reported(self, fill: Fill, change: Decimal) -> Decimal:
+        """The signed part of a trade that the position contains already."""
+        if fill.traded_at > max(self.reported_at, self.reported_until) + STAMP_TOLERANCE_MS:
+            return ZERO
+        if fill.traded_at < self.reported_at - STAMP_TOLERANCE_MS or fill.traded_at < self.opened_at:
+            return change
+        gap = self.position.quantity - self.explained_quantity
+        return fill.side.sign * min(abs(change), abs(gap)) if gap * change > 0 else ZERO
+
+    def believes(self, quantity: Decimal, at: int) -> bool:
+        """Whether an account event of ``at`` is believed: it is the newest, or it adds up with the bot's trades.
+
+        The time stamps of an account event and an order event of one trade differ by some milliseconds either way.
+        An event that is not believed is checked by reading the account.
+        """
+        adds_up = quantity == self.explained_quantity and at >= self.reported_at - STAMP_TOLERANCE_MS
+        return adds_up or at >= max(self.reported_at, self.filled_at)
 
     def apply_report(self, position: Position, reported_at: int, now_ms: int) -> None:
-        """Adopt an account report; one older than the last report or trade is ignored."""
-        if reported_at >= max(self.reported_at, self.filled_at):
-            self.unexplained_quantity += position.quantity - self.position.quantity
-            self.position, self.reported_at, self.updated_locally_at = position, reported_at, now_ms
+        """Adopt an account report."""
+        self.position, self.updated_locally_at, self.mismatched_since = position, now_ms, None
+        self.reported_at = max(self.reported_at, reported_at)
+        if position.quantity == self.explained_quantity:
+            self.reported_at = max(self.reported_at, self.filled_at)
 
     def update_details(self, report: PositionReport) -> None:
         """Adopt the fields that only a REST position report contains."""
@@ -175,8 +208,9 @@ class TrackedPosition:
         self.opened_at = self.external_cancels = self.next_close_at = self.next_stop_at = 0
         self.stop_triggered_at = self.awaits_filters_until = 0
         self.is_stop_ended = self.close_failure_alerted = False
-        self.unprotected_since = self.ownership_check = None
-        self.unexplained_quantity, self.is_unverified, self.has_unseen_trades = ZERO, False, False
+        self.unprotected_since = self.unexplained = self.mismatched_since = None
+        self.own_quantity = self.accepted_quantity = ZERO
+        self.accepted_at, self.has_other_trades = 0, False
         self.rejections.clear()
         self.quantity_order_until.clear()
 
@@ -271,7 +305,7 @@ def _has_opened(order: Order, tracked: TrackedPosition) -> bool:
         return False
     is_filled = order.status in (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
     is_same_side = order.request.side is tracked.position.side
-    return is_filled and is_same_side and order.event_at >= tracked.opened_at - _EVENT_TIME_TOLERANCE_MS
+    return is_filled and is_same_side and order.event_at >= tracked.opened_at - STAMP_TOLERANCE_MS
 
 
 def reserved_notional(order: Order) -> Decimal:

@@ -18,7 +18,7 @@ from src.core.health.stream_health import StreamHealth
 from src.core.operator.commands import OperatorCommands
 from src.core.order_cleanup import plan_cleanup
 from src.core.orders.order_manager import OrderManager
-from src.core.positions.external_positions import ExternalPositions
+from src.core.positions.ownership import PositionOwnership
 from src.core.trading_status import EntryBlock
 from src.domain.clock import MINUTE_MS
 from src.domain.events import Task, TaskDue
@@ -39,7 +39,7 @@ class ScheduledTasks:
     operator: OperatorCommands
     instruments: InstrumentRefresher
     auth: AuthHealth
-    external_positions: ExternalPositions
+    ownership: PositionOwnership
     streams: StreamHealth
     rest: RestHealth
     degraded_store: DegradedStore
@@ -50,7 +50,7 @@ class ScheduledTasks:
         """Run the task; returns the positions to protect."""
         match event.task:
             case Task.EVERY_SECOND:
-                self.external_positions.check()
+                self.ownership.check()
                 return list(self.context.portfolio.tracked_positions)
             case Task.CHECK_POSITIONS:
                 self.rest.poll()

@@ -37,8 +37,8 @@ from src.core.operator.commands import OperatorCommands
 from src.core.orders.order_manager import OrderManager
 from src.core.orders.unrecognized import UnrecognizedOrders
 from src.core.positions.closing import PositionCloser
-from src.core.positions.external_positions import ExternalPositions
 from src.core.positions.lifecycle import restore_portfolio
+from src.core.positions.ownership import PositionOwnership
 from src.core.positions.protection import ProtectionManager
 from src.core.scheduled_tasks import ScheduledTasks
 from src.core.trading_status import EntryBlock
@@ -90,7 +90,9 @@ class Trader:
         self._degraded_store = DegradedStore(context)
         symbol_locks = SymbolLocks(context)
         self._orders = OrderManager(context, symbol_locks)
-        self._account = AccountSync(context, self._orders, CorrectionLog(context, symbol_locks))
+        corrections = CorrectionLog(context, symbol_locks)
+        self._account = AccountSync(context, self._orders, corrections)
+        self._ownership = PositionOwnership(context, self._orders.fills, corrections)
         self._entries = EntryEvaluator(context, self._account, read_exchange_health)
         self._closing = PositionCloser(context)
         self._instruments = InstrumentRefresher(context, self._closing)
@@ -98,12 +100,14 @@ class Trader:
         self._auth = AuthHealth(context)
         self._live_consent = LiveConsent(context, identity)
         self._operator = OperatorCommands(
-            context, self._closing, symbol_locks, self._orders.other_bot, self._live_consent
+            context, self._closing, symbol_locks, self._orders.other_bot, self._live_consent, self._ownership
         )
         self._streams = StreamHealth(context)
         self._stall_guard = StallGuard(context)
         self._rest = RestHealth(context, self._streams, self._orders)
-        self._status = StatusPublisher(context, self._entries, self._streams, identity, read_exchange_health)
+        self._status = StatusPublisher(
+            context, self._entries, self._streams, identity, read_exchange_health, self._ownership
+        )
         self._protection = ProtectionManager(context, self._closing, self._status)
         self._tasks = ScheduledTasks(
             context=context,
@@ -112,7 +116,7 @@ class Trader:
             operator=self._operator,
             instruments=self._instruments,
             auth=self._auth,
-            external_positions=ExternalPositions(context, self._orders.fills),
+            ownership=self._ownership,
             streams=self._streams,
             rest=self._rest,
             degraded_store=self._degraded_store,
@@ -262,8 +266,10 @@ class Trader:
             case OrdersFetched():
                 self._unrecognized.on_order_list(event)
                 return self._orders.handle(event, self._account.snapshot)
-            case OrderUpdate() | OrderUnresolved() | CancelRejected() | OrderNotFound() | FillsFetched():
+            case OrderUpdate() | OrderUnresolved() | CancelRejected() | OrderNotFound():
                 return self._orders.handle(event, self._account.snapshot)
+            case FillsFetched():
+                return self._on_fills(event)
             case UnrecognizedOrder():
                 return self._unrecognized.on_stream_event(event)
             case InstrumentsFetched():
@@ -304,6 +310,7 @@ class Trader:
                 return self._tasks.on_due(event)
             case OperatorCommand() | HaltFileChanged() | FileCommand() | ConsentTyped():
                 self._operator.handle(event)
+                return [tracked.key for tracked in self._context.portfolio.open_positions()]
             case SettingsChanged():
                 self._operator.apply_settings(event, self._entries)
             case ProcessStalled():
@@ -320,6 +327,11 @@ class Trader:
             case MarkPrice():
                 self._context.mark_prices[event.symbol] = event
                 self._streams.record_activity(Stream.MARKET, event.received_at)
+
+    def _on_fills(self, event: FillsFetched) -> Iterable[PositionKey]:
+        touched = self._orders.handle(event, self._account.snapshot)
+        self._ownership.on_fills(event)
+        return touched
 
     def _on_snapshot(self, event: SnapshotTaken) -> Iterable[PositionKey]:
         self._auth.on_response()

@@ -176,17 +176,19 @@ class Store:
 
     def record_fill(self, fill: Fill) -> bool:
         """Store a fill once; False if it is already stored (I7)."""
-        now_ms, key = self._clock.now_ms(), (fill.symbol, fill.trade_id)
-        if self.error is not None and (
-            key in self._pending_fills
-            or self.read_or_default(partial(has_fill, fill=fill, is_simulated=self._is_simulated))
-        ):
+        now_ms = self._clock.now_ms()
+        if self.error is not None and self.has_fill(fill):
             return False
-        self._pending_fills.add(key)
+        self._pending_fills.add((fill.symbol, fill.trade_id))
         add = partial(add_fill, fill=fill, now_ms=now_ms, is_simulated=self._is_simulated)
         is_new = bool(self._writer.write(add, default=True))
         self.results_version += is_new
         return is_new
+
+    def has_fill(self, fill: Fill) -> bool:
+        """Whether the fill is stored, or waits to be stored."""
+        is_stored = partial(has_fill, fill=fill, is_simulated=self._is_simulated)
+        return (fill.symbol, fill.trade_id) in self._pending_fills or self.read_or_default(is_stored, default=False)
 
     def load_open_orders(self) -> list[Order]:
         """Return orders that are open, or that have filled recently and lack fills."""

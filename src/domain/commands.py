@@ -45,6 +45,10 @@ class OperatorAction(StrEnum):
     """Confirm live trading under the terms of ``terms_fingerprint``."""
     RESTART = "restart"
     """Exit; the launcher starts a new process at once."""
+    POSITION_OURS = "position_ours"
+    """Manage an unexplained or external position as the bot's."""
+    POSITION_EXTERNAL = "position_external"
+    """Leave an unexplained position alone: the bot's orders behind it are cancelled."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -158,7 +158,7 @@ class Harness:
     def command(self, action: OperatorAction, **details: Any) -> list[Command]:
         """Feed an operator command from the dashboard."""
         self._commands += 1
-        return self.feed(OperatorCommand(NOW + self._commands, action, self.now, **details))
+        return self.feed(OperatorCommand(self.now + self._commands, action, self.now, **details))
 
     def close_position(self) -> list[Command]:
         return self.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT")
@@ -221,10 +221,11 @@ class Harness:
         return AccountUpdate(reason, (Balance("USDT", D(wallet), D(wallet)),), changes, self.now, self.now)
 
     def report(self, side: PositionSide = PositionSide.LONG, **changes: Any) -> PositionReport:
-        """The position as a snapshot would report it now."""
-        position = self.position(side)
+        """The position as a snapshot would report it now; it was updated by its newest trade."""
+        tracked = self.context.portfolio.tracked(("BTCUSDT", side))
+        position, updated_at = tracked.position, max(tracked.filled_at, tracked.reported_at) or self.now
         return replace(
-            a_report(position.quantity, position.entry_price, position_side=side, updated_at=self.now), **changes
+            a_report(position.quantity, position.entry_price, position_side=side, updated_at=updated_at), **changes
         )
 
     # Results

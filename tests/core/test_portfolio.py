@@ -1,5 +1,7 @@
 from decimal import Decimal
 
+import pytest
+
 from src.core.portfolio import Portfolio, TrackedPosition, reserved_notional
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
 from tests.builders import NOW, a_fill, a_position, a_request, an_order, an_update
@@ -32,12 +34,39 @@ def test_exit_of_short_is_buy() -> None:
     assert tracked.position.quantity == D("-0.01")
 
 
-def test_outdated_report_is_ignored() -> None:
-    tracked = TrackedPosition(a_position(), reported_at=NOW, filled_at=NOW + 5)
-    tracked.apply_report(a_position(0, 0), NOW + 4, NOW)
-    assert tracked.position.is_open
-    tracked.apply_report(a_position(0, 0), NOW + 5, NOW)
-    assert not tracked.position.is_open
+def test_older_account_event_is_believed_only_if_it_adds_up() -> None:
+    tracked = TrackedPosition(a_position("0.01"), reported_at=NOW, filled_at=NOW + 5, own_quantity=D("0.01"))
+    assert [tracked.believes(D(each), NOW + 4) for each in ("0", "0.01")] == [False, True]
+    assert tracked.believes(D(0), NOW + 5)
+    assert not tracked.believes(D("0.01"), NOW - 101)
+
+
+@pytest.mark.parametrize("skew", [-50, -1, 0, 1, 50])
+@pytest.mark.parametrize("is_account_first", [True, False])
+def test_trade_counts_once_whatever_its_stamps_and_order(skew: int, is_account_first: bool) -> None:
+    """The account event and the order event of each of two trades, 20 ms apart."""
+    tracked = TrackedPosition(a_position(0, 0))
+    for number in (1, 2):
+        at = NOW + 20 * number
+        report = a_position(D("0.01") * number, 50_000)
+        for is_account in (is_account_first, not is_account_first):
+            if is_account and tracked.believes(report.quantity, at + skew):
+                tracked.open(at + skew)
+                tracked.apply_report(report, at + skew, at)
+            elif not is_account:
+                tracked.open(at)
+                tracked.assign_entry("lh-1")
+                tracked.apply_fill(a_fill(quantity=D("0.01"), traded_at=at, trade_id=number), at, only_reduces=False)
+        assert (tracked.position.quantity, tracked.own_quantity) == (D("0.01") * number, D("0.01") * number)
+    assert not tracked.is_unexplained
+
+
+def test_trade_during_undated_read_counts_once() -> None:
+    tracked = TrackedPosition(a_position("0.01"), reported_at=NOW, reported_until=NOW + 600, entry_order_id="lh-1")
+    tracked.apply_fill(a_fill(quantity=D("0.01"), traded_at=NOW + 400), NOW + 700, only_reduces=False)
+    assert tracked.position.quantity == D("0.01")
+    tracked.apply_fill(a_fill(quantity=D("0.01"), traded_at=NOW + 800), NOW + 800, only_reduces=False)
+    assert tracked.position.quantity == D("0.02")
 
 
 def test_flat_by_fills_is_unconfirmed_until_reported() -> None:
@@ -46,13 +75,6 @@ def test_flat_by_fills_is_unconfirmed_until_reported() -> None:
     assert tracked.is_flat_unconfirmed
     tracked.apply_report(a_position(0, 0), NOW, NOW)
     assert not tracked.is_flat_unconfirmed
-
-
-def test_reversed_report_means_position_was_flipped() -> None:
-    tracked = TrackedPosition(a_position("0.01"), entry_order_id="lh-1", opened_at=NOW - 5, reported_at=NOW - 5)
-    assert [tracked.is_flipped_by(D(each)) for each in ("0.02", "0", "-0.01")] == [False, False, True]
-    tracked.entry_order_id = None
-    assert not tracked.is_flipped_by(D("-0.01"))
 
 
 def test_position_opens_with_first_fill() -> None:

@@ -60,7 +60,7 @@ _ROWS = (
     ("stop triggered, its order not filled", "rest closed, or protected again", "5 s"),
     ("stopped out, take profit left, new entry follows", "leftover order cancelled first", "10 s"),
     ("take profit partially filled in a thin book", "stop covers the rest", "always"),
-    ("position closed or changed manually", "adopted or left alone; stop matches again", "30 s"),
+    ("position closed or changed manually", "protected, never closed, and a person is asked; or adopted", "30 s"),
     ("stop cancelled manually", "replaced and reported each time; from the third time an alert", "5 s"),
     ("liquidation, deleveraging, delisting", "recorded as such; no open orders; symbol locked", "10 s"),
     ("funding without a position, event of another symbol", "nothing closed", ""),
@@ -94,11 +94,6 @@ KNOWN_GAPS: tuple[Gap, ...] = (
     ),
     Gap(23, "events are twelve seconds late, not a minute", "the order of events matters, and it is randomized"),
     Gap(26, "the burst lasts six seconds, not a minute", "another test reaches the limit of the queue"),
-    Gap(
-        32,
-        "an external position that replaced the bot's, opened by an external order placed before the bot's position",
-        "the order list does not show it: in doubt the position is protected, and closed only manually",
-    ),
     Gap(
         34,
         "deleveraging and settlement are simulated by an order with the client order id that the exchange uses",

@@ -4,6 +4,7 @@ from decimal import Decimal
 
 import pytest
 
+from src.domain.commands import OperatorAction
 from src.domain.enums import OrderRole, Side
 from src.sandbox.faults import FOREVER, FaultKind
 from tests.faults.conftest import MakeHarness, in_both_modes
@@ -29,7 +30,8 @@ def test_f32_external_position_is_adopted_if_enabled(
     harness.close_position()
     wait_until(lambda: not harness.position, 15, "it is closed like an own position")
     wait_until(lambda: not harness.orders(), 10, "no open orders")
-    harness.check_consistency(unprotected_ms=30_000)
+    assert harness.sent_twice() == {}
+    assert not harness.flips()
 
 
 def test_f32_external_position_is_reported_and_left_alone(harness: FaultHarness) -> None:
@@ -53,8 +55,8 @@ def leave_while_closing(harness: FaultHarness) -> Decimal:
 
 def replace_manually(harness: FaultHarness, held: Decimal) -> set[int]:
     """Close the position manually and open an equal one; returns the trade ids of the bot's position."""
-    harness.trade_manually(Side.SELL, str(held))
     bot_trades = {fill.trade_id for fill in harness.fills()}
+    harness.trade_manually(Side.SELL, str(held))
     harness.trade_manually(Side.BUY, str(held))
     return bot_trades
 
@@ -63,27 +65,29 @@ def recorded_trades(harness: FaultHarness) -> set[int]:
     return {row["trade_id"] for row in harness.rows("SELECT trade_id FROM fills")}
 
 
+def wait_until_asked(harness: FaultHarness) -> None:
+    wait_until(lambda: harness.state("position_questions").get("items"), 60, "a person is asked")
+
+
 @in_both_modes
-def test_f32_position_replaced_while_down_is_left_alone(harness: FaultHarness) -> None:
+def test_f32_position_replaced_while_down_asks_and_stays_protected(harness: FaultHarness) -> None:
     held = leave_while_closing(harness)
     bot_trades, closes = replace_manually(harness, held), len(harness.received_orders(CLOSE))
     harness.launch()
-    wait_until(
-        lambda: any("was closed externally" in alert for alert in harness.alerts()), 30, "the replacement is detected"
-    )
-    wait_until(lambda: not harness.orders(), 10, "the old protective orders are cancelled")
-    wait_until(lambda: any("has no stop loss" in alert for alert in harness.alerts()), 15, "an alert")
-    assert harness.rows("SELECT protection FROM positions") == [{"protection": "external"}]
-    assert (harness.position, len(harness.received_orders(CLOSE)), len(harness.received_orders(STOP))) == (
-        held,
-        closes,
-        1,
-    )
-    assert recorded_trades(harness) == bot_trades
+    wait_until_asked(harness)
+    assert any("It was to be closed; that is dropped" in alert for alert in harness.alerts())
+    assert (harness.position, len(harness.received_orders(CLOSE))) == (held, closes)
+    wait_until(lambda: len(harness.orders(STOP)) == len(harness.orders(TAKE)) == 1, 10, "one stop, one take profit")
+    harness.resume()
     harness.stop()
     harness.launch()
-    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 45, "trading is active")
+    wait_until_asked(harness)  # neither a resume nor a restart is an answer
+    harness.send_command(OperatorAction.POSITION_EXTERNAL, symbol=SYMBOL)
+    wait_until(lambda: not harness.orders(), 10, "the bot's orders behind it are cancelled")
+    wait_until(lambda: any("has no stop loss" in alert for alert in harness.alerts()), 15, "an alert")
+    assert harness.rows("SELECT protection FROM positions") == [{"protection": "external"}]
     assert (harness.position, len(harness.received_orders(CLOSE))) == (held, closes)
+    assert recorded_trades(harness) == bot_trades
 
 
 def test_f32_replaced_position_is_adopted_if_enabled(
@@ -95,7 +99,7 @@ def test_f32_replaced_position_is_adopted_if_enabled(
     closes = len(harness.received_orders(CLOSE))
     [old] = harness.orders(STOP)
     harness.launch()
-    wait_until(lambda: any("adopted" in alert for alert in harness.alerts()), 30, "it is adopted")
+    wait_until(lambda: any("adopted" in alert for alert in harness.alerts()), 60, "it is adopted")
     wait_until(lambda: len(harness.received_orders(STOP)) == 2 and len(harness.orders(STOP)) == 1, 15, "a new stop")
     assert harness.orders(STOP) != [old]
     assert (harness.position, len(harness.received_orders(CLOSE))) == (held, closes)
@@ -103,24 +107,29 @@ def test_f32_replaced_position_is_adopted_if_enabled(
 
 
 @in_both_modes
-def test_f32_manual_trade_while_down_is_recorded(
-    harness: FaultHarness,
-) -> None:
-    leave_while_closing(harness)
+def test_f32_manual_trade_while_down_asks_and_is_managed_after_the_answer(harness: FaultHarness) -> None:
+    held = leave_while_closing(harness)
     harness.trade_manually(Side.SELL, "0.003")
     harness.launch()
-    wait_until(lambda: not harness.position, 30, "the close is completed")
+    wait_until_asked(harness)
+    assert harness.position == held - Decimal("0.003")
+    harness.send_command(OperatorAction.POSITION_OURS, symbol=SYMBOL)
+    wait_until(lambda: not harness.state("position_questions").get("items"), 10, "the question is answered")
+    harness.close_position()
+    wait_until(lambda: not harness.position, 30, "it is closed")
     wait_until(lambda: not harness.orders(), 10, "no open orders")
-    assert recorded_trades(harness) == {fill.trade_id for fill in harness.fills()}
-    harness.check_consistency()
+    assert harness.longest_unprotected_ms() < 5_000
 
 
 @in_both_modes
-def test_f32_manual_close_while_down_is_recorded_with_its_pnl(harness: FaultHarness) -> None:
+def test_f32_manual_close_while_down_needs_no_question(harness: FaultHarness) -> None:
     held = leave_while_closing(harness)
-    harness.shift("0.5")
     harness.trade_manually(Side.SELL, str(held))
     harness.start()
     wait_until(lambda: not harness.orders(), 10, "no open orders")
-    harness.check_consistency()
-    assert recorded_trades(harness) == {fill.trade_id for fill in harness.fills()}
+    wait_until(
+        lambda: any("by trades that are not the bot's" in alert for alert in harness.alerts()),
+        60,
+        "the missing trades were looked for",
+    )
+    assert not harness.state("position_questions").get("items")

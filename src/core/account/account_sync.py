@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import assert_never
 
 from src.core.account.account_setup import describe, leverage_mismatch, plan_account_setup, untradable_symbols
-from src.core.account.reconciliation import GRACE_MS, CorrectionLog, reconcile
+from src.core.account.reconciliation import GRACE_MS, CorrectionLog, flat_reports, is_unchanged, reconcile
 from src.core.context import TraderContext
 from src.core.orders.order_manager import OrderManager
 from src.core.portfolio import TrackedPosition
@@ -44,6 +44,8 @@ log = logging.getLogger("hunter.account")
 SNAPSHOT_FRESH_MS = 60_000
 _CONFIGURE_EVERY_MS = 10_000
 _RETRY_MS = 5_000
+_MISMATCH_MS = 1_000
+"""An account event that is not believed is checked after this time, if no later event makes it add up."""
 _QUOTE_ASSET = "USDT"
 _FUNDING_REASON = "FUNDING_FEE"
 _MARGIN_TYPE_REASON = "MARGIN_TYPE_CHANGE"
@@ -152,8 +154,10 @@ class AccountSync:
         for change in update.positions:
             key = change.position.symbol, change.position.position_side
             tracked = self._context.portfolio.tracked(key)
-            if change.position.is_open and update.changed_at >= max(tracked.reported_at, tracked.filled_at):
-                self._orders.ownership.on_stream_report(tracked, change.position.quantity)
+            if not tracked.believes(change.position.quantity, update.changed_at):
+                tracked.mismatched_since = tracked.mismatched_since or self._context.clock.monotonic_ms()
+                continue
+            if change.position.is_open:
                 self._open_position(tracked, update.changed_at)
             tracked.apply_report(change.position, update.changed_at, now_ms)
             tracked.margin_type = change.margin_type or tracked.margin_type
@@ -193,12 +197,19 @@ class AccountSync:
             self._context.request_snapshot("a position differs", is_poll=True)
         if self._orders.needs_snapshot(now_ms, self.snapshot):
             self._context.request_snapshot("an order is missing")
-        is_unconfirmed = any(each.is_flat_unconfirmed for each in self._context.portfolio.tracked_positions.values())
-        if is_unconfirmed and self._context.may_request("unconfirmed flat position", _RETRY_MS):
-            self._context.request_snapshot("a position is flat according to its fills only")
+        if self._is_position_mismatched() and self._context.may_request("position mismatch", _RETRY_MS):
+            self._context.request_snapshot("the events of a position do not add up")
         if self.snapshot is not None and now_ms - self.snapshot.taken_at > SNAPSHOT_FRESH_MS:
             reason = "the account has not been read for over a minute"
             self._context.trading_status.block(EntryBlock.STALE_SNAPSHOT, reason)
+
+    def _is_position_mismatched(self) -> bool:
+        """Whether a position is flat according to its fills only, or an account event was not believed."""
+        before = self._context.clock.monotonic_ms() - _MISMATCH_MS
+        return any(
+            each.is_flat_unconfirmed or (each.mismatched_since is not None and each.mismatched_since <= before)
+            for each in self._context.portfolio.tracked_positions.values()
+        )
 
     def available_balance(self, bound_margin: Decimal) -> Decimal | None:
         """Wallet balance plus open losses minus ``bound_margin``; None until the wallet balance is known."""
@@ -213,9 +224,11 @@ class AccountSync:
 
     def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> list[PositionKey]:
         portfolio, now_ms = self._context.portfolio, self._context.clock.now_ms()
+        absent = flat_reports(snapshot, portfolio.tracked_positions)
+        snapshot = replace(snapshot, positions=(*snapshot.positions, *absent))
         result = reconcile(portfolio.orders.values(), portfolio.tracked_positions, portfolio.external_orders, snapshot)
         if is_first:
-            self._orders.ownership.verify_at_startup(snapshot)
+            self._verify_positions(snapshot)
         for order_id in result.closed_external_orders:
             portfolio.external_orders.pop(order_id, None)
         if result.needs_retry:
@@ -225,9 +238,9 @@ class AccountSync:
             self._orders.mark_unresolved(order)
         is_expected = is_first or self._context.trading_status.has(EntryBlock.USER_STREAM)
         for tracked, report in result.corrections:
-            self._orders.ownership.on_mismatch(tracked, report, is_first=is_first)
             self._corrections.record(tracked.position, report, is_expected=is_expected)
-        self._orders.ownership.on_unseen_trades(result.unseen_trades)
+        for tracked in result.unseen_trades:
+            tracked.has_other_trades = True  # until its trades have been read
         for tracked in result.missing:
             tracked.position, tracked.updated_locally_at = Position(*tracked.key), now_ms
             symbol, side = tracked.key
@@ -237,6 +250,14 @@ class AccountSync:
             self._apply_report(report, snapshot, now_ms)
             touched.append((report.symbol, report.position_side))
         return [key for key in touched if key is not None]
+
+    def _verify_positions(self, snapshot: Snapshot) -> None:
+        """Compare the positions of the last run with the first snapshot; the trades of changed ones are read."""
+        reports = {(each.symbol, each.position_side): each for each in snapshot.positions}
+        for tracked in self._context.portfolio.open_positions():
+            report = reports.get(tracked.key)
+            if report is not None and is_unchanged(report, tracked):
+                tracked.has_other_trades = False
 
     def _apply_report(self, report: PositionReport, snapshot: Snapshot, now_ms: int) -> None:
         portfolio, key = self._context.portfolio, (report.symbol, report.position_side)
@@ -253,6 +274,8 @@ class AccountSync:
             self._open_position(tracked, report.updated_at or snapshot.requested_at)
         reported_at = max(known_at, tracked.reported_at, tracked.filled_at)
         tracked.apply_report(report.position, reported_at, now_ms if has_changed else tracked.updated_locally_at)
+        if has_changed and not report.updated_at:
+            tracked.reported_until = snapshot.taken_at
         tracked.update_details(report)
 
     def _open_position(self, tracked: TrackedPosition, at: int) -> None:

@@ -6,23 +6,23 @@ from functools import partial
 
 from src.core.context import TraderContext
 from src.core.limits.symbol_locks import SymbolLocks
-from src.core.portfolio import TrackedPosition
+from src.core.portfolio import STAMP_TOLERANCE_MS, TrackedPosition
 from src.database.tables.positions import last_trade_id, unexpected_corrections_since
 from src.domain.clock import MINUTE_MS
 from src.domain.enums import PositionSide
+from src.domain.numbers import ZERO
 from src.domain.orders import Order, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Correction, Position, PositionKey, PositionReport, Snapshot
 
 GRACE_MS = 5_000
 """A difference newer than this may be explained by an update that has not arrived yet (I18)."""
 
-_EVENT_TOLERANCE_MS = 100
-"""Largest difference between the event times of an account update and an order update for the same trade."""
 _FREQUENCY_WINDOW_MS = 10 * MINUTE_MS
 _MAX_UNEXPECTED = 1
 """One unexpected correction may be a lost event; a second one locks the account (I18)."""
-_UNDATED_GRACE_MS = 60_000
-"""A report without a timestamp overrides the recorded trades only after they are this old."""
+_OLDER_REPORT_GRACE_MS = 60_000
+"""A report without a time stamp, or one that is older than the newest trade, overrides what is known after this time:
+a stale replica catches up sooner (F39)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +87,8 @@ def is_unchanged(report: PositionReport, tracked: TrackedPosition) -> bool:
     if tracked.updated_locally_at:
         return False
     is_same = (report.quantity, report.entry_price) == (tracked.position.quantity, tracked.position.entry_price)
-    return is_same and 0 < report.updated_at <= tracked.filled_at + _EVENT_TOLERANCE_MS
+    known_at = max(tracked.filled_at, tracked.accepted_at)
+    return is_same and 0 < report.updated_at <= known_at + STAMP_TOLERANCE_MS
 
 
 def _is_unconfirmed(order: Order, shown: set[str], snapshot: Snapshot) -> bool:
@@ -98,27 +99,24 @@ def _is_unconfirmed(order: Order, shown: set[str], snapshot: Snapshot) -> bool:
 def _is_applicable(
     report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition], snapshot: Snapshot
 ) -> bool:
-    """Whether to adopt a report: a difference must outlast the grace period, and the report must not be outdated."""
+    """Whether to adopt a report.
+
+    One that adds up with the bot's trades is adopted; any other difference must outlast the grace period.
+    """
     tracked = tracked_positions.get((report.symbol, report.position_side))
     if tracked is None:
         return True
-    if not _differs(report, tracked_positions):
+    adds_up = tracked.is_managed and report.quantity == tracked.explained_quantity
+    if adds_up or not _differs(report, tracked_positions):
         return tracked.updated_locally_at < snapshot.requested_at
-    return (
-        not _is_outdated(report, tracked_positions, snapshot)
-        and tracked.updated_locally_at + GRACE_MS <= snapshot.requested_at
-    )
+    return not _is_older(report, tracked, snapshot) and tracked.updated_locally_at + GRACE_MS <= snapshot.requested_at
 
 
-def _is_outdated(
-    report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition], snapshot: Snapshot
-) -> bool:
-    """Whether the report is older than the newest recorded trade, as from a stale replica (F39)."""
-    tracked = tracked_positions.get((report.symbol, report.position_side))
-    if tracked is None or report.updated_at >= tracked.filled_at:
-        return False
+def _is_older(report: PositionReport, tracked: TrackedPosition, snapshot: Snapshot) -> bool:
+    """Whether the report is older than the newest trade, as from a stale replica (F39): not believed for a minute."""
     known_at = max(tracked.updated_locally_at, tracked.filled_at)
-    return bool(report.updated_at) or known_at + _UNDATED_GRACE_MS > snapshot.requested_at
+    is_recent = known_at + _OLDER_REPORT_GRACE_MS > snapshot.requested_at
+    return is_recent and report.updated_at < tracked.filled_at - STAMP_TOLERANCE_MS
 
 
 def _has_unseen_trades(report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition]) -> bool:
@@ -126,7 +124,8 @@ def _has_unseen_trades(report: PositionReport, tracked_positions: dict[PositionK
     tracked = tracked_positions.get((report.symbol, report.position_side))
     if tracked is None or not tracked.is_managed or not report.quantity or _differs(report, tracked_positions):
         return False
-    return report.updated_at > max(tracked.reported_at, tracked.filled_at) + _EVENT_TOLERANCE_MS
+    known_at = max(tracked.reported_at, tracked.filled_at, tracked.accepted_at)
+    return report.updated_at > known_at + STAMP_TOLERANCE_MS
 
 
 def _is_missing(tracked: TrackedPosition, snapshot: Snapshot) -> bool:
@@ -141,8 +140,36 @@ def _differs(report: PositionReport, tracked_positions: dict[PositionKey, Tracke
     return tracked is not None and tracked.position.quantity != report.quantity
 
 
+def flat_reports(
+    snapshot: Snapshot, tracked_positions: dict[PositionKey, TrackedPosition]
+) -> tuple[PositionReport, ...]:
+    """Reports of 0 for open positions that the snapshot does not list: an exchange may leave out flat symbols.
+
+    A listed position that could not be read is not flat.
+    """
+    listed = {(each.symbol, each.position_side) for each in snapshot.positions}
+    unreadable = {each.symbol for each in snapshot.unrecognized_positions}
+    return tuple(
+        PositionReport(
+            symbol=tracked.position.symbol,
+            position_side=tracked.position.position_side,
+            quantity=ZERO,
+            entry_price=ZERO,
+            mark_price=ZERO,
+            unrealized_pnl=ZERO,
+            liquidation_price=ZERO,
+            leverage=tracked.leverage,
+            margin_type=None,
+            isolated_margin=ZERO,
+            updated_at=0,
+        )
+        for tracked in tracked_positions.values()
+        if tracked.position.is_open and tracked.key not in listed and tracked.position.symbol not in unreadable
+    )
+
+
 class CorrectionLog:
-    """Records position corrections and locks the account if they become frequent; `AccountSync` applies them."""
+    """Records position corrections; `AccountSync` applies them."""
 
     def __init__(self, context: TraderContext, locks: SymbolLocks) -> None:
         self._context = context
@@ -167,15 +194,20 @@ class CorrectionLog:
             f"{report.quantity}, as the exchange reports it",
             report.symbol,
         )
-        if context.store.record_correction(correction) and not is_expected:
-            self._check_frequency(correction)
+        context.store.record_correction(correction)
 
-    def _check_frequency(self, correction: Correction) -> None:
-        since_ms = correction.recorded_at - _FREQUENCY_WINDOW_MS
-        count = partial(unexpected_corrections_since, since_ms=since_ms, is_simulated=self._context.is_simulated)
-        found = self._context.store.read_or_default(
-            count, default=0
-        )  # on a read error the next correction counts again
+    def check_frequency(self) -> None:
+        """Lock the account if a position is still unexplained after the second unexpected correction in ten minutes.
+
+        Called when a person is asked about it. Corrections after which everything adds up do not lock (I18).
+        """
+        now_ms = self._context.clock.now_ms()
+        count = partial(
+            unexpected_corrections_since,
+            since_ms=now_ms - _FREQUENCY_WINDOW_MS,
+            is_simulated=self._context.is_simulated,
+        )
+        found = self._context.store.read_or_default(count, default=0)
         if found > _MAX_UNEXPECTED:
             reason = f"positions differed from the exchange {found} times within ten minutes"
-            self._locks.lock_account(correction.id, f"{reason}: compare them on the exchange")
+            self._locks.lock_account(f"corrections {now_ms}", f"{reason}: compare them on the exchange")

@@ -110,6 +110,7 @@ class EntryEvaluator:
         total = self._total_margin(positions, pending)
         external = [each for each in portfolio.external_orders.values() if each.symbol == symbol]
         unrecognized = [each for each in portfolio.unrecognized_orders.values() if each.symbol == symbol]
+        not_ours = [each for each in held if not each.is_managed or each.is_unexplained]
         return Exposure(
             symbol_margin=sum((each.margin for each in held), self._entry_margin(symbol, entries)),
             total_margin=total,
@@ -118,7 +119,7 @@ class EntryEvaluator:
             + sum((order.request.side.sign * reserved_notional(order) for order in entries), ZERO),
             open_entries=len(entries),
             stop_orders=max((portfolio.count_stops(each.key) for each in held), default=0),
-            external_orders=len(external) + len(unrecognized) + sum(not each.is_managed for each in held),
+            external_orders=len(external) + len(unrecognized) + len(not_ours),
             unresolved=sum(order.unresolved_since is not None for order in entries),
             has_request_budget=self._read_exchange_health().has_entry_budget,
             entries_last_minute=self._entries_last_minute(),

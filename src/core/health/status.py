@@ -8,6 +8,7 @@ from src.core.entries.evaluator import EntryEvaluator
 from src.core.events import ExchangeHealth
 from src.core.health.stream_health import StreamHealth
 from src.core.portfolio import TrackedPosition
+from src.core.positions.ownership import PositionOwnership
 from src.core.positions.protection_plan import ProtectionPlan, is_working
 from src.database.repositories import Store
 from src.domain.enums import OrderRole, TradingState
@@ -48,13 +49,16 @@ class StatusPublisher:
         streams: StreamHealth,
         identity: BotInfo,
         read_exchange_health: Callable[[], ExchangeHealth],
+        ownership: PositionOwnership,
     ) -> None:
         self._context = context
+        self._ownership = ownership
         self._entries = entries
         self._streams = streams
         self._identity = identity
         self._read_exchange_health = read_exchange_health
         self._last_status: tuple[str, str, bool] | None = None
+        self._last_questions: list[dict[str, object]] | None = None
 
     def publish(self) -> None:
         """Write one heartbeat: every state row, and every open position marked to market."""
@@ -76,7 +80,11 @@ class StatusPublisher:
         self.publish_trading_status()
 
     def publish_trading_status(self) -> None:
-        """Publish the trading state and its reason if they changed."""
+        """Publish the trading state, its reason and the questions for a person if they changed."""
+        questions = self._ownership.questions()
+        if questions != self._last_questions:
+            self._last_questions = questions
+            self._context.store.set_state("position_questions", {"items": questions})
         current = self._context.trading_status
         needs_resume = current.needs_resume or bool(self._context.symbol_locks)
         now = current.state.value, current.reason, needs_resume

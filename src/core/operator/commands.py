@@ -19,6 +19,7 @@ from src.core.operator.control_files import remove_command_file, remove_halt_fil
 from src.core.orders.other_bot import OtherBotDetector
 from src.core.portfolio import TrackedPosition
 from src.core.positions.closing import PositionCloser
+from src.core.positions.ownership import PositionOwnership
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import OrderRole
@@ -55,12 +56,14 @@ class OperatorCommands:
         symbol_locks: SymbolLocks,
         second_bot: OtherBotDetector,
         consent: LiveConsent,
+        ownership: PositionOwnership,
     ) -> None:
         self._context = context
         self._symbol_locks = symbol_locks
         self._second_bot = second_bot
         self._closing = closing
         self._consent = consent
+        self._ownership = ownership
         self._last_id = 0
         self._flattened_entries: set[str] = set()
         self._loss_limits = LossLimits(context)
@@ -76,6 +79,8 @@ class OperatorCommands:
             OperatorAction.CANCEL_ENTRY: self._cancel_entry,
             OperatorAction.CONFIRM_LIVE: self._confirm_live,
             OperatorAction.RESTART: self._restart,
+            OperatorAction.POSITION_OURS: self._give_to_bot,
+            OperatorAction.POSITION_EXTERNAL: self._leave_alone,
         }
 
     def restore(self) -> int:
@@ -208,23 +213,22 @@ class OperatorCommands:
         self._pause(command)
         self._flattened_entries |= {order.client_order_id for order in self._context.portfolio.pending_entries()}
         cancelled = self.cancel_entries()
-        ours = [tracked for tracked in self._context.portfolio.open_positions() if tracked.is_managed]
+        managed = [tracked for tracked in self._context.portfolio.open_positions() if tracked.is_managed]
+        ours = [tracked for tracked in managed if not tracked.is_asked]
         for tracked in ours:
             self._close(tracked)
-        return f"entries paused; cancelling {cancelled} entries, closing {len(ours)} positions"
+        answer = f"entries paused; cancelling {cancelled} entries, closing {len(ours)} positions"
+        asked = ", ".join(tracked.position.symbol for tracked in managed if tracked.is_asked)
+        return f"{answer}; not {asked}: say first whose it is" if asked else answer
 
     def _close_position(self, command: OperatorCommand) -> str:
-        found = [
-            tracked
-            for tracked in self._context.portfolio.positions_for(command.symbol or "")
-            if command.position_side in (None, tracked.position.position_side)
-        ]
-        if not found:
+        tracked = self._find_position(command)
+        if tracked is None:
             return f"no open position of {command.symbol}"
-        tracked = found[0]
         if not tracked.is_managed:
             return f"the position of {command.symbol} is external and is left alone"
-        tracked.confirm_ownership()
+        if tracked.is_asked:
+            return f"first say whose the position of {command.symbol} is: the bot's own trades do not explain it"
         if command.close_fraction >= 1:
             self._close(tracked)
             return f"closing the position of {command.symbol}"
@@ -233,6 +237,18 @@ class OperatorCommands:
         if not is_sent:
             return f"nothing sent: a close of {command.symbol} is pending, or the share is too small"
         return f"closing {share} of {command.symbol}"
+
+    def _find_position(self, command: OperatorCommand) -> TrackedPosition | None:
+        found = self._context.portfolio.positions_for(command.symbol or "")
+        return next((each for each in found if command.position_side in (None, each.position.position_side)), None)
+
+    def _give_to_bot(self, command: OperatorCommand) -> str:
+        tracked = self._find_position(command)
+        return self._ownership.give_to_bot(tracked) if tracked else f"no open position of {command.symbol}"
+
+    def _leave_alone(self, command: OperatorCommand) -> str:
+        tracked = self._find_position(command)
+        return self._ownership.leave_alone(tracked) if tracked else f"no open position of {command.symbol}"
 
     def _cancel_entry(self, command: OperatorCommand) -> str:
         order = self._context.portfolio.orders.get(command.client_order_id or "")

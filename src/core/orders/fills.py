@@ -2,11 +2,12 @@
 
 import logging
 from dataclasses import replace
+from functools import partial
 
 from src.core.context import TraderContext
 from src.core.limits.symbol_locks import SymbolLocks
-from src.core.portfolio import TrackedPosition
 from src.core.positions.lifecycle import finish_if_flat
+from src.database.tables.orders import client_order_id_of
 from src.domain import crash_points
 from src.domain.commands import FetchFills
 from src.domain.crash_points import Point
@@ -72,12 +73,13 @@ class FillRecorder:
     def record(self, fill: Fill) -> PositionKey | None:
         """Record a fill once, however often it is reported (I7).
 
-        Returns the key of the position it changed, None for a known fill or an external one.
+        Returns the key of the position it changed, None for a known fill or an external one. Orders forced by the
+        exchange count as the bot's where the position is the bot's, at least in part.
         """
         fill = self._forced.with_client_id(fill)
         context, key = self._context, (fill.symbol, fill.position_side)
-        order = context.portfolio.order_for_fill(fill)
-        if order is None and not _is_forced(fill) and not self._is_manual(fill):
+        order = self._find_order(fill)
+        if order is None and not (_is_forced(fill) and context.portfolio.tracked(key).is_managed):
             return None
         if (order is not None and not order.add_fill(fill)) or not context.store.record_fill(fill):
             return None
@@ -95,26 +97,21 @@ class FillRecorder:
         crash_points.reached(Point.FILL_RECORDED, role)
         return key
 
-    def record_manual_fill(self, fill: Fill) -> None:
-        """Record an external trade in one of our positions, found by a list of all trades (I19)."""
-        if not self._context.store.record_fill(fill):
-            return
-        tracked = self._context.portfolio.tracked((fill.symbol, fill.position_side))
-        if self._belongs_to(tracked, fill):
-            tracked.apply_fill(fill, self._context.clock.now_ms(), only_reduces=True)
-        self._journal_fill(fill, None)
+    def is_recorded(self, fill: Fill) -> bool:
+        """Whether a trade is stored: those of the bot's orders are, as soon as they are known."""
+        return self._context.store.has_fill(fill)
 
-    def _is_manual(self, fill: Fill) -> bool:
-        """Whether an external order, known by its client order id, has traded in one of our positions.
-
-        Fills without a client order id are attributed by ``OwnershipTracker``.
-        """
-        tracked = self._context.portfolio.tracked((fill.symbol, fill.position_side))
-        has_position = tracked.position.is_open or bool(tracked.unexplained_quantity)
-        return bool(fill.client_order_id) and has_position and self._belongs_to(tracked, fill)
-
-    def _belongs_to(self, tracked: TrackedPosition, fill: Fill) -> bool:
-        return tracked.is_managed and 0 < tracked.opened_at <= fill.traded_at
+    def _find_order(self, fill: Fill) -> Order | None:
+        """The order of a fill; one that ended a while ago is loaded again."""
+        found = self._context.portfolio.order_for_fill(fill)
+        if found is not None or fill.client_order_id:
+            return found
+        by_number = partial(client_order_id_of, symbol=fill.symbol, order_id=fill.order_id)
+        name = self._context.store.read_or_default(by_number)
+        order = None if name is None else self._context.store.load_order(name)
+        if order is not None:
+            self._context.portfolio.add_order(order)
+        return order
 
     def record_all(self, event: FillsFetched) -> list[PositionKey]:
         touched = [self.record(fill) for fill in event.fills]
@@ -130,7 +127,7 @@ class FillRecorder:
             self.request_fills(order.symbol, order.created_at)
 
     def _journal_fill(self, fill: Fill, order: Order | None) -> None:
-        role = order.role if order is not None else "FORCED" if _is_forced(fill) else "MANUAL"
+        role = order.role if order is not None else "FORCED"
         log.info(
             "fill recorded symbol=%s role=%s side=%s quantity=%s price=%s",
             *(fill.symbol, role, fill.side, fill.quantity, fill.price),

@@ -11,7 +11,6 @@ from src.core.orders.lost_orders import LostOrders
 from src.core.orders.order_identity import request_from_update
 from src.core.orders.other_bot import OtherBotDetector
 from src.core.portfolio import TrackedPosition
-from src.core.positions.ownership import OwnershipTracker
 from src.domain.commands import QueryOrder
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.events import CancelRejected, FillsFetched, OrderNotFound, OrderRejected, OrdersFetched, OrderUnresolved
@@ -36,7 +35,6 @@ class OrderManager:
         self._lost_orders = LostOrders(context)
         self.other_bot = OtherBotDetector(context)
         self.fills = FillRecorder(context, self._forced_orders)
-        self.ownership = OwnershipTracker(context, self.fills, self.other_bot)
 
     def on_order_update(self, update: OrderUpdate, source: str = "exchange") -> PositionKey | None:
         """Apply an order update of the stream, a response or a query."""
@@ -124,7 +122,7 @@ class OrderManager:
                 key = self.on_not_found(event, snapshot)
             case FillsFetched():
                 self._lost_orders.record(event)
-                return [*self.fills.record_all(event), *self.ownership.on_fills(event)]
+                return self.fills.record_all(event)
             case OrdersFetched():
                 return self.on_orders(event)
             case _:
@@ -134,7 +132,6 @@ class OrderManager:
     def on_orders(self, event: OrdersFetched) -> list[PositionKey]:
         """Apply a list of a symbol's orders, except closed ones that are neither ours nor forced by the exchange."""
         self._lost_orders.record(event)
-        self.ownership.record_orders(event)
         known = self._context.portfolio.orders
         updates = [each for each in event.orders if each.client_order_id in known or not _is_closed_history(each)]
         touched = [self.on_order_update(update, "all orders") for update in updates]
@@ -198,7 +195,7 @@ class OrderManager:
         return self._lost_orders.needs_snapshot(now_ms, snapshot)
 
     def query_unresolved(self, now_ms: int) -> None:
-        """Query unresolved and overdue orders, missing fills, and the ownership of positions."""
+        """Query unresolved and overdue orders, and missing fills."""
         for order in self._context.portfolio.orders.values():
             if order.is_open and (order.unresolved_since is not None or self._is_overdue(order, now_ms)):
                 self.mark_unresolved(order)
@@ -210,7 +207,6 @@ class OrderManager:
             if order.client_order_id in self._context.entries_to_cancel:
                 self._context.cancel_order(order)
         self._lost_orders.request_history(now_ms)
-        self.ownership.check()
 
     def mark_unresolved(self, order: Order) -> None:
         """Query the order, because its known state may be outdated."""

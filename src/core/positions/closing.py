@@ -29,8 +29,6 @@ _UNPROTECTED_MS = 5_000
 _QUANTITY_ORDER_MS = 10_000
 _RETRY_PAUSE_MS = 1_000
 _LONG_PAUSE_MS = 30_000
-_OWNERSHIP_CHECK_MS = 3_000
-"""How long no protection is placed while an ownership check runs: the position may be external."""
 _LATE_FILL_MS = 500
 _MISSING_FILL_MS = 15_000
 
@@ -140,8 +138,6 @@ class PositionCloser:
         now_ms = self._context.clock.monotonic_ms()
         if now_ms < tracked.awaits_filters_until:
             return False
-        if tracked.ownership_check is not None and now_ms - tracked.ownership_check.started_at < _OWNERSHIP_CHECK_MS:
-            return False
         if role is OrderRole.STOP_LOSS:
             return now_ms >= tracked.next_stop_at
         return tracked.close_reason is None
@@ -163,7 +159,7 @@ class PositionCloser:
         record_end(self._context, tracked)
         exits = [order for order in orders if order.role is not OrderRole.ENTRY or order.has_missing_fills]
         is_complete = (
-            not exits and not tracked.unexplained_quantity
+            not exits and not tracked.explained_quantity
         )  # the account update may arrive before the last trade
         patience = _LATE_FILL_MS if is_complete else _MISSING_FILL_MS
         if waited_ms >= patience:
@@ -186,6 +182,6 @@ class PositionCloser:
         return any(order.role is OrderRole.STOP_LOSS and order.not_found_count for order in orders)
 
     def _is_close_pending(self, tracked: TrackedPosition) -> bool:
-        if tracked.is_ownership_open or self._context.clock.monotonic_ms() < tracked.next_close_at:
+        if tracked.is_unexplained or self._context.clock.monotonic_ms() < tracked.next_close_at:
             return True
         return any(order.role is OrderRole.CLOSE for order in self._context.portfolio.orders_for(tracked.key))

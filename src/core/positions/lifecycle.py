@@ -1,6 +1,7 @@
 """Position lifecycle: loads positions at startup, finishes closed ones, and tracks their missing trades."""
 
 import logging
+from decimal import Decimal
 
 from src.core.context import TraderContext
 from src.core.portfolio import TrackedPosition
@@ -13,6 +14,7 @@ log = logging.getLogger("hunter.trader")
 
 _INCOMPLETE_STATE = "incomplete_positions"
 _PENDING_CLOSES_STATE = "pending_closes"
+_ACCEPTED_STATE = "accepted_positions"
 
 
 def finish_if_flat(context: TraderContext, tracked: TrackedPosition, next_opened_at: int | None = None) -> None:
@@ -53,12 +55,12 @@ def load_incomplete(context: TraderContext) -> None:
 
 
 def record_end(context: TraderContext, tracked: TrackedPosition) -> None:
-    """Note that a position is closed; if its trades do not add up, mark it as missing trades."""
+    """Note that a position is closed; if the bot's trades do not add up to flat, its result is completed later."""
     since = context.positions_missing_trades.get(tracked.key)
-    if tracked.is_managed and tracked.unexplained_quantity and (since is None or tracked.opened_at < since):
+    if tracked.is_managed and tracked.own_quantity and (since is None or tracked.opened_at < since):
         context.positions_missing_trades[tracked.key] = tracked.opened_at
         _save_incomplete(context)
-    elif not tracked.unexplained_quantity and since == tracked.opened_at:
+    elif not tracked.own_quantity and since == tracked.opened_at:
         mark_trades_complete(context, tracked.key)
 
 
@@ -71,13 +73,35 @@ def mark_trades_complete(context: TraderContext, key: PositionKey) -> None:
 def _save_incomplete(context: TraderContext) -> None:
     context.store.set_state(
         context.mode_key(_INCOMPLETE_STATE),
-        {" ".join(key): since for key, since in context.positions_missing_trades.items()},
+        {_key_text(key): since for key, since in context.positions_missing_trades.items()},
     )
+
+
+def _key_text(key: PositionKey) -> str:
+    return " ".join(key)
 
 
 def _parse_key(name: str) -> PositionKey:
     symbol, _, side = name.rpartition(" ")
     return symbol, PositionSide(side)
+
+
+def save_accepted(context: TraderContext) -> None:
+    """Keep across a restart which part of each position was given to the bot."""
+    accepted = {
+        _key_text(each.key): {"quantity": each.accepted_quantity, "at": each.accepted_at}
+        for each in context.portfolio.open_positions()
+        if each.accepted_at
+    }
+    context.store.set_state(context.mode_key(_ACCEPTED_STATE), accepted)
+
+
+def _load_accepted(context: TraderContext) -> None:
+    known = context.store.get_state(context.mode_key(_ACCEPTED_STATE)) or {}
+    for tracked in context.portfolio.open_positions():
+        accepted = known.get(_key_text(tracked.key))
+        if accepted is not None and int(accepted["at"]) >= tracked.opened_at:
+            tracked.accepted_quantity, tracked.accepted_at = Decimal(accepted["quantity"]), int(accepted["at"])
 
 
 def restore_portfolio(context: TraderContext) -> None:
@@ -97,10 +121,10 @@ def restore_portfolio(context: TraderContext) -> None:
             record.entry_client_order_id,
             record.opened_at,
         )
-        tracked.is_unverified = tracked.is_managed
+        tracked.has_other_trades = tracked.is_managed  # until the exchange shows that it has not traded since
         result = context.store.result_since(*key, record.opened_at)
-        tracked.realized_pnl, tracked.commission, tracked.filled_at, booked = result
-        tracked.unexplained_quantity = position.quantity - booked
+        tracked.realized_pnl, tracked.commission, tracked.filled_at, tracked.own_quantity = result
+    _load_accepted(context)
     load_pending_closes(context)
     load_incomplete(context)
     crash_points.reached(Point.PORTFOLIO_LOADED)
@@ -111,14 +135,10 @@ def load_pending_closes(context: TraderContext) -> None:
     reasons = context.store.get_state(context.mode_key(_PENDING_CLOSES_STATE)) or {}
     for tracked in context.portfolio.open_positions():
         if tracked.is_managed:
-            tracked.close_reason = reasons.get(_key_text(tracked))
+            tracked.close_reason = reasons.get(_key_text(tracked.key))
 
 
 def save_pending_closes(context: TraderContext) -> None:
     tracked_positions = context.portfolio.tracked_positions.values()
-    reasons = {_key_text(each): each.close_reason for each in tracked_positions if each.close_reason}
+    reasons = {_key_text(each.key): each.close_reason for each in tracked_positions if each.close_reason}
     context.store.set_state(context.mode_key(_PENDING_CLOSES_STATE), reasons)
-
-
-def _key_text(tracked: TrackedPosition) -> str:
-    return " ".join(tracked.key)

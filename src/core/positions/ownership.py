@@ -1,289 +1,289 @@
-"""Decides from its trades whether a position that changed unexpectedly is still the bot's, and records missing trades.
+"""Whose a position is: one that the bot's own trades do not explain stays protected, and a person is asked.
 
-If the bot's position was closed externally and another one opened while the bot was offline, the account shows a single
-changed position. Only the trades distinguish the two: if the position was flat in between and a known external order
-opened the current one, it is external. In any doubt it is treated as the bot's and stays protected.
+A position is the bot's as long as its trades add up to it. If they do not, its stop loss and take profit stay, nothing
+closes it and nothing is added to it, while the exchange's trades are read: an event was lost, as a rule. What is still
+unexplained after thirty seconds only a person can answer (docs/safety.md, I19).
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from decimal import Decimal
-from functools import partial
-
-from src.core.account.reconciliation import is_unchanged
+from src.core.account.reconciliation import GRACE_MS, CorrectionLog
 from src.core.context import TraderContext
 from src.core.orders.fills import FillRecorder
-from src.core.orders.other_bot import OtherBotDetector
-from src.core.portfolio import OwnershipCheck, TrackedPosition
-from src.core.positions.external_positions import may_adopt
-from src.core.positions.lifecycle import finish_position, mark_trades_complete, save_pending_closes
-from src.core.positions.trade_attribution import AttributedTrade, Attribution, Owner, attribute_trades
+from src.core.portfolio import TrackedPosition, Unexplained
+from src.core.positions.lifecycle import (
+    finish_position,
+    mark_trades_complete,
+    record_end,
+    save_accepted,
+    save_pending_closes,
+)
 from src.core.trading_status import EntryBlock
-from src.database.tables.orders import client_order_id_of
-from src.domain.clock import MINUTE_MS
+from src.domain.clock import HOUR_MS, MINUTE_MS
 from src.domain.commands import FetchOrders
 from src.domain.enums import OrderRole
-from src.domain.events import FillsFetched, OrdersFetched
-from src.domain.numbers import ZERO
-from src.domain.orders import ClientOrderId, Fill, OrderUpdate
-from src.domain.positions import PositionKey, PositionReport, Snapshot
+from src.domain.events import FillsFetched
+from src.domain.numbers import plain
+from src.domain.orders import Fill
+from src.domain.positions import PositionKey
 
-_FIRST_RETRY_MS = 1_000
-"""The order update may arrive shortly after the account update."""
+ASK_AFTER_MS = 30_000
+"""How long the exchange's trades may take to explain a position before a person is asked."""
+_REPEAT_ALERT_MS = HOUR_MS
+_FIRST_READ_MS = 1_000
+"""The order event may arrive shortly after the account event."""
 _MAX_PAUSE_MS = 10 * MINUTE_MS
 _OVERLAP_MS = 60_000
-_UNRESOLVED_AFTER_MS = 15_000
 _CLOCK_TOLERANCE_MS = 2_000
-_MAX_ATTEMPTS = 12
 
 
-@dataclass(slots=True)
-class _Retry:
-    """Unsuccessful requests for the trades of a position."""
+class PositionOwnership:
+    """Decides for each position whether it is the bot's, external, or a question for a person."""
 
-    next_at: int
-    attempts: int = 0
-
-
-class OwnershipTracker:
-    """Runs ownership checks: requests missing trades with growing pauses and applies what they show."""
-
-    def __init__(self, context: TraderContext, fills: FillRecorder, second_bot: OtherBotDetector) -> None:
+    def __init__(self, context: TraderContext, fills: FillRecorder, corrections: CorrectionLog) -> None:
         self._context = context
         self._fills = fills
-        self._second_bot = second_bot
-        self._retries: dict[PositionKey, _Retry] = {}
-        self._listed_orders: dict[str, dict[int, OrderUpdate]] = {}
-        """The exchange's latest order list of each symbol, by order id."""
-
-    def record_orders(self, event: OrdersFetched) -> None:
-        self._listed_orders[event.symbol] = {each.order_id: each for each in event.orders}
-
-    def verify_at_startup(self, snapshot: Snapshot) -> None:
-        """Compare the positions of the last run with the first snapshot; check those that changed."""
-        reports = {(each.symbol, each.position_side): each for each in snapshot.positions}
-        for tracked in self._context.portfolio.open_positions():
-            report = reports.get(tracked.key)
-            if tracked.is_unverified and report is not None and not is_unchanged(report, tracked):
-                self._start_check(tracked, tracked.close_reason)
-            tracked.is_unverified = False
-
-    def on_stream_report(self, tracked: TrackedPosition, quantity: Decimal) -> None:
-        """Start a check if the user data stream reports a position that must have been flat in between."""
-        if tracked.ownership_check is None and tracked.is_flipped_by(quantity):
-            self._start_check(tracked)
-
-    def on_mismatch(self, tracked: TrackedPosition, report: PositionReport, *, is_first: bool) -> None:
-        """Find out which trades and orders, forced ones included, caused a difference from the exchange."""
-        if tracked.is_managed:
-            is_expected = tracked.fills_explain(report.quantity) and not tracked.is_flipped_by(report.quantity)
-            if tracked.ownership_check is None and not is_expected:
-                self._start_check(tracked)
-            return
-        since = report.updated_at if is_first else self._context.clock.now_ms() - _OVERLAP_MS
-        self._request_trades(report.symbol, min(since, report.updated_at or since))
-
-    def on_unseen_trades(self, tracked_positions: Iterable[TrackedPosition]) -> None:
-        """Mark positions that traded without our knowledge; they are treated as the bot's until the trades arrive."""
-        for tracked in tracked_positions:
-            tracked.has_unseen_trades = True
-
-    def _start_check(self, tracked: TrackedPosition, close_reason: str | None = None) -> None:
-        tracked.ownership_check = OwnershipCheck(self._context.clock.monotonic_ms(), close_reason)
-        self._request_trades(tracked.position.symbol, self._tracked_since().get(tracked.key, tracked.opened_at))
-
-    def _request_trades(self, symbol: str, since: int) -> None:
-        self._context.queue_command(
-            FetchOrders(symbol, since - _OVERLAP_MS)
-        )  # first: it maps the trades' order ids to client order ids
-        self._fills.request_fills(symbol, since)
+        self._corrections = corrections
+        self._ended: dict[PositionKey, Unexplained] = {}
+        """Closed positions whose trades are missing, and how often they were read."""
+        self._reported: dict[PositionKey, bool] = {}
+        """External positions already reported, and whether they were reported as unprotected."""
 
     def check(self) -> None:
+        """Once a second: read missing trades, ask about what they do not explain, report external positions."""
         if self._context.trading_status.has(EntryBlock.STARTING):
             return
-        checks = self._open_checks()
-        self._retries = {key: each for key, each in self._retries.items() if key in checks}
-        for key, since in checks.items():
-            self._retry(key, since)
+        missing = self._context.positions_missing_trades
+        self._ended = {key: each for key, each in self._ended.items() if key in missing}
+        for key, since in list(missing.items()):
+            self._complete(key, since)
         for tracked in self._context.portfolio.open_positions():
-            self._on_timeout(tracked)
+            if tracked.is_managed:
+                self._explain(tracked)
+            else:
+                self._check_external(tracked)
+        external = {tracked.key for tracked in self._context.portfolio.open_positions() if not tracked.is_managed}
+        self._reported = {key: is_unprotected for key, is_unprotected in self._reported.items() if key in external}
 
-    def on_fills(self, event: FillsFetched) -> list[PositionKey]:
-        """Attribute fetched trades; external ones in the bot's positions are recorded, each once (I7)."""
-        touched = []
-        for key, since in self._tracked_since().items():
-            if key[0] == event.symbol and event.since_ms <= since:
-                attribution = self._attribute(key, since, event)
-                if attribution.is_consistent:
-                    touched.append(key)
-                    for fill in attribution.manual:
-                        self._fills.record_manual_fill(fill)
-                    self._apply(key, attribution)
-        return touched
+    def on_fills(self, event: FillsFetched) -> None:
+        """Note what a list of all trades of a symbol explains; the bot's own are recorded already."""
+        for tracked in self._context.portfolio.open_positions():
+            if tracked.unexplained is not None and _covers(event, tracked.position.symbol, tracked.opened_at):
+                others = self._other_trades(tracked, event)
+                tracked.unexplained.is_read = not self._is_undecided(others)
+                if tracked.unexplained.is_read:
+                    tracked.has_other_trades = bool(others)
+        for key, since in list(self._context.positions_missing_trades.items()):
+            if key in self._ended and _covers(event, key[0], since):
+                self._ended[key].is_read = True
+                if self._adds_up(key, since):
+                    mark_trades_complete(self._context, key)
 
-    def _tracked_since(self) -> dict[PositionKey, int]:
-        """Keys of the bot's positions, each with the time since when its trades are needed."""
-        ours = {
-            each.key: each.opened_at for each in self._context.portfolio.tracked_positions.values() if each.is_managed
-        }
-        earlier = self._context.positions_missing_trades
-        return {key: min(since, ours.get(key) or since) for key, since in {**ours, **earlier}.items() if since}
+    def give_to_bot(self, tracked: TrackedPosition) -> str:
+        """Carry out the answer "ours": the bot manages all of the position; returns the answer to the operator."""
+        symbol, side = tracked.key
+        if tracked.is_managed and not tracked.is_unexplained:
+            return f"the position of {symbol} {side} is the bot's already"
+        if self._context.symbol_settings(symbol) is None:
+            return f"add {symbol} to the settings first: the bot has no stop loss and take profit for it"
+        self._accept(tracked)
+        return f"the bot manages all of {symbol} {side}, {plain(tracked.position.quantity)}"
 
-    def _open_checks(self) -> dict[PositionKey, int]:
-        """Positions with missing trades or an unknown owner, each with the time since when trades are needed."""
-        tracked_positions = self._context.portfolio.tracked_positions
-        return {
-            key: since
-            for key, since in self._tracked_since().items()
-            if key in self._context.positions_missing_trades or _needs_check(tracked_positions[key])
-        }
+    def leave_alone(self, tracked: TrackedPosition) -> str:
+        """Carry out the answer "external": the bot's orders behind the position are cancelled."""
+        symbol, side = tracked.key
+        if not tracked.is_managed:
+            return f"the position of {symbol} {side} is external already and is left alone"
+        if not tracked.is_unexplained:
+            return f"the bot's own trades explain the position of {symbol} {side}: nothing changed; close it instead"
+        self._release(tracked)
+        return f"{symbol} {side} is external from now on; the bot's orders behind it are cancelled"
 
-    def _retry(self, key: PositionKey, since: int) -> None:
+    def questions(self) -> list[dict[str, object]]:
+        """The open questions for a person, for the dashboard and the command line."""
+        return [
+            {
+                "symbol": tracked.position.symbol,
+                "position_side": tracked.position.position_side,
+                "quantity": tracked.position.quantity,
+                "own_quantity": tracked.explained_quantity,
+                "asked_at": tracked.unexplained.asked_at,
+            }
+            for tracked in self._context.portfolio.open_positions()
+            if tracked.unexplained is not None and tracked.unexplained.asked_at is not None
+        ]
+
+    def _explain(self, tracked: TrackedPosition) -> None:
+        """Read the trades of an unexplained position, and ask about it once they do not explain it."""
+        if not tracked.is_unexplained:
+            if tracked.is_asked:
+                self._context.warn(f"the bot's trades explain {_name(tracked)} now", tracked.position.symbol)
+            tracked.unexplained = None
+            return
         now_ms = self._context.clock.monotonic_ms()
-        retry = self._retries.setdefault(key, _Retry(now_ms + _FIRST_RETRY_MS))
-        if now_ms < retry.next_at:
-            return
-        if retry.attempts == _MAX_ATTEMPTS:
-            self._give_up(key)
-            return
-        retry.attempts += 1
-        retry.next_at = now_ms + min(_FIRST_RETRY_MS * 2**retry.attempts, _MAX_PAUSE_MS)
-        self._request_trades(key[0], since)
+        if tracked.unexplained is None:
+            tracked.unexplained = Unexplained(since=now_ms, next_read_at=now_ms + _FIRST_READ_MS)
+        self._read(tracked.unexplained, tracked.position.symbol, tracked.opened_at)
+        if tracked.unexplained.is_read and now_ms - tracked.unexplained.since >= ASK_AFTER_MS:
+            self._settle(tracked, tracked.unexplained)
 
-    def _give_up(self, key: PositionKey) -> None:
-        """Stop asking: the exchange returns trades of one week only, so older ones are lost."""
-        symbol, side = key
-        self._context.warn(
-            f"the exchange no longer returns some trades of {symbol} {side}; PnL may differ",
+    def _read(self, unexplained: Unexplained, symbol: str, since: int) -> None:
+        """Request the trades with growing pauses; the list of orders first, because it names those of the trades."""
+        now_ms = self._context.clock.monotonic_ms()
+        if now_ms < unexplained.next_read_at:
+            return
+        unexplained.reads += 1
+        unexplained.next_read_at = now_ms + min(_FIRST_READ_MS * 2**unexplained.reads, _MAX_PAUSE_MS)
+        self._context.queue_command(FetchOrders(symbol, since - _OVERLAP_MS))
+        self._fills.request_fills(symbol, since)
+
+    def _settle(self, tracked: TrackedPosition, unexplained: Unexplained) -> None:
+        if _is_gone(tracked):
+            self._context.alert(
+                f"the bot's position of {_name(tracked)} was closed by other trades, and the current one is not the "
+                "bot's: its orders behind it are cancelled",
+                tracked.position.symbol,
+            )
+            self._release(tracked)
+        elif may_adopt(self._context, tracked.position.symbol):
+            self._accept(tracked)
+        else:
+            self._ask(tracked, unexplained)
+
+    def _ask(self, tracked: TrackedPosition, unexplained: Unexplained) -> None:
+        """Alert once, and again each hour; the first time a pending close is dropped and open entries are cancelled."""
+        now_ms, alerted_at = self._context.clock.monotonic_ms(), unexplained.alerted_at
+        if alerted_at is not None and now_ms - alerted_at < _REPEAT_ALERT_MS:
+            return
+        unexplained.alerted_at = now_ms
+        symbol, side = tracked.key
+        dropped = " It was to be closed; that is dropped." if tracked.close_reason else ""
+        self._context.alert(
+            f"whose is the position of {symbol} {side}? The exchange holds {plain(tracked.position.quantity)}, the "
+            f"bot's own trades explain {plain(tracked.explained_quantity)}. Its stop loss and take profit stay; the "
+            f"bot does not close it and makes no entries there.{dropped} Answer on the dashboard, or with main.py "
+            f"--position {symbol} {side} --ours (the bot manages all of it) or --external (the bot cancels its orders "
+            "and leaves it alone)",
             symbol,
         )
-        self._resolve(self._context.portfolio.tracked(key))
-
-    def _on_timeout(self, tracked: TrackedPosition) -> None:
-        """Give up on a check that got no answer: the position stays protected, an inherited close request is dropped.
-
-        Its trades are still requested.
-        """
-        check = tracked.ownership_check
-        if check is None or self._context.clock.monotonic_ms() - check.started_at < _UNRESOLVED_AFTER_MS:
-            return
-        tracked.ownership_check, tracked.has_unseen_trades = None, True
-        if check.close_reason is not None and tracked.close_reason == check.close_reason:
-            symbol = tracked.position.symbol
-            self._context.alert(
-                f"the position of {symbol} was to be closed ({tracked.close_reason}), but it has changed and may not "
-                "be the bot's any more: it stays protected. Check it on the exchange; close it here if needed",
-                symbol,
-            )
+        if unexplained.asked_at is None:
+            unexplained.asked_at = self._context.clock.now_ms()
             tracked.close_reason = None
             save_pending_closes(self._context)
+            self._corrections.check_frequency()
+        for order in self._context.portfolio.orders_for(tracked.key):
+            if order.role is OrderRole.ENTRY:
+                self._context.cancel_order(order)
 
-    def _attribute(self, key: PositionKey, since: int, event: FillsFetched) -> Attribution:
-        fills = (each for each in event.fills if (each.symbol, each.position_side) == key and each.traded_at >= since)
-        trades = [AttributedTrade(fill, self._owner(fill)) for fill in sorted(fills, key=lambda each: each.trade_id)]
-        return attribute_trades(trades, self._context.portfolio.tracked(key).position.quantity)
+    def _accept(self, tracked: TrackedPosition) -> None:
+        """Manage all of it; one without an entry of the bot gets a new entry id that no real entry has."""
+        if not tracked.is_managed:
+            tracked.assign_entry(self._context.new_entry_id())
+        tracked.accept(self._context.clock.now_ms())
+        save_accepted(self._context)
+        self._context.warn(
+            f"{_name(tracked)} adopted: it is protected and managed by the settings of {tracked.position.symbol}",
+            tracked.position.symbol,
+        )
 
-    def _owner(self, fill: Fill) -> Owner:
-        ours = self._find_order_id(fill)
-        if ours is not None:
-            return Owner.ENTRY if ours.role is OrderRole.ENTRY else Owner.EXIT
-        if fill.client_order_id or self._listed_order(fill) is not None:
-            return Owner.OTHER
-        return Owner.UNRESOLVED if self._may_be_ours(fill) else Owner.UNMATCHED
-
-    def _find_order_id(self, fill: Fill) -> ClientOrderId | None:
-        """Client order id if the fill is of one of the bot's orders, including those only the exchange still lists."""
-        order = self._context.portfolio.order_for_fill(fill)
-        by_number = partial(client_order_id_of, symbol=fill.symbol, order_id=fill.order_id)
-        name = order.client_order_id if order is not None else self._context.store.read_or_default(by_number)
-        if name is not None:
-            return ClientOrderId.parse(name)
-        listed = self._listed_order(fill)
-        known = None if listed is None else ClientOrderId.parse(listed.client_order_id)
-        return None if listed is None or known is None or self._second_bot.is_from_other_bot(listed, known) else known
-
-    def _listed_order(self, fill: Fill) -> OrderUpdate | None:
-        return self._listed_orders.get(fill.symbol, {}).get(fill.order_id)
-
-    def _may_be_ours(self, fill: Fill) -> bool:
-        """Whether one of the bot's orders, created before the fill, has no exchange order id yet."""
-        latest = fill.traded_at + _CLOCK_TOLERANCE_MS
-        orders = self._context.portfolio.orders_for((fill.symbol, fill.position_side))
-        return any(order.order_id is None and order.created_at <= latest for order in orders)
-
-    def _apply(self, key: PositionKey, attribution: Attribution) -> None:
-        tracked, opening_trade = self._context.portfolio.tracked(key), attribution.opening_trade
-        if (
-            tracked.position.is_open
-            and not tracked.is_managed
-            and attribution.is_ours
-            and attribution.entry is not None
-        ):
-            self._readopt(tracked, attribution.entry)
-        elif (
-            tracked.is_managed
-            and tracked.position.is_open
-            and opening_trade
-            and opening_trade.fill.traded_at > tracked.opened_at
-        ):
-            if attribution.is_ours:
-                self._start_new_position(tracked, opening_trade)
-            elif opening_trade.owner is Owner.OTHER:
-                self._release(tracked, opening_trade)
-            else:
-                return
-        tracked.ownership_check = None
-        self._resolve(tracked)
-
-    def _resolve(self, tracked: TrackedPosition) -> None:
-        """Stop checking the position; what is still unexplained is accepted."""
-        tracked.unexplained_quantity, tracked.has_unseen_trades = ZERO, False
-        mark_trades_complete(self._context, tracked.key)
-
-    def _readopt(self, tracked: TrackedPosition, entry: AttributedTrade) -> None:
-        """Manage again a position that the last run took for flat because it could not attribute a trade."""
-        tracked.assign_entry(self._entry_order_id(entry))
-        self._reload_results(tracked)
-
-    def _start_new_position(self, tracked: TrackedPosition, opening_trade: AttributedTrade) -> None:
-        """Track the new position that one of the bot's entries opened; requests for the old one are dropped."""
+    def _release(self, tracked: TrackedPosition) -> None:
+        """Stop managing it, and cancel the orders behind it: they would close what is not the bot's (I14, I19)."""
+        record_end(self._context, tracked)
         finish_position(self._context, tracked)
-        tracked.open(opening_trade.fill.traded_at)
-        tracked.assign_entry(self._entry_order_id(opening_trade))
-        self._reload_results(tracked)
+        tracked.open(self._context.clock.now_ms())
         save_pending_closes(self._context)
+        save_accepted(self._context)
+        for order in self._context.portfolio.orders_for(tracked.key):
+            self._context.entries_to_cancel.add(order.client_order_id)
+            self._context.cancel_order(order)
 
-    def _entry_order_id(self, trade: AttributedTrade) -> str | None:
-        order = self._find_order_id(trade.fill)
-        return None if order is None else str(ClientOrderId(order.entry, OrderRole.ENTRY))
+    def _other_trades(self, tracked: TrackedPosition, event: FillsFetched) -> list[Fill]:
+        """Trades in the position, since the last answer, that are not the bot's."""
+        since = max(tracked.opened_at, tracked.accepted_at)
+        return [
+            fill
+            for fill in event.fills
+            if (fill.symbol, fill.position_side) == tracked.key
+            and fill.traded_at >= since
+            and not self._fills.is_recorded(fill)
+        ]
 
-    def _reload_results(self, tracked: TrackedPosition) -> None:
-        tracked.realized_pnl, tracked.commission, *_ = self._context.store.result_since(*tracked.key, tracked.opened_at)
+    def _is_undecided(self, others: list[Fill]) -> bool:
+        """Whether one of the trades may belong to an order of the bot that has no exchange order id yet."""
+        return any(
+            order.order_id is None and order.created_at <= fill.traded_at + _CLOCK_TOLERANCE_MS
+            for fill in others
+            for order in self._context.portfolio.orders_for((fill.symbol, fill.position_side))
+        )
 
-    def _release(self, tracked: TrackedPosition, opening_trade: AttributedTrade) -> None:
-        """Stop managing a position that was closed externally and replaced by an external one (I19).
+    def _complete(self, key: PositionKey, since: int) -> None:
+        """Read the trades of a closed position until they add up; what is missing then was traded by others."""
+        now_ms = self._context.clock.monotonic_ms()
+        ended = self._ended.setdefault(key, Unexplained(since=now_ms, next_read_at=now_ms + _FIRST_READ_MS))
+        self._read(ended, key[0], since)
+        if ended.is_read and now_ms - ended.since >= ASK_AFTER_MS:
+            symbol, side = key
+            self._context.warn(
+                f"the position of {symbol} {side} was closed, in whole or in part, by trades that are not the bot's",
+                symbol,
+            )
+            mark_trades_complete(self._context, key)
 
-        The bot's remaining orders belonged to the closed position and would close the external one, so they are
-        cancelled (I14). If the position is going to be adopted they stay until new ones are working.
+    def _adds_up(self, key: PositionKey, since: int) -> bool:
+        """Whether the bot's trades since then, without those of the current position, end flat."""
+        tracked = self._context.portfolio.tracked(key)
+        current = tracked.own_quantity if tracked.opened_at > since else 0
+        *_, change = self._context.store.result_since(*key, since)
+        return change == current
+
+    def _check_external(self, tracked: TrackedPosition) -> None:
+        """Adopt or report an external position; one without a stop loss raises an alert.
+
+        External orders are never touched. After a database loss such a position may be the bot's own (I33).
         """
-        context, (symbol, side) = self._context, tracked.key
-        is_adopted = may_adopt(context, symbol)
-        finish_position(context, tracked)
-        tracked.open(opening_trade.fill.traded_at)
-        save_pending_closes(context)
-        orders = [] if is_adopted else context.portfolio.orders_for(tracked.key)
-        for order in orders:
-            context.entries_to_cancel.add(order.client_order_id)
-            context.cancel_order(order)
-        consequence = (
-            "the bot's orders stay until they are replaced" if is_adopted else "the bot's orders are cancelled"
-        )
-        context.alert(
-            f"the bot's position of {symbol} {side} was closed externally, and the current position was opened by an "
-            f"external order: {consequence}",
-            symbol,
-        )
+        context = self._context
+        is_settled = tracked.updated_locally_at <= context.clock.now_ms() - GRACE_MS
+        entries = (order.key for order in context.portfolio.pending_entries())
+        if not is_settled or tracked.key in entries:
+            return  # it may be the result of a pending entry of the bot
+        if may_adopt(context, tracked.position.symbol):
+            self._fills.request_fills(tracked.position.symbol, tracked.opened_at)
+            self._accept(tracked)
+            return
+        self._report(tracked)
+        for order in context.portfolio.orders_for(tracked.key):
+            if order.role is not OrderRole.ENTRY:
+                context.cancel_order(order)  # left over: it would close an external position (I14)
+
+    def _report(self, tracked: TrackedPosition) -> None:
+        symbol, side = tracked.key
+        known, is_unprotected = self._reported.get(tracked.key), not self._context.portfolio.count_stops(tracked.key)
+        self._reported[tracked.key] = is_unprotected
+        size = tracked.position.quantity
+        if is_unprotected and not known:
+            self._context.alert(
+                f"external position of {symbol} {side}, {size}, has no stop loss: place one on the exchange, or let "
+                "the bot adopt it (globals.adopt_foreign_positions). It counts toward the exposure",
+                symbol,
+            )
+        elif known is None:
+            self._context.warn(f"external position of {symbol} {side}: not managed, counts toward the exposure", symbol)
 
 
-def _needs_check(tracked: TrackedPosition) -> bool:
-    return bool(tracked.unexplained_quantity) or tracked.has_unseen_trades or tracked.ownership_check is not None
+def may_adopt(context: TraderContext, symbol: str) -> bool:
+    """Whether an external position may be adopted: enabled, live trading confirmed and no other bot detected."""
+    is_blocked = context.trading_status.has(EntryBlock.CONSENT) or context.trading_status.has(EntryBlock.OTHER_BOT)
+    return context.settings.globals_.adopt_foreign_positions and symbol in context.settings.symbols and not is_blocked
+
+
+def _is_gone(tracked: TrackedPosition) -> bool:
+    """Whether none of it can be the bot's: its trades add up to nothing, or to the other direction."""
+    explained = tracked.explained_quantity
+    has_traded = tracked.filled_at >= tracked.opened_at > 0
+    return tracked.position.quantity * explained < 0 or (has_traded and not explained)
+
+
+def _covers(event: FillsFetched, symbol: str, since: int) -> bool:
+    return event.symbol == symbol and event.since_ms <= since
+
+
+def _name(tracked: TrackedPosition) -> str:
+    return " ".join(tracked.key)

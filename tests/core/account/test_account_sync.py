@@ -111,6 +111,7 @@ def test_snapshot_finds_missed_stop_out(harness: Harness) -> None:
     harness.wait(10_000)
     harness.snapshot(positions=(a_report(updated_at=harness.now - 100),), open_orders=(harness.update_for(take),))
     assert not harness.position().is_open
+    harness.wait(2000)
     assert harness.commands_of(FetchFills)[-1].symbol == "BTCUSDT"
     assert any("corrected from 0.010 to 0" in each["message"] for each in harness.journal("alert"))
     assert {stop.client_order_id, take.client_order_id} <= set(harness.cancelled())

@@ -2,13 +2,14 @@
 
 from decimal import Decimal
 
-from src.core.account.reconciliation import GRACE_MS, reconcile
+from src.core.account.reconciliation import GRACE_MS, flat_reports, reconcile
 from src.core.portfolio import TrackedPosition
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
-from src.domain.events import Stream, StreamUp
+from src.domain.events import FillsFetched, Stream, StreamUp
+from src.domain.orders import UnrecognizedPosition
 from tests.builders import NOW, a_position, a_report, a_snapshot, an_order, an_update
 from tests.core.harness import Harness
 
@@ -52,8 +53,36 @@ def test_recent_difference_needs_retry() -> None:
 
 def test_report_older_than_trade_is_ignored() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS, filled_at=NOW)
-    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(updated_at=NOW - 1),)))
+    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(updated_at=NOW - 101),)))
     assert (found.reports, found.corrections, found.needs_retry) == ((), (), True)
+
+
+def test_report_stamped_just_before_trade_is_believed_after_grace() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS, filled_at=NOW)
+    report = a_report(updated_at=NOW - 50)
+    assert reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,))).reports == (report,)
+
+
+def test_report_older_than_trade_is_believed_after_a_minute() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 60_000, filled_at=NOW - 60_000)
+    report = a_report(updated_at=NOW - 70_000)
+    assert reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,))).reports == (report,)
+
+
+def test_report_that_adds_up_is_believed_at_once() -> None:
+    tracked = TrackedPosition(
+        a_position("0.02"), entry_order_id="lh-1", own_quantity=D("0.01"), updated_locally_at=NOW - 1, filled_at=NOW
+    )
+    report = a_report("0.01", 50_000, updated_at=NOW - 200)
+    assert reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,))).reports == (report,)
+
+
+def test_position_missing_from_list_is_flat_unless_unreadable() -> None:
+    tracked = TrackedPosition(a_position("0.01"))
+    assert [each.quantity for each in flat_reports(a_snapshot(positions=()), {KEY: tracked})] == [D(0)]
+    assert flat_reports(a_snapshot(positions=(a_report("0.02", 50_000),)), {KEY: tracked}) == ()
+    unreadable = UnrecognizedPosition("BTCUSDT", "quantity is 'x'", is_flat=False)
+    assert flat_reports(a_snapshot(positions=(), unrecognized_positions=(unreadable,)), {KEY: tracked}) == ()
 
 
 def test_undated_report_wins_after_a_minute() -> None:
@@ -151,9 +180,13 @@ def test_second_difference_within_ten_minutes_locks_account(harness: Harness) ->
     differ(harness, "0.008")
     reconnect(harness, "0.008")
     differ(harness, "0.006")
+    harness.wait(40_000)
+    assert not harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)  # its trades have not been read
+    harness.feed(FillsFetched("BTCUSDT", (), harness.now))
+    harness.wait(1000)
     assert harness.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
-    [alert] = [each["message"] for each in harness.journal("alert") if each["level"] == "error"]
-    assert alert.startswith("positions differed from the exchange 2 times within ten minutes")
+    alerts = [each["message"] for each in harness.journal("alert") if each["level"] == "error"]
+    assert any(alert.startswith("positions differed from the exchange 2 times within ten minutes") for alert in alerts)
     again = harness.restart().connect(positions=(harness.report(quantity=D("0.006"), entry_price=D(50_000)),))
     assert again.context.trading_status.has(EntryBlock.POSITION_MISMATCH)
     assert again.context.trading_status.needs_resume

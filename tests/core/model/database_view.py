@@ -1,8 +1,11 @@
 """The bot's database as another process sees it, over a read-only connection."""
 
+import json
 import sqlite3
 from decimal import Decimal
 from pathlib import Path
+
+from src.domain.enums import PositionSide
 
 _OPEN = ("PENDING_NEW", "NEW", "PARTIALLY_FILLED", "PENDING_CANCEL")
 
@@ -31,10 +34,16 @@ class DatabaseView:
         rows = self._connection.execute("SELECT position_side, quantity FROM positions")
         return {side: quantity for side, text in rows if (quantity := Decimal(text))}
 
-    def owners(self) -> dict[str, bool]:
+    def owners(self) -> dict[PositionSide, bool]:
         """Whether each open position is the bot's."""
         rows = self._connection.execute("SELECT position_side, quantity, entry_client_order_id FROM positions")
-        return {side: entry is not None for side, text, entry in rows if Decimal(text)}
+        return {PositionSide(side): entry is not None for side, text, entry in rows if Decimal(text)}
+
+    def questions(self) -> set[PositionSide]:
+        """The positions whose owner a person is asked for."""
+        query = "SELECT value FROM bot_state WHERE key = 'position_questions'"
+        rows = self._connection.execute(query).fetchall()
+        return {PositionSide(each["position_side"]) for (text,) in rows for each in json.loads(text)["items"]}
 
     def net(self) -> Decimal:
         rows = self._connection.execute("SELECT realized_pnl, commission FROM fills")

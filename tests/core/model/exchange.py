@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from enum import Enum, auto
 
 from src.domain.clock import ManualClock
 from src.domain.commands import (
@@ -35,7 +36,7 @@ from src.domain.events import (
 )
 from src.domain.market import MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
-from src.domain.positions import Position, Snapshot
+from src.domain.positions import Position, PositionReport, Snapshot
 from src.engine.engine import Engine
 from src.engine.margin import Fees
 from src.engine.state import EngineEvent
@@ -52,6 +53,15 @@ _MANUAL_DELAY_MS = 200
 """Manual orders are further apart than two events about the same trade."""
 
 _REJECTION_CODES = {Fault.REJECTED: -1111, Fault.WOULD_TRIGGER: -2021}
+
+
+class ReportStamp(Enum):
+    """How the exchange dates the positions of a list."""
+
+    TRADE = auto()
+    ACCOUNT_EVENT = auto()
+    NONE = auto()
+    FLAT_OMITTED = auto()
 
 
 class ModelExchange:
@@ -71,6 +81,9 @@ class ModelExchange:
         """Fault to apply to the next command."""
         self.is_excused = False
         """An entry was executed after it was rightly considered lost, so limits no longer apply."""
+        self.account_skew_ms = 0
+        """Time stamp of an account event minus that of the trade it belongs to."""
+        self.report_stamp = ReportStamp.TRADE
         self._manual_orders = 0
         self.external_orders = 0
         """Number of external orders that should be open."""
@@ -119,9 +132,22 @@ class ModelExchange:
             multi_assets_mode=engine.multi_assets_mode,
             account=engine.account(),
             balances=engine.balances(),
-            positions=tuple(engine.positions()),
+            positions=self._reports(),
             open_orders=tuple(engine.open_orders()),
         )
+
+    def _reports(self) -> tuple[PositionReport, ...]:
+        """Position reports, stamped as the exchange might: like the trade, like the account event, or not at all."""
+        reports = tuple(self.engine.positions())
+        match self.report_stamp:
+            case ReportStamp.ACCOUNT_EVENT:
+                return tuple(replace(each, updated_at=each.updated_at + self.account_skew_ms) for each in reports)
+            case ReportStamp.NONE:
+                return tuple(replace(each, updated_at=0) for each in reports)
+            case ReportStamp.FLAT_OMITTED:
+                return tuple(each for each in reports if each.quantity)
+            case _:
+                return reports
 
     def _perform(self, command: Command) -> list[Outcome]:
         engine, now = self.engine, self.clock.now_ms()
@@ -146,7 +172,7 @@ class ModelExchange:
             case TakeSnapshot(reason):
                 return [SnapshotTaken(self.snapshot(reason), reason)]
             case CheckPositions():
-                return [PositionsChecked(tuple(engine.positions()), now)]
+                return [PositionsChecked(self._reports(), now)]
             case FetchQuote():
                 return [self._quote()]
             case _:
@@ -212,7 +238,10 @@ class ModelExchange:
             if isinstance(event, OrderUpdate) and event.fill is not None:
                 self.ownership.record(event.fill, is_excused=self.is_excused)
         for event in events:
-            self.stream.append(replace(event, event_at=self._event_times.event_time(event.event_at)))
+            published = replace(event, event_at=self._event_times.event_time(event.event_at))
+            if isinstance(published, AccountUpdate):
+                published = replace(published, changed_at=published.changed_at + self.account_skew_ms)
+            self.stream.append(published)
             if isinstance(event, OrderUpdate | AccountUpdate):
                 self.protection.observe(self.our_positions(), self.engine.open_orders(), self.clock.now_ms())
 

@@ -7,7 +7,7 @@ from src.core.events import OrderResponse, TraderEvent
 from src.domain.commands import Command, SubmitOrder
 from src.domain.enums import OrderRole, PositionSide
 from src.domain.events import OrderNotFound, OrderRejected, OrdersFetched, OrderUnresolved, SnapshotTaken
-from src.domain.orders import Fill, OrderRequest, OrderUpdate
+from src.domain.orders import OrderRequest, OrderUpdate
 from src.sandbox.account.audit import UnprotectedSpan
 from tests.core.model.database_view import DatabaseView
 from tests.core.model.exchange import LEVERAGE, SYMBOL, ModelExchange
@@ -17,7 +17,7 @@ D = Decimal
 POSITION_CAP, TOTAL_CAP = D(140), D(120)
 STOPPED_WITHIN_MS = 5_000
 LEFT_ALONE_WITHIN_MS = 10_000
-"""Time after an external position opens until none of the bot's orders is open (I14) or sent (I19) there."""
+"""Time until the bot's orders behind an external position are cancelled (I14), and no entry is sent beside it (I19)."""
 _EXITS = tuple(role for role in OrderRole if role is not OrderRole.ENTRY)
 _ABSENT_AFTER_MS, _NOT_FOUND_COUNT = 10_000, 3
 
@@ -46,8 +46,8 @@ class Invariants:
     """Entries that were sent and neither accepted nor rejected yet."""
     unresolved: dict[str, UnresolvedOrder] = field(default_factory=dict)
     grace_periods: list[GracePeriod] = field(default_factory=list)
-    joined_at: dict[PositionSide, int] = field(default_factory=dict)
-    """When an entry of the bot was last open for a position side."""
+    external_since: dict[PositionSide, int] = field(default_factory=dict)
+    """Since when the bot has taken the position of a side for external."""
 
     @property
     def now(self) -> int:
@@ -125,29 +125,27 @@ class Invariants:
             assert span.duration_ms(self.now) <= allowed, f"{span} is longer than {allowed} ms"
 
     def _keeps_off_external(self, request: OrderRequest) -> None:
-        """No entry is sent in the symbol of a known external position, and no other order for its side (I19)."""
-        is_entry = role_of(request.client_order_id) is OrderRole.ENTRY
-        for position_side, held in self.exchange.ownership.external().items():
-            if is_entry or position_side is request.position_side:
-                since = held.started_at if is_entry else self._external_since(position_side)
-                self._check_created_before(position_side, since, request.client_order_id)
+        """No entry is sent in the symbol of a position that is not the bot's, nor a close while a person is asked."""
+        role = role_of(request.client_order_id)
+        if role is OrderRole.ENTRY:
+            for position_side, span in self.exchange.ownership.external().items():
+                self._check_created_before(position_side, span.started_at, request.client_order_id)
+        asked = self.database.questions()
+        assert role is not OrderRole.CLOSE or request.position_side not in asked, "a close was sent before the answer"
 
     def _external_left_alone(self) -> None:
-        """No exit of the bot stays open on an external position.
+        """No exit of the bot stays open on a position that the bot itself takes for external.
 
-        Allowed for a while until it is known to be external, and while an open entry of the bot may still join it.
+        Allowed for a while until it is cancelled, and while an open entry of the bot may still join it.
         """
         joining = {each.position_side for each in self.exchange.open_orders(OrderRole.ENTRY)}
-        self.joined_at |= dict.fromkeys(joining, self.now)
-        external = self.exchange.ownership.external()
+        owners = self.database.owners()
+        left_alone = {side for side, is_ours in owners.items() if not is_ours} - joining
+        self.external_since = {side: self.external_since.get(side, self.now) for side in left_alone}
         for order in self.exchange.open_orders(*_EXITS):
-            if order.position_side in external:
-                since = max(self._external_since(order.position_side), order.event_at)
+            if order.position_side in self.external_since:
+                since = max(self.external_since[order.position_side], order.event_at)
                 self._check_created_before(order.position_side, since, order.client_order_id)
-
-    def _external_since(self, position_side: PositionSide) -> int:
-        """Since when the position is certainly external."""
-        return max(self.exchange.ownership.spans[position_side].started_at, self.joined_at.get(position_side, 0))
 
     def _check_created_before(self, position_side: PositionSide, since: int, name: str) -> None:
         span = UnprotectedSpan(SYMBOL, position_side, since)
@@ -186,7 +184,9 @@ class Invariants:
             == {p.position_side: p.quantity for p in exchange.open_positions()},
             "owners differ": self._owners_agree(),
             "a position lacks its stop, or has two": self._stops_fit(),
-            "a fill is missing, or an external one is recorded": self._recorded_are_ours(),
+            "a fill is missing, or an external one is recorded": set(database.trade_ids())
+            == exchange.ownership.own_trades,
+            "a question is open": not database.questions(),
             "results differ": database.net() == exchange.net(database.trade_ids()),
             "orders differ": database.open_orders()
             == {each.client_order_id for each in exchange.open_orders(*OrderRole)},
@@ -194,31 +194,9 @@ class Invariants:
         return next((name for name, holds in claims.items() if not holds), "")
 
     def _owners_agree(self) -> bool:
-        """The bot's positions are known as its own; after mixed trades an external one may be taken for its own."""
-        recorded, ownership = self.database.owners(), self.exchange.ownership
-        return recorded.keys() == ownership.spans.keys() and all(
-            recorded[position_side] is held.is_ours or (recorded[position_side] and position_side in ownership.mixed)
-            for position_side, held in ownership.spans.items()
-        )
-
-    def _recorded_are_ours(self) -> bool:
-        """No external trades are recorded, except while their position was still taken for the bot's."""
-        ownership, recorded = self.exchange.ownership, set(self.database.trade_ids())
-        may_lack = {each.trade_id for each in self.exchange.fills() if self._is_mixed(each)}
-        return ownership.ours <= recorded | may_lack and all(
-            self._is_ambiguous(each) for each in recorded - ownership.ours
-        )
-
-    def _is_mixed(self, fill: Fill) -> bool:
-        return role_of(fill.client_order_id) is None and fill.position_side in self.exchange.ownership.mixed
-
-    def _is_ambiguous(self, trade_id: int) -> bool:
-        ownership = self.exchange.ownership
-        fill, ended_at = ownership.others[trade_id], ownership.ended_at[trade_id]
-        if self._is_mixed(fill):
-            return True
-        span = UnprotectedSpan(fill.symbol, fill.position_side, ended_at, fill.traded_at)
-        return span.duration_ms(self.now) <= LEFT_ALONE_WITHIN_MS + self._allowed_delay_ms(span)
+        """The bot manages exactly the positions of which some part is its own."""
+        spans = self.exchange.ownership.spans
+        return self.database.owners() == {side: span.is_ours for side, span in spans.items()}
 
     def _stops_fit(self) -> bool:
         stops = self.exchange.open_orders(OrderRole.STOP_LOSS)

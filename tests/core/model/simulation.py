@@ -22,7 +22,7 @@ from src.domain.orders import OrderUpdate
 from tests.builders import NOW, some_settings
 from tests.core.harness import Harness
 from tests.core.model.database_view import DatabaseView
-from tests.core.model.exchange import ModelExchange
+from tests.core.model.exchange import SYMBOL, ModelExchange
 from tests.core.model.faulty_network import Fault, Target, client_order_id_of, role_of, target_of
 from tests.core.model.invariants import POSITION_CAP, TOTAL_CAP, Invariants
 
@@ -255,10 +255,18 @@ class Simulation:
         for _ in range(_SETTLED_WITHIN_S):
             self.tick()
             self.invariants.check()
+            self._answer_questions()
             agreed = 0 if self.invariants.find_disagreement() else agreed + 1
             if agreed == 2:
                 return
         raise AssertionError(self.invariants.find_disagreement())
+
+    def _answer_questions(self) -> None:
+        """Answer truthfully whose each unexplained position is."""
+        for side in self.invariants.database.questions():
+            span = self.exchange.ownership.spans.get(side)
+            answer = OperatorAction.POSITION_OURS if span and span.is_ours else OperatorAction.POSITION_EXTERNAL
+            self.command(answer, symbol=SYMBOL, position_side=side)
 
     def deliver_late(self) -> None:
         """Execute the oldest delayed command."""

@@ -14,13 +14,14 @@ from src.domain.instrument import Price, Quantity
 from src.domain.orders import OrderRequest
 from src.domain.positions import Position
 from tests.builders import a_liquidation
-from tests.core.model.exchange import SYMBOL
+from tests.core.model.exchange import SYMBOL, ReportStamp
 from tests.core.model.faulty_network import Fault, Target
 from tests.core.model.simulation import Simulation
 
 D = Decimal
 ENTRY, STOP, TAKE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
 SIDES, KINDS, FAULTS = (st.sampled_from(list(each)) for each in (Side, Target, Fault))
+SKEWS, STAMPS = st.sampled_from([0, -1, 1, -50, 50]), st.sampled_from(list(ReportStamp))
 WHICH, STEPS = st.integers(0, 9), st.integers(1, 10)
 _FAR_BELOW = D(47_600)
 MAX_MANUAL_MARGIN = D(150)
@@ -29,9 +30,6 @@ MAX_MANUAL_MARGIN = D(150)
 EXAMPLES = int(os.environ.get("MODEL_EXAMPLES", "500" if os.environ.get("CI") else "20"))
 """Number of examples in each position mode. On CI they are the same in each run, elsewhere they are random. A sequence
 that fails is kept in test_regressions.py."""
-HAS_MANUAL_POSITIONS = "MODEL_MANUAL_POSITIONS" in os.environ
-"""Whether positions are also opened manually. Off by default: long runs still find manual trades around a restart that
-are never recorded."""
 PROFILE = settings(
     max_examples=EXAMPLES, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )
@@ -49,9 +47,14 @@ class TraderMachine(RuleBasedStateMachine):
     def _position_sides(self) -> tuple[PositionSide, ...]:
         return self.simulation.exchange.position_sides
 
-    @initialize(begin=st.sampled_from(["position", "entry", "flat"]), side=SIDES, steps=STEPS)
-    def begin(self, begin: str, side: Side, steps: int) -> None:
-        """Start most examples with an entry or a position."""
+    @initialize(
+        begin=st.sampled_from(["position", "entry", "flat"]), side=SIDES, steps=STEPS, skew_ms=SKEWS, stamp=STAMPS
+    )
+    def begin(
+        self, begin: str, side: Side, steps: int, skew_ms: int = 0, stamp: ReportStamp = ReportStamp.TRADE
+    ) -> None:
+        """Start most examples with an entry or a position, and choose how the exchange stamps its reports."""
+        self.simulation.exchange.account_skew_ms, self.simulation.exchange.report_stamp = skew_ms, stamp
         if begin != "flat":
             self.signal(side)
             self.simulation.catch_up()
@@ -168,7 +171,7 @@ class TraderMachine(RuleBasedStateMachine):
         held = self.simulation.exchange.open_positions()
         self.simulation.exchange.place_manual_order(a_reduction(held[which % len(held)], D(steps) / 1000))
 
-    @precondition(lambda self: HAS_MANUAL_POSITIONS and self.simulation.exchange.margin() < MAX_MANUAL_MARGIN)
+    @precondition(lambda self: self.simulation.exchange.margin() < MAX_MANUAL_MARGIN)
     @rule(side=SIDES, which=WHICH, steps=STEPS)
     def trade_manually(self, side: Side, which: int, steps: int) -> None:
         """Open or increase a position manually; in one-way mode this may flip it."""

@@ -217,13 +217,10 @@ def test_externally_cancelled_protection_is_replaced(harness: Harness) -> None:
     assert harness.journal("alert")[-1]["message"].endswith("was cancelled externally; replacing it")
 
 
-def test_manual_fill_in_our_position_is_recorded(harness: Harness) -> None:
+def test_trade_of_others_in_our_position_is_not_recorded(harness: Harness) -> None:
     entry = harness.open_position()
     harness.clock.advance(1000)
     theirs = replace(harness.a_fill(entry, "0.001"), client_order_id="", order_id=77, side=Side.SELL, realized_pnl=D(3))
     for _ in range(2):
         harness.feed(FillsFetched("BTCUSDT", (theirs,), harness.now))
-    assert harness.journal("fill")[-1]["role"] == "MANUAL"
-    assert [row["realized_pnl"] for row in harness.rows("SELECT realized_pnl FROM fills WHERE order_id = '77'")] == [
-        "3"
-    ]
+    assert harness.rows("SELECT * FROM fills WHERE order_id = '77'") == []

@@ -150,8 +150,11 @@ def test_removed_symbol_can_be_closed_after_restart(path: Path) -> None:
     harness.open_position()
     harness.settings = some_settings().model_copy(update={"symbols": {}})
     instruments = harness.context.instruments
+    shown = tuple(harness.update_for(each) for each in (harness.last(STOP), harness.last(TAKE)))
+    report = harness.report()
     again = harness.restart()
     again.context.instruments = instruments
+    again.connect(positions=(report,), open_orders=shown)
     again.close_position()
     again.reject(again.last(CLOSE))
     again.wait(1000)

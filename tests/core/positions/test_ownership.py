@@ -1,16 +1,19 @@
-"""Ownership checks of changed positions, based on their trades (I19, I18, I7)."""
+"""Positions that the bot's trades do not explain: protected, not closed, and a person is asked (I19, I18)."""
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from src.domain.commands import FetchFills
-from src.domain.enums import OrderRole, OrderStatus, Side
+from src.domain.commands import FetchFills, OperatorAction
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, OrderStatus, PositionSide, Side
 from src.domain.events import FillsFetched, OrdersFetched
 from src.domain.orders import Fill
-from tests.builders import a_fill, a_request, an_update, some_settings
+from tests.builders import a_fill, a_position, a_request, an_update, some_settings
 from tests.core.harness import LONG, Harness
 
 D = Decimal
@@ -81,151 +84,277 @@ def replaced(harness: Harness) -> Offline:
     return offline
 
 
-def alerts(harness: Harness, level: str) -> list[str]:
+def alerts(harness: Harness, level: str = "error") -> list[str]:
     return [each["message"] for each in harness.journal("alert") if each["level"] == level]
 
 
-def test_external_replacement_is_left_alone(replaced: Offline) -> None:
+def questions(harness: Harness) -> list[str]:
+    return [message for message in alerts(harness) if message.startswith("whose is the position of BTCUSDT LONG?")]
+
+
+def published_questions(harness: Harness) -> list[dict[str, Any]]:
+    [row] = harness.rows("SELECT value FROM bot_state WHERE key = 'position_questions'")
+    items: list[dict[str, Any]] = json.loads(row["value"])["items"]
+    return items
+
+
+def ask(offline: Offline, quantity: str = "0.010", price: int = 50_000) -> Harness:
+    """Restart on a changed position and read its trades until a person is asked."""
+    again = offline.restart(quantity, price)
+    again.wait(2000)
+    offline.deliver(again)
+    again.wait(30_000)
+    assert len(questions(again)) == 1
+    return again
+
+
+def test_unexplained_position_stays_protected_and_asks_once(replaced: Offline) -> None:
     again = replaced.restart("0.010", 51_000)
-    assert again.submitted() == []
+    again.wait(2000)
     replaced.deliver(again)
-    again.wait(60_000)
-    assert again.submitted() == []
-    assert sorted(again.cancelled()) == sorted(each.client_order_id for each in replaced.shown)
-    assert again.rows("SELECT protection, entry_client_order_id FROM positions")[0]["protection"] == "external"
-    assert "was closed externally" in alerts(again, "error")[0]
-    assert again.journal("position")[-1]["realized_pnl"] == "7"
-    assert {row["trade_id"] for row in again.rows("SELECT trade_id FROM fills")} == {1, replaced.fills[1].trade_id}
+    again.wait(27_000)
+    assert questions(again) == []
+    again.wait(3000)
+    [question] = questions(again)
+    assert "The exchange holds 0.010, the bot's own trades explain 0.010" in question
+    assert "It was to be closed; that is dropped" in question
+    assert "main.py --position BTCUSDT LONG --ours" in question
     assert again.rows("SELECT value FROM bot_state WHERE key = 'pending_closes'")[0]["value"] == "{}"
+    again.wait(60_000)
+    assert (again.submitted(CLOSE), len(questions(again))) == ([], 1)
+    assert again.last(STOP).stop_price == D("49980.0")  # by the entry price that the exchange reports
+    [published] = published_questions(again)
+    assert {name: published[name] for name in ("symbol", "position_side", "quantity", "own_quantity")} == {
+        "symbol": "BTCUSDT",
+        "position_side": "LONG",
+        "quantity": "0.010",
+        "own_quantity": "0.010",
+    }
+    assert 60_000 <= again.now - published["asked_at"] <= 65_000
 
 
-def test_unprotected_external_position_alerts(replaced: Offline) -> None:
-    again = replaced.restart("0.010", 51_000)
-    replaced.deliver(again)
-    for each in replaced.shown:
-        again.feed(replace(each, status=OrderStatus.CANCELED, event_at=again.now))
+def test_question_is_repeated_each_hour(harness: Harness) -> None:
+    offline = Offline(harness)
+    offline.trade(Side.BUY, "0.004")
+    again = ask(offline, "0.014")
+    again.clock.advance(59 * 60_000)
+    again.audit()
+    assert len(questions(again)) == 1
+    again.clock.advance(61_000)
+    again.audit()
+    assert len(questions(again)) == 2
+
+
+def test_missing_stop_of_unexplained_position_is_placed(harness: Harness) -> None:
+    offline = Offline(harness)
+    offline.trade(Side.BUY, "0.004")
+    again = ask(offline, "0.014")
+    again.end_order(harness.last(STOP))
+    again.wait(1000)
+    assert (again.last(STOP).close_position, again.last(STOP).stop_price) == (True, D("49000.0"))
+
+
+def test_unexplained_position_takes_no_entry(path: Path) -> None:
+    offline = Offline(Harness(path, some_settings({"cooldown_sec": 0})).connect())
+    offline.trade(Side.BUY, "0.004")
+    again = ask(offline, "0.014")
+    again.liquidate()
+    assert again.verdicts()[-1] == Gate.OPEN_ORDERS
+
+
+def test_resume_and_flatten_do_not_answer(harness: Harness) -> None:
+    offline = Offline(harness)
+    offline.trade(Side.BUY, "0.004")
+    again = ask(offline, "0.014")
+    again.command(OperatorAction.RESUME)
+    again.command(OperatorAction.FLATTEN)
+    again.close_position()
     again.wait(10_000)
-    assert any("has no stop loss" in message for message in alerts(again, "error"))
+    assert again.submitted(CLOSE) == []
+    answers = [each["message"] for each in again.journal("command")]
+    assert answers[-2].endswith("closing 0 positions; not BTCUSDT: say first whose it is")
+    assert answers[-1].startswith("first say whose the position of BTCUSDT is")
 
 
-def test_adopted_position_keeps_old_stop_until_new_one_works(path: Path) -> None:
+def test_answer_ours_lets_the_bot_manage_all_of_it(harness: Harness) -> None:
+    offline = Offline(harness)
+    offline.trade(Side.BUY, "0.004")
+    again = ask(offline, "0.014")
+    again.command(OperatorAction.POSITION_OURS, symbol="BTCUSDT", position_side=PositionSide.LONG)
+    assert again.journal("command")[-1]["message"] == "the bot manages all of BTCUSDT LONG, 0.014"
+    again.close_position()
+    assert again.last(CLOSE).quantity == D("0.014")
+    report = again.report()
+    again.reject(again.last(CLOSE))
+    last = again.restart().connect(positions=(report,), open_orders=offline.shown)
+    last.wait(60_000)
+    assert not last.context.portfolio.tracked_positions[LONG].is_unexplained
+    assert questions(last) == questions(again)
+
+
+def test_answer_external_cancels_the_orders_behind_it(harness: Harness) -> None:
+    offline = Offline(harness)
+    offline.trade(Side.BUY, "0.004")
+    again = ask(offline, "0.014")
+    again.command(OperatorAction.POSITION_EXTERNAL, symbol="BTCUSDT", position_side=PositionSide.LONG)
+    assert sorted(again.cancelled()) == sorted(each.client_order_id for each in offline.shown)
+    again.audit()
+    assert published_questions(again) == []
+    report = again.report(updated_at=again.now)
+    last = again.restart().connect(positions=(report,), open_orders=())
+    last.wait(60_000)
+    assert last.rows("SELECT protection, entry_client_order_id FROM positions")[0]["protection"] == "external"
+    assert (last.submitted(), len(questions(last))) == ([], 1)
+
+
+def test_external_is_no_answer_for_an_explained_position(harness: Harness) -> None:
+    harness.open_position()
+    harness.command(OperatorAction.POSITION_EXTERNAL, symbol="BTCUSDT")
+    assert "own trades explain the position" in harness.journal("command")[-1]["message"]
+    assert harness.cancelled() == []
+
+
+def test_external_position_can_be_given_to_the_bot(harness: Harness) -> None:
+    harness.clock.advance(1000)
+    harness.feed(harness.account_update(a_position()))
+    harness.wait(10_000)
+    harness.command(OperatorAction.POSITION_OURS, symbol="BTCUSDT")
+    assert harness.last(STOP).stop_price == D("49000.0")
+
+
+def test_adoption_setting_answers_ours(path: Path) -> None:
     offline = Offline(Harness(path, some_settings({"adopt_foreign_positions": True})).connect(), is_closing=True)
     offline.trade(Side.SELL, "0.010", "7", 5001)
     offline.trade(Side.BUY, "0.010", order_id=5002)
     again = offline.restart("0.010", 51_000)
+    again.wait(2000)
     offline.deliver(again)
-    assert again.cancelled() == []
-    again.wait(10_000)
+    again.wait(30_000)
+    assert (questions(again), again.submitted(CLOSE)) == ([], [])
     assert again.last(STOP).stop_price == D("49980.0")
-    assert again.cancelled() == []
+    assert again.cancelled() == []  # the old stop stays until the new one works
     again.accept(again.last(STOP))
     assert offline.shown[0].client_order_id in again.cancelled()
-    assert again.submitted(CLOSE) == []
-
-
-def test_position_of_unresolved_owner_is_protected(replaced: Offline) -> None:
-    again = replaced.restart("0.010", 51_000)
-    replaced.deliver(again, named=False)
-    again.wait(16_000)
-    assert again.context.portfolio.tracked_positions[LONG].is_managed
-    assert again.cancelled() == []
-    assert again.submitted(CLOSE) == []
-    assert again.last(STOP).stop_price == D("49980.0")
-    assert "may not be the bot's any more" in alerts(again, "error")[0]
     again.close_position()
-    assert again.last(CLOSE).quantity == D("0.010")  # as requested by the operator
+    assert again.last(CLOSE).quantity == D("0.010")
 
 
-def test_position_with_missing_trades_is_protected_not_closed(replaced: Offline) -> None:
-    again = replaced.restart("0.012")
-    again.wait(20_000)
-    assert again.context.portfolio.tracked_positions[LONG].is_managed
-    assert (again.submitted(CLOSE), again.cancelled()) == ([], [])
+def test_lost_event_is_explained_by_the_trades_without_a_question(harness: Harness) -> None:
+    entry = harness.enter()
+    fill = harness.a_fill(entry)
+    harness.clock.advance(10_000)
+    harness.feed(harness.update_for(entry, status=OrderStatus.FILLED, filled_quantity=D("0.010")))
+    harness.snapshot(positions=(harness.report(quantity=D("0.010"), entry_price=D(50_000), updated_at=fill.traded_at),))
+    harness.wait(5000)
+    harness.feed(FillsFetched("BTCUSDT", (replace(fill, client_order_id=""),), harness.now))
+    harness.wait(60_000)
+    assert (questions(harness), harness.position().quantity) == ([], D("0.010"))
+    harness.close_position()
+    assert harness.last(CLOSE).quantity == D("0.010")
 
 
-def test_pending_close_continues_for_same_position(harness: Harness) -> None:
-    offline = Offline(harness, is_closing=True)
-    offline.trade(Side.SELL, "0.004", "2")
-    again = offline.restart("0.006")
-    again.wait(2000)
-    assert again.submitted(CLOSE) == []
-    offline.deliver(again)
-    assert again.last(CLOSE).quantity == D("0.006")
-    assert again.context.portfolio.tracked_positions[LONG].realized_pnl == 2
-
-
-def test_pending_close_is_dropped_when_position_reopens(harness: Harness) -> None:
-    offline = Offline(harness, is_closing=True)
-    offline.trade(Side.SELL, "0.010", "7", 5001)
-    unknown = replace(offline.entry, client_order_id=offline.entry.client_order_id.replace("-e", "-e2"))
-    second = offline.trade(Side.BUY, "0.005", order_id=7000)
-    again = offline.restart("0.005")
-    update = an_update(unknown, order_id=7000, status=OrderStatus.FILLED, event_at=second.traded_at)
-    again.feed(OrdersFetched("BTCUSDT", (update,), 0, again.now))
-    again.feed(FillsFetched("BTCUSDT", tuple(replace(each, client_order_id="") for each in offline.fills), again.now))
-    again.wait(5000)
-    tracked = again.context.portfolio.tracked_positions[LONG]
-    assert tracked.is_managed
-    assert tracked.opened_at == second.traded_at
-    assert again.submitted(CLOSE) == []
-
-
-def test_unseen_closing_trades_are_recorded_after_second_restart(harness: Harness) -> None:
+def test_no_question_before_the_trades_were_read(harness: Harness) -> None:
     offline = Offline(harness)
-    offline.trade(Side.SELL, "0.010", "7")
+    offline.trade(Side.BUY, "0.004")
+    again = offline.restart("0.014")
+    again.wait(120_000)
+    assert questions(again) == []
+    assert 3 <= len(again.commands_of(FetchFills)) <= 9  # with growing pauses
+    offline.deliver(again)
+    again.wait(1000)
+    assert len(questions(again)) == 1
+
+
+def test_close_waits_until_the_position_is_explained(harness: Harness) -> None:
+    offline = Offline(harness, is_closing=True)
+    again = offline.restart("0.010")
+    again.snapshot(positions=(again.report(updated_at=again.now),), open_orders=offline.shown)  # it may have traded
+    submitted = len(again.submitted(CLOSE))
+    again.reject(again.last(CLOSE))
+    again.wait(2000)
+    assert len(again.submitted(CLOSE)) == submitted
+    offline.deliver(again)
+    again.wait(1000)
+    assert len(again.submitted(CLOSE)) == submitted + 1
+
+
+def test_reversed_position_is_released_without_a_question(path: Path) -> None:
+    """One-way mode: a sale by hand closes the bot's long position and opens a short one, which is not the bot's."""
+    harness = Harness(path, some_settings({"hedge_mode": False})).connect()
+    entry = harness.open_position()
+    shown = sorted(each.client_order_id for each in (harness.last(STOP), harness.last(TAKE)))
+    harness.clock.advance(1000)
+    held = harness.position(entry.position_side)
+    harness.feed(harness.account_update(replace(held, quantity=D("-0.005"), entry_price=D(50_100))))
+    harness.wait(5000)
+    harness.feed(FillsFetched("BTCUSDT", (), harness.now))
+    harness.wait(30_000)
+    assert (questions(harness), harness.submitted(CLOSE)) == ([], [])
+    assert set(shown) <= set(harness.cancelled())
+    assert "was closed by other trades" in alerts(harness)[-1]
+    assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "external"
+
+
+def test_position_closed_by_hand_needs_no_question(harness: Harness) -> None:
+    harness.open_position()
+    harness.clock.advance(1000)
+    harness.feed(harness.account_update(a_position(0, 0)))
+    harness.wait(20_000)
+    harness.feed(FillsFetched("BTCUSDT", (), harness.now))
+    harness.wait(60_000)
+    assert questions(harness) == []
+    assert any("by trades that are not the bot's" in message for message in alerts(harness, "warning"))
+    assert harness.context.positions_missing_trades == {}
+
+
+def test_closing_trades_of_the_bot_are_recorded_after_second_restart(harness: Harness) -> None:
+    offline = Offline(harness)
+    stop = harness.last(STOP)
+    closed = replace(harness.a_fill(stop, "0.010", 49_000, -10), traded_at=harness.now)
+    offline.fills.append(closed)
     again = offline.restart("0")
     last = again.restart().connect(positions=(again.report(),), open_orders=())
     last.wait(3000)
     assert last.commands_of(FetchFills) != []
     offline.deliver(last)
-    assert [row["realized_pnl"] for row in last.rows("SELECT realized_pnl FROM fills ORDER BY trade_id")] == ["0", "7"]
+    assert [row["realized_pnl"] for row in last.rows("SELECT realized_pnl FROM fills ORDER BY trade_id")] == [
+        "0",
+        "-10",
+    ]
     requested = len(last.commands_of(FetchFills))
     last.wait(60_000)
     assert len(last.commands_of(FetchFills)) == requested
 
 
-def test_missing_trades_are_requested_with_backoff_then_dropped(harness: Harness) -> None:
-    harness.open_position()
-    harness.clock.advance(10_000)
-    harness.snapshot(positions=(harness.report(quantity=D("0.006")),))
-    harness.wait(60_000)
-    assert 3 <= len(harness.commands_of(FetchFills)) <= 9
-    for _ in range(14):
-        harness.clock.advance(11 * 60_000)
-        harness.audit()
-    assert any("the exchange no longer returns some trades" in message for message in alerts(harness, "warning"))
-    requested = len(harness.commands_of(FetchFills))
-    harness.clock.advance(60 * 60_000)
-    harness.audit()
-    assert len(harness.commands_of(FetchFills)) == requested
-
-
-def test_external_replacement_of_same_size_is_left_alone(harness: Harness) -> None:
-    offline = Offline(harness)
-    offline.trade(Side.SELL, "0.010", "7", 5001)
-    offline.trade(Side.BUY, "0.010", order_id=5002)
-    harness.clock.advance(10_000)
-    harness.snapshot(positions=(harness.report(entry_price=D(51_000), updated_at=offline.fills[-1].traded_at),))
-    assert harness.commands_of(FetchFills) == []
-    harness.wait(2000)
-    assert harness.commands_of(FetchFills) != []
-    offline.deliver(harness)
-    assert not harness.context.portfolio.tracked_positions[LONG].is_managed
-    assert sorted(harness.cancelled()) == sorted(each.client_order_id for each in offline.shown)
-    requested = len(harness.commands_of(FetchFills))
-    harness.wait(60_000)
-    assert len(harness.commands_of(FetchFills)) == requested
-
-
 def test_trade_of_possible_own_order_waits_for_its_id(harness: Harness) -> None:
     offline = Offline(harness)
     harness.close_position()
-    harness.lose_response(harness.last(CLOSE))
+    close = harness.last(CLOSE)
+    harness.lose_response(close)
     harness.clock.advance(1000)
     offline.trade(Side.SELL, "0.004", "2")
     harness.snapshot(positions=(harness.report(quantity=D("0.006"), updated_at=offline.fills[-1].traded_at),))
+    for _ in range(4):
+        harness.wait(10_000)
+        offline.deliver(harness, named=False)
+    assert questions(harness) == []
+    harness.end_order(close, OrderStatus.EXPIRED)
     offline.deliver(harness, named=False)
-    assert len(harness.rows("SELECT * FROM fills")) == 1
-    harness.end_order(harness.last(CLOSE), OrderStatus.EXPIRED)
-    offline.deliver(harness, named=False)
-    assert len(harness.rows("SELECT * FROM fills")) == 2
+    harness.wait(1000)
+    assert len(questions(harness)) == 1
+
+
+def test_second_restart_does_not_take_a_hidden_change_for_the_bots(harness: Harness) -> None:
+    """Trades by hand that add up to nothing, before a kill; later ones close the position before the first look."""
+    offline = Offline(harness)
+    offline.trade(Side.SELL, "0.004", "4")
+    offline.trade(Side.BUY, "0.004")
+    offline.harness.clock.advance(1000)
+    again = harness.restart()
+    again.feed(replace(again.account_update(a_position(0, 0)), changed_at=again.now))
+    again.connect(positions=(again.report(quantity=D(0), updated_at=again.now),))
+    again.wait(5000)
+    offline.deliver(again)
+    again.wait(60_000)
+    assert (questions(again), again.submitted(CLOSE)) == ([], [])
+    assert any("by trades that are not the bot's" in message for message in alerts(again, "warning"))
