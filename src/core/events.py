@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from src.domain.commands import OperatorAction, OperatorCommand
+from src.domain.enums import PositionSide
 from src.domain.events import ExchangeEvent, MarketEvent, TaskDue
 from src.domain.orders import OrderUpdate
 from src.settings.config import Settings
@@ -71,6 +72,8 @@ class FileCommand:
     action: OperatorAction
     at: int
     file: Path
+    symbol: str | None = None
+    position_side: PositionSide | None = None
 
 
 OperatorInput = OperatorCommand | HaltFileChanged | FileCommand | ConsentTyped

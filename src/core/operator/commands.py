@@ -152,7 +152,7 @@ class OperatorCommands:
     def _on_file_command(self, event: FileCommand) -> None:
         if event.file.name not in self._handled_files:
             self._handled_files = [*self._handled_files[1 - _MAX_HANDLED_FILES :], event.file.name]
-            command = OperatorCommand(_FILE_COMMAND_ID, event.action, event.at)
+            command = OperatorCommand(_FILE_COMMAND_ID, event.action, event.at, event.symbol, event.position_side)
             self.acknowledge(_FILE_COMMAND_ID, event.action, self._actions[event.action](command))
         self._context.after_commit.append(partial(remove_command_file, event.file))
 

@@ -1,22 +1,31 @@
 """Files beside the database that control the bot without the dashboard: HALT, and one file per command.
 
-The files are empty, so that creating one is atomic on every system; the name holds the command.
+The files are empty, so that creating one is atomic on every system; the name holds the command, and the symbol and side
+of the position that it is about. A symbol is percent-encoded there, because it may contain any character.
 """
 
 import logging
 import re
 import secrets
 from pathlib import Path
+from urllib.parse import quote, unquote
 
 from src.core.events import FileCommand, HaltFileChanged
 from src.domain import crash_points
 from src.domain.commands import OperatorAction
 from src.domain.crash_points import Point
+from src.domain.enums import PositionSide
 
 log = logging.getLogger("hunter.operator")
 
 _ACTIONS = (OperatorAction.FLATTEN, OperatorAction.RESUME)
-_COMMAND_NAME = re.compile(rf"({'|'.join(_ACTIONS)})-([0-9]{{1,15}})-[0-9a-f]{{8}}")
+_POSITION_ACTIONS = (OperatorAction.POSITION_OURS, OperatorAction.POSITION_EXTERNAL)
+_COMMAND_NAME = re.compile(
+    rf"(?:({'|'.join(_ACTIONS)})|({'|'.join(_POSITION_ACTIONS)})-({'|'.join(PositionSide)})-([A-Za-z0-9._~%]+))"
+    r"-([0-9]{1,15})-[0-9a-f]{8}"
+)
+_MAX_SYMBOL_LENGTH = 150
+"""Of an encoded symbol: with the rest, the name stays below the 255 characters that file systems allow."""
 _NS_PER_MS = 1_000_000
 
 
@@ -47,20 +56,38 @@ class ControlFiles:
             if request.action is OperatorAction.RESUME:
                 request.file.unlink(missing_ok=True)
 
-    def write_command(self, action: OperatorAction, now_ms: int) -> FileCommand:
-        """Create a command file for the bot."""
+    def write_command(
+        self, action: OperatorAction, now_ms: int, symbol: str | None = None, position_side: PositionSide | None = None
+    ) -> FileCommand:
+        """Create a command file for the bot. Raises ValueError if the symbol does not fit into a file name."""
+        about = "" if symbol is None else f"-{position_side}-{_encoded(symbol)}"
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        file = self._directory / f"{action}-{now_ms}-{secrets.token_hex(4)}"
+        file = self._directory / f"{action}{about}-{now_ms}-{secrets.token_hex(4)}"
         file.touch(mode=0o600, exist_ok=False)
-        return FileCommand(action, now_ms, file)
+        return FileCommand(action, now_ms, file, symbol, position_side)
 
     def pending(self) -> list[FileCommand]:
         """Pending commands, oldest first; other files are ignored."""
         if not self._directory.is_dir():
             return []
         named = ((file, _COMMAND_NAME.fullmatch(file.name)) for file in self._directory.iterdir())
-        found = [FileCommand(OperatorAction(name[1]), int(name[2]), file) for file, name in named if name]
+        found = [_command_from(file, name) for file, name in named if name]
         return sorted(found, key=lambda request: (request.at, request.file.name))
+
+
+def _encoded(symbol: str) -> str:
+    """The symbol for a file name; a hyphen separates the parts of the name, so it is encoded too."""
+    encoded = quote(symbol, safe="").replace("-", "%2D")
+    if not 0 < len(encoded) <= _MAX_SYMBOL_LENGTH:
+        raise ValueError(f"{symbol!r} is not a symbol")
+    return encoded
+
+
+def _command_from(file: Path, name: re.Match[str]) -> FileCommand:
+    action, position_action, side, symbol, at = name.groups()
+    if action is not None:
+        return FileCommand(OperatorAction(action), int(at), file)
+    return FileCommand(OperatorAction(position_action), int(at), file, unquote(symbol), PositionSide(side))
 
 
 def remove_halt_file(file: Path, requested_at: int) -> None:

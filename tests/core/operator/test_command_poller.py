@@ -9,11 +9,12 @@ from unittest.mock import ANY
 import pytest
 from sqlalchemy import Engine
 
-from src.core.events import HaltFileChanged, SettingsChanged, TraderEvent
+from src.core.events import FileCommand, HaltFileChanged, SettingsChanged, TraderEvent
 from src.core.operator.command_poller import CommandPoller
 from src.core.operator.control_files import ControlFiles
 from src.database.control import CommandReader, CommandWriter, open_control
 from src.domain.commands import OperatorAction, OperatorCommand
+from src.domain.enums import PositionSide
 from tests.builders import NOW, settings_document, some_settings
 
 DEADLINE_SECONDS = 10.0
@@ -117,6 +118,15 @@ def test_halt_and_command_files_are_forwarded_once(tmp_path: Path) -> None:
         HaltFileChanged(files.halt_file, ANY),
         HaltFileChanged(files.halt_file, None),
     ]
+
+
+def test_answer_about_a_position_is_forwarded_with_its_symbol_and_side(tmp_path: Path) -> None:
+    files = ControlFiles(tmp_path / "bot.db")
+    request = files.write_command(OperatorAction.POSITION_EXTERNAL, NOW, "币安人生USDT", PositionSide.SHORT)
+    (forwarded,) = RunningPoller(tmp_path).wait_for(1)
+    assert forwarded == request
+    assert isinstance(forwarded, FileCommand)
+    assert (forwarded.symbol, forwarded.position_side) == ("币安人生USDT", PositionSide.SHORT)
 
 
 def test_unreadable_control_files_are_logged_once(

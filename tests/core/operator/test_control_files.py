@@ -1,6 +1,7 @@
 """The HALT file and command files beside a database."""
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ from src.core.operator.control_files import ControlFiles, remove_command_file, r
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.decisions import Gate
-from src.domain.enums import OrderRole, TradingState
+from src.domain.enums import OrderRole, PositionSide, TradingState
 from tests.builders import NOW
 from tests.core.harness import Harness
 
@@ -178,3 +179,42 @@ def test_only_newest_command_files_are_remembered(harness: Harness, files: Contr
         harness.feed(files.write_command(RESUME, NOW + number))
     (state,) = harness.rows("SELECT value FROM bot_state WHERE key = 'operator_state'")
     assert state["value"].count("resume-") == 20
+
+
+@pytest.mark.parametrize("symbol", ["BTCUSDT", "币安人生USDT", "1000SHIB-PERP", 'A/B:C*?<>|"\\U.%2F ~', "x" * 150])
+def test_answer_about_a_position_keeps_any_symbol(control_files: ControlFiles, symbol: str) -> None:
+    written = control_files.write_command(OperatorAction.POSITION_EXTERNAL, NOW, symbol, PositionSide.SHORT)
+    assert (written.symbol, written.position_side) == (symbol, PositionSide.SHORT)
+    assert re.fullmatch(r"[A-Za-z0-9._~%-]{1,255}", written.file.name)  # valid on Windows too
+    assert control_files.pending() == [written]
+
+
+@pytest.mark.parametrize("symbol", ["", "x" * 151, "币" * 40])
+def test_symbol_that_fits_no_file_name_is_refused(control_files: ControlFiles, symbol: str) -> None:
+    with pytest.raises(ValueError, match="is not a symbol"):
+        control_files.write_command(OperatorAction.POSITION_OURS, NOW, symbol, PositionSide.LONG)
+    assert control_files.pending() == []
+
+
+def test_resume_answers_no_question_and_needs_no_symbol(control_files: ControlFiles) -> None:
+    resume = control_files.write_command(RESUME, NOW)
+    for name in ("resume-LONG-BTCUSDT-1-00000000", "position_ours-1-00000000", "position_ours-UP-BTCUSDT-1-00000000"):
+        (resume.file.parent / name).touch()
+    assert control_files.pending() == [resume]
+
+
+def test_file_command_names_its_position_to_the_bot(
+    harness: Harness, files: ControlFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever carries the answer out gets the symbol and side of the file's name."""
+    asked: list[OperatorCommand] = []
+
+    def answer(command: OperatorCommand) -> str:
+        asked.append(command)
+        return "done"
+
+    monkeypatch.setitem(harness.trader._operator._actions, OperatorAction.POSITION_OURS, answer)
+    harness.feed(files.write_command(OperatorAction.POSITION_OURS, NOW, "币安人生USDT", PositionSide.BOTH))
+    (command,) = asked
+    assert (command.symbol, command.position_side, last_answer(harness)) == ("币安人生USDT", PositionSide.BOTH, "done")
+    assert files.pending() == []
