@@ -14,7 +14,7 @@ from src.launch.errors import required_packages
 with required_packages(of_program=__name__ == "__main__"):
     from src import VERSION
     from src.bot.bot import Bot, RunConfig
-    from src.core.operator.cli import CliCommand, parse_arguments, run_command
+    from src.core.operator.cli import CliCommand, answer_position, parse_arguments, run_command
     from src.core.operator.setup_wizard import Terminal, run_setup
     from src.database.open_database import AlreadyRunning, DatabaseBusy, DatabaseLock, open_database
     from src.doctor.run import print_report, run_checks
@@ -86,6 +86,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return print_report(run_checks(find_home(arguments.home), SystemClock()), utf8_output())
         if arguments.command is CliCommand.SETUP:
             return run_setup_wizard(arguments.home)
+        if arguments.command is CliCommand.POSITION:
+            return answer_position(arguments, SystemClock(), input if sys.stdin and sys.stdin.isatty() else None)
         if arguments.command is not None:
             return run_command(arguments.command, arguments.home, SystemClock())
         stop = threading.Event()

@@ -2,12 +2,12 @@
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Row
 from sqlalchemy.exc import DatabaseError
@@ -16,11 +16,18 @@ from src import VERSION
 from src.core.limits.loss_limits import day_start
 from src.core.operator.control_files import ControlFiles
 from src.database.db import open_reader, read_transaction
-from src.database.queries.account import is_bot_alive, positions, state
+from src.database.queries.account import (
+    PositionQuestion,
+    find_answerable,
+    is_bot_alive,
+    position_questions,
+    positions,
+    state,
+)
 from src.database.queries.fills import net_since
 from src.domain.clock import Clock
 from src.domain.commands import OperatorAction
-from src.domain.enums import Network, TradingState, mode_description
+from src.domain.enums import Network, PositionSide, TradingState, mode_description
 from src.settings.config import HOME_HELP, find_home, load_environment
 
 State = Mapping[str, Mapping[str, Any]]
@@ -56,7 +63,8 @@ def _build_report(connection: Connection, now_ms: int) -> StatusReport:
     bot = known.get("bot", {})
     is_alive = is_bot_alive(connection, now_ms)
     is_active = known.get("trading", {}).get("state") == TradingState.ACTIVE
-    lines = (_bot(bot, now_ms, is_alive=is_alive), *_trading(known), *map(_position, positions(connection)))
+    questions = (line for question in position_questions(known) for line in _question(question))
+    lines = (_bot(bot, now_ms, is_alive=is_alive), *_trading(known), *map(_position, positions(connection)), *questions)
     day = net_since(connection, day_start(now_ms), is_simulated=bool(bot.get("is_simulated", False)))
     return StatusReport((*lines, *_exposure(known), f"today: {day:+.2f} USDT net"), is_alive, is_alive and is_active)
 
@@ -83,6 +91,13 @@ def _position(row: Row[Any]) -> str:
     return f"position: {row.symbol} {row.position_side} {size}, {details}, protection {row.protection}"
 
 
+def _question(question: PositionQuestion) -> Iterator[str]:
+    command = f"main.py --position {question.symbol} {question.position_side}"
+    yield f"question: {question.summary} {_WHILE_OPEN}"
+    yield f"  if it is the bot's: {command} --ours"
+    yield f"  if it is yours: {command} --external"
+
+
 def _exposure(known: State) -> Iterator[str]:
     exposure = known.get("exposure")
     if exposure is not None:
@@ -90,10 +105,29 @@ def _exposure(known: State) -> Iterator[str]:
 
 
 _EPILOG = """\
---halt, --resume, --flatten, --status and --check do not start a bot. They reach the running bot of this home through
-files beside its database, with or without the dashboard, and never write to the database. Exit codes: --status 0 the
-bot is alive and entries are allowed, 1 otherwise; --check 0 the bot can trade with these settings, 1 otherwise; the
-others 0 done, 2 failed."""
+--halt, --resume, --flatten, --position, --status and --check do not start a bot. They reach the running bot of this
+home through files beside its database, with or without the dashboard, and never write to the database. Exit codes:
+--status 0 the bot is alive and entries are allowed, 1 otherwise; --check 0 the bot can trade with these settings, 1
+otherwise; the others 0 done, 2 failed.
+
+--position answers the question that the bot asks about a position which its own trades do not explain; --status lists
+open questions. SIDE is LONG or SHORT, or BOTH in one-way mode.
+  main.py --position BTCUSDT LONG --ours        it is the bot's: the bot manages all of it
+  main.py --position BTCUSDT LONG --external    it is yours: the bot cancels its stop loss and take profit behind it"""
+_POSITION_USAGE = (
+    "Give symbol, side and answer: main.py --position BTCUSDT LONG --ours, or --external. SIDE is LONG, SHORT or BOTH."
+)
+_WHILE_OPEN = "Stop loss and take profit stay; the bot does not close it and makes no entry there."
+_EXTERNAL_CONSEQUENCE = (
+    "The bot cancels its stop loss and take profit behind {}. The position is then without the bot's protection."
+)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """Print one sentence instead of all options."""
+        sentence = _POSITION_USAGE if "--position" in message else f"{message}. main.py --help lists the options."
+        self.exit(2, f"{self.prog}: {sentence}\n")
 
 
 class CliCommand(StrEnum):
@@ -105,6 +139,7 @@ class CliCommand(StrEnum):
     STATUS = "status"
     SETUP = "setup"
     CHECK = "check"
+    POSITION = "position"
 
 
 _HELP = {
@@ -116,10 +151,19 @@ _HELP = {
     CliCommand.SETUP: "choose paper or live trading, test a key or wallet and save it; secrets are not shown",
 }
 
+_OWNERS = (
+    ("--ours", OperatorAction.POSITION_OURS, "the position is the bot's: the bot manages all of it"),
+    (
+        "--external",
+        OperatorAction.POSITION_EXTERNAL,
+        "the position is yours: the bot cancels its stop loss and take profit behind it, after asking again",
+    ),
+)
+
 
 def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     """Parse the options; ``command`` is None if the bot is to be started."""
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="main.py",
         description="The liquidation hunting bot without its dashboard. launcher.py starts both and restarts them.",
         epilog=_EPILOG,
@@ -128,13 +172,29 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--home", help=HOME_HELP)
     parser.add_argument("--version", action="version", version=VERSION)
     parser.add_argument(
-        "--yes", action="store_true", help="confirm live trading with the current settings (for services)"
+        "--yes",
+        action="store_true",
+        help="confirm live trading with the current settings (for services); with --external: do not ask again",
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--protect-only", action="store_true", help="protect and close positions, block entries")
     for command, help_text in _HELP.items():
         group.add_argument(f"--{command}", dest="command", action="store_const", const=command, help=help_text)
-    return parser.parse_args(argv)
+    group.add_argument(
+        "--position", nargs=2, metavar=("SYMBOL", "SIDE"), help="with --ours or --external: say who owns a position"
+    )
+    owner = parser.add_mutually_exclusive_group()
+    for name, action, help_text in _OWNERS:
+        owner.add_argument(name, dest="owner", action="store_const", const=action, help=help_text)
+    arguments = parser.parse_args(argv)
+    if arguments.position is not None:
+        arguments.command = CliCommand.POSITION
+        arguments.position[1] = arguments.position[1].upper()
+    if (arguments.position is None) != (arguments.owner is None) or (
+        arguments.position is not None and arguments.position[1] not in set(PositionSide)
+    ):
+        parser.error("argument --position")
+    return arguments
 
 
 def run_command(command: CliCommand, home: str | None, clock: Clock) -> int:
@@ -144,9 +204,73 @@ def run_command(command: CliCommand, home: str | None, clock: Clock) -> int:
         report = _read_report(database, clock.now_ms())
         print("\n".join(report.lines))
         return 0 if report.is_trading else 1
+    return _report(database, clock, lambda files, now_ms: _execute(command, files, now_ms))
+
+
+def answer_position(arguments: argparse.Namespace, clock: Clock, ask: Callable[[str], str] | None) -> int:
+    """Pass on who owns a position, and print what happens; ``--external`` is confirmed again.
+
+    ``ask`` prompts in the terminal; None if there is none. Returns the exit code. Raises ConfigError if the home cannot
+    be read.
+    """
+    database = load_environment(find_home(arguments.home)).database
+    action: OperatorAction = arguments.owner
+    symbol, side = arguments.position
+    found = _find_answerable(database, action, symbol, side)
+    if found is None and _read_report(database, clock.now_ms()).is_alive:
+        print(f"The bot does not ask about {symbol} {side}. main.py --status lists its questions.", file=sys.stderr)
+        return 2
+    name, position_side = found or (symbol.upper(), PositionSide(side))
+    about = f"{name} {side}"
+    is_external = action is OperatorAction.POSITION_EXTERNAL
+    if is_external and not arguments.yes and not _is_confirmed(about, ask):
+        return 2
+    effect = f"yours: {_EXTERNAL_CONSEQUENCE.format('it')}" if is_external else "the bot's: the bot manages all of it."
+
+    def write(files: ControlFiles, now_ms: int) -> _Outcome:
+        return _queued(f"Requested: {about} is {effect}", files.write_command(action, now_ms, name, position_side).file)
+
+    return _report(database, clock, write)
+
+
+def _find_answerable(database: Path, action: OperatorAction, symbol: str, side: str) -> tuple[str, PositionSide] | None:
+    """None also if the database cannot be read: the bot itself finds the position then."""
+    if not database.exists():
+        return None
+    engine = open_reader(database)
     try:
-        outcome = _execute(command, ControlFiles(database), clock.now_ms())
-    except OSError as error:
+        with read_transaction(engine) as connection:
+            return find_answerable(connection, action, symbol, side)
+    except DatabaseError:
+        return None
+    finally:
+        engine.dispose()
+
+
+def _is_confirmed(about: str, ask: Callable[[str], str] | None) -> bool:
+    """Ask again before the bot's stop loss and take profit are cancelled."""
+    if ask is None:
+        print(
+            "Nothing changed: --external cancels the bot's stop loss and take profit. Run it in a terminal to confirm, "
+            "or add --yes.",
+            file=sys.stderr,
+        )
+        return False
+    try:
+        typed = ask(f"{_EXTERNAL_CONSEQUENCE.format(about)}\nType YES if the position is yours: ")
+    except (EOFError, KeyboardInterrupt):
+        typed = ""
+    if typed.strip().upper() != "YES":
+        print("Nothing changed: stop loss and take profit stay, and the question stays open.", file=sys.stderr)
+        return False
+    return True
+
+
+def _report(database: Path, clock: Clock, write: Callable[[ControlFiles, int], "_Outcome"]) -> int:
+    """Write a control file and print what happens next; returns the exit code."""
+    try:
+        outcome = write(ControlFiles(database), clock.now_ms())
+    except (OSError, ValueError) as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
     is_alive = _read_report(

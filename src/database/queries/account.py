@@ -1,11 +1,15 @@
 """The state of the bot, positions, equity and the journal."""
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Float, Row, cast, func, select
 
 from src.database.models import AccountHistoryRow, JournalRow, PositionRow, RunRow, StateRow
+from src.domain.commands import OperatorAction
+from src.domain.enums import PositionSide
 from src.domain.positions import Protection
 
 HEARTBEAT_TIMEOUT_MS = 15_000
@@ -48,6 +52,69 @@ def positions(connection: Connection) -> list[Row[Any]]:
     row = PositionRow
     query = select(*row.__table__.columns).where(row.is_simulated == is_paper_mode(connection))
     return list(connection.execute(query.order_by(row.opened_at, row.symbol)))
+
+
+@dataclass(frozen=True, slots=True)
+class PositionQuestion:
+    """A position that the bot's own trades do not explain: a person says whether it is the bot's. Signed quantities."""
+
+    symbol: str
+    position_side: PositionSide
+    quantity: Decimal
+    own_quantity: Decimal
+    """What the bot's own trades add up to."""
+    asked_at: int
+
+    @property
+    def side(self) -> str:
+        return _side_of(self.position_side, self.quantity)
+
+    @property
+    def summary(self) -> str:
+        """What differs, for a person."""
+        own = f"{abs(self.own_quantity):,f}" if self.own_quantity else "none of it"
+        if self.quantity * self.own_quantity < 0:
+            own += f" {_side_of(PositionSide.BOTH, self.own_quantity)}"
+        held = f"the exchange holds {abs(self.quantity):,f}"
+        return f"{self.symbol} {self.side}: {held}, the bot's own trades explain {own}."
+
+
+def _side_of(position_side: PositionSide, quantity: Decimal) -> str:
+    if position_side is not PositionSide.BOTH:
+        return position_side
+    return "LONG" if quantity > 0 else "SHORT"
+
+
+def position_questions(published: Mapping[str, Mapping[str, Any]]) -> list[PositionQuestion]:
+    """The open questions among the state values."""
+    return [
+        PositionQuestion(
+            symbol=item["symbol"],
+            position_side=PositionSide(item["position_side"]),
+            quantity=Decimal(item["quantity"]),
+            own_quantity=Decimal(item["own_quantity"]),
+            asked_at=item["asked_at"],
+        )
+        for item in published.get("position_questions", {}).get("items", ())
+    ]
+
+
+def find_answerable(
+    connection: Connection, action: OperatorAction, symbol: str, side: str
+) -> tuple[str, PositionSide] | None:
+    """The position that an answer is about: one with an open question or, for the answer "ours", an external one.
+
+    The symbol is found in any case; a position of one-way mode also by its direction. None if there is none.
+    """
+    questions = position_questions(state(connection))
+    known = [(question.symbol, question.position_side, question.quantity) for question in questions]
+    if action is OperatorAction.POSITION_OURS:
+        external = [row for row in positions(connection) if row.protection == Protection.EXTERNAL]
+        known += [(row.symbol, PositionSide(row.position_side), row.quantity) for row in external]
+    for name, position_side, quantity in known:
+        if name.casefold() == symbol.casefold() and side in (position_side, _side_of(position_side, quantity)):
+            return name, position_side
+    return None
 
 
 def live_position_symbols(connection: Connection) -> list[str]:

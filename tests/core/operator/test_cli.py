@@ -2,16 +2,17 @@
 
 import json
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from src.core.operator.cli import CliCommand, parse_arguments, run_command
+from src.core.operator.cli import CliCommand, answer_position, parse_arguments, run_command
 from src.core.operator.control_files import ControlFiles
 from src.domain.clock import ManualClock
 from src.domain.commands import OperatorAction
-from src.domain.enums import OrderRole
+from src.domain.enums import MarginType, OrderRole, PositionSide
+from src.domain.positions import PositionRecord, Protection
 from tests.builders import NOW, settings_document
 from tests.core.harness import Harness
 
@@ -168,3 +169,185 @@ def test_status_before_the_first_heartbeat(home: Path, capsys: pytest.CaptureFix
     connection.close()
     assert run(CliCommand.STATUS, home) == 1
     assert capsys.readouterr().out.splitlines() == ["bot: has never run here", "today: +0.00 USDT net"]
+
+
+OURS, EXTERNAL = OperatorAction.POSITION_OURS, OperatorAction.POSITION_EXTERNAL
+SIDES = PositionSide
+
+
+def ask_about(bot: Harness, symbol: str = "BTCUSDT", side: str = "LONG", held: str = "1.5", own: str = "1.0") -> None:
+    """Publish an open question, as the bot does."""
+    item = {"symbol": symbol, "position_side": side, "quantity": held, "own_quantity": own, "asked_at": bot.now}
+    with bot.context.store.transaction():
+        bot.context.store.set_state("position_questions", {"items": [item]})
+
+
+def answer(home: Path, *argv: str, ask: Callable[[str], str] | None = None, now_ms: int = NOW) -> int:
+    return answer_position(parse_arguments(["--home", str(home), *argv]), ManualClock(now_ms), ask)
+
+
+def answers(home: Path) -> list[tuple[OperatorAction, str | None, PositionSide | None]]:
+    pending = ControlFiles(home / "bot.db").pending()
+    return [(request.action, request.symbol, request.position_side) for request in pending]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        ["--position", "BTCUSDT", "--ours"],
+        ["--position", "BTCUSDT", "UP", "--ours"],
+        ["--position", "BTCUSDT", "LONG"],
+        ["--ours"],
+        ["--external", "--halt"],
+        ["--position", "BTCUSDT", "LONG", "--ours", "--halt"],
+    ],
+)
+def test_wrong_use_of_position_is_one_plain_sentence(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_arguments(wrong)
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == (
+        "main.py: Give symbol, side and answer: main.py --position BTCUSDT LONG --ours, or --external. "
+        "SIDE is LONG, SHORT or BOTH.\n"
+    )
+
+
+def test_wrong_option_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_arguments(["--position", "BTCUSDT", "LONG", "--ours", "--external"])
+    assert capsys.readouterr().err == (
+        "main.py: argument --external: not allowed with argument --ours. main.py --help lists the options.\n"
+    )
+
+
+def test_status_lists_open_questions_with_their_answers(
+    home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ask_about(alive)
+    run(CliCommand.STATUS, home, alive.now)
+    assert capsys.readouterr().out.splitlines()[2:5] == [
+        "question: BTCUSDT LONG: the exchange holds 1.5, the bot's own trades explain 1.0. "
+        "Stop loss and take profit stay; the bot does not close it and makes no entry there.",
+        "  if it is the bot's: main.py --position BTCUSDT LONG --ours",
+        "  if it is yours: main.py --position BTCUSDT LONG --external",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("side", "held", "own", "sentence"),
+    [
+        ("SHORT", "-12000", "-2000", "BTCUSDT SHORT: the exchange holds 12,000, the bot's own trades explain 2,000."),
+        ("BOTH", "-0.5", "0", "BTCUSDT SHORT: the exchange holds 0.5, the bot's own trades explain none of it."),
+        ("BOTH", "0.5", "-1.0", "BTCUSDT LONG: the exchange holds 0.5, the bot's own trades explain 1.0 SHORT."),
+    ],
+)
+def test_question_names_both_quantities_and_their_direction(
+    home: Path,
+    alive: Harness,
+    capsys: pytest.CaptureFixture[str],
+    side: str,
+    held: str,
+    own: str,
+    sentence: str,
+) -> None:
+    ask_about(alive, side=side, held=held, own=own)
+    run(CliCommand.STATUS, home, alive.now)
+    output = capsys.readouterr().out
+    assert sentence in output
+    assert f"main.py --position BTCUSDT {side} --ours" in output
+
+
+def test_answer_ours_is_passed_to_the_bot(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+    ask_about(alive)
+    before = modified_times(home)
+    assert answer(home, "--position", "btcusdt", "long", "--ours", now_ms=alive.now) == 0
+    assert answers(home) == [(OURS, "BTCUSDT", SIDES.LONG)]
+    assert capsys.readouterr().out == (
+        "Requested: BTCUSDT LONG is the bot's: the bot manages all of it. "
+        "The bot does it within a second; main.py --status shows the result.\n"
+    )
+    assert modified_times(home) == before
+
+
+def test_answer_finds_a_one_way_position_by_its_direction(home: Path, alive: Harness) -> None:
+    ask_about(alive, "币安人生USDT", "BOTH", held="-3", own="-1")
+    assert answer(home, "--position", "币安人生usdt", "SHORT", "--external", "--yes", now_ms=alive.now) == 0
+    assert answers(home) == [(EXTERNAL, "币安人生USDT", SIDES.BOTH)]
+    assert answer(home, "--position", "币安人生usdt", "LONG", "--external", "--yes", now_ms=alive.now) == 2
+
+
+@pytest.mark.parametrize(("typed", "code"), [("yes", 0), (" YES ", 0), ("y", 2), ("", 2)])
+def test_external_asks_again_and_states_the_consequence(home: Path, alive: Harness, typed: str, code: int) -> None:
+    asked: list[str] = []
+
+    def ask(prompt: str) -> str:
+        asked.append(prompt)
+        return typed
+
+    ask_about(alive)
+    assert answer(home, "--position", "BTCUSDT", "LONG", "--external", ask=ask, now_ms=alive.now) == code
+    assert asked == [
+        "The bot cancels its stop loss and take profit behind BTCUSDT LONG. The position is then without the bot's "
+        "protection.\nType YES if the position is yours: "
+    ]
+    assert answers(home) == ([] if code else [(EXTERNAL, "BTCUSDT", SIDES.LONG)])
+
+
+def test_external_that_is_not_confirmed_changes_nothing(
+    home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupt(_: str) -> str:
+        raise KeyboardInterrupt
+
+    ask_about(alive)
+    assert answer(home, "--position", "BTCUSDT", "LONG", "--external", ask=interrupt, now_ms=alive.now) == 2
+    assert "stop loss and take profit stay, and the question stays open" in capsys.readouterr().err
+    assert answers(home) == []
+
+
+def test_external_without_a_terminal_needs_yes(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+    ask_about(alive)
+    assert answer(home, "--position", "BTCUSDT", "LONG", "--external", now_ms=alive.now) == 2
+    assert "Run it in a terminal to confirm, or add --yes." in capsys.readouterr().err
+    assert answers(home) == []
+    assert answer(home, "--position", "BTCUSDT", "LONG", "--external", "--yes", now_ms=alive.now) == 0
+    assert answers(home) == [(EXTERNAL, "BTCUSDT", SIDES.LONG)]
+
+
+def test_answer_without_a_question_is_refused(home: Path, alive: Harness, capsys: pytest.CaptureFixture[str]) -> None:
+    alive.open_position()
+    alive.audit()
+    for owner in ("--ours", "--external"):
+        assert answer(home, "--position", "BTCUSDT", "LONG", owner, "--yes", now_ms=alive.now) == 2
+    assert "The bot does not ask about BTCUSDT LONG. main.py --status lists its questions." in capsys.readouterr().err
+    assert answers(home) == []
+
+
+def test_external_position_can_be_made_the_bots_without_a_question(home: Path, alive: Harness) -> None:
+    alive.open_position()
+    (tracked,) = alive.context.portfolio.open_positions()
+    external = PositionRecord(
+        tracked.position, None, 10, MarginType.ISOLATED, None, None, None, Protection.EXTERNAL, NOW, NOW
+    )
+    with alive.context.store.transaction():
+        alive.context.store.save_position(external)
+    assert answer(home, "--position", "BTCUSDT", "LONG", "--external", "--yes", now_ms=alive.now) == 2
+    assert answer(home, "--position", "BTCUSDT", "LONG", "--ours", now_ms=alive.now) == 0
+    assert answers(home) == [(OURS, "BTCUSDT", SIDES.LONG)]
+
+
+@pytest.mark.parametrize("content", [None, b"no database at all" * 100])
+def test_answer_waits_for_the_next_start(home: Path, content: bytes | None, capsys: pytest.CaptureFixture[str]) -> None:
+    if content is not None:
+        (home / "bot.db").write_bytes(content)
+    assert answer(home, "--position", "btcusdt", "BOTH", "--ours") == 0
+    (request,) = ControlFiles(home / "bot.db").pending()
+    assert (request.action, request.symbol, request.position_side) == (OURS, "BTCUSDT", SIDES.BOTH)
+    assert f"No bot is running: it is done at the next start, unless you delete {request.file} first." in (
+        capsys.readouterr().out
+    )
+
+
+def test_impossible_symbol_is_reported(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert answer(home, "--position", "X" * 200, "LONG", "--ours") == 2
+    assert "is not a symbol" in capsys.readouterr().err
