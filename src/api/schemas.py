@@ -1,10 +1,12 @@
 """JSON rows for the dashboard and for older scripts. Fees are signed: a fee that was paid is negative."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
 from src.api.round_trips import signed_fee
+from src.database.queries.account import PositionQuestion
 from src.database.queries.fills import FillRecord, FundingRecord
 from src.database.queries.orders import OrderRow
 from src.database.tables.positions import position_from
@@ -167,6 +169,11 @@ def position_row(row: Any) -> dict[str, Any]:
         "opened_at": record.opened_at or None,
         "as_of": record.as_of,
     }
+
+
+def position_question(question: PositionQuestion) -> dict[str, Any]:
+    """A question about a position in ``/api/health``; ``summary`` says what differs."""
+    return {**asdict(question), "side": question.side, "summary": question.summary}
 
 
 def account_summary(reported: Mapping[str, Any] | None) -> dict[str, Any]:

@@ -21,6 +21,12 @@ def harness(harness: ApiHarness) -> ApiHarness:
     return harness
 
 
+def a_question(symbol: str = "BTCUSDT", side: str = "LONG", **changes: object) -> dict[str, object]:
+    """An open question about a position, as the bot publishes it."""
+    item = {"symbol": symbol, "position_side": side, "quantity": "1.5", "own_quantity": "1.0", "asked_at": NOW - 9}
+    return {**item, **changes}
+
+
 def commands(harness: ApiHarness) -> list[OperatorCommand]:
     return CommandReader(harness.environment.control_database).after(0)
 
@@ -94,10 +100,12 @@ def test_protective_and_closed_orders_are_not_cancelled(harness: ApiHarness) -> 
     [
         ("/api/control", {"action": "flatten", "nonce": "nonce-0001"}),
         ("/api/positions/BTCUSDT/LONG/close", {}),
+        ("/api/positions/BTCUSDT/LONG/owner", {"owner": "external"}),
     ],
 )
 def test_command_is_rejected_while_the_bot_is_down(harness: ApiHarness, path: str, body: dict[str, Any]) -> None:
     harness.add_position(LONG)
+    harness.set_state("position_questions", items=[a_question()])
     harness.clock.advance(15_001)
     response = harness.post(path, body)
     assert (response.status_code, response.json["error"]["code"]) == (409, "bot_silent")
@@ -143,3 +151,67 @@ def test_external_position_cannot_be_closed(harness: ApiHarness) -> None:
     response = harness.post("/api/positions/BTCUSDT/LONG/close", {})
     assert (response.status_code, response.json["error"]["code"]) == (409, "not_ours")
     assert commands(harness) == []
+
+
+@pytest.mark.parametrize(
+    ("owner", "action", "message"),
+    [
+        ("ours", OperatorAction.POSITION_OURS, "managing BTCUSDT LONG as the bot's"),
+        (
+            "external",
+            OperatorAction.POSITION_EXTERNAL,
+            "leaving BTCUSDT LONG to you; cancelling the bot's orders behind it",
+        ),
+    ],
+)
+def test_question_about_a_position_is_answered(
+    harness: ApiHarness, owner: str, action: OperatorAction, message: str
+) -> None:
+    harness.set_state("position_questions", items=[a_question()])
+    body = {"owner": owner, "nonce": "nonce-0001"}
+    response = harness.post("/api/positions/BTCUSDT/LONG/owner", body)
+    assert harness.post("/api/positions/BTCUSDT/LONG/owner", body).json == response.json  # executed once
+    (command,) = commands(harness)
+    assert response.status_code == 202
+    assert response.json == {"success": True, "command_id": command.id, "message": message}
+    assert (command.action, command.symbol, command.position_side) == (action, "BTCUSDT", PositionSide.LONG)
+
+
+@pytest.mark.parametrize("side", ["short", "BOTH"])
+def test_one_way_question_is_found_by_direction_or_both(harness: ApiHarness, side: str) -> None:
+    harness.set_state("position_questions", items=[a_question("币安人生USDT", "BOTH", quantity="-3")])
+    assert harness.post(f"/api/positions/币安人生USDT/{side}/owner", {"owner": "ours"}).status_code == 202
+    (command,) = commands(harness)
+    assert (command.symbol, command.position_side) == ("币安人生USDT", PositionSide.BOTH)
+
+
+def test_position_that_the_bot_does_not_ask_about_keeps_its_owner(harness: ApiHarness) -> None:
+    harness.add_position(LONG)
+    harness.set_state("position_questions", items=[a_question("ETHUSDT")])
+    for owner in ("ours", "external"):
+        response = harness.post("/api/positions/BTCUSDT/LONG/owner", {"owner": owner})
+        assert (response.status_code, response.json["error"]["code"]) == (404, "not_found")
+    assert commands(harness) == []
+
+
+def test_external_position_is_made_the_bots(harness: ApiHarness) -> None:
+    harness.add_position(replace(LONG, protection=Protection.EXTERNAL, entry_client_order_id=None))
+    assert harness.post("/api/positions/BTCUSDT/LONG/owner", {"owner": "external"}).status_code == 404
+    assert harness.post("/api/positions/BTCUSDT/LONG/owner", {"owner": "ours"}).status_code == 202
+    assert [command.action for command in commands(harness)] == [OperatorAction.POSITION_OURS]
+
+
+@pytest.mark.parametrize("owner", [None, "mine", ["ours"], True, "OURS"])
+def test_unknown_owner_is_rejected(harness: ApiHarness, owner: object) -> None:
+    harness.set_state("position_questions", items=[a_question()])
+    response = harness.post("/api/positions/BTCUSDT/LONG/owner", {"owner": owner})
+    assert (response.status_code, response.json["error"]["parameter"]) == (400, "owner")
+    assert commands(harness) == []
+
+
+def test_resume_answers_no_question(harness: ApiHarness) -> None:
+    harness.set_state("position_questions", items=[a_question()])
+    harness.post("/api/control", {"action": "resume", "nonce": "nonce-0001"})
+    (command,) = commands(harness)
+    assert (command.action, command.symbol) == (OperatorAction.RESUME, None)
+    assert len(harness.json("/api/health")["position_questions"]) == 1

@@ -145,3 +145,19 @@ def test_database_being_created_counts_as_missing(harness: ApiHarness) -> None:
     assert harness.json("/api/positions") == []
     harness.set_state("account", margin_balance="1000", at=NOW)
     assert harness.json("/api/health")["database"] == "healthy"
+
+
+def test_open_questions_about_positions_are_listed(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    assert harness.json("/api/health")["position_questions"] == []
+    item = {"symbol": "BTCUSDT", "position_side": "BOTH", "quantity": "-1.5", "own_quantity": "-1.0", "asked_at": NOW}
+    harness.set_state("position_questions", items=[item])
+    assert harness.json("/api/health")["position_questions"] == [
+        {
+            **item,
+            "side": "SHORT",
+            "summary": "BTCUSDT SHORT: the exchange holds 1.5, the bot's own trades explain 1.0.",
+        }
+    ]
+    harness.set_state("position_questions", items=[])
+    assert harness.json("/api/health")["position_questions"] == []

@@ -44,6 +44,7 @@ EVERY_POST = (
     "/api/control",
     "/api/live-consent/confirm",
     "/api/positions/BTCUSDT/LONG/close",
+    "/api/positions/BTCUSDT/LONG/owner",
     "/api/setup/paper",
     "/api/setup/save",
     "/api/setup/test",
@@ -53,7 +54,8 @@ EVERY_POST = (
 def test_every_route_is_in_these_lists(harness: ApiHarness) -> None:
     listed = {path.split("?")[0] for path in (*EVERY_GET, *EVERY_POST)}
     elsewhere = {"/api/stream", "/static/<path:filename>", "/api/trades/<name>"}
-    patterns = {"/api/positions/<symbol>/<side>", "/api/positions/<symbol>/<side>/close"}
+    position = "/api/positions/<symbol>/<side>"
+    patterns = {position, f"{position}/close", f"{position}/owner"}
     rules = {rule.rule for rule in harness.app.url_map.iter_rules()}
     assert rules - listed == elsewhere | patterns
 

@@ -19,6 +19,10 @@ from src.domain.positions import Protection
 blueprint = Blueprint("account", __name__)
 
 _MIN_FRACTION = Decimal("0.001")
+_OWNERS = {
+    "ours": (OperatorAction.POSITION_OURS, "managing {} as the bot's"),
+    "external": (OperatorAction.POSITION_EXTERNAL, "leaving {} to you; cancelling the bot's orders behind it"),
+}
 
 
 @blueprint.get("/api/account")
@@ -68,6 +72,28 @@ def close_position(symbol: str, side: str) -> tuple[dict[str, Any], int]:
         position_side=found["positionSide"].value,
         close_fraction=fraction,
     )
+
+
+@blueprint.post("/api/positions/<symbol>/<side>/owner")
+def answer_position_question(symbol: str, side: str) -> tuple[dict[str, Any], int]:
+    """``{owner, nonce}``: say that a position the bot asks about is its own (``ours``), or yours (``external``).
+
+    ``external`` cancels the bot's stop loss and take profit. ``ours`` also adopts an external position. 404 if the bot
+    does not ask.
+    """
+    document = request_args.json_body()
+    owner = document.get("owner")
+    if not isinstance(owner, str) or owner not in _OWNERS:
+        raise bad_parameter("owner", f"owner must be one of {', '.join(_OWNERS)}.")
+    nonce = request_args.nonce_field(document) or secrets.token_urlsafe(16)
+    action, message = _OWNERS[owner]
+    with read_bot_database() as connection:
+        found = account.find_answerable(connection, action, symbol, side.upper())
+    if found is None:
+        raise not_found("The bot does not ask about this position.")
+    name, position_side = found
+    about = f"{name} {side.upper()}"
+    return submit_command(action, nonce, message.format(about), symbol=name, position_side=position_side.value)
 
 
 def _find_position(connection: Connection, symbol: str, side: str) -> dict[str, Any]:

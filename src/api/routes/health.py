@@ -8,10 +8,11 @@ from flask import Blueprint
 from sqlalchemy import Connection
 
 from src import VERSION
+from src.api import schemas
 from src.api.bot_database import BotState, read_bot_state
 from src.api.pnl_tracker import PnlTracker
 from src.api.services import read_bot_database, services
-from src.database.queries.account import HEARTBEAT_TIMEOUT_MS, highest_equity
+from src.database.queries.account import HEARTBEAT_TIMEOUT_MS, highest_equity, position_questions
 from src.domain.clock import DAY_MS
 from src.domain.enums import Network, mode_label
 from src.settings.config import SettingsError
@@ -67,6 +68,7 @@ def _trading_status(bot: BotState, *, is_simulated: bool) -> dict[str, Any]:
         "trading_state": trading.get("state"),
         "trading_state_reason": trading.get("reason") or None,
         "awaits_consent": bot.get("live_consent_pending").get("fingerprint"),
+        "position_questions": [schemas.position_question(question) for question in position_questions(bot.values)],
         "operator": {"paused": is_paused, "halted": is_halted or is_blocked},
         "bot": {
             "alive": bot.is_alive,
