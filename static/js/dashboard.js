@@ -17,6 +17,7 @@ import * as goingLive from "./panels/going_live.js";
 import * as log from "./panels/log.js";
 import * as notifications from "./panels/notifications.js";
 import * as orders from "./panels/orders.js";
+import * as positionQuestions from "./panels/position_questions.js";
 import * as positions from "./panels/positions.js";
 import * as settings from "./panels/settings.js";
 import * as statistics from "./panels/statistics.js";
@@ -112,6 +113,7 @@ function start() {
 function mountPanels({ store, api, notify, commands, choice, poller }) {
   return combine(
     status.mount(byId("status"), store, { banner: byId("banner"), commands }),
+    positionQuestions.mount(byId("position-questions"), store, { commands }),
     account.mount(byId("account"), store),
     positions.mount(byId("book-positions"), store, { count: byId("count-positions"), commands }),
     orders.mount(byId("book-orders"), store, { count: byId("count-orders"), commands }),

@@ -47,6 +47,21 @@ class ScriptedBot:
             self.store.set_state("external_orders", {"items": []})
             self.store.set_state("account", _account(at))
 
+    def ask_about(self, *symbols: str, side: str = "LONG", held: str = "1.5", own: str = "1.0") -> None:
+        """Publish an open question about a position of each symbol, asked twelve minutes ago."""
+        numbers = {"position_side": side, "quantity": held, "own_quantity": own}
+        asked_at = self.clock.now_ms() - 725_000
+        items = [{"symbol": symbol, "asked_at": asked_at, **numbers} for symbol in symbols or ("BTCUSDT",)]
+        with self.store.transaction():
+            self.store.set_state("position_questions", {"items": items})
+            self.store.journal("alert", {"message": "is this position the bot's or yours?"})
+
+    def answer_question(self, command_id: int, action: str, message: str) -> None:
+        """Acknowledge the answer: no question is open any more."""
+        with self.store.transaction():
+            self.store.set_state("position_questions", {"items": []})
+            self.store.journal("command", {"id": command_id, "action": action, "message": message})
+
     def await_consent(self, terms: RiskTerms, *risk_increases: str) -> None:
         """Write terms of live trading that await confirmation."""
         state = {"terms": terms.to_json(), "fingerprint": terms.fingerprint, "risk_increases": list(risk_increases)}
