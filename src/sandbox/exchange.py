@@ -9,6 +9,7 @@ from typing import assert_never
 
 from src.domain.clock import Clock
 from src.domain.enums import Side
+from src.domain.events import AccountUpdate
 from src.domain.market import Liquidation, MarkPrice
 from src.domain.orders import Fill, OrderUpdate
 from src.engine.engine import Engine
@@ -38,7 +39,7 @@ from src.sandbox.market.wire import render_aggregate_trade_event
 from src.sandbox.streams.names import ALL_LIQUIDATIONS, USER_STREAM, event_streams
 from src.sandbox.streams.periodic import PUBLISH_INTERVAL_MS, PeriodicStreams
 from src.sandbox.streams.server import StreamServer
-from src.sandbox.streams.user_events import EventLatency, render_user_event, to_liquidation
+from src.sandbox.streams.user_events import EventLatency, TradeEventOrder, render_user_event, to_liquidation
 
 INITIAL_BALANCE = Decimal(10_000)
 """Initial balance of the account, USDT."""
@@ -77,6 +78,7 @@ class SandboxExchange:
         self.market = Market(listings, self._latest)
         self._periodic_streams = PeriodicStreams(self.market, streams)
         self._event_latency = EventLatency()
+        self._trade_event_order = TradeEventOrder(faults)
         self.engine = _make_engine(listings)
         self.account = SandboxAccount(
             self.engine, self.market, faults, self.now_ms, self._publish_events, self._publish_modes
@@ -198,21 +200,24 @@ class SandboxExchange:
 
     def _publish_events(self, events: Iterable[EngineEvent]) -> None:
         """Publish the events of the account on the user data stream."""
-        has_events = False
-        for event in events:
-            has_events = True
-            self._publish_user_event(render_user_event(event, self.engine, self.market), event.event_at)
+        arranged = self._trade_event_order.arrange(events)
+        for each in arranged:
+            event = each.event
+            body = render_user_event(event, self.engine, self.market)
+            self._publish_user_event(body, each.happened_at, each.skew_ms)
+            if isinstance(event, AccountUpdate):
+                self.account.record_stamps(event)
             if isinstance(event, OrderUpdate) and event.fill is not None:
                 self._publish_fill(event, event.fill)
-        if has_events:
+        if arranged:
             positions = [report.position for report in self.account.open_positions()]
             self.protection.observe(positions, self.engine.open_orders(), self.now_ms())
 
     def _publish_modes(self, change: AccountModeChanged) -> None:
         self._publish_user_event(render_event(change), change.event_at)
 
-    def _publish_user_event(self, body: Body, happened_at: int) -> None:
-        event_time = self._event_latency.event_time(happened_at)
+    def _publish_user_event(self, body: Body, happened_at: int, skew_ms: int = 0) -> None:
+        event_time = self._event_latency.event_time(happened_at) + skew_ms
         key = self.listen_key.active(self.now_ms())
         if key is not None:
             self._streams.publish([key], {**body, "E": event_time}, USER_STREAM)

@@ -66,6 +66,19 @@ class FaultKind(StrEnum):
     """Swap a frame with the next one."""
     LISTEN_KEY_EXPIRED = "listen_key_expired"
     """Expire the listen key now."""
+    ACCOUNT_EVENT_FIRST = "account_event_first"
+    """Send the account event of a trade before its order event, in ``value`` percent of the trades; 0 is all."""
+    STAMPS_DIFFER = "stamps_differ"
+    """Stamp the account event of a trade ``value`` ms after its order event; 0 draws 1 to 50 ms, before or after.
+
+    Aster's samples of both events have stamps that differ (Event: Order Update).
+    """
+    POSITION_TIME_OF_ACCOUNT = "position_time_of_account"
+    """Give the ``updateTime`` of a position in positionRisk the stamp of the account event, not of the trade."""
+    POSITION_TIME_ZERO = "position_time_zero"
+    """Give a position in positionRisk the ``updateTime`` 0, as in Aster's sample (Position Information V2)."""
+    FLAT_OMITTED = "flat_omitted"
+    """Omit flat positions of symbols with ``path`` in their name from positionRisk."""
 
 
 @dataclass(slots=True)
@@ -77,7 +90,8 @@ class Fault:
     path: str = ""
     """Matches requests with this in their path, and streams with this in their name (user data stream: ``user``).
 
-    For a request with a client order id, the path is followed by a space and that id.
+    For a request with a client order id, the path is followed by a space and that id, else by its symbol. Trades,
+    account events and positions match by their symbol.
     """
     method: str = ""
     value: int = 0

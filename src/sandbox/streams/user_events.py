@@ -1,5 +1,7 @@
 """Account events as the user data stream sends them, and their latency (User Data Streams)."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from random import Random
 from typing import assert_never
@@ -12,9 +14,12 @@ from src.engine.engine import Engine
 from src.engine.margin import maintenance_margin
 from src.engine.state import EngineEvent
 from src.exchange.wire import Body, render_account_update, render_event, render_margin_call
+from src.sandbox.faults import FaultKind, Faults
 from src.sandbox.market.market import Market
 
 MAX_LATENCY_MS = 20
+MAX_SKEW_MS = 50
+_TRADE_REASON = "ORDER"
 
 
 def render_user_event(event: EngineEvent, engine: Engine, market: Market) -> Body:
@@ -78,3 +83,55 @@ class EventLatency:
             self._happened_at = happened_at
             self._event_time = max(self._event_time, happened_at + self._random.randint(0, MAX_LATENCY_MS))
         return self._event_time
+
+
+@dataclass(frozen=True, slots=True)
+class StampedEvent:
+    """An event to publish. ``skew_ms`` moves its event time away from the one of its transaction."""
+
+    event: EngineEvent
+    happened_at: int
+    skew_ms: int = 0
+
+
+class TradeEventOrder:
+    """Sends the two events of a trade in either order and with different stamps, as the faults say.
+
+    Without a fault the order event comes first and both have the same stamps.
+    """
+
+    def __init__(self, faults: Faults, seed: int = 0) -> None:
+        self._faults = faults
+        self._random = Random(seed)
+
+    def arrange(self, events: Iterable[EngineEvent]) -> list[StampedEvent]:
+        """Return the events with their stamps, in the order to send them."""
+        arranged: list[StampedEvent] = []
+        for event in events:
+            symbol = _traded_symbol(event)
+            if not isinstance(event, AccountUpdate) or symbol is None:
+                arranged.append(StampedEvent(event, event.event_at))
+                continue
+            skew = self._skew(symbol)
+            stamped = replace(event, changed_at=event.changed_at + skew, event_at=event.event_at + skew)
+            follows_its_order = bool(arranged) and isinstance(arranged[-1].event, OrderUpdate)
+            place = len(arranged) - (follows_its_order and self._is_first(symbol))
+            arranged.insert(place, StampedEvent(stamped, event.event_at, skew))
+        return arranged
+
+    def _skew(self, symbol: str) -> int:
+        fault = self._faults.consume(FaultKind.STAMPS_DIFFER, "", symbol)
+        if fault is None:
+            return 0
+        return fault.value or self._random.choice((-1, 1)) * self._random.randint(1, MAX_SKEW_MS)
+
+    def _is_first(self, symbol: str) -> bool:
+        fault = self._faults.consume(FaultKind.ACCOUNT_EVENT_FIRST, "", symbol)
+        return fault is not None and (not fault.value or self._random.randrange(100) < fault.value)
+
+
+def _traded_symbol(event: EngineEvent) -> str | None:
+    """Return the symbol of an account event about a trade; None for any other event."""
+    if isinstance(event, AccountUpdate) and event.reason == _TRADE_REASON and event.positions:
+        return event.positions[0].position.symbol
+    return None
