@@ -13,7 +13,7 @@ from src.domain.events import AccountUpdate
 from src.domain.market import Liquidation, MarkPrice
 from src.domain.orders import Fill, OrderUpdate
 from src.engine.engine import Engine
-from src.engine.margin import Fees
+from src.engine.margin import MAX_LEVERAGE, Fees
 from src.engine.orders import LIQUIDATION_ID_PREFIX
 from src.engine.state import EngineEvent
 from src.exchange.wire import (
@@ -79,7 +79,7 @@ class SandboxExchange:
         self._periodic_streams = PeriodicStreams(self.market, streams)
         self._event_latency = EventLatency()
         self._trade_event_order = TradeEventOrder(faults)
-        self.engine = _make_engine(listings)
+        self.engine = _make_engine(self.market)
         self.account = SandboxAccount(
             self.engine, self.market, faults, self.now_ms, self._publish_events, self._publish_modes
         )
@@ -286,12 +286,15 @@ class SandboxExchange:
                 self.listen_key.expire()
             case FaultKind.PARTIAL_FILL:
                 self._set_depth(fault.path, Decimal(fault.value) / 100)
+            case FaultKind.MAX_LEVERAGE:
+                self._set_max_leverage(fault.path, fault.value)
             case _:
                 self.faults.inject(fault)
 
     def clear_faults(self) -> None:
         self.faults.clear()
         self._set_depth("", Decimal(1))
+        self._set_max_leverage("", MAX_LEVERAGE)
 
     def _stream_name(self, path: str) -> str:
         return self.listen_key.active(self.now_ms()) or path if path == USER_STREAM else path
@@ -304,10 +307,16 @@ class SandboxExchange:
                     market.set_quote(market.quote.bid, market.quote.ask, self.now_ms())
                     self._publish_quote(market)
 
+    def _set_max_leverage(self, part: str, leverage: int) -> None:
+        with self.lock:
+            for symbol, market in self.market.symbols.items():
+                if part in symbol:
+                    market.limit_leverage(leverage)
 
-def _make_engine(listings: Mapping[str, Listing]) -> Engine:
-    instruments = {symbol: listing.instrument for symbol, listing in listings.items()}
-    return Engine(instruments, Fees(), {symbol: listing.brackets for symbol, listing in listings.items()})
+
+def _make_engine(market: Market) -> Engine:
+    instruments = {symbol: each.instrument for symbol, each in market.symbols.items()}
+    return Engine(instruments, Fees(), lambda symbol: market[symbol].brackets)
 
 
 class MarketLoop:

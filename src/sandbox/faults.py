@@ -77,6 +77,8 @@ class FaultKind(StrEnum):
     """Give the ``updateTime`` of a position in positionRisk the stamp of the account event, not of the trade."""
     POSITION_TIME_ZERO = "position_time_zero"
     """Give a position in positionRisk the ``updateTime`` 0, as in Aster's sample (Position Information V2)."""
+    MAX_LEVERAGE = "max_leverage"
+    """Lower the highest leverage of symbols with ``path`` in their name to ``value``: above it -4028."""
     FLAT_OMITTED = "flat_omitted"
     """Omit flat positions of symbols with ``path`` in their name from positionRisk."""
 

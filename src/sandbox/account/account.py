@@ -227,7 +227,7 @@ class SandboxAccount:
         return self.engine.balances()
 
     def max_notional(self, symbol: str, leverage: int) -> Decimal:
-        return max_notional(self._market[symbol].listing.brackets, leverage)
+        return max_notional(self._market[symbol].brackets, leverage)
 
     def trade_of(self, income: Income) -> Fill | None:
         """Return the fill of an income; None for funding and transfers."""

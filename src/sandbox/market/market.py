@@ -2,10 +2,12 @@
 
 from collections import deque
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from src.domain.enums import Side
 from src.domain.market import MarkPrice, Quote
+from src.engine.margin import Brackets
 from src.sandbox.market.candles import Candles, MarketTrade
 from src.sandbox.market.listings import Listing
 
@@ -34,12 +36,18 @@ class SymbolMarket:
         self.update_id = 0
         self.depth_factor = Decimal(1)
         """Fraction of the usual quantity in the book; tests reduce it to get partial fills."""
+        self.brackets: Brackets = listing.brackets
+        """The leverage brackets in force."""
         self.middle = listing.start_price
         """Mid price set by the market source."""
         self._trade_count = 0
         self.quote = self.move(listing.start_price, at)
         self.last_price = self.quote.mid_price
         self.mark = self.set_mark(self.quote.mid_price, at)
+
+    def limit_leverage(self, leverage: int) -> None:
+        """Limit the leverage of all brackets."""
+        self.brackets = [replace(each, max_leverage=min(each.max_leverage, leverage)) for each in self.listing.brackets]
 
     def move(self, middle: Decimal, at: int) -> Quote:
         """Move the order book to a price."""

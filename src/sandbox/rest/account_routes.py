@@ -154,7 +154,7 @@ def _brackets(exchange: SandboxExchange, parameters: Parameters) -> object:
 
 
 def _bracket_table(exchange: SandboxExchange, symbol: str) -> Body:
-    brackets = exchange.market[symbol].listing.brackets
+    brackets = exchange.market[symbol].brackets
     floors = [ZERO, *(bracket.notional_cap for bracket in brackets)]
     rows = [
         {

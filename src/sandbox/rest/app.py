@@ -66,8 +66,9 @@ def drop_replies(app: "WSGIApplication") -> "WSGIApplication":
 
 def _view(exchange: SandboxExchange, route: Route, path: str) -> Callable[[], Response]:
     def serve() -> Response:
-        client_order_id = _client_order_id()
-        subject = f"{path} {client_order_id}" if client_order_id else path
+        client_order_id = _parameter("newClientOrderId", "origClientOrderId")
+        named = client_order_id or _parameter("symbol")
+        subject = f"{path} {named}" if named else path
         delay = exchange.faults.consume(FaultKind.DELAY, route.method, subject)
         if delay:
             exchange.wait(delay.value)
@@ -95,7 +96,7 @@ def _answer(exchange: SandboxExchange, route: Route, subject: str) -> Response:
     except RateLimited as error:
         return _rate_limited(str(error), error.retry_at - exchange.now_ms(), banned=error.banned)
     except AuthError as error:
-        if error.code == _BAD_TIMESTAMP and route.method == "POST":
+        if error.code == _BAD_TIMESTAMP and route.method == "POST" and route.orders:
             exchange.account.request_log.timestamp_rejections[subject.partition(" ")[2]] += 1
         return _rejection(error, 401 if error.code in _KEY_CODES else 400)
     except Rejected as error:
@@ -114,10 +115,10 @@ def _authorize(exchange: SandboxExchange, route: Route, parameters: Parameters) 
             raise Rejected(_TOO_MANY_ORDERS, f"Too many new orders; current limit is {limit} orders per MINUTE.")
 
 
-def _client_order_id() -> str:
-    """Return the client order id in the request; empty without one."""
+def _parameter(*names: str) -> str:
+    """Return the first of these parameters in the request; empty if it has none of them."""
     parameters = parse_qs(f"{request.query_string.decode(errors='replace')}&{_body()}")
-    return next((parameters[name][0] for name in ("newClientOrderId", "origClientOrderId") if name in parameters), "")
+    return next((parameters[name][0] for name in names if name in parameters), "")
 
 
 def _body() -> str:

@@ -44,10 +44,7 @@ def _unrealized_pnl(update: AccountUpdate, market: Market) -> dict[PositionKey, 
 
 def _margin_call(call: MarginCall, engine: Engine, market: Market) -> Body:
     reports = [each for each in engine.positions() if (each.symbol, each.position_side) in call.positions]
-    needs = [
-        maintenance_margin(market[each.symbol].listing.brackets, abs(each.quantity) * each.mark_price)
-        for each in reports
-    ]
+    needs = [maintenance_margin(market[each.symbol].brackets, abs(each.quantity) * each.mark_price) for each in reports]
     return render_margin_call(list(zip(reports, needs, strict=True)), call.event_at)
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from src.domain.enums import Side
 from src.exchange.wire import parse_account, parse_balance, parse_fill, parse_income, parse_order, parse_position
+from src.sandbox.faults import Fault, FaultKind
 from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client
 
@@ -44,6 +45,50 @@ def test_margin_type_cannot_change_with_a_position(client: Client) -> None:
     client.order()
     assert client.rejected("POST", path, symbol="BTCUSDT", marginType="CROSSED") == -4048
     assert client.rejected("POST", path, symbol="BTCUSDT", marginType="PORTFOLIO") == -1130
+
+
+def test_margin_type_is_refused_only_for_a_symbol_with_open_orders(client: Client) -> None:
+    path = "/fapi/v1/marginType"
+    client.order(type="LIMIT", timeInForce="GTC", price="90000")
+
+    assert client.rejected("POST", path, symbol="BTCUSDT", marginType="ISOLATED") == -4047
+    client.post(path, symbol="ETHUSDT", marginType="ISOLATED")
+    client.delete("/fapi/v1/allOpenOrders", symbol="BTCUSDT")
+    client.post(path, symbol="BTCUSDT", marginType="ISOLATED")
+
+
+def test_leverage_is_refused_only_above_the_brackets_of_a_symbol(server: SandboxServer, client: Client) -> None:
+    path = "/fapi/v1/leverage"
+    server.exchange.inject(Fault(FaultKind.MAX_LEVERAGE, path="ETHUSDT", value=8))
+
+    assert client.rejected("POST", path, symbol="ETHUSDT", leverage=10) == -4028
+    assert client.post(path, symbol="ETHUSDT", leverage=8)["leverage"] == 8
+    assert client.post(path, symbol="BTCUSDT", leverage=10)["leverage"] == 10
+    assert client.get("/fapi/v1/leverageBracket", symbol="ETHUSDT")["brackets"][0]["initialLeverage"] == 8
+
+    server.exchange.clear_faults()
+    assert client.post(path, symbol="ETHUSDT", leverage=10)["leverage"] == 10
+
+
+def test_lower_leverage_is_refused_only_for_an_isolated_position(client: Client) -> None:
+    path = "/fapi/v1/leverage"
+    client.post("/fapi/v1/marginType", symbol="BTCUSDT", marginType="ISOLATED")
+    client.order()
+    client.order(symbol="ETHUSDT", quantity="0.1")
+
+    assert client.rejected("POST", path, symbol="BTCUSDT", leverage=10) == -4161
+    assert client.post(path, symbol="BTCUSDT", leverage=25)["leverage"] == 25
+    assert client.post(path, symbol="ETHUSDT", leverage=10)["leverage"] == 10
+
+
+def test_fault_refuses_a_setting_of_one_symbol(server: SandboxServer, client: Client) -> None:
+    path = "/fapi/v1/marginType"
+    server.exchange.inject(Fault(FaultKind.REJECTED, path="marginType ETHUSDT", value=4047, times=2))
+
+    assert client.rejected("POST", path, symbol="ETHUSDT", marginType="ISOLATED") == -4047
+    client.post(path, symbol="BTCUSDT", marginType="ISOLATED")
+    assert client.rejected("POST", path, symbol="ETHUSDT", marginType="ISOLATED") == -4047
+    client.post(path, symbol="ETHUSDT", marginType="ISOLATED")
 
 
 def test_isolated_margin_is_added_and_listed(client: Client) -> None:
