@@ -39,7 +39,13 @@ from src.sandbox.market.wire import render_aggregate_trade_event
 from src.sandbox.streams.names import ALL_LIQUIDATIONS, USER_STREAM, event_streams
 from src.sandbox.streams.periodic import PUBLISH_INTERVAL_MS, PeriodicStreams
 from src.sandbox.streams.server import StreamServer
-from src.sandbox.streams.user_events import EventLatency, TradeEventOrder, render_user_event, to_liquidation
+from src.sandbox.streams.user_events import (
+    EventLatency,
+    TradeEventOrder,
+    announcement,
+    render_user_event,
+    to_liquidation,
+)
 
 INITIAL_BALANCE = Decimal(10_000)
 """Initial balance of the account, USDT."""
@@ -75,6 +81,7 @@ class SandboxExchange:
         """Progress of the replay; None without one."""
         self._latest = clock.now_ms()
         self._periodic_at = self._second_at = self._latest
+        self._maintenance_ends_at = 0
         self.market = Market(listings, self._latest)
         self._periodic_streams = PeriodicStreams(self.market, streams)
         self._event_latency = EventLatency()
@@ -110,6 +117,9 @@ class SandboxExchange:
         """Return exchange time, ms UTC; it never goes back."""
         self._latest = max(self._latest, self._clock.now_ms())
         return self._latest
+
+    def is_in_maintenance(self) -> bool:
+        return self.now_ms() < self._maintenance_ends_at
 
     def wait(self, span_ms: int) -> None:
         """Block a request for a fault that delays it."""
@@ -149,6 +159,7 @@ class SandboxExchange:
             self._second_at = now + _SECOND_MS
             for market in self.market.symbols.values():
                 self._update_mark(market, now)
+        self._streams.set_closed(self.is_in_maintenance())
         self.account.run_countdowns()
         if (key := self.listen_key.take_expired(now)) is not None:
             self._streams.publish([key], render_event(ListenKeyExpired(now)), USER_STREAM)
@@ -218,9 +229,12 @@ class SandboxExchange:
 
     def _publish_user_event(self, body: Body, happened_at: int, skew_ms: int = 0) -> None:
         event_time = self._event_latency.event_time(happened_at) + skew_ms
+        self._send_user_event({**body, "E": event_time})
+
+    def _send_user_event(self, body: Body) -> None:
         key = self.listen_key.active(self.now_ms())
         if key is not None:
-            self._streams.publish([key], {**body, "E": event_time}, USER_STREAM)
+            self._streams.publish([key], body, USER_STREAM)
 
     def _publish_fill(self, order: OrderUpdate, fill: Fill) -> None:
         """Publish a taker fill as a market trade, and the fill of a liquidation as a liquidation."""
@@ -286,6 +300,10 @@ class SandboxExchange:
                 self.listen_key.expire()
             case FaultKind.PARTIAL_FILL:
                 self._set_depth(fault.path, Decimal(fault.value) / 100)
+            case FaultKind.MAINTENANCE:
+                self._set_maintenance(self.now_ms() + fault.value * _SECOND_MS)
+            case FaultKind.USER_EVENT:
+                self._send_user_event(announcement(fault.new, self.now_ms()))
             case FaultKind.MAX_LEVERAGE:
                 self._set_max_leverage(fault.path, fault.value)
             case _:
@@ -295,6 +313,7 @@ class SandboxExchange:
         self.faults.clear()
         self._set_depth("", Decimal(1))
         self._set_max_leverage("", MAX_LEVERAGE)
+        self._set_maintenance(0)
 
     def _stream_name(self, path: str) -> str:
         return self.listen_key.active(self.now_ms()) or path if path == USER_STREAM else path
@@ -306,6 +325,11 @@ class SandboxExchange:
                     market.depth_factor = factor
                     market.set_quote(market.quote.bid, market.quote.ask, self.now_ms())
                     self._publish_quote(market)
+
+    def _set_maintenance(self, ends_at: int) -> None:
+        with self.lock:
+            self._maintenance_ends_at = ends_at
+            self._streams.set_closed(self.is_in_maintenance())
 
     def _set_max_leverage(self, part: str, leverage: int) -> None:
         with self.lock:

@@ -77,6 +77,13 @@ class FaultKind(StrEnum):
     """Give the ``updateTime`` of a position in positionRisk the stamp of the account event, not of the trade."""
     POSITION_TIME_ZERO = "position_time_zero"
     """Give a position in positionRisk the ``updateTime`` 0, as in Aster's sample (Position Information V2)."""
+    MAINTENANCE = "maintenance"
+    """For ``value`` seconds respond to every request with 503 and close and refuse all streams.
+
+    Orders and positions stay, and the market goes on.
+    """
+    USER_EVENT = "user_event"
+    """Send an event named ``new`` on the user data stream: an ``announcement`` (default), or one without a document."""
     MAX_LEVERAGE = "max_leverage"
     """Lower the highest leverage of symbols with ``path`` in their name to ``value``: above it -4028."""
     FLAT_OMITTED = "flat_omitted"

@@ -1,14 +1,18 @@
 """Fault injection over real sockets."""
 
+from contextlib import suppress
 from decimal import Decimal
 
 import pytest
 import requests
-from websockets.exceptions import ConnectionClosed
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
+from src.domain.clock import ManualClock
 from src.domain.enums import Side
 from src.sandbox.faults import GARBLED_RESPONSES, Fault, FaultKind, Faults
 from src.sandbox.server import SandboxServer
+from tests.builders import NOW
+from tests.exchange.stream_server import wait_until
 from tests.sandbox.client import Client, Subscriber, code, done
 from tests.sandbox.streams.test_server import wait_for_subscription
 
@@ -262,3 +266,51 @@ def test_fault_injection_must_be_allowed() -> None:
 
     assert response.status_code == 404
     assert (status["symbols"], status["replay"], status["orders_received"]) == (12, None, 0)
+
+
+def test_maintenance_stops_requests_and_streams_until_its_end() -> None:
+    clock = ManualClock(NOW)
+    with SandboxServer(clock=clock) as server:
+        client = Client(server)
+        stop = client.order(**STOP, quantity=None)
+        key = client.listen_key()
+        with Subscriber(server, f"/ws/{key}") as user_stream, Subscriber(server, "/ws/!forceOrder@arr") as public:
+            wait_for_subscription(server, key, "!forceOrder@arr")
+            inject(client, "maintenance", value=1_800)
+            for stream in (user_stream, public):
+                with pytest.raises(ConnectionClosed):
+                    stream.next()
+        with pytest.raises(InvalidStatus), Subscriber(server, f"/ws/{key}"):
+            pass
+        refused = [client.public("/fapi/v1/ping"), client.signed("POST", ORDER, **MARKET)]
+        assert [each.status_code for each in refused] == [503, 503]
+
+        clock.advance(1_800_000)
+        wait_until(lambda: is_open(server, key))
+        assert [each["orderId"] for each in client.get("/fapi/v1/openOrders")] == [stop["orderId"]]
+        assert client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["positionAmt"] == "0"
+
+
+def is_open(server: SandboxServer, key: str) -> bool:
+    with suppress(InvalidStatus), Subscriber(server, f"/ws/{key}"):
+        return True
+    return False
+
+
+def test_maintenance_ends_with_the_faults(client: Client) -> None:
+    inject(client, "maintenance", value=1_800)
+    assert client.public("/fapi/v1/ping").status_code == 503
+    requests.delete(f"{client.server.base_url}/sandbox/faults", timeout=20)
+
+    assert done(client.public("/fapi/v1/ping")) == {}
+
+
+@pytest.mark.parametrize(("name", "has_time"), [("", False), ("announcement", False), ("STRATEGY_UPDATE", True)])
+def test_undocumented_user_events(server: SandboxServer, client: Client, name: str, has_time: bool) -> None:
+    key = client.listen_key()
+    with Subscriber(server, f"/ws/{key}") as user_stream:
+        wait_for_subscription(server, key)
+        inject(client, "user_event", new=name)
+        event = user_stream.next()
+
+    assert (event["e"], "E" in event) == (name or "announcement", has_time)

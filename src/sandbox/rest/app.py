@@ -31,6 +31,7 @@ _TOO_MANY_REQUESTS = -1003
 _TOO_MANY_ORDERS = -1015
 _BAD_TIMESTAMP = -1021
 _KEY_CODES = (-2014, -2015)
+_MAINTENANCE_PAGE = "<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>"
 _UNKNOWN_PATH = ErrorBody(-1020, "This operation is not supported.")
 _UNKNOWN_OUTCOME = ErrorBody(
     -1007, "Timeout waiting for response from backend server. Send status unknown; execution status unknown."
@@ -85,6 +86,8 @@ def _view(exchange: SandboxExchange, route: Route, path: str) -> Callable[[], Re
 
 
 def _answer(exchange: SandboxExchange, route: Route, subject: str) -> Response:
+    if exchange.is_in_maintenance():
+        return Response(_MAINTENANCE_PAGE, 503, content_type="text/html")
     try:
         _apply_faults_before(exchange, route, subject)
         parameters = Parameters.parse(request.query_string.decode(errors="replace"), _body())

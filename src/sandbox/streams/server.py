@@ -11,11 +11,13 @@ from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from urllib.parse import parse_qs, unquote, urlsplit
 
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.exceptions import ConnectionClosed
 from websockets.frames import CloseCode, Frame, Opcode
+from websockets.http11 import Request, Response
 
 from src.exchange.wire import wrap
 from src.sandbox.faults import FaultKind, Faults
@@ -65,6 +67,7 @@ class StreamServer:
         self._subscribed: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._stop = asyncio.Event()
+        self._is_closed = False
         self._is_ready = threading.Event()
         self._failure: OSError | None = None
         self._thread = threading.Thread(target=self._run, name="sandbox-streams", daemon=True)
@@ -101,6 +104,12 @@ class StreamServer:
         """Close the connections to streams with this part in their name."""
         self._run_in_loop(self._disconnect, part)
 
+    def set_closed(self, is_closed: bool) -> None:
+        """While closed, all connections are cut and new ones get 503."""
+        if is_closed and not self._is_closed:
+            self.disconnect("")
+        self._is_closed = is_closed
+
     def _run_in_loop(self, call: Callable[..., object], *arguments: object) -> None:
         with suppress(RuntimeError):  # the loop has ended: there are no clients left
             self._loop.call_soon_threadsafe(call, *arguments)
@@ -120,6 +129,7 @@ class StreamServer:
             "127.0.0.1",
             self.port,
             create_connection=_Connection,
+            process_request=self._refuse_if_closed,
             ping_interval=None,
             compression=None,
             close_timeout=0.5,
@@ -128,6 +138,9 @@ class StreamServer:
             self._is_ready.set()
             await self._stop.wait()
             server.close(close_connections=True)
+
+    def _refuse_if_closed(self, connection: ServerConnection, _request: Request) -> Response | None:
+        return connection.respond(HTTPStatus.SERVICE_UNAVAILABLE, "maintenance") if self._is_closed else None
 
     async def _handle(self, connection: ServerConnection) -> None:
         client = self._accept(connection)
@@ -144,7 +157,7 @@ class StreamServer:
 
     def _accept(self, connection: ServerConnection) -> _Client | None:
         """Accept ``/ws``, ``/ws/<name>`` and ``/stream?streams=<name>/<name>``; None for anything else."""
-        if not isinstance(connection, _Connection) or connection.request is None:
+        if self._is_closed or not isinstance(connection, _Connection) or connection.request is None:
             return None
         url = urlsplit(connection.request.path)
         root, _, name = url.path.lstrip("/").partition("/")

@@ -19,6 +19,7 @@ from src.sandbox.market.market import Market
 
 MAX_LATENCY_MS = 20
 MAX_SKEW_MS = 50
+ANNOUNCEMENT = "announcement"
 _TRADE_REASON = "ORDER"
 
 
@@ -80,6 +81,14 @@ class EventLatency:
             self._happened_at = happened_at
             self._event_time = max(self._event_time, happened_at + self._random.randint(0, MAX_LATENCY_MS))
         return self._event_time
+
+
+def announcement(name: str, at: int) -> Body:
+    """Make an announcement, which has no event time (Event: Public Announcement), or an event of another name."""
+    if name not in ("", ANNOUNCEMENT):
+        return {"e": name, "E": at, "T": at, "u": [{"s": "BTCUSDT", "v": "1"}]}
+    content = {"i": 1, "t": "Maintenance", "s": "", "c": "DIRECT", "d": at, "S": False, "j": "", "C": "<p>Soon</p>"}
+    return {"e": ANNOUNCEMENT, "en": content, "zh": content}
 
 
 @dataclass(frozen=True, slots=True)
