@@ -128,6 +128,12 @@ class Engine:
         self._executor.cancel(order, at)
         return self._state.take_events()
 
+    def expire(self, symbol: str, order_id: int, at: int) -> list[EngineEvent]:
+        """Expire an open order, as the exchange may do for reasons of its own."""
+        order = self._state.orders.find(symbol, order_id, None, code=-2011)
+        self._executor.expire(order, at)
+        return self._state.take_events()
+
     def modify(
         self,
         symbol: str,

@@ -43,6 +43,7 @@ from src.sandbox.streams.user_events import (
     EventLatency,
     TradeEventOrder,
     announcement,
+    rename_status,
     render_user_event,
     to_liquidation,
 )
@@ -215,6 +216,8 @@ class SandboxExchange:
         for each in arranged:
             event = each.event
             body = render_user_event(event, self.engine, self.market)
+            if isinstance(event, OrderUpdate):
+                rename_status(body, self.account.status_word(event))
             self._publish_user_event(body, each.happened_at, each.skew_ms)
             if isinstance(event, AccountUpdate):
                 self.account.record_stamps(event)
@@ -300,6 +303,9 @@ class SandboxExchange:
                 self.listen_key.expire()
             case FaultKind.PARTIAL_FILL:
                 self._set_depth(fault.path, Decimal(fault.value) / 100)
+            case FaultKind.ORDERS_ENDED:
+                with self.lock:
+                    self.account.end_orders(fault.path, fault.new)
             case FaultKind.MAINTENANCE:
                 self._set_maintenance(self.now_ms() + fault.value * _SECOND_MS)
             case FaultKind.USER_EVENT:

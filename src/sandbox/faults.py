@@ -77,6 +77,10 @@ class FaultKind(StrEnum):
     """Give the ``updateTime`` of a position in positionRisk the stamp of the account event, not of the trade."""
     POSITION_TIME_ZERO = "position_time_zero"
     """Give a position in positionRisk the ``updateTime`` 0, as in Aster's sample (Position Information V2)."""
+    STATUS_WORD = "status_word"
+    """Name the status of an order that ends unfilled ``new``, by default EXPIRED_IN_MATCH, which no document lists."""
+    ORDERS_ENDED = "orders_ended"
+    """Expire the open orders with ``path`` in their client order id now; ``new`` is their status, if given."""
     MAINTENANCE = "maintenance"
     """For ``value`` seconds respond to every request with 503 and close and refuse all streams.
 

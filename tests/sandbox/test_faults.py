@@ -144,6 +144,50 @@ def test_order_expires_partially_filled(server: SandboxServer, client: Client) -
     assert [each.quantity for each in server.exchange.account.open_positions()] == [Decimal("0.004")]
 
 
+@pytest.mark.parametrize(("word", "expected"), [("", "EXPIRED_IN_MATCH"), ("EXPIRE_TAKER", "EXPIRE_TAKER")])
+def test_order_ends_with_an_undocumented_status(
+    server: SandboxServer, client: Client, word: str, expected: str
+) -> None:
+    key = client.listen_key()
+    with Subscriber(server, f"/ws/{key}") as user_stream:
+        wait_for_subscription(server, key)
+        inject(client, "status_word", path="-s", new=word)
+        for name in ("lh-a-e", "lh-a-s"):
+            client.order(**STOP, quantity=None, newClientOrderId=name)
+            canceled = client.delete(ORDER, symbol="BTCUSDT", origClientOrderId=name)
+        ends = [order for order in (user_stream.next()["o"] for _ in range(4)) if order["X"] != "NEW"]
+
+    assert [(order["c"], order["X"]) for order in ends] == [("lh-a-e", "CANCELED"), ("lh-a-s", expected)]
+    assert canceled["status"] == expected
+    assert client.get(ORDER, symbol="BTCUSDT", origClientOrderId="lh-a-s")["status"] == expected
+    assert client.get("/fapi/v1/openOrders") == []
+
+
+def test_close_ends_unfilled_with_an_undocumented_status(client: Client) -> None:
+    client.order()
+    for kind in ("expired", "status_word"):
+        inject(client, kind, path="-c")
+    close = {**MARKET, "side": "SELL", "newClientOrderId": "lh-a-c", "newOrderRespType": "RESULT"}
+    order = client.order(**close)
+
+    assert (order["status"], order["executedQty"]) == ("EXPIRED_IN_MATCH", "0")
+    assert client.get("/fapi/v2/positionRisk", symbol="BTCUSDT")[0]["positionAmt"] == "0.01"
+
+
+@pytest.mark.parametrize(("word", "expected"), [("", "EXPIRED"), ("WITHDRAWN", "WITHDRAWN")])
+def test_exchange_ends_an_open_order(server: SandboxServer, client: Client, word: str, expected: str) -> None:
+    key = client.listen_key()
+    stop = client.order(**STOP, quantity=None, newClientOrderId="lh-a-s")
+    client.order(**STOP, quantity=None, newClientOrderId="lh-b-s")
+    with Subscriber(server, f"/ws/{key}") as user_stream:
+        wait_for_subscription(server, key)
+        inject(client, "orders_ended", path="lh-a", new=word)
+        order = user_stream.until("ORDER_TRADE_UPDATE")["o"]
+
+    assert (order["i"], order["x"], order["X"]) == (stop["orderId"], "EXPIRED", expected)
+    assert [each["clientOrderId"] for each in client.get("/fapi/v1/openOrders")] == ["lh-b-s"]
+
+
 def test_thin_book_gives_partial_fills(server: SandboxServer, client: Client) -> None:
     inject(client, "partial_fill", path="BTCUSDT", value=1)
     ask = client.public("/fapi/v1/ticker/bookTicker", symbol="BTCUSDT").json()["askPrice"]

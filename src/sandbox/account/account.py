@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from src.domain.enums import MarginType, PositionSide
+from src.domain.enums import MarginType, OrderStatus, PositionSide
 from src.domain.errors import InvariantError, Rejected
 from src.domain.events import AccountUpdate
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
@@ -19,6 +19,8 @@ from src.sandbox.account.audit import RequestLog
 from src.sandbox.faults import FaultKind, Faults
 from src.sandbox.market.market import Market
 
+UNDOCUMENTED_STATUS = "EXPIRED_IN_MATCH"
+"""Status of an order ended by self-trade prevention on Binance; Aster documents none."""
 _DEPTH_LEVELS = 20
 _HISTORY_MS = 7 * 24 * 60 * 60 * 1000
 _TRADE_INCOME_TYPES = ("REALIZED_PNL", "COMMISSION")
@@ -68,6 +70,7 @@ class SandboxAccount:
         self._publish = publish
         self._publish_modes = publish_modes
         self._countdowns: dict[str, int] = {}
+        self._status_words: dict[int, str] = {}
         self._account_stamps: dict[PositionKey, int] = {}
 
     # Orders.
@@ -130,6 +133,25 @@ class SandboxAccount:
         """Cancel every open order of a symbol, stops included (Cancel All Open Orders)."""
         for order in self.engine.open_orders(symbol):
             self._publish(self.engine.cancel(symbol, self._now_ms(), order_id=order.order_id))
+
+    def end_orders(self, part: str, word: str) -> None:
+        """Expire the open orders with this part in their client order id; ``word`` names their status if not empty."""
+        for order in self.engine.open_orders():
+            if part in order.client_order_id:
+                if word:
+                    self._status_words[order.order_id] = word
+                self._publish(self.engine.expire(order.symbol, order.order_id, self._now_ms()))
+
+    def status_word(self, order: OrderUpdate) -> str:
+        """Return the order's status as the exchange names it: a fault may rename that of an order ended unfilled."""
+        if order.status not in (OrderStatus.CANCELED, OrderStatus.EXPIRED):
+            return order.status.value
+        word = self._status_words.get(order.order_id)
+        if word is None:
+            fault = self._faults.consume(FaultKind.STATUS_WORD, "", order.client_order_id)
+            word = (fault.new or UNDOCUMENTED_STATUS) if fault else order.status.value
+            self._status_words[order.order_id] = word
+        return word
 
     def set_countdown(self, symbol: str, span_ms: int) -> None:
         """Cancel all orders of a symbol after this time unless set again; 0 stops the countdown."""

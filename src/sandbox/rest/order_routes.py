@@ -168,7 +168,9 @@ def _list(parameters: Parameters, name: str) -> list[object]:
 
 
 def _render(exchange: SandboxExchange, order: OrderUpdate) -> Body:
-    return render_order(order, exchange.account.created_at(order))
+    """Render an order, with its status as the exchange names it."""
+    body = render_order(order, exchange.account.created_at(order))
+    return {**body, "status": exchange.account.status_word(order)}
 
 
 def _route(method: str, name: str, action: Callable[[SandboxExchange, Parameters], object], *parameters: str) -> Route:

@@ -36,6 +36,12 @@ def render_user_event(event: EngineEvent, engine: Engine, market: Market) -> Bod
             assert_never(event)
 
 
+def rename_status(body: Body, word: str) -> None:
+    """Set the status in an order event to the exchange's word for it."""
+    if isinstance(order := body.get("o"), dict):
+        order["X"] = word
+
+
 def _unrealized_pnl(update: AccountUpdate, market: Market) -> dict[PositionKey, Decimal]:
     positions = [change.position for change in update.positions]
     return {
