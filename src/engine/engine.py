@@ -22,7 +22,7 @@ from src.engine.margin import DEFAULT_BRACKETS, Brackets, Fees, max_leverage, ro
 from src.engine.matching import Levels, limit_quantity
 from src.engine.order_checks import check_margin, check_position, check_request, check_trigger
 from src.engine.orders import EngineOrder
-from src.engine.state import EngineEvent, EngineState
+from src.engine.state import EngineEvent, EngineState, SelfTradePrevention
 
 BracketSource = Mapping[str, Brackets] | Callable[[str], Brackets] | None
 
@@ -185,6 +185,14 @@ class Engine:
         """Add margin to an isolated position (kind 1) or remove it (2). Raises -4049, -4050, -4051, -4054 or -4055."""
         account_config.change_position_margin(self._state, (symbol, position_side), amount, kind, at)
         return self._state.take_events()
+
+    def set_self_trade_prevention(self, mode: SelfTradePrevention | None) -> None:
+        """Put the account's orders into the book, so that one may meet another; None takes them out."""
+        self._state.self_trade_prevention = mode
+
+    def is_self_trade(self, order_id: int) -> bool:
+        """Return whether an order expired instead of trading with another order of the account."""
+        return order_id in self._state.self_trade_ids
 
     # Saved state.
     def save(self) -> AccountState:

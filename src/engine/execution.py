@@ -22,7 +22,7 @@ from src.engine.account import Execution
 from src.engine.matching import Book, Match, match_levels, match_market, should_trigger
 from src.engine.order_checks import check_filters, check_margin, check_position
 from src.engine.orders import EngineOrder
-from src.engine.state import EngineState
+from src.engine.state import EngineState, SelfTradePrevention
 
 _NEVER_RESTS = (TimeInForce.IOC, TimeInForce.FOK)
 
@@ -55,17 +55,44 @@ class Executor:
         """Fill an accepted order with the matches; its remainder stays open or expires."""
         if order.time_in_force is TimeInForce.GTX and self._would_cross(order):
             return self.expire(order, at)
-        if (
-            order.time_in_force is TimeInForce.FOK
-            and sum((match.quantity for match in matches), ZERO) < order.remaining
-        ):
-            return self.expire(order, at)
+        if order.time_in_force is TimeInForce.FOK:
+            if sum((match.quantity for match in matches), ZERO) < order.remaining:
+                return self.expire(order, at)
+            if self._prevent_self_trade(order, matches[-1].price, at, is_price_taken=False):
+                return None
         for match in matches:
+            if self._prevent_self_trade(order, match.price, at, is_price_taken=False):
+                return None
             match.take()
             self._fill(order, match.price, match.quantity, at, is_maker=False)
-        if order.is_open:
+        if order.is_open and not (
+            order.type is OrderType.LIMIT and self._prevent_self_trade(order, order.price, at, is_price_taken=True)
+        ):
             self._rest_or_expire(order, at)
         return None
+
+    def _prevent_self_trade(self, order: EngineOrder, price: Decimal, at: int, *, is_price_taken: bool) -> bool:
+        """Expire the order, or the account's orders that it would meet up to this price; return whether it has expired.
+
+        At the same price the displayed quantity comes first, so an own order there is met only once that is taken.
+        """
+        mode = self._state.self_trade_prevention
+        if mode is None:
+            return False
+        for own in self._resting_orders(order.symbol):
+            distance = (price - own.price) * order.side.sign
+            if own.side is order.side or distance < 0 or (distance == 0 and not is_price_taken):
+                continue
+            if mode is not SelfTradePrevention.EXPIRE_TAKER:
+                self._expire_self_trade(own, at)
+            if mode is not SelfTradePrevention.EXPIRE_MAKER:
+                self._expire_self_trade(order, at)
+                return True
+        return False
+
+    def _expire_self_trade(self, order: EngineOrder, at: int) -> None:
+        self._state.self_trade_ids.add(order.order_id)
+        self.expire(order, at)
 
     def _would_cross(self, order: EngineOrder) -> bool:
         opposite = self._state.book(order.symbol).opposite_side(order.side)

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 
 from src.domain.errors import Rejected
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
@@ -17,6 +18,14 @@ from src.engine.orders import EngineOrder, Orders
 EngineEvent = OrderUpdate | AccountUpdate | LeverageChanged | MarginCall
 
 
+class SelfTradePrevention(StrEnum):
+    """Which of two orders of the account expires instead of trading with the other (Change STP Mode)."""
+
+    EXPIRE_TAKER = "EXPIRE_TAKER"
+    EXPIRE_MAKER = "EXPIRE_MAKER"
+    EXPIRE_BOTH = "EXPIRE_BOTH"
+
+
 @dataclass(slots=True)
 class EngineState:
     """Account, orders, books and fills of one engine, and the events not yet returned to the caller."""
@@ -29,6 +38,10 @@ class EngineState:
     books: dict[str, Book] = field(default_factory=dict)
     fills: dict[str, list[Fill]] = field(default_factory=dict)
     events: list[EngineEvent] = field(default_factory=list)
+    self_trade_prevention: SelfTradePrevention | None = None
+    """None while the account's orders are not in the book, so that they never meet."""
+    self_trade_ids: set[int] = field(default_factory=set)
+    """Orders that expired because they would have traded with another order of the account."""
 
     def instrument(self, symbol: str) -> Instrument:
         instrument = self.instruments.get(symbol)

@@ -24,7 +24,7 @@ from src.exchange.wire import (
     render_event,
     render_force_order,
 )
-from src.sandbox.account.account import SandboxAccount
+from src.sandbox.account.account import UNDOCUMENTED_STATUS, SandboxAccount
 from src.sandbox.account.audit import ProtectionMonitor
 from src.sandbox.account.keys import Keys, ListenKey
 from src.sandbox.account.limits import RequestLimits
@@ -83,6 +83,7 @@ class SandboxExchange:
         self._latest = clock.now_ms()
         self._periodic_at = self._second_at = self._latest
         self._maintenance_ends_at = 0
+        self._shows_own_orders = False
         self.market = Market(listings, self._latest)
         self._periodic_streams = PeriodicStreams(self.market, streams)
         self._event_latency = EventLatency()
@@ -188,9 +189,12 @@ class SandboxExchange:
 
     def _publish_quote(self, market: SymbolMarket) -> None:
         self._publish_events(self.engine.on_quote(market.quote))
+        self._publish_book_ticker(market)
+
+    def _publish_book_ticker(self, market: SymbolMarket) -> None:
         names = event_streams(market.instrument.symbol, "bookTicker")
         if self._streams.has_subscriber(*names):
-            self._streams.publish(names, render_book_ticker_event(market.quote, market.update_id))
+            self._streams.publish(names, render_book_ticker_event(market.public_quote, market.update_id))
 
     def _trade(self, symbol: str, side: Side, quantity: Decimal, price: Decimal | None = None) -> None:
         market = self.market[symbol]
@@ -224,8 +228,18 @@ class SandboxExchange:
             if isinstance(event, OrderUpdate) and event.fill is not None:
                 self._publish_fill(event, event.fill)
         if arranged:
+            self._show_own_orders()
             positions = [report.position for report in self.account.open_positions()]
             self.protection.observe(positions, self.engine.open_orders(), self.now_ms())
+
+    def _show_own_orders(self) -> None:
+        """Show the account's orders in the public book, or take them out of it."""
+        if not self.account.has_orders_in_book and not self._shows_own_orders:
+            return
+        self._shows_own_orders = self.account.has_orders_in_book
+        for symbol, market in self.market.symbols.items():
+            if market.set_own_orders(self.account.resting(symbol, Side.BUY), self.account.resting(symbol, Side.SELL)):
+                self._publish_book_ticker(market)
 
     def _publish_modes(self, change: AccountModeChanged) -> None:
         self._publish_user_event(render_event(change), change.event_at)
@@ -306,6 +320,8 @@ class SandboxExchange:
             case FaultKind.ORDERS_ENDED:
                 with self.lock:
                     self.account.end_orders(fault.path, fault.new)
+            case FaultKind.OWN_ORDERS_IN_BOOK:
+                self._put_orders_in_book(fault.new or UNDOCUMENTED_STATUS)
             case FaultKind.MAINTENANCE:
                 self._set_maintenance(self.now_ms() + fault.value * _SECOND_MS)
             case FaultKind.USER_EVENT:
@@ -320,6 +336,7 @@ class SandboxExchange:
         self._set_depth("", Decimal(1))
         self._set_max_leverage("", MAX_LEVERAGE)
         self._set_maintenance(0)
+        self._put_orders_in_book(None)
 
     def _stream_name(self, path: str) -> str:
         return self.listen_key.active(self.now_ms()) or path if path == USER_STREAM else path
@@ -331,6 +348,11 @@ class SandboxExchange:
                     market.depth_factor = factor
                     market.set_quote(market.quote.bid, market.quote.ask, self.now_ms())
                     self._publish_quote(market)
+
+    def _put_orders_in_book(self, word: str | None) -> None:
+        with self.lock:
+            self.account.show_orders(word)
+            self._show_own_orders()
 
     def _set_maintenance(self, ends_at: int) -> None:
         with self.lock:

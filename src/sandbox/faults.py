@@ -77,6 +77,11 @@ class FaultKind(StrEnum):
     """Give the ``updateTime`` of a position in positionRisk the stamp of the account event, not of the trade."""
     POSITION_TIME_ZERO = "position_time_zero"
     """Give a position in positionRisk the ``updateTime`` 0, as in Aster's sample (Position Information V2)."""
+    OWN_ORDERS_IN_BOOK = "own_orders_in_book"
+    """Show the account's orders in the book; one that would meet another expires as ``stpMode`` says.
+
+    ``new`` is its status, by default EXPIRED_IN_MATCH.
+    """
     STATUS_WORD = "status_word"
     """Name the status of an order that ends unfilled ``new``, by default EXPIRED_IN_MATCH, which no document lists."""
     ORDERS_ENDED = "orders_ended"

@@ -3,17 +3,17 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
-from enum import StrEnum
 
-from src.domain.enums import MarginType, OrderStatus, PositionSide
+from src.domain.enums import MarginType, OrderStatus, OrderType, PositionSide, Side
 from src.domain.errors import InvariantError, Rejected
 from src.domain.events import AccountUpdate
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import AccountSummary, Balance, Income, PositionKey, PositionReport
 from src.engine.engine import Engine
 from src.engine.execution import Modification
 from src.engine.margin import Fees, max_notional
-from src.engine.state import EngineEvent
+from src.engine.state import EngineEvent, SelfTradePrevention
 from src.exchange.wire import AccountModeChanged
 from src.sandbox.account.audit import RequestLog
 from src.sandbox.faults import FaultKind, Faults
@@ -26,14 +26,6 @@ _HISTORY_MS = 7 * 24 * 60 * 60 * 1000
 _TRADE_INCOME_TYPES = ("REALIZED_PNL", "COMMISSION")
 
 Publish = Callable[[Iterable[EngineEvent]], None]
-
-
-class SelfTradePrevention(StrEnum):
-    """Which of two matching orders of one account expires (Change STP Mode)."""
-
-    EXPIRE_TAKER = "EXPIRE_TAKER"
-    EXPIRE_MAKER = "EXPIRE_MAKER"
-    EXPIRE_BOTH = "EXPIRE_BOTH"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +56,7 @@ class SandboxAccount:
         self.margin_changes: list[MarginChange] = []
         self.fees = Fees()
         self.self_trade_prevention = SelfTradePrevention.EXPIRE_TAKER
+        self._self_trade_word: str | None = None
         self._market = market
         self._faults = faults
         self._now_ms = now_ms
@@ -148,10 +141,14 @@ class SandboxAccount:
             return order.status.value
         word = self._status_words.get(order.order_id)
         if word is None:
-            fault = self._faults.consume(FaultKind.STATUS_WORD, "", order.client_order_id)
-            word = (fault.new or UNDOCUMENTED_STATUS) if fault else order.status.value
-            self._status_words[order.order_id] = word
+            word = self._status_words[order.order_id] = self._end_word(order)
         return word
+
+    def _end_word(self, order: OrderUpdate) -> str:
+        if self._self_trade_word is not None and self.engine.is_self_trade(order.order_id):
+            return self._self_trade_word
+        fault = self._faults.consume(FaultKind.STATUS_WORD, "", order.client_order_id)
+        return (fault.new or UNDOCUMENTED_STATUS) if fault else order.status.value
 
     def set_countdown(self, symbol: str, span_ms: int) -> None:
         """Cancel all orders of a symbol after this time unless set again; 0 stops the countdown."""
@@ -212,6 +209,33 @@ class SandboxAccount:
         at = self._now_ms()
         self._publish(self.engine.change_position_margin(symbol, position_side, amount, kind, at))
         self.margin_changes.append(MarginChange(symbol, position_side, amount, kind, at))
+
+    def set_self_trade_prevention(self, mode: SelfTradePrevention) -> None:
+        """Set which order expires once orders of the account can meet, see ``show_orders``."""
+        self.self_trade_prevention = mode
+        if self._self_trade_word is not None:
+            self.engine.set_self_trade_prevention(mode)
+
+    def show_orders(self, word: str | None) -> None:
+        """Put the orders of the account into the book; ``word`` names the status of one that would meet another.
+
+        None takes them out of the book again.
+        """
+        self._self_trade_word = word
+        self.engine.set_self_trade_prevention(None if word is None else self.self_trade_prevention)
+
+    @property
+    def has_orders_in_book(self) -> bool:
+        return self._self_trade_word is not None
+
+    def resting(self, symbol: str, side: Side) -> dict[Decimal, Decimal]:
+        """Return the quantity of the account's orders in the book by price; empty while they are not shown."""
+        quantities: dict[Decimal, Decimal] = {}
+        for order in self.engine.open_orders(symbol) if self.has_orders_in_book else ():
+            if order.side is side and order.type is OrderType.LIMIT:
+                remaining = order.quantity - order.filled_quantity
+                quantities[order.price] = quantities.get(order.price, ZERO) + remaining
+        return quantities
 
     # Queries.
     def positions(self, symbol: str | None = None) -> list[PositionReport]:

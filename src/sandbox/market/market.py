@@ -7,12 +7,14 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from src.domain.enums import Side
 from src.domain.market import MarkPrice, Quote
+from src.domain.numbers import ZERO
 from src.engine.margin import Brackets
 from src.sandbox.market.candles import Candles, MarketTrade
 from src.sandbox.market.listings import Listing
 
 Levels = list[tuple[Decimal, Decimal]]
 """Price and quantity, best first."""
+OwnQuantities = Mapping[Decimal, Decimal]
 
 FUNDING_INTERVAL_MS = 8 * 60 * 60 * 1000
 INTEREST_RATE = Decimal("0.0001")
@@ -38,6 +40,9 @@ class SymbolMarket:
         """Fraction of the usual quantity in the book; tests reduce it to get partial fills."""
         self.brackets: Brackets = listing.brackets
         """The leverage brackets in force."""
+        self.own_bids: OwnQuantities = {}
+        self.own_asks: OwnQuantities = {}
+        """The account's orders in the book: quantity by price; empty unless a fault shows them."""
         self.middle = listing.start_price
         """Mid price set by the market source."""
         self._trade_count = 0
@@ -90,6 +95,34 @@ class SymbolMarket:
         """Return bids and asks, best first."""
         return self._side(self.quote.bid, Side.BUY, levels), self._side(self.quote.ask, Side.SELL, levels)
 
+    def public_depth(self, levels: int) -> tuple[Levels, Levels]:
+        """Return the book as the public sees it: with the account's orders, if a fault shows them."""
+        bids, asks = self.depth(levels)
+        return _merged(bids, self.own_bids, Side.BUY, levels), _merged(asks, self.own_asks, Side.SELL, levels)
+
+    @property
+    def public_quote(self) -> Quote:
+        """The best bid and ask of ``public_depth``."""
+        if not self.own_bids and not self.own_asks:
+            return self.quote
+        ((bid, bid_quantity), *_), ((ask, ask_quantity), *_) = self._public_best()
+        return replace(self.quote, bid=bid, bid_quantity=bid_quantity, ask=ask, ask_quantity=ask_quantity)
+
+    def _public_best(self) -> tuple[Levels, Levels]:
+        quote = self.quote
+        return (
+            _merged([(quote.bid, quote.bid_quantity)], self.own_bids, Side.BUY, 1),
+            _merged([(quote.ask, quote.ask_quantity)], self.own_asks, Side.SELL, 1),
+        )
+
+    def set_own_orders(self, bids: OwnQuantities, asks: OwnQuantities) -> bool:
+        """Set the account's orders in the book; return whether it changed."""
+        if (bids, asks) == (self.own_bids, self.own_asks):
+            return False
+        self.own_bids, self.own_asks = bids, asks
+        self.update_id += 1
+        return True
+
     def _side(self, best: Decimal, side: Side, levels: int) -> Levels:
         tick = self.instrument.tick
         gap = max(best * _LEVEL_GAP // tick, Decimal(1)) * tick
@@ -115,6 +148,16 @@ class SymbolMarket:
             at=at,
             received_at=at,
         )
+
+
+def _merged(levels: Levels, own: OwnQuantities, side: Side, limit: int) -> Levels:
+    """Return the levels together with the account's orders, best first."""
+    if not own:
+        return levels
+    quantities = dict(levels)
+    for price, quantity in own.items():
+        quantities[price] = quantities.get(price, ZERO) + quantity
+    return sorted(quantities.items(), reverse=side is Side.BUY)[:limit]
 
 
 class Market:

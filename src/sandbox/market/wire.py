@@ -105,7 +105,7 @@ def render_candle_event(symbol: str, interval: str, candle: Candle, at: int) -> 
 
 def render_depth_event(market: SymbolMarket, levels: int, at: int) -> Body:
     """``<symbol>@depth<levels>`` (Partial Book Depth Streams)."""
-    bids, asks = market.depth(levels)
+    bids, asks = market.public_depth(levels)
     return {
         "e": "depthUpdate",
         "E": at,

@@ -7,6 +7,7 @@ from src.domain.errors import Rejected
 from src.domain.numbers import ZERO
 from src.domain.positions import PositionReport
 from src.engine.margin import deductions
+from src.engine.state import SelfTradePrevention
 from src.exchange.wire import (
     Body,
     ErrorBody,
@@ -21,7 +22,6 @@ from src.exchange.wire import (
     render_position_mode,
     render_success,
 )
-from src.sandbox.account.account import SelfTradePrevention
 from src.sandbox.exchange import SandboxExchange
 from src.sandbox.rest.auth import Security
 from src.sandbox.rest.order_parameters import read_optional_symbol, read_position_side, read_symbol
@@ -270,8 +270,8 @@ def _stp_mode(exchange: SandboxExchange, _parameters: Parameters) -> Body:
 
 
 def _set_stp_mode(exchange: SandboxExchange, parameters: Parameters) -> Body:
-    """Store the mode. It has no effect: orders of the account never trade with each other here."""
-    exchange.account.self_trade_prevention = parameters.enum("stpMode", SelfTradePrevention, _BAD_MODE)
+    """Set the mode. It has an effect only while the account's orders are in the book."""
+    exchange.account.set_self_trade_prevention(parameters.enum("stpMode", SelfTradePrevention, _BAD_MODE))
     return render_success()
 
 

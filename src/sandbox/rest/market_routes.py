@@ -49,7 +49,7 @@ def _depth(exchange: SandboxExchange, parameters: Parameters) -> Body:
     limit = parameters.optional_integer("limit") or _DEFAULT_DEPTH
     if limit not in _DEPTH_WEIGHTS:
         raise Rejected(-4021, f"'{limit}' is not valid depth limit.")
-    bids, asks = market.depth(limit)
+    bids, asks = market.public_depth(limit)
     return render_depth(bids, asks, market.update_id, market.quote.at)
 
 
@@ -207,7 +207,7 @@ MARKET_ROUTES = (
     Route(
         "GET",
         ("/fapi/v1/ticker/bookTicker",),
-        _one_or_all(lambda market, _at: render_book_ticker(market.quote)),
+        _one_or_all(lambda market, _at: render_book_ticker(market.public_quote)),
         weight=by_symbol(1, 2),
         parameters=("symbol",),
     ),

@@ -116,7 +116,7 @@ class DepthDiff:
 
 
 def _book(market: SymbolMarket) -> tuple[dict[Decimal, Decimal], dict[Decimal, Decimal]]:
-    bids, asks = market.depth(_LEVELS)
+    bids, asks = market.public_depth(_LEVELS)
     return dict(bids), dict(asks)
 
 
