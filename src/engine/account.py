@@ -17,8 +17,10 @@ from src.domain.positions import Balance, Income, Position, PositionKey
 from src.engine.margin import next_id, round_amount
 
 _DEFAULT_LEVERAGE = 20
-_DOLLAR_ASSETS = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "USD1", "USD"})
-"""Assets that share collateral in multi-assets mode, each valued at one dollar."""
+DOLLAR_ASSETS = frozenset({"USDT", "USDC", "BUSD", "FDUSD", "USD1", "USD"})
+"""Assets valued at one dollar."""
+_COLLATERAL_ASSETS = DOLLAR_ASSETS | {"ASTER"}
+"""Assets that share collateral in multi-assets mode."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +43,14 @@ class EnginePosition:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of an order, with its commission in the settlement asset."""
+    """One execution of an order, with its commission in the settlement asset unless another one is given."""
 
     price: Decimal
     quantity: Decimal
     commission: Decimal
     is_maker: bool
     at: int
+    commission_asset: str | None = None
 
 
 @dataclass(slots=True)
@@ -104,7 +107,8 @@ class Account:
 
     def collateral_assets(self, asset: str) -> frozenset[str]:
         """Return the assets that back crossed positions settled in this asset."""
-        return _DOLLAR_ASSETS if self.multi_assets_mode and asset in _DOLLAR_ASSETS else frozenset({asset})
+        is_shared = self.multi_assets_mode and asset in _COLLATERAL_ASSETS
+        return _COLLATERAL_ASSETS if is_shared else frozenset({asset})
 
     def cross_wallet(self, asset: str) -> Decimal:
         """Return the wallet balance without the margin of isolated positions."""
@@ -164,8 +168,15 @@ class Account:
         return PositionChange(held.position, margin_type, held.isolated_margin)
 
     def account_update(
-        self, reason: str, asset: str, at: int, *positions: EnginePosition, balance_change: Decimal = ZERO
+        self,
+        reason: str,
+        asset: str,
+        at: int,
+        *positions: EnginePosition,
+        balance_change: Decimal = ZERO,
+        other_asset: str | None = None,
     ) -> AccountUpdate:
-        """Make an ACCOUNT_UPDATE event with one wallet and these positions."""
+        """Make an ACCOUNT_UPDATE event with one wallet, or two if ``other_asset`` changed too, and these positions."""
+        assets = dict.fromkeys((asset, other_asset or asset))
         changes = tuple(self.position_change(each) for each in positions)
-        return AccountUpdate(reason, (self.balance(asset),), changes, at, at, balance_change)
+        return AccountUpdate(reason, tuple(map(self.balance, assets)), changes, at, at, balance_change)

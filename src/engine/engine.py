@@ -153,7 +153,7 @@ class Engine:
         """Deposit an amount, or withdraw it if negative; at most eight decimal places (-1111)."""
         if amount != round_amount(amount):
             raise Rejected(-1111, f"{amount} has more than eight decimal places")
-        if amount < 0 and -amount > equity.available_margin(self._state, asset):
+        if amount < 0 and -amount > equity.summarize_asset(self._state, asset).available_balance:
             raise Rejected(-2018, f"{-amount} {asset} exceeds the available balance")
         account = self._state.account
         account.record_income(asset, amount, "TRANSFER", "", at)
@@ -185,6 +185,10 @@ class Engine:
         """Add margin to an isolated position (kind 1) or remove it (2). Raises -4049, -4050, -4051, -4054 or -4055."""
         account_config.change_position_margin(self._state, (symbol, position_side), amount, kind, at)
         return self._state.take_events()
+
+    def set_payment_assets(self, *, fees: str | None, funding: str | None) -> None:
+        """Set in which assets fees and funding are paid while the wallet holds enough; None for the quote asset."""
+        self._state.fee_asset, self._state.funding_asset = fees, funding
 
     def set_self_trade_prevention(self, mode: SelfTradePrevention | None) -> None:
         """Put the account's orders into the book, so that one may meet another; None takes them out."""
@@ -252,6 +256,14 @@ class Engine:
     def account(self, asset: str = "USDT") -> AccountSummary:
         """Return account totals in a quote asset; in multi-assets mode over all dollar assets."""
         return equity.summarize(self._state, asset)
+
+    def asset_summary(self, asset: str) -> AccountSummary:
+        """Return the part of one asset in the account totals."""
+        return equity.summarize_asset(self._state, asset)
+
+    def cross_wallet_balance(self, asset: str = "USDT") -> Decimal:
+        """Return the wallet balance that backs crossed positions; in multi-assets mode the value of all assets."""
+        return round_amount(equity.cross_wallet(self._state, asset))
 
     def order_margin(self, asset: str = "USDT") -> Decimal:
         """Return the initial margin of open orders, on top of that of positions, in a quote asset."""

@@ -1,16 +1,19 @@
 """Equity and margin of an account: PnL, initial and maintenance margin, order margin, available margin, reports."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 
 from src.domain.enums import PositionSide, Side
 from src.domain.numbers import ZERO
 from src.domain.positions import AccountSummary, PositionReport
-from src.engine.account import EnginePosition
+from src.engine.account import DOLLAR_ASSETS, EnginePosition
 from src.engine.margin import liquidation_price, maintenance_margin, round_amount
 from src.engine.orders import EngineOrder
 from src.engine.state import EngineState
+
+_COLLATERAL_RATIO = Decimal("0.95")
+"""Share of its value that an asset other than a dollar gives as margin; Aster documents no figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,10 +64,23 @@ def crossed_positions(state: EngineState, asset: str) -> list[EnginePosition]:
     return [each for each in positions if each.asset in pool and not state.account.is_isolated(each.position.symbol)]
 
 
+def collateral_rate(state: EngineState, asset: str) -> Decimal:
+    """Return how much margin one unit of an asset gives: in multi-assets mode its value, less a haircut."""
+    if not state.account.multi_assets_mode or asset in DOLLAR_ASSETS:
+        return Decimal(1)
+    return state.dollar_price(asset) * _COLLATERAL_RATIO
+
+
+def cross_wallet(state: EngineState, asset: str) -> Decimal:
+    """Return the wallet balance that backs the crossed positions of an asset."""
+    pool = state.account.collateral_assets(asset)
+    return sum((state.account.cross_wallet(each) * collateral_rate(state, each) for each in pool), ZERO)
+
+
 def cross_equity(state: EngineState, asset: str) -> CrossEquity:
     positions = crossed_positions(state, asset)
     return CrossEquity(
-        wallet=sum((state.account.cross_wallet(each) for each in state.account.collateral_assets(asset)), ZERO),
+        wallet=cross_wallet(state, asset),
         unrealized_pnl=sum((unrealized_pnl(state, each) for each in positions), ZERO),
         initial_margin=sum((initial_margin(state, each) for each in positions), ZERO),
         maintenance_margin=sum((maintenance_margin_of(state, each) for each in positions), ZERO),
@@ -126,14 +142,27 @@ def available_margin(state: EngineState, asset: str) -> Decimal:
 def summarize(state: EngineState, asset: str) -> AccountSummary:
     """Return the totals of a quote asset and of the assets that share collateral with it."""
     pool = state.account.collateral_assets(asset)
-    positions = [each for each in state.account.open_positions() if each.asset in pool]
-    wallet = sum((state.account.wallets.get(each, ZERO) for each in pool), ZERO)
+    wallet = sum((state.account.wallets.get(each, ZERO) * collateral_rate(state, each) for each in pool), ZERO)
+    return _summary(state, pool, round_amount(wallet), available_margin(state, asset))
+
+
+def summarize_asset(state: EngineState, asset: str) -> AccountSummary:
+    """Return the part of one asset in the totals; in the mode for several assets at most its wallet is available."""
+    available = available_margin(state, asset)
+    if state.account.multi_assets_mode:
+        rate = collateral_rate(state, asset)
+        available = min(available / rate, state.account.cross_wallet(asset)) if rate else ZERO
+    return _summary(state, {asset}, state.account.wallets.get(asset, ZERO), available)
+
+
+def _summary(state: EngineState, assets: Collection[str], wallet: Decimal, available: Decimal) -> AccountSummary:
+    positions = [each for each in state.account.open_positions() if each.asset in assets]
     profit = round_amount(sum((unrealized_pnl(state, each) for each in positions), ZERO))
     return AccountSummary(
         wallet_balance=wallet,
         unrealized_pnl=profit,
         margin_balance=wallet + profit,
-        available_balance=round_amount(max(ZERO, available_margin(state, asset))),
+        available_balance=round_amount(max(ZERO, available)),
         initial_margin=round_amount(sum((initial_margin(state, each) for each in positions), ZERO)),
         maintenance_margin=round_amount(sum((maintenance_margin_of(state, each) for each in positions), ZERO)),
     )

@@ -166,7 +166,9 @@ class Executor:
 
     def _fill(self, order: EngineOrder, price: Decimal, quantity: Decimal, at: int, *, is_maker: bool) -> None:
         commission = self._state.fees.commission(price * quantity, is_maker=is_maker)
-        self.fill(order, Execution(price, quantity, commission, is_maker, at))
+        quote_asset = self._state.instrument(order.symbol).quote_asset
+        asset, change = self._state.pay_in(self._state.fee_asset, quote_asset, -commission)
+        self.fill(order, Execution(price, quantity, -change, is_maker, at, asset))
 
     def fill(self, order: EngineOrder, execution: Execution) -> None:
         """Apply one execution and emit its events: the order with its fill, then the account."""
@@ -175,15 +177,16 @@ class Executor:
         held = account.get_or_create((order.symbol, request.position_side), asset)
         realized = account.apply_execution(held, order.side, execution)
         income_type = "INSURANCE_CLEAR" if order.is_liquidation else "COMMISSION"
-        account.record_income(asset, -execution.commission, income_type, order.symbol, execution.at)
+        fee_asset = execution.commission_asset or asset
+        account.record_income(fee_asset, -execution.commission, income_type, order.symbol, execution.at)
         order.add_fill(execution.quantity, execution.price, execution.at)
         self._state.orders.drop_closed(order)
-        fill = self._record_fill(order, execution, realized, asset)
+        fill = self._record_fill(order, execution, realized, fee_asset)
         self._state.events.append(order.to_update(fill))
-        self._state.events.append(account.account_update("ORDER", asset, execution.at, held))
+        self._state.events.append(account.account_update("ORDER", asset, execution.at, held, other_asset=fee_asset))
         self._expire_useless_reduce_only(order.symbol, execution.at)
 
-    def _record_fill(self, order: EngineOrder, execution: Execution, realized: Decimal, asset: str) -> Fill:
+    def _record_fill(self, order: EngineOrder, execution: Execution, realized: Decimal, fee_asset: str) -> Fill:
         fill = Fill(
             symbol=order.symbol,
             trade_id=self._state.orders.next_trade_id(execution.at),
@@ -195,7 +198,7 @@ class Executor:
             price=execution.price,
             realized_pnl=realized,
             commission=execution.commission,
-            commission_asset=asset,
+            commission_asset=fee_asset,
             is_maker=execution.is_maker,
             traded_at=execution.at,
         )

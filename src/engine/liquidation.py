@@ -161,12 +161,11 @@ def settle_funding(state: EngineState, symbol: str, rate: Decimal, at: int) -> N
     """
     state.book(symbol).last_funding_at = at
     for held in tuple(state.account.open_positions_for(symbol)):
-        amount = round_amount(-held.position.quantity * state.mark_price(symbol) * rate)
-        state.account.record_income(held.asset, amount, "FUNDING_FEE", symbol, at)
-        changed = _charge_isolated(state, held, amount)
-        state.events.append(
-            state.account.account_update("FUNDING_FEE", held.asset, at, *changed, balance_change=amount)
-        )
+        due = round_amount(-held.position.quantity * state.mark_price(symbol) * rate)
+        asset, amount = state.pay_in(state.funding_asset, held.asset, due)
+        state.account.record_income(asset, amount, "FUNDING_FEE", symbol, at)
+        changed = _charge_isolated(state, held, amount) if asset == held.asset else ()
+        state.events.append(state.account.account_update("FUNDING_FEE", asset, at, *changed, balance_change=amount))
 
 
 def _charge_isolated(state: EngineState, held: EnginePosition, amount: Decimal) -> tuple[EnginePosition, ...]:

@@ -48,6 +48,7 @@ from src.sandbox.streams.user_events import (
     to_liquidation,
 )
 
+QUOTE_ASSET = "USDT"
 INITIAL_BALANCE = Decimal(10_000)
 """Initial balance of the account, USDT."""
 _SECOND_MS = 1000
@@ -84,6 +85,7 @@ class SandboxExchange:
         self._periodic_at = self._second_at = self._latest
         self._maintenance_ends_at = 0
         self._shows_own_orders = False
+        self._payment_assets: dict[FaultKind, str | None] = {}
         self.market = Market(listings, self._latest)
         self._periodic_streams = PeriodicStreams(self.market, streams)
         self._event_latency = EventLatency()
@@ -99,7 +101,7 @@ class SandboxExchange:
         for market in self.market.symbols.values():
             self.engine.on_quote(market.quote)
             self.engine.on_mark(market.mark)
-        self.engine.deposit("USDT", INITIAL_BALANCE, at)
+        self.engine.deposit(QUOTE_ASSET, INITIAL_BALANCE, at)
 
     def run_scenario(self, scenario: Scenario) -> None:
         """Run this scenario from now, or once a client subscribes if it waits for one."""
@@ -307,6 +309,11 @@ class SandboxExchange:
         with self.lock:
             self._publish_events(self.engine.settle_funding(symbol, rate, self.now_ms()))
 
+    def deposit(self, asset: str, amount: Decimal) -> None:
+        """Deposit an amount, or withdraw it if negative. Raises Rejected if it is not available."""
+        with self.lock:
+            self._publish_events(self.engine.deposit(asset, amount, self.now_ms()))
+
     # Faults.
     def inject(self, fault: Fault) -> None:
         """Apply a fault at once, or queue it for the request or frame that it matches."""
@@ -320,6 +327,10 @@ class SandboxExchange:
             case FaultKind.ORDERS_ENDED:
                 with self.lock:
                     self.account.end_orders(fault.path, fault.new)
+            case FaultKind.DEPOSITED:
+                self.deposit(fault.new or QUOTE_ASSET, Decimal(fault.value))
+            case FaultKind.FEES_PAID_IN | FaultKind.FUNDING_PAID_IN:
+                self._pay_in(fault.kind, fault.new)
             case FaultKind.OWN_ORDERS_IN_BOOK:
                 self._put_orders_in_book(fault.new or UNDOCUMENTED_STATUS)
             case FaultKind.MAINTENANCE:
@@ -337,6 +348,8 @@ class SandboxExchange:
         self._set_max_leverage("", MAX_LEVERAGE)
         self._set_maintenance(0)
         self._put_orders_in_book(None)
+        for kind in (FaultKind.FEES_PAID_IN, FaultKind.FUNDING_PAID_IN):
+            self._pay_in(kind, None)
 
     def _stream_name(self, path: str) -> str:
         return self.listen_key.active(self.now_ms()) or path if path == USER_STREAM else path
@@ -348,6 +361,13 @@ class SandboxExchange:
                     market.depth_factor = factor
                     market.set_quote(market.quote.bid, market.quote.ask, self.now_ms())
                     self._publish_quote(market)
+
+    def _pay_in(self, kind: FaultKind, asset: str | None) -> None:
+        with self.lock:
+            self._payment_assets[kind] = asset
+            assets = self._payment_assets
+            fees, funding = (assets.get(each) for each in (FaultKind.FEES_PAID_IN, FaultKind.FUNDING_PAID_IN))
+            self.engine.set_payment_assets(fees=fees, funding=funding)
 
     def _put_orders_in_book(self, word: str | None) -> None:
         with self.lock:

@@ -77,6 +77,12 @@ class FaultKind(StrEnum):
     """Give the ``updateTime`` of a position in positionRisk the stamp of the account event, not of the trade."""
     POSITION_TIME_ZERO = "position_time_zero"
     """Give a position in positionRisk the ``updateTime`` 0, as in Aster's sample (Position Information V2)."""
+    DEPOSITED = "deposited"
+    """Deposit ``value`` of the asset ``new`` now, by default USDT, or withdraw it if ``value`` is negative."""
+    FEES_PAID_IN = "fees_paid_in"
+    """From now on pay fees in the asset ``new`` while the wallet holds enough of it."""
+    FUNDING_PAID_IN = "funding_paid_in"
+    """From now on pay and receive funding in the asset ``new``, as ``FEES_PAID_IN``."""
     OWN_ORDERS_IN_BOOK = "own_orders_in_book"
     """Show the account's orders in the book; one that would meet another expires as ``stpMode`` says.
 

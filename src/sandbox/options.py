@@ -7,7 +7,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 
 from src.domain.numbers import ZERO
-from src.sandbox.market.listings import load_listings
+from src.sandbox.market.listings import also_quoted_in, load_listings
 from src.sandbox.market.recording import load_candles, load_recording
 from src.sandbox.market.replay import ReplaySource, listings_for, make_price_paths
 from src.sandbox.market.scenario import Scenario, recorded_history, synthetic_history
@@ -26,6 +26,7 @@ class Options:
     seed: int
     allow_faults: bool
     scheme: ApiVersion
+    quotes: tuple[str, ...] = ()
 
 
 def parse_options(arguments: Sequence[str]) -> Options:
@@ -47,6 +48,13 @@ def parse_options(arguments: Sequence[str]) -> Options:
     parser.add_argument(
         "--scheme", type=ApiVersion, choices=list(ApiVersion), default=ApiVersion.V1, help="credentials written to .env"
     )
+    parser.add_argument(
+        "--quotes",
+        type=_assets,
+        default=(),
+        metavar="ASSETS",
+        help="list the symbols of the synthetic market in these assets too, for example USDC,USD1",
+    )
     options = parser.parse_args(arguments)
     if options.klines is not None and options.replay is None:
         parser.error("--klines needs --replay")
@@ -57,12 +65,12 @@ def make_scenario(options: Options) -> Scenario:
     """Return the scenario of these options. Raises ConfigError if a recording cannot be read."""
     if options.replay is not None:
         return replay_scenario(options.replay, options.speed, options.klines, waits_for_subscriber=True)
-    return synthetic_scenario(options.seed)
+    return synthetic_scenario(options.seed, options.quotes)
 
 
-def synthetic_scenario(seed: int = 1) -> Scenario:
-    """Return a synthetic market with liquidation cascades."""
-    listings = load_listings()
+def synthetic_scenario(seed: int = 1, quotes: Sequence[str] = ()) -> Scenario:
+    """Return a synthetic market with liquidation cascades; its symbols are quoted in USDT and in ``quotes``."""
+    listings = also_quoted_in(load_listings(), quotes)
     return Scenario(
         listings,
         lambda at: SyntheticSource(listings.values(), at, seed),
@@ -90,6 +98,13 @@ def _port(text: str) -> int:
     if text.isdecimal() and int(text) <= 65_535:
         return int(text)
     raise argparse.ArgumentTypeError(f"{text!r} is not a port")
+
+
+def _assets(text: str) -> tuple[str, ...]:
+    assets = tuple(text.split(","))
+    if all(asset.isascii() and asset.isalnum() and asset.isupper() for asset in assets):
+        return assets
+    raise argparse.ArgumentTypeError(f"{text!r} is not a list of assets")
 
 
 def _speed(text: str) -> Decimal:

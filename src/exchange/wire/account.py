@@ -130,10 +130,17 @@ def render_account(
     balances: Iterable[Balance],
     positions: Iterable[PositionReport],
     order_margin: Decimal = ZERO,
+    parts: Mapping[str, AccountSummary] | None = None,
+    cross_wallet_balance: Decimal | None = None,
 ) -> Body:
-    """Render the response of ``v4/account``. The first balance must be the quote asset: it alone carries margin."""
+    """Render the response of ``v4/account``.
+
+    ``parts`` are the parts of the assets in the totals; without them the first balance, the quote asset, carries all.
+    """
     balances = list(balances)
     totals = _totals(account, order_margin)
+    if cross_wallet_balance is None:
+        cross_wallet_balance = sum((each.cross_wallet_balance for each in balances), ZERO)
     return {
         "feeTier": 0,
         "canTrade": True,
@@ -147,12 +154,15 @@ def render_account(
         "totalMarginBalance": totals["marginBalance"],
         "totalPositionInitialMargin": totals["positionInitialMargin"],
         "totalOpenOrderInitialMargin": totals["openOrderInitialMargin"],
-        "totalCrossWalletBalance": decimal_str(sum((each.cross_wallet_balance for each in balances), ZERO)),
+        "totalCrossWalletBalance": decimal_str(cross_wallet_balance),
         "totalCrossUnPnl": totals["unrealizedProfit"],
         "availableBalance": totals["availableBalance"],
         "maxWithdrawAmount": totals["availableBalance"],
         "assets": [
-            _asset(each, totals if index == 0 else _totals_of_asset(each)) for index, each in enumerate(balances)
+            _asset(each, _totals(parts[each.asset], ZERO))
+            if parts is not None
+            else _asset(each, totals if index == 0 else _totals_of_asset(each))
+            for index, each in enumerate(balances)
         ],
         "positions": [_account_position(each) for each in positions],
     }

@@ -272,6 +272,10 @@ class SandboxAccount:
     def balances(self) -> tuple[Balance, ...]:
         return self.engine.balances()
 
+    def asset_summaries(self) -> dict[str, AccountSummary]:
+        """Return the part of each asset of the wallet in the account totals."""
+        return {each.asset: self.engine.asset_summary(each.asset) for each in self.balances()}
+
     def max_notional(self, symbol: str, leverage: int) -> Decimal:
         return max_notional(self._market[symbol].brackets, leverage)
 

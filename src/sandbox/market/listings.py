@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -44,6 +44,17 @@ def load_listings() -> dict[str, Listing]:
     document = json.loads(_FILE.read_text(encoding="utf-8"))
     entries = [{**document["defaults"], **entry} for entry in document["symbols"]]
     return {entry["symbol"]: _listing(entry) for entry in entries}
+
+
+def also_quoted_in(listings: Mapping[str, Listing], assets: Iterable[str]) -> dict[str, Listing]:
+    """Return the listings, and each of them quoted in these assets as well, like BTCUSD1 beside BTCUSDT."""
+    added = [_quoted_in(listing, asset) for asset in assets for listing in listings.values()]
+    return {**listings, **{listing.symbol: listing for listing in added}}
+
+
+def _quoted_in(listing: Listing, asset: str) -> Listing:
+    symbol = f"{listing.instrument.base_asset}{asset}"
+    return replace(listing, instrument=replace(listing.instrument, symbol=symbol, quote_asset=asset))
 
 
 def derive_listing(symbol: str, prices: Iterable[Decimal], quantities: Iterable[Decimal]) -> Listing:

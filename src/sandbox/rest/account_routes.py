@@ -1,6 +1,7 @@
 """Account endpoints: modes, positions, balances, histories and the listen key."""
 
 from collections.abc import Callable
+from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
 from src.domain.errors import Rejected
@@ -102,17 +103,29 @@ def _positions(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
 
 
 def _balances(exchange: SandboxExchange, _parameters: Parameters) -> list[Body]:
-    account = exchange.account.summary()
-    crossed = [each for each in exchange.account.positions() if each.margin_type is MarginType.CROSSED]
-    profit = sum((each.unrealized_pnl for each in crossed), ZERO)
+    parts = exchange.account.asset_summaries()
     return [
-        render_balance(each, account.available_balance, profit, exchange.now_ms())
+        render_balance(each, parts[each.asset].available_balance, _crossed_pnl(exchange, each.asset), exchange.now_ms())
         for each in exchange.account.balances()
     ]
 
 
+def _crossed_pnl(exchange: SandboxExchange, asset: str) -> Decimal:
+    """Return the unrealized PnL of the crossed positions that are settled in an asset."""
+    crossed = (each for each in exchange.account.open_positions() if each.margin_type is MarginType.CROSSED)
+    quote_assets = {symbol: market.instrument.quote_asset for symbol, market in exchange.market.symbols.items()}
+    return sum((each.unrealized_pnl for each in crossed if quote_assets[each.symbol] == asset), ZERO)
+
+
 def _account(exchange: SandboxExchange, _parameters: Parameters) -> Body:
-    return render_account(exchange.account.summary(), exchange.account.balances(), exchange.account.positions())
+    account = exchange.account
+    return render_account(
+        account.summary(),
+        account.balances(),
+        account.positions(),
+        parts=account.asset_summaries(),
+        cross_wallet_balance=account.engine.cross_wallet_balance(),
+    )
 
 
 def _trades(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 from flask import Blueprint, Response, jsonify, request
 
+from src.domain.errors import Rejected
 from src.exchange.wire import Body, decimal_str
 from src.sandbox.exchange import SandboxExchange
 from src.sandbox.faults import Fault, FaultKind
@@ -39,7 +40,10 @@ def _add_fault_routes(routes: Blueprint, exchange: SandboxExchange) -> None:
         if fault is None:
             kinds = ", ".join(FaultKind)
             return jsonify({"error": f"send an object with kind ({kinds}) and {', '.join(_FAULT_FIELDS)}"}), 400
-        exchange.inject(fault)
+        try:
+            exchange.inject(fault)
+        except Rejected as error:
+            return jsonify({"error": error.reason}), 400
         return jsonify({"done": True}), 200
 
     @routes.delete("/faults")
