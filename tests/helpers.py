@@ -1,7 +1,14 @@
-"""A clock with an offset, and free ports."""
+"""A clock with an offset, suspended processes, and free ports."""
 
 import secrets
+import signal
 import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import psutil
 
 from src.domain.clock import SystemClock
 
@@ -19,6 +26,23 @@ class MachineClock:
         return SystemClock().monotonic_ms()
 
 
+@contextmanager
+def suspended(process: "subprocess.Popen[bytes]") -> Iterator[None]:
+    """Stop a process during this block, as on a sleeping computer; what is sent to it waits in its sockets.
+
+    Not on Windows. At the end the process continues, with everything that waits for it: the sandbox keeps 5,000 frames
+    for a connection and waits 15 minutes for a pong, so that a block may last for minutes.
+    """
+    process.send_signal(signal.SIGSTOP)
+    try:
+        while psutil.Process(process.pid).status() != psutil.STATUS_STOPPED:
+            time.sleep(_STOP_POLL_S)
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
+_STOP_POLL_S = 0.001
 _FIRST_PORT, _PORT_COUNT = 20_000, 12_000
 
 

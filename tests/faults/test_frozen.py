@@ -1,7 +1,6 @@
 """The process is suspended, as on a sleeping computer, and resumes (F42)."""
 
 import os
-import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +9,7 @@ import pytest
 
 from src.utils.auth import ApiVersion
 from tests.faults.harness import wait_until
+from tests.helpers import suspended
 from tests.recovery.harness import BotHarness, ProcessSetup, with_setup
 
 pytestmark = [
@@ -37,14 +37,13 @@ def test_f42_suspended_process_reads_the_account_before_entries(harness: BotHarn
     harness.start()
     harness.open_position()
     assert harness.process is not None
-    harness.process.send_signal(signal.SIGSTOP)
-    harness.shift("-3")
-    wait_until(lambda: not harness.position, 2, "the stop closes the position")
-    time.sleep(_STOPPED_SECONDS)
-    for _ in range(5):
-        harness.move(harness.mid_price)
-        harness.liquidate()
-    harness.process.send_signal(signal.SIGCONT)
+    with suspended(harness.process):
+        harness.shift("-3")
+        wait_until(lambda: not harness.position, 2, "the stop closes the position")
+        time.sleep(_STOPPED_SECONDS)
+        for _ in range(5):
+            harness.move(harness.mid_price)
+            harness.liquidate()
     harness.measure("close recorded after it", lambda: harness.recorded_position() == 0, 10)
     wait_until(lambda: any("process was suspended" in each for each in harness.alerts()), 15, "an alert is reported")
     wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 30, "trading resumes")
