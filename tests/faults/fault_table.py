@@ -1,4 +1,4 @@
-"""The catalogue of faults between bot and exchange, F1 to F48, and the generator of docs/faults.md."""
+"""The catalogue of faults between bot and exchange, F1 to F52, and the generator of docs/faults.md."""
 
 import re
 from collections import defaultdict
@@ -77,6 +77,10 @@ _ROWS = (
     ("requests share a nonce, signer's clock goes back", "nonces only increase, none is rejected", ""),
     ("price passes the stop before it is accepted", "position closed, actual loss recorded", "5 s"),
     ("fifty signals within a second", "no limit exceeded", ""),
+    ("account event before its trade's, stamps differ by 1 to 50 ms", "position counted once, closed by one order", ""),
+    ("position reports with other stamps, 0, or no flat symbols", "as with complete reports", ""),
+    ("maintenance: 503 on everything, streams cut", "nothing sent; orders and position as before", "45 s after it"),
+    ("announcements and undocumented user events", "ignored", ""),
 )
 
 CATALOGUE = tuple(CataloguedFault(number, *row) for number, row in enumerate(_ROWS, start=1))
@@ -120,6 +124,7 @@ KNOWN_GAPS: tuple[Gap, ...] = (
         "time beyond five seconds for the start of Python does not count towards the 20 seconds",
         "the machines that run the tests are shared and can be ten times slower",
     ),
+    Gap(51, "the maintenance lasts twenty seconds, not half an hour", "the same timers and counters run"),
 )
 """Behaviour that is missing or cannot be tested, with the reasons."""
 

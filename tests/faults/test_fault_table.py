@@ -1,4 +1,4 @@
-"""docs/faults.md lists all 48 faults and never hides a failed test."""
+"""docs/faults.md lists all faults and never hides a failed test."""
 
 import re
 from pathlib import Path
@@ -30,8 +30,8 @@ def row_of(text: str, number: int) -> list[str]:
     return [cell.strip() for cell in row.strip("|").split("|")]
 
 
-def test_catalogue_numbers_run_from_1_to_48() -> None:
-    assert [fault.number for fault in CATALOGUE] == list(range(1, 49))
+def test_catalogue_numbers_run_from_1_to_52() -> None:
+    assert [fault.number for fault in CATALOGUE] == list(range(1, 53))
 
 
 @pytest.mark.parametrize("fault", CATALOGUE, ids=lambda fault: f"F{fault.number}")
