@@ -42,6 +42,7 @@ def _with_time(event: MarketEvent, now_ms: int) -> MarketEvent:
 _ORDERS = ("-e", "-s", "-t", "-c")
 """Parts of client order ids: entries, stop losses, take profits, closes."""
 _READS = ("positionRisk", "openOrders", "userTrades", "account", "order")
+_REPORTS = (FaultKind.POSITION_TIME_ZERO, FaultKind.POSITION_TIME_OF_ACCOUNT, FaultKind.FLAT_OMITTED)
 _STREAMS = ("user", "user", "forceOrder", "bookTicker")
 
 FaultFactory = Callable[[Random], Fault]
@@ -76,6 +77,11 @@ _FACTORIES: tuple[FaultFactory, ...] = (
     lambda random: Fault(FaultKind.DUPLICATED, times=random.randrange(1, 4), path="user"),
     lambda random: Fault(FaultKind.REORDERED, times=random.randrange(1, 4), path="user"),
     lambda _: Fault(FaultKind.LISTEN_KEY_EXPIRED),
+    lambda random: Fault(FaultKind.ACCOUNT_EVENT_FIRST, times=random.randrange(1, 6), value=50),
+    lambda random: Fault(FaultKind.STAMPS_DIFFER, times=random.randrange(1, 6), value=random.randrange(1, 51)),
+    lambda random: Fault(random.choice(_REPORTS), times=random.randrange(2, 20)),
+    lambda random: Fault(FaultKind.USER_EVENT, new=random.choice(("announcement", "STRATEGY_UPDATE"))),
+    lambda random: Fault(FaultKind.MAINTENANCE, value=random.randrange(1, 8)),
 )
 
 
