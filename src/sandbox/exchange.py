@@ -226,7 +226,7 @@ class SandboxExchange:
                 rename_status(body, self.account.status_word(event))
             self._publish_user_event(body, each.happened_at, each.skew_ms)
             if isinstance(event, AccountUpdate):
-                self.account.record_stamps(event)
+                self.account.position_reports.record(event)
             if isinstance(event, OrderUpdate) and event.fill is not None:
                 self._publish_fill(event, event.fill)
         if arranged:

@@ -6,16 +6,16 @@ from decimal import Decimal
 
 from src.domain.enums import MarginType, OrderStatus, OrderType, PositionSide, Side
 from src.domain.errors import InvariantError, Rejected
-from src.domain.events import AccountUpdate
 from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
-from src.domain.positions import AccountSummary, Balance, Income, PositionKey, PositionReport
+from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.engine.engine import Engine
 from src.engine.execution import Modification
 from src.engine.margin import Fees, max_notional
 from src.engine.state import EngineEvent, SelfTradePrevention
 from src.exchange.wire import AccountModeChanged
 from src.sandbox.account.audit import RequestLog
+from src.sandbox.account.position_reports import PositionReports
 from src.sandbox.faults import FaultKind, Faults
 from src.sandbox.market.market import Market
 
@@ -64,7 +64,7 @@ class SandboxAccount:
         self._publish_modes = publish_modes
         self._countdowns: dict[str, int] = {}
         self._status_words: dict[int, str] = {}
-        self._account_stamps: dict[PositionKey, int] = {}
+        self.position_reports = PositionReports(faults)
 
     # Orders.
     def submit(self, request: OrderRequest) -> OrderUpdate:
@@ -241,27 +241,6 @@ class SandboxAccount:
     def positions(self, symbol: str | None = None) -> list[PositionReport]:
         """Return all positions, flat ones included."""
         return [each for each in self.engine.positions() if symbol in (None, each.symbol)]
-
-    def reported_positions(self, symbol: str | None = None) -> list[PositionReport]:
-        """Return the positions as Position Information reports them: like ``positions``, with its faults."""
-        listed = (each for each in self.positions(symbol) if not self._is_omitted(each))
-        return [self._stamp_report(each) for each in listed]
-
-    def _is_omitted(self, report: PositionReport) -> bool:
-        return not report.quantity and self._faults.consume(FaultKind.FLAT_OMITTED, "", report.symbol) is not None
-
-    def _stamp_report(self, report: PositionReport) -> PositionReport:
-        if self._faults.consume(FaultKind.POSITION_TIME_ZERO, "", report.symbol):
-            return replace(report, updated_at=0)
-        stamp = self._account_stamps.get((report.symbol, report.position_side))
-        if stamp is not None and self._faults.consume(FaultKind.POSITION_TIME_OF_ACCOUNT, "", report.symbol):
-            return replace(report, updated_at=stamp)
-        return report
-
-    def record_stamps(self, update: AccountUpdate) -> None:
-        """Remember when an account event changed its positions."""
-        for change in update.positions:
-            self._account_stamps[change.position.symbol, change.position.position_side] = update.changed_at
 
     def open_positions(self) -> list[PositionReport]:
         return [each for each in self.engine.positions() if each.quantity]

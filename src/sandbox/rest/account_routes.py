@@ -98,7 +98,7 @@ def _margin_history(exchange: SandboxExchange, parameters: Parameters) -> list[B
 
 def _positions(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
     symbol = read_optional_symbol(parameters, exchange.market.symbols)
-    reports = exchange.account.reported_positions(symbol)
+    reports = exchange.account.position_reports.apply(exchange.account.positions(symbol))
     return [render_position(each, exchange.account.max_notional(each.symbol, each.leverage)) for each in reports]
 
 

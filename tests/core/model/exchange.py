@@ -4,7 +4,6 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
-from enum import Enum, auto
 
 from src.domain.clock import ManualClock
 from src.domain.commands import (
@@ -41,7 +40,9 @@ from src.engine.engine import Engine
 from src.engine.margin import Fees
 from src.engine.state import EngineEvent
 from src.sandbox.account.audit import ProtectionMonitor
-from src.sandbox.streams.user_events import EventLatency
+from src.sandbox.account.position_reports import PositionReports
+from src.sandbox.faults import Faults
+from src.sandbox.streams.user_events import EventLatency, TradeEventOrder
 from tests.builders import a_mark, a_quote, an_instrument
 from tests.core.model.faulty_network import Fault, client_order_id_of, role_of
 from tests.core.model.ownership import Ownership
@@ -53,15 +54,6 @@ _MANUAL_DELAY_MS = 200
 """Manual orders are further apart than two events about the same trade."""
 
 _REJECTION_CODES = {Fault.REJECTED: -1111, Fault.WOULD_TRIGGER: -2021}
-
-
-class ReportStamp(Enum):
-    """How the exchange dates the positions of a list."""
-
-    TRADE = auto()
-    ACCOUNT_EVENT = auto()
-    NONE = auto()
-    FLAT_OMITTED = auto()
 
 
 class ModelExchange:
@@ -76,14 +68,15 @@ class ModelExchange:
         self.late: list[SubmitOrder | CancelOrder] = []
         self.protection = ProtectionMonitor()
         self._event_times = EventLatency()
+        self.irregularities = Faults()
+        """Kinds of the sandbox that change the order and stamps of events and position reports."""
+        self._event_order = TradeEventOrder(self.irregularities)
+        self._position_reports = PositionReports(self.irregularities)
         self.ownership = Ownership(self.position_sides)
         self.fault: Fault | None = None
         """Fault to apply to the next command."""
         self.is_excused = False
         """An entry was executed after it was rightly considered lost, so limits no longer apply."""
-        self.account_skew_ms = 0
-        """Time stamp of an account event minus that of the trade it belongs to."""
-        self.report_stamp = ReportStamp.TRADE
         self._manual_orders = 0
         self.external_orders = 0
         """Number of external orders that should be open."""
@@ -136,19 +129,6 @@ class ModelExchange:
             open_orders=tuple(engine.open_orders()),
         )
 
-    def _reports(self) -> tuple[PositionReport, ...]:
-        """Position reports, stamped as the exchange might: like the trade, like the account event, or not at all."""
-        reports = tuple(self.engine.positions())
-        match self.report_stamp:
-            case ReportStamp.ACCOUNT_EVENT:
-                return tuple(replace(each, updated_at=each.updated_at + self.account_skew_ms) for each in reports)
-            case ReportStamp.NONE:
-                return tuple(replace(each, updated_at=0) for each in reports)
-            case ReportStamp.FLAT_OMITTED:
-                return tuple(each for each in reports if each.quantity)
-            case _:
-                return reports
-
     def _perform(self, command: Command) -> list[Outcome]:
         engine, now = self.engine, self.clock.now_ms()
         match command:
@@ -177,6 +157,9 @@ class ModelExchange:
                 return [self._quote()]
             case _:
                 raise AssertionError(f"unexpected command: {command}")
+
+    def _reports(self) -> tuple[PositionReport, ...]:
+        return tuple(self._position_reports.apply(self.engine.positions()))
 
     def _query(self, symbol: str, name: str) -> OrderUpdate | OrderNotFound:
         try:
@@ -237,11 +220,11 @@ class ModelExchange:
         for event in events:
             if isinstance(event, OrderUpdate) and event.fill is not None:
                 self.ownership.record(event.fill, is_excused=self.is_excused)
-        for event in events:
-            published = replace(event, event_at=self._event_times.event_time(event.event_at))
-            if isinstance(published, AccountUpdate):
-                published = replace(published, changed_at=published.changed_at + self.account_skew_ms)
-            self.stream.append(published)
+        for each in self._event_order.arrange(events):
+            event, event_at = each.event, self._event_times.event_time(each.happened_at) + each.skew_ms
+            self.stream.append(replace(event, event_at=event_at))
+            if isinstance(event, AccountUpdate):
+                self._position_reports.record(event)
             if isinstance(event, OrderUpdate | AccountUpdate):
                 self.protection.observe(self.our_positions(), self.engine.open_orders(), self.clock.now_ms())
 

@@ -13,15 +13,20 @@ from src.domain.events import Task, TaskDue
 from src.domain.instrument import Price, Quantity
 from src.domain.orders import OrderRequest
 from src.domain.positions import Position
+from src.sandbox.faults import FOREVER, FaultKind
+from src.sandbox.faults import Fault as SandboxFault
+from src.sandbox.streams.user_events import MAX_SKEW_MS
 from tests.builders import a_liquidation
-from tests.core.model.exchange import SYMBOL, ReportStamp
+from tests.core.model.exchange import SYMBOL
 from tests.core.model.faulty_network import Fault, Target
 from tests.core.model.simulation import Simulation
 
 D = Decimal
 ENTRY, STOP, TAKE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
 SIDES, KINDS, FAULTS = (st.sampled_from(list(each)) for each in (Side, Target, Fault))
-SKEWS, STAMPS = st.sampled_from([0, -1, 1, -50, 50]), st.sampled_from(list(ReportStamp))
+SKEWS = st.just(0) | st.integers(-MAX_SKEW_MS, MAX_SKEW_MS)
+"""Stamp of an account event after that of its trade, ms."""
+REPORT_KINDS = (FaultKind.POSITION_TIME_ZERO, FaultKind.POSITION_TIME_OF_ACCOUNT, FaultKind.FLAT_OMITTED)
 WHICH, STEPS = st.integers(0, 9), st.integers(1, 10)
 _FAR_BELOW = D(47_600)
 MAX_MANUAL_MARGIN = D(150)
@@ -47,14 +52,21 @@ class TraderMachine(RuleBasedStateMachine):
     def _position_sides(self) -> tuple[PositionSide, ...]:
         return self.simulation.exchange.position_sides
 
-    @initialize(
-        begin=st.sampled_from(["position", "entry", "flat"]), side=SIDES, steps=STEPS, skew_ms=SKEWS, stamp=STAMPS
-    )
-    def begin(
-        self, begin: str, side: Side, steps: int, skew_ms: int = 0, stamp: ReportStamp = ReportStamp.TRADE
-    ) -> None:
-        """Start most examples with an entry or a position, and choose how the exchange stamps its reports."""
-        self.simulation.exchange.account_skew_ms, self.simulation.exchange.report_stamp = skew_ms, stamp
+    @initialize(account_first=st.booleans(), skew_ms=SKEWS, report=st.sampled_from([None, *REPORT_KINDS]))
+    def regularity(self, account_first: bool, skew_ms: int, report: FaultKind | None) -> None:
+        """How regular the exchange's events and position reports are."""
+        kinds = {FaultKind.STAMPS_DIFFER: skew_ms}
+        if account_first:
+            kinds[FaultKind.ACCOUNT_EVENT_FIRST] = 50
+        if report is not None:
+            kinds[report] = 0
+        for kind, value in kinds.items():
+            if value or kind is not FaultKind.STAMPS_DIFFER:
+                self.simulation.exchange.irregularities.inject(SandboxFault(kind, FOREVER, value=value))
+
+    @initialize(begin=st.sampled_from(["position", "entry", "flat"]), side=SIDES, steps=STEPS)
+    def begin(self, begin: str, side: Side, steps: int) -> None:
+        """Start most examples with an entry or a position."""
         if begin != "flat":
             self.signal(side)
             self.simulation.catch_up()
