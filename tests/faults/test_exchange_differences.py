@@ -1,4 +1,4 @@
-"""The exchange is less regular than its documents: events, stamps, position reports, maintenance (F49-F52)."""
+"""The exchange is less regular than its documents: events, reports, maintenance, own orders (F49-F53)."""
 
 import time
 
@@ -90,4 +90,10 @@ def test_f52_undocumented_user_events_change_nothing(harness: FaultHarness, name
     harness.close_position()
     wait_until(lambda: not harness.position, 10, "the position is closed")
     wait_until(lambda: not harness.orders(), 10, "no open orders")
+    harness.check_consistency()
+
+
+def test_f53_own_orders_in_the_book_change_nothing(harness: FaultHarness) -> None:
+    harness.inject(FaultKind.OWN_ORDERS_IN_BOOK)
+    trade_and_close(harness)
     harness.check_consistency()
