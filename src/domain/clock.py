@@ -7,6 +7,8 @@ from typing import Protocol
 MINUTE_MS = 60_000
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
+MAX_CLOCK_OFFSET_MS = 1_000
+"""How far our clock may be off the exchange's; entries are blocked beyond it."""
 
 
 class Clock(Protocol):
@@ -19,14 +21,45 @@ class Clock(Protocol):
         ...
 
 
+def _suspension_clocks() -> tuple[int, int] | None:
+    """Two clocks of this machine that differ by the time it was suspended; None where the monotonic one counts it."""
+    for counting, standing in (("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"), ("CLOCK_MONOTONIC", "CLOCK_UPTIME_RAW")):
+        if hasattr(time, counting) and hasattr(time, standing):  # Linux, macOS; Windows counts it
+            return getattr(time, counting), getattr(time, standing)
+    return None
+
+
+class _Suspension:
+    """How long the machine has been suspended since it was started."""
+
+    def __init__(self) -> None:
+        self._clocks = _suspension_clocks()
+        self._known_ns = 0
+        self._lock = threading.Lock()  # the value must never decrease
+
+    def read_ns(self) -> int:
+        if self._clocks is None:
+            return 0
+        counting, standing = self._clocks
+        with self._lock:
+            # The second reading is later, so the difference is too small rather than too large.
+            self._known_ns = max(self._known_ns, time.clock_gettime_ns(counting) - time.clock_gettime_ns(standing))
+            return self._known_ns
+
+
+_suspension = _Suspension()
+
+
 class SystemClock:
-    """The clocks of this machine."""
+    """The clocks of this machine. The monotonic one counts the time during which the machine was suspended: what was
+    decided before that is as old as it is.
+    """
 
     def now_ms(self) -> int:
         return time.time_ns() // 1_000_000
 
     def monotonic_ms(self) -> int:
-        return time.monotonic_ns() // 1_000_000
+        return (time.monotonic_ns() + _suspension.read_ns()) // 1_000_000
 
 
 class SteadyClock:
@@ -54,6 +87,11 @@ class SteadyClock:
     def resync(self) -> None:
         """Set this clock to the machine's time."""
         self._zero_ms = self._machine.now_ms() - self._machine.monotonic_ms()
+
+
+def drift_ms(clock: Clock) -> int:
+    """How far the machine's clock is ahead of this one, in milliseconds; only a ``SteadyClock`` can drift."""
+    return clock.drift_ms if isinstance(clock, SteadyClock) else 0
 
 
 class ManualClock:

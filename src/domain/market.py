@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from src.domain.clock import MAX_CLOCK_OFFSET_MS
 from src.domain.enums import OrderType, Side, TimeInForce
 from src.domain.numbers import ZERO
 
@@ -21,7 +22,7 @@ class Quote:
     at: int
     """Exchange time, ms UTC."""
     received_at: int
-    """Our time when it arrived, ms UTC; its age is measured from here."""
+    """Our time when it arrived, ms UTC."""
 
     @property
     def mid_price(self) -> Decimal:
@@ -39,6 +40,13 @@ class MarkPrice:
     next_funding_at: int
     at: int
     received_at: int
+
+
+def price_age_ms(price: Quote | MarkPrice, now_ms: int) -> int:
+    """The age of a price: since its arrival, or since the exchange sent it if it waited in the socket of a suspended
+    process or a slow connection. In milliseconds, at most ``MAX_CLOCK_OFFSET_MS`` too little.
+    """
+    return max(now_ms - price.received_at, now_ms - price.at - MAX_CLOCK_OFFSET_MS)
 
 
 @dataclass(frozen=True, slots=True)

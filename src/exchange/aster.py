@@ -25,7 +25,7 @@ from src.domain.commands import (
 )
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
-from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected
+from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
 from src.domain.events import (
     AccountConfigured,
     FillsFetched,
@@ -45,6 +45,9 @@ from src.exchange.client import AsterClient
 from src.exchange.endpoints import Endpoint
 
 log = logging.getLogger("hunter.rest")
+
+_MAX_SNAPSHOT_MS = 20_000
+"""Parts read further apart are not one state of the account: the process was suspended, or every response was slow."""
 
 Parameters = Mapping[str, str]
 
@@ -111,6 +114,8 @@ class AsterExchange:
         crash_points.reached(Point.SNAPSHOT_HALF_READ)
         open_orders, unrecognized_orders = wire.read_orders(self._get(endpoints.OPEN_ORDERS))
         account = self._get(endpoints.ACCOUNT)
+        if self._now_ms() - requested_at > _MAX_SNAPSHOT_MS:
+            raise Unreachable(f"reading the account took over {_MAX_SNAPSHOT_MS // 1000} s; it is read again")
         log.debug("snapshot read reason=%s positions=%s orders=%s", reason, len(positions), len(open_orders))
         return Snapshot(
             requested_at=requested_at,

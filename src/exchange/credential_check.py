@@ -11,7 +11,7 @@ from decimal import Decimal
 
 from src.credentials.credentials import AnyCredentials
 from src.domain.checks import Check, CheckLevel, failed, passed, warned
-from src.domain.clock import Clock
+from src.domain.clock import MAX_CLOCK_OFFSET_MS, Clock
 from src.domain.enums import Network
 from src.domain.errors import ExchangeError, ProtocolError, RateLimited, Rejected
 from src.domain.positions import AccountSummary
@@ -21,7 +21,6 @@ from src.exchange.endpoints import Endpoint
 from src.exchange.limits import RateLimits
 
 CLOCK, ACCESS, TRADING, BALANCE, MODE = "clock", "access", "right to trade", "balance", "position mode"
-MAX_CLOCK_OFFSET_MS = 1_000
 """The bot places no entries beyond this offset (I25)."""
 _NOTABLE_CLOCK_OFFSET_MS = 500
 _CLOCK_RETRIES = 2

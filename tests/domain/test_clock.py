@@ -1,4 +1,6 @@
-from src.domain.clock import ManualClock, SteadyClock, SystemClock
+import pytest
+
+from src.domain.clock import ManualClock, SteadyClock, SystemClock, _Suspension
 
 
 def test_system_clock_runs_forward() -> None:
@@ -6,6 +8,20 @@ def test_system_clock_runs_forward() -> None:
     earlier = clock.monotonic_ms()
     assert clock.now_ms() > 1_700_000_000_000
     assert clock.monotonic_ms() >= earlier
+
+
+def test_monotonic_clock_counts_the_time_of_a_suspension(monkeypatch: pytest.MonkeyPatch) -> None:
+    suspended_ns = 0
+    monkeypatch.setattr("src.domain.clock._suspension", suspension := _Suspension())
+    suspension._clocks = (1, 2)
+    monkeypatch.setattr("time.clock_gettime_ns", lambda which: 5_000 + (suspended_ns if which == 1 else 0))
+    monkeypatch.setattr("time.monotonic_ns", lambda: 5_000_000)
+    clock = SystemClock()
+    assert clock.monotonic_ms() == 5
+    suspended_ns = 8 * 3_600_000 * 1_000_000
+    assert clock.monotonic_ms() == 5 + 8 * 3_600_000
+    suspended_ns -= 10  # the two readings are not taken at the same moment
+    assert clock.monotonic_ms() == 5 + 8 * 3_600_000
 
 
 def test_manual_clock_moves_only_when_advanced() -> None:

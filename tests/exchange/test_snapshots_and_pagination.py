@@ -7,6 +7,7 @@ from decimal import Decimal
 
 import pytest
 
+from src.domain.clock import ManualClock
 from src.domain.commands import FetchFills, FetchFunding, FetchOrders, TakeSnapshot
 from src.domain.enums import MarginType, PositionSide, Side
 from src.domain.errors import (
@@ -23,7 +24,7 @@ from src.exchange.limits import RateLimits
 from src.utils.auth import ApiVersion
 from tests.exchange.builders import ACCEPTED, failure_of, rejected
 from tests.exchange.conftest import NOW_MS
-from tests.exchange.scripted_server import Reply, Reset, ScriptedServer
+from tests.exchange.scripted_server import ReceivedRequest, Reply, Reset, ScriptedServer
 
 REPORT = PositionReport(
     "BTCUSDT", PositionSide.BOTH, Decimal("0.01"), Decimal(60000), Decimal(60100), Decimal(1), Decimal(40000), 20,
@@ -80,6 +81,20 @@ class TestSnapshot:
 
         with pytest.raises((Unreachable, Rejected, ProtocolError)):
             exchange.snapshot("audit")
+
+    def test_parts_from_before_and_after_a_suspension_are_no_snapshot(
+        self, exchange: AsterExchange, readable: ScriptedServer, clock: ManualClock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        reply = readable.next_reply
+
+        def suspend(request: ReceivedRequest) -> Reply | Reset:
+            if request.path.endswith("openOrders"):
+                clock.advance(60_000)
+            return reply(request)
+
+        monkeypatch.setattr(readable, "next_reply", suspend)
+        with pytest.raises(Unreachable, match="it is read again"):
+            exchange.execute(TakeSnapshot("test"))
 
     @pytest.mark.parametrize("path", ["/fapi/v2/positionRisk", "/fapi/v1/openOrders"])
     def test_object_instead_of_a_list_raises(

@@ -6,7 +6,7 @@ from src.core.entries.entry_context import EntryContext, EntryPlan
 from src.domain.decisions import Gate, Skip
 from src.domain.enums import PositionSide, Side, TimeInForce, TradingState
 from src.domain.instrument import Instrument, Price, Quantity
-from src.domain.market import Quote
+from src.domain.market import MarkPrice, Quote, price_age_ms
 from src.domain.numbers import PER_CENT, ZERO
 
 QUOTE_FRESH_MS = 2_000
@@ -70,12 +70,12 @@ def offset_price(side: Side, mark_price: Decimal, offset_pct: Decimal, instrumen
 def _price(entry_context: EntryContext, instrument: Instrument) -> tuple[Price, TimeInForce] | Skip:
     """Price off a fresh quote; without one, a post-only price off a fresh mark price, if an offset is configured."""
     side, quote, mark = entry_context.entry_side, entry_context.quote, entry_context.mark
-    if quote is not None and _is_fresh(quote.received_at, entry_context.now_ms, QUOTE_FRESH_MS):
+    if quote is not None and _is_fresh(quote, entry_context.now_ms, QUOTE_FRESH_MS):
         return entry_price(side, quote, instrument), entry_context.settings.time_in_force
     offset = entry_context.symbol_settings.price_offset_pct
-    if offset > 0 and mark is not None and _is_fresh(mark.received_at, entry_context.now_ms, QUOTE_FRESH_MS):
+    if offset > 0 and mark is not None and _is_fresh(mark, entry_context.now_ms, QUOTE_FRESH_MS):
         return offset_price(side, mark.price, offset, instrument), TimeInForce.GTX
-    age = None if quote is None else entry_context.now_ms - quote.received_at
+    age = None if quote is None else price_age_ms(quote, entry_context.now_ms)
     reason = "no quote yet" if age is None else f"the last quote is {age} ms old"
     return Skip(Gate.FRESH_QUOTE, f"{reason}; requesting the order book", {"age_ms": age, "limit_ms": QUOTE_FRESH_MS})
 
@@ -84,8 +84,8 @@ def _toward_own(side: Side) -> str:
     return ROUND_FLOOR if side is Side.BUY else ROUND_CEILING
 
 
-def _is_fresh(received_at: int, now_ms: int, limit_ms: int) -> bool:
-    return now_ms - received_at <= limit_ms
+def _is_fresh(price: Quote | MarkPrice, now_ms: int, limit_ms: int) -> bool:
+    return price_age_ms(price, now_ms) <= limit_ms
 
 
 def _configured(entry_context: EntryContext) -> Skip | None:
@@ -144,7 +144,7 @@ def _cooldown(entry_context: EntryContext) -> Skip | None:
 
 def _price_deviation(entry_context: EntryContext) -> Skip | None:
     mark = entry_context.mark
-    if mark is None or mark.price <= 0 or not _is_fresh(mark.received_at, entry_context.now_ms, MARK_FRESH_MS):
+    if mark is None or mark.price <= 0 or not _is_fresh(mark, entry_context.now_ms, MARK_FRESH_MS):
         return Skip(Gate.PRICE_DEVIATION, "no fresh mark price")
     price = entry_context.liquidation.fill_price
     deviation = abs(price - mark.price) / mark.price * PER_CENT

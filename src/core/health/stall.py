@@ -6,7 +6,7 @@ A stopped process, a sleeping machine or heavy swapping leaves the bot with outd
 from src.core.context import TraderContext
 from src.core.events import ProcessStalled
 from src.core.trading_status import EntryBlock
-from src.domain.clock import HOUR_MS, Clock
+from src.domain.clock import HOUR_MS, Clock, drift_ms
 from src.domain.positions import Snapshot
 
 MAX_LOOP_MS = 5_000
@@ -22,18 +22,22 @@ _REASON_LAUNCHER = (
 
 
 class StallDetector:
-    """Measures the iterations of one loop by both clocks, as a suspended machine may stop one of them."""
+    """Measures the iterations of one loop by the monotonic clock and by the machine's, as a suspended machine may stop
+    the first. A clock that is set forward looks the same: it costs one reading of the account.
+    """
 
     def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._checked_at = clock.monotonic_ms(), clock.now_ms()
+        self._checked_at = self._read()
 
     def check(self) -> ProcessStalled | None:
         """Called once per iteration; returns an event if the time since the last call was too long."""
-        before, now = self._checked_at, (self._clock.monotonic_ms(), self._clock.now_ms())
-        self._checked_at = now
-        duration_ms = max(now[0] - before[0], now[1] - before[1])
-        return ProcessStalled(duration_ms, now[1]) if duration_ms > MAX_LOOP_MS else None
+        before, self._checked_at = self._checked_at, self._read()
+        duration_ms = max(now - then for now, then in zip(self._checked_at, before, strict=True))
+        return ProcessStalled(duration_ms, self._clock.now_ms()) if duration_ms > MAX_LOOP_MS else None
+
+    def _read(self) -> tuple[int, int]:
+        return self._clock.monotonic_ms(), self._clock.now_ms() + drift_ms(self._clock)
 
 
 class StallGuard:

@@ -7,6 +7,7 @@ from src.core.context import TraderContext
 from src.core.event_queue import QueueStats
 from src.core.events import ExchangeHealth, OrderResponse, TraderEvent
 from src.core.trading_status import EntryBlock
+from src.domain.clock import MAX_CLOCK_OFFSET_MS
 from src.domain.enums import OrderStatus
 from src.domain.events import AccountUpdate, Stream, StreamDown, StreamUp
 from src.domain.orders import OrderUpdate
@@ -15,7 +16,6 @@ from src.domain.positions import PositionKey, PositionReport, Snapshot
 STREAM_DEADLINE_MS = 5_000
 MARKET_SILENT_MS = 10_000
 _BACKLOG_LIMIT = 5_000
-MAX_CLOCK_OFFSET_MS = 1_000
 _UNRECOGNIZED_EVERY_MS = 5_000
 _CLOCK_TOLERANCE_MS = 1_000
 """Events this shortly after connecting may have happened before it, as clocks differ."""

@@ -30,7 +30,8 @@ def parse_depth(payload: object, symbol: str, received_at: int) -> Quote:
     if not bids or not asks:
         raise ProtocolError(f"the order book of {symbol} has an empty side", payload)
     bid, ask = _level(bids[0]), _level(asks[0])
-    return Quote(symbol, *bid, *ask, at=book.integer(book.first("T", "E")), received_at=received_at)
+    # E is when it was sent; T, the last change, may be long ago in a quiet market.
+    return Quote(symbol, *bid, *ask, at=book.integer(book.first("E", "T")), received_at=received_at)
 
 
 def _level(payload: object) -> Level:
@@ -82,7 +83,7 @@ def parse_book_ticker_event(event: Fields, received_at: int) -> Quote:
         bid_quantity=event.decimal("B"),
         ask=event.positive("a"),
         ask_quantity=event.decimal("A"),
-        at=event.integer(event.first("T", "E")),
+        at=event.integer(event.first("E", "T")),
         received_at=received_at,
     )
 

@@ -50,7 +50,7 @@ def _depth(exchange: SandboxExchange, parameters: Parameters) -> Body:
     if limit not in _DEPTH_WEIGHTS:
         raise Rejected(-4021, f"'{limit}' is not valid depth limit.")
     bids, asks = market.public_depth(limit)
-    return render_depth(bids, asks, market.update_id, market.quote.at)
+    return render_depth(bids, asks, market.update_id, exchange.now_ms())
 
 
 def _depth_weight(parameters: Parameters) -> int:

@@ -6,11 +6,12 @@ from src.core.event_queue import EventQueue
 from src.core.events import ProcessStalled
 from src.core.health.stall import QUIET_MS, StallDetector, block_entries
 from src.core.trading_status import EntryBlock
-from src.domain.clock import ManualClock
+from src.domain.clock import HOUR_MS, ManualClock, SteadyClock
 from src.domain.commands import OperatorAction, TakeSnapshot
-from src.domain.enums import OrderRole
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, TradingState
 from src.domain.events import SnapshotTaken
-from tests.builders import NOW
+from tests.builders import NOW, a_mark, a_quote
 from tests.core.harness import Harness
 
 
@@ -31,6 +32,56 @@ def test_long_iteration_is_a_stall_by_either_clock() -> None:
     assert detector.check() == ProcessStalled(7_000, NOW + 67_000)
     clock.step(-3_600_000)
     assert detector.check() is None
+
+
+def test_suspension_is_noticed_although_the_monotonic_clock_stood_still() -> None:
+    """The bot's own clock follows the monotonic one, so only the machine's clock shows it."""
+    machine = ManualClock(NOW)
+    clock = SteadyClock(machine)
+    detector = StallDetector(clock)
+    machine.step(8 * HOUR_MS)
+    assert detector.check() == ProcessStalled(8 * HOUR_MS, NOW)
+    clock.resync()
+    assert detector.check() is None
+
+
+def test_clock_set_back_or_slowly_corrected_is_no_stall() -> None:
+    machine = ManualClock(NOW)
+    detector = StallDetector(SteadyClock(machine))
+    for step in (-HOUR_MS, 900, -900, 4_000):
+        machine.step(step)
+        machine.advance(500)
+        assert detector.check() is None
+
+
+def test_clock_set_forward_costs_one_reading_of_the_account(harness: Harness) -> None:
+    machine = ManualClock(NOW)
+    detector = StallDetector(SteadyClock(machine))
+    machine.step(10_000)
+    stall = detector.check()
+    assert stall is not None
+    assert harness.feed(replace(stall, at=harness.now)) == [TakeSnapshot("process was suspended")]
+    harness.snapshot()
+    assert detector.check() is None
+    assert harness.context.trading_status.state is TradingState.ACTIVE
+
+
+def test_prices_that_waited_in_the_socket_open_nothing(harness: Harness) -> None:
+    """After minutes of suspension old frames are read first; then the new connection brings a liquidation."""
+    waited_since = harness.now
+    harness.clock.advance(3 * 60_000)
+    harness.feed(ProcessStalled(3 * 60_000, harness.now))
+    harness.snapshot()
+    harness.feed(a_mark(at=waited_since, received_at=harness.now), a_quote(at=waited_since, received_at=harness.now))
+    harness.liquidate()
+    assert harness.submitted(OrderRole.ENTRY) == []
+    assert harness.verdicts()[-1] == Gate.PRICE_DEVIATION
+    harness.feed(a_mark(at=harness.now, received_at=harness.now))
+    harness.liquidate()
+    assert harness.verdicts()[-1] == Gate.FRESH_QUOTE
+    harness.prices()
+    harness.liquidate()
+    assert len(harness.submitted(OrderRole.ENTRY)) == 1
 
 
 def test_f42_entries_wait_for_snapshot_requested_after_stall(harness: Harness) -> None:
