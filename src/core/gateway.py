@@ -4,13 +4,14 @@ import logging
 import threading
 import zlib
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import count
 from queue import Empty, PriorityQueue
 from typing import assert_never
 
 from src.core.events import OrderResponse
 from src.domain import crash_points
-from src.domain.clock import Clock
+from src.domain.clock import Clock, drift_ms
 from src.domain.commands import (
     CancelOrder,
     CheckPositions,
@@ -31,7 +32,7 @@ from src.domain.commands import (
 )
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
-from src.domain.errors import AuthError, ExchangeError, OutcomeUnknown, ProtocolError, Rejected
+from src.domain.errors import AuthError, ExchangeError, NotSent, OutcomeUnknown, ProtocolError, Rejected
 from src.domain.events import ApiScope, AuthFailed, CancelRejected, CommandFailed, Event, OrderRejected, OrderUnresolved
 from src.domain.orders import ClientOrderId, OrderUpdate
 from src.exchange.port import Exchange
@@ -74,7 +75,8 @@ class Gateway:
                     continue
                 self._queued_reads.add(command)
             crash_points.reached(Point.ORDER_COMMITTED, _describe(command))
-            self._lanes[_lane_of(command)].put((_priority(command), next(self._sequence), command))
+            queued = (_priority(command), next(self._sequence), self._guard_entry(command))
+            self._lanes[_lane_of(command)].put(queued)
 
     def work(self, lane: int, heartbeat: Callable[[], None]) -> None:
         """Execute the commands of one lane until ``stop`` is called."""
@@ -96,26 +98,49 @@ class Gateway:
     def execute(self, command: Command) -> Sequence[Event]:
         """Execute one command; an error becomes the event that describes its outcome."""
         self._queued_reads.discard(command)
-        rejection = self._reject_entry(command)
-        if rejection is not None:
-            return [rejection]
-        crash_points.reached(Point.SENDING, _describe(command))
+        command = self._guard_entry(command)
         try:
+            if isinstance(command, SubmitOrder):
+                command.before_send(self._clock.now_ms())
+            crash_points.reached(Point.SENDING, _describe(command))
             return self._exchange.execute(command)
+        except NotSent as withheld:
+            log.info("%s not sent: %s", type(command).__name__, withheld)
+            return events_for_error(command, withheld, self._clock.now_ms())
         except (ExchangeError, ProtocolError) as error:
             log.warning("%s failed: %s", type(command).__name__, error)
             return events_for_error(command, error, self._clock.now_ms())
 
-    def _reject_entry(self, command: Command) -> OrderRejected | None:
-        """The rejection of an entry that has expired or that the HALT file forbids; None if it may be sent (I24)."""
-        if not isinstance(command, SubmitOrder) or not _is_entry(command):
-            return None
-        now_ms = self._clock.now_ms()
-        if command.is_expired(now_ms):
-            return _rejected(command, None, "signal expired before the order was sent", now_ms)
+    def _guard_entry(self, command: Command) -> Command:
+        """Give an entry its ``EntryGuard``, from when it was queued; other commands are sent whatever happens."""
+        if not isinstance(command, SubmitOrder) or isinstance(command.before_send, EntryGuard):
+            return command
+        if not _is_entry(command):
+            return command
+        return replace(command, before_send=EntryGuard(command, self._clock, self._is_halted))
+
+
+class EntryGuard:
+    """Decides whether an entry may still be sent: before its deadline, and not under the HALT file (I24).
+
+    The one place of this rule. It is asked when the entry leaves the queue and directly before every attempt to send
+    it: after the rate limit, and again before the retry after a rejected timestamp (-1021).
+    """
+
+    def __init__(self, command: SubmitOrder, clock: Clock, is_halted: Callable[[], bool]) -> None:
+        self._command = command
+        self._clock = clock
+        self._is_halted = is_halted
+        self._drift_ms = drift_ms(clock)
+
+    def __call__(self, now_ms: int) -> None:
+        """Raise ``NotSent`` if the entry must not be sent at ``now_ms`` (UTC)."""
+        # Of a machine that was suspended, maybe only the system clock knows how long.
+        suspended_ms = max(0, drift_ms(self._clock) - self._drift_ms)
+        if self._command.is_expired(now_ms + suspended_ms):
+            raise NotSent("signal expired before the order was sent")
         if self._is_halted():
-            return _rejected(command, None, "the HALT file forbids entries", now_ms)
-        return None
+            raise NotSent("the HALT file forbids entries")
 
 
 def events_for_error(command: Command, error: ExchangeError | ProtocolError, at: int) -> list[Event]:

@@ -1,6 +1,7 @@
 """Commands: what the trader sends to the gateway, and what the operator sends to the bot. All are frozen."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
@@ -85,11 +86,17 @@ class CheckPositions:
     """Fetch only the positions: a cheap check that the exchange responds and that the portfolio matches."""
 
 
+def _allow(_now_ms: int) -> None:
+    """Protective and closing orders are always sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class SubmitOrder:
     request: OrderRequest
     not_after: int | None = None
     """An entry that was not sent by then (ms UTC) is not sent at all: its signal has expired."""
+    before_send: Callable[[int], None] = field(default=_allow, compare=False, repr=False)
+    """Called with the current time (ms UTC) directly before each attempt to send it; raises ``NotSent``."""
 
     def is_expired(self, now_ms: int) -> bool:
         return self.not_after is not None and now_ms > self.not_after

@@ -5,6 +5,7 @@ HunterError
 ├ ExchangeError
 │ ├ Unreachable      the request was not executed; retrying is safe
 │ │ └ RateLimited    no requests until ``retry_at``
+│ ├ NotSent          the bot withheld an entry at the last moment: deadline or HALT file
 │ ├ Rejected         the exchange rejected the request with a code and a reason
 │ │ └ AuthError      key, signature, nonce or clock: trading halts
 │ └ OutcomeUnknown   the request may have been executed: query by client order id, never repeat
@@ -40,6 +41,10 @@ class RateLimited(Unreachable):
         super().__init__(reason)
         self.retry_at = retry_at
         self.banned = banned
+
+
+class NotSent(ExchangeError):
+    """An entry that the bot did not send: its deadline has passed, or the HALT file forbids it."""
 
 
 class Rejected(ExchangeError):

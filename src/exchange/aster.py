@@ -144,7 +144,9 @@ class AsterExchange:
         own_id = ClientOrderId.parse(request.client_order_id)
         essential = own_id is not None and own_id.role is not OrderRole.ENTRY
         parameters = wire.render_order_request(request)
-        response = self._client.request(endpoints.NEW_ORDER, parameters, essential=essential)
+        response = self._client.request(
+            endpoints.NEW_ORDER, parameters, essential=essential, before_send=command.before_send
+        )
         return _parse_own_order(response, request.symbol, request.client_order_id)
 
     def _cancel(self, command: CancelOrder) -> OrderUpdate:

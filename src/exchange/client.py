@@ -7,7 +7,7 @@ from typing import assert_never
 
 import requests
 
-from src.domain.clock import MINUTE_MS, Clock, SteadyClock
+from src.domain.clock import MAX_CLOCK_OFFSET_MS, MINUTE_MS, Clock, SteadyClock
 from src.domain.errors import AuthError, InvariantError, OutcomeUnknown, ProtocolError, Unreachable
 from src.exchange import endpoints, responses
 from src.exchange.endpoints import Access, Endpoint
@@ -20,8 +20,9 @@ log = logging.getLogger("hunter.rest")
 _RECHECK_MS = 10 * MINUTE_MS
 _RECHECK_WHILE_OFF_MS = 10_000
 """Check more often while the clock is off, to notice when it has been corrected."""
-_MAX_OFFSET_MS = 1_000
 _TOLERANCE_MS = 500
+BeforeSend = Callable[[int], None]
+"""Takes the current time (ms UTC); raises ``NotSent`` if the request must not be sent any more."""
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
 
 SessionFactory = Callable[[], requests.Session]
@@ -36,7 +37,7 @@ class ClockOffset:
     def __init__(self, clock: Clock, steady: SteadyClock | None = None) -> None:
         self._clock = clock
         self._steady = steady
-        self._measured_at = 0
+        self._measured_at = self._measured_drift_ms = 0
         self.ms: int | None = None
         """None until first measured."""
 
@@ -47,10 +48,12 @@ class ClockOffset:
 
     @property
     def is_due(self) -> bool:
-        """Whether to measure again: every ten minutes, or every ten seconds while the offset is too large."""
-        if self.ms is None:
+        """Whether to measure again: every ten minutes, every ten seconds while the offset is too large, and at once
+        after the system clock was set or the machine was suspended.
+        """
+        if self.ms is None or abs(self.drift_ms - self._measured_drift_ms) > MAX_CLOCK_OFFSET_MS:
             return True
-        is_off = max(abs(self.ms), abs(self.ms - self.drift_ms)) > _MAX_OFFSET_MS
+        is_off = max(abs(self.ms), abs(self.ms - self.drift_ms)) > MAX_CLOCK_OFFSET_MS
         age_ms = self._clock.monotonic_ms() - self._measured_at
         return age_ms >= (_RECHECK_WHILE_OFF_MS if is_off else _RECHECK_MS)
 
@@ -62,6 +65,7 @@ class ClockOffset:
             self._steady.resync()
             log.warning("clock resynced to the system clock drift_ms=%s", drift_ms)
             offset_ms -= drift_ms
+        self._measured_drift_ms = self.drift_ms
         self.ms = offset_ms
         return offset_ms
 
@@ -128,31 +132,52 @@ class AsterClient:
         if self._offset.is_due:
             self.measure_offset()
 
-    def request(self, endpoint: Endpoint, parameters: Mapping[str, str] | None = None, *, essential: bool) -> object:
+    def request(
+        self,
+        endpoint: Endpoint,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        essential: bool,
+        before_send: BeforeSend = lambda _now_ms: None,
+    ) -> object:
         """Return the payload of a successful response; raise an error of ``src.domain.errors`` otherwise.
 
         On a timestamp rejection (-1021) the clock offset is measured again and the request is retried once. A used or
         expired nonce (-4225) is retried for reads only: it may answer a duplicate of a request that was executed.
-        Nothing else is retried.
+        Nothing else is retried. ``before_send`` is called directly before each attempt, the retry included, as the last
+        thing before the request is signed and sent.
         """
         if endpoint.access(self._scheme) is not Access.SIGNED:
             return self._request_once(endpoint, parameters or {}, essential)
         if self._offset.ms is None:
             self.measure_offset()
+        before_ms = self._offset.ms or 0
+
+        def check() -> None:
+            # A clock that stood still learns from the exchange how late it is: that time has passed, too.
+            before_send(self.now_ms() - before_ms)
+
         try:
-            return self._request_once(endpoint, parameters or {}, essential)
+            return self._request_once(endpoint, parameters or {}, essential, check)
         except AuthError as error:
             if not _is_clock_error(error.code, endpoint):
                 raise
         old_ms, new_ms = self._offset.ms, self.measure_offset()
         log.warning("timestamp rejected offset_ms=%s new_offset_ms=%s", old_ms, new_ms)
-        return self._request_once(endpoint, parameters or {}, essential)
+        return self._request_once(endpoint, parameters or {}, essential, check)
 
-    def _request_once(self, endpoint: Endpoint, parameters: Mapping[str, str], essential: bool) -> object:
+    def _request_once(
+        self,
+        endpoint: Endpoint,
+        parameters: Mapping[str, str],
+        essential: bool,
+        check: Callable[[], None] = lambda: None,
+    ) -> object:
         self._heartbeat()
         sent_at = self._clock.monotonic_ms()
         is_read = endpoint.is_idempotent and not endpoint.is_critical
         self._limits.acquire(endpoint.weight, essential=essential, orders=endpoint.orders, is_read=is_read)
+        check()
         response = self._send(
             endpoint, ApiRequest(endpoint.method, self._base_url + endpoint.path(self._scheme), parameters)
         )

@@ -144,6 +144,7 @@ class PaperExchange:
         engine = self._engine
         match command:
             case SubmitOrder(request):
+                command.before_send(now_ms)
                 self._emit(engine.submit(request, now_ms))
                 return []
             case CancelOrder(symbol, client_order_id):
