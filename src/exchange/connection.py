@@ -28,7 +28,9 @@ class Timing:
     """How long a planned reconnect keeps the old connection open while the new one has no message yet."""
     backoff_ms: int = 250
     """Pause after the first failure; doubled after each further one."""
-    max_backoff_ms: int = 5_000
+    max_backoff_ms: int = 10_000
+    healthy_after_ms: int = 15_000
+    """The pauses start anew once a connection has delivered a frame at this age; longer than ``stale_after_ms``."""
     connect_timeout_ms: int = 3_000
     read_timeout_ms: int = 200
     """Longest wait of one read, and so the longest delay until a stop request is noticed."""
@@ -51,6 +53,11 @@ class Connection:
     def needs_renewal(self) -> bool:
         """Whether the exchange will soon close the connection because of its age."""
         return self._clock.monotonic_ms() - self._opened_at >= self._timing.renew_after_ms
+
+    @property
+    def is_healthy(self) -> bool:
+        """Whether the connection has lived for a while: one that is closed after its first frame has not."""
+        return self._last_frame_at - self._opened_at >= self._timing.healthy_after_ms
 
     def receive(self) -> bytes | None:
         """Return the next message, or None if none arrives within ``read_timeout_ms``. Answers pings."""

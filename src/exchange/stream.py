@@ -55,6 +55,8 @@ class StreamReader:
         self._reconnect_requested = threading.Event()
         self._is_up: bool | None = None
         self._failures = 0
+        self._renew_at = clock.monotonic_ms()
+        """Not before then is a connection replaced for its age: the last attempt has failed."""
         self._seen: set[bytes] = set()
         self.parse_errors = 0
         """Messages that were not JSON or that ``on_message`` could not parse."""
@@ -84,13 +86,16 @@ class StreamReader:
             self._notify_up()
             while not self._stopping.is_set():
                 heartbeat()
-                if self._reconnect_requested.is_set() or connection.needs_renewal:
-                    connection = self._switch_connection(connection)
+                if self._reconnect_requested.is_set():
+                    connection = self._switch_connection(connection, self._connect())
+                elif connection.needs_renewal and self._clock.monotonic_ms() >= self._renew_at:
+                    connection = self._renew_connection(connection)
                 message = connection.receive()
                 if message is not None:
-                    self._failures = 0
                     self._deliver(message)
                 connection.keep_alive()
+                if connection.is_healthy:
+                    self._failures = 0
         finally:
             connection.close()
 
@@ -98,13 +103,22 @@ class StreamReader:
         self._reconnect_requested.clear()
         return Connection(self._address(), self._clock, self._timing)
 
-    def _switch_connection(self, old: Connection) -> Connection:
-        """Open the new connection before the old one is closed, and deliver messages that arrive on both once.
+    def _renew_connection(self, old: Connection) -> Connection:
+        """Replace a connection for its age; one that works is kept while no new one can be opened."""
+        try:
+            new = self._connect()
+        except _FAILURES as error:
+            self._renew_at = self._clock.monotonic_ms() + self._timing.max_backoff_ms
+            log.warning("connection not renewed, kept reason=%s", _reason(error))
+            return old
+        return self._switch_connection(old, new)
+
+    def _switch_connection(self, old: Connection, new: Connection) -> Connection:
+        """Close the old connection after the new one is open, and deliver messages that arrive on both once.
 
         If the old one is replaced only for its age, it stays open until the new one has delivered a message.
         """
         overlap_ms = self._timing.overlap_ms if old.needs_renewal else 0
-        new = self._connect()
         self._seen.clear()
         until = self._clock.monotonic_ms() + overlap_ms
         try:
@@ -143,7 +157,9 @@ class StreamReader:
         self._callbacks.on_up()
 
     def _notify_down(self, reason: str) -> None:
-        log.warning("stream down reason=%s attempt=%s", reason, self._failures)
+        is_news = self._failures & (self._failures - 1) == 0  # attempts 1, 2, 4, 8 …: an outage must not fill the log
+        level = logging.WARNING if is_news else logging.DEBUG
+        log.log(level, "stream down reason=%s attempt=%s", reason, self._failures)
         if self._is_up is not False:
             self._is_up = False
             self._callbacks.on_down(reason)

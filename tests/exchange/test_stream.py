@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -360,3 +361,81 @@ def test_pauses_grow_to_their_maximum() -> None:
     reader.run()
 
     assert pauses[:5] == [(5, 10), (10, 20), (20, 40), (20, 40), (20, 40)]
+
+
+class Pauses(Random):
+    """Records the longest pause of each failure, in ms, and waits for none; ``on_pause`` is called each time."""
+
+    def __init__(self, on_pause: Callable[[int], None]) -> None:
+        super().__init__(1)
+        self.longest: list[float] = []
+        self._on_pause = on_pause
+
+    def uniform(self, _a: float, b: float) -> float:
+        self.longest.append(b)
+        self._on_pause(len(self.longest))
+        return 0
+
+
+def run_until_paused(handlers: list[ConnectionHandler], times: int, clock: ManualClock | None = None) -> list[float]:
+    """Run a reader against these connections until it has paused so many times; returns the pauses."""
+
+    def on_pause(count: int) -> None:
+        if count == times:
+            reader.stop()
+
+    pauses = Pauses(on_pause)
+    with running_server(*handlers) as (address, _):
+        reader = StreamReader(
+            lambda: address, RecordedCallbacks().callbacks, clock or SystemClock(), pauses, replace(TIMING)
+        )
+        reader.run()
+    return pauses.longest
+
+
+def test_connections_closed_after_their_first_frame_see_growing_pauses() -> None:
+    assert run_until_paused([sending(1, then=close_cleanly)], 5) == [10, 20, 40, 40, 40]
+
+
+def test_pauses_start_anew_after_a_connection_has_lived() -> None:
+    clock = ManualClock()
+
+    def live(connection: ServerConnection) -> None:
+        connection.send("1")
+        clock.advance(TIMING.healthy_after_ms)
+        connection.send("2")
+        close_cleanly(connection)
+
+    handlers = [sending(1, then=close_cleanly), sending(1, then=close_cleanly), live, close_cleanly]
+    assert run_until_paused(handlers, 4, clock)[:3] == [10, 20, 10]
+
+
+def test_connection_that_cannot_be_renewed_is_kept() -> None:
+    """No listen key for a new one during maintenance: the old one goes on delivering."""
+    recorded, clock, key_lost, asked = RecordedCallbacks(), ManualClock(), threading.Event(), threading.Event()
+
+    def old(connection: ServerConnection) -> None:
+        connection.send("1")
+        asked.wait(TIMEOUT_SECONDS)
+        connection.send("2")
+        keep_open(connection)
+
+    timing = replace(TIMING, renew_after_ms=100)
+    with running_server(old, sending(3)) as (address, connections):
+
+        def request_address() -> str:
+            if key_lost.is_set():
+                asked.set()
+                raise Unreachable("no listen key")
+            return address
+
+        with running_reader(request_address, recorded, timing, clock=clock):
+            wait_until(lambda: recorded.messages == [1])
+            key_lost.set()
+            clock.advance(timing.renew_after_ms)
+            wait_until(lambda: recorded.messages == [1, 2])
+            assert (len(connections), recorded.ups) == (1, 1)
+            key_lost.clear()
+            clock.advance(timing.max_backoff_ms)
+            wait_until(lambda: recorded.messages == [1, 2, 3])
+    assert recorded.downs == []
