@@ -59,6 +59,8 @@ class Gateway:
         self._lanes: list[PriorityQueue[tuple[int, int, Command]]] = [PriorityQueue() for _ in range(_LANES + 1)]
         self._queued_reads: set[Command] = set()
         """Reads that are queued and not sent yet."""
+        self._failures: dict[str, str] = {}
+        """The last failure of each kind of command, until one succeeds: it is logged as a warning once."""
         self._stopping = threading.Event()
 
     @property
@@ -103,13 +105,21 @@ class Gateway:
             if isinstance(command, SubmitOrder):
                 command.before_send(self._clock.now_ms())
             crash_points.reached(Point.SENDING, _describe(command))
-            return self._exchange.execute(command)
+            outcomes = self._exchange.execute(command)
         except NotSent as withheld:
             log.info("%s not sent: %s", type(command).__name__, withheld)
             return events_for_error(command, withheld, self._clock.now_ms())
         except (ExchangeError, ProtocolError) as error:
-            log.warning("%s failed: %s", type(command).__name__, error)
+            self._log_failure(type(command).__name__, str(error))
             return events_for_error(command, error, self._clock.now_ms())
+        self._failures.pop(type(command).__name__, None)
+        return outcomes
+
+    def _log_failure(self, kind: str, reason: str) -> None:
+        """Log a failure as a warning, its repetitions at level DEBUG: an outage must not fill the log."""
+        is_known = self._failures.get(kind) == reason
+        self._failures[kind] = reason
+        log.log(logging.DEBUG if is_known else logging.WARNING, "%s failed: %s", kind, reason)
 
     def _guard_entry(self, command: Command) -> Command:
         """Give an entry its ``EntryGuard``, from when it was queued; other commands are sent whatever happens."""

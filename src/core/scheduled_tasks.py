@@ -81,7 +81,7 @@ class ScheduledTasks:
         self.auth.check()
         self.orders.query_unresolved(now_ms)
         self.account.check_staleness(now_ms)
-        self.rest.check()
+        self.rest.check(exchange_health)
         self.streams.check_user_stream()
         self.streams.check_market(now_ms)
         self.streams.check_clock(exchange_health)

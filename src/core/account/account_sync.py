@@ -93,7 +93,6 @@ class AccountSync:
 
     def on_failed(self, event: CommandFailed) -> None:
         """Handle a failed request; a failed read changes nothing, so entries stay blocked until one succeeds (I16)."""
-        log.warning("%s failed: %s", type(event.command).__name__, event.reason)
         match event.command:
             case TakeSnapshot():
                 self._context.is_snapshot_pending = False

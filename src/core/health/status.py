@@ -1,5 +1,6 @@
 """Publishes the bot's state for the dashboard: positions, exposure, connections and trading status."""
 
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
@@ -11,6 +12,7 @@ from src.core.portfolio import TrackedPosition
 from src.core.positions.ownership import PositionOwnership
 from src.core.positions.protection_plan import ProtectionPlan, is_working
 from src.database.repositories import Store
+from src.domain.clock import MINUTE_MS
 from src.domain.enums import OrderRole, TradingState
 from src.domain.numbers import ZERO
 from src.domain.orders import order_payload
@@ -39,8 +41,16 @@ def publish_waiting(store: Store, identity: BotInfo, now_ms: int, reason: str) -
         store.set_state("trading", {"state": TradingState.REDUCE_ONLY, "reason": reason})
 
 
+_JOURNAL_AGAIN_MS = 10 * MINUTE_MS
+_NUMBERS = re.compile(r"\d+")
+
+
 class StatusPublisher:
-    """Publishes the state once a second and journals changes of the trading status."""
+    """Publishes the state once a second and journals changes of the trading status.
+
+    While entries stay blocked, the same reasons are journaled once in ten minutes, whatever numbers they count up: an
+    outage must not fill the journal.
+    """
 
     def __init__(
         self,
@@ -59,6 +69,9 @@ class StatusPublisher:
         self._read_exchange_health = read_exchange_health
         self._last_status: tuple[str, str, bool] | None = None
         self._last_questions: list[dict[str, object]] | None = None
+        self._journaled_state: str | None = None
+        self._journaled_at: dict[str, int] = {}
+        """Monotonic time at which each reason was journaled, without its numbers."""
 
     def publish(self) -> None:
         """Write one heartbeat: every state row, and every open position marked to market."""
@@ -92,7 +105,18 @@ class StatusPublisher:
             self._last_status = now
             payload = {"state": now[0], "reason": now[1]}
             self._context.store.set_state("trading", {**payload, "needs_resume": needs_resume})
-            self._context.journal("state", payload)
+            if self._is_news(*now[:2]):
+                self._context.journal("state", payload)
+
+    def _is_news(self, state: str, reason: str) -> bool:
+        """Whether the state has changed, or its reason is one that was not journaled lately."""
+        now_ms, text = self._context.clock.monotonic_ms(), _NUMBERS.sub("#", reason)
+        has_changed, self._journaled_state = state != self._journaled_state, state
+        if not has_changed and now_ms - self._journaled_at.get(text, -_JOURNAL_AGAIN_MS) < _JOURNAL_AGAIN_MS:
+            return False
+        recent = {each: at for each, at in self._journaled_at.items() if now_ms - at < _JOURNAL_AGAIN_MS}
+        self._journaled_at = {**recent, text: now_ms}
+        return True
 
     def save_position(self, tracked: TrackedPosition, plan: ProtectionPlan | None = None) -> None:
         """Save the position with its protection for display."""
