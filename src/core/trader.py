@@ -65,7 +65,6 @@ from src.domain.events import (
     PaperAccountSaved,
     PositionsChecked,
     SnapshotTaken,
-    Stream,
     StreamDown,
     StreamUp,
     Task,
@@ -250,6 +249,7 @@ class Trader:
         row_ids = self._context.store.insert_liquidations(liquidations)
         decisions: list[tuple[int, Decision]] = []
         for row_id, liquidation in zip(row_ids, liquidations, strict=True):
+            self._streams.on_market_event(liquidation)
             self._entries.add_to_window(liquidation)
             decision = self.evaluate_trade(liquidation)
             if decision is not None:
@@ -326,7 +326,9 @@ class Trader:
                 self._context.quotes[event.symbol] = event
             case MarkPrice():
                 self._context.mark_prices[event.symbol] = event
-                self._streams.record_activity(Stream.MARKET, event.received_at)
+            case _:
+                return
+        self._streams.on_market_event(event)
 
     def _on_fills(self, event: FillsFetched) -> Iterable[PositionKey]:
         touched = self._orders.handle(event, self._account.snapshot)

@@ -1,5 +1,6 @@
 """Health of the streams, judged by the data they deliver and not by their sockets (I26, I27)."""
 
+from collections import deque
 from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 
@@ -9,7 +10,8 @@ from src.core.events import ExchangeHealth, OrderResponse, TraderEvent
 from src.core.trading_status import EntryBlock
 from src.domain.clock import MAX_CLOCK_OFFSET_MS
 from src.domain.enums import OrderStatus
-from src.domain.events import AccountUpdate, Stream, StreamDown, StreamUp
+from src.domain.events import AccountUpdate, MarketEvent, Stream, StreamDown, StreamUp
+from src.domain.market import Liquidation, MarkPrice
 from src.domain.orders import OrderUpdate
 from src.domain.positions import PositionKey, PositionReport, Snapshot
 
@@ -17,8 +19,12 @@ STREAM_DEADLINE_MS = 5_000
 MARKET_SILENT_MS = 10_000
 _BACKLOG_LIMIT = 5_000
 _UNRECOGNIZED_EVERY_MS = 5_000
+_BURST_MS = 60_000
+_SETTLED_MS = 5_000
+"""From the third connection within a minute on, the account is read once the connection has lived this long."""
 _CLOCK_TOLERANCE_MS = 1_000
 """Events this shortly after connecting may have happened before it, as clocks differ."""
+_CONNECTED = "user data stream connected"
 _STREAM_BLOCKS = {
     Stream.MARKET: (EntryBlock.MARKET_STREAM, "market"),
     Stream.USER: (EntryBlock.USER_STREAM, "user data"),
@@ -129,7 +135,11 @@ class StreamHealth:
         self.last_event_at: dict[Stream, int] = {}
         self.states: dict[Stream, str] = dict.fromkeys(Stream, "connecting")
         self._user_stream_check = UserStreamCheck()
-        self._user_up_at = self._dropped = 0
+        self._user_up_at = self._market_up_at = self._dropped = 0
+        self._user_connections: deque[int] = deque(maxlen=3)
+        """Monotonic times of the last connections of the user data stream."""
+        self._read_at: int | None = None
+        """Monotonic time at which the account is read after the last of a burst of connections."""
         self._offset_ms = 0
 
     def start(self) -> None:
@@ -139,21 +149,45 @@ class StreamHealth:
     def record_activity(self, stream: Stream, at: int) -> None:
         self.last_event_at[stream] = at
 
+    def on_market_event(self, event: MarketEvent) -> None:
+        """Trust a new market connection from its first fresh event on, of whatever kind; later, the mark prices that
+        come every second show that it is not silent.
+        """
+        is_new = self.states[Stream.MARKET] == "up" and Stream.MARKET not in self.last_event_at
+        if isinstance(event, MarkPrice):
+            self.record_activity(Stream.MARKET, event.received_at)
+        sent_at = event.event_at if isinstance(event, Liquidation) else event.at
+        is_fresh = self._context.clock.now_ms() - sent_at <= MARKET_SILENT_MS
+        if is_new and is_fresh and event.received_at >= self._market_up_at:
+            self.record_activity(Stream.MARKET, event.received_at)
+            self._context.trading_status.clear(EntryBlock.MARKET_STREAM)
+
     def on_connection_change(self, event: StreamUp | StreamDown) -> None:
         """Handle a stream going up or down; it is trusted again only after a resync (I27)."""
         was, self.states[event.stream] = self.states[event.stream], "up" if isinstance(event, StreamUp) else "down"
         entry_block, name = _STREAM_BLOCKS[event.stream]
         if isinstance(event, StreamDown):
+            self._read_at = None if event.stream is Stream.USER else self._read_at
             self._context.trading_status.block(entry_block, f"the {name} stream is down: {event.reason}")
         elif event.stream is Stream.MARKET:
             if was != "up":
+                self._market_up_at = event.at
                 self.last_event_at.pop(Stream.MARKET, None)  # trusted once its subscriptions deliver data
         else:
             self._user_up_at = event.at
             self._user_stream_check.start(event.at + self._offset_ms + _CLOCK_TOLERANCE_MS)
             self._context.trading_status.block(entry_block, "user data stream connected, resyncing the account")
             self.record_activity(Stream.USER, event.at)
-            self._context.request_snapshot("user data stream connected")
+            self._read_after_connecting()
+
+    def _read_after_connecting(self) -> None:
+        """Read the account, at once or, in a burst of connections, when the last of them has lived for a while."""
+        now_ms = self._context.clock.monotonic_ms()
+        self._user_connections.append(now_ms)
+        is_burst = len(self._user_connections) == 3 and now_ms - self._user_connections[0] < _BURST_MS
+        self._read_at = now_ms + _SETTLED_MS if is_burst else None
+        if not is_burst:
+            self._context.request_snapshot(_CONNECTED)
 
     @property
     def is_user_stream_ok(self) -> bool:
@@ -198,6 +232,10 @@ class StreamHealth:
         """Reconnect the user data stream if it has not delivered an update in time (I27)."""
         if self.states[Stream.USER] != "up":
             return
+        if self._read_at is not None and self._context.clock.monotonic_ms() >= self._read_at:
+            self._read_at = None
+            if not self.is_user_stream_ok:
+                self._context.request_snapshot(_CONNECTED)
         missing = self._user_stream_check.overdue(self._context.clock.monotonic_ms())
         if missing is not None:
             self.states[Stream.USER] = "silent"
@@ -215,6 +253,8 @@ class StreamHealth:
         if self.states[Stream.USER] != "up":
             return
         if snapshot.requested_at < self._user_up_at:
+            if self._read_at is not None:
+                return
             self._context.request_snapshot("user data stream connected after the last request")
         else:
             self._context.trading_status.clear(EntryBlock.USER_STREAM)

@@ -326,3 +326,69 @@ def test_failed_polls_warn_once(harness: Harness) -> None:
         harness.feed(CommandFailed(POLL, None, "HTTP 503", harness.now))
         harness.clock.advance(2000)
     assert [each["message"] for each in harness.journal("alert")] == ["the account could not be read: HTTP 503"]
+
+
+def reconnect(harness: Harness, stream: Stream, pause_ms: int = 1_000) -> list[Command]:
+    """The connection is lost, and back after a pause."""
+    harness.feed(StreamDown(stream, "cut", harness.now))
+    harness.clock.advance(pause_ms)
+    return harness.feed(StreamUp(stream, harness.now))
+
+
+def test_liquidation_right_after_a_reconnect_is_traded(harness: Harness) -> None:
+    """Half a second after it, before any mark price has come; the last one is still fresh."""
+    reconnect(harness, Stream.MARKET)
+    harness.clock.advance(500)
+    harness.feed(a_quote(at=harness.now, received_at=harness.now))
+    harness.liquidate()
+    assert len(harness.submitted(OrderRole.ENTRY)) == 1
+
+
+@pytest.mark.parametrize("kind", ["quote", "mark", "liquidation"])
+def test_first_fresh_frame_of_any_kind_proves_the_market_stream(harness: Harness, kind: str) -> None:
+    reconnect(harness, Stream.MARKET)
+    assert reason(harness) == "the market stream is down: cut"
+    now = {"at": harness.now, "received_at": harness.now}
+    if kind == "liquidation":
+        harness.liquidate(1)
+    else:
+        harness.feed(a_mark(**now) if kind == "mark" else a_quote(**now))
+    assert reason(harness) == ""
+
+
+def test_frames_of_before_prove_no_new_market_stream(harness: Harness) -> None:
+    harness.clock.advance(60_000)
+    before = harness.now
+    reconnect(harness, Stream.MARKET)
+    harness.feed(a_mark(at=before, received_at=before))
+    assert reason(harness) == "the market stream is down: cut"
+    harness.feed(StreamDown(Stream.MARKET, "cut", harness.now), StreamUp(Stream.MARKET, harness.now))
+    harness.feed(a_quote(at=before - 30_000, received_at=harness.now))
+    assert reason(harness) == "the market stream is down: cut"
+
+
+def test_account_is_read_once_for_a_burst_of_reconnects(harness: Harness) -> None:
+    read = TakeSnapshot("user data stream connected")
+    reconnect(harness, Stream.USER)
+    harness.snapshot()
+    before = harness.commands_of(TakeSnapshot).count(read)
+    for _ in range(8):
+        reconnect(harness, Stream.USER)
+        harness.wait(2_000)
+    assert harness.commands_of(TakeSnapshot).count(read) == before
+    assert "resyncing the account" in reason(harness)
+    harness.wait(5_000)
+    assert harness.commands_of(TakeSnapshot).count(read) == before + 1
+    harness.snapshot()
+    assert reason(harness) == ""
+
+
+def test_polls_read_positions_only_when_half_the_weight_is_used(harness: Harness) -> None:
+    harness.feed(StreamDown(Stream.USER, "cut", harness.now))
+    harness.exchange_health = ExchangeHealth(weight_limit=2400, weight_used=1201)
+    harness.audit()
+    assert check_positions(harness) == [CheckPositions()]
+    harness.exchange_health = ExchangeHealth(weight_limit=2400, weight_used=10)
+    harness.audit()
+    harness.feed(PositionsChecked((), harness.now))
+    assert check_positions(harness) == [POLL]
