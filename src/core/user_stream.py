@@ -5,7 +5,7 @@ import threading
 from collections.abc import Callable
 
 from src.domain.clock import Clock
-from src.domain.errors import AuthError, ExchangeError
+from src.domain.errors import AuthError, ExchangeError, ProtocolError
 from src.domain.events import AccountUpdate, ApiScope, AuthFailed, AuthRecovered, Stream
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import UnrecognizedOrder
@@ -16,7 +16,8 @@ from src.exchange.wire import AccountModeChanged, ListenKeyExpired, parse_event
 log = logging.getLogger("hunter.user_stream")
 
 KEEP_ALIVE_SECONDS = 30 * 60
-"""A listen key is valid for 60 minutes (User Data Streams); half of that leaves time for a failed attempt."""
+"""A listen key is valid for 60 minutes (User Data Streams); half of that leaves time for failed attempts."""
+_RETRY_SECONDS = 60
 
 
 class UserStream:
@@ -30,6 +31,10 @@ class UserStream:
         self._stopping = threading.Event()
         self._reconnect: Callable[[], None] = lambda: None
         self._is_rejected = False
+        self._key = ""
+        """The key of the connection that was opened last."""
+        self._next_key = ""
+        """A key that the renewal has received and no connection uses yet."""
         self.handler = StreamHandler(Stream.USER, self._process, post, clock)
 
     def on_reconnect_needed(self, reconnect: Callable[[], None]) -> None:
@@ -39,7 +44,7 @@ class UserStream:
     def url(self) -> str:
         """The address of the stream, with a valid listen key; raises ``ExchangeError`` if there is none."""
         try:
-            key = self._listen_keys.create()
+            self._key, self._next_key = self._next_key or self._listen_keys.create(), ""
         except AuthError as error:
             self._is_rejected = True
             self._post(AuthFailed(error.code, error.reason, ApiScope.USER_STREAM, self._clock.now_ms()))
@@ -47,27 +52,42 @@ class UserStream:
         if self._is_rejected:
             self._is_rejected = False
             self._post(AuthRecovered(ApiScope.USER_STREAM, self._clock.now_ms()))
-        return f"{self._base_url}/ws/{key}"
+        return f"{self._base_url}/ws/{self._key}"
 
     def keep_alive(self, heartbeat: Callable[[], None]) -> None:
-        """Extend the listen key every half hour until ``stop`` is called; one that cannot be extended is replaced."""
-        waited = 0
+        """Extend the listen key every half hour until ``stop`` is called; after a failure try again each minute."""
+        waited, is_extended = 0, True
         while not self._stopping.wait(1):
             heartbeat()
             waited += 1
-            if waited >= KEEP_ALIVE_SECONDS:
-                waited = 0
-                self._renew_listen_key()
+            if waited >= (KEEP_ALIVE_SECONDS if is_extended else min(_RETRY_SECONDS, KEEP_ALIVE_SECONDS)):
+                waited, is_extended = 0, self._renew_listen_key()
 
     def stop(self) -> None:
         self._stopping.set()
 
-    def _renew_listen_key(self) -> None:
+    def _renew_listen_key(self) -> bool:
+        """Extend the listen key; returns False to try again soon. A failure never closes a stream that may work.
+
+        If it cannot be extended, a key is requested instead: the exchange returns and extends the same one while it is
+        valid (User Data Streams). Only another one proves that ours is gone; its connection then opens before the old
+        one is closed.
+        """
         try:
             self._listen_keys.keep_alive()
+            return True
         except ExchangeError as error:
             log.warning("listen key not extended reason=%s", error)
+        try:
+            key = self._listen_keys.create()
+        except (ExchangeError, ProtocolError) as error:
+            log.warning("no listen key received, the stream stays open reason=%s", error)
+            return False
+        if key != self._key:
+            log.warning("listen key was gone, switching to a new one")
+            self._next_key = key
             self._reconnect()
+        return True
 
     def _process(self, payload: object) -> None:
         match parse_event(payload, self._clock.now_ms()):

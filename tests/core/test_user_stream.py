@@ -7,7 +7,7 @@ import pytest
 from src.core import user_stream
 from src.core.user_stream import UserStream
 from src.domain.clock import ManualClock
-from src.domain.errors import AuthError, Rejected
+from src.domain.errors import AuthError, OutcomeUnknown, ProtocolError, RateLimited, Rejected, Unreachable
 from src.domain.events import AccountUpdate, ApiScope, AuthFailed, AuthRecovered, Event, Stream, StreamDown, StreamUp
 from src.domain.orders import UnrecognizedOrder
 from src.exchange.wire import ListenKeyExpired, render_event
@@ -143,3 +143,85 @@ class _Impatient(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         return super().wait(0.001)
+
+
+class Renewals:
+    """Runs so many renewals of the listen key; ``extend`` and ``create`` answer each in turn."""
+
+    def __init__(self, *, extend: list[Exception | None], create: list[Exception | str]) -> None:
+        self._extend, self._create = extend, create
+        self.reconnects = 0
+        self.created = 0
+        self.seconds: list[int] = []
+        """Seconds waited before each renewal."""
+        self._waited = 0
+        self.stream = UserStream("wss://example", self, lambda _: None, ManualClock(NOW))
+        self.stream.on_reconnect_needed(self._on_reconnect)
+
+    def run(self, monkeypatch: pytest.MonkeyPatch) -> "Renewals":
+        monkeypatch.setattr(self.stream, "_stopping", _Impatient())
+        self.stream.url()
+        self.stream.keep_alive(self._heartbeat)
+        return self
+
+    def _heartbeat(self) -> None:
+        self._waited += 1
+        if not self._extend:
+            self.stream.stop()
+
+    def _on_reconnect(self) -> None:
+        self.reconnects += 1
+
+    def create(self) -> str:
+        self.created += 1
+        answer = "key-1" if self.created == 1 else self._create.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    def keep_alive(self) -> None:
+        self.seconds.append(self._waited)
+        self._waited = 0
+        answer = self._extend.pop(0)
+        if answer is not None:
+            raise answer
+
+    def close(self) -> None:
+        raise AssertionError("the key of a stream that works was closed")
+
+
+_FAILED: list[Exception] = [
+    OutcomeUnknown("HTTP 503"),
+    OutcomeUnknown("read timeout"),
+    Unreachable("no route"),
+    Rejected(-1125, "This listenKey does not exist"),
+    OutcomeUnknown("HTTP 400 (-1000)"),
+    RateLimited("slow", NOW),
+]
+
+
+@pytest.mark.parametrize("failures", [*[[each] for each in _FAILED], _FAILED, _FAILED[::-1]])
+@pytest.mark.parametrize("is_post_answered", [True, False])
+def test_renewal_that_fails_never_closes_a_stream_that_works(
+    monkeypatch: pytest.MonkeyPatch, failures: list[Exception], is_post_answered: bool
+) -> None:
+    """In any sequence, whether or not the exchange then answers the request for a key with the same key."""
+    answers = ["key-1" if is_post_answered else ProtocolError("no key") for _ in failures]
+    renewals = Renewals(extend=[*failures, None], create=[*answers]).run(monkeypatch)
+    assert renewals.reconnects == 0
+    assert renewals.created == 1 + len(failures)
+
+
+def test_failed_renewal_is_tried_again_each_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: list[Exception] = [OutcomeUnknown("HTTP 503")] * 3
+    renewals = Renewals(extend=[*failures, None], create=[*failures]).run(monkeypatch)
+    assert renewals.seconds == [1_800, 60, 60, 60]
+
+
+def test_key_that_is_gone_is_replaced_before_the_old_connection_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reader opens the new connection first (tests of the reader); the key of the answer is used for it."""
+    gone = Rejected(-1125, "This listenKey does not exist")
+    renewals = Renewals(extend=[gone, None], create=["key-2"]).run(monkeypatch)
+    assert renewals.reconnects == 1
+    assert renewals.stream.url() == "wss://example/ws/key-2"
+    assert renewals.created == 2

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from src.core import user_stream
+from src.core.health import rest_health
 from src.domain.enums import OrderRole
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from tests.faults.harness import FaultHarness, wait_until
@@ -214,6 +215,11 @@ def close_listen_key_silently(harness: FaultHarness) -> None:
         harness.exchange.listen_key.close()
 
 
+def renewals(harness: FaultHarness) -> int:
+    """Requests for the listen key that the pending fault has answered."""
+    return sum(FOREVER - fault.times for fault in harness.exchange.faults.pending() if fault.path == "listenKey") // 2
+
+
 def is_key_alive(harness: FaultHarness) -> bool:
     with harness.exchange.lock:
         key = harness.exchange.listen_key.active(harness.exchange.now_ms())
@@ -230,5 +236,53 @@ def test_f25_stream_cut_during_an_entry_is_recovered(harness: FaultHarness) -> N
     assert len(harness.received_orders(ENTRY)) == 1
     harness.fill()
     harness.wait_protected(10)
+    resume_trading(harness)
+    harness.check_consistency()
+
+
+@pytest.mark.parametrize("kind", [FaultKind.UNAVAILABLE, FaultKind.UNKNOWN_OUTCOME, FaultKind.REJECTED])
+def test_failed_renewal_of_the_listen_key_keeps_the_stream(
+    harness: FaultHarness, monkeypatch: pytest.MonkeyPatch, kind: FaultKind
+) -> None:
+    harness.open_position()
+    since = max(row["id"] for row in harness.rows("SELECT id FROM journal"))
+    harness.inject(kind, path="listenKey", times=FOREVER, value=1125)
+    monkeypatch.setattr(user_stream, "KEEP_ALIVE_SECONDS", 1)  # as after half an hour
+    wait_until(lambda: renewals(harness) >= 3, 15, "the key cannot be extended, again and again")
+    assert not harness.rows("SELECT * FROM journal WHERE kind = 'state' AND id > :since", since=since)
+    assert is_key_alive(harness)
+    harness.shift("-3")
+    wait_until(lambda: not harness.position and harness.recorded_position() == 0, 5, "the same stream reports it")
+    harness.exchange.clear_faults()
+    harness.check_consistency()
+
+
+def test_maintenance_ends_with_everything_as_it_was(harness: FaultHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    """503 on everything and streams cut; each new connection is closed at once."""
+    monkeypatch.setattr(rest_health, "MIN_OUTAGE_MS", 5_000)
+    harness.open_position()
+    held, protection = harness.position, harness.orders()
+    since = max(row["id"] for row in harness.rows("SELECT id FROM journal"))
+    harness.inject(FaultKind.UNAVAILABLE, times=FOREVER)
+    cut(harness, "")
+    time.sleep(20)  # represents half an hour
+    assert len(harness.rows("SELECT id FROM journal WHERE id > :since", since=since)) <= 12
+    assert harness.state("rate_limits")["weight_used"] < 1_200
+    resume_trading(harness)
+    wait_until(lambda: [each for each in harness.alerts() if "could not be reached" in each], 10, "a summary")
+    [summary] = [each for each in harness.alerts() if "could not be reached" in each]
+    assert summary.endswith("all positions are as before")
+    assert (harness.position, harness.orders()) == (held, protection)
+    harness.check_consistency()
+
+
+def test_connections_closed_at_once_leave_weight_and_time_to_trade(harness: FaultHarness) -> None:
+    harness.open_position()
+    used = harness.state("rate_limits")["weight_used"]
+    cut(harness, "")
+    time.sleep(20)
+    refusals = [each for each in harness.exchange.faults.pending() if each.kind is FaultKind.STREAM_REFUSED]
+    assert FOREVER - refusals[0].times <= 24, "connections of both streams in 20 s"
+    assert harness.state("rate_limits")["weight_used"] - used < 1_000
     resume_trading(harness)
     harness.check_consistency()
