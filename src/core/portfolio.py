@@ -1,7 +1,7 @@
 """The trader's in-memory orders and positions: state and lookups, no decisions."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType
@@ -167,6 +167,8 @@ class TrackedPosition:
             moved = fill.side.sign * min(abs(moved), held)
         if moved:
             self.position, _ = self.position.apply_trade(fill.side, abs(moved), fill.price)
+        if self.position.is_entry_unknown and fill.side is self.position.side:
+            self.position = replace(self.position, entry_price=fill.price)  # reported before its trade, without a price
         if self.opened_at and fill.traded_at >= self.opened_at:
             self.own_quantity += change
         if self.position.quantity == self.explained_quantity and moved != change:
@@ -192,7 +194,8 @@ class TrackedPosition:
 
     def apply_report(self, position: Position, reported_at: int, now_ms: int) -> None:
         """Adopt an account report."""
-        self.position, self.updated_locally_at, self.mismatched_since = position, now_ms, None
+        self.position = position.with_known_entry(self.position)
+        self.updated_locally_at, self.mismatched_since = now_ms, None
         self.reported_at = max(self.reported_at, reported_at)
         if position.quantity == self.explained_quantity:
             self.reported_at = max(self.reported_at, self.filled_at)

@@ -20,10 +20,15 @@ class Position:
     position_side: PositionSide
     quantity: Decimal = ZERO
     entry_price: Decimal = ZERO
+    """Average price; of an open position 0 means that it is not known: nothing is computed from it."""
 
     @property
     def is_open(self) -> bool:
         return self.quantity != 0
+
+    @property
+    def is_entry_unknown(self) -> bool:
+        return self.is_open and self.entry_price <= 0
 
     @property
     def side(self) -> Side:
@@ -31,7 +36,14 @@ class Position:
         return Side.BUY if self.quantity > 0 else Side.SELL
 
     def unrealized_pnl(self, mark_price: Decimal) -> Decimal:
-        return self.quantity * (mark_price - self.entry_price)
+        """PnL at this mark price in the quote asset; 0 while the entry price is not known."""
+        return ZERO if self.is_entry_unknown else self.quantity * (mark_price - self.entry_price)
+
+    def with_known_entry(self, known: "Position") -> "Position":
+        """Return it with the entry price of ``known``, if its own is not known and both are on the same side."""
+        if not self.is_entry_unknown or self.quantity * known.quantity <= 0:
+            return self
+        return replace(self, entry_price=known.entry_price)
 
     def apply_trade(self, side: Side, quantity: Decimal, price: Decimal) -> "tuple[Position, Decimal]":
         """Return the position after a trade, and the realized PnL of the trade in the quote asset."""
@@ -48,7 +60,7 @@ class Position:
 
     def _increased(self, change: Decimal, price: Decimal) -> "Position":
         total = self.quantity + change
-        entry_price = (self.quantity * self.entry_price + change * price) / total
+        entry_price = price if self.is_entry_unknown else (self.quantity * self.entry_price + change * price) / total
         return replace(self, quantity=total, entry_price=entry_price)
 
 

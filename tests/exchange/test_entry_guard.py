@@ -11,6 +11,7 @@ from src.domain.clock import ManualClock, SteadyClock
 from src.domain.commands import SubmitOrder
 from src.domain.errors import NotSent
 from src.domain.events import OrderRejected
+from src.domain.instrument import InstrumentList
 from src.engine.engine import Engine
 from src.engine.margin import Fees
 from src.exchange.aster import AsterExchange
@@ -153,7 +154,7 @@ def test_clock_set_back_or_by_a_little_withholds_nothing(machine: ManualClock) -
 
 
 def test_paper_exchange_asks_the_guard_too() -> None:
-    paper = PaperExchange(Engine({}, Fees()), lambda _: None, ManualClock(NOW_MS), dict)
+    paper = PaperExchange(Engine({}, Fees()), lambda _: None, ManualClock(NOW_MS), lambda: InstrumentList({}))
     guarded = replace(NEW_ENTRY, before_send=EntryGuard(NEW_ENTRY, ManualClock(NOW_MS), lambda: True))
     with pytest.raises(NotSent):
         paper.execute(guarded)

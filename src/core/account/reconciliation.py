@@ -86,7 +86,7 @@ def is_unchanged(report: PositionReport, tracked: TrackedPosition) -> bool:
     """
     if tracked.updated_locally_at:
         return False
-    is_same = (report.quantity, report.entry_price) == (tracked.position.quantity, tracked.position.entry_price)
+    is_same = report.position.with_known_entry(tracked.position) == tracked.position
     known_at = max(tracked.filled_at, tracked.accepted_at)
     return is_same and 0 < report.updated_at <= known_at + STAMP_TOLERANCE_MS
 

@@ -1,6 +1,7 @@
 """Account data from REST and the user data stream: positions, balances, modes, leverage, income, margin calls."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -30,20 +31,26 @@ class AccountModeChanged:
 
 
 def parse_position(payload: object) -> PositionReport:
-    """Parse one entry of ``v2/positionRisk`` (Position Information V2)."""
+    """Parse one entry of ``v2/positionRisk`` (Position Information V2).
+
+    A price that is missing or not above 0 becomes 0: not known.
+    """
     position = Fields(payload)
+    entry_price, mark_price, liquidation_price = (
+        position.detail(position.positive, key, ZERO) for key in ("entryPrice", "markPrice", "liquidationPrice")
+    )
     return PositionReport(
-        symbol=position.text("symbol"),
+        symbol=position.name("symbol"),
         position_side=position.enum("positionSide", PositionSide),
         quantity=position.decimal("positionAmt"),
-        entry_price=position.decimal("entryPrice"),
-        mark_price=position.decimal("markPrice"),
-        unrealized_pnl=position.decimal("unRealizedProfit"),
-        liquidation_price=position.decimal("liquidationPrice"),
-        leverage=position.integer("leverage"),
+        entry_price=entry_price,
+        mark_price=mark_price,
+        unrealized_pnl=position.detail(position.decimal, "unRealizedProfit", ZERO),
+        liquidation_price=liquidation_price,
+        leverage=int(position.positive("leverage")),
         margin_type=position.optional_enum("marginType", MarginType, MARGIN_TYPE_ALIASES),
-        isolated_margin=position.decimal("isolatedMargin"),
-        updated_at=position.integer("updateTime"),
+        isolated_margin=position.detail(position.decimal, "isolatedMargin", ZERO),
+        updated_at=position.time("updateTime", default=0),
     )
 
 
@@ -77,7 +84,7 @@ def render_margin_type(margin_type: MarginType | None) -> str:
 def parse_brackets(payload: object) -> dict[str, tuple[tuple[int, Decimal], ...]]:
     """Parse, per symbol, the max leverage and notional cap of each bracket (Leverage Brackets)."""
     tables = map(Fields, read_list(payload))
-    return {table.text("symbol"): tuple(map(_bracket, table.children("brackets"))) for table in tables}
+    return {table.name("symbol"): tuple(map(_bracket, table.children("brackets"))) for table in tables}
 
 
 def _bracket(bracket: Fields) -> tuple[int, Decimal]:
@@ -87,7 +94,22 @@ def _bracket(bracket: Fields) -> tuple[int, Decimal]:
 def parse_balance(payload: object) -> Balance:
     """Parse one entry of ``v2/balance`` (Futures Account Balance V2)."""
     balance = Fields(payload)
-    return Balance(balance.text("asset"), balance.decimal("balance"), balance.decimal("crossWalletBalance"))
+    return _balance(balance, "asset", "balance", "crossWalletBalance")
+
+
+def _balance(asset: Fields, name: str, wallet: str, cross: str) -> Balance:
+    """Read a balance; nothing is decided by its cross wallet, which may be missing."""
+    wallet_balance = asset.decimal(wallet)
+    return Balance(asset.text(name), wallet_balance, asset.detail(asset.decimal, cross, wallet_balance))
+
+
+def _balances(assets: Iterable[Fields], name: str, wallet: str, cross: str) -> tuple[Balance, ...]:
+    """Read the balances; one that cannot be read is unknown and must not hide the others."""
+    found = []
+    for asset in assets:
+        with suppress(ProtocolError):
+            found.append(_balance(asset, name, wallet, cross))
+    return tuple(found)
 
 
 def render_balance(balance: Balance, available: Decimal, cross_unrealized_pnl: Decimal = ZERO, at: int = 0) -> Body:
@@ -105,24 +127,27 @@ def render_balance(balance: Balance, available: Decimal, cross_unrealized_pnl: D
 
 
 def parse_account(payload: object) -> AccountSummary:
-    """Parse the totals of ``v4/account`` (Account Information V4)."""
+    """Parse the totals of ``v4/account`` (Account Information V4); what follows from the others may be missing."""
     account = Fields(payload)
+    wallet = account.decimal("totalWalletBalance")
+    unrealized, initial, maintenance = (
+        account.detail(account.decimal, key, ZERO)
+        for key in ("totalUnrealizedProfit", "totalPositionInitialMargin", "totalMaintMargin")
+    )
+    margin_balance = account.detail(account.decimal, "totalMarginBalance", wallet + unrealized)
     return AccountSummary(
-        wallet_balance=account.decimal("totalWalletBalance"),
-        unrealized_pnl=account.decimal("totalUnrealizedProfit"),
-        margin_balance=account.decimal("totalMarginBalance"),
-        available_balance=account.decimal("availableBalance"),
-        initial_margin=account.decimal("totalPositionInitialMargin"),
-        maintenance_margin=account.decimal("totalMaintMargin"),
+        wallet_balance=wallet,
+        unrealized_pnl=unrealized,
+        margin_balance=margin_balance,
+        available_balance=account.detail(account.decimal, "availableBalance", margin_balance - initial),
+        initial_margin=initial,
+        maintenance_margin=maintenance,
     )
 
 
 def parse_account_balances(payload: object) -> tuple[Balance, ...]:
     """Parse the balances per asset of ``v4/account``."""
-    return tuple(
-        Balance(asset.text("asset"), asset.decimal("walletBalance"), asset.decimal("crossWalletBalance"))
-        for asset in Fields(payload).children("assets")
-    )
+    return _balances(Fields(payload).children("assets"), "asset", "walletBalance", "crossWalletBalance")
 
 
 def render_account(
@@ -278,15 +303,15 @@ def parse_listen_key(payload: object) -> str:
 def parse_account_update(event: Fields) -> AccountUpdate:
     """Parse ACCOUNT_UPDATE; funding on a crossed position has no ``P`` (Event: Balance and Position Update)."""
     update = event.child("a")
-    balances = list(update.children("B")) if "B" in update else []
+    balances = update.children("B") if "B" in update else []
     changes = [_position_change(each) for each in update.children("P")] if "P" in update else []
     return AccountUpdate(
-        reason=update.text("m"),
-        balances=tuple(Balance(each.text("a"), each.decimal("wb"), each.decimal("cw")) for each in balances),
+        reason=update.detail(update.text, "m", ""),
+        balances=_balances(balances, "a", "wb", "cw"),
         positions=tuple(each for each in changes if isinstance(each, PositionChange)),
-        changed_at=event.integer("T"),
-        event_at=event.integer("E"),
-        balance_change=sum((each.decimal("bc") for each in balances if "bc" in each), ZERO),
+        changed_at=event.time("T", "E"),
+        event_at=event.time("E", "T"),
+        balance_change=sum((each.detail(each.decimal, "bc", ZERO) for each in balances), ZERO),
         unrecognized=tuple(each for each in changes if isinstance(each, UnrecognizedPosition)),
     )
 
@@ -296,19 +321,20 @@ def _position_change(change: Fields) -> PositionChange | UnrecognizedPosition:
     try:
         return _parse_change(change)
     except ProtocolError as error:
-        return UnrecognizedPosition(change.text("s"), str(error), is_flat=False)
+        return UnrecognizedPosition(change.name("s"), str(error), is_flat=False)
 
 
 def _parse_change(change: Fields) -> PositionChange:
+    """Parse one position; an entry price that is missing or not above 0 becomes 0: not known."""
     return PositionChange(
         position=Position(
-            symbol=change.text("s"),
+            symbol=change.name("s"),
             position_side=change.enum("ps", PositionSide),
             quantity=change.decimal("pa"),
-            entry_price=change.decimal("ep"),
+            entry_price=change.detail(change.positive, "ep", ZERO),
         ),
         margin_type=change.optional_enum("mt", MarginType, MARGIN_TYPE_ALIASES),
-        isolated_margin=change.decimal("iw"),
+        isolated_margin=change.detail(change.decimal, "iw", ZERO),
     )
 
 
@@ -349,12 +375,14 @@ def _render_change(change: PositionChange, profits: Mapping[PositionKey, Decimal
 
 def parse_configuration(event: Fields) -> LeverageChanged | AccountModeChanged:
     """Parse ACCOUNT_CONFIG_UPDATE: ``ac`` holds a symbol's leverage, ``ai`` the account's modes."""
-    event_at = event.integer("E")
+    event_at = event.time("E", "T", default=0)
     if "ac" in event:
         symbol = event.child("ac")
-        return LeverageChanged(symbol.text("s"), symbol.integer("l"), event_at)
+        return LeverageChanged(symbol.name("s"), int(symbol.positive("l")), event_at)
     account = event.child("ai")
-    multi_assets_mode, hedge_mode = (account.boolean(key) if key in account else None for key in ("j", "d"))
+    multi_assets_mode, hedge_mode = (
+        account.boolean(key) if account.detail(account.boolean, key, None) is not None else None for key in ("j", "d")
+    )
     return AccountModeChanged(multi_assets_mode, hedge_mode, event_at)
 
 
@@ -367,9 +395,11 @@ def render_configuration(change: LeverageChanged | AccountModeChanged) -> Body:
 
 
 def parse_margin_call(event: Fields) -> MarginCall:
-    """Parse the positions near liquidation (Event: Margin Call); an unknown position side does not raise."""
-    positions = tuple((each.text("s"), each.optional_enum("ps", PositionSide)) for each in event.children("p"))
-    return MarginCall(positions, event.integer("E"))
+    """Parse the positions near liquidation (Event: Margin Call). It never raises for what it does not say."""
+    nobody: list[Fields] = []
+    positions = event.detail(event.children, "p", nobody)
+    named = ((each.detail(each.text, "s", ""), each.optional_enum("ps", PositionSide)) for each in positions)
+    return MarginCall(tuple(each for each in named if each[0]), event.time("E", default=0))
 
 
 def render_margin_call(positions: Sequence[tuple[PositionReport, Decimal]], at: int) -> Body:

@@ -42,8 +42,10 @@ _USER: dict[str, Callable[[Fields], WireEvent]] = {
     "ACCOUNT_UPDATE": parse_account_update,
     "ACCOUNT_CONFIG_UPDATE": parse_configuration,
     "MARGIN_CALL": parse_margin_call,
-    "listenKeyExpired": lambda event: ListenKeyExpired(event.integer("E")),
+    "listenKeyExpired": lambda event: ListenKeyExpired(event.time("E", default=0)),
 }
+UNKNOWN_EVENT = "unknown event"
+"""Begins the problem of an event of a kind that no document names."""
 _IGNORED_EVENTS = frozenset({"aggTrade", "trade", "kline", "depthUpdate", "24hrMiniTicker", "24hrTicker", "tradepro"})
 
 
@@ -66,7 +68,7 @@ def parse_event(payload: object, received_at: int) -> WireEvent | None:
         return _USER[kind](event)
     if kind in _IGNORED_EVENTS:
         return None
-    raise ProtocolError(f"unknown event {kind}", payload)
+    raise ProtocolError(f"{UNKNOWN_EVENT} {kind}", payload)
 
 
 def _check_acknowledgement(payload: object) -> None:

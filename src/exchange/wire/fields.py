@@ -1,10 +1,10 @@
 """Reading JSON with exact numbers, field by field; exchange-specific enum aliases; error bodies.
 
-A missing or invalid field raises ``ProtocolError``; it is never replaced by a default.
+A missing or invalid field raises ``ProtocolError``, except a detail that decides nothing: ``detail`` gives its default.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
@@ -16,6 +16,7 @@ from src.domain.numbers import plain
 
 Body = dict[str, object]
 EnumT = TypeVar("EnumT", bound=StrEnum)
+ValueT = TypeVar("ValueT")
 _BOOLEANS: Mapping[object, bool] = {
     True: True,
     False: False,
@@ -100,6 +101,13 @@ class Fields:
             raise self._invalid(key)
         return value
 
+    def name(self, key: str) -> str:
+        """Read a text that is not empty, such as a symbol."""
+        value = self.text(key)
+        if not value:
+            raise self._invalid(key)
+        return value
+
     def decimal(self, key: str) -> Decimal:
         return read_decimal(self._required(key), self._values)
 
@@ -137,28 +145,36 @@ class Fields:
     def optional_enum(
         self, key: str, enum_type: type[EnumT], aliases: Mapping[str, EnumT] | None = None
     ) -> EnumT | None:
-        """Read an enum member; None for an unknown value, for events that are useful without it."""
-        self.text(key)
+        """Read an enum member; None if it is missing or unknown, for messages that are useful without it."""
         try:
             return self.enum(key, enum_type, aliases)
         except ProtocolError:
             return None
 
+    def detail(self, read: Callable[[str], ValueT], key: str, default: ValueT) -> ValueT:
+        """Read what the bot can do without; ``default`` if it is missing or unreadable."""
+        try:
+            return read(key)
+        except ProtocolError:
+            return default
+
+    def time(self, *keys: str, default: int | None = None) -> int:
+        """Read the first of these times (ms UTC) that is above 0; without any, ``default`` or ``ProtocolError``."""
+        for key in keys:
+            if (value := self.detail(self.integer, key, 0)) > 0:
+                return value
+        if default is None:
+            raise ProtocolError(f"{' or '.join(keys)} is missing or invalid", self._values)
+        return default
+
     def child(self, key: str) -> "Fields":
         return Fields(self._required(key))
 
-    def children(self, key: str) -> "Iterable[Fields]":
+    def children(self, key: str) -> "list[Fields]":
         return [Fields(each) for each in self.items(key)]
 
     def items(self, key: str) -> list[object]:
         return read_list(self._required(key))
-
-    def first(self, *keys: str) -> str:
-        """Return the first of these keys that is present."""
-        for key in keys:
-            if key in self:
-                return key
-        raise ProtocolError(f"{' or '.join(keys)} is missing", self._values)
 
     def _required(self, key: str) -> object:
         value = self._values.get(key)

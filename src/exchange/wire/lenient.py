@@ -109,4 +109,4 @@ def _read_position(payload: object) -> PositionReport | UnrecognizedPosition:
     except ProtocolError as error:
         position = Fields(payload)
         is_flat = _optional_decimal(position, "positionAmt") == 0
-        return UnrecognizedPosition(position.text("symbol"), str(error)[:_MAX_SHOWN], is_flat)
+        return UnrecognizedPosition(position.name("symbol"), str(error)[:_MAX_SHOWN], is_flat)

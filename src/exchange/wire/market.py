@@ -30,15 +30,14 @@ def parse_depth(payload: object, symbol: str, received_at: int) -> Quote:
     if not bids or not asks:
         raise ProtocolError(f"the order book of {symbol} has an empty side", payload)
     bid, ask = _level(bids[0]), _level(asks[0])
-    # E is when it was sent; T, the last change, may be long ago in a quiet market.
-    return Quote(symbol, *bid, *ask, at=book.integer(book.first("E", "T")), received_at=received_at)
+    return Quote(symbol, *bid, *ask, at=book.time("E", "T", default=received_at), received_at=received_at)
 
 
 def _level(payload: object) -> Level:
     match payload:
-        case [price, quantity, *_]:
-            return read_decimal(price, payload), read_decimal(quantity, payload)
-    raise ProtocolError("expected a price and a quantity", payload)
+        case [price, quantity, *_] if (level := read_decimal(price, payload)) > 0:
+            return level, read_decimal(quantity, payload)
+    raise ProtocolError("expected a price above 0 and a quantity", payload)
 
 
 def render_levels(levels: Sequence[Level]) -> list[list[str]]:
@@ -54,12 +53,12 @@ def parse_book_ticker(payload: object, received_at: int) -> Quote:
     """Parse a response of ``ticker/bookTicker`` (Symbol Order Book Ticker)."""
     ticker = Fields(payload)
     return Quote(
-        symbol=ticker.text("symbol"),
+        symbol=ticker.name("symbol"),
         bid=ticker.positive("bidPrice"),
-        bid_quantity=ticker.decimal("bidQty"),
+        bid_quantity=ticker.detail(ticker.decimal, "bidQty", ZERO),
         ask=ticker.positive("askPrice"),
-        ask_quantity=ticker.decimal("askQty"),
-        at=ticker.integer("time"),
+        ask_quantity=ticker.detail(ticker.decimal, "askQty", ZERO),
+        at=ticker.time("time", default=received_at),
         received_at=received_at,
     )
 
@@ -78,12 +77,12 @@ def render_book_ticker(quote: Quote) -> Body:
 def parse_book_ticker_event(event: Fields, received_at: int) -> Quote:
     """Parse ``<symbol>@bookTicker`` (Individual Symbol Book Ticker Streams); a price of 0 (empty side) raises."""
     return Quote(
-        symbol=event.text("s"),
+        symbol=event.name("s"),
         bid=event.positive("b"),
-        bid_quantity=event.decimal("B"),
+        bid_quantity=event.detail(event.decimal, "B", ZERO),
         ask=event.positive("a"),
-        ask_quantity=event.decimal("A"),
-        at=event.integer(event.first("E", "T")),
+        ask_quantity=event.detail(event.decimal, "A", ZERO),
+        at=event.time("E", "T", default=received_at),
         received_at=received_at,
     )
 
@@ -103,15 +102,16 @@ def render_book_ticker_event(quote: Quote, update_id: int = 0) -> Body:
 
 
 def parse_premium_index(payload: object, received_at: int) -> MarkPrice:
-    """Parse a response of ``premiumIndex`` (Mark Price)."""
+    """Parse a response of ``premiumIndex`` (Mark Price); only the symbol and a price above 0 are required."""
     mark = Fields(payload)
+    price = mark.positive("markPrice")
     return MarkPrice(
-        symbol=mark.text("symbol"),
-        price=mark.decimal("markPrice"),
-        index_price=mark.decimal("indexPrice"),
-        funding_rate=mark.decimal("lastFundingRate"),
-        next_funding_at=mark.integer("nextFundingTime"),
-        at=mark.integer("time"),
+        symbol=mark.name("symbol"),
+        price=price,
+        index_price=mark.detail(mark.positive, "indexPrice", price),
+        funding_rate=mark.detail(mark.decimal, "lastFundingRate", ZERO),
+        next_funding_at=mark.time("nextFundingTime", default=0),
+        at=mark.time("time", default=received_at),
         received_at=received_at,
     )
 
@@ -130,14 +130,15 @@ def render_premium_index(mark: MarkPrice) -> Body:
 
 
 def parse_mark_price_event(event: Fields, received_at: int) -> MarkPrice:
-    """Parse ``<symbol>@markPrice`` or one element of ``!markPrice@arr`` (Mark Price Stream)."""
+    """Parse ``<symbol>@markPrice`` or one element of ``!markPrice@arr`` (Mark Price Stream), as REST's."""
+    price = event.positive("p")
     return MarkPrice(
-        symbol=event.text("s"),
-        price=event.decimal("p"),
-        index_price=event.decimal("i"),
-        funding_rate=event.decimal("r"),
-        next_funding_at=event.integer("T"),
-        at=event.integer("E"),
+        symbol=event.name("s"),
+        price=price,
+        index_price=event.detail(event.positive, "i", price),
+        funding_rate=event.detail(event.decimal, "r", ZERO),
+        next_funding_at=event.time("T", default=0),
+        at=event.time("E", default=received_at),
         received_at=received_at,
     )
 
@@ -156,21 +157,25 @@ def render_mark_price_event(mark: MarkPrice) -> Body:
 
 
 def parse_force_order(event: Fields, received_at: int) -> Liquidation:
-    """Parse ``!forceOrder@arr`` (All Market Liquidation Order Streams): limit price ``p``, fill price ``ap``."""
+    """Parse ``!forceOrder@arr`` (All Market Liquidation Order Streams): limit price ``p``, fill price ``ap``.
+
+    Required are symbol, side, one of the two prices, one of the two quantities and one of the two times.
+    """
     order = event.child("o")
+    average_price, filled_quantity = (order.detail(order.positive, key, ZERO) for key in ("ap", "z"))
     return Liquidation(
-        symbol=order.text("s"),
+        symbol=order.name("s"),
         side=order.enum("S", Side),
-        quantity=order.decimal("q"),
-        price=order.decimal("p"),
-        average_price=order.decimal("ap") if "ap" in order else ZERO,
-        filled_quantity=order.decimal("z") if "z" in order else ZERO,
-        traded_at=order.integer("T"),
-        event_at=event.integer("E"),
+        quantity=order.detail(order.positive, "q", ZERO) if filled_quantity else order.positive("q"),
+        price=order.detail(order.positive, "p", ZERO) if average_price else order.positive("p"),
+        average_price=average_price,
+        filled_quantity=filled_quantity,
+        traded_at=order.time("T", default=event.time("E", default=0)) or order.time("T"),
+        event_at=event.time("E", default=order.time("T", default=0)),
         received_at=received_at,
-        type=order.enum("o", OrderType, ORDER_TYPE_ALIASES),
-        time_in_force=order.enum("f", TimeInForce, TIME_IN_FORCE_ALIASES),
-        status=order.text("X"),
+        type=order.optional_enum("o", OrderType, ORDER_TYPE_ALIASES) or OrderType.LIMIT,
+        time_in_force=order.optional_enum("f", TimeInForce, TIME_IN_FORCE_ALIASES) or TimeInForce.IOC,
+        status=order.detail(order.text, "X", ""),
     )
 
 

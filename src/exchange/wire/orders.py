@@ -53,7 +53,7 @@ def parse_order_request(parameters: Mapping[str, object]) -> OrderRequest:
     quantity, price, stop_price = (_optional_decimal(order, key) for key in ("quantity", "price", "stopPrice"))
     return OrderRequest(
         client_order_id=order.text("newClientOrderId") if "newClientOrderId" in order else "",
-        symbol=order.text("symbol"),
+        symbol=order.name("symbol"),
         side=order.enum("side", Side),
         position_side=order.enum("positionSide", PositionSide) if "positionSide" in order else PositionSide.BOTH,
         type=order.enum("type", OrderType),
@@ -77,12 +77,15 @@ def _is_set(order: Fields, key: str) -> bool:
 
 
 def parse_order(payload: object) -> OrderUpdate:
-    """Parse an order from New Order, Query Order, Cancel Order or an order list."""
+    """Parse an order from New Order, Query Order, Cancel Order or an order list.
+
+    Its time in force, flags and working type decide nothing: the bot compares with its own request.
+    """
     order = Fields(payload)
     order_type = order.enum("type", OrderType, ORDER_TYPE_ALIASES)
     quantity, filled_quantity = order.decimal("origQty"), order.decimal("executedQty")
     return OrderUpdate(
-        symbol=order.text("symbol"),
+        symbol=order.name("symbol"),
         client_order_id=order.text("clientOrderId"),
         order_id=order.integer("orderId"),
         side=order.enum("side", Side),
@@ -92,29 +95,34 @@ def parse_order(payload: object) -> OrderUpdate:
         quantity=quantity,
         filled_quantity=filled_quantity,
         average_price=_average_price(order, filled_quantity),
-        price=order.decimal("price"),
-        stop_price=order.decimal("stopPrice") if "stopPrice" in order else ZERO,
-        time_in_force=order.enum("timeInForce", TimeInForce, TIME_IN_FORCE_ALIASES),
-        reduce_only=order.boolean("reduceOnly"),
-        close_position=_is_set(order, "closePosition"),
+        price=order.detail(order.decimal, "price", ZERO),
+        stop_price=order.detail(order.decimal, "stopPrice", ZERO),
+        time_in_force=order.optional_enum("timeInForce", TimeInForce, TIME_IN_FORCE_ALIASES) or TimeInForce.GTC,
+        reduce_only=order.detail(order.boolean, "reduceOnly", False),
+        close_position=_closes_position(order, "closePosition", quantity),
         working_type=read_working_type(order, "workingType"),
-        price_protect=_is_set(order, "priceProtect"),
+        price_protect=order.detail(order.boolean, "priceProtect", False),
         original_type=order.enum("origType", OrderType, ORDER_TYPE_ALIASES) if "origType" in order else order_type,
-        event_at=order.integer("updateTime"),
+        event_at=order.time("updateTime", "time"),
     )
 
 
 def _average_price(order: Fields, filled_quantity: Decimal) -> Decimal:
     """Return the average fill price; Cancel Order omits ``avgPrice``, so compute it from the cost."""
-    average_price = order.decimal("avgPrice") if "avgPrice" in order else ZERO
+    average_price = order.detail(order.decimal, "avgPrice", ZERO)
     if average_price or not filled_quantity:
         return average_price
-    return order.decimal("cumQuote") / filled_quantity
+    return order.detail(order.decimal, "cumQuote", ZERO) / filled_quantity
+
+
+def _closes_position(order: Fields, key: str, quantity: Decimal) -> bool:
+    """Whether it closes the whole position; where that is not said, only such an order has no quantity."""
+    return order.detail(order.boolean, key, not quantity)
 
 
 def read_working_type(order: Fields, key: str) -> WorkingType:
     """Read the working type; CONTRACT_PRICE is the documented default (New Order)."""
-    return order.enum(key, WorkingType) if key in order else WorkingType.CONTRACT_PRICE
+    return order.optional_enum(key, WorkingType) or WorkingType.CONTRACT_PRICE
 
 
 def read_status(order: Fields, key: str, quantity: Decimal, filled_quantity: Decimal) -> OrderStatus:
@@ -169,18 +177,18 @@ def parse_fill(payload: object, client_order_id: str = "") -> Fill:
     """
     trade = Fields(payload)
     return Fill(
-        symbol=trade.text("symbol"),
+        symbol=trade.name("symbol"),
         trade_id=trade.integer("id"),
         order_id=trade.integer("orderId"),
         client_order_id=client_order_id,
         side=trade.enum("side", Side),
         position_side=trade.enum("positionSide", PositionSide),
-        quantity=trade.decimal("qty"),
-        price=trade.decimal("price"),
+        quantity=trade.positive("qty"),
+        price=trade.positive("price"),
         realized_pnl=trade.decimal("realizedPnl"),
         commission=abs(trade.decimal("commission")),
         commission_asset=trade.text("commissionAsset"),
-        is_maker=trade.boolean("maker"),
+        is_maker=trade.detail(trade.boolean, "maker", False),
         traded_at=trade.integer("time"),
     )
 
@@ -216,53 +224,67 @@ class ExecutionType(StrEnum):
 
 
 def parse_order_event(event: Fields) -> OrderUpdate:
-    """Parse ORDER_TRADE_UPDATE: the order after the change, and the fill if it traded. Ordered by ``E``."""
+    """Parse ORDER_TRADE_UPDATE: the order after the change, and the fill if it traded. Ordered by ``E``.
+
+    As in ``parse_order``, details that decide nothing may be missing.
+    """
     order = event.child("o")
+    order_type = order.enum("o", OrderType, ORDER_TYPE_ALIASES)
     quantity, filled_quantity = order.decimal("q"), order.decimal("z")
     return OrderUpdate(
-        symbol=order.text("s"),
+        symbol=order.name("s"),
         client_order_id=order.text("c"),
         order_id=order.integer("i"),
         side=order.enum("S", Side),
         position_side=order.enum("ps", PositionSide),
-        type=order.enum("o", OrderType, ORDER_TYPE_ALIASES),
+        type=order_type,
         status=read_status(order, "X", quantity, filled_quantity),
         quantity=quantity,
         filled_quantity=filled_quantity,
-        average_price=order.decimal("ap"),
-        price=order.decimal("p"),
-        stop_price=order.decimal("sp"),
-        time_in_force=order.enum("f", TimeInForce, TIME_IN_FORCE_ALIASES),
-        reduce_only=order.boolean("R"),
-        close_position="cp" in order and order.boolean("cp"),
+        average_price=order.detail(order.decimal, "ap", ZERO),
+        price=order.detail(order.decimal, "p", ZERO),
+        stop_price=order.detail(order.decimal, "sp", ZERO),
+        time_in_force=order.optional_enum("f", TimeInForce, TIME_IN_FORCE_ALIASES) or TimeInForce.GTC,
+        reduce_only=order.detail(order.boolean, "R", False),
+        close_position=_closes_position(order, "cp", quantity),
         working_type=read_working_type(order, "wt"),
-        price_protect="pP" in order and order.boolean("pP"),
-        original_type=order.enum("ot", OrderType, ORDER_TYPE_ALIASES),
-        event_at=event.integer("E"),
-        fill=_parse_trade(order),
+        price_protect=order.detail(order.boolean, "pP", False),
+        original_type=order.enum("ot", OrderType, ORDER_TYPE_ALIASES) if "ot" in order else order_type,
+        event_at=event.time("E", "T"),
+        fill=_parse_trade(order, order.time("T", default=event.time("T", "E"))),
     )
 
 
-def _parse_trade(order: Fields) -> Fill | None:
-    execution, trade_id = order.enum("x", ExecutionType), order.integer("t")
-    is_trade = execution is ExecutionType.TRADE or (execution is ExecutionType.CALCULATED and trade_id > 0)
-    if not is_trade or not order.decimal("l"):
+def _parse_trade(order: Fields, traded_at: int) -> Fill | None:
+    """Parse the trade of an order event; None if it is none.
+
+    One that cannot be read is left out: by the filled quantity it is missed, and fetched from the trade list.
+    """
+    execution, trade_id = order.optional_enum("x", ExecutionType), order.detail(order.integer, "t", 0)
+    if execution not in (ExecutionType.TRADE, ExecutionType.CALCULATED, None) or trade_id <= 0:
         return None
+    try:
+        return _read_trade(order, trade_id, traded_at)
+    except ProtocolError:
+        return None
+
+
+def _read_trade(order: Fields, trade_id: int, traded_at: int) -> Fill:
     return Fill(
-        symbol=order.text("s"),
+        symbol=order.name("s"),
         trade_id=trade_id,
         order_id=order.integer("i"),
         client_order_id=order.text("c"),
         side=order.enum("S", Side),
         position_side=order.enum("ps", PositionSide),
-        quantity=order.decimal("l"),
-        price=order.decimal("L"),
+        quantity=order.positive("l"),
+        price=order.positive("L"),
         realized_pnl=order.decimal("rp"),
         # "Will not push if no commission": absent means nothing was paid.
         commission=abs(order.decimal("n")) if "n" in order else ZERO,
         commission_asset=order.text("N") if "N" in order else "",
-        is_maker=order.boolean("m"),
-        traded_at=order.integer("T"),
+        is_maker=order.detail(order.boolean, "m", False),
+        traded_at=traded_at,
     )
 
 

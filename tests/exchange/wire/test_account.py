@@ -8,6 +8,7 @@ from src.domain.enums import MarginType, PositionSide
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
 from src.exchange import wire
 from src.exchange.wire import Body
+from tests import builders
 
 NOW_MS = 1_700_000_000_000
 
@@ -81,3 +82,38 @@ def test_margin_type_spellings_are_parsed(word: str) -> None:
 
     assert str(report.margin_type).lower().startswith(word.lower()[:5])
     assert report.leverage == 10
+
+
+FULL_POSITION = wire.render_position(builders.a_report("0.5", 50_000))
+
+
+@pytest.mark.parametrize("key", ["unRealizedProfit", "isolatedMargin", "liquidationPrice", "markPrice", "updateTime"])
+@pytest.mark.parametrize("value", ["", None, "x"])
+def test_position_needs_only_what_the_bot_uses(key: str, value: object) -> None:
+    report = wire.parse_position({**FULL_POSITION, key: value})
+
+    assert (report.quantity, report.entry_price, report.leverage) == (Decimal("0.5"), Decimal(50_000), 10)
+
+
+@pytest.mark.parametrize("value", ["0", "0.0", "-1", "", None])
+def test_entry_price_that_cannot_be_true_is_not_known(value: object) -> None:
+    report = wire.parse_position({**FULL_POSITION, "entryPrice": value})
+    change = {"s": "BTCUSDT", "pa": "0.01", "ep": value, "ps": "LONG"}
+    event = {"e": "ACCOUNT_UPDATE", "E": 5, "a": {"B": [{"a": "USDT", "wb": "9"}, {"a": "X"}], "P": [change]}}
+    update = wire.parse_event(event, NOW_MS)
+
+    assert report.position.is_entry_unknown
+    assert isinstance(update, AccountUpdate)
+    assert update.positions[0].position.is_entry_unknown
+    assert (update.changed_at, [each.asset for each in update.balances]) == (5, ["USDT"])
+
+
+def test_totals_that_follow_from_others_may_be_missing() -> None:
+    account = wire.parse_account({"totalWalletBalance": "100", "totalUnrealizedProfit": "-5"})
+
+    assert (account.margin_balance, account.available_balance) == (Decimal(95), Decimal(95))
+
+
+@pytest.mark.parametrize("event", [{"e": "MARGIN_CALL"}, {"e": "MARGIN_CALL", "E": 1, "p": [{"ps": "LONG"}]}])
+def test_margin_call_is_never_lost(event: Body) -> None:
+    assert isinstance(wire.parse_event(event, NOW_MS), MarginCall)

@@ -25,11 +25,9 @@ def an_order(**changes: object) -> Body:
     [
         ("type", "ICEBERG", "invalid type: 'ICEBERG'"),
         ("origType", "ICEBERG", "invalid origType: 'ICEBERG'"),
-        ("timeInForce", "GTD", "invalid timeInForce: 'GTD'"),
         ("status", "SUSPENDED", "invalid status: 'SUSPENDED'"),
         ("status", "PENDING_NEW", "PENDING_NEW is not an exchange status"),
         ("positionSide", "NEITHER", "invalid positionSide: 'NEITHER'"),
-        ("workingType", "INDEX_PRICE", "invalid workingType: 'INDEX_PRICE'"),
         ("origQty", "many", "not a number: 'many'"),
     ],
 )
@@ -92,7 +90,7 @@ def test_unknown_margin_type_keeps_the_position() -> None:
     assert (report.symbol, report.quantity, report.margin_type, unrecognized) == ("ETHUSDT", Decimal("0.5"), None, ())
 
 
-@pytest.mark.parametrize("broken", [{"marginType": None}, {"marginType": 5}, {"leverage": "x"}])
+@pytest.mark.parametrize("broken", [{"positionAmt": None}, {"positionSide": 5}, {"leverage": "x"}, {"leverage": "0"}])
 def test_incomplete_position_is_unrecognized(broken: Body) -> None:
     known, unrecognized = wire.read_positions([a_position(**broken)])
 

@@ -7,7 +7,7 @@ import pytest
 
 from src.domain.enums import Side
 from src.domain.errors import ProtocolError
-from src.domain.market import Liquidation, Quote
+from src.domain.market import Liquidation, MarkPrice, Quote
 from src.exchange import wire
 from src.exchange.wire import Body
 from tests.builders import a_quote
@@ -57,7 +57,7 @@ def test_liquidation_notional(changes: Body, notional: str) -> None:
     [
         {"bids": [], "asks": [["1", "1"]], "T": 1},
         {"bids": [["1"]], "asks": [["1", "1"]], "T": 1},
-        {"bids": [["1", "1"]], "asks": [["1", "1"]]},
+        {"bids": [["0", "1"]], "asks": [["1", "1"]], "T": 1},
         {"bids": 5, "asks": [], "T": 1},
     ],
 )
@@ -77,3 +77,55 @@ def test_quote_with_an_empty_side_raises(quote: Quote) -> None:
 def test_invalid_candle_raises(row: object) -> None:
     with pytest.raises(ProtocolError):
         wire.parse_klines([row])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"o": "ADL_LIMIT"}, {"o": None}, {"f": "GTD"}, {"f": ""}, {"X": None}, {"ap": ""}, {"z": "none"}, {"l": None},
+        {"T": None}, {"p": "0"}, {"q": None}, {"p": None}, {"q": ""},
+    ],
+)  # fmt: skip
+def test_detail_that_decides_nothing_costs_no_liquidation(changes: Body) -> None:
+    event = wire.parse_event(force_order(**changes), NOW_MS)
+
+    assert isinstance(event, Liquidation)
+    assert event.notional > 0
+    assert event.traded_at > 0
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"s": None}, {"s": ""}, {"S": "sell"}, {"ap": "0", "p": "0"}, {"z": "0", "q": "-1"}, {"ap": "", "p": ""}],
+)
+def test_liquidation_without_symbol_side_price_or_quantity_raises(changes: Body) -> None:
+    with pytest.raises(ProtocolError):
+        wire.parse_event(force_order(**changes), NOW_MS)
+
+
+def mark_price(**changes: object) -> Body:
+    frame = {"e": "markPriceUpdate", "E": 7, "s": "BTCUSDT", "p": "50000", "i": "50001", "r": "0.0001", "T": 9}
+    return {**frame, **changes}
+
+
+@pytest.mark.parametrize("key", ["r", "i", "T", "E"])
+@pytest.mark.parametrize("value", ["", None, "x", [], "0"])
+def test_mark_needs_only_its_symbol_and_price(key: str, value: object) -> None:
+    event = wire.parse_event(mark_price(**{key: value}), NOW_MS)
+
+    assert isinstance(event, MarkPrice)
+    assert (event.symbol, event.price) == ("BTCUSDT", Decimal(50_000))
+
+
+@pytest.mark.parametrize("value", ["0", "-1", "", None, "NaN"])
+def test_mark_price_that_cannot_be_true_is_not_taken(value: object) -> None:
+    with pytest.raises(ProtocolError):
+        wire.parse_event(mark_price(p=value), NOW_MS)
+    with pytest.raises(ProtocolError):
+        wire.parse_premium_index({"symbol": "BTCUSDT", "markPrice": value}, NOW_MS)
+
+
+def test_quote_needs_only_its_symbol_and_prices() -> None:
+    event = wire.parse_event({"e": "bookTicker", "s": "BTCUSDT", "b": "1", "B": "", "a": "2", "T": ""}, NOW_MS)
+
+    assert event == Quote("BTCUSDT", Decimal(1), Decimal(0), Decimal(2), Decimal(0), at=NOW_MS, received_at=NOW_MS)

@@ -15,7 +15,7 @@ from src.exchange.wire import AccountModeChanged, ListenKeyExpired
 
 RECEIVED_AT = 1_700_000_000_123
 
-instants = st.integers(0, 4_000_000_000_000)
+instants = st.integers(1, 4_000_000_000_000)
 amounts = st.decimals(0, 10**9, places=8)
 signed_amounts = st.decimals(-(10**9), 10**9, places=8)
 positive_amounts = st.decimals(Decimal("0.00000001"), 10**9, places=8)
@@ -47,14 +47,21 @@ quotes = st.builds(
     Quote, symbols, positive_amounts, amounts, positive_amounts, amounts, at=instants, received_at=st.just(RECEIVED_AT)
 )
 mark_prices = st.builds(
-    MarkPrice, symbols, amounts, amounts, signed_amounts, instants, instants, received_at=st.just(RECEIVED_AT)
+    MarkPrice,
+    symbols,
+    positive_amounts,
+    positive_amounts,
+    signed_amounts,
+    instants,
+    instants,
+    received_at=st.just(RECEIVED_AT),
 )
 liquidations = st.builds(
     Liquidation,
     symbol=symbols,
     side=st.sampled_from(Side),
-    quantity=amounts,
-    price=amounts,
+    quantity=positive_amounts,
+    price=positive_amounts,
     average_price=amounts,
     filled_quantity=amounts,
     traded_at=instants,
@@ -107,7 +114,7 @@ fills = st.builds(
     side=st.sampled_from(Side),
     position_side=st.sampled_from(PositionSide),
     quantity=positive_amounts,
-    price=amounts,
+    price=positive_amounts,
     realized_pnl=signed_amounts,
     commission=amounts,
     commission_asset=st.sampled_from(["USDT", "ASTER"]),
