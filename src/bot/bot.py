@@ -35,7 +35,7 @@ from src.domain import crash_points
 from src.domain.clock import Clock, SteadyClock
 from src.domain.crash_points import Point
 from src.domain.events import Event, Task, TaskDue
-from src.domain.instrument import Instrument
+from src.domain.instrument import Instrument, InstrumentList
 from src.domain.market import MarkPrice, Quote
 from src.engine.engine import Engine
 from src.engine.margin import Fees
@@ -102,15 +102,17 @@ class Bot:
             return SetupWait(self._store, self._clock, bot_info, self._restart, self._commands).wait(self._config.stop)
         bind_database_to_network(self._store, bot_info.network, self._config.environment.database)
         is_restart_requested = partial(self._restart.poll, self._commands)
-        loader = InstrumentLoader(AsterMarket(self._client), self._store, self._clock, bot_info, is_restart_requested)
-        instruments = loader.wait(self._config.stop)
+        loader = InstrumentLoader(
+            AsterMarket(self._client).list_instruments, self._store, self._clock, bot_info, is_restart_requested
+        )
+        listed = loader.wait(self._config.stop)
         if is_restart_requested():
             return EXIT_RESTART
-        if instruments is None:
+        if listed is None:
             return EXIT_STOPPED
         with self._store.transaction():
             was_clean = self._store.begin_run(VERSION, os.getpid())
-        trader = self._compose(instruments, bot_info)
+        trader = self._compose(listed, bot_info)
         if quarantined_to:
             self._warn(f"the database was damaged and was moved to {quarantined_to}; a new one was created")
         if not was_clean:
@@ -122,10 +124,11 @@ class Bot:
         self._shut_down(trader, code)
         return code
 
-    def _compose(self, instruments: dict[str, Instrument], bot_info: BotInfo) -> Trader:
-        config, clock = self._config, self._clock
+    def _compose(self, listed: InstrumentList, bot_info: BotInfo) -> Trader:
+        config, clock, instruments = self._config, self._clock, listed.instruments
         random_below = secrets.randbelow
         context = TraderContext(config.settings, instruments, self._store, clock, random_below, bot_info.is_simulated)
+        context.incomplete_instruments = {each.symbol: each.problem for each in listed.incomplete}
         context.restart, context.assume_yes = self._restart, config.assume_yes
         if config.protect_only:
             block_entries(context, is_supervised=config.environment.is_supervised)
@@ -152,7 +155,7 @@ class Bot:
 
     def _exchange(self, instruments: dict[str, Instrument]) -> Exchange:
         if self._config.settings.globals_.simulate_only:
-            read_rules = AsterMarket(self._client).instruments
+            read_rules = AsterMarket(self._client).list_instruments
             return PaperExchange(Engine(instruments, Fees()), self._event_queue.put_all, self._clock, read_rules)
         return AsterExchange(self._client)
 

@@ -2,8 +2,8 @@
 
 import logging
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.core.health.status import BotInfo, publish_waiting
@@ -12,8 +12,7 @@ from src.database.control import CommandReader
 from src.database.repositories import Store
 from src.domain.clock import Clock
 from src.domain.errors import ConfigError, ExchangeError, ProtocolError
-from src.domain.instrument import Instrument
-from src.exchange.port import MarketReader
+from src.domain.instrument import IncompleteInstrument, Instrument, InstrumentList, complete_instruments
 from src.launch.shutdown import EXIT_RESTART, EXIT_STOPPED
 
 log = logging.getLogger("hunter.main")
@@ -42,21 +41,29 @@ def bind_database_to_network(store: Store, network: str, database: Path) -> None
 
 @dataclass(frozen=True, slots=True)
 class InstrumentLoader:
-    """Loads exchange info, retrying until the exchange responds."""
+    """Loads exchange info, retrying until the exchange responds; what it lacks is taken from the last run."""
 
-    market: MarketReader
+    read_list: Callable[[], InstrumentList]
     store: Store
     clock: Clock
     identity: BotInfo
     is_cancelled: Callable[[], bool] = lambda: False
 
-    def wait(self, stop: threading.Event) -> dict[str, Instrument] | None:
-        """The instruments by symbol; None if stopped or if a restart was requested."""
+    def wait(self, stop: threading.Event) -> InstrumentList | None:
+        """The symbols and what the exchange's list lacks; None if stopped or if a restart was requested.
+
+        A list that cannot be read at all is no reason to wait while the rules of the last run are known: positions
+        need their protection.
+        """
         pause = _FIRST_RETRY_SECONDS
+        known = self._known()
         while not stop.is_set():
             try:
-                instruments = self.market.instruments()
+                return self._complete(self.read_list(), known)
             except (ExchangeError, ProtocolError) as error:
+                if known and isinstance(error, ProtocolError):
+                    unread = f"the list cannot be read: {error}"
+                    return InstrumentList(known, tuple(IncompleteInstrument(symbol, unread) for symbol in known))
                 log.error("cannot load exchange info, retrying in %.0f s: %s", pause, error)
                 publish_waiting(
                     self.store, self.identity, self.clock.now_ms(), f"the exchange does not respond: {error}"
@@ -65,11 +72,18 @@ class InstrumentLoader:
                     return None
                 stop.wait(pause)
                 pause = min(pause * 2, _MAX_RETRY_SECONDS)
-            else:
-                with self.store.transaction():
-                    self.store.save_instruments(list(instruments.values()))
-                return instruments
         return None
+
+    def _known(self) -> dict[str, Instrument]:
+        with self.store.transaction():
+            return self.store.load_instruments()
+
+    def _complete(self, listed: InstrumentList, known: Mapping[str, Instrument]) -> InstrumentList:
+        """Add what is known from the last run and save the result."""
+        instruments = complete_instruments(listed.instruments.values(), listed.incomplete, known)
+        with self.store.transaction():
+            self.store.save_instruments(list(instruments.values()))
+        return replace(listed, instruments=instruments)
 
 
 @dataclass(frozen=True, slots=True)

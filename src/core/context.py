@@ -90,6 +90,8 @@ class TraderContext:
     """Client order ids of entries to cancel as soon as the exchange reports them open."""
     cancel_attempts: dict[str, CancelAttempts] = field(default_factory=dict)
     """Cancels sent by this run, by client order id."""
+    incomplete_instruments: Mapping[str, str] = field(default_factory=dict)
+    """Symbols whose entry in the exchange's list lacks a trading rule, each with what is wrong."""
     removed_symbols: dict[str, SymbolSettings] = field(default_factory=dict)
     """Settings of symbols that were removed from the settings; their positions stay protected by them."""
     positions_missing_trades: dict[PositionKey, int] = field(default_factory=dict)

@@ -313,19 +313,32 @@ class AccountHistoryRow(BotBase):
 
 
 class InstrumentRow(BotBase):
-    """The symbols listed by the exchange, for the dashboard."""
+    """The trading rules of the exchange's symbols as last read: for the dashboard, and for the next start."""
 
     __tablename__ = "instruments"
 
     symbol: Mapped[str] = mapped_column(primary_key=True)
     base_asset: Mapped[str]
     quote_asset: Mapped[str]
-    price_precision: Mapped[int]
-    quantity_precision: Mapped[int]
     tick: Mapped[Decimal]
+    min_price: Mapped[Decimal]
+    max_price: Mapped[Decimal]
     step: Mapped[Decimal]
     min_quantity: Mapped[Decimal]
+    max_quantity: Mapped[Decimal]
+    market_step: Mapped[Decimal]
+    market_min_quantity: Mapped[Decimal]
+    market_max_quantity: Mapped[Decimal]
     min_notional: Mapped[Decimal]
+    multiplier_up: Mapped[Decimal]
+    multiplier_down: Mapped[Decimal]
+    price_precision: Mapped[int]
+    quantity_precision: Mapped[int]
+    trigger_protect: Mapped[Decimal]
+    market_take_bound: Mapped[Decimal]
+    liquidation_fee: Mapped[Decimal]
+    max_orders: Mapped[int]
+    max_conditional_orders: Mapped[int]
     status: Mapped[str]
 
 

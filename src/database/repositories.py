@@ -251,12 +251,17 @@ class Store:
             self._replace(AccountHistoryRow, {"recorded_at": at, **asdict(summary)} | self._mode_columns)
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
-        """Replace the stored list of symbols."""
-        columns = {column.name for column in InstrumentRow.__table__.columns}
-        rows = [{name: value for name, value in asdict(each).items() if name in columns} for each in instruments]
+        """Replace the stored list of symbols, for the dashboard and the next start."""
+        rows = [asdict(each) for each in instruments]
         self._writer.write(lambda connection: connection.execute(delete(InstrumentRow)))
         if rows:
             self._writer.write(lambda connection: connection.execute(insert(InstrumentRow), rows))
+
+    def load_instruments(self) -> dict[str, Instrument]:
+        """Return the instruments by symbol, as last saved."""
+        query = select(InstrumentRow.__table__)
+        found = self.read(lambda connection: [Instrument(**row) for row in connection.execute(query).mappings()])
+        return {each.symbol: each for each in found}
 
     # Journal, state, runs
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from src.domain.commands import AccountCommand, Command, OperatorCommand
 from src.domain.enums import MarginType, PositionSide
-from src.domain.instrument import Instrument
+from src.domain.instrument import IncompleteInstrument, Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
@@ -126,6 +126,8 @@ class OrdersFetched:
 class InstrumentsFetched:
     instruments: tuple[Instrument, ...]
     at: int
+    incomplete: tuple[IncompleteInstrument, ...] = ()
+    """Listed symbols that lack a trading rule."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Trading rules of a symbol: price and quantity steps, minimums and limits. Makes ``Price`` and ``Quantity``."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_DOWN, ROUND_HALF_EVEN, Decimal
 from typing import NewType
 
@@ -11,9 +12,17 @@ Quantity = NewType("Quantity", Decimal)
 """An unsigned quantity that is a multiple of the instrument's step."""
 
 
+UNLISTED = "UNLISTED"
+"""The status of a symbol that the exchange's list does not name any more."""
+
+
 @dataclass(frozen=True, slots=True)
 class Instrument:
-    """The trading rules of one symbol (Exchange Information, Filters), in the quote asset or in contracts."""
+    """The trading rules of one symbol (Exchange Information, Filters), in the quote asset or in contracts.
+
+    The bot itself does without the precisions, ``max_price``, ``trigger_protect``, ``liquidation_fee`` and the limits
+    of orders: only paper trading and the dashboard use them.
+    """
 
     symbol: str
     base_asset: str
@@ -47,6 +56,10 @@ class Instrument:
     def is_trading(self) -> bool:
         return self.status == "TRADING"
 
+    @property
+    def is_listed(self) -> bool:
+        return self.status != UNLISTED
+
     def price(self, value: Decimal, rounding: str = ROUND_HALF_EVEN) -> Price:
         """Round to a valid price; ticks are counted from ``min_price`` (PRICE_FILTER)."""
         ticks = ((value - self.min_price) / self.tick).to_integral_value(rounding)
@@ -66,12 +79,49 @@ class Instrument:
         return Quantity(max(_with_digits(steps * self.step, self.step), self.min_quantity))
 
 
+@dataclass(frozen=True, slots=True)
+class IncompleteInstrument:
+    """A symbol in the exchange's list whose entry lacks a trading rule that the bot needs."""
+
+    symbol: str
+    problem: str
+    status: str | None = None
+    """Its trading status; None if that is unknown too."""
+
+
+@dataclass(frozen=True, slots=True)
+class InstrumentList:
+    """The exchange's list of symbols."""
+
+    instruments: dict[str, Instrument]
+    incomplete: tuple[IncompleteInstrument, ...] = ()
+
+
+def complete_instruments(
+    fresh: Iterable[Instrument], incomplete: Iterable[IncompleteInstrument], known: Mapping[str, Instrument]
+) -> dict[str, Instrument]:
+    """Return the instruments by symbol; what the exchange's list lacks is taken from the ones known before.
+
+    A symbol that it does not name keeps its rules with the status ``UNLISTED``: positions stay protected by them.
+    """
+    found = {symbol: replace(each, status=UNLISTED) for symbol, each in known.items()}
+    for gap in incomplete:
+        if gap.symbol in known:
+            before = known[gap.symbol]
+            found[gap.symbol] = replace(before, status=gap.status or before.status)
+    return {**found, **{each.symbol: each for each in fresh}}
+
+
 def _floor(value: Decimal, step: Decimal) -> Decimal:
     return _with_digits((value / step).to_integral_value(ROUND_DOWN) * step, step)
 
 
 def _with_digits(value: Decimal, grid: Decimal) -> Decimal:
     """Return the same number with the digits of the step, never with an exponent."""
+    return value.quantize(Decimal(1).scaleb(-decimal_places(grid)))
+
+
+def decimal_places(grid: Decimal) -> int:
+    """Return the decimal places of a tick or step."""
     exponent = grid.normalize().as_tuple().exponent
-    digits = -exponent if isinstance(exponent, int) and exponent < 0 else 0
-    return value.quantize(Decimal(1).scaleb(-digits))
+    return -exponent if isinstance(exponent, int) and exponent < 0 else 0

@@ -37,7 +37,7 @@ from src.domain.events import (
     PositionsChecked,
     SnapshotTaken,
 )
-from src.domain.instrument import Instrument
+from src.domain.instrument import Instrument, InstrumentList
 from src.domain.orders import ClientOrderId, OrderUpdate
 from src.domain.positions import Snapshot
 from src.exchange import endpoints, pagination, responses, wire
@@ -81,8 +81,8 @@ class AsterExchange:
                 orders, unrecognized = pagination.fetch_orders(self._client, command)
                 return [OrdersFetched(command.symbol, orders, command.since_ms, self._now_ms(), unrecognized)]
             case FetchInstruments():
-                instruments = AsterMarket(self._client).instruments()
-                return [InstrumentsFetched(tuple(instruments.values()), self._now_ms())]
+                listed = AsterMarket(self._client).list_instruments()
+                return [InstrumentsFetched(tuple(listed.instruments.values()), self._now_ms(), listed.incomplete)]
             case FetchFunding():
                 return [FundingFetched(pagination.fetch_funding(self._client, command), self._now_ms())]
             case TakeSnapshot():
@@ -265,20 +265,18 @@ class AsterMarket:
     def server_time(self) -> int:
         return wire.parse_server_time(self._client.request(endpoints.TIME, essential=True))
 
-    def instruments(self) -> dict[str, Instrument]:
-        """Return the instruments by symbol; those with invalid filters are logged and skipped."""
+    def list_instruments(self) -> InstrumentList:
+        """Return the listed symbols, those that lack a trading rule apart; an empty list is a ``ProtocolError``."""
         response = self._client.request(endpoints.EXCHANGE_INFO, essential=True)
-        entries = wire.parse_symbols(response)
+        listed = wire.parse_instrument_list(response)
         self._client.limits.set_limits(*wire.parse_rate_limits(response))
-        instruments_by_symbol = {}
-        for each in entries:
-            try:
-                instrument = wire.parse_instrument(each)
-            except ProtocolError as error:
-                log.warning("symbol skipped reason=%s", error)
-            else:
-                instruments_by_symbol[instrument.symbol] = instrument
-        return instruments_by_symbol
+        for gap in listed.incomplete:
+            log.debug("trading rules incomplete symbol=%s reason=%s", gap.symbol, gap.problem)
+        return listed
+
+    def instruments(self) -> dict[str, Instrument]:
+        """Return the instruments by symbol, without those that lack a trading rule."""
+        return self.list_instruments().instruments
 
     def klines(self, symbol: str, interval: str, limit: int) -> list[wire.Candle]:
         parameters = {"symbol": symbol, "interval": interval, "limit": str(limit)}

@@ -49,7 +49,7 @@ from src.domain.events import (
     Stream,
     StreamUp,
 )
-from src.domain.instrument import Instrument
+from src.domain.instrument import InstrumentList
 from src.domain.market import MarkPrice, Quote
 from src.domain.orders import OrderUpdate
 from src.domain.positions import Snapshot
@@ -63,7 +63,7 @@ EventBatchSink = Callable[[Sequence[Event]], None]
 PAPER_CAPITAL = Decimal(10_000)
 """Initial balance of a paper account in USDT."""
 
-InstrumentSource = Callable[[], Mapping[str, Instrument]]
+InstrumentSource = Callable[[], InstrumentList]
 """Fetches the tradable symbols from the real exchange."""
 PaperQuery = TakeSnapshot | CheckPositions | FetchQuote
 PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchFunding | PaperQuery
@@ -134,11 +134,12 @@ class PaperExchange:
             return self._snapshot(self._clock.now_ms())
 
     def _refresh_instruments(self) -> InstrumentsFetched:
-        instruments = tuple(self._read_instruments().values())
+        listed = self._read_instruments()
+        instruments = tuple(listed.instruments.values())
         with self._lock:
             for instrument in instruments:
                 self._engine.set_instrument(instrument)
-        return InstrumentsFetched(instruments, self._clock.now_ms())
+        return InstrumentsFetched(instruments, self._clock.now_ms(), listed.incomplete)
 
     def _execute(self, command: PaperCommand, now_ms: int) -> Sequence[Outcome]:
         engine = self._engine

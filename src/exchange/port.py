@@ -50,7 +50,9 @@ class MarketReader(Protocol):
 
     def server_time(self) -> int: ...
 
-    def instruments(self) -> dict[str, Instrument]: ...
+    def instruments(self) -> dict[str, Instrument]:
+        """Return the instruments by symbol, without those that lack a trading rule."""
+        ...
 
     def klines(
         self, symbol: str, interval: str, limit: int

@@ -1,5 +1,6 @@
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,8 @@ from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from src.domain.commands import OperatorAction
-from src.domain.errors import ConfigError, Unreachable
-from src.domain.instrument import Instrument
-from src.exchange.wire import Candle
+from src.domain.errors import ConfigError, ProtocolError, Unreachable
+from src.domain.instrument import UNLISTED, IncompleteInstrument, InstrumentList
 from src.launch.shutdown import EXIT_RESTART
 from tests.builders import NOW, an_instrument
 
@@ -28,18 +28,12 @@ class Market:
         self._failures = failures
         self._on_failure = on_failure
 
-    def instruments(self) -> dict[str, Instrument]:
+    def list_instruments(self) -> InstrumentList:
         if self._failures:
             self._failures -= 1
             self._on_failure()
             raise Unreachable("no route to host")
-        return {"BTCUSDT": an_instrument()}
-
-    def server_time(self) -> int:
-        return NOW
-
-    def klines(self, symbol: str, interval: str, limit: int) -> list[Candle]:
-        raise Unreachable(f"{symbol} {interval} {limit}")
+        return InstrumentList({"BTCUSDT": an_instrument()})
 
 
 class ImmediateEvent(threading.Event):
@@ -60,12 +54,12 @@ def state(store: Store, key: str) -> dict[str, object]:
 
 
 def test_instruments_are_saved(store: Store) -> None:
-    found = InstrumentLoader(Market(0), store, ManualClock(NOW), IDENTITY).wait(threading.Event())
-    assert found == {"BTCUSDT": an_instrument()}
+    found = InstrumentLoader(Market(0).list_instruments, store, ManualClock(NOW), IDENTITY).wait(threading.Event())
+    assert found == InstrumentList({"BTCUSDT": an_instrument()})
 
 
 def test_unreachable_exchange_is_retried_and_published(store: Store) -> None:
-    found = InstrumentLoader(Market(3), store, ManualClock(NOW), IDENTITY).wait(ImmediateEvent())
+    found = InstrumentLoader(Market(3).list_instruments, store, ManualClock(NOW), IDENTITY).wait(ImmediateEvent())
     assert found is not None
     assert state(store, "trading")["reason"] == "the exchange does not respond: no route to host"
     assert state(store, "bot")["heartbeat_at"] == NOW
@@ -73,7 +67,7 @@ def test_unreachable_exchange_is_retried_and_published(store: Store) -> None:
 
 def test_stop_ends_loading(store: Store) -> None:
     stop = ImmediateEvent()
-    loader = InstrumentLoader(Market(9, on_failure=stop.set), store, ManualClock(NOW), IDENTITY)
+    loader = InstrumentLoader(Market(9, on_failure=stop.set).list_instruments, store, ManualClock(NOW), IDENTITY)
     assert loader.wait(stop) is None
 
 
@@ -101,7 +95,9 @@ def test_restart_request_ends_loading(store: Store, tmp_path: Path) -> None:
     def request_restart(_: CommandReader) -> None:
         write_command(tmp_path / "control.db", OperatorAction.RESTART, NOW + 1)
 
-    loader = InstrumentLoader(market, store, ManualClock(NOW), IDENTITY, lambda: restart_request.poll(reader))
+    loader = InstrumentLoader(
+        market.list_instruments, store, ManualClock(NOW), IDENTITY, lambda: restart_request.poll(reader)
+    )
     assert loader.wait(stop) is None
     assert restart_request.is_requested
 
@@ -133,3 +129,46 @@ def test_restart_request_needs_launcher(tmp_path: Path) -> None:
     restart_request = RestartRequest(NOW, is_supervised=False)
     assert not restart_request.poll(write_command(tmp_path / "control.db", OperatorAction.RESTART, NOW + 5))
     assert "restart the bot manually" in restart_request.reply(NOW + 5)
+
+
+BITCOIN, ETHER = an_instrument(), an_instrument(symbol="ETHUSDT")
+
+
+def load_after_last_run(store: Store, listed: InstrumentList | ProtocolError) -> InstrumentList:
+    """What a start uses if the exchange answers so, and the last run knew two symbols."""
+    with store.transaction():
+        store.save_instruments([BITCOIN, ETHER])
+
+    def read() -> InstrumentList:
+        if isinstance(listed, ProtocolError):
+            raise listed
+        return listed
+
+    found = InstrumentLoader(read, store, ManualClock(NOW), IDENTITY).wait(ImmediateEvent())
+    assert found is not None
+    return found
+
+
+def test_last_known_rules_serve_when_the_list_lacks_something(store: Store) -> None:
+    gap = IncompleteInstrument("BTCUSDT", "tickSize is missing", "TRADING")
+    found = load_after_last_run(store, InstrumentList({"ETHUSDT": ETHER}, (gap,)))
+    assert found == InstrumentList({"BTCUSDT": BITCOIN, "ETHUSDT": ETHER}, (gap,))
+    with store.transaction():
+        assert store.load_instruments() == found.instruments  # and the start after this one too
+
+
+def test_incomplete_symbol_that_stopped_trading_is_not_traded(store: Store) -> None:
+    gap = IncompleteInstrument("BTCUSDT", "filter LOT_SIZE is missing", "SETTLING")
+    found = load_after_last_run(store, InstrumentList({"ETHUSDT": ETHER}, (gap,)))
+    assert found.instruments["BTCUSDT"] == replace(BITCOIN, status="SETTLING")
+
+
+def test_symbol_that_is_not_listed_keeps_its_rules(store: Store) -> None:
+    found = load_after_last_run(store, InstrumentList({"ETHUSDT": ETHER}))
+    assert found.instruments["BTCUSDT"] == replace(BITCOIN, status=UNLISTED)
+
+
+def test_list_that_cannot_be_read_does_not_delay_protection(store: Store) -> None:
+    found = load_after_last_run(store, ProtocolError("symbols is missing"))
+    assert found.instruments == {"BTCUSDT": BITCOIN, "ETHUSDT": ETHER}
+    assert {each.problem for each in found.incomplete} == {"the list cannot be read: symbols is missing"}

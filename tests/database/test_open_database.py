@@ -253,7 +253,7 @@ def test_upgrade_keeps_every_row(earlier_version: Path) -> None:
     open_database(earlier_version, NOW).engine.dispose()
     after = rows_by_table(earlier_version)
     names = {"corrections": "position_corrections", "funding": "funding_payments", "runs": "bot_runs"}
-    changed = {"alembic_version", "state", "positions", "order_status"}
+    changed = {"alembic_version", "state", "positions", "order_status", "instruments"}
     for table in before.keys() - changed:
         assert after[names.get(table, table)] == before[table]
     assert {(*row[1:3], row[10]) for row in after["positions"]} == {
@@ -263,6 +263,7 @@ def test_upgrade_keeps_every_row(earlier_version: Path) -> None:
     }
     assert [row[6] for row in after["order_status"]] == ["intent", "intent_log"]
     assert len(after["bot_state"]) == len(before["state"])
+    assert after["instruments"] == []  # the next start reads them from the exchange
 
 
 def test_upgrade_renames_state_keys_and_their_fields(earlier_version: Path) -> None:

@@ -333,6 +333,7 @@ def test_instruments_are_replaced(store: Store, engine: Engine) -> None:
     with store.transaction():
         store.save_instruments([an_instrument(), an_instrument(symbol="ETHUSDT")])
         store.save_instruments([an_instrument(symbol="币安人生USDT", tick=D("1E-7"))])
+        assert store.load_instruments() == {"币安人生USDT": an_instrument(symbol="币安人生USDT", tick=D("1E-7"))}
     assert rows(engine, "SELECT symbol, tick FROM instruments") == [("币安人生USDT", "0.0000001")]
 
 

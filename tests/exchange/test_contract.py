@@ -39,7 +39,7 @@ from src.domain.events import (
     Stream,
     StreamUp,
 )
-from src.domain.instrument import Price, Quantity
+from src.domain.instrument import InstrumentList, Price, Quantity
 from src.domain.market import MarkPrice, Quote
 from src.domain.orders import OrderRequest, OrderUpdate
 from src.domain.positions import PositionReport, Snapshot
@@ -114,7 +114,7 @@ class SandboxVenue:
 
 def _paper_exchange(posted: list[Event]) -> PaperExchange:
     instruments = {symbol: listing.instrument for symbol, listing in load_listings().items()}
-    return PaperExchange(Engine(instruments, Fees()), posted.extend, SystemClock(), lambda: instruments)
+    return PaperExchange(Engine(instruments, Fees()), posted.extend, SystemClock(), lambda: InstrumentList(instruments))
 
 
 def _sandbox_exchange(server: SandboxServer, signer: Signer) -> AsterExchange:

@@ -1,6 +1,5 @@
 """Listen keys of the user data stream, and public market data."""
 
-import logging
 from decimal import Decimal
 
 import pytest
@@ -12,6 +11,7 @@ from src.domain.errors import (
     Rejected,
     Unreachable,
 )
+from src.domain.instrument import IncompleteInstrument
 from src.exchange import wire
 from src.exchange.aster import AsterExchange, AsterListenKeys, AsterMarket
 from src.exchange.client import AsterClient
@@ -67,15 +67,13 @@ class TestMarket:
         assert market.server_time() == NOW_MS + 250
         assert "X-MBX-APIKEY" not in server.received[0].headers
 
-    def test_invalid_symbol_is_skipped(
-        self, market: AsterMarket, server: ScriptedServer, caplog: pytest.LogCaptureFixture
-    ) -> None:
+    def test_invalid_symbol_is_named(self, market: AsterMarket, server: ScriptedServer) -> None:
         server.script("GET", "/fapi/v1/exchangeInfo", Reply({"symbols": [{"symbol": "ODDUSDT"}]}))
 
-        with caplog.at_level(logging.WARNING):
-            assert market.instruments() == {}
+        listed = market.list_instruments()
 
-        assert "symbol skipped" in caplog.text
+        assert listed.instruments == {}
+        assert listed.incomplete == (IncompleteInstrument("ODDUSDT", "filters is missing"),)
 
     def test_candles(self, market: AsterMarket, server: ScriptedServer) -> None:
         candle = (NOW_MS, Decimal(1), Decimal(4), Decimal(1), Decimal(2), Decimal(9))

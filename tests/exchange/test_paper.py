@@ -10,6 +10,7 @@ from src.domain.clock import ManualClock
 from src.domain.commands import QueryOrder, SetLeverage, SetPositionMode, SubmitOrder
 from src.domain.enums import OrderRole, PositionSide
 from src.domain.events import Event, FundingFetched, PaperAccountSaved, StreamUp
+from src.domain.instrument import InstrumentList
 from src.domain.market import MarkPrice, Quote
 from src.domain.orders import OrderRequest, OrderUpdate
 from src.domain.positions import Snapshot
@@ -33,7 +34,9 @@ class PaperHarness:
 
     def start(self, saved: Any) -> None:
         instruments = {"BTCUSDT": an_instrument()}
-        self.exchange = PaperExchange(Engine(instruments, Fees()), self.emitted.append, self.clock, lambda: instruments)
+        self.exchange = PaperExchange(
+            Engine(instruments, Fees()), self.emitted.append, self.clock, lambda: InstrumentList(instruments)
+        )
         self.exchange.start(saved)
 
     def restart(self) -> "PaperHarness":

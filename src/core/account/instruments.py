@@ -2,14 +2,13 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 
 from src.core.context import TraderContext
 from src.core.positions.closing import PositionCloser
 from src.domain.commands import FetchInstruments
 from src.domain.enums import OrderRole
 from src.domain.events import CommandFailed, InstrumentsFetched, OrderRejected
-from src.domain.instrument import Instrument
+from src.domain.instrument import complete_instruments
 from src.domain.orders import Order
 from src.domain.positions import PositionKey
 from src.settings.config import Settings, SymbolSettings
@@ -22,7 +21,6 @@ _STATUS_CODES = frozenset({-1121, -4108, -4109, -4140})
 """The symbol's status has changed: unknown, delivering, settling or closed for opening."""
 _FILTER_WAIT_MS = 1_000
 """How long a protective order waits for refreshed filters before it is retried with the old ones."""
-_UNLISTED = "UNLISTED"
 _SYMBOL_SETTINGS_STATE = "symbol_settings"
 
 
@@ -35,6 +33,8 @@ class InstrumentRefresher:
         self._is_requested = False
         self._not_trading: set[str] = set()
         """Symbols already reported as not trading."""
+        self._incomplete: set[str] = set()
+        """Symbols already reported as lacking trading rules."""
 
     def request(self) -> None:
         if not self._is_requested:
@@ -59,12 +59,12 @@ class InstrumentRefresher:
         """Adopt the fetched instruments; returns the keys of positions to protect again."""
         self._is_requested = False
         context, known = self._context, self._context.instruments
-        fresh = {each.symbol: each for each in event.instruments}
-        missing = {symbol: _unlisted(known[symbol]) for symbol in known.keys() - fresh.keys()}
-        if fresh and {**fresh, **missing} != known:
-            context.instruments = {**fresh, **missing}
-            context.store.save_instruments(event.instruments)
-            log.info("instruments changed count=%s", len(fresh))
+        found = complete_instruments(event.instruments, event.incomplete, known)
+        context.incomplete_instruments = {each.symbol: each.problem for each in event.incomplete}
+        if (event.instruments or event.incomplete) and found != known:
+            context.instruments = found
+            context.store.save_instruments(list(found.values()))
+            log.info("instruments changed count=%s", len(event.instruments))
         self.check()
         tracked_positions = context.portfolio.open_positions()
         for tracked in tracked_positions:
@@ -72,13 +72,17 @@ class InstrumentRefresher:
         return [tracked.key for tracked in tracked_positions]
 
     def check(self) -> None:
-        """Called every second: report symbols that stopped trading, cancel their entries and close their positions."""
+        """Called every second: report symbols that stopped trading, cancel their entries and close their positions.
+
+        Also report those that lack trading rules in the exchange's list, at the start too.
+        """
         held = {tracked.position.symbol for tracked in self._context.portfolio.open_positions() if tracked.is_managed}
         not_trading = {
             symbol for symbol in held | self._context.settings.symbols.keys() if not self._is_trading(symbol)
         }
         for symbol in sorted(not_trading - self._not_trading):
             self._report_not_trading(symbol)
+        self._report_incomplete(held)
         for symbol in sorted(self._not_trading - not_trading):
             self._context.warn(f"{symbol} is traded again", symbol)
         self._not_trading = not_trading
@@ -94,7 +98,25 @@ class InstrumentRefresher:
 
     def _is_unlisted(self, symbol: str) -> bool:
         """Missing from the exchange's list, which may be incomplete: not a reason to close a position."""
-        return self._context.instruments[symbol].status == _UNLISTED
+        return not self._context.instruments[symbol].is_listed
+
+    def _report_incomplete(self, held: set[str]) -> None:
+        """Report once which held or configured symbols lack trading rules, and when they are complete again."""
+        unknown = dict.fromkeys(held - self._context.instruments.keys(), "it is not in the list")
+        problems = {**unknown, **self._context.incomplete_instruments}
+        wanted = held | self._context.settings.symbols.keys()
+        incomplete = {symbol: problem for symbol, problem in problems.items() if symbol in wanted}
+        for symbol in sorted(incomplete.keys() - self._incomplete):
+            is_known = symbol in self._context.instruments
+            done = "its last known rules are used" if is_known else "no stop can be placed and no entry is made for it"
+            self._context.alert(
+                f"the exchange's list of symbols lacks trading rules of {symbol} ({incomplete[symbol]}): {done}. "
+                "Check the symbol on the exchange's site",
+                symbol,
+            )
+        for symbol in sorted(self._incomplete - incomplete.keys()):
+            self._context.warn(f"the exchange lists all trading rules of {symbol} again", symbol)
+        self._incomplete = set(incomplete)
 
     def _report_not_trading(self, symbol: str) -> None:
         status = self._context.instruments[symbol].status
@@ -106,11 +128,6 @@ class InstrumentRefresher:
         self._context.alert(message, symbol)
         for order in self._context.portfolio.open_orders(symbol, OrderRole.ENTRY):
             self._context.cancel_order(order)
-
-
-def _unlisted(instrument: Instrument) -> Instrument:
-    """The instrument with its last known filters, marked as missing from the exchange's list."""
-    return replace(instrument, status=_UNLISTED)
 
 
 def load_removed_symbols(context: TraderContext) -> None:

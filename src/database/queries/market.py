@@ -7,6 +7,7 @@ from sqlalchemy import Connection, Float, Row, Select, cast, distinct, func, sel
 
 from src.database.models import DecisionRow, InstrumentRow, LiquidationRow
 from src.domain.clock import HOUR_MS
+from src.domain.instrument import UNLISTED
 
 _DECISION_COLUMNS = (
     DecisionRow.decided_at,
@@ -102,7 +103,9 @@ def volume_by_symbol(connection: Connection, since_ms: int) -> dict[str, tuple[i
 
 def instruments(connection: Connection) -> Sequence[Row[Any]]:
     """Return the symbols the exchange lists, as last fetched; columns are named as in ``Instrument``."""
-    table: Select[Any] = select(InstrumentRow.__table__).order_by(InstrumentRow.symbol)
+    table: Select[Any] = (
+        select(InstrumentRow.__table__).where(InstrumentRow.status != UNLISTED).order_by(InstrumentRow.symbol)
+    )
     return connection.execute(table).all()
 
 

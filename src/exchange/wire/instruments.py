@@ -1,53 +1,103 @@
 """Exchange Information: symbol filters and rate limits."""
 
 from collections.abc import Iterable
+from decimal import Decimal
 
 from src.domain.enums import OrderType
 from src.domain.errors import ProtocolError
-from src.domain.instrument import Instrument
+from src.domain.instrument import IncompleteInstrument, Instrument, InstrumentList, decimal_places
+from src.domain.numbers import ZERO
 from src.exchange.wire.fields import Body, Fields, decimal_str
 
 WEIGHT_LIMIT = 2400
 ORDER_LIMIT = 1200
+_USUAL_TRIGGER_PROTECT, _USUAL_LIQUIDATION_FEE = Decimal("0.05"), Decimal("0.0125")
+_USUAL_ORDERS, _USUAL_CONDITIONAL_ORDERS = 200, 10
+"""Usual values of the rules that only paper trading uses."""
+_NEEDED_FILTERS = ("PRICE_FILTER", "LOT_SIZE", "MARKET_LOT_SIZE", "PERCENT_PRICE", "MIN_NOTIONAL")
+_MAX_SHOWN = 80
 _NO_DELIVERY_DATE = 4133404800000
 _TIMES_IN_FORCE = ["GTC", "IOC", "FOK", "GTX"]
 
 
 def parse_instrument(payload: object) -> Instrument:
-    """Parse one entry of ``symbols`` (Exchange Information); raise ``ProtocolError`` if a filter is missing."""
+    """Parse one entry of ``symbols`` (Exchange Information).
+
+    Raises ``ProtocolError`` if it lacks a rule that the bot's orders follow; what only paper trading and the dashboard
+    use has defaults.
+    """
     symbol = Fields(payload)
-    filters = {each.text("filterType"): each for each in symbol.children("filters")}
-    try:
-        prices, lots, market_lots = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters["MARKET_LOT_SIZE"]
-        band, notional = filters["PERCENT_PRICE"], filters["MIN_NOTIONAL"]
-        orders, conditional_orders = filters["MAX_NUM_ORDERS"], filters["MAX_NUM_ALGO_ORDERS"]
-    except KeyError as missing:
-        raise ProtocolError(f"filter {missing} is missing", payload) from None
+    filters = _filters(symbol)
+    prices, lots, market_lots = filters["PRICE_FILTER"], filters["LOT_SIZE"], filters["MARKET_LOT_SIZE"]
+    tick, step = prices.positive("tickSize"), lots.positive("stepSize")
+    multiplier_up, multiplier_down = (filters["PERCENT_PRICE"].positive(f"multiplier{each}") for each in ("Up", "Down"))
     return Instrument(
-        symbol=symbol.text("symbol"),
-        base_asset=symbol.text("baseAsset"),
+        symbol=symbol.name("symbol"),
+        base_asset=symbol.detail(symbol.text, "baseAsset", ""),
         quote_asset=symbol.text("quoteAsset"),
-        tick=prices.positive("tickSize"),
+        tick=tick,
         min_price=prices.decimal("minPrice"),
-        max_price=prices.decimal("maxPrice"),
-        step=lots.positive("stepSize"),
+        max_price=prices.detail(prices.decimal, "maxPrice", ZERO),
+        step=step,
         min_quantity=lots.decimal("minQty"),
-        max_quantity=lots.decimal("maxQty"),
+        max_quantity=lots.positive("maxQty"),
         market_step=market_lots.positive("stepSize"),
-        market_min_quantity=market_lots.decimal("minQty"),
-        market_max_quantity=market_lots.decimal("maxQty"),
-        min_notional=notional.decimal("notional"),
-        multiplier_up=band.decimal("multiplierUp"),
-        multiplier_down=band.decimal("multiplierDown"),
-        price_precision=symbol.integer("pricePrecision"),
-        quantity_precision=symbol.integer("quantityPrecision"),
-        trigger_protect=symbol.decimal("triggerProtect"),
-        market_take_bound=symbol.decimal("marketTakeBound"),
-        liquidation_fee=symbol.decimal("liquidationFee"),
-        max_orders=orders.integer("limit"),
-        max_conditional_orders=conditional_orders.integer("limit"),
+        market_min_quantity=market_lots.detail(market_lots.decimal, "minQty", step),
+        market_max_quantity=market_lots.positive("maxQty"),
+        min_notional=filters["MIN_NOTIONAL"].decimal("notional"),
+        multiplier_up=multiplier_up,
+        multiplier_down=multiplier_down,
+        price_precision=symbol.detail(symbol.integer, "pricePrecision", decimal_places(tick)),
+        quantity_precision=symbol.detail(symbol.integer, "quantityPrecision", decimal_places(step)),
+        trigger_protect=symbol.detail(symbol.positive, "triggerProtect", _USUAL_TRIGGER_PROTECT),
+        # Where it is not said, the price band alone limits a market order.
+        market_take_bound=symbol.detail(symbol.positive, "marketTakeBound", multiplier_up - 1),
+        liquidation_fee=symbol.detail(symbol.decimal, "liquidationFee", _USUAL_LIQUIDATION_FEE),
+        max_orders=_order_limit(filters.get("MAX_NUM_ORDERS"), _USUAL_ORDERS),
+        max_conditional_orders=_order_limit(filters.get("MAX_NUM_ALGO_ORDERS"), _USUAL_CONDITIONAL_ORDERS),
         status=symbol.text("status"),
     )
+
+
+def _filters(symbol: Fields) -> dict[str, Fields]:
+    """Return the filters by name; raise ``ProtocolError`` for one that is needed and missing."""
+    filters = {each.detail(each.text, "filterType", ""): each for each in symbol.children("filters")}
+    missing = [each for each in _NEEDED_FILTERS if each not in filters]
+    if missing:
+        raise ProtocolError(f"filter {', '.join(missing)} is missing", filters)
+    return filters
+
+
+def _order_limit(found: Fields | None, usual: int) -> int:
+    return usual if found is None else found.detail(found.integer, "limit", usual)
+
+
+def parse_instrument_list(payload: object) -> InstrumentList:
+    """Parse ``symbols`` of ``exchangeInfo``; an invalid entry does not lose the others.
+
+    Raises ``ProtocolError`` if there is no list, or nothing in it.
+    """
+    instruments, incomplete = {}, []
+    for each in parse_symbols(payload):
+        try:
+            instrument = parse_instrument(each)
+        except ProtocolError as error:
+            incomplete += _incomplete(each, str(error))
+        else:
+            instruments[instrument.symbol] = instrument
+    if not instruments and not incomplete:
+        raise ProtocolError("no symbol is listed", payload)
+    return InstrumentList(instruments, tuple(incomplete))
+
+
+def _incomplete(payload: object, problem: str) -> list[IncompleteInstrument]:
+    """Return which symbol an invalid entry is about; an entry that does not say so counts as not listed."""
+    try:
+        entry = Fields(payload)
+        status = entry.detail(entry.text, "status", "")
+        return [IncompleteInstrument(entry.name("symbol"), problem[:_MAX_SHOWN], status or None)]
+    except ProtocolError:
+        return []
 
 
 def parse_symbols(payload: object) -> list[object]:

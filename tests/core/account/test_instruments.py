@@ -11,6 +11,7 @@ from src.domain.commands import FetchInstruments
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderType
 from src.domain.events import CommandFailed, InstrumentsFetched, Task, TaskDue
+from src.domain.instrument import IncompleteInstrument
 from tests.builders import an_instrument
 from tests.core.harness import Harness
 
@@ -135,3 +136,44 @@ def test_empty_instrument_list_is_ignored(harness: Harness) -> None:
     harness.feed(InstrumentsFetched((), harness.now))
     assert harness.context.instruments["BTCUSDT"] == replace(an_instrument())
     assert alerts(harness) == []
+
+
+LACKS_TICK = IncompleteInstrument("BTCUSDT", "tickSize is missing", "TRADING")
+
+
+def test_start_says_which_rules_are_missing_and_protects_by_the_last_known(unprotected: Harness) -> None:
+    unprotected.accept(unprotected.last(STOP))
+    again = unprotected.restart()
+    again.context.incomplete_instruments = {"BTCUSDT": "tickSize is missing"}
+    again.connect(positions=(again.report(),), open_orders=())
+    again.wait(5_000)
+    assert [each for each in alerts(again) if "lacks trading rules" in each] == [
+        "the exchange's list of symbols lacks trading rules of BTCUSDT (tickSize is missing): its last known rules are "
+        "used. Check the symbol on the exchange's site"
+    ]
+    again.close()
+
+
+def test_stop_is_placed_by_the_rules_known_before(unprotected: Harness) -> None:
+    stop = unprotected.last(STOP)
+    unprotected.accept(stop)
+    unprotected.feed(InstrumentsFetched((an_instrument(symbol="ETHUSDT"),), unprotected.now, (LACKS_TICK,)))
+    unprotected.end_order(stop)
+    unprotected.audit()
+    assert unprotected.submitted(STOP)[-1] != stop
+    assert unprotected.last(STOP).stop_price == stop.stop_price
+    assert any("lacks trading rules of BTCUSDT (tickSize is missing)" in each for each in alerts(unprotected))
+    deliver_instruments(unprotected)
+    unprotected.audit()
+    warnings = [each["message"] for each in unprotected.journal("alert") if each["level"] == "warning"]
+    assert "the exchange lists all trading rules of BTCUSDT again" in warnings
+
+
+def test_symbol_whose_rules_were_never_known_is_named(harness: Harness) -> None:
+    harness.context.instruments = {}
+    harness.context.incomplete_instruments = {"BTCUSDT": "tickSize is missing", "OTHERUSDT": "stepSize is missing"}
+    harness.audit()
+    harness.liquidate()
+    assert harness.submitted(ENTRY) == []
+    [message] = alerts(harness)
+    assert "BTCUSDT (tickSize is missing): no stop can be placed and no entry is made for it" in message

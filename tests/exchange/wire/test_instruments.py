@@ -1,5 +1,6 @@
 """Symbol filters of real symbols, and rate limits."""
 
+import json
 from dataclasses import replace
 from decimal import Decimal
 
@@ -8,6 +9,7 @@ import pytest
 from src.domain.errors import ProtocolError
 from src.domain.instrument import Instrument
 from src.exchange import wire
+from tests import builders
 from tests.exchange.wire.values import an_instrument
 from tests.recorded import EXAMPLES
 
@@ -89,3 +91,36 @@ def test_exchange_info_has_rate_limits() -> None:
 )
 def test_rate_limits_are_parsed(payload: object, limits: tuple[int | None, int | None]) -> None:
     assert wire.parse_rate_limits(payload) == limits
+
+
+UNUSED = (
+    *("liquidationFee", "marketTakeBound", "triggerProtect", "pricePrecision", "quantityPrecision", "baseAsset"),
+    *("maxPrice", "MAX_NUM_ORDERS", "MAX_NUM_ALGO_ORDERS"),
+)
+
+
+@pytest.mark.parametrize("name", UNUSED)
+def test_rules_that_the_bot_does_not_use_may_be_missing(name: str) -> None:
+    text = json.dumps(wire.render_instrument(builders.an_instrument())).replace(f'"{name}"', f'"x{name}"')
+
+    found = wire.parse_instrument(wire.read_json(text))
+
+    assert replace(found, base_asset="BTC", max_price=Decimal(1_000_000)) == builders.an_instrument()
+
+
+def test_symbol_that_lacks_a_rule_is_named_with_its_status() -> None:
+    entry = {**wire.render_instrument(builders.an_instrument()), "filters": [], "status": "SETTLING"}
+    other = wire.render_instrument(builders.an_instrument(symbol="ETHUSDT"))
+
+    listed = wire.parse_instrument_list({"symbols": [entry, other, {"status": "TRADING"}, 7]})
+
+    assert listed.instruments.keys() == {"ETHUSDT"}
+    [gap] = listed.incomplete
+    assert (gap.symbol, gap.status) == ("BTCUSDT", "SETTLING")
+    assert gap.problem.startswith("filter PRICE_FILTER, LOT_SIZE")
+
+
+@pytest.mark.parametrize("payload", [{}, {"symbols": []}, {"symbols": {}}, {"symbols": [{}]}, []])
+def test_list_without_symbols_is_no_list(payload: object) -> None:
+    with pytest.raises(ProtocolError):
+        wire.parse_instrument_list(payload)
