@@ -143,7 +143,7 @@ def position_row(row: Any) -> dict[str, Any]:
     position = record.position
     size = abs(position.quantity)
     margin = size * position.entry_price / record.leverage
-    pnl = None if record.mark_price is None else position.unrealized_pnl(record.mark_price)
+    pnl = None if record.mark_price is None or position.is_entry_unknown else position.unrealized_pnl(record.mark_price)
     return {
         "symbol": position.symbol,
         "side": side_of(record),

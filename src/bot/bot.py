@@ -241,7 +241,11 @@ class Bot:
 
 def _make_reader(address: Callable[[], str], handler: StreamHandler, clock: Clock, timing: Timing) -> StreamReader:
     return StreamReader(
-        address, StreamCallbacks(handler.on_message, handler.on_up, handler.on_down), clock, Random(), timing
+        address,
+        StreamCallbacks(handler.on_message, handler.on_up, handler.on_down, handler.on_unreadable),
+        clock,
+        Random(),
+        timing,
     )
 
 

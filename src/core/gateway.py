@@ -33,7 +33,16 @@ from src.domain.commands import (
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from src.domain.errors import AuthError, ExchangeError, NotSent, OutcomeUnknown, ProtocolError, Rejected
-from src.domain.events import ApiScope, AuthFailed, CancelRejected, CommandFailed, Event, OrderRejected, OrderUnresolved
+from src.domain.events import (
+    ApiScope,
+    AuthFailed,
+    CancelRejected,
+    CommandFailed,
+    Event,
+    OrderRejected,
+    OrderUnresolved,
+    UnreadableMessages,
+)
 from src.domain.orders import ClientOrderId, OrderUpdate
 from src.exchange.port import Exchange
 
@@ -156,6 +165,9 @@ class EntryGuard:
 def events_for_error(command: Command, error: ExchangeError | ProtocolError, at: int) -> list[Event]:
     """The outcome of the command, and an ``AuthFailed`` if our credentials were rejected."""
     failure = event_for_error(command, error, at)
+    unreadable = error if isinstance(error, ProtocolError) else error.__cause__
+    if isinstance(unreadable, ProtocolError):
+        return [failure, UnreadableMessages(None, str(unreadable), 1, at)]
     if not isinstance(error, AuthError):
         return [failure]
     scope = ApiScope.READ if isinstance(command, _READS) else ApiScope.TRADE

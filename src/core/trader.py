@@ -31,6 +31,7 @@ from src.core.health.rest_health import RestHealth
 from src.core.health.stall import CrashLoopGuard, StallDetector, StallGuard
 from src.core.health.status import BotInfo, StatusPublisher
 from src.core.health.stream_health import StreamHealth
+from src.core.health.unreadable import UnreadableLog
 from src.core.limits.live_consent import LiveConsent
 from src.core.limits.symbol_locks import SymbolLocks
 from src.core.operator.commands import OperatorCommands
@@ -69,6 +70,7 @@ from src.domain.events import (
     StreamUp,
     Task,
     TaskDue,
+    UnreadableMessages,
 )
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import OrderRequest, OrderUpdate, UnrecognizedOrder
@@ -96,6 +98,7 @@ class Trader:
         self._closing = PositionCloser(context)
         self._instruments = InstrumentRefresher(context, self._closing)
         self._unrecognized = UnrecognizedOrders(context, self._orders)
+        self._unreadable = UnreadableLog(context, self._unrecognized)
         self._auth = AuthHealth(context)
         self._live_consent = LiveConsent(context, identity)
         self._operator = OperatorCommands(
@@ -218,7 +221,7 @@ class Trader:
         settings = self._context.symbol_settings(tracked.position.symbol)
         instrument = self._context.instruments.get(tracked.position.symbol)
         entry = self._context.portfolio.entry_order_for(tracked)
-        if entry is None or settings is None or instrument is None:
+        if entry is None or settings is None or instrument is None or tracked.position.is_entry_unknown:
             self._status.save_position(tracked)
         else:
             self._protection.update(tracked, entry, settings, instrument)
@@ -239,6 +242,7 @@ class Trader:
             self.place_tp_sl_orders(key)
         if any(isinstance(fact, TaskDue) and fact.task is Task.EVERY_SECOND for fact in facts):
             self._tasks.audit()
+            self._unreadable.audit()
             self._status.publish()
 
     def _apply_liquidations(self, liquidations: Sequence[Liquidation]) -> None:
@@ -299,6 +303,8 @@ class Trader:
                 self._auth.on_auth_recovered(event)
             case StreamUp() | StreamDown():
                 self._streams.on_connection_change(event)
+            case UnreadableMessages():
+                self._unreadable.on_messages(event)
             case _:
                 return self._apply_internal(event)
         return ()

@@ -26,6 +26,7 @@ class EntryBlock(StrEnum):
     AUTH_FAILED = "access"
     ACCOUNT_CONFIG = "account"
     UNRECOGNIZED_POSITION = "strange"
+    UNKNOWN_ENTRY_PRICE = "entry_price"
     IP_BANNED = "ban"
     OTHER_BOT = "second_bot"
     CLOCK = "clock"

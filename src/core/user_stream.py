@@ -100,15 +100,10 @@ class UserStream:
                 log.warning("account mode changed, reconnecting to read it again")
                 self._reconnect()
             case UnrecognizedOrder() as order:
-                self._count_parse_error(order.problem, order.symbol)
+                self.handler.parse_errors += 1  # the trader counts and reports it
                 self._post(order)
             case AccountUpdate(unrecognized=(first, *_)) as update:
-                self._count_parse_error(first.problem, first.symbol)
+                self.handler.count_unreadable(first.problem, first.symbol)
                 self._post(update)
             case event:
                 self._post(event)
-
-    def _count_parse_error(self, fault: str, symbol: str) -> None:
-        """Count an event with an unrecognized value; the trader queries the missing part."""
-        self.handler.parse_errors += 1
-        log.warning("unrecognized value symbol=%s reason=%s", symbol, fault)

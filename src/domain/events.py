@@ -220,6 +220,18 @@ class StreamDown:
     at: int
 
 
+@dataclass(frozen=True, slots=True)
+class UnreadableMessages:
+    """Messages of the exchange that could not be understood; they are left out."""
+
+    stream: Stream | None
+    """None for responses to requests."""
+    problem: str
+    """What was wrong with the last of them."""
+    count: int
+    at: int
+
+
 class Task(StrEnum):
     """A periodic task of the trader, triggered by the scheduler."""
 
@@ -253,7 +265,9 @@ UserEvent = OrderUpdate | UnrecognizedOrder | AccountUpdate | LeverageChanged | 
 
 StreamEvent = MarketEvent | UserEvent
 
-ExchangeEvent = AccountOutcome | UserEvent | AuthFailed | AuthRecovered | PaperAccountSaved | StreamUp | StreamDown
+StreamNotice = StreamUp | StreamDown | UnreadableMessages
+
+ExchangeEvent = AccountOutcome | UserEvent | AuthFailed | AuthRecovered | PaperAccountSaved | StreamNotice
 """Everything the exchange reports about our account, its orders and our connections."""
 
 Event = MarketEvent | ExchangeEvent | TaskDue | OperatorCommand

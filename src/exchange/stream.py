@@ -12,7 +12,7 @@ from src.domain import crash_points
 from src.domain.clock import Clock
 from src.domain.crash_points import Point
 from src.domain.errors import ExchangeError, ProtocolError
-from src.domain.events import Stream, StreamDown, StreamUp
+from src.domain.events import Stream, StreamDown, StreamUp, UnreadableMessages
 from src.exchange.connection import Connection, Timing
 from src.exchange.port import EventSink
 from src.exchange.wire import read_json, unwrap
@@ -21,6 +21,7 @@ log = logging.getLogger("hunter.stream")
 
 _FAILURES = (WebSocketException, OSError, ExchangeError, ProtocolError)
 _READ_PENDING_MS = 1_000
+_REPORT_INTERVAL_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +29,13 @@ class StreamCallbacks:
     """Callbacks of a stream, called one at a time from the reader's thread."""
 
     on_message: Callable[[object], None]
-    """Takes the parsed JSON of a message; a ``ProtocolError`` it raises is logged and counted."""
+    """Takes the parsed JSON of a message; a ``ProtocolError`` it raises is counted."""
     on_up: Callable[[], None]
     """Connected or switched to a new connection: messages from in between may be missing."""
     on_down: Callable[[str], None]
     """Connection lost or the first attempt failed, with the reason; called once until the stream is up again."""
+    on_unreadable: Callable[[ProtocolError], None] = lambda _: None
+    """Called for a message that is not JSON or that ``on_message`` could not parse."""
 
 
 class StreamReader:
@@ -149,7 +152,7 @@ class StreamReader:
             self._callbacks.on_message(read_json(message))
         except ProtocolError as error:
             self.parse_errors += 1
-            log.warning("cannot parse message reason=%s payload=%.300s", error, error.payload)
+            self._callbacks.on_unreadable(error)
         return True
 
     def _notify_up(self) -> None:
@@ -192,6 +195,10 @@ class StreamHandler:
         self._clock = clock
         self.parse_errors = 0
         """Events that could not be parsed."""
+        self._unreported: dict[str, tuple[int, str]] = {}
+        """By kind of problem: how many events since the last report, and the last problem."""
+        self._seen_problems: set[str] = set()
+        self._reported_at = -_REPORT_INTERVAL_MS
 
     def on_message(self, payload: object) -> None:
         """Process one frame; an event that cannot be parsed does not stop the others in it (I30)."""
@@ -199,8 +206,31 @@ class StreamHandler:
             try:
                 self._process(item)
             except ProtocolError as error:
-                self.parse_errors += 1
-                log.warning("cannot parse event reason=%s payload=%.300s", error, error.payload)
+                self.on_unreadable(error)
+        self._report_unreadable()
+
+    def on_unreadable(self, error: ProtocolError) -> None:
+        """Count what could not be understood; each kind of problem is logged once, with the message."""
+        self.count_unreadable(str(error), error.payload)
+
+    def count_unreadable(self, problem: str, payload: object) -> None:
+        self.parse_errors += 1
+        kind = problem.partition(":")[0]
+        if kind not in self._seen_problems:
+            self._seen_problems.add(kind)
+            log.warning("cannot parse event reason=%s payload=%.300s", problem, payload)
+        self._unreported[kind] = self._unreported.get(kind, (0, ""))[0] + 1, problem
+        self._report_unreadable()
+
+    def _report_unreadable(self) -> None:
+        """Post the counts, at most once a second: a wrong field may come with each of many frames."""
+        now_ms = self._clock.monotonic_ms()
+        if not self._unreported or now_ms - self._reported_at < _REPORT_INTERVAL_MS:
+            return
+        self._reported_at = now_ms
+        for count, problem in self._unreported.values():
+            self._post(UnreadableMessages(self._stream, problem, count, self._clock.now_ms()))
+        self._unreported.clear()
 
     def on_up(self) -> None:
         crash_points.reached(Point.STREAM_UP, self._stream)

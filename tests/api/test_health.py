@@ -27,6 +27,7 @@ def test_bot_with_heartbeat_is_healthy(harness: ApiHarness) -> None:
     harness.set_state("rate_limits", weight_used=12, weight_limit=2400, blocked_until=0)
     harness.set_state("clock", offset_ms=-3)
     harness.set_state("event_queue", waiting=2, dropped=0, lag_ms=4)
+    harness.set_state("unreadable_messages", count=3, last_problem="a response of the exchange: not JSON", last_at=NOW)
     harness.set_state("exposure", margin=D("10.50"), notional=D(105), cap=D(500))
     health = harness.json("/api/health")
     assert (health["status"], health["mode"], health["network"]) == ("healthy", "SANDBOX", "sandbox")
@@ -36,6 +37,7 @@ def test_bot_with_heartbeat_is_healthy(harness: ApiHarness) -> None:
     assert health["api_weight"] == {"used": 12, "limit": 2400, "blocked_until": None}
     assert health["clock_offset_ms"] == -3
     assert health["event_queue"] == {"waiting": 2, "dropped": 0, "lag_ms": 4}
+    assert health["unreadable_messages"]["count"] == 3
     assert health["exposure"] == {"margin": "10.50", "cap": "500", "notional": "105"}
     assert health["timestamp"] == NOW
 

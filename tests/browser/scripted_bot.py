@@ -40,6 +40,7 @@ class ScriptedBot:
             self.store.set_state("bot", {**identity, "is_simulated": False, "heartbeat_at": at, **more})
             self.store.set_state("rate_limits", {"weight_used": 118, "weight_limit": 2400, "orders_used": 3})
             self.store.set_state("clock", {"offset_ms": 3})
+            self.store.set_state("unreadable_messages", {"count": 0, "last_problem": None, "last_at": None})
             self.store.set_state("market_stream", {"state": "up", "last_event_at": at})
             self.store.set_state("user_stream", {"state": "up", "last_event_at": at})
             self.store.set_state("trading", {"state": state, "reason": reason})

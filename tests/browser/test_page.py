@@ -35,6 +35,16 @@ def test_status_bar_shows_mode_and_state(open_page: Callable[..., Page]) -> None
     expect(page).to_have_title("SANDBOX · Liquidation Hunter")
 
 
+def test_log_counts_messages_that_were_not_understood(scene: Scene, open_page: Callable[..., Page]) -> None:
+    with scene.bot.store.transaction():
+        problem = "a message of the user data stream: i is missing"
+        scene.bot.store.set_state("unreadable_messages", {"count": 3, "last_problem": problem, "last_at": 1})
+    line = open_page("journal").locator("#journal [data-slot=unreadable]")
+
+    expect(line).to_contain_text("3 messages of the exchange were not understood since the bot started")
+    expect(line).to_contain_text(problem)
+
+
 def test_account_strip_shows_margin_and_notional(open_page: Callable[..., Page]) -> None:
     page = open_page()
 

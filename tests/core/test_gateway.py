@@ -37,6 +37,7 @@ from src.domain.events import (
     OrderRejected,
     OrderUnresolved,
     Outcome,
+    UnreadableMessages,
 )
 from src.domain.positions import Snapshot
 from tests.builders import NOW, a_request, a_snapshot, an_update
@@ -84,12 +85,17 @@ def test_response_is_posted() -> None:
         (Unreachable("no route"), OrderRejected("BTCUSDT", NAME, None, "no route", NOW)),
         (RateLimited("slow", NOW), OrderRejected("BTCUSDT", NAME, None, "slow", NOW)),
         (OutcomeUnknown("503"), OrderUnresolved("BTCUSDT", NAME, "503", NOW)),
-        (ProtocolError("no id"), OrderUnresolved("BTCUSDT", NAME, "no id", NOW)),
     ],
 )
 def test_submit_error_becomes_event(error: Exception, event: Event) -> None:
     gateway = a_gateway(Scripted(raising(error)), [])
     assert gateway.execute(ENTRY) == [event]
+
+
+def test_response_that_is_not_understood_is_counted() -> None:
+    gateway = a_gateway(Scripted(raising(ProtocolError("no id"))), [])
+    unresolved = OrderUnresolved("BTCUSDT", NAME, "no id", NOW)
+    assert gateway.execute(ENTRY) == [unresolved, UnreadableMessages(None, "no id", 1, NOW)]
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ import pytest
 
 from src.core.streamer import LiquidationStreamer
 from src.domain.clock import ManualClock
-from src.domain.events import Event, Stream, StreamDown, StreamUp
+from src.domain.events import Event, Stream, StreamDown, StreamUp, UnreadableMessages
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.exchange.wire import render_event, wrap
 from tests.builders import NOW, a_liquidation, a_mark, a_quote
@@ -63,7 +63,9 @@ def test_parse_error_does_not_lose_other_events(streamer: LiquidationStreamer, e
     streamer.handler.on_message({"e": "forceOrder", "o": {"s": "BTCUSDT"}})
     streamer.handler.on_message({"result": None, "id": 1})
     assert streamer.handler.parse_errors == 2
-    assert [type(event) for event in events] == [Liquidation]
+    unknown, liquidation = events
+    assert unknown == UnreadableMessages(Stream.MARKET, "unknown event aNewEvent", 1, NOW)
+    assert isinstance(liquidation, Liquidation)
 
 
 def test_stream_up_and_down_are_posted(streamer: LiquidationStreamer, events: list[Event]) -> None:
@@ -79,3 +81,14 @@ def test_real_aster_frames_are_parsed(streamer: LiquidationStreamer, events: lis
     assert frames
     assert len(events) >= len(frames)
     assert streamer.handler.parse_errors == 0
+
+
+def test_flood_of_unreadable_events_is_posted_once_a_second(events: list[Event]) -> None:
+    clock = ManualClock(NOW)
+    streamer = LiquidationStreamer("wss://example", lambda: ["BTCUSDT"], events.append, clock)
+    broken = {**on_the_wire(render_event(a_mark())), "p": "0"}
+    for _ in range(5):
+        streamer.handler.on_message([broken, broken])
+    clock.advance(1_000)
+    streamer.handler.on_message([])
+    assert [each.count for each in events if isinstance(each, UnreadableMessages)] == [1, 9]

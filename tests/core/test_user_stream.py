@@ -8,7 +8,17 @@ from src.core import user_stream
 from src.core.user_stream import UserStream
 from src.domain.clock import ManualClock
 from src.domain.errors import AuthError, OutcomeUnknown, ProtocolError, RateLimited, Rejected, Unreachable
-from src.domain.events import AccountUpdate, ApiScope, AuthFailed, AuthRecovered, Event, Stream, StreamDown, StreamUp
+from src.domain.events import (
+    AccountUpdate,
+    ApiScope,
+    AuthFailed,
+    AuthRecovered,
+    Event,
+    Stream,
+    StreamDown,
+    StreamUp,
+    UnreadableMessages,
+)
 from src.domain.orders import UnrecognizedOrder
 from src.exchange.wire import ListenKeyExpired, render_event
 from tests.builders import NOW, a_filled_update
@@ -106,7 +116,8 @@ def test_unrecognized_position_is_counted_and_rest_posted(stream: UserStream, ev
     known = {"s": "BTCUSDT", "pa": "0.01", "ep": "50000", "up": "0", "mt": "isolated", "iw": "0", "ps": "LONG"}
     changes = [known, {**known, "s": "ETHUSDT", "ps": "NEITHER"}]
     stream.handler.on_message({"e": "ACCOUNT_UPDATE", "E": NOW, "T": NOW, "a": {"m": "ORDER", "B": [], "P": changes}})
-    [event] = events
+    unreadable, event = events
+    assert unreadable == UnreadableMessages(Stream.USER, "invalid ps: 'NEITHER'", 1, NOW)
     assert isinstance(event, AccountUpdate)
     assert [change.position.symbol for change in event.positions] == ["BTCUSDT"]
     assert [each.symbol for each in event.unrecognized] == ["ETHUSDT"]

@@ -1,6 +1,5 @@
 """The stream reader against a real WebSocket server on loopback."""
 
-import logging
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -119,10 +118,9 @@ def test_pings_of_the_exchange_are_answered() -> None:
         assert answered.wait(TIMEOUT_SECONDS)
 
 
-def test_invalid_messages_are_counted_and_skipped(caplog: pytest.LogCaptureFixture) -> None:
+def test_invalid_messages_are_counted_and_skipped() -> None:
     recorded = RecordedCallbacks()
     with (
-        caplog.at_level(logging.WARNING),
         running_server(sending("{broken", b"\xff\xfe", "NaN", {"good": 1})) as (address, _),
         running_reader(address, recorded) as reader,
     ):
@@ -130,7 +128,6 @@ def test_invalid_messages_are_counted_and_skipped(caplog: pytest.LogCaptureFixtu
 
     assert recorded.messages == [{"good": 1}]
     assert reader.parse_errors == 3
-    assert "cannot parse message" in caplog.text
     assert recorded.downs == []
 
 

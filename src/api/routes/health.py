@@ -93,6 +93,7 @@ def _connections(bot: BotState) -> dict[str, Any]:
             "blocked_until": limits.get("blocked_until") or None,
         },
         "event_queue": bot.get("event_queue") or None,
+        "unreadable_messages": bot.get("unreadable_messages") or None,
         "clock_offset_ms": bot.get("clock").get("offset_ms"),
         "streams_open": services().event_hub.subscriber_count,
     }

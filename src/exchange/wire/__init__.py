@@ -29,6 +29,7 @@ from src.exchange.wire.account import (
     render_position_mode,
 )
 from src.exchange.wire.events import (
+    UNKNOWN_EVENT,
     Renderable,
     WireEvent,
     parse_event,
@@ -92,6 +93,7 @@ from src.exchange.wire.orders import (
 
 __all__ = [
     "ORDER_LIMIT",
+    "UNKNOWN_EVENT",
     "WEIGHT_LIMIT",
     "AccountModeChanged",
     "Body",

@@ -1,7 +1,7 @@
 // The log: the bot's journal, newest first.
 
-import { fill, patchRows, setTone, show, slot, combine } from "../lib/dom.js";
-import { capitalize, clockTime, date, humanize } from "../lib/format.js";
+import { fill, patchRows, setText, setTone, show, slot, combine } from "../lib/dom.js";
+import { capitalize, clockTime, date, humanize, plainNumber } from "../lib/format.js";
 import { makeSegments } from "../lib/tabs.js";
 import { STATES } from "./status.js";
 
@@ -31,8 +31,19 @@ export function mount(sheet, store, { onKinds }) {
   };
   return combine(
     store.subscribe("journal", paint),
+    store.subscribe("health", (health) => paintUnreadable(slot(sheet, "unreadable"), health?.unreadable_messages)),
     makeSegments(slot(sheet, "kinds"), (button) => onKinds(button.dataset.kinds)),
   );
+}
+
+/** How many messages of the exchange the bot could not understand since its start; nothing if there were none. */
+function paintUnreadable(line, unreadable) {
+  const count = unreadable?.count ?? 0;
+  show(line, count > 0);
+  if (!count) return;
+  const what = count === 1 ? "1 message of the exchange was" : `${plainNumber(count)} messages of the exchange were`;
+  const last = unreadable.last_problem ? ` The last: ${unreadable.last_problem}.` : "";
+  setText(line, `${what} not understood since the bot started, and left out.${last} If the number keeps growing, update the program.`);
 }
 
 function paintRow(row, entry) {
