@@ -146,3 +146,39 @@ def test_unrecognized_margin_type_elsewhere_has_no_effect(make_harness: MakeHarn
     rewrite_frames(harness, "positionRisk", field_of_other("marginType"), r'\1"portfolio"')
     harness.start().open_position()
     harness.check_consistency()
+
+
+def test_restart_without_a_trading_rule_protects_by_the_last_known(harness: FaultHarness) -> None:
+    harness.open_position()
+    harness.stop()
+    rewrite_frames(harness, "exchangeInfo", '"tickSize"', '"xtickSize"')
+    harness.start()
+    wait_until(lambda: any(f"lacks trading rules of {SYMBOL}" in alert for alert in harness.alerts()), 10, "an alert")
+    [stop] = harness.orders(STOP)
+    harness.cancel_manually(stop.client_order_id)
+    wait_until(lambda: [each for each in harness.orders(STOP) if each != stop], 15, "another stop")
+    assert [each.stop_price for each in harness.orders(STOP)] == [stop.stop_price]
+    harness.exchange.clear_faults()
+    harness.check_consistency()
+
+
+def test_words_that_decide_nothing_cost_no_entry(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    rewrite_frames(harness, "!markPrice", '"r":"[^"]*"', '"r":""')
+    rewrite_frames(harness, "forceOrder", '"f":"IOC"', '"f":"GTD"')
+    rewrite_frames(harness, "exchangeInfo", '"liquidationFee"', '"xliquidationFee"')
+    harness.start().open_position()
+    harness.check_consistency()
+
+
+def test_entry_price_of_zero_moves_no_stop(harness: FaultHarness) -> None:
+    harness.open_position()
+    [stop] = harness.orders(STOP)
+    rewrite_frames(harness, "positionRisk", '"entryPrice":"[^"]*"', '"entryPrice":"0.0"')
+    harness.run_task_now(Task.RECONCILE)
+    wait_ms(harness, 8_000)
+    harness.cancel_manually(stop.client_order_id)
+    wait_until(lambda: [each for each in harness.orders(STOP) if each != stop], 15, "another stop")
+    assert [each.stop_price for each in harness.orders(STOP)] == [stop.stop_price]
+    assert harness.trading_status()[0] == "ACTIVE"
+    harness.check_consistency()

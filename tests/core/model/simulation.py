@@ -19,6 +19,7 @@ from src.domain.commands import Command, OperatorAction, OperatorCommand
 from src.domain.enums import OrderRole
 from src.domain.events import Event, Stream, StreamDown, StreamUp, Task, TaskDue
 from src.domain.orders import OrderUpdate
+from src.exchange.port import Exchange
 from tests.builders import NOW, some_settings
 from tests.core.harness import Harness
 from tests.core.model.database_view import DatabaseView
@@ -80,10 +81,13 @@ class Simulation:
         database_events.listen(self.harness.engine, "before_cursor_execute", self._count_statement)
         self.harness.context.reconnect_user_stream = self._request_reconnect
         self._is_reconnect_requested = False
-        self.gateway = Gateway(self.exchange, lambda _: None, self.clock, lambda: False)
+        self.gateway = Gateway(self._make_port(), lambda _: None, self.clock, lambda: False)
         now = self.clock.now_ms()
         self.publish_prices()
         self.feed(TaskDue(Task.RECONCILE, now), StreamUp(Stream.MARKET, now), StreamUp(Stream.USER, now))
+
+    def _make_port(self) -> Exchange:
+        return self.exchange
 
     def restart(self, seconds: int) -> None:
         """Kill the process and start another on the same database after ``seconds``."""
