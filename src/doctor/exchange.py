@@ -94,15 +94,16 @@ class ExchangeChecks:
 
     def _check_settings(self, settings: Settings, *, is_accepted: bool) -> Iterator[Check]:
         try:
-            instruments = AsterMarket(self._client).instruments()
+            listed = AsterMarket(self._client).list_instruments()
         except (ExchangeError, ProtocolError) as error:
             yield explain_failure(_RULES, error)
             return
         has_account = self._environment.credentials is not None and is_accepted
         brackets = self._brackets() if has_account else {}
         for name, each in settings.symbols.items():
-            listing = self._listing(name, instruments.get(name), brackets.get(name, ()))
-            yield from check_symbol(name, each, settings.globals_, listing)
+            listing = self._listing(name, listed.instruments.get(name), brackets.get(name, ()))
+            problem = next((gap.problem for gap in listed.incomplete if gap.symbol == name), "")
+            yield from check_symbol(name, each, settings.globals_, replace(listing, problem=problem))
         if has_account and not settings.globals_.simulate_only:
             yield from self._check_account(settings)
 

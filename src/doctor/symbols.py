@@ -23,6 +23,8 @@ class SymbolListing:
     """Mid price; None if the order book could not be read."""
     brackets: Brackets = ()
     """Empty if unavailable: reading them needs a key."""
+    problem: str = ""
+    """What its entry in the exchange's list lacks, if the bot's orders need it."""
 
 
 def check_symbol(
@@ -30,6 +32,9 @@ def check_symbol(
 ) -> tuple[Check, ...]:
     """Report everything that prevents trading the symbol as configured; one passed check if there is nothing."""
     instrument = listing.instrument
+    if instrument is None and listing.problem:
+        remedy = "check the symbol on the exchange's site, or remove it from the settings"
+        return (failed(name, f"the exchange's list lacks trading rules of it ({listing.problem})", remedy),)
     if instrument is None:
         remedy = "correct the symbol's name, or remove it from the settings"
         return (failed(name, "not listed by the exchange", remedy),)

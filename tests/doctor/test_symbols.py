@@ -30,6 +30,13 @@ def test_valid_symbol_is_one_line_with_its_entry_size() -> None:
     ("listing", "changes", "level", "said", "remedy"),
     [
         (replace(LISTED, instrument=None), {}, FAIL, "not listed", "correct the symbol's name"),
+        (
+            SymbolListing(None, None, problem="tickSize is missing"),
+            {},
+            FAIL,
+            "(tickSize is missing)",
+            "exchange's site",
+        ),
         (replace(LISTED, instrument=an_instrument(status="SETTLING")), {}, FAIL, "SETTLING", "wait"),
         (replace(LISTED, price=None), {}, WARN, "could not be read", "try again"),
         (LISTED, {"stop_loss_pct": 5}, FAIL, "beyond the liquidation price at 10x", "below 5.00"),
