@@ -55,7 +55,8 @@ def an_instrument(**changes: Any) -> Instrument:
 
 
 def a_liquidation(notional: Decimal | int = 60_000, **changes: Any) -> Liquidation:
-    """A liquidated BTCUSDT long: SELL at 50,000."""
+    """A liquidated BTCUSDT long: SELL at 50,000; received when it was traded, but not before ``NOW``."""
+    received_at = max(NOW, changes.get("traded_at", NOW))
     price = changes.get("average_price", D(50_000))
     quantity = D(notional) / price
     liquidation = Liquidation(
@@ -67,7 +68,7 @@ def a_liquidation(notional: Decimal | int = 60_000, **changes: Any) -> Liquidati
         filled_quantity=quantity,
         traded_at=NOW,
         event_at=NOW,
-        received_at=NOW,
+        received_at=received_at,
     )
     return replace(liquidation, **changes)
 

@@ -17,12 +17,14 @@ from src.domain import crash_points
 from src.domain.crash_points import Point
 from src.domain.enums import Side
 from src.domain.errors import ConfigError
-from src.domain.market import Liquidation
+from src.domain.market import CLOCK_TOLERANCE_MS, Liquidation
 from src.domain.numbers import ZERO
 
 BUSY_TIMEOUT_MS = 5_000
 _JOURNAL_SIZE_LIMIT = 4 * 1024 * 1024
 _PAGES_PER_STEP = 2_000
+IS_COUNTED = LiquidationRow.traded_at <= LiquidationRow.received_at + CLOCK_TOLERANCE_MS
+"""Liquidations that count: all but the future-dated ones, as ``Liquidation.is_future_dated``."""
 _WRITER_PRAGMAS = (
     "journal_mode=WAL",
     "synchronous=FULL",  # a committed order must survive a power cut
@@ -235,7 +237,9 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
 def _window(connection: Connection, symbol: str, window_sec: int, now_ms: int, side: Side | None) -> list[Any]:
     row = LiquidationRow
     query = select(row.quantity, row.filled_quantity, row.usdt_value).where(
-        row.symbol == symbol, row.traded_at > now_ms - window_sec * 1000
+        row.symbol == symbol,
+        row.traded_at > now_ms - window_sec * 1000,
+        IS_COUNTED,
     )
     if side is not None:
         query = query.where(row.side == side.value)

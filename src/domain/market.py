@@ -9,6 +9,9 @@ from src.domain.clock import MAX_CLOCK_OFFSET_MS
 from src.domain.enums import OrderType, Side, TimeInForce
 from src.domain.numbers import ZERO
 
+CLOCK_TOLERANCE_MS = 1_000
+"""How far the exchange's clock may be ahead of ours while entries are allowed."""
+
 
 @dataclass(frozen=True, slots=True)
 class Quote:
@@ -71,6 +74,14 @@ class Liquidation:
     status: str = "FILLED"
 
     @property
+    def is_future_dated(self) -> bool:
+        """Whether it is dated later than any clock tolerance explains, such as microseconds read as milliseconds.
+
+        Such a liquidation counts in no window: it would never leave it, and would push all others out.
+        """
+        return self.traded_at > self.received_at + CLOCK_TOLERANCE_MS
+
+    @property
     def volume(self) -> Decimal:
         """Liquidated contracts: the filled quantity, else the ordered one."""
         return self.filled_quantity or self.quantity
@@ -115,7 +126,7 @@ class LiquidationWindow:
     """Liquidated volume per symbol and side over the last ``window_ms``, by exchange time.
 
     Returns the same as the functions of the same names in ``src/database/db.py``, without a query. ``now_ms`` must
-    not go backwards for a symbol: liquidations that have left the window are dropped.
+    not go backwards for a symbol: liquidations that have left the window are dropped. Future-dated ones do not count.
     """
 
     def __init__(self, window_ms: int) -> None:
@@ -124,6 +135,8 @@ class LiquidationWindow:
         self._count = 0
 
     def add(self, liquidation: Liquidation) -> None:
+        if liquidation.is_future_dated:
+            return
         self._count += 1
         key = (liquidation.symbol, liquidation.side)
         series = self._series.get(key)

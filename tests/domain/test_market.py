@@ -54,6 +54,15 @@ def test_consumed_volume_does_not_count_again() -> None:
     assert window.get_volume_in_window("BTCUSDT", NOW) == 0
 
 
+def test_future_dated_liquidation_counts_in_no_window() -> None:
+    microseconds = a_liquidation(100, traded_at=NOW * 1000, received_at=NOW)
+    assert microseconds.is_future_dated
+    assert not a_liquidation(traded_at=NOW + 1_000, received_at=NOW).is_future_dated
+    window = LiquidationWindow(60_000)
+    window.add(microseconds)
+    assert window.get_usdt_volume_in_window("BTCUSDT", NOW) == 0
+
+
 events = st.tuples(st.integers(0, 200_000), st.integers(1, 10_000), st.sampled_from(Side))
 
 

@@ -84,7 +84,9 @@ class EntryEvaluator:
                 self._context.warn(f"volume of {symbol} {side} in the window: {counted} USDT counted, {usdt} stored")
 
     def add_to_window(self, liquidation: Liquidation) -> None:
-        """Count a liquidation in the window of its symbol and side."""
+        """Count a liquidation in the window of its symbol and side, unless it is dated in the future."""
+        if liquidation.is_future_dated:
+            return
         self._window.add(liquidation)
         symbol = liquidation.symbol
         self._newest_at[symbol] = max(self._newest_at.get(symbol, 0), liquidation.traded_at)
@@ -174,7 +176,7 @@ class EntryEvaluator:
 
     def _window_volume(self, liquidation: Liquidation) -> Decimal:
         symbol, side = liquidation.symbol, self._counted_side(liquidation)
-        now_ms = self._newest_at[symbol]
+        now_ms = self._newest_at.get(symbol, 0)
         if self._context.settings.globals_.use_usdt_volume:
             return self._window.get_usdt_volume_in_window(symbol, now_ms, side)
         return self._window.get_volume_in_window(symbol, now_ms, side)

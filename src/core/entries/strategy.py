@@ -6,7 +6,7 @@ from src.core.entries.entry_context import EntryContext, EntryPlan
 from src.domain.decisions import Gate, Skip
 from src.domain.enums import PositionSide, Side, TimeInForce, TradingState
 from src.domain.instrument import Instrument, Price, Quantity
-from src.domain.market import MarkPrice, Quote, price_age_ms
+from src.domain.market import CLOCK_TOLERANCE_MS, MarkPrice, Quote, price_age_ms
 from src.domain.numbers import PER_CENT, ZERO
 
 QUOTE_FRESH_MS = 2_000
@@ -85,7 +85,8 @@ def _toward_own(side: Side) -> str:
 
 
 def _is_fresh(price: Quote | MarkPrice, now_ms: int, limit_ms: int) -> bool:
-    return price_age_ms(price, now_ms) <= limit_ms
+    """Whether a price is at most ``limit_ms`` old; one from the future says nothing about now."""
+    return -CLOCK_TOLERANCE_MS <= price_age_ms(price, now_ms) <= limit_ms
 
 
 def _configured(entry_context: EntryContext) -> Skip | None:
@@ -106,8 +107,12 @@ def _trading_state(entry_context: EntryContext) -> Skip | None:
 
 
 def _fresh_event(entry_context: EntryContext) -> Skip | None:
-    age = entry_context.now_ms - entry_context.liquidation.traded_at
+    liquidation = entry_context.liquidation
+    age = entry_context.now_ms - liquidation.traded_at
     limit = entry_context.settings.max_event_age_ms
+    if liquidation.is_future_dated:
+        reason = "the liquidation is dated in the future: it is stored, but neither counted nor traded"
+        return Skip(Gate.FRESH_EVENT, reason, {"age_ms": age, "limit_ms": -CLOCK_TOLERANCE_MS})
     if age <= limit:
         return None
     return Skip(

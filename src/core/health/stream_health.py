@@ -155,7 +155,7 @@ class StreamHealth:
         """
         is_new = self.states[Stream.MARKET] == "up" and Stream.MARKET not in self.last_event_at
         if isinstance(event, MarkPrice):
-            self.record_activity(Stream.MARKET, event.received_at)
+            self.record_activity(Stream.MARKET, min(event.received_at, self._context.clock.now_ms()))
         sent_at = event.event_at if isinstance(event, Liquidation) else event.at
         is_fresh = self._context.clock.now_ms() - sent_at <= MARKET_SILENT_MS
         if is_new and is_fresh and event.received_at >= self._market_up_at:

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Float, Row, Select, cast, distinct, func, select
 
+from src.database.db import IS_COUNTED
 from src.database.models import DecisionRow, InstrumentRow, LiquidationRow
 from src.domain.clock import HOUR_MS
 from src.domain.instrument import UNLISTED
@@ -70,7 +71,7 @@ def decision_for(connection: Connection, client_order_id: str) -> dict[str, Any]
 def liquidation_totals(connection: Connection, since_ms: int) -> dict[str, Any]:
     count, volume, symbols = connection.execute(
         select(func.count(), _VOLUME, func.count(distinct(LiquidationRow.symbol))).where(
-            LiquidationRow.traded_at >= since_ms
+            LiquidationRow.traded_at >= since_ms, IS_COUNTED
         )
     ).one()
     return {"total_liquidations": count, "total_liquidation_volume": f"{volume:.2f}", "unique_symbols": symbols}
@@ -81,7 +82,7 @@ def hourly_volume(connection: Connection, since_ms: int) -> list[dict[str, Any]]
     hour = (LiquidationRow.traded_at // HOUR_MS).label("hour")
     query = (
         select(hour, _VOLUME, func.count())
-        .where(LiquidationRow.traded_at >= since_ms)
+        .where(LiquidationRow.traded_at >= since_ms, IS_COUNTED)
         .group_by(hour)
         .order_by(hour.desc())
     )
@@ -95,7 +96,7 @@ def volume_by_symbol(connection: Connection, since_ms: int) -> dict[str, tuple[i
     """Return number and USDT value of the liquidations by symbol."""
     query = (
         select(LiquidationRow.symbol, func.count(), _VOLUME)
-        .where(LiquidationRow.traded_at >= since_ms)
+        .where(LiquidationRow.traded_at >= since_ms, IS_COUNTED)
         .group_by(LiquidationRow.symbol)
     )
     return {symbol: (count, f"{volume:.2f}") for symbol, count, volume in connection.execute(query)}

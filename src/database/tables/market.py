@@ -6,7 +6,7 @@ from sqlalchemy import Connection, delete, func, select
 
 from src.database.models import DecisionRow, JournalRow, LiquidationRow
 from src.domain.enums import OrderType, Side, TimeInForce
-from src.domain.market import Liquidation
+from src.domain.market import CLOCK_TOLERANCE_MS, Liquidation
 
 
 def recent_liquidations(connection: Connection, since_ms: int) -> list[tuple[int, Liquidation]]:
@@ -16,16 +16,21 @@ def recent_liquidations(connection: Connection, since_ms: int) -> list[tuple[int
 
 
 def last_entries(connection: Connection) -> dict[tuple[str, Side], tuple[int, int]]:
-    """Return the newest entry per symbol and side: exchange time and row id of its liquidation."""
+    """Return the newest entry per symbol and side: exchange time and row id of its liquidation.
+
+    The time is at most the receipt plus the clock tolerance: a cooldown must not last until a date in the future.
+    """
     newest = (
         select(func.max(DecisionRow.liquidation_id))
         .where(DecisionRow.gate.is_(None))
         .group_by(DecisionRow.symbol, DecisionRow.liquidation_side)
     )
     row = LiquidationRow
-    query = select(row.id, row.symbol, row.side, row.traded_at).where(row.id.in_(newest))
-    found = connection.execute(query)
-    return {(each.symbol, Side(each.side).opposite): (each.traded_at, each.id) for each in found}
+    query = select(row.id, row.symbol, row.side, row.traded_at, row.received_at).where(row.id.in_(newest))
+    return {
+        (each.symbol, Side(each.side).opposite): (min(each.traded_at, each.received_at + CLOCK_TOLERANCE_MS), each.id)
+        for each in connection.execute(query)
+    }
 
 
 def newest_liquidation(connection: Connection) -> int:

@@ -7,7 +7,7 @@ import { dateTime, toNumber, plainNumber, humanize, sentence } from "../lib/form
 const GATES = {
   configured: ["Not configured", "flat"],
   trading_state: ["Entries paused", "warn"],
-  fresh_event: ["Event too old", "warn"],
+  fresh_event: ["Event not current", "warn"],
   trade_side: ["Side disabled", "flat"],
   threshold: ["Below threshold", "flat"],
   cooldown: ["Cooldown", "accent"],

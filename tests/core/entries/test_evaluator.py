@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from src.core.events import ExchangeHealth
 from src.domain.commands import FetchQuote, OperatorAction, OperatorCommand, SubmitOrder
@@ -201,3 +202,53 @@ def test_exhausted_request_budget_blocks_entries(harness: Harness) -> None:
     harness.exchange_health = ExchangeHealth(has_entry_budget=False)
     harness.liquidate()
     assert harness.verdicts() == [Gate.RATE_BUDGET]
+
+
+@pytest.mark.parametrize("traded_at", [NOW + 1_001, NOW + 86_400_000, NOW * 1000])
+def test_future_dated_liquidation_is_stored_and_neither_opens_nor_empties_a_window(path: Path, traded_at: int) -> None:
+    """The last case is a time in microseconds."""
+    harness = Harness(path).connect()
+    harness.liquidate(60_000, traded_at=traded_at)
+    assert harness.verdicts() == [Gate.FRESH_EVENT]
+    assert [row["traded_at"] for row in harness.rows("SELECT traded_at FROM liquidations")] == [traded_at]
+    reason = harness.rows("SELECT reason FROM decisions")[0]["reason"]
+    assert reason == "the liquidation is dated in the future: it is stored, but neither counted nor traded"
+    harness.liquidate(30_000)
+    assert harness.verdicts()[-1] == Gate.THRESHOLD  # its volume does not count
+    harness.liquidate(30_000)
+    assert harness.verdicts()[-1] is None  # and the others are still in the window
+
+
+def test_liquidation_within_the_clock_tolerance_is_traded(harness: Harness) -> None:
+    harness.liquidate(traded_at=NOW + 1_000)
+    assert harness.verdicts() == [None]
+
+
+@pytest.mark.parametrize("days", [0, 1])
+def test_future_dated_liquidation_does_not_fill_a_window_at_start(path: Path, days: int) -> None:
+    """Not even at the start on the day it is dated to."""
+    harness = Harness(path).connect()
+    harness.liquidate(60_000, traded_at=NOW + 86_400_000)
+    harness.clock.advance(days * 86_400_000)
+    again = harness.restart().connect()
+    again.liquidate(30_000)
+    again.liquidate(30_000)
+    assert again.verdicts()[1:] == [Gate.THRESHOLD, None]
+    assert [alert for alert in again.journal("alert") if "in the window" in alert["message"]] == []
+
+
+def test_cooldown_after_a_future_dated_entry_ends(path: Path) -> None:
+    """A version before this rule has traded on such a liquidation."""
+    harness = Harness(path).connect()
+    harness.liquidate()
+    harness.end_order(harness.last(ENTRY))
+    with harness.engine.begin() as connection:
+        connection.execute(text("UPDATE liquidations SET traded_at = traded_at + 86400000"))
+    harness.clock.advance(30_000)
+    again = harness.restart().connect()
+    again.liquidate()
+    assert again.verdicts()[-1] == Gate.COOLDOWN
+    again.clock.advance(31_000)
+    again.prices()
+    again.liquidate()
+    assert again.verdicts()[-1] is None

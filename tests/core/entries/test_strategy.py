@@ -163,6 +163,24 @@ def test_no_entry_without_fresh_quote_or_offset(quote: Any) -> None:
     assert plan.gate is Gate.FRESH_QUOTE
 
 
+def test_price_from_the_future_is_not_fresh() -> None:
+    ahead = NOW + 100 + 1_001
+    plan = plan_entry(an_entry_context(quote=a_quote(received_at=ahead)))
+    assert isinstance(plan, Skip)
+    assert plan.gate is Gate.FRESH_QUOTE
+    assert rejecting_gate(an_entry_context(mark=a_mark(received_at=ahead))) is Gate.PRICE_DEVIATION
+    assert rejecting_gate(an_entry_context(mark=a_mark(received_at=ahead - 1))) is None
+
+
+@pytest.mark.parametrize("at", [NOW + 86_400_000, NOW * 1000])
+def test_date_of_a_quote_makes_it_no_fresher(at: int) -> None:
+    """Its age counts from its arrival."""
+    assert isinstance(plan_entry(an_entry_context(quote=a_quote(at=at))), EntryPlan)
+    plan = plan_entry(an_entry_context(quote=a_quote(at=at, received_at=NOW - 5_000)))
+    assert isinstance(plan, Skip)
+    assert rejecting_gate(an_entry_context(mark=a_mark(at=at, received_at=NOW - 10_000))) is Gate.PRICE_DEVIATION
+
+
 def test_stale_mark_does_not_replace_quote() -> None:
     old = a_mark(received_at=NOW - 3_000)
     plan = plan_entry(an_entry_context(symbol_changes={"price_offset_pct": 1}, quote=None, mark=old))

@@ -171,6 +171,13 @@ def enter_with_response_only(harness: Harness) -> OrderRequest:
     return request
 
 
+def test_mark_price_from_the_future_keeps_the_stream_no_longer_fresh(harness: Harness) -> None:
+    harness.feed(a_mark(received_at=harness.now + 86_400_000))
+    harness.clock.advance(11_000)
+    harness.audit()
+    assert reason(harness) == "no market data for 11 s"
+
+
 def is_silent(harness: Harness) -> bool:
     return "the user data stream missed an update" in harness.context.trading_status.reason
 
