@@ -24,18 +24,13 @@ PRUNE_SECONDS = 600
 CHECKPOINT_SECONDS = 60
 
 
-def plan_cleanup(
-    orders: Iterable[Order],
-    tracked_positions: dict[PositionKey, TrackedPosition],
-    settings: GlobalSettings,
-    now_ms: int,
-) -> list[Order]:
-    """Our orders to cancel: entries older than their lifetime, and protection of closed positions."""
+def expired_entries(orders: Iterable[Order], settings: GlobalSettings, now_ms: int) -> list[Order]:
+    """Entries that may still fill although their lifetime is over, unconfirmed ones included."""
+    created_before = now_ms - settings.entry_lifetime_ms
     return [
         order
         for order in orders
-        if order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
-        and (_is_stale_entry(order, now_ms - settings.entry_lifetime_ms) or _is_orphan(order, tracked_positions))
+        if order.role is OrderRole.ENTRY and order.is_open and order.created_at <= created_before
     ]
 
 
@@ -43,11 +38,8 @@ def orphaned_protection(
     orders: Iterable[Order], tracked_positions: dict[PositionKey, TrackedPosition]
 ) -> Iterator[Order]:
     """Open protective orders without a position: they would close the next one (I14)."""
-    return (order for order in orders if order.status is OrderStatus.NEW and _is_orphan(order, tracked_positions))
-
-
-def _is_stale_entry(order: Order, sent_before_ms: int) -> bool:
-    return order.role is OrderRole.ENTRY and order.created_at <= sent_before_ms
+    confirmed = (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+    return (order for order in orders if order.status in confirmed and _is_orphan(order, tracked_positions))
 
 
 def _is_orphan(order: Order, tracked_positions: dict[PositionKey, TrackedPosition]) -> bool:

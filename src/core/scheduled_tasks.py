@@ -16,12 +16,13 @@ from src.core.health.rest_health import RestHealth
 from src.core.health.stall import CrashLoopGuard
 from src.core.health.stream_health import StreamHealth
 from src.core.operator.commands import OperatorCommands
-from src.core.order_cleanup import plan_cleanup
+from src.core.order_cleanup import expired_entries, orphaned_protection
 from src.core.orders.order_manager import OrderManager
 from src.core.positions.ownership import PositionOwnership
 from src.core.trading_status import EntryBlock
 from src.domain.clock import MINUTE_MS
 from src.domain.events import Task, TaskDue
+from src.domain.orders import Order
 from src.domain.positions import PositionKey
 
 log = logging.getLogger("hunter.trader")
@@ -79,6 +80,7 @@ class ScheduledTasks:
         self.operator.enforce()
         self.instruments.check()
         self.auth.check()
+        self._cancel(expired_entries(self.context.portfolio.orders.values(), self.context.settings.globals_, now_ms))
         self.orders.query_unresolved(now_ms)
         self.account.check_staleness(now_ms)
         self.rest.check(exchange_health)
@@ -101,16 +103,18 @@ class ScheduledTasks:
     def _clean_up(self) -> None:
         context = self.context
         now_ms = context.clock.now_ms()
-        for order in plan_cleanup(
-            context.portfolio.orders.values(), context.portfolio.tracked_positions, context.settings.globals_, now_ms
-        ):
-            if context.cancel_order(order):
-                log.info(
-                    "order cancelled as stale symbol=%s role=%s id=%s", order.symbol, order.role, order.client_order_id
-                )
+        self._cancel(orphaned_protection(context.portfolio.orders.values(), context.portfolio.tracked_positions))
         context.portfolio.drop_closed_orders(now_ms - _KEEP_CLOSED_ORDERS_MS)
         self.streams.forget_closed_orders()
         context.entries_to_cancel &= context.portfolio.orders.keys()
         context.cancel_attempts = {
             name: attempts for name, attempts in context.cancel_attempts.items() if name in context.portfolio.orders
         }
+
+    def _cancel(self, stale: Iterable[Order]) -> None:
+        """Cancel orders that should no longer be open; unconfirmed ones as soon as the exchange reports them."""
+        for order in stale:
+            if self.context.cancel_order(order):
+                log.info(
+                    "order cancelled as stale symbol=%s role=%s id=%s", order.symbol, order.role, order.client_order_id
+                )

@@ -73,7 +73,7 @@ class GlobalSettings(SettingsPart):
     order_ttl_seconds: IntField = Field(
         30,
         title="Entry lifetime",
-        description="Unfilled entries are cancelled after this time.",
+        description="Unfilled entries are cancelled within a second after this time.",
         ge=1,
         le=86_400,
         json_schema_extra=ui_meta("s"),
@@ -89,7 +89,7 @@ class GlobalSettings(SettingsPart):
     order_cleanup_interval_seconds: IntField = Field(
         20,
         title="Cleanup interval",
-        description="How often stale entries and missing protection are checked.",
+        description="How often protective orders without a position are looked for.",
         ge=1,
         le=3600,
         json_schema_extra=ui_meta("s", "after restart"),

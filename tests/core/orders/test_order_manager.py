@@ -167,7 +167,7 @@ def test_unknown_own_order_is_restored(harness: Harness) -> None:
 def test_unknown_own_entry_is_restored_and_cancelled_when_stale(harness: Harness) -> None:
     entry = a_request()
     harness.feed(an_update(entry, order_id=77, event_at=harness.now - 60_000))
-    harness.feed(TaskDue(Task.CLEANUP, harness.now))
+    harness.audit()
     assert harness.cancelled() == [entry.client_order_id]
 
 
