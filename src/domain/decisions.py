@@ -19,12 +19,14 @@ class Gate(StrEnum):
     COOLDOWN = "cooldown"
     PRICE_DEVIATION = "price_deviation"
     FRESH_QUOTE = "fresh_quote"
+    SLIPPAGE = "slippage"
     OPEN_ORDERS = "open_orders"
     POSITION_CAP = "position_cap"
     TOTAL_CAP = "total_cap"
     MARGIN = "margin"
     MIN_NOTIONAL = "min_notional"
     STOP_INSIDE_LIQUIDATION = "stop_inside_liquidation"
+    PROTECTION_DISTANCE = "protection_distance"
     RATE_BUDGET = "rate_budget"
 
 

@@ -59,7 +59,7 @@ class GlobalSettings(SettingsPart):
     max_price_deviation_pct: DecimalField = Field(
         Decimal(2),
         title="Max. price deviation",
-        description="Liquidations filled further from the mark price than this are counted but not traded.",
+        description="Liquidations filled further from the mark price are counted, not traded. Limits entry prices too.",
         gt=0,
         le=50,
         json_schema_extra=ui_meta("%"),
@@ -69,6 +69,14 @@ class GlobalSettings(SettingsPart):
         title="Time in force",
         description="GTC stays open until filled or cancelled, IOC and FOK fill at once or expire, GTX is post-only.",
         json_schema_extra=ui_meta(),
+    )
+    max_slippage_pct: DecimalField = Field(
+        Decimal("0.1"),
+        title="Max. slippage",
+        description="IOC and FOK entries are priced at the other side of the book, if it is no further than this.",
+        gt=0,
+        le=10,
+        json_schema_extra=ui_meta("%"),
     )
     order_ttl_seconds: IntField = Field(
         30,

@@ -13,6 +13,8 @@ QUOTE_FRESH_MS = 2_000
 MARK_FRESH_MS = 10_000
 _WIDE_SPREAD_TICKS = 4
 _WIDE_SPREAD_SHARE = Decimal("0.25")
+_AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
+"""Orders that fill at once or expire: at a price of our own side they would always expire."""
 
 
 def check_signal(entry_context: EntryContext) -> Skip | None:
@@ -33,6 +35,9 @@ def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
     if isinstance(priced, Skip):
         return priced
     price, time_in_force = priced
+    off_mark = _off_mark(entry_context, price, f"the entry at {price:f} would be")
+    if off_mark is not None:
+        return off_mark
     side, settings = entry_context.entry_side, entry_context.symbol_settings
     wanted = settings.trade_value_usdt * settings.leverage / price
     quantity = instrument.quantity(min(wanted, instrument.max_quantity))
@@ -68,16 +73,37 @@ def offset_price(side: Side, mark_price: Decimal, offset_pct: Decimal, instrumen
 
 
 def _price(entry_context: EntryContext, instrument: Instrument) -> tuple[Price, TimeInForce] | Skip:
-    """Price off a fresh quote; without one, a post-only price off a fresh mark price, if an offset is configured."""
+    """Price off a fresh quote; without one, a post-only price off a fresh mark price, if an offset is configured.
+
+    IOC and FOK need a quote: a post-only order would rest, which they exclude.
+    """
     side, quote, mark = entry_context.entry_side, entry_context.quote, entry_context.mark
+    time_in_force = entry_context.settings.time_in_force
     if quote is not None and _is_fresh(quote, entry_context.now_ms, QUOTE_FRESH_MS):
-        return entry_price(side, quote, instrument), entry_context.settings.time_in_force
-    offset = entry_context.symbol_settings.price_offset_pct
+        if time_in_force in _AT_ONCE:
+            price = _far_price(side, quote, instrument, entry_context.settings.max_slippage_pct)
+            return price if isinstance(price, Skip) else (price, time_in_force)
+        return entry_price(side, quote, instrument), time_in_force
+    offset = ZERO if time_in_force in _AT_ONCE else entry_context.symbol_settings.price_offset_pct
     if offset > 0 and mark is not None and _is_fresh(mark, entry_context.now_ms, QUOTE_FRESH_MS):
         return offset_price(side, mark.price, offset, instrument), TimeInForce.GTX
     age = None if quote is None else price_age_ms(quote, entry_context.now_ms)
     reason = "no quote yet" if age is None else f"the last quote is {age} ms old"
     return Skip(Gate.FRESH_QUOTE, f"{reason}; requesting the order book", {"age_ms": age, "limit_ms": QUOTE_FRESH_MS})
+
+
+def _far_price(side: Side, quote: Quote, instrument: Instrument, max_slippage_pct: Decimal) -> Price | Skip:
+    """The best price of the other side, at which an order fills at once; a skip if it is too far from our own side."""
+    own, other = (quote.bid, quote.ask) if side is Side.BUY else (quote.ask, quote.bid)
+    price = instrument.price(other, _toward_own(side.opposite))
+    slippage = abs(price - own) / own * PER_CENT
+    if slippage <= max_slippage_pct:
+        return price
+    reason = (
+        f"filling at once would cost {slippage:.2f} % (best bid {quote.bid:f}, best ask {quote.ask:f}), "
+        f"max_slippage_pct allows {max_slippage_pct:f} %"
+    )
+    return Skip(Gate.SLIPPAGE, reason, {"bid": quote.bid, "ask": quote.ask, "slippage_limit_pct": max_slippage_pct})
 
 
 def _toward_own(side: Side) -> str:
@@ -148,15 +174,19 @@ def _cooldown(entry_context: EntryContext) -> Skip | None:
 
 
 def _price_deviation(entry_context: EntryContext) -> Skip | None:
+    return _off_mark(entry_context, entry_context.liquidation.fill_price, "the liquidation filled")
+
+
+def _off_mark(entry_context: EntryContext, price: Decimal, subject: str) -> Skip | None:
+    """One limit for the price of the liquidation and for the price of the entry (I20)."""
     mark = entry_context.mark
     if mark is None or mark.price <= 0 or not _is_fresh(mark, entry_context.now_ms, MARK_FRESH_MS):
         return Skip(Gate.PRICE_DEVIATION, "no fresh mark price")
-    price = entry_context.liquidation.fill_price
     deviation = abs(price - mark.price) / mark.price * PER_CENT
     limit = entry_context.settings.max_price_deviation_pct
     if deviation <= limit:
         return None
-    reason = f"filled {deviation:.2f} % off the mark price, limit {limit} %"
+    reason = f"{subject} {deviation:.2f} % off the mark price, max_price_deviation_pct allows {limit:f} %"
     return Skip(Gate.PRICE_DEVIATION, reason, {"price": price, "mark": mark.price, "limit_pct": limit})
 
 

@@ -20,6 +20,7 @@ const GROUPS = {
       "Entries",
       [
         "time_in_force",
+        "max_slippage_pct",
         "order_ttl_seconds",
         "stale_limit_order_minutes",
         "order_cleanup_interval_seconds",

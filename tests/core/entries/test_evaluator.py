@@ -12,10 +12,11 @@ from sqlalchemy import text
 from src.core.events import ExchangeHealth
 from src.domain.commands import FetchQuote, OperatorAction, OperatorCommand, SubmitOrder
 from src.domain.decisions import Gate
-from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, VolumeScope
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce, VolumeScope
 from src.domain.orders import OrderUpdate
 from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_order, an_update, some_settings
 from tests.core.harness import Harness
+from tests.engine.harness import EngineHarness
 
 D = Decimal
 ENTRY = OrderRole.ENTRY
@@ -252,3 +253,19 @@ def test_cooldown_after_a_future_dated_entry_ends(path: Path) -> None:
     again.prices()
     again.liquidate()
     assert again.verdicts()[-1] is None
+
+
+@pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
+@pytest.mark.parametrize("side", list(Side))
+@pytest.mark.parametrize("spread", ["0.1", "0.2", "0.5", "2", "10"])
+def test_ioc_and_fok_entries_fill_on_the_exchange(path: Path, time_in_force: str, side: Side, spread: str) -> None:
+    harness = Harness(path, some_settings({"time_in_force": time_in_force})).connect()
+    exchange = EngineHarness(hedge_mode=True)
+    bid, ask = D(50_000), D(50_000) + D(spread)
+    exchange.quote(bid, ask)
+    harness.feed(a_quote(bid, ask, at=harness.now, received_at=harness.now))
+    harness.liquidate(side=side.opposite)
+    entry = harness.last(ENTRY)
+    assert (entry.side, entry.time_in_force) == (side, TimeInForce(time_in_force))
+    final = [event for event in exchange.engine.submit(entry, exchange.tick()) if isinstance(event, OrderUpdate)][-1]
+    assert (final.status, final.average_price) == (OrderStatus.FILLED, ask if side is Side.BUY else bid)

@@ -163,6 +163,48 @@ def test_no_entry_without_fresh_quote_or_offset(quote: Any) -> None:
     assert plan.gate is Gate.FRESH_QUOTE
 
 
+@pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
+@pytest.mark.parametrize(("liquidated", "price"), [(Side.SELL, "50000.1"), (Side.BUY, "49999.9")])
+def test_ioc_and_fok_are_priced_at_the_other_side_of_the_book(time_in_force: str, liquidated: Side, price: str) -> None:
+    changes: dict[str, Any] = {"liquidation": a_liquidation(side=liquidated), "entry_side": liquidated.opposite}
+    plan = planned(an_entry_context({"time_in_force": time_in_force}, **changes))
+    assert (plan.price, plan.time_in_force) == (D(price), TimeInForce(time_in_force))
+
+
+@pytest.mark.parametrize(("ask", "is_planned"), [("50050", True), ("50050.1", False)])
+def test_ioc_is_skipped_beyond_max_slippage(ask: str, is_planned: bool) -> None:
+    """0.1 % of the best bid, 50,000, by default."""
+    plan = plan_entry(an_entry_context({"time_in_force": "IOC"}, quote=a_quote(50_000, ask)))
+    assert isinstance(plan, EntryPlan) is is_planned
+    if isinstance(plan, Skip):
+        assert plan.gate is Gate.SLIPPAGE
+        assert plan.reason == (
+            "filling at once would cost 0.10 % (best bid 50000, best ask 50050.1), max_slippage_pct allows 0.1 %"
+        )
+    wide = {"time_in_force": "IOC", "max_slippage_pct": "0.2"}
+    assert isinstance(plan_entry(an_entry_context(wide, quote=a_quote(50_000, ask))), EntryPlan)
+
+
+@pytest.mark.parametrize("time_in_force", ["IOC", "FOK"])
+def test_ioc_and_fok_need_a_quote(time_in_force: str) -> None:
+    """Off the mark price an order can only rest, which they exclude."""
+    globals_ = {"time_in_force": time_in_force}
+    plan = plan_entry(an_entry_context(globals_, {"price_offset_pct": 1}, quote=None))
+    assert isinstance(plan, Skip)
+    assert plan.gate is Gate.FRESH_QUOTE
+
+
+@pytest.mark.parametrize(("bid", "gate"), [(49_100, None), (48_900, Gate.PRICE_DEVIATION)])
+def test_entry_price_too_far_from_mark_is_skipped(bid: int, gate: Gate | None) -> None:
+    """By the limit that holds for the price of the liquidation: 2 % by default."""
+    plan = plan_entry(an_entry_context(quote=a_quote(bid, D(bid) + D("0.2"))))
+    assert (plan.gate if isinstance(plan, Skip) else None) is gate
+    if isinstance(plan, Skip):
+        assert plan.reason == (
+            "the entry at 48900.1 would be 2.20 % off the mark price, max_price_deviation_pct allows 2 %"
+        )
+
+
 def test_price_from_the_future_is_not_fresh() -> None:
     ahead = NOW + 100 + 1_001
     plan = plan_entry(an_entry_context(quote=a_quote(received_at=ahead)))
