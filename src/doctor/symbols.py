@@ -4,9 +4,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from src.core.entries.risk import max_stop_pct
+from src.core.entries.risk import max_stop_pct, unplaceable_exits
 from src.domain.checks import Check, failed, passed, warned
+from src.domain.enums import PositionSide, Side, TradeSide
 from src.domain.instrument import Instrument
+from src.domain.positions import Position
 from src.settings.config import GlobalSettings, SymbolSettings
 
 Brackets = Sequence[tuple[int, Decimal]]
@@ -46,7 +48,7 @@ def check_symbol(
         *_check_stop(name, settings),
         *_check_leverage(name, settings, listing.brackets),
         *_check_margin(name, settings, limits),
-        *(_check_size(name, settings, limits, instrument, price) if price else _no_price(name)),
+        *(_check_prices(name, settings, limits, instrument, price) if price else _no_price(name)),
     )
     return found or (passed(name, _summary(settings)),)
 
@@ -58,8 +60,27 @@ def _summary(settings: SymbolSettings) -> str:
     )
 
 
+def _check_prices(
+    name: str, settings: SymbolSettings, limits: GlobalSettings, instrument: Instrument, price: Decimal
+) -> Iterator[Check]:
+    yield from _check_size(name, settings, limits, instrument, price)
+    yield from _check_exits(name, settings, instrument, price)
+
+
+def _check_exits(name: str, settings: SymbolSettings, instrument: Instrument, price: Decimal) -> Iterator[Check]:
+    """Check that the exchange's price steps can express both exits of the entries that the settings allow."""
+    sides = [side for side in Side if settings.trade_side in (TradeSide.OPPOSITE, side.value)]
+    reasons: dict[str, None] = {}
+    for side in sides:
+        position = Position(name, PositionSide.BOTH, Decimal(side.sign), instrument.price(price))
+        reasons |= dict.fromkeys(unplaceable_exits(settings, position, instrument))
+    for reason in reasons:
+        problem, _, remedy = reason.rpartition("; ")
+        yield failed(name, f"{problem}: no entry is made", remedy)
+
+
 def _no_price(name: str) -> Iterator[Check]:
-    yield warned(name, "order size not checked: its price could not be read", "try again in a minute")
+    yield warned(name, "order size and exits not checked: its price could not be read", "try again in a minute")
 
 
 def _check_stop(name: str, settings: SymbolSettings) -> Iterator[Check]:

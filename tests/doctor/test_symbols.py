@@ -71,3 +71,17 @@ def test_leverage_brackets_are_skipped_without_a_key() -> None:
 def test_widest_stop_of_the_risk_check_passes() -> None:
     narrow = max_stop_pct(10) - D("0.01")
     assert [line.level for line in run_check(stop_loss_pct=narrow)] == [OK]
+
+
+def test_exits_that_a_coarse_tick_cannot_express_are_reported() -> None:
+    coarse = an_instrument(tick=D("0.001"), min_price=D("0.001"))
+    listing = replace(LISTED, instrument=coarse, price=D("0.050"))
+    [stop, take] = run_check(listing, stop_loss_pct="1.5", take_profit_pct="0.9")
+    assert (stop.level, take.level) == (FAIL, FAIL)
+    assert stop.message == (
+        "stop_loss_pct 1.5 is too close: one price step is 0.001 at an entry price of 0.05: no entry is made"
+    )
+    assert stop.remedy == "set it to 2 or more"
+    assert "take_profit_pct 0.9 is too close" in take.message
+    [line] = run_check(listing, stop_loss_pct="2", take_profit_pct="1.1")
+    assert line.level is OK

@@ -1,11 +1,19 @@
 """Risk checks of an entry plan. Pure: takes the plan and the current exposure, returns an approved plan or a skip."""
 
 from collections.abc import Iterator
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 
 from src.core.entries.entry_context import ApprovedPlan, EntryContext, EntryPlan, Exposure
+from src.core.positions.protection_plan import protection_prices
 from src.domain.decisions import Gate, Numbers, Skip
-from src.domain.numbers import PER_CENT
+from src.domain.enums import OrderRole
+from src.domain.instrument import Instrument
+from src.domain.numbers import PER_CENT, trimmed
+from src.domain.positions import Position
+from src.settings.config import SymbolSettings
+
+_PCT_STEP = Decimal("0.0001")
+"""Precision of a suggested distance."""
 
 
 def check_risk(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> ApprovedPlan | Skip:
@@ -97,6 +105,49 @@ def _stop_inside_liquidation(plan: EntryPlan, entry_context: EntryContext, _: Ex
     return Skip(Gate.STOP_INSIDE_LIQUIDATION, reason, {"stop_pct": settings.stop_loss_pct, "limit_pct": distance_pct})
 
 
+def unplaceable_exits(settings: SymbolSettings, position: Position, instrument: Instrument) -> Iterator[str]:
+    """A sentence with its remedy for each exit that cannot be placed, because the price steps are too coarse.
+
+    Rounded to the instrument's tick, such an exit would be at the entry price, on its wrong side, or at no valid price.
+    """
+    sign, entry = position.side.sign, position.entry_price
+    prices = protection_prices(position, settings, instrument)
+    for role, direction in ((OrderRole.STOP_LOSS, -sign), (OrderRole.TAKE_PROFIT, sign)):
+        price, name = prices[role], f"{role.value.lower()}_pct"
+        if price is None:
+            continue
+        distance = f"{name} {trimmed(getattr(settings, name))}"
+        if (price - entry) * direction <= 0:
+            step = f"one price step is {trimmed(instrument.tick)} at an entry price of {trimmed(entry)}"
+            smallest = trimmed(_smallest_pct(role, settings, position, instrument))
+            yield f"{distance} is too close: {step}; set it to {smallest} or more"
+        elif not instrument.min_price <= price <= instrument.max_price:
+            limits = f"{trimmed(instrument.min_price)} to {trimmed(instrument.max_price)}"
+            yield f"{distance} leads to {trimmed(price)}, and the exchange allows {limits}; set it lower"
+
+
+def _smallest_pct(role: OrderRole, settings: SymbolSettings, position: Position, instrument: Instrument) -> Decimal:
+    """The smallest distance, to four places, whose exit is at least one tick from the entry price."""
+    is_stop = role is OrderRole.STOP_LOSS  # rounded toward the entry; a take profit to the nearest tick
+    ticks = instrument.tick if is_stop else instrument.tick / 2
+    smallest = (ticks / position.entry_price * PER_CENT).quantize(_PCT_STEP, ROUND_CEILING)
+    with_smallest = settings.model_copy(update={f"{role.value.lower()}_pct": smallest})
+    is_tie = protection_prices(position, with_smallest, instrument)[role] == position.entry_price
+    return smallest + _PCT_STEP if is_tie else smallest
+
+
+def _exits_placeable(plan: EntryPlan, entry_context: EntryContext, _: Exposure) -> Skip | None:
+    """An exit at the entry price would close the position at once, or be rejected and leave it without a stop."""
+    instrument = entry_context.instrument
+    if instrument is None:
+        return None  # no plan is made without an instrument
+    position = Position(plan.symbol, plan.position_side, plan.side.sign * plan.quantity, plan.price)
+    reason = next(unplaceable_exits(entry_context.symbol_settings, position, instrument), None)
+    if reason is None:
+        return None
+    return Skip(Gate.PROTECTION_DISTANCE, reason, {"entry_price": plan.price, "tick": instrument.tick})
+
+
 def _rate_budget(_plan: EntryPlan, _context: EntryContext, exposure: Exposure) -> Skip | None:
     if exposure.has_request_budget:
         return None
@@ -117,6 +168,7 @@ _RISK_GATES = (
     _opposite_position,
     _caps,
     _stop_inside_liquidation,
+    _exits_placeable,
     _rate_budget,
     _entry_rate,
 )

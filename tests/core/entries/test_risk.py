@@ -1,3 +1,4 @@
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -10,7 +11,7 @@ from src.core.entries.risk import check_risk
 from src.domain.decisions import Gate, Skip
 from src.domain.enums import PositionSide, Side, TimeInForce
 from src.domain.instrument import Price, Quantity
-from tests.builders import NOW
+from tests.builders import NOW, an_instrument
 from tests.core.entries.test_strategy import an_entry_context
 
 D = Decimal
@@ -97,3 +98,62 @@ def test_approved_plan_never_exceeds_caps(symbol: int, total: int, available: in
         assert plan.margin + symbol <= 200
         assert plan.margin + total <= 500
         assert plan.margin <= available
+
+
+def coarse(entry: str, tick: str) -> dict[str, Any]:
+    instrument = an_instrument(tick=D(tick), min_price=D(tick))
+    return {"instrument": instrument, "plan": a_plan(price=instrument.price(D(entry)), quantity=Quantity(D(10)))}
+
+
+@pytest.mark.parametrize(("side", "position_side"), [(Side.BUY, PositionSide.LONG), (Side.SELL, PositionSide.SHORT)])
+@pytest.mark.parametrize(
+    ("entry", "tick", "take_profit", "stop_loss", "reason"),
+    [
+        ("0.050", "0.001", "1.1", "1.5", "stop_loss_pct 1.5 is too close: one price step is 0.001 at an entry price"),
+        ("0.050", "0.001", "0.9", "2", "take_profit_pct 0.9 is too close: one price step is 0.001 at an entry price"),
+        ("0.0043", "0.0001", "1", "3", "take_profit_pct 1 is too close: one price step is 0.0001 at an entry price"),
+        ("0.00123", "0.00001", "1", "0.5", "stop_loss_pct 0.5 is too close: one price step is 0.00001 at an entry"),
+    ],
+)
+def test_exit_at_the_entry_price_rejects_the_entry_with_the_smallest_distance(
+    side: Side, position_side: PositionSide, entry: str, tick: str, take_profit: str, stop_loss: str, reason: str
+) -> None:
+    case = coarse(entry, tick)
+    distances = {"take_profit_pct": take_profit, "stop_loss_pct": stop_loss}
+    plan = replace(case["plan"], side=side, position_side=position_side)
+
+    def verdict(**changes: str) -> Skip | ApprovedPlan:
+        symbol_changes = {**distances, **changes}
+        return check_risk(plan, an_entry_context(symbol_changes=symbol_changes, instrument=case["instrument"]), open_)
+
+    open_ = an_exposure()
+    skip = verdict()
+    assert isinstance(skip, Skip)
+    assert skip.gate is Gate.PROTECTION_DISTANCE
+    assert skip.reason.startswith(reason)
+    smallest = skip.reason.split("set it to ")[1].split(" ")[0]
+    name = skip.reason.split(" ")[0]
+    assert verdict(**{name: smallest}) == ApprovedPlan(plan)
+    below = verdict(**{name: str(D(smallest) - D("0.0002"))})
+    assert isinstance(below, Skip)
+
+
+def test_exit_outside_the_price_range_of_the_exchange_rejects_the_entry() -> None:
+    case = coarse("0.002", "0.001")
+    plan = replace(case["plan"], side=Side.SELL, position_side=PositionSide.SHORT)
+    context = an_entry_context(
+        symbol_changes={"take_profit_pct": 90, "stop_loss_enabled": False}, instrument=case["instrument"]
+    )
+    skip = check_risk(plan, context, an_exposure())
+    assert isinstance(skip, Skip)
+    assert skip.gate is Gate.PROTECTION_DISTANCE
+    assert skip.reason == "take_profit_pct 90 leads to 0, and the exchange allows 0.001 to 1000000; set it lower"
+
+
+def test_disabled_exits_need_no_distance() -> None:
+    case = coarse("0.050", "0.001")
+    off = {"take_profit_enabled": False, "stop_loss_enabled": False, "take_profit_pct": "0.9", "stop_loss_pct": "1"}
+    assert isinstance(
+        check_risk(case["plan"], an_entry_context(symbol_changes=off, instrument=case["instrument"]), an_exposure()),
+        ApprovedPlan,
+    )
