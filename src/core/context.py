@@ -98,6 +98,8 @@ class TraderContext:
     """Closed positions of ours with missing trades, and when each was opened, ms UTC."""
     symbol_locks: dict[str, str] = field(default_factory=dict)
     """Symbols without entries until the operator resumes, each with the reason."""
+    untradable: dict[str, str] = field(default_factory=dict)
+    """Symbols without entries because the account is not configured for them, each with the reason."""
     queue_stats: QueueStats = field(default_factory=QueueStats)
     """How far the trader is behind, as of the batch it handles."""
     is_snapshot_pending: bool = False

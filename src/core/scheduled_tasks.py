@@ -83,6 +83,7 @@ class ScheduledTasks:
         self._cancel(expired_entries(self.context.portfolio.orders.values(), self.context.settings.globals_, now_ms))
         self.orders.query_unresolved(now_ms)
         self.account.check_staleness(now_ms)
+        self.account.configurator.audit()
         self.rest.check(exchange_health)
         self.streams.check_user_stream()
         self.streams.check_market(now_ms)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 from urllib.parse import urlsplit
 
-from src.core.account.account_setup import describe, plan_account_setup
+from src.core.account.account_setup import describe, plan_account_setup, unsettable_symbols
 from src.credentials.credentials import AnyCredentials
 from src.doctor.symbols import Brackets, SymbolListing, check_symbol
 from src.domain.checks import Check, CheckLevel, failed, passed, warned
@@ -138,6 +138,10 @@ def check_account(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
     for sentence in setup.conflicts:
         conflict, _, remedy = sentence.partition(": ")
         yield failed(_ACCOUNT, conflict, remedy or "change the setting or the account")
+    unsettable = unsettable_symbols(settings)
+    for name, reason in unsettable.items():
+        problem, _, remedy = reason.partition(": ")
+        yield failed(name, f"no entry is made: {problem}", remedy)
     if setup.commands:
         changes = ", ".join(describe(command) for command in setup.commands)
         yield warned(_ACCOUNT, f"the bot will set at startup: {changes}", "nothing to do if this is intended")
@@ -146,7 +150,7 @@ def check_account(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:
         if _has_external_activity(name, snapshot):
             remedy = "close and cancel them to let the bot trade this symbol"
             yield warned(name, "there may be external orders or positions; the bot ignores them", remedy)
-    if not (setup.commands or setup.conflicts):
+    if not (setup.commands or setup.conflicts or unsettable):
         yield passed(_ACCOUNT, "matches the settings")
 
 

@@ -114,7 +114,9 @@ class Harness:
     def a_snapshot(self, **changes: Any) -> Snapshot:
         if not self.settings.globals_.hedge_mode:
             changes = {"positions": (a_report(position_side=PositionSide.BOTH),), "hedge_mode": False, **changes}
-        return replace(a_snapshot(requested_at=self.now, taken_at=self.now), **changes)
+        others = tuple(a_report(symbol=symbol) for symbol in self.settings.symbols if symbol != "BTCUSDT")
+        whole = a_snapshot(requested_at=self.now, taken_at=self.now)
+        return replace(whole, **{"positions": (*whole.positions, *others), **changes})
 
     def audit(self) -> list[Command]:
         return self.feed(TaskDue(Task.EVERY_SECOND, self.now))

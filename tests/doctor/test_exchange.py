@@ -127,6 +127,14 @@ def test_conflict_of_account_and_settings_is_reported() -> None:
     assert "hedge mode" in fault and "close them" in fault
 
 
+def test_symbol_excluded_by_multi_assets_mode_is_reported() -> None:
+    settings = some_settings({"multi_assets_mode": True})
+    found = list(check_account(settings, a_snapshot(multi_assets_mode=True)))
+    [fault] = of(found, FAIL)
+    assert "multi-assets mode allows crossed margin only" in fault
+    assert "set its margin_type to CROSSED" in fault
+
+
 def test_account_too_small_for_one_entry_is_reported() -> None:
     snapshot = a_snapshot()
     poor = replace(snapshot, account=replace(snapshot.account, available_balance=D("12.5")))

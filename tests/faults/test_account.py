@@ -1,12 +1,16 @@
 """Instruments, account settings and API access change while the bot runs (F13, F36-F38)."""
 
 from decimal import Decimal
+from typing import Any
 
 import pytest
 
-from src.domain.enums import MarginType, OrderRole
+from src.domain.enums import MarginType, OrderRole, OrderType, PositionSide, Side, TimeInForce
 from src.domain.events import Task
+from src.domain.instrument import Price, Quantity
+from src.domain.orders import OrderRequest
 from src.sandbox.faults import FOREVER, Fault, FaultKind
+from src.settings.config import parse_settings
 from tests.faults.conftest import MakeHarness, in_both_modes
 from tests.faults.harness import SYMBOL, FaultHarness, wait_until
 
@@ -78,6 +82,42 @@ def test_f36_wrong_margin_type_blocks_entries(make_harness: MakeHarness) -> None
     assert "margin type is ISOLATED at the exchange" in harness.verdict()
     assert harness.decided_entries() == entries
     harness.check_consistency(unprotected_ms=2_000)
+
+
+def add_symbol(harness: FaultHarness, name: str, **changes: Any) -> None:
+    """Configure a second symbol before the start."""
+    symbols = harness._document["symbols"]
+    symbols[name] = {**symbols[SYMBOL], **changes}
+    harness._write_settings()
+    harness.settings = parse_settings(harness._document)
+
+
+def check_other_symbol_is_blocked_alone(harness: FaultHarness, other: str, reason: str) -> None:
+    harness.launch()
+    wait_until(lambda: alerts_with(harness, f"no entries in {other}: {reason}"), 30, "it is refused")
+    wait_until(lambda: harness.trading_status()[0] == "ACTIVE", 15, "trading is active")
+    harness.open_position()
+    assert f"no entries in {other}: {reason}" in harness.trading_status()[1]
+    assert len(alerts_with(harness, f"no entries in {other}")) == 1
+    harness.check_consistency(unprotected_ms=2_000)
+
+
+def test_f36_leverage_above_the_bracket_blocks_its_symbol_only(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    add_symbol(harness, "SOLUSDT", leverage=125, stop_loss_pct="0.2")
+    check_other_symbol_is_blocked_alone(harness, "SOLUSDT", "leverage 125x could not be set")
+
+
+def test_f36_margin_type_with_an_open_order_blocks_its_symbol_only(make_harness: MakeHarness) -> None:
+    harness = make_harness()
+    add_symbol(harness, "ETHUSDT", margin_type="ISOLATED")
+    with harness.exchange.lock:
+        price = Price((harness.exchange.market["ETHUSDT"].quote.bid * D("0.97")).quantize(D(1)))
+    side, gtc = PositionSide.BOTH, TimeInForce.GTC
+    harness.submit_manual_order(
+        OrderRequest("web_1", "ETHUSDT", Side.BUY, side, OrderType.LIMIT, Quantity(D("0.1")), price, time_in_force=gtc)
+    )
+    check_other_symbol_is_blocked_alone(harness, "ETHUSDT", "ISOLATED margin could not be set")
 
 
 @in_both_modes

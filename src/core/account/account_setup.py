@@ -1,6 +1,6 @@
 """Compares the account's modes, margin types and leverage with the settings and plans the changes. Pure."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -8,6 +8,15 @@ from src.domain.commands import AccountCommand, SetLeverage, SetMarginType, SetM
 from src.domain.enums import MarginType
 from src.domain.positions import PositionReport, Snapshot
 from src.settings.config import Settings, SymbolSettings
+
+_REMEDIES = {
+    -4028: "Set a lower leverage in the settings of the symbol: the exchange does not allow this one",
+    -4047: "Cancel the symbol's open orders, or set its margin_type to the one at the exchange",
+    -4048: "Close the symbol's position, or set its margin_type to the one at the exchange",
+    -4161: "Close the symbol's position, or set its leverage back to the one at the exchange",
+    -4168: "Set the symbol's margin_type to CROSSED: multi-assets mode allows no other",
+}
+"""What to do about a refusal, by its code (Error Codes); every other code gets a general answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,48 +27,60 @@ class AccountSetup:
     conflicts: tuple[str, ...]
 
 
-def plan_account_setup(settings: Settings, snapshot: Snapshot) -> AccountSetup:
-    """Plan a command for each difference; a mode that cannot be changed now is a conflict."""
+def plan_account_setup(
+    settings: Settings, snapshot: Snapshot, confirmed: Collection[AccountCommand] = ()
+) -> AccountSetup:
+    """Plan a command for each difference; a mode that cannot be changed now is a conflict.
+
+    ``confirmed`` holds what the exchange has confirmed of symbols that its position reports leave out.
+    """
     conflicts = tuple(_conflicts(settings, snapshot))
     if conflicts:
         return AccountSetup((), conflicts)
-    return AccountSetup(tuple(_commands(settings, snapshot)), ())
+    return AccountSetup(tuple(_commands(settings, snapshot, confirmed)), ())
 
 
 def _conflicts(settings: Settings, snapshot: Snapshot) -> Iterator[str]:
-    wanted = settings.globals_
-    is_busy = bool(snapshot.open_orders or snapshot.unrecognized_orders) or any(
-        report.quantity for report in snapshot.positions
-    )
-    if is_busy and snapshot.hedge_mode != wanted.hedge_mode:
+    wanted, cannot_change = settings.globals_, is_busy(snapshot)
+    if cannot_change and snapshot.hedge_mode != wanted.hedge_mode:
         now, then = _mode(snapshot.hedge_mode), _mode(wanted.hedge_mode)
         yield (
             f"the account is in {now} mode, the settings require {then}, and it cannot change while positions or "
             f"orders are open: close them, or set globals.hedge_mode to {str(snapshot.hedge_mode).lower()}"
         )
-    if is_busy and snapshot.multi_assets_mode != wanted.multi_assets_mode:
+    if cannot_change and snapshot.multi_assets_mode != wanted.multi_assets_mode:
         yield (
             "the account's multi-assets mode differs from globals.multi_assets_mode and cannot change while "
             "positions or orders are open: close them, or change the setting"
         )
-    if wanted.multi_assets_mode and wanted.set_margin_type:
-        isolated = [name for name, each in settings.symbols.items() if each.margin_type is MarginType.ISOLATED]
-        if isolated:
-            yield f"multi-assets mode allows crossed margin only: set margin_type of {', '.join(isolated)} to CROSSED"
 
 
-def _commands(settings: Settings, snapshot: Snapshot) -> Iterator[AccountCommand]:
+def is_busy(snapshot: Snapshot, symbol: str | None = None) -> bool:
+    """Whether positions or orders of the symbol are open, of any symbol if it is None."""
+    symbols = {order.symbol for order in snapshot.open_orders}
+    symbols |= {order.symbol for order in snapshot.unrecognized_orders}
+    symbols |= {report.symbol for report in snapshot.positions if report.quantity}
+    return bool(symbols) if symbol is None else symbol in symbols
+
+
+def _commands(
+    settings: Settings, snapshot: Snapshot, confirmed: Collection[AccountCommand]
+) -> Iterator[AccountCommand]:
     wanted = settings.globals_
     if snapshot.hedge_mode != wanted.hedge_mode:
         yield SetPositionMode(wanted.hedge_mode)
     if snapshot.multi_assets_mode != wanted.multi_assets_mode:
         yield SetMultiAssetsMode(wanted.multi_assets_mode)
+    unreported, unsettable = _unreported(settings, snapshot), unsettable_symbols(settings)
     for symbol, each in settings.symbols.items():
         reports = [report for report in snapshot.positions if report.symbol == symbol]
-        if wanted.set_margin_type and _margin_type_differs(reports, each.margin_type):
-            yield SetMarginType(symbol, each.margin_type)
-        if wanted.set_leverage and any(report.leverage != each.leverage for report in reports):
-            yield SetLeverage(symbol, each.leverage)
+        set_margin_type, set_leverage = SetMarginType(symbol, each.margin_type), SetLeverage(symbol, each.leverage)
+        unknown = {set_margin_type, set_leverage}.difference(confirmed) if symbol in unreported else set()
+        differs = set_margin_type in unknown or _margin_type_differs(reports, each.margin_type)
+        if wanted.set_margin_type and differs and symbol not in unsettable:
+            yield set_margin_type
+        if wanted.set_leverage and (set_leverage in unknown or any(it.leverage != each.leverage for it in reports)):
+            yield set_leverage
 
 
 def _margin_type_differs(reports: list[PositionReport], margin_type: MarginType) -> bool:
@@ -71,17 +92,77 @@ def _margin_type_differs(reports: list[PositionReport], margin_type: MarginType)
     return any(each is not margin_type for each in known) and not any(report.quantity for report in reports)
 
 
-def untradable_symbols(settings: Settings, snapshot: Snapshot) -> dict[str, str]:
-    """Symbols with another leverage or margin type at the exchange than in the settings, each with the reason."""
+def _unreported(settings: Settings, snapshot: Snapshot) -> list[str]:
+    """Configured symbols without a position report: the exchange may leave out symbols that are flat."""
+    reported = {report.symbol for report in snapshot.positions}
+    reported |= {position.symbol for position in snapshot.unrecognized_positions}
+    return [symbol for symbol in settings.symbols if symbol not in reported]
+
+
+def untradable_symbols(
+    settings: Settings, snapshot: Snapshot, confirmed: Collection[AccountCommand] = ()
+) -> dict[str, str]:
+    """Symbols with another, or no known, leverage or margin type at the exchange, each with the reason."""
+    unknown = {
+        symbol: reason
+        for symbol in _unreported(settings, snapshot)
+        if (reason := _unknown(symbol, settings, confirmed)) is not None
+    }
     unrecognized = {each.symbol: each for each in snapshot.unrecognized_positions if each.symbol in settings.symbols}
     unreadable = {
         name: f"the exchange reports it with unrecognized values: {each.problem}" for name, each in unrecognized.items()
     }
-    return unreadable | {
+    mismatched = {
         report.symbol: reason
         for report in snapshot.positions
         if report.symbol in settings.symbols and (reason := _mismatch(report, settings)) is not None
     }
+    return unknown | unreadable | mismatched | unsettable_symbols(settings)
+
+
+def manual_remedies(
+    settings: Settings, snapshot: Snapshot, setup: AccountSetup, untradable: dict[str, str]
+) -> dict[str, str]:
+    """What the operator can do about symbols that the bot itself sends no command for, added to the reason."""
+    left_alone = {symbol_of(command) for command in setup.commands}
+    left_alone |= {position.symbol for position in snapshot.unrecognized_positions}
+    held = {report.symbol for report in snapshot.positions if report.quantity}
+    sentences = {}
+    for symbol, reason in untradable.items():
+        if symbol in left_alone:
+            continue
+        if ": " in reason:
+            sentences[symbol] = reason  # it names its remedy
+        elif symbol in held and settings.globals_.set_margin_type:
+            sentences[symbol] = f"{reason}. {_REMEDIES[-4048]}"
+        else:
+            sentences[symbol] = (
+                f"{reason}. Set it on the exchange's site, or switch on set_leverage and set_margin_type"
+            )
+    return sentences
+
+
+def unsettable_symbols(settings: Settings) -> dict[str, str]:
+    """Symbols whose margin type the settings' own multi-assets mode excludes, each with the reason."""
+    if not (settings.globals_.multi_assets_mode and settings.globals_.set_margin_type):
+        return {}
+    reason = "multi-assets mode allows crossed margin only: set its margin_type to CROSSED"
+    return {name: reason for name, each in settings.symbols.items() if each.margin_type is MarginType.ISOLATED}
+
+
+def _unknown(symbol: str, settings: Settings, confirmed: Collection[AccountCommand]) -> str | None:
+    """What is not known of a symbol without a position report."""
+    wanted, globals_ = settings.symbols[symbol], settings.globals_
+    missing = {
+        "leverage": (SetLeverage(symbol, wanted.leverage), globals_.set_leverage),
+        "margin type": (SetMarginType(symbol, wanted.margin_type), globals_.set_margin_type),
+    }
+    unknown = {name: may_set for name, (command, may_set) in missing.items() if command not in confirmed}
+    if not unknown:
+        return None
+    remedies = [f"set_{name.replace(' ', '_')}" for name, may_set in unknown.items() if not may_set]
+    remedy = f"switch on {' and '.join(remedies)}" if remedies else "the bot is setting it"
+    return f"the exchange does not report its {' and '.join(unknown)}: {remedy}"
 
 
 def _mismatch(report: PositionReport, settings: Settings) -> str | None:
@@ -108,6 +189,27 @@ def describe(command: AccountCommand) -> str:
             return f"{symbol} leverage {leverage}x"
         case _:
             assert_never(command)
+
+
+def symbol_of(command: AccountCommand) -> str | None:
+    """The symbol a command concerns; None for a mode of the whole account."""
+    return command.symbol if isinstance(command, SetMarginType | SetLeverage) else None
+
+
+def refusal(command: AccountCommand, code: int | None, reason: str) -> str:
+    """Why a command was refused and what to do about it, for the operator."""
+    symbol, shown = symbol_of(command), reason if code is None else f"{reason} ({code})"
+    if symbol is None:
+        return f"the account could not be configured: {shown}"
+    return f"{describe(command).removeprefix(f'{symbol} ')} could not be set: {shown}. {_remedy(command, code)}"
+
+
+def _remedy(command: AccountCommand, code: int | None) -> str:
+    if code is None:
+        return "The bot tries again"
+    setting = "leverage" if isinstance(command, SetLeverage) else "margin_type"
+    remedy = _REMEDIES.get(code, f"Set it on the exchange's site, or change {setting} in the settings of the symbol")
+    return f"{remedy}; the bot then tries again"
 
 
 def leverage_mismatch(leverage: int, wanted: SymbolSettings) -> str:

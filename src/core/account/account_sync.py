@@ -1,12 +1,12 @@
 """Synchronizes the account with the exchange: snapshots, balances, positions, funding, modes."""
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
-from src.core.account.account_setup import describe, leverage_mismatch, plan_account_setup, untradable_symbols
+from src.core.account.account_configurator import AccountConfigurator
 from src.core.account.reconciliation import GRACE_MS, CorrectionLog, flat_reports, is_unchanged, reconcile
 from src.core.context import TraderContext
 from src.core.orders.order_manager import OrderManager
@@ -16,7 +16,6 @@ from src.core.trading_status import EntryBlock
 from src.database.repositories import PAPER_ACCOUNT
 from src.domain import crash_points
 from src.domain.commands import (
-    AccountCommand,
     FetchFunding,
     SetLeverage,
     SetMarginType,
@@ -42,7 +41,6 @@ from src.domain.positions import AccountSummary, Position, PositionKey, Position
 log = logging.getLogger("hunter.account")
 
 SNAPSHOT_FRESH_MS = 60_000
-_CONFIGURE_EVERY_MS = 10_000
 _RETRY_MS = 5_000
 _MISMATCH_MS = 1_000
 """An account event that is not believed is checked after this time, if no later event makes it add up."""
@@ -62,13 +60,10 @@ class AccountSync:
         self._corrections = corrections
         self._orders = orders
         self.snapshot: Snapshot | None = None
-        self.untradable: dict[str, str] = {}
-        """Symbols the account is not configured for, each with the reason."""
+        self.configurator = AccountConfigurator(context)
         self._reported_failure = ""
         """The last error of reading the account that was reported, to report each only once."""
         self._retry_at: int | None = None
-        self._pending_commands: set[AccountCommand] = set()
-        self._configured_at: int | None = None
         self._funding_since: int | None = None
 
     def on_snapshot(self, event: SnapshotTaken) -> list[PositionKey]:
@@ -79,7 +74,7 @@ class AccountSync:
         self._save_account(snapshot.account, snapshot.taken_at)
         touched = self._reconcile(snapshot, is_first=is_first)
         crash_points.reached(Point.RECONCILED)
-        self._check_account_setup(snapshot)
+        self.configurator.check(snapshot)
         self._context.trading_status.clear(EntryBlock.STARTING)
         self._context.trading_status.clear(EntryBlock.STALE_SNAPSHOT)
         if is_first:
@@ -104,7 +99,7 @@ class AccountSync:
                     reason = f"starting: the account could not be read: {event.reason}"
                     self._context.trading_status.block(EntryBlock.STARTING, reason)
             case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
-                self._on_configuration_failed(event.command, event.reason)
+                self.configurator.on_failed(event.command, event)
             case _:
                 pass  # the periodic check requests it again if it is still needed
 
@@ -116,7 +111,7 @@ class AccountSync:
             case FundingFetched():
                 self.on_funding(event)
             case AccountConfigured():
-                self.on_configured(event)
+                self.configurator.on_configured(event)
             case LeverageChanged():
                 self.on_leverage(event)
             case MarginCall():
@@ -127,20 +122,6 @@ class AccountSync:
             case _:
                 assert_never(event)
         return ()
-
-    def on_configured(self, event: AccountConfigured) -> None:
-        """Note a finished configuration command; after the last one the account is read back."""
-        self._pending_commands.discard(event.command)
-        log.info("account configured: %s", describe(event.command))
-        if not self._pending_commands:
-            self._context.request_snapshot("account configured", repeat_if_pending=True)
-
-    def _on_configuration_failed(self, command: AccountCommand, cause: str) -> None:
-        """Block entries until the account matches: the exchange rejected a mode, margin type or leverage."""
-        self._pending_commands.discard(command)
-        reason = f"the account could not be configured: {cause}"
-        self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, reason)
-        self._context.warn(reason)
 
     def on_update(self, update: AccountUpdate) -> list[PositionKey]:
         """Apply changed balances and positions; anything not listed is unchanged, not zero."""
@@ -163,8 +144,8 @@ class AccountSync:
             touched.append(key)
         if update.reason == _FUNDING_REASON:
             self._fetch_funding()
-        if update.reason == _MARGIN_TYPE_REASON and not self._pending_commands:
-            self._context.request_snapshot("a margin type was changed", repeat_if_pending=True)
+        if update.reason == _MARGIN_TYPE_REASON:
+            self.configurator.on_margin_types_changed()
         return touched
 
     def on_rejected(self, event: OrderRejected) -> None:
@@ -173,11 +154,8 @@ class AccountSync:
             self._context.request_snapshot("the position mode differs", repeat_if_pending=True)
 
     def on_leverage(self, event: LeverageChanged) -> None:
-        """Block entries of a symbol after an external leverage change, until it is configured again (F36)."""
-        wanted = self._context.settings.symbols.get(event.symbol)
-        if wanted is not None and wanted.leverage != event.leverage:
-            self.untradable[event.symbol] = leverage_mismatch(event.leverage, wanted)
-            self._context.request_snapshot("the leverage was changed", repeat_if_pending=True)
+        """Adopt a symbol's leverage, which may be another than the settings want (F36)."""
+        self.configurator.on_leverage_changed(event)
         for (symbol, _), tracked in self._context.portfolio.tracked_positions.items():
             if symbol == event.symbol:
                 tracked.leverage = event.leverage
@@ -282,31 +260,6 @@ class AccountSync:
         if not tracked.is_flat_unconfirmed:
             finish_if_flat(self._context, tracked, at)
         tracked.open(at)
-
-    def _check_account_setup(self, snapshot: Snapshot) -> None:
-        self.untradable = untradable_symbols(self._context.settings, snapshot)
-        setup = plan_account_setup(self._context.settings, snapshot)
-        if setup.conflicts:
-            self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, "; ".join(setup.conflicts))
-        elif not setup.commands:
-            self._context.trading_status.clear(EntryBlock.ACCOUNT_CONFIG)
-        elif self._context.trading_status.has(EntryBlock.CONSENT):
-            self._context.trading_status.block(
-                EntryBlock.ACCOUNT_CONFIG, "the account is configured after you confirm live trading"
-            )
-        else:
-            self._apply_account_setup(setup.commands, snapshot.taken_at)
-
-    def _apply_account_setup(self, commands: Sequence[AccountCommand], now_ms: int) -> None:
-        """Send the configuration commands, at most once per ten seconds."""
-        self._context.trading_status.block(EntryBlock.ACCOUNT_CONFIG, "the account is being configured")
-        if self._configured_at is not None and now_ms - self._configured_at < _CONFIGURE_EVERY_MS:
-            self._retry_at = self._configured_at + _CONFIGURE_EVERY_MS
-            return
-        self._configured_at = now_ms
-        self._pending_commands = set(commands)
-        for command in commands:
-            self._context.queue_command(command)
 
     def _fetch_funding(self) -> None:
         """Fetch funding since the last recorded payment, else since the oldest open position or the first snapshot."""

@@ -170,7 +170,7 @@ class EntryEvaluator:
             instrument=context.instruments.get(symbol),
             quote=context.quotes.get(symbol),
             mark=context.mark_prices.get(symbol),
-            account_mismatch=self._account.untradable.get(symbol),
+            account_mismatch=context.untradable.get(symbol),
             symbol_lock=context.symbol_locks.get(symbol),
         )
 

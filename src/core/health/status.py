@@ -100,7 +100,8 @@ class StatusPublisher:
             self._context.store.set_state("position_questions", {"items": questions})
         current = self._context.trading_status
         needs_resume = current.needs_resume or bool(self._context.symbol_locks)
-        now = current.state.value, current.reason, needs_resume
+        untradable = [f"no entries in {symbol}: {reason}" for symbol, reason in self._context.untradable.items()]
+        now = current.state.value, "; ".join(filter(None, [current.reason, *untradable])), needs_resume
         if now != self._last_status:
             self._last_status = now
             payload = {"state": now[0], "reason": now[1]}

@@ -48,8 +48,14 @@ def test_mode_that_cannot_change_is_a_conflict() -> None:
 
 
 def test_multi_assets_mode_excludes_isolated_margin() -> None:
-    setup = plan_account_setup(some_settings({"multi_assets_mode": True}), a_snapshot(multi_assets_mode=True))
-    assert setup.conflicts == ("multi-assets mode allows crossed margin only: set margin_type of BTCUSDT to CROSSED",)
+    settings, snapshot = some_settings({"multi_assets_mode": True}), a_snapshot(multi_assets_mode=True)
+    setup = plan_account_setup(settings, snapshot)
+    assert (setup.commands, setup.conflicts) == ((), ())
+    reason = "multi-assets mode allows crossed margin only: set its margin_type to CROSSED"
+    assert untradable_symbols(settings, snapshot) == {"BTCUSDT": reason}
+    crossed = a_snapshot(multi_assets_mode=True, positions=(a_report(margin_type=MarginType.CROSSED),))
+    assert plan_account_setup(settings, crossed).commands == ()
+    assert untradable_symbols(settings, crossed) == {"BTCUSDT": reason}
 
 
 def test_margin_type_of_open_position_is_kept() -> None:

@@ -193,7 +193,9 @@ def test_rejected_configuration_blocks_entries_and_is_retried(path: Path) -> Non
     harness.connect(**mismatched)
     command = SetLeverage("BTCUSDT", 10)
     harness.feed(CommandFailed(command, -4028, "leverage not valid", harness.now))
-    assert "leverage not valid" in harness.context.trading_status.reason
+    assert "leverage not valid" in harness.context.untradable["BTCUSDT"]
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.CONFIGURED]
     harness.snapshot(**mismatched)
     assert harness.commands_of(SetLeverage) == [command]
     harness.clock.advance(10_000)

@@ -209,7 +209,7 @@ def test_unknown_margin_type_keeps_protection(harness: Harness) -> None:
     harness.snapshot(positions=(harness.report(margin_type=None),))
     assert harness.context.portfolio.tracked(LONG).margin_type is before
     assert len(harness.submitted(STOP)) == 1
-    assert "unrecognized margin type" in harness.trader._account.untradable["BTCUSDT"]
+    assert "unrecognized margin type" in harness.context.untradable["BTCUSDT"]
 
 
 def test_unknown_margin_type_is_not_changed(harness: Harness) -> None:
