@@ -7,6 +7,7 @@ is restored, and the first quote of each symbol triggers and fills orders that t
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any, assert_never
 
@@ -96,9 +97,12 @@ class PaperExchange:
             self._emit_batch([StreamUp(Stream.USER, now_ms), self._account_saved()])
 
     def on_price(self, price: Quote | MarkPrice) -> None:
-        """Apply a quote or mark price and emit what it changes in the account."""
+        """Apply a quote or mark price and emit what it changes in the account.
+
+        A price dated in the future counts as of its arrival: it must not date trades or pay funding that is not due.
+        """
         with self._lock:
-            events = self._apply_price(price)
+            events = self._apply_price(replace(price, at=min(price.at, price.received_at)))
             if events:
                 self._emit(events)
 

@@ -132,3 +132,17 @@ def test_funding_is_emitted_with_the_account() -> None:
 def test_new_account_starts_with_its_capital() -> None:
     paper = PaperHarness()
     assert paper.restart().snapshot.account.wallet_balance == 10_000
+
+
+def test_price_dated_in_the_future_dates_no_trade_and_pays_no_funding() -> None:
+    harness = PaperHarness()
+    due = NOW + 3_600_000
+    harness.market(50_000, next_funding_at=due)
+    harness.submit(price=D(49_990))
+    future = {"at": harness.clock.now_ms() * 1000, "received_at": harness.clock.now_ms()}
+    harness.exchange.on_price(a_quote(49_980, "49980.1", **future))
+    harness.exchange.on_price(a_mark(49_980, next_funding_at=due, **future))
+    events = [event for batch in harness.emitted for event in batch]
+    [fill] = [event.fill for event in events if isinstance(event, OrderUpdate) and event.fill is not None]
+    assert fill.traded_at == harness.clock.now_ms()
+    assert not any(isinstance(event, FundingFetched) for event in events)
