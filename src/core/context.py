@@ -88,6 +88,9 @@ class TraderContext:
     """Reconnects the user data stream."""
     entries_to_cancel: set[str] = field(default_factory=set)
     """Client order ids of entries to cancel as soon as the exchange reports them open."""
+    entries_to_close: dict[str, str] = field(default_factory=dict)
+    """Client order ids of entries that were pending when a close was requested, each with the reason: what they still
+    fill is closed too. Saved with the pending closes."""
     cancel_attempts: dict[str, CancelAttempts] = field(default_factory=dict)
     """Cancels sent by this run, by client order id."""
     incomplete_instruments: Mapping[str, str] = field(default_factory=dict)

@@ -124,7 +124,7 @@ class TrackedPosition:
     def accept(self, at: int) -> None:
         """Treat all of it as the bot's: what its fills do not explain was given to the bot at ``at``, ms UTC."""
         self.accepted_quantity, self.accepted_at = self.position.quantity - self.own_quantity, at
-        self.has_other_trades, self.unexplained, self.close_reason = False, None, None
+        self.has_other_trades, self.unexplained = False, None
 
     @property
     def margin(self) -> Decimal:

@@ -18,7 +18,7 @@ from src.database.db import get_usdt_volume_in_window, get_volume_in_window
 from src.database.queries.fills import entries_since
 from src.domain.clock import MINUTE_MS
 from src.domain.decisions import Decision, Skip
-from src.domain.enums import Side, VolumeScope
+from src.domain.enums import OrderRole, Side, VolumeScope
 from src.domain.market import Liquidation, LiquidationWindow
 from src.domain.numbers import ZERO
 from src.domain.orders import Order
@@ -123,9 +123,23 @@ class EntryEvaluator:
             stop_orders=max((portfolio.count_stops(each.key) for each in held), default=0),
             external_orders=len(external) + len(unrecognized) + len(not_ours),
             unresolved=sum(order.unresolved_since is not None for order in entries),
+            obstacle=self._obstacle(symbol),
             has_request_budget=self._read_exchange_health().has_entry_budget,
             entries_last_minute=self._entries_last_minute(),
         )
+
+    def _obstacle(self, symbol: str) -> str | None:
+        """Why the bot's own orders forbid an entry: its symbol is being closed (I12)."""
+        portfolio = self._context.portfolio
+        for tracked in portfolio.tracked_positions.values():
+            if tracked.position.symbol == symbol and tracked.close_reason is not None:
+                return f"the position of {symbol} is being closed: {tracked.close_reason}"
+        orders = portfolio.open_orders(symbol)
+        if any(order.client_order_id in self._context.entries_to_close for order in orders):
+            return f"an entry of {symbol} is being cancelled because its position was closed"
+        if any(order.role is OrderRole.CLOSE for order in orders):
+            return f"an order that closes {symbol} is open"
+        return None
 
     def total_margin(self) -> Decimal:
         """Margin of all positions and of all entries that may still fill."""

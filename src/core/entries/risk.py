@@ -27,6 +27,8 @@ def check_risk(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure)
 
 def _open_orders(_: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
     limit = entry_context.settings.max_open_orders_per_symbol
+    if exposure.obstacle is not None:
+        return Skip(Gate.OPEN_ORDERS, exposure.obstacle)
     if exposure.unresolved:
         return Skip(Gate.OPEN_ORDERS, "an earlier entry is unconfirmed")
     if exposure.external_orders:

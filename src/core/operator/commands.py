@@ -28,6 +28,7 @@ from src.settings.config import effective_settings
 log = logging.getLogger("hunter.operator")
 
 _STATE = "operator_state"
+_CLOSE_REASON = "requested by the operator"
 _FILE_COMMAND_ID = 0
 _MAX_HANDLED_FILES = 20
 _LOCK_BLOCKS = (EntryBlock.LOSS_LIMIT, EntryBlock.POSITION_MISMATCH)
@@ -65,7 +66,6 @@ class OperatorCommands:
         self._consent = consent
         self._ownership = ownership
         self._last_id = 0
-        self._flattened_entries: set[str] = set()
         self._loss_limits = LossLimits(context)
         self._halt_file: HaltFileChanged | None = None
         self._handled_files: list[str] = []
@@ -99,17 +99,11 @@ class OperatorCommands:
         return self._last_id
 
     def enforce(self) -> None:
-        """Called after every batch: cancel entries during a halt, close positions that fill after a flatten."""
+        """Called once a second: check the loss limits, and cancel entries during a halt."""
         self._loss_limits.check()
         if any(map(self._context.trading_status.has, _CANCEL_ENTRIES)):
             self.cancel_entries(at_once=False)
-        for tracked in self._context.portfolio.open_positions():
-            if tracked.entry_order_id in self._flattened_entries:
-                self._close(tracked)
-        pending = {order.client_order_id for order in self._context.portfolio.pending_entries()}
-        self._flattened_entries &= pending | {
-            tracked.entry_order_id or "" for tracked in self._context.portfolio.open_positions()
-        }
+        self._closing.forget_settled_entries()
 
     def _on_command(self, command: OperatorCommand) -> None:
         """Carry out a command unless it has been seen before."""
@@ -211,7 +205,7 @@ class OperatorCommands:
 
     def _flatten(self, command: OperatorCommand) -> str:
         self._pause(command)
-        self._flattened_entries |= {order.client_order_id for order in self._context.portfolio.pending_entries()}
+        self._closing.close_when_filled(self._context.portfolio.pending_entries(), _CLOSE_REASON)
         cancelled = self.cancel_entries()
         managed = [tracked for tracked in self._context.portfolio.open_positions() if tracked.is_managed]
         ours = [tracked for tracked in managed if not tracked.is_asked]
@@ -265,7 +259,7 @@ class OperatorCommands:
         return self._context.restart.reply(command.at)
 
     def _close(self, tracked: TrackedPosition) -> None:
-        self._closing.request_close(tracked, "requested by the operator")
+        self._closing.request_close(tracked, _CLOSE_REASON)
         self._closing.advance(tracked)
 
     def cancel_entries(self, *, at_once: bool = True) -> int:

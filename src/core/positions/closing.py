@@ -1,6 +1,7 @@
 """Closes positions: a market order first, a limit order if the market order is rejected, never past flat (I12)."""
 
 import logging
+from collections.abc import Iterable
 from decimal import Decimal
 
 from src.core.context import TraderContext
@@ -40,18 +41,45 @@ class PositionCloser:
         self._context = context
 
     def request_close(self, tracked: TrackedPosition, reason: str) -> None:
-        """Request that the position be closed; `advance` retries until it is flat."""
+        """Request that the position be closed; `advance` retries until it is flat.
+
+        The entries of its symbol are cancelled. What one of the same position fills nevertheless is closed too.
+        """
         if tracked.close_reason is None and tracked.position.is_open:
             tracked.close_reason = reason
-            save_pending_closes(self._context)
+            pending = self._context.portfolio.pending_entries()
+            self.close_when_filled((order for order in pending if order.key == tracked.key), reason)
             log.warning("closing %s %s: %s", *tracked.key, reason)
             self._context.journal("protection", {"state": "closing", "reason": reason}, tracked.position.symbol)
 
+    def close_when_filled(self, entries: Iterable[Order], reason: str) -> None:
+        """Close the position of each of these entries if it fills; also after a restart, until each is settled."""
+        for order in entries:
+            self._context.entries_to_close.setdefault(order.client_order_id, reason)
+        save_pending_closes(self._context)
+
+    def forget_settled_entries(self) -> None:
+        """Forget the entries of `close_when_filled` that cannot fill any more and whose position is closed."""
+        context, portfolio = self._context, self._context.portfolio
+        needed = {order.client_order_id for order in portfolio.pending_entries()}
+        needed |= {tracked.entry_order_id or "" for tracked in portfolio.open_positions()}
+        settled = context.entries_to_close.keys() - needed
+        if settled:
+            context.entries_to_close = {
+                name: reason for name, reason in context.entries_to_close.items() if name not in settled
+            }
+            save_pending_closes(context)
+
     def advance(self, tracked: TrackedPosition) -> None:
-        """Send the next close order if one is due."""
+        """Send the next close order if one is due, and keep entries away from the symbol until it is flat."""
         self._check_triggered_stop(tracked)
+        covered = self._context.entries_to_close.get(tracked.entry_order_id or "")
+        if covered is not None:
+            self.request_close(tracked, covered)
         if tracked.close_reason is None or not tracked.position.is_open:
             return
+        for order in self._context.portfolio.open_orders(tracked.position.symbol, OrderRole.ENTRY):
+            self._context.cancel_order(order)
         if self.send_close_order(tracked, abs(tracked.position.quantity)):
             is_exhausted = tracked.rejections.get(OrderRole.CLOSE, 0) >= _MAX_CLOSE_ATTEMPTS
             pause = _LONG_PAUSE_MS if is_exhausted else _RETRY_PAUSE_MS

@@ -7,7 +7,7 @@ from src.core.context import TraderContext
 from src.core.portfolio import TrackedPosition
 from src.domain import crash_points
 from src.domain.crash_points import Point
-from src.domain.enums import PositionSide
+from src.domain.enums import OrderRole, OrderStatus, PositionSide
 from src.domain.positions import PositionKey
 
 log = logging.getLogger("hunter.trader")
@@ -15,6 +15,7 @@ log = logging.getLogger("hunter.trader")
 _INCOMPLETE_STATE = "incomplete_positions"
 _PENDING_CLOSES_STATE = "pending_closes"
 _ACCEPTED_STATE = "accepted_positions"
+_ENTRIES_TO_CLOSE_STATE = "entries_to_close"
 
 
 def finish_if_flat(context: TraderContext, tracked: TrackedPosition, next_opened_at: int | None = None) -> None:
@@ -109,6 +110,8 @@ def restore_portfolio(context: TraderContext) -> None:
     for order in context.store.load_open_orders():
         if order.is_open:
             order.unresolved_since = order.unresolved_since or context.clock.now_ms()
+        if order.role is OrderRole.ENTRY and order.status is OrderStatus.PENDING_CANCEL:
+            context.entries_to_cancel.add(order.client_order_id)  # its cancel may never have been sent
         context.portfolio.add_order(order)
     for record in context.store.load_positions():
         position = record.position
@@ -131,14 +134,28 @@ def restore_portfolio(context: TraderContext) -> None:
 
 
 def load_pending_closes(context: TraderContext) -> None:
-    """Restore the close requests of the last run; they continue once the exchange confirms the position."""
+    """Restore the close requests of the last run; they continue once the exchange confirms the position.
+
+    The entries that they cover are cancelled, and closed if they fill, as before the restart.
+    """
     reasons = context.store.get_state(context.mode_key(_PENDING_CLOSES_STATE)) or {}
     for tracked in context.portfolio.open_positions():
         if tracked.is_managed:
             tracked.close_reason = reasons.get(_key_text(tracked.key))
+    context.entries_to_close = dict(context.store.get_state(context.mode_key(_ENTRIES_TO_CLOSE_STATE)) or {})
+    context.entries_to_cancel |= context.entries_to_close.keys()
 
 
 def save_pending_closes(context: TraderContext) -> None:
+    """Save the close requests, and the entries that they cover."""
     tracked_positions = context.portfolio.tracked_positions.values()
     reasons = {_key_text(each.key): each.close_reason for each in tracked_positions if each.close_reason}
     context.store.set_state(context.mode_key(_PENDING_CLOSES_STATE), reasons)
+    context.store.set_state(context.mode_key(_ENTRIES_TO_CLOSE_STATE), context.entries_to_close)
+
+
+def drop_pending_close(context: TraderContext, tracked: TrackedPosition) -> None:
+    """Withdraw the close request of a position; it stays protected."""
+    tracked.close_reason = None
+    context.entries_to_close.pop(tracked.entry_order_id or "", None)
+    save_pending_closes(context)

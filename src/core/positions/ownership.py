@@ -10,11 +10,11 @@ from src.core.context import TraderContext
 from src.core.orders.fills import FillRecorder
 from src.core.portfolio import TrackedPosition, Unexplained
 from src.core.positions.lifecycle import (
+    drop_pending_close,
     finish_position,
     mark_trades_complete,
     record_end,
     save_accepted,
-    save_pending_closes,
 )
 from src.core.trading_status import EntryBlock
 from src.domain.clock import HOUR_MS, MINUTE_MS
@@ -166,8 +166,7 @@ class PositionOwnership:
         )
         if unexplained.asked_at is None:
             unexplained.asked_at = self._context.clock.now_ms()
-            tracked.close_reason = None
-            save_pending_closes(self._context)
+            drop_pending_close(self._context, tracked)
             self._corrections.check_frequency()
         for order in self._context.portfolio.orders_for(tracked.key):
             if order.role is OrderRole.ENTRY:
@@ -177,6 +176,7 @@ class PositionOwnership:
         """Manage all of it; one without an entry of the bot gets a new entry id that no real entry has."""
         if not tracked.is_managed:
             tracked.assign_entry(self._context.new_entry_id())
+        drop_pending_close(self._context, tracked)
         tracked.accept(self._context.clock.now_ms())
         save_accepted(self._context)
         self._context.warn(
@@ -186,10 +186,10 @@ class PositionOwnership:
 
     def _release(self, tracked: TrackedPosition) -> None:
         """Stop managing it, and cancel the orders behind it: they would close what is not the bot's (I14, I19)."""
+        drop_pending_close(self._context, tracked)
         record_end(self._context, tracked)
         finish_position(self._context, tracked)
         tracked.open(self._context.clock.now_ms())
-        save_pending_closes(self._context)
         save_accepted(self._context)
         for order in self._context.portfolio.orders_for(tracked.key):
             self._context.entries_to_cancel.add(order.client_order_id)

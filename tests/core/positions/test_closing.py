@@ -1,16 +1,59 @@
-"""Closing positions: repeated attempts, the alert after too many, and triggered stops that do not fill."""
+"""Closing positions: attempts and alerts, triggered stops that do not fill, and entries of a symbol being closed."""
 
+from collections.abc import Callable
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from src.domain.commands import OperatorAction
-from src.domain.enums import OrderRole, OrderStatus, OrderType
+from src.domain.decisions import Gate
+from src.domain.enums import OrderRole, OrderStatus, OrderType, Side
+from src.domain.events import Stream, StreamUp
+from src.domain.orders import OrderRequest
+from tests.builders import some_settings
 from tests.core.harness import LONG, Harness
 
 D = Decimal
-STOP, TAKE, CLOSE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
+ENTRY, STOP, TAKE, CLOSE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT, OrderRole.CLOSE
+
+
+@pytest.fixture
+def eager(path: Path) -> Harness:
+    """A connected bot without a cooldown, in hedge mode."""
+    return Harness(path, some_settings({"cooldown_sec": 0})).connect()
+
+
+def enter_again(harness: Harness, side: Side = Side.SELL) -> OrderRequest:
+    """Place another entry, a second after the last event, and accept it."""
+    harness.wait(1000)
+    harness.liquidate(side=side)
+    entry = harness.last(ENTRY)
+    harness.accept(entry)
+    return entry
+
+
+def last_reason(harness: Harness) -> str:
+    return str(harness.rows("SELECT reason FROM decisions ORDER BY liquidation_id")[-1]["reason"])
+
+
+def close_by_person(harness: Harness) -> None:
+    harness.close_position()
+
+
+def close_all(harness: Harness) -> None:
+    harness.command(OperatorAction.FLATTEN)
+    harness.command(OperatorAction.RESUME)  # a flatten also pauses, which would hide the reason
+
+
+def close_by_ladder(harness: Harness) -> None:
+    """The stop triggers and ends without a fill."""
+    harness.wait(1000)
+    harness.feed(harness.update_for(harness.last(STOP), type=OrderType.MARKET, status=OrderStatus.EXPIRED))
+
+
+each_close = pytest.mark.parametrize("close", [close_by_person, close_all, close_by_ladder])
 
 
 def expire(harness: Harness, filled: object = 0) -> None:
@@ -112,3 +155,101 @@ def test_stop_ended_without_trigger_is_replaced(harness: Harness) -> None:
     harness.end_order(harness.last(STOP), OrderStatus.EXPIRED)
     assert len(harness.submitted(STOP)) == 2
     assert harness.submitted(CLOSE) == []
+
+
+@each_close
+def test_entries_of_a_symbol_are_cancelled_while_its_position_is_closed(
+    eager: Harness, close: Callable[[Harness], None]
+) -> None:
+    eager.open_position()
+    same_side, other_side = enter_again(eager), enter_again(eager, Side.BUY)
+    close(eager)
+    assert {same_side.client_order_id, other_side.client_order_id} <= set(eager.cancelled())
+
+
+@each_close
+def test_entries_of_a_symbol_are_refused_while_its_position_is_closed(
+    eager: Harness, close: Callable[[Harness], None]
+) -> None:
+    eager.open_position()
+    close(eager)
+    eager.reject(eager.last(CLOSE), -4131)
+    eager.wait(500)
+    for side in (Side.SELL, Side.BUY):
+        eager.liquidate(side=side)
+        assert eager.verdicts()[-1] == Gate.OPEN_ORDERS
+        assert last_reason(eager).startswith("the position of BTCUSDT is being closed: ")
+    assert len(eager.submitted(ENTRY)) == 1
+
+
+def test_entry_that_fills_after_the_close_is_closed_too(eager: Harness) -> None:
+    eager.open_position()
+    second = enter_again(eager)
+    eager.close_position()
+    eager.fill(eager.last(CLOSE), pnl=-1)
+    eager.wait(16_000)
+    eager.liquidate()
+    assert last_reason(eager) == "an entry of BTCUSDT is being cancelled because its position was closed"
+    eager.fill(second)
+    assert [each.quantity for each in eager.submitted(CLOSE)] == [D("0.010"), D("0.010")]
+
+
+def test_entry_is_refused_while_a_partial_close_is_open(eager: Harness) -> None:
+    eager.open_position()
+    eager.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.5"))
+    eager.wait(500)
+    eager.liquidate()
+    assert last_reason(eager) == "an order that closes BTCUSDT is open"
+
+
+def restart_with(harness: Harness, *orders: OrderRequest) -> Harness:
+    """Restart after a kill; the exchange lists these orders as open, and has received no cancel."""
+    again = harness.restart()
+    again.feed(StreamUp(Stream.MARKET, again.now), StreamUp(Stream.USER, again.now))
+    again.prices()
+    again.snapshot(open_orders=tuple(again.update_for(order) for order in orders), positions=(again.report(),))
+    for order in orders:
+        again.accept(order)
+    again.audit()
+    return again
+
+
+@pytest.mark.parametrize("is_confirmed", [True, False], ids=["open entry", "unconfirmed entry"])
+def test_flatten_is_carried_on_after_a_kill(eager: Harness, is_confirmed: bool) -> None:
+    eager.liquidate()
+    entry = eager.last(ENTRY)
+    if is_confirmed:
+        eager.accept(entry)
+    eager.command(OperatorAction.FLATTEN)
+    again = restart_with(eager, entry)
+    assert again.cancelled() == [entry.client_order_id]
+    again.wait(1000)
+    again.fill(entry)  # before its cancel arrived
+    assert again.last(CLOSE).quantity == D("0.010")
+    third = restart_with(again, again.last(CLOSE), again.last(STOP))
+    third.fill(third.context.portfolio.orders[again.last(CLOSE).client_order_id].request, pnl=-1)
+    third.wait(20_000)
+    assert not third.position().is_open
+    assert third.submitted(CLOSE) == []
+
+
+def test_settled_flatten_is_forgotten(eager: Harness) -> None:
+    entry = eager.enter()
+    eager.command(OperatorAction.FLATTEN)
+    eager.end_order(entry)
+    eager.wait(1000)
+    again = restart_with(eager)
+    assert again.context.entries_to_close == {}
+    again.command(OperatorAction.RESUME)
+    again.wait(1000)
+    again.open_position()
+    again.wait(5000)
+    assert again.submitted(CLOSE) == []
+
+
+def test_cancel_that_a_kill_prevented_is_sent_after_the_start(eager: Harness) -> None:
+    entry = eager.enter()
+    eager.command(OperatorAction.CANCEL_ENTRY, client_order_id=entry.client_order_id)
+    again = restart_with(eager, entry)
+    assert again.cancelled() == [entry.client_order_id]
+    assert again.context.entries_to_close == {}
