@@ -172,6 +172,12 @@ class Harness:
     def end_order(self, request: OrderRequest, status: OrderStatus = OrderStatus.CANCELED) -> list[Command]:
         return self.feed(self.update_for(request, status=status, filled_quantity=self.filled(request)))
 
+    def confirm_cancels(self) -> None:
+        """Feed the confirmation of every cancel that was sent."""
+        for order in self.context.portfolio.open_orders():
+            if order.status is OrderStatus.PENDING_CANCEL:
+                self.end_order(order.request)
+
     def update_for(self, request: OrderRequest, **changes: Any) -> OrderUpdate:
         """The current state of an order as the exchange reports it."""
         order = self.context.portfolio.orders.get(request.client_order_id)

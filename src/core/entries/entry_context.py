@@ -30,7 +30,7 @@ class Exposure:
     stop_orders: int = 0
     """Open stop losses of the symbol's position, external ones included; in hedge mode of the side with most."""
     obstacle: str | None = None
-    """Why our own orders forbid an entry: the symbol is being closed."""
+    """Why our own orders forbid an entry: the symbol is being closed, or orders of the last position are left."""
     has_request_budget: bool = True
     """The rate limit leaves room for an entry besides what is reserved for protection."""
     entries_last_minute: int = 0

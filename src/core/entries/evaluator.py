@@ -22,6 +22,7 @@ from src.domain.enums import OrderRole, Side, VolumeScope
 from src.domain.market import Liquidation, LiquidationWindow
 from src.domain.numbers import ZERO
 from src.domain.orders import Order
+from src.domain.positions import PositionKey
 from src.settings.config import SymbolSettings
 
 LastEntries = Mapping[tuple[str, Side], tuple[int, int]]
@@ -96,16 +97,16 @@ class EntryEvaluator:
         entry_context = self._entry_context(liquidation, settings)
         outcome: Skip | EntryPlan | ApprovedPlan = check_signal(entry_context) or plan_entry(entry_context)
         if isinstance(outcome, EntryPlan):
-            outcome = check_risk(outcome, entry_context, self._exposure(liquidation.symbol))
+            outcome = check_risk(outcome, entry_context, self._exposure(outcome))
         if isinstance(outcome, Skip):
             return _make_decision(entry_context, outcome), None
         self.last_entry_at[liquidation.symbol, entry_context.entry_side] = liquidation.traded_at
         self._window.consume(liquidation.symbol, self._counted_side(liquidation))
         return _make_decision(entry_context), outcome
 
-    def _exposure(self, symbol: str) -> Exposure:
+    def _exposure(self, plan: EntryPlan) -> Exposure:
         """What is at risk or reserved: an order counts from the decision on, not from its response."""
-        portfolio = self._context.portfolio
+        symbol, portfolio = plan.symbol, self._context.portfolio
         positions, pending = portfolio.open_positions(), portfolio.pending_entries()
         held = [each for each in positions if each.position.symbol == symbol]
         entries = [order for order in pending if order.symbol == symbol]
@@ -123,14 +124,14 @@ class EntryEvaluator:
             stop_orders=max((portfolio.count_stops(each.key) for each in held), default=0),
             external_orders=len(external) + len(unrecognized) + len(not_ours),
             unresolved=sum(order.unresolved_since is not None for order in entries),
-            obstacle=self._obstacle(symbol),
+            obstacle=self._obstacle((symbol, plan.position_side)),
             has_request_budget=self._read_exchange_health().has_entry_budget,
             entries_last_minute=self._entries_last_minute(),
         )
 
-    def _obstacle(self, symbol: str) -> str | None:
-        """Why the bot's own orders forbid an entry: its symbol is being closed (I12)."""
-        portfolio = self._context.portfolio
+    def _obstacle(self, key: PositionKey) -> str | None:
+        """Why the bot's own orders forbid an entry: its symbol is being closed, or old exits would close it (I14)."""
+        symbol, portfolio = key[0], self._context.portfolio
         for tracked in portfolio.tracked_positions.values():
             if tracked.position.symbol == symbol and tracked.close_reason is not None:
                 return f"the position of {symbol} is being closed: {tracked.close_reason}"
@@ -139,7 +140,12 @@ class EntryEvaluator:
             return f"an entry of {symbol} is being cancelled because its position was closed"
         if any(order.role is OrderRole.CLOSE for order in orders):
             return f"an order that closes {symbol} is open"
-        return None
+        held = portfolio.tracked_positions.get(key)
+        left = next((order for order in orders if order.key == key and order.role is not OrderRole.ENTRY), None)
+        if left is None or (held is not None and held.position.is_open):
+            return None
+        role = left.role.replace("_", " ").lower()
+        return f"the {role} of the last position of {symbol} is not cancelled yet"
 
     def total_margin(self) -> Decimal:
         """Margin of all positions and of all entries that may still fill."""

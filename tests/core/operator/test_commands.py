@@ -94,6 +94,7 @@ def test_flatten_closes_later_fills(harness: Harness) -> None:
     harness.wait(1000)
     assert harness.last(CLOSE).quantity == D("0.010")
     harness.fill(harness.last(CLOSE))
+    harness.end_order(harness.last(STOP))
     harness.wait(60_000)
     harness.command(OperatorAction.RESUME)
     harness.snapshot()

@@ -104,6 +104,7 @@ def test_new_position_has_its_own_result(harness: Harness) -> None:
     harness.open_position()
     harness.clock.advance(10)
     harness.fill(harness.last(STOP), price=49_000, pnl=-10)
+    harness.confirm_cancels()
     harness.clock.advance(61_000)
     harness.prices()
     harness.snapshot()

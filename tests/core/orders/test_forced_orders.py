@@ -66,6 +66,7 @@ def test_lock_survives_restart_and_resume_releases_it(eager: Harness) -> None:
     )
     again.command(OperatorAction.RESUME)
     assert "entries allowed again in BTCUSDT" in again.journal("command")[-1]["message"]
+    again.confirm_cancels()
     again.liquidate()
     assert again.verdicts()[-1] is None
 
@@ -76,6 +77,7 @@ def test_repeated_forced_close_does_not_lock_again(eager: Harness) -> None:
     eager.command(OperatorAction.RESUME)
     update = replace(forced(eager, NAMES[0]), fill=None)
     eager.feed(OrdersFetched("BTCUSDT", (update,), 0, eager.now))
+    eager.confirm_cancels()
     eager.wait(1000)
     eager.liquidate()
     assert eager.verdicts()[-1] is None

@@ -202,6 +202,36 @@ def test_entry_is_refused_while_a_partial_close_is_open(eager: Harness) -> None:
     assert last_reason(eager) == "an order that closes BTCUSDT is open"
 
 
+@pytest.mark.parametrize("is_stop_first", [True, False], ids=["stopped out", "profit taken"])
+def test_entry_is_refused_while_old_protection_is_left_in_its_slot(eager: Harness, is_stop_first: bool) -> None:
+    eager.open_position()
+    stop, take = eager.last(STOP), eager.last(TAKE)
+    filled, left, name = (stop, take, "take profit") if is_stop_first else (take, stop, "stop loss")
+    eager.wait(1000)
+    eager.fill(filled)
+    eager.wait(1000)
+    eager.liquidate()
+    assert eager.verdicts()[-1] == Gate.OPEN_ORDERS
+    assert last_reason(eager) == f"the {name} of the last position of BTCUSDT is not cancelled yet"
+    eager.liquidate(side=Side.BUY)
+    assert eager.verdicts()[-1] is None  # the other side has its own protection
+    eager.end_order(left)
+    eager.liquidate()
+    assert eager.verdicts()[-1] is None
+
+
+def test_entry_is_refused_while_old_protection_is_unconfirmed(eager: Harness) -> None:
+    eager.fill(eager.enter())
+    stop = eager.last(STOP)
+    eager.lose_response(stop)
+    eager.close_position()
+    eager.fill(eager.last(CLOSE))
+    eager.wait(20_000)
+    eager.snapshot()
+    eager.liquidate()
+    assert last_reason(eager) == "the stop loss of the last position of BTCUSDT is not cancelled yet"
+
+
 def restart_with(harness: Harness, *orders: OrderRequest) -> Harness:
     """Restart after a kill; the exchange lists these orders as open, and has received no cancel."""
     again = harness.restart()
