@@ -79,7 +79,8 @@ def run_setup_wizard(home: str | None) -> int:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Exit code: 0 stopped, 1 crashed, 2 bad settings or .env, 3 database in use by another bot, 4 restart."""
+    """Exit code: 0 stopped, 1 crashed, 2 bad settings or .env, 3 database in use by another bot, 4 restart, 5 stopped
+    while an entry or an unprotected position is left at the exchange."""
     arguments = parse_arguments(argv)
     try:
         if arguments.command is CliCommand.CHECK:

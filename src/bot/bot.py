@@ -10,7 +10,7 @@ from functools import partial
 from random import Random
 
 from src import VERSION
-from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network
+from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network, name_open_entries
 from src.bot.threads import JOIN_SECONDS, ThreadGroup, heartbeat_current_thread
 from src.core.context import TraderContext
 from src.core.event_queue import EventQueue
@@ -23,6 +23,7 @@ from src.core.operator.command_poller import CommandPoller
 from src.core.operator.consent_prompt import prompt_in_terminal
 from src.core.operator.control_files import ControlFiles
 from src.core.operator.restart import RestartRequest
+from src.core.operator.stopping import GracefulStop
 from src.core.order_cleanup import OrderCleanup
 from src.core.streamer import LiquidationStreamer
 from src.core.trader import Trader
@@ -46,12 +47,17 @@ from src.exchange.limits import RateLimits
 from src.exchange.paper import PaperExchange
 from src.exchange.port import Exchange
 from src.exchange.stream import StreamCallbacks, StreamHandler, StreamReader
-from src.launch.shutdown import EXIT_CRASH, EXIT_RESTART, EXIT_STOPPED
+from src.launch.shutdown import EXIT_CRASH, EXIT_OPEN_ENTRIES, EXIT_RESTART, EXIT_STOPPED
 from src.settings.config import Environment, Settings
 
 log = logging.getLogger("hunter.main")
 
-_STOP_ENTRIES_SECONDS = 1.5
+STOP_SECONDS = 15.0
+"""How long a stop waits until the exchange has confirmed that no entry can fill; an unanswered one needs about 14 s."""
+_RESTART_SECONDS = 1.5
+"""Before a restart: the next process takes care of what is left."""
+_REPORT_SECONDS = 1.0
+_CHECK_SECONDS = 0.2
 USER_STREAM_TIMING = Timing(stale_after_ms=None)
 """The user data stream is silent while nothing happens to the account."""
 
@@ -69,6 +75,7 @@ class RunConfig:
     """Time before the configuration was read; later restart requests need a new process."""
     assume_yes: bool = False
     user_stream_timing: Timing = USER_STREAM_TIMING
+    stop_seconds: float = STOP_SECONDS
 
 
 class Bot:
@@ -96,10 +103,12 @@ class Bot:
         self._commands = CommandReader(environment.control_database)
 
     def run(self, quarantined_to: str | None) -> int:
-        """Run until stopped (0), a thread failed (1) or a restart was requested (4); returns the exit code."""
+        """Run until stopped (0, or 5 if something is left at the exchange), a thread failed (1) or a restart was
+        requested (4); returns the exit code."""
         bot_info = self._bot_info()
         if self._config.environment.credentials is None and not bot_info.is_simulated:
-            return SetupWait(self._store, self._clock, bot_info, self._restart, self._commands).wait(self._config.stop)
+            code = SetupWait(self._store, self._clock, bot_info, self._restart, self._commands).wait(self._config.stop)
+            return name_open_entries(self._store) if code == EXIT_STOPPED else code
         bind_database_to_network(self._store, bot_info.network, self._config.environment.database)
         is_restart_requested = partial(self._restart.poll, self._commands)
         loader = InstrumentLoader(
@@ -109,7 +118,7 @@ class Bot:
         if is_restart_requested():
             return EXIT_RESTART
         if listed is None:
-            return EXIT_STOPPED
+            return EXIT_STOPPED if bot_info.is_simulated else name_open_entries(self._store)
         with self._store.transaction():
             was_clean = self._store.begin_run(VERSION, os.getpid())
         trader = self._compose(listed, bot_info)
@@ -120,9 +129,7 @@ class Bot:
         if terms := load_pending_terms(self._store):  # before the threads start: then only the trader uses the store
             prompt_in_terminal(terms, self._event_queue.put)
         self._threads.start()
-        code = self._supervise()
-        self._shut_down(trader, code)
-        return code
+        return self._shut_down(trader, self._supervise())
 
     def _compose(self, listed: InstrumentList, bot_info: BotInfo) -> Trader:
         config, clock, instruments = self._config, self._clock, listed.instruments
@@ -199,19 +206,39 @@ class Bot:
                 return EXIT_CRASH
         return EXIT_STOPPED
 
-    def _shut_down(self, trader: Trader, code: int) -> None:
-        """Cancel entries, leave protective orders open at the exchange (I15) and stop the threads."""
+    def _shut_down(self, trader: Trader, code: int) -> int:
+        """Cancel entries, leave protective orders open at the exchange (I15) and stop the threads.
+
+        Returns the exit code: after a restart the next process takes care of what is left, after a stop a person must.
+        """
         is_clean = code in (EXIT_STOPPED, EXIT_RESTART)
-        if is_clean:
-            log.info("stopping: cancelling open entries, stop losses and take profits stay open at the exchange")
-            self._event_queue.put(TaskDue(Task.STOP, self._clock.now_ms()))
-            trader.entries_cancelled.wait(_STOP_ENTRIES_SECONDS)
-            crash_points.reached(Point.ENTRIES_CANCELLED)
+        if is_clean and not self._cancel_entries(trader.graceful_stop, code) and code == EXIT_STOPPED:
+            self._report_open_entries(trader.graceful_stop)
+            code = EXIT_STOPPED if trader.graceful_stop.settled.is_set() else EXIT_OPEN_ENTRIES
         running = self._threads.stop_all(self._event_queue.close, JOIN_SECONDS if is_clean else 0.1)
         if is_clean and not running:
             with self._store.transaction():
                 self._store.end_run()
-            log.info("stopped")
+            log.info("stopped" if code != EXIT_OPEN_ENTRIES else "stopped; what is left at the exchange is named above")
+        return code
+
+    def _cancel_entries(self, stop: GracefulStop, code: int) -> bool:
+        """Cancel entries until the exchange confirms that none can fill; False if the time is over before that."""
+        log.info("stopping: cancelling open entries, stop losses and take profits stay open at the exchange")
+        self._event_queue.put(TaskDue(Task.STOP, self._clock.now_ms()))
+        seconds = _RESTART_SECONDS if code == EXIT_RESTART else self._config.stop_seconds
+        deadline_ms = self._clock.monotonic_ms() + round(seconds * 1000)
+        while not stop.settled.wait(_CHECK_SECONDS):
+            if self._clock.monotonic_ms() >= deadline_ms or self._threads.failed():
+                break
+        crash_points.reached(Point.ENTRIES_CANCELLED)
+        return stop.settled.is_set()
+
+    def _report_open_entries(self, stop: GracefulStop) -> None:
+        """Name what is left at the exchange in the log and on the dashboard."""
+        self._event_queue.put(TaskDue(Task.STOP_TIMEOUT, self._clock.now_ms()))
+        if not stop.reported.wait(_REPORT_SECONDS):
+            log.critical("entries may still be open: check the orders on the exchange's site and cancel them there")
 
     def _bot_info(self) -> BotInfo:
         is_simulated = self._config.settings.globals_.simulate_only

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from src.core.health.status import BotInfo, publish_waiting
 from src.core.operator.restart import RestartRequest
+from src.core.operator.stopping import open_entry_message
 from src.database.control import CommandReader
 from src.database.repositories import Store
 from src.domain.clock import Clock
+from src.domain.enums import OrderRole
 from src.domain.errors import ConfigError, ExchangeError, ProtocolError
 from src.domain.instrument import IncompleteInstrument, Instrument, InstrumentList, complete_instruments
-from src.launch.shutdown import EXIT_RESTART, EXIT_STOPPED
+from src.launch.shutdown import EXIT_OPEN_ENTRIES, EXIT_RESTART, EXIT_STOPPED
 
 log = logging.getLogger("hunter.main")
 
@@ -37,6 +39,17 @@ def bind_database_to_network(store: Store, network: str, database: Path) -> None
                 "use a database for each (globals.db_path or DB_PATH)"
             )
         store.set_state("network", {"name": network})
+
+
+def name_open_entries(store: Store) -> int:
+    """The exit code of a stop before the bot traded: entries that the last run left open are named, not forgotten."""
+    with store.transaction():
+        left = [order for order in store.load_open_orders() if order.is_open and order.role is OrderRole.ENTRY]
+        for order in left:
+            message = open_entry_message(order)
+            log.error("%s", message)
+            store.journal("alert", {"level": "error", "message": message}, order.symbol)
+    return EXIT_OPEN_ENTRIES if left else EXIT_STOPPED
 
 
 @dataclass(frozen=True, slots=True)

@@ -81,7 +81,9 @@ class Worker:
 
 
 STUCK_MS = HEARTBEAT_TIMEOUT_MS
-JOIN_SECONDS = 1.0
+JOIN_SECONDS = 3.0
+"""For all threads together."""
+_CLOSE_SECONDS = 1.0
 
 
 class ThreadGroup:
@@ -129,8 +131,13 @@ class ThreadGroup:
         """Stop every thread, then call ``last``; returns the names of threads still running after the timeout."""
         closing = threading.Thread(target=self._close_all, args=[last], name="closing", daemon=True)
         closing.start()
-        closing.join(JOIN_SECONDS)  # a lock held by a stuck thread must not block the shutdown
-        return [worker.name for worker in self._workers if not worker.join(timeout_seconds)]
+        closing.join(_CLOSE_SECONDS)  # a lock held by a stuck thread must not block the shutdown
+        deadline_ms = self._clock.monotonic_ms() + round(timeout_seconds * 1000)
+        return [
+            worker.name
+            for worker in self._workers
+            if not worker.join(max(0, deadline_ms - self._clock.monotonic_ms()) / 1000)
+        ]
 
     def _close_all(self, last: Callable[[], None]) -> None:
         for close in self._closers:

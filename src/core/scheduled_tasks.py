@@ -16,6 +16,7 @@ from src.core.health.rest_health import RestHealth
 from src.core.health.stall import CrashLoopGuard
 from src.core.health.stream_health import StreamHealth
 from src.core.operator.commands import OperatorCommands
+from src.core.operator.stopping import GracefulStop
 from src.core.order_cleanup import expired_entries, orphaned_protection
 from src.core.orders.order_manager import OrderManager
 from src.core.positions.ownership import PositionOwnership
@@ -38,6 +39,7 @@ class ScheduledTasks:
     orders: OrderManager
     account: AccountSync
     operator: OperatorCommands
+    graceful_stop: GracefulStop
     instruments: InstrumentRefresher
     auth: AuthHealth
     ownership: PositionOwnership
@@ -69,6 +71,8 @@ class ScheduledTasks:
             case Task.STOP:
                 self.context.trading_status.block(EntryBlock.STOPPING, "the bot is stopping")
                 self.operator.cancel_entries()
+            case Task.STOP_TIMEOUT:
+                self.graceful_stop.report()
             case _:
                 assert_never(event.task)
         return ()

@@ -1,7 +1,6 @@
 """The trader: owns the trading state, turns events into commands, and commits before a command is sent."""
 
 import logging
-import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
@@ -35,6 +34,7 @@ from src.core.health.unreadable import UnreadableLog
 from src.core.limits.live_consent import LiveConsent
 from src.core.limits.symbol_locks import SymbolLocks
 from src.core.operator.commands import OperatorCommands
+from src.core.operator.stopping import GracefulStop
 from src.core.orders.order_manager import OrderManager
 from src.core.orders.unrecognized import UnrecognizedOrders
 from src.core.positions.closing import PositionCloser
@@ -42,7 +42,6 @@ from src.core.positions.lifecycle import restore_portfolio
 from src.core.positions.ownership import PositionOwnership
 from src.core.positions.protection import ProtectionManager
 from src.core.scheduled_tasks import ScheduledTasks
-from src.core.trading_status import EntryBlock
 from src.domain.commands import Command, OperatorCommand
 from src.domain.decisions import Decision, Gate
 from src.domain.enums import OrderRole, OrderType
@@ -111,8 +110,10 @@ class Trader:
             context, self._entries, self._streams, identity, read_exchange_health, self._ownership
         )
         self._protection = ProtectionManager(context, self._closing, self._status)
+        self.graceful_stop = GracefulStop(context)
         self._tasks = ScheduledTasks(
             context=context,
+            graceful_stop=self.graceful_stop,
             orders=self._orders,
             account=self._account,
             operator=self._operator,
@@ -125,8 +126,6 @@ class Trader:
             crash_loop=CrashLoopGuard(context),
             read_exchange_health=read_exchange_health,
         )
-        self.entries_cancelled = threading.Event()
-        """Set once a stop was requested and no entry can fill any more."""
 
     def restore(self) -> int:
         """Load the state from the database; returns the id of the last operator command that was executed."""
@@ -175,9 +174,7 @@ class Trader:
             self._apply_facts(facts)
             self._apply_liquidations(liquidations)
             self._status.publish_trading_status()
-        status, portfolio = self._context.trading_status, self._context.portfolio
-        if status.has(EntryBlock.STOPPING) and not portfolio.open_orders(role=OrderRole.ENTRY):
-            self.entries_cancelled.set()
+        self.graceful_stop.check()
         return self._degraded_store.take_commands()
 
     def evaluate_trade(self, liquidation: Liquidation) -> Decision | None:

@@ -233,7 +233,7 @@ class UnreadableMessages:
 
 
 class Task(StrEnum):
-    """A periodic task of the trader, triggered by the scheduler."""
+    """A task of the trader: periodic ones, triggered by the scheduler, and the two steps of a graceful stop."""
 
     EVERY_SECOND = "every_second"
     CHECK_POSITIONS = "check_positions"
@@ -243,6 +243,8 @@ class Task(StrEnum):
     PRUNE = "prune"
     CHECKPOINT = "checkpoint"
     STOP = "stop"
+    STOP_TIMEOUT = "stop_timeout"
+    """The time to stop is over: what is not settled is reported."""
 
 
 @dataclass(frozen=True, slots=True)

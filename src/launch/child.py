@@ -14,7 +14,8 @@ import sys
 import threading
 from types import FrameType
 
-GRACE_S = 5.0
+GRACE_S = 22.0
+"""Longer than the longest stop: the bot waits for the exchange to confirm that its entries are cancelled."""
 
 
 def main(arguments: list[str]) -> None:

@@ -17,7 +17,8 @@ no key is needed, and your own .env, settings.json and database are not used.
 The dashboard listens on http://127.0.0.1:5000; set HOST and PORT in the environment or in .env to change this.
 Logs are in the folder logs next to the database. NO_COLOR=1 turns colours off.
 
-exit codes: 0 stopped, 1 failure, 2 wrong options, settings, port or installation, 3 the bot is already running
+exit codes: 0 stopped, 1 failure, 2 wrong options, settings, port or installation, 3 the bot is already running,
+5 stopped, but an order at the exchange needs you: see the log
 """
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from src.launch.options import Options
-from src.launch.shutdown import EXIT_CONFIG, EXIT_LOCKED, EXIT_RESTART, EXIT_STOPPED
+from src.launch.shutdown import EXIT_CONFIG, EXIT_LOCKED, EXIT_OPEN_ENTRIES, EXIT_RESTART, EXIT_STOPPED
 
 FIRST_DELAY_MS = 500
 MAX_DELAY_MS = 5_000  # I33: a killed bot restarts within five seconds
@@ -13,6 +13,7 @@ STABLE_MS = 60_000  # running this long resets the delay
 LOOP_WINDOW_MS = 300_000
 LOOP_COUNT = 5  # exits within LOOP_WINDOW_MS that make a crash loop
 LOOP_RESET_MS = 3_600_000  # running this long ends a crash loop
+BOT_STOP_MS = 22_000  # it waits for the exchange to confirm that its entries are cancelled, see src/bot
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class Program:
     """Whether the others depend on it: it stops last, and its end stops the others."""
     crash_loop_args: tuple[str, ...] = ()
     """Arguments added while it is in a crash loop."""
+    stop_ms: int | None = None
+    """How long it may take to stop before it is killed; None for the usual time."""
     ready: Callable[[], bool] = field(default=lambda: True)
     """Whether the next program may start."""
 
@@ -44,9 +47,10 @@ def bot(home: Path, environment: dict[str, str], *, accept_live: bool = False) -
         "bot",
         ("main.py", "--home", str(home), *(("--yes",) if accept_live else ())),
         environment,
-        final_codes=frozenset({EXIT_STOPPED, EXIT_CONFIG, EXIT_LOCKED}),
+        final_codes=frozenset({EXIT_STOPPED, EXIT_CONFIG, EXIT_LOCKED, EXIT_OPEN_ENTRIES}),
         restart_codes=frozenset({EXIT_RESTART}),
         crash_loop_args=("--protect-only",),
+        stop_ms=BOT_STOP_MS,
     )
 
 

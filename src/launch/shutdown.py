@@ -12,6 +12,9 @@ EXIT_LOCKED = 3
 """Another bot uses the database."""
 EXIT_RESTART = 4
 """The bot requests an immediate restart by the launcher."""
+EXIT_OPEN_ENTRIES = 5
+"""The bot has stopped, and at the exchange an entry or an unprotected position is left, named in its log. Final:
+starting again is for a person to decide."""
 EXIT_INTERRUPTED = 130
 """Ctrl-C while the launcher was still preparing."""
 

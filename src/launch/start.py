@@ -26,7 +26,7 @@ from src.launch.programs import Program, bot, dashboard, sandbox
 from src.launch.shutdown import EXIT_CONFIG, EXIT_INTERRUPTED, stop_on_signals
 from src.launch.supervisor import Supervisor
 
-LEFTOVER_WAIT_MS = 7_000  # children of a killed launcher end within five seconds
+LEFTOVER_WAIT_MS = 24_000  # children of a killed launcher end within 22 seconds, usually in two
 ANNOUNCE_TIMEOUT_S = 60.0
 
 

@@ -32,6 +32,8 @@ class Child:
     ) -> None:
         self.program = program
         self.exited = threading.Event()
+        self.code: int | None = None
+        """Exit code; None while it runs."""
         self._console = console
         self._process = _popen(command, program.environment, folder, inherited_fds)
         self._output_thread = threading.Thread(target=self._copy_lines, name=f"{program.label} lines", daemon=True)
@@ -71,6 +73,7 @@ class Child:
     def _wait_for_exit(self, on_exit: Callable[["Child", int], None]) -> None:
         code = self._process.wait()
         self._output_thread.join(1.0)  # print its last lines first; a grandchild may keep the pipe open
+        self.code = code
         self.exited.set()
         on_exit(self, code)
 
@@ -133,9 +136,9 @@ class Supervisor:
                 self._wait_until_ready(managed.program)
             while self._shutdown is None:
                 self._handle_next_event()
-            return self._shutdown.code
         finally:
             self._stop_all()
+        return self._shutdown.code
 
     def _start(self, managed: ManagedProcess) -> None:
         if self._shutdown is not None:
@@ -214,17 +217,27 @@ class Supervisor:
         children = [managed.child for managed in self._processes.values() if managed.child is not None]
         self._stop([child for child in children if not child.program.is_required], STOP_MS)
         self._stop([child for child in children if child.program.is_required], REQUIRED_STOP_MS)
+        for child in children:
+            self._take_over_code(child)
 
     def _stop(self, children: Sequence[Child], timeout_ms: int) -> None:
         for child in children:
             child.request_stop()
-        deadline_ms = self._clock.monotonic_ms() + timeout_ms
-        for child in children:
+        requested_ms = self._clock.monotonic_ms()
+        for child in sorted(children, key=lambda child: child.program.stop_ms or timeout_ms):
+            deadline_ms = requested_ms + (child.program.stop_ms or timeout_ms)
             if not child.exited.wait(max(0, deadline_ms - self._clock.monotonic_ms()) / 1000):
                 self._console.say(f"The {child.program.label} did not stop in time: killing it.")
                 child.kill()
         for child in children:
             child.exited.wait(1)
+
+    def _take_over_code(self, child: Child) -> None:
+        """A final exit code with which a program answers the stop says more than that it was stopped."""
+        is_stop = self._shutdown is not None and self._shutdown.code == EXIT_STOPPED
+        if is_stop and child.code is not None and child.code in child.program.final_codes - {EXIT_STOPPED}:
+            self._console.say(f"The {child.program.label} {_describe_exit(child.code)}.")
+            self._shutdown = Shutdown(child.code)
 
 
 def _describe_exit(code: int) -> str:

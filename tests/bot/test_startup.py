@@ -4,19 +4,23 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
-from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network
+from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network, name_open_entries
 from src.core.health.status import BotInfo
 from src.core.operator.restart import RestartRequest
 from src.database.control import CommandReader, CommandWriter, open_control
+from src.database.models import JournalRow
 from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from src.domain.commands import OperatorAction
+from src.domain.enums import OrderRole
 from src.domain.errors import ConfigError, ProtocolError, Unreachable
 from src.domain.instrument import UNLISTED, IncompleteInstrument, InstrumentList
-from src.launch.shutdown import EXIT_RESTART
-from tests.builders import NOW, an_instrument
+from src.domain.orders import Order
+from src.launch.shutdown import EXIT_OPEN_ENTRIES, EXIT_RESTART, EXIT_STOPPED
+from tests.builders import NOW, a_request, an_instrument
 
 IDENTITY = BotInfo("0.1.0", 7, NOW, "mainnet", True)
 
@@ -172,3 +176,15 @@ def test_list_that_cannot_be_read_does_not_delay_protection(store: Store) -> Non
     found = load_after_last_run(store, ProtocolError("symbols is missing"))
     assert found.instruments == {"BTCUSDT": BITCOIN, "ETHUSDT": ETHER}
     assert {each.problem for each in found.incomplete} == {"the list cannot be read: symbols is missing"}
+
+
+def test_stop_before_trading_names_the_entries_of_the_last_run(store: Store) -> None:
+    assert name_open_entries(store) == EXIT_STOPPED
+    entry, stop = a_request(), a_request(OrderRole.STOP_LOSS)
+    with store.transaction():
+        for request, role in ((entry, OrderRole.ENTRY), (stop, OrderRole.STOP_LOSS)):
+            store.record_order(Order(request, role, created_at=NOW), simulated=False)
+    assert name_open_entries(store) == EXIT_OPEN_ENTRIES
+    with store.transaction():
+        payloads = store.read(lambda connection: connection.scalars(select(JournalRow.payload)).all())
+    assert [entry.client_order_id in payload["message"] for payload in payloads] == [True]

@@ -1,4 +1,4 @@
-"""The catalogue of faults between bot and exchange, F1 to F53, and the generator of docs/faults.md."""
+"""The catalogue of faults between bot and exchange, F1 to F54, and the generator of docs/faults.md."""
 
 import re
 from collections import defaultdict
@@ -82,6 +82,7 @@ _ROWS = (
     ("maintenance: 503 on everything, streams cut", "nothing sent; orders and position as before", "45 s after it"),
     ("announcements and undocumented user events", "ignored", ""),
     ("own orders in the public book", "not taken for the market; as without them", ""),
+    ("stopped while cancels fail or an entry is unanswered", "waits; names what is left, own exit code", "15 s"),
 )
 
 CATALOGUE = tuple(CataloguedFault(number, *row) for number, row in enumerate(_ROWS, start=1))

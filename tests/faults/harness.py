@@ -75,6 +75,8 @@ class FaultHarness(MarketDriver):
         """Credentials for the next start."""
         self.user_stream_timing = USER_STREAM_TIMING
         """Timing of the user data stream for the next start."""
+        self.stop_seconds = 1.5
+        """How long the next bot waits for its entries to be cancelled when it stops; a fault may go on at the end."""
         self.clock = MachineClock()
         self.exit_code: int | None = None
         """Exit code of the bot; None while it runs."""
@@ -101,7 +103,15 @@ class FaultHarness(MarketDriver):
         database = open_database(self._environment.database, clock.now_ms())
         self._previous_start = self.state("bot").get("started_at")
         files, timing = self._environment, self.user_stream_timing
-        config = RunConfig(files, self.settings, clock, self._stop, protect_only, user_stream_timing=timing)
+        config = RunConfig(
+            files,
+            self.settings,
+            clock,
+            self._stop,
+            protect_only,
+            user_stream_timing=timing,
+            stop_seconds=self.stop_seconds,
+        )
         self.bot, self.engine = Bot(config, database), database.engine
         self._thread = threading.Thread(target=self._run, args=[self.bot, database.engine], name="bot", daemon=True)
         self._thread.start()
@@ -111,6 +121,10 @@ class FaultHarness(MarketDriver):
             self.exit_code = bot.run(None)
         finally:
             engine.dispose()
+
+    def request_stop(self) -> None:
+        """Request a clean stop, as a signal does."""
+        self._stop.set()
 
     def stop(self) -> int | None:
         """Stop the bot cleanly; returns the exit code."""

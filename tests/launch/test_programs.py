@@ -1,4 +1,10 @@
-from src.launch.programs import LOOP_WINDOW_MS, MAX_DELAY_MS, STABLE_MS, RestartPolicy
+from pathlib import Path
+
+from src.bot.bot import STOP_SECONDS
+from src.launch.child import GRACE_S
+from src.launch.programs import BOT_STOP_MS, LOOP_WINDOW_MS, MAX_DELAY_MS, STABLE_MS, RestartPolicy, bot
+from src.launch.shutdown import EXIT_OPEN_ENTRIES
+from src.launch.start import LEFTOVER_WAIT_MS
 
 
 def delays(policy: RestartPolicy, count: int, *, ran_ms: int = 100) -> list[int]:
@@ -24,3 +30,14 @@ def test_crashes_far_apart_are_no_crash_loop() -> None:
     policy = RestartPolicy()
     interval = LOOP_WINDOW_MS // 4
     assert not any(policy.record_exit(at, at + 1).is_crash_loop for at in range(0, 10 * interval, interval))
+
+
+def test_bot_that_leaves_entries_is_not_restarted() -> None:
+    program = bot(Path("home"), {})
+    assert EXIT_OPEN_ENTRIES in program.final_codes
+    assert EXIT_OPEN_ENTRIES not in program.restart_codes
+
+
+def test_launcher_waits_longer_than_the_bot_for_its_entries() -> None:
+    assert STOP_SECONDS * 1_000 + 5_000 < BOT_STOP_MS <= GRACE_S * 1_000 < LEFTOVER_WAIT_MS
+    assert bot(Path("home"), {}).stop_ms == BOT_STOP_MS

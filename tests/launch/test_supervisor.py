@@ -147,6 +147,28 @@ def test_final_exit_code_stops_everything(harness: Harness, code: int) -> None:
     assert harness.children() == []
 
 
+def test_final_code_of_a_program_that_is_stopped_is_the_launchers(harness: Harness) -> None:
+    script = RUNS + "print('up')\n" + WAITS + "raise SystemExit(5)\n"
+    harness.start(
+        harness.program("bot", script, final_codes=frozenset({0, 5})),
+        harness.program("dashboard", RUNS + WAITS + "raise SystemExit(1)\n", final_codes=frozenset({2})),
+    )
+    wait_for(lambda: harness.has_printed("up"))
+    harness.stop()
+    assert harness.code() == 5
+    assert harness.has_printed("The bot ended with exit code 5.")
+
+
+def test_program_with_a_longer_time_to_stop_is_not_killed(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(supervisor, "STOP_MS", 1)
+    slow = RUNS + "print('up')\n" + WAITS + "stop.clear()\nstop.wait(0.5)\nprint('goodbye')\n"
+    harness.start(harness.program("bot", slow, stop_ms=int(DEADLINE_S * 1_000)))
+    wait_for(lambda: harness.has_printed("up"))
+    harness.stop()
+    assert harness.code() == 0
+    assert harness.has_printed("goodbye")
+
+
 def test_end_of_the_required_program_stops_everything(harness: Harness) -> None:
     harness.start(
         harness.program("sandbox", "raise SystemExit(7)", is_required=True),

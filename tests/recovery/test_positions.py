@@ -2,6 +2,7 @@
 
 import pytest
 
+from src.domain.commands import OperatorAction
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
 from tests.faults.harness import wait_until
@@ -64,3 +65,39 @@ def test_take_profit_is_cancelled_after_a_stop_and_a_kill(harness: BotHarness) -
     harness.start()
     wait_until(lambda: not harness.orders(), 20, "no open orders")
     harness.check_recovered()
+
+
+FLATTENING = {
+    "before the cancel of the entry": Crash(Point.SENDING, f"cancel {ENTRY}"),
+    "before the response to the cancel": Crash(REQUEST_WRITTEN, f"cancel {ENTRY}"),
+}
+
+
+@each_setup("crash", FLATTENING)
+def test_flatten_is_carried_on_by_the_next_start(harness: BotHarness, crash: Crash) -> None:
+    harness.start()
+    entry = harness.trigger_entry()
+    wait_until(lambda: harness.status(entry) == "NEW", 5)
+    harness.arm(crash)
+    harness.send_command(OperatorAction.FLATTEN)
+    harness.wait_exited()
+    harness.launch()
+    wait_until(lambda: harness.is_alive and not harness.orders(), 90, "the entry is cancelled")
+    harness.check_recovered()
+    assert not harness.fills()
+
+
+@each_setup("crash", {"before the cancel of the entry": FLATTENING["before the cancel of the entry"]})
+def test_entry_that_fills_after_a_killed_flatten_is_closed(harness: BotHarness, crash: Crash) -> None:
+    harness.start()
+    entry = harness.trigger_entry()
+    wait_until(lambda: harness.status(entry) == "NEW", 5)
+    harness.arm(crash)
+    harness.send_command(OperatorAction.FLATTEN)
+    harness.wait_exited()
+    harness.fill()  # while the bot is down
+    assert harness.position
+    harness.launch()
+    wait_until(lambda: not harness.position and not harness.orders(), 90, "flat, no open orders")
+    harness.check_recovered()
+    assert len(harness.received_orders(OrderRole.CLOSE)) == 1

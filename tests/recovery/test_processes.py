@@ -13,6 +13,8 @@ from src.domain.clock import SystemClock
 from src.domain.commands import OperatorAction
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
+from src.launch.shutdown import EXIT_OPEN_ENTRIES
+from src.sandbox.faults import FOREVER, FaultKind
 from src.utils.auth import ApiVersion
 from tests.faults.harness import wait_until
 from tests.recovery.harness import BotHarness, Crash, each_setup, with_setup
@@ -126,6 +128,25 @@ def test_kill_during_the_cancel_of_an_entry_is_recovered(harness: BotHarness) ->
     harness.start()
     harness.wait_protected(20)
     harness.check_recovered()
+
+
+def test_stop_that_cannot_cancel_an_entry_ends_with_its_own_code(harness: BotHarness) -> None:
+    harness.start()
+    entry = harness.trigger_entry()
+    wait_until(lambda: harness.status(entry) == "NEW", 5)
+    harness.inject(FaultKind.UNAVAILABLE, path="/order", method="DELETE", times=FOREVER)
+    harness.request_stop()
+    assert harness.process is not None
+    assert harness.process.wait(40) == EXIT_OPEN_ENTRIES
+    assert f"the entry {entry} of BTCUSDT" in harness.output
+    assert "Cancel it on the exchange's site" in harness.output
+    assert not [line for line in harness.output.splitlines() if "restarting" in line]
+    assert [alert for alert in harness.alerts() if entry in alert]
+    harness.exchange.clear_faults()
+    harness.fill()
+    harness.start()
+    harness.wait_protected(20)
+    assert len(harness.received_orders(OrderRole.ENTRY)) == 1
 
 
 def threshold_of_last_decision(harness: BotHarness) -> float:

@@ -102,7 +102,8 @@ class OperatorCommands:
         """Called once a second: check the loss limits, and cancel entries during a halt."""
         self._loss_limits.check()
         if any(map(self._context.trading_status.has, _CANCEL_ENTRIES)):
-            self.cancel_entries(at_once=False)
+            # While the bot stops there is no later: each response that shows an entry open leads to another cancel.
+            self.cancel_entries(at_once=self._context.trading_status.has(EntryBlock.STOPPING))
         self._closing.forget_settled_entries()
 
     def _on_command(self, command: OperatorCommand) -> None:

@@ -187,11 +187,11 @@ def test_stop_cancels_entries_and_signals_completion(harness: Harness) -> None:
     harness.liquidate()
     entry = harness.last(ENTRY)
     harness.feed(TaskDue(Task.STOP, harness.now))
-    assert not harness.trader.entries_cancelled.is_set()
+    assert not harness.trader.graceful_stop.settled.is_set()
     harness.accept(entry)
     assert harness.cancelled() == [entry.client_order_id]
     harness.end_order(entry)
-    assert harness.trader.entries_cancelled.is_set()
+    assert harness.trader.graceful_stop.settled.is_set()
     assert harness.order(harness.last(STOP)).status is OrderStatus.NEW
 
 
