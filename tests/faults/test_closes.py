@@ -61,6 +61,35 @@ def test_f09_expired_close_is_retried(harness: FaultHarness) -> None:
     harness.check_consistency(unprotected_ms=2_000)
 
 
+@in_both_modes
+def test_f09_entries_of_a_symbol_are_cancelled_and_refused_while_its_close_is_rejected(harness: FaultHarness) -> None:
+    harness.open_position()
+    entry = harness.trigger_entry()
+    wait_until(lambda: harness.status(entry) == "NEW", 10, "a second entry is open")
+    harness.inject(FaultKind.REJECTED, CLOSE, value=4131, times=FOREVER)
+    harness.close_position()
+    wait_until(lambda: harness.status(entry) == "CANCELED", 10, "it is cancelled")
+    harness.wait_verdict("the position of BTCUSDT is being closed")
+    harness.exchange.clear_faults()
+    wait_closed(harness, 40)
+    assert len(harness.received_orders(OrderRole.ENTRY)) == 2
+    harness.check_consistency()
+
+
+def test_f09_entry_that_fills_before_its_cancel_is_closed_too(harness: FaultHarness) -> None:
+    harness.open_position()
+    entry = harness.trigger_entry()
+    wait_until(lambda: harness.status(entry) == "NEW", 10, "a second entry is open")
+    harness.inject(FaultKind.UNAVAILABLE, path=entry, method="DELETE", times=FOREVER)
+    harness.close_position()
+    wait_until(lambda: not harness.position, 10, "a flat position")
+    harness.fill()
+    harness.exchange.clear_faults()
+    wait_closed(harness)
+    assert len(harness.received_orders(CLOSE)) == 2
+    harness.check_consistency()
+
+
 def test_f09_last_failed_close_raises_alert_and_keeps_stop(harness: FaultHarness) -> None:
     harness.open_position()
     harness.inject(FaultKind.REJECTED, CLOSE, value=4131, times=FOREVER)

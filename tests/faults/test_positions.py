@@ -10,7 +10,7 @@ from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Si
 from src.domain.events import Task
 from src.domain.instrument import Quantity
 from src.domain.orders import OrderRequest
-from src.sandbox.faults import FaultKind
+from src.sandbox.faults import FOREVER, FaultKind
 from tests.faults.conftest import in_both_modes
 from tests.faults.harness import SYMBOL, FaultHarness, wait_until
 
@@ -66,6 +66,21 @@ def test_f30_take_profit_is_cancelled_before_the_next_entry(harness: FaultHarnes
     assert not harness.orders(STOP) + harness.orders(TAKE)
     harness.fill()
     harness.wait_protected()
+    harness.check_consistency()
+
+
+@in_both_modes
+def test_f30_entry_is_refused_while_the_old_take_profit_cannot_be_cancelled(harness: FaultHarness) -> None:
+    harness.open_position()
+    [take] = harness.orders(TAKE)
+    harness.inject(FaultKind.UNAVAILABLE, path=take.client_order_id, method="DELETE", times=FOREVER)
+    harness.shift("-3")
+    wait_until(lambda: harness.recorded_position() == 0, 10, "the bot has recorded it")
+    harness.wait_verdict("the take profit of the last position of BTCUSDT is not cancelled yet", 30)
+    assert len(harness.received_orders(ENTRY)) == 1
+    harness.exchange.clear_faults()
+    harness.trigger_entry()
+    assert not harness.orders(TAKE)
     harness.check_consistency()
 
 
