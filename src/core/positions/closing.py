@@ -7,7 +7,7 @@ from decimal import Decimal
 from src.core.context import TraderContext
 from src.core.order_cleanup import orphaned_protection
 from src.core.portfolio import TrackedPosition
-from src.core.positions.lifecycle import finish_if_flat, record_end, save_pending_closes
+from src.core.positions.lifecycle import finish_if_flat, record_end, reset_position, save_pending_closes
 from src.core.positions.protection_plan import (
     ONE_CLOSING_STOP_CODE,
     WOULD_TRIGGER_CODES,
@@ -181,7 +181,7 @@ class PositionCloser:
             self._context.cancel_order(order)
         if not tracked.opened_at:
             if not orders:
-                tracked.reset()
+                reset_position(self._context, tracked)
             return
         self._context.store.remove_position(*tracked.key)
         record_end(self._context, tracked)
@@ -191,10 +191,7 @@ class PositionCloser:
         )  # the account update may arrive before the last trade
         patience = _LATE_FILL_MS if is_complete else _MISSING_FILL_MS
         if waited_ms >= patience:
-            was_closing = tracked.close_reason is not None
             finish_if_flat(self._context, tracked)
-            if was_closing:
-                save_pending_closes(self._context)
 
     def _alert_and_pause(self, tracked: TrackedPosition, reason: str) -> bool:
         self._context.warn(reason, tracked.position.symbol)

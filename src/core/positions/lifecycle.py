@@ -33,7 +33,15 @@ def finish_if_flat(context: TraderContext, tracked: TrackedPosition, next_opened
 def finish_position(context: TraderContext, tracked: TrackedPosition) -> None:
     """Journal the result of the tracked position and reset it, even if a new position has already been opened."""
     _journal_closed(context, tracked)
+    reset_position(context, tracked)
+
+
+def reset_position(context: TraderContext, tracked: TrackedPosition) -> None:
+    """Clear the bookkeeping of a flat position; its close request must not meet the next one after a restart."""
+    was_closing = tracked.close_reason is not None
     tracked.reset()
+    if was_closing:
+        save_pending_closes(context)
 
 
 def _journal_closed(context: TraderContext, tracked: TrackedPosition) -> None:

@@ -45,6 +45,18 @@ class DatabaseView:
         rows = self._connection.execute(query).fetchall()
         return {PositionSide(each["position_side"]) for (text,) in rows for each in json.loads(text)["items"]}
 
+    def closing(self) -> list[str]:
+        """Position keys that are being closed, each as symbol and position side."""
+        rows = self._connection.execute("SELECT value FROM bot_state WHERE key = 'pending_closes'").fetchall()
+        return list(json.loads(rows[0][0])) if rows else []
+
+    def open_exits(self, position_side: str) -> list[str]:
+        """Client order ids of open orders that protect or close the position of this side."""
+        marks = ", ".join("?" * len(_OPEN))
+        query = f"SELECT client_order_id FROM trades WHERE order_status IN ({marks}) AND role != 'ENTRY'"
+        rows = self._connection.execute(f"{query} AND position_side = ?", (*_OPEN, position_side))
+        return [str(name) for (name,) in rows]
+
     def net(self) -> Decimal:
         rows = self._connection.execute("SELECT realized_pnl, commission FROM fills")
         return sum((Decimal(profit) - Decimal(fee) for profit, fee in rows), Decimal(0))

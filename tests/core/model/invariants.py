@@ -63,6 +63,7 @@ class Invariants:
         self._keeps_off_external(command.request)
         if role_of(command.request.client_order_id) is not OrderRole.ENTRY:
             return
+        self._keeps_off_closing(command.request)
         self._resolve_orders()
         assert not self.unresolved, f"{command.request.client_order_id} was sent while {self.unresolved} are unknown"
         self.in_flight[command.request.client_order_id] = command.request
@@ -132,6 +133,13 @@ class Invariants:
                 self._check_created_before(position_side, span.started_at, request.client_order_id)
         asked = self.database.questions()
         assert role is not OrderRole.CLOSE or request.position_side not in asked, "a close was sent before the answer"
+
+    def _keeps_off_closing(self, entry: OrderRequest) -> None:
+        """No entry is sent while its symbol is being closed (I12), or beside orders of the last position (I14)."""
+        assert not self.database.closing(), f"{entry.client_order_id} was sent while a position is closed"
+        side = entry.position_side.value
+        left = [] if side in self.database.positions() else self.database.open_exits(side)
+        assert not left, f"{entry.client_order_id} was sent while {left} of the last position is open"
 
     def _external_left_alone(self) -> None:
         """No exit of the bot stays open on a position that the bot itself takes for external.

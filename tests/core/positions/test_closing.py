@@ -283,3 +283,17 @@ def test_cancel_that_a_kill_prevented_is_sent_after_the_start(eager: Harness) ->
     again = restart_with(eager, entry)
     assert again.cancelled() == [entry.client_order_id]
     assert again.context.entries_to_close == {}
+
+
+def test_close_request_of_a_closed_position_does_not_meet_the_next_one(eager: Harness) -> None:
+    eager.open_position()
+    second = enter_again(eager)
+    eager.close_position()
+    eager.context.entries_to_close.clear()  # as for an entry that the bot has not known
+    eager.wait(1000)
+    eager.fill(eager.last(CLOSE), pnl=-1)
+    eager.wait(1000)
+    eager.fill(second)
+    assert eager.position().is_open
+    again = restart_with(eager, eager.last(STOP))
+    assert again.context.portfolio.tracked_positions[LONG].close_reason is None
