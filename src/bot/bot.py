@@ -212,9 +212,9 @@ class Bot:
         Returns the exit code: after a restart the next process takes care of what is left, after a stop a person must.
         """
         is_clean = code in (EXIT_STOPPED, EXIT_RESTART)
-        if is_clean and not self._cancel_entries(trader.graceful_stop, code) and code == EXIT_STOPPED:
+        if is_clean and not self._cancel_entries(trader.graceful_stop, code) and self._is_final(code):
             self._report_open_entries(trader.graceful_stop)
-            code = EXIT_STOPPED if trader.graceful_stop.settled.is_set() else EXIT_OPEN_ENTRIES
+            code = code if trader.graceful_stop.settled.is_set() else EXIT_OPEN_ENTRIES
         running = self._threads.stop_all(self._event_queue.close, JOIN_SECONDS if is_clean else 0.1)
         if is_clean and not running:
             with self._store.transaction():
@@ -226,13 +226,17 @@ class Bot:
         """Cancel entries until the exchange confirms that none can fill; False if the time is over before that."""
         log.info("stopping: cancelling open entries, stop losses and take profits stay open at the exchange")
         self._event_queue.put(TaskDue(Task.STOP, self._clock.now_ms()))
-        seconds = _RESTART_SECONDS if code == EXIT_RESTART else self._config.stop_seconds
-        deadline_ms = self._clock.monotonic_ms() + round(seconds * 1000)
+        since_ms = self._clock.monotonic_ms()
         while not stop.settled.wait(_CHECK_SECONDS):
-            if self._clock.monotonic_ms() >= deadline_ms or self._threads.failed():
+            seconds = self._config.stop_seconds if self._is_final(code) else _RESTART_SECONDS
+            if self._clock.monotonic_ms() - since_ms >= seconds * 1000 or self._threads.failed():
                 break
         crash_points.reached(Point.ENTRIES_CANCELLED)
         return stop.settled.is_set()
+
+    def _is_final(self, code: int) -> bool:
+        """Whether no next process takes over; a stop may also be requested during a restart."""
+        return code == EXIT_STOPPED or self._config.stop.is_set()
 
     def _report_open_entries(self, stop: GracefulStop) -> None:
         """Name what is left at the exchange in the log and on the dashboard."""

@@ -4,7 +4,7 @@ import pytest
 
 from src.bot.bot import STOP_SECONDS
 from src.domain.enums import OrderRole
-from src.launch.shutdown import EXIT_OPEN_ENTRIES, EXIT_STOPPED
+from src.launch.shutdown import EXIT_OPEN_ENTRIES, EXIT_RESTART, EXIT_STOPPED
 from src.sandbox.faults import FOREVER, FaultKind
 from tests.faults.conftest import MakeHarness
 from tests.faults.harness import FaultHarness, wait_until
@@ -86,3 +86,18 @@ def test_f54_stop_waits_for_the_stop_loss_of_a_fill(patient: FaultHarness) -> No
     assert patient.stop() == EXIT_STOPPED
     assert patient.position
     assert len(patient.orders(STOP)) == 1
+
+
+@pytest.mark.parametrize(("is_stopped_too", "code"), [(False, EXIT_RESTART), (True, EXIT_OPEN_ENTRIES)])
+def test_f49_restart_leaves_its_entries_to_the_next_process_unless_there_is_none(
+    harness: FaultHarness, is_stopped_too: bool, code: int
+) -> None:
+    entry = place_entry(harness)
+    refuse_cancels(harness)
+    harness.bot._restart._requested.set()
+    wait_until(lambda: "the bot is stopping" in harness.trading_status()[1], 10, "the bot ends for a restart")
+    if is_stopped_too:
+        harness.request_stop()
+    wait_until(lambda: harness.exit_code is not None, 20, "the bot has ended")
+    assert harness.exit_code == code
+    assert [entry in alert for alert in harness.alerts() if "the bot stops" in alert] == [True] * is_stopped_too
