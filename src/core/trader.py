@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from typing import assert_never
 
-from src.core.account.account_sync import AccountSync
+from src.core.account.account_sync import AccountEvent, AccountSync
 from src.core.account.instruments import InstrumentRefresher, load_removed_symbols
 from src.core.account.reconciliation import CorrectionLog
 from src.core.context import TraderContext
@@ -46,23 +46,17 @@ from src.domain.commands import Command, OperatorCommand
 from src.domain.decisions import Decision, Gate
 from src.domain.enums import OrderRole, OrderType
 from src.domain.events import (
-    AccountConfigured,
-    AccountUpdate,
     AuthFailed,
     AuthRecovered,
     CancelRejected,
     CommandFailed,
     FillsFetched,
-    FundingFetched,
     InstrumentsFetched,
-    LeverageChanged,
-    MarginCall,
     MarketEvent,
     OrderNotFound,
     OrderRejected,
     OrdersFetched,
     OrderUnresolved,
-    PaperAccountSaved,
     PositionsChecked,
     SnapshotTaken,
     StreamDown,
@@ -263,6 +257,8 @@ class Trader:
         self._streams.observe(event)
         if isinstance(event, OrderResponse):
             event = event.update
+        if isinstance(event, AccountEvent):
+            return self._account.handle(event)
         match event:
             case OrdersFetched():
                 self._unrecognized.on_order_list(event)
@@ -277,15 +273,6 @@ class Trader:
                 return self._instruments.on_fetched(event)
             case OrderRejected():
                 return self._on_order_rejected(event)
-            case (
-                AccountUpdate()
-                | FundingFetched()
-                | AccountConfigured()
-                | LeverageChanged()
-                | MarginCall()
-                | PaperAccountSaved()
-            ):
-                return self._account.handle(event)
             case SnapshotTaken():
                 return self._on_snapshot(event)
             case PositionsChecked():

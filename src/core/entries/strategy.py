@@ -112,7 +112,7 @@ def _toward_own(side: Side) -> str:
 
 def _is_fresh(price: Quote | MarkPrice, now_ms: int, limit_ms: int) -> bool:
     """Whether a price is at most ``limit_ms`` old; one from the future says nothing about now."""
-    return -CLOCK_TOLERANCE_MS <= price_age_ms(price, now_ms) <= limit_ms
+    return price.received_at - now_ms <= CLOCK_TOLERANCE_MS and price_age_ms(price, now_ms) <= limit_ms
 
 
 def _configured(entry_context: EntryContext) -> Skip | None:

@@ -8,6 +8,7 @@ from src.core.streamer import LiquidationStreamer
 from src.core.user_stream import UserStream
 from src.domain.clock import Clock
 from src.domain.commands import CancelOrder, Command, SubmitOrder
+from src.domain.errors import Rejected
 from src.domain.events import Event, Outcome
 from src.domain.market import Liquidation
 from src.domain.orders import OrderUpdate
@@ -44,8 +45,16 @@ class WireClient:
     def refresh_offset(self) -> None:
         """The model's clock is the bot's."""
 
-    def request(self, endpoint: Endpoint, parameters: Mapping[str, str] | None = None, *, essential: bool) -> object:
-        assert isinstance(essential, bool)
+    def request(
+        self,
+        endpoint: Endpoint,
+        parameters: Mapping[str, str] | None = None,
+        *,
+        essential: bool,
+        before_send: Callable[[int], None] | None = None,
+    ) -> object:
+        if before_send is not None:
+            before_send(self._model.clock.now_ms())
         name, body = self._answer(endpoint, parameters or {})
         return wire.read_json(json.dumps(self._alter(name, body)))
 
@@ -71,6 +80,10 @@ class WireClient:
                 return "positionRisk", [wire.render_position(each) for each in engine.positions()]
             case endpoints.ACCOUNT:
                 return "account", wire.render_account(engine.account(), engine.balances(), engine.positions())
+            case endpoints.SET_MARGIN_TYPE:
+                raise Rejected(-4046, "No need to change margin type.")
+            case endpoints.SET_LEVERAGE:
+                return "leverage", {"leverage": int(parameters["leverage"]), "symbol": SYMBOL}
             case endpoints.POSITION_MODE:
                 return "positionMode", wire.render_position_mode(engine.hedge_mode)
             case endpoints.MULTI_ASSETS_MODE:
