@@ -209,7 +209,7 @@ class Order:
     def apply(self, update: OrderUpdate) -> bool:
         """Merge an update; False if it is older than the known state.
 
-        The filled quantity never decreases, and a terminal status changes only by a fill. PENDING_CANCEL stays until
+        The filled quantity never decreases, and an ended order changes only by a fill. PENDING_CANCEL stays until
         the order is closed, or until a query answers for a missing response.
         """
         if not self._is_newer(update):
@@ -222,8 +222,18 @@ class Order:
         was_unresolved = self.unresolved_since is not None
         self.unresolved_since, self.not_found_count = None, 0
         if self.status is not OrderStatus.PENDING_CANCEL or update.status.is_terminal or was_unresolved:
-            self.advance(update.status)
+            self._take_status(update)
         return True
+
+    def _take_status(self, update: OrderUpdate) -> None:
+        """Advance to the status of an update; one that cannot follow is asked about if the order is open.
+
+        An order that has ended keeps its end, whatever other end a later update with more fills tells.
+        """
+        if update.status in TRANSITIONS[self.status]:
+            self.advance(update.status)
+        elif self.is_open:
+            self.unresolved_since = update.event_at
 
     def acknowledge(self, order_id: int, *, is_listed_open: bool) -> None:
         """Take over the exchange's order id from a report with unrecognized values."""

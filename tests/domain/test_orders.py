@@ -184,3 +184,26 @@ def test_error_messages() -> None:
     assert ConfigError("one", "two").messages == ("one", "two")
     assert str(Rejected(-2019, "Margin is insufficient.")) == "Margin is insufficient. (-2019)"
     assert RateLimited("slow down", 5, banned=True).banned
+
+
+@pytest.mark.parametrize("known", [each for each in OrderStatus if each.is_terminal])
+@pytest.mark.parametrize("told", [OrderStatus.CANCELED, OrderStatus.EXPIRED, OrderStatus.REJECTED])
+def test_end_after_an_end_keeps_the_first_and_counts_the_fills(known: OrderStatus, told: OrderStatus) -> None:
+    order = an_order(status=known, filled_quantity=Decimal("0.002"))
+    assert order.apply(an_update(order.request, status=told, filled_quantity=Decimal("0.005"), event_at=NOW + 1))
+    assert (order.status.is_terminal, order.filled_quantity) == (True, Decimal("0.005"))
+    assert order.status in (known, told)
+
+
+@pytest.mark.parametrize(
+    ("known", "told"),
+    [
+        (OrderStatus.NEW, OrderStatus.REJECTED),
+        (OrderStatus.PARTIALLY_FILLED, OrderStatus.NEW),
+        (OrderStatus.PARTIALLY_FILLED, OrderStatus.REJECTED),
+    ],
+)
+def test_impossible_status_of_an_open_order_is_asked_about(known: OrderStatus, told: OrderStatus) -> None:
+    order = an_order(status=known, filled_quantity=Decimal("0.002"))
+    order.apply(an_update(order.request, status=told, filled_quantity=Decimal("0.005"), event_at=NOW + 1))
+    assert (order.status, order.unresolved_since) == (known, NOW + 1)
