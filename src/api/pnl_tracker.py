@@ -5,14 +5,14 @@ Fees and funding are signed: amounts paid are negative, so that realised PnL, fe
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection
 
-from src.api.round_trips import RoundTrip, round_trips, signed_fee
+from src.api.round_trips import RoundTrip, round_trips, signed_fee, uncounted_amounts
 from src.database.queries.account import equity
 from src.database.queries.fills import FillRecord, FundingRecord, fills, funding
 from src.domain.clock import DAY_MS
@@ -38,6 +38,8 @@ class Result:
     gross_loss: Decimal = ZERO
     best_trade: Decimal | None = None
     worst_trade: Decimal | None = None
+    not_included: list[str] = field(default_factory=list)
+    """Fees and funding in assets of unknown price, such as "-3 ASTER"; they are in none of the sums."""
 
     @property
     def net_pnl(self) -> Decimal:
@@ -86,13 +88,16 @@ class Period:
             result.realized_pnl += fill.realized_pnl
             result.commission += signed_fee(fill)
         for payment in self.funding:
-            found.setdefault(key_of(payment.paid_at, payment.symbol), Result()).funding_fee += payment.amount
+            result = found.setdefault(key_of(payment.paid_at, payment.symbol), Result())
+            result.funding_fee += payment.value or ZERO
         for trip in self.trips:
             found.setdefault(key_of(trip.closed_at or 0, trip.symbol), Result()).add_trip(trip)
         return found
 
     def total(self) -> Result:
-        return self.results_by(lambda _at, _symbol: "").get("", Result())
+        result = self.results_by(lambda _at, _symbol: "").get("", Result())
+        result.not_included = uncounted_amounts(self.fills, self.funding)
+        return result
 
 
 class PnlTracker:
@@ -112,7 +117,7 @@ class PnlTracker:
             [trip for trip in trips if trip.closed_at is not None and trip.closed_at >= since_ms],
         )
 
-    def today(self, now_ms: int) -> dict[str, Decimal]:
+    def today(self, now_ms: int) -> dict[str, Any]:
         """The result since midnight UTC. Reads only records since then, because every poll calls it."""
         since_ms = now_ms - now_ms % DAY_MS
         total = Period(since_ms, *self._load(since_ms), ()).total()
@@ -121,6 +126,7 @@ class PnlTracker:
             "commission": total.commission,
             "funding": total.funding_fee,
             "net": total.net_pnl,
+            "not_included": total.not_included,
         }
 
     def _load(self, since_ms: int) -> tuple[list[FillRecord], list[FundingRecord]]:

@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from src.database.queries.fills import FillRecord, FundingRecord
 from src.domain.enums import PositionSide, Side
-from src.domain.numbers import ZERO
+from src.domain.numbers import ZERO, trimmed
 
 EXTERNAL = "EXTERNAL"
 """Exit reason of a trip not closed by the bot: manually, by liquidation, or by another program."""
@@ -42,7 +42,7 @@ class RoundTrip:
 
     @property
     def funding_fee(self) -> Decimal:
-        return sum((payment.amount for payment in self.payments), ZERO)
+        return sum((payment.value or ZERO for payment in self.payments), ZERO)
 
     @property
     def net_pnl(self) -> Decimal:
@@ -53,8 +53,20 @@ class RoundTrip:
 
 
 def signed_fee(fill: FillRecord) -> Decimal:
-    """The fee in the quote asset, negative. Fees in another asset are not converted and count as zero."""
-    return -fill.commission if fill.symbol.endswith(fill.commission_asset) else ZERO
+    """The fee in dollars, negative; zero if its value is unknown, see ``uncounted_amounts``."""
+    return -(fill.commission_value or ZERO)
+
+
+def uncounted_amounts(fills: Iterable[FillRecord], funding: Iterable[FundingRecord] = ()) -> list[str]:
+    """Fees and funding in assets of unknown price, such as "3 ASTER"; they are part of no result."""
+    amounts: dict[str, Decimal] = defaultdict(Decimal)
+    for fill in fills:
+        if fill.commission_value is None:
+            amounts[fill.commission_asset] -= fill.commission
+    for payment in funding:
+        if payment.value is None:
+            amounts[payment.asset] += payment.amount
+    return [f"{trimmed(amounts[asset])} {asset}" for asset in sorted(amounts)]
 
 
 def round_trips(fills: Iterable[FillRecord], funding: Sequence[FundingRecord] = ()) -> list[RoundTrip]:
@@ -120,9 +132,11 @@ def _proportion(amount: Decimal, part: Decimal, whole: Decimal) -> Decimal:
 
 
 def _remainder(fill: FillRecord, closed: Decimal) -> FillRecord:
-    commission = fill.commission - _proportion(fill.commission, closed, fill.quantity)
+    rest = fill.quantity - closed
+    commission = _proportion(fill.commission, rest, fill.quantity)
+    value = None if fill.commission_value is None else _proportion(fill.commission_value, rest, fill.quantity)
     # Only closing realises PnL, so all of it belongs to the closed trip.
-    return replace(fill, quantity=fill.quantity - closed, commission=commission, realized_pnl=ZERO)
+    return replace(fill, quantity=rest, commission=commission, commission_value=value, realized_pnl=ZERO)
 
 
 def _assign_funding(trips: Iterable[RoundTrip], funding: Iterable[FundingRecord]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from src.api.round_trips import signed_fee
+from src.api.round_trips import signed_fee, uncounted_amounts
 from src.database.queries.account import PositionQuestion
 from src.database.queries.fills import FillRecord, FundingRecord
 from src.database.queries.orders import OrderRow
@@ -27,12 +27,11 @@ _ACCOUNT_KEYS = {
 }
 
 
-def trade_row(row: OrderRow, fills: Iterable[FillRecord] = (), funding_fee: Decimal = ZERO) -> dict[str, Any]:
+def trade_row(row: OrderRow, fills: Iterable[FillRecord], funding_fee: Decimal = ZERO) -> dict[str, Any]:
     """A row of ``/api/trades``: an order with its fills and its result."""
-    commission = -row.commission
-    # A fee in another asset is shown but not converted, so it is not part of the net result.
-    is_counted = row.commission_asset is None or row.symbol.endswith(row.commission_asset)
-    net = row.realized_pnl + (commission if is_counted else ZERO) + funding_fee
+    traded = list(fills)
+    fee = sum((signed_fee(fill) for fill in traded), ZERO)
+    net = row.realized_pnl + fee + funding_fee
     return {
         "id": row.id,
         "timestamp": row.created_at,
@@ -49,10 +48,12 @@ def trade_row(row: OrderRow, fills: Iterable[FillRecord] = (), funding_fee: Deci
         "order_type": row.order_type,
         "role": row.role,
         "parent_order_id": row.entry_client_order_id,
-        "exchange_trade_id": ",".join(str(fill.trade_id) for fill in fills) or None,
+        "exchange_trade_id": ",".join(str(fill.trade_id) for fill in traded) or None,
         "realized_pnl": row.realized_pnl,
-        "commission": commission,
+        "commission": -row.commission,
         "commission_asset": row.commission_asset,
+        "fee": fee,
+        "not_included": uncounted_amounts(traded),
         "filled_qty": row.filled_quantity,
         "avg_price": row.average_price,
         "funding_fee": funding_fee,
@@ -116,13 +117,14 @@ def pnl_breakdown(fills: Iterable[FillRecord], funding: Iterable[FundingRecord])
     traded, paid_funding = list(fills), list(funding)
     realized = sum((fill.realized_pnl for fill in traded), ZERO)
     commission = sum((signed_fee(fill) for fill in traded), ZERO)
-    funding_fee = sum((payment.amount for payment in paid_funding), ZERO)
+    funding_fee = sum((payment.value or ZERO for payment in paid_funding), ZERO)
     return {
         "realized_pnl": realized,
         "commission": commission,
         "funding_fee": funding_fee,
         "total_pnl": realized + commission + funding_fee,
         "net_pnl": realized + commission + funding_fee,
+        "not_included": uncounted_amounts(traded, paid_funding),
         "details": income_rows(traded, paid_funding),
     }
 

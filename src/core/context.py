@@ -80,6 +80,13 @@ class TraderContext:
     quotes: dict[str, Quote] = field(default_factory=dict)
     mark_prices: dict[str, MarkPrice] = field(default_factory=dict)
     account: AccountSummary | None = None
+    """The totals as the exchange last reported them."""
+    balances: dict[str, Decimal] = field(default_factory=dict)
+    """Wallet balance by asset, each in units of that asset."""
+    transfers: Decimal = ZERO
+    """Deposits less withdrawals, in dollars, since the bot first traded this account: no profit and no loss."""
+    multi_assets_mode: bool = False
+    """All assets of the account back all positions, as last reported."""
     outbox: list[Command] = field(default_factory=list)
     """Commands of the open transaction, sent after its commit."""
     after_commit: list[Callable[[], None]] = field(default_factory=list)
@@ -172,12 +179,6 @@ class TraderContext:
             return False
         self._requested_at[subject] = now_ms
         return True
-
-    def unrealized_pnl(self) -> Decimal:
-        """Unrealized PnL of all open positions at the current mark prices, in the quote asset."""
-        positions = [tracked.position for tracked in self.portfolio.open_positions()]
-        marked = ((position, self.mark_price(position.symbol)) for position in positions)
-        return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), ZERO)
 
     def new_entry_id(self) -> str:
         return str(

@@ -53,6 +53,7 @@ class TrackedPosition:
     """Local time of the last change; snapshots requested earlier are outdated."""
     realized_pnl: Decimal = ZERO
     commission: Decimal = ZERO
+    """Fees in dollars; fees of unknown value are left out."""
     own_quantity: Decimal = ZERO
     """Signed sum of the bot's fills since it was opened, the exchange's forced orders included."""
     accepted_quantity: Decimal = ZERO
@@ -158,7 +159,7 @@ class TrackedPosition:
         trades known so far, it has included this one.
         """
         self.realized_pnl += fill.realized_pnl
-        self.commission += fill.commission
+        self.commission += fill.fee or ZERO
         self.updated_locally_at, self.filled_at = now_ms, max(self.filled_at, fill.traded_at)
         change = fill.side.sign * fill.quantity
         moved = change - self._already_reported(fill, change)

@@ -232,6 +232,8 @@ class FillRow(BotBase):
     realized_pnl: Mapped[Decimal]
     commission: Mapped[Decimal]
     commission_asset: Mapped[str]
+    commission_value: Mapped[Decimal | None]
+    """The fee in dollars; NULL if it was paid in another asset whose price was unknown."""
     is_maker: Mapped[bool]
     traded_at: Mapped[int]
     is_simulated: Mapped[bool]
@@ -247,6 +249,31 @@ class FundingPaymentRow(BotBase):
     symbol: Mapped[str]
     asset: Mapped[str]
     amount: Mapped[Decimal]
+    dollar_value: Mapped[Decimal | None]
+    """The amount in dollars; NULL if it is of another asset whose price was unknown."""
+    is_external: Mapped[bool]
+    """It was paid for positions that are not the bot's: no result of the bot."""
+    paid_at: Mapped[int]
+    is_simulated: Mapped[bool] = mapped_column(primary_key=True)
+
+
+class ExternalIncomeRow(BotBase):
+    """Income besides the bot's own fills and funding (Get Income History), stored once each.
+
+    Transfers of the account, and results of trades by hand in the bot's positions.
+    """
+
+    __tablename__ = "external_income"
+    __table_args__ = (Index(None, "symbol", "paid_at"), Index(None, "paid_at"))
+
+    transaction_id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    type: Mapped[str] = mapped_column(primary_key=True)
+    symbol: Mapped[str] = mapped_column(primary_key=True)
+    """Empty for a transfer."""
+    asset: Mapped[str]
+    amount: Mapped[Decimal]
+    dollar_value: Mapped[Decimal | None]
+    trade_id: Mapped[int | None]
     paid_at: Mapped[int]
     is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import asdict
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar, overload
@@ -39,6 +40,7 @@ from src.database.tables.orders import (
 )
 from src.database.tables.positions import add_correction, position_from, position_values
 from src.database.writer import DeferredWriter
+from src.domain.assets import dollar_value
 from src.domain.clock import DAY_MS, Clock
 from src.domain.decisions import Decision
 from src.domain.enums import PositionSide, Side
@@ -208,9 +210,11 @@ class Store:
 
     # Account
 
-    def record_funding(self, income: Income) -> bool:
-        """Store a funding payment once; False if it is already stored."""
-        values = {name: value for name, value in asdict(income).items() if name != "type"} | self._mode_columns
+    def record_funding(self, income: Income, value: Decimal | None = None, *, is_external: bool = False) -> bool:
+        """Store a funding payment once; False if it is already stored. ``value`` is that of an asset not a dollar."""
+        known_value = value if value is not None else dollar_value(income.asset, income.amount, lambda _: None)
+        values = {name: asdict(income)[name] for name in ("transaction_id", "symbol", "asset", "amount", "paid_at")}
+        values |= {"dollar_value": known_value, "is_external": is_external} | self._mode_columns
         statement = (
             upsert(FundingPaymentRow)
             .values(values)

@@ -10,7 +10,6 @@ from src.domain.commands import AccountCommand, Command, OperatorCommand
 from src.domain.enums import MarginType, PositionSide
 from src.domain.instrument import IncompleteInstrument, Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
-from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
 from src.domain.positions import Balance, Income, Position, PositionReport, Snapshot
 
@@ -181,8 +180,6 @@ class AccountUpdate:
     """Time of the change (``T``), comparable with trades and REST reports; ms UTC."""
     event_at: int
     """Time the event was sent (``E``), slightly later; ms UTC."""
-    balance_change: Decimal = ZERO
-    """Balance change other than by trades (``bc``), such as funding for the reason FUNDING_FEE."""
     unrecognized: tuple[UnrecognizedPosition, ...] = ()
     """Positions with values we do not recognize."""
 

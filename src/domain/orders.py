@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from src.domain.assets import dollar_value
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.errors import InvariantError
 from src.domain.instrument import Price, Quantity
@@ -107,6 +108,15 @@ class Fill:
     commission_asset: str
     is_maker: bool
     traded_at: int
+    commission_value: Decimal | None = None
+    """The commission in dollars, by the mark price when it was recorded; None if that is not known (yet)."""
+
+    @property
+    def fee(self) -> Decimal | None:
+        """The commission in dollars; None if it was paid in another asset whose price is unknown."""
+        if self.commission_value is not None:
+            return self.commission_value
+        return dollar_value(self.commission_asset, self.commission, lambda _: None)
 
 
 @dataclass(frozen=True, slots=True)

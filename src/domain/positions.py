@@ -116,11 +116,13 @@ class Balance:
     asset: str
     wallet_balance: Decimal
     cross_wallet_balance: Decimal
+    change: Decimal = ZERO
+    """In an account update: the change of the balance other than by trades (``bc``), such as funding or a deposit."""
 
 
 @dataclass(frozen=True, slots=True)
 class AccountSummary:
-    """The account in totals of the quote asset (Account Information V4)."""
+    """The account in totals, in dollars (Account Information V4)."""
 
     wallet_balance: Decimal
     unrealized_pnl: Decimal

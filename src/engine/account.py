@@ -7,7 +7,7 @@ the wallet to zero; a stop that fills beyond the liquidation price may leave it 
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide, Side
@@ -179,4 +179,6 @@ class Account:
         """Make an ACCOUNT_UPDATE event with one wallet, or two if ``other_asset`` changed too, and these positions."""
         assets = dict.fromkeys((asset, other_asset or asset))
         changes = tuple(self.position_change(each) for each in positions)
-        return AccountUpdate(reason, tuple(map(self.balance, assets)), changes, at, at, balance_change)
+        balances = [self.balance(each) for each in assets]
+        balances[0] = replace(balances[0], change=balance_change)
+        return AccountUpdate(reason, tuple(balances), changes, at, at)

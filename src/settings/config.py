@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, ValidationE
 from pydantic_core import PydanticCustomError
 
 from src.credentials.credentials import Credentials, WalletCredentials
+from src.domain.assets import DOLLAR_ASSETS, dollar_asset
 from src.settings.environment import HOME_HELP, Environment, find_home, load_environment
 from src.settings.errors import InvalidSetting, SettingsError, invalid_settings
 from src.settings.fields import SettingsPart, format_value
@@ -46,6 +47,11 @@ def _validate_symbol(name: str) -> str:
         raise PydanticCustomError("symbol", "is not a symbol name: write it as the exchange does, like BTCUSDT")
     if name != name.upper():
         raise PydanticCustomError("symbol", "must be upper case: {expected}", {"expected": name.upper()})
+    if dollar_asset(name) is None:
+        known = {"assets": ", ".join(DOLLAR_ASSETS)}
+        raise PydanticCustomError(
+            "symbol", "is not quoted in dollars: use a symbol that ends in one of {assets}", known
+        )
     return name
 
 

@@ -108,7 +108,7 @@ def test_today_adds_up_exactly(harness: ApiHarness) -> None:
         Trip(entry="yesterday00", opened_at=NOW - 2 * 86_400_000, closed_at=NOW - 86_400_000, number=2)
     )
     today = harness.json("/api/health")["today"]
-    assert today == {"realized_pnl": "0.1", "commission": "-0.10", "funding": "0", "net": "0.00"}
+    assert today == {"realized_pnl": "0.1", "commission": "-0.10", "funding": "0", "net": "0.00", "not_included": []}
 
 
 def test_drawdown_is_measured_from_the_highest_equity(harness: ApiHarness) -> None:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from src.api.round_trips import EXTERNAL, round_trips
+from src.api.round_trips import EXTERNAL, round_trips, uncounted_amounts
 from src.database.queries.fills import FillRecord, FundingRecord
 from src.domain.enums import Side
 from tests.builders import NOW, D
@@ -19,6 +19,7 @@ OPEN = FillRecord(
     realized_pnl=D(0),
     commission=D("0.04"),
     commission_asset="USDT",
+    commission_value=D("0.04"),
     is_maker=True,
     traded_at=NOW,
     role="ENTRY",
@@ -33,6 +34,7 @@ CLOSE = replace(
     price=D(110),
     realized_pnl=D(10),
     commission=D("0.044"),
+    commission_value=D("0.044"),
     traded_at=NOW + 60,
     role="TAKE_PROFIT",
     entry_client_order_id="lh-a-e",
@@ -40,7 +42,7 @@ CLOSE = replace(
 
 
 def a_payment(amount: str, at: int, symbol: str = "BTCUSDT") -> FundingRecord:
-    return FundingRecord(at, symbol, "USDT", Decimal(amount), at)
+    return FundingRecord(at, symbol, "USDT", Decimal(amount), Decimal(amount), at)
 
 
 def test_trip_runs_from_flat_to_flat() -> None:
@@ -76,7 +78,7 @@ def test_hedge_mode_sides_are_separate_trips() -> None:
 def test_flipping_fill_is_split_between_two_trips() -> None:
     one_way = replace(OPEN, position_side="BOTH")
     flip = replace(
-        CLOSE, position_side="BOTH", quantity=D(3), commission=D("0.1"), client_order_id="lh-b-e", role="ENTRY"
+        CLOSE, position_side="BOTH", quantity=D(3), commission_value=D("0.1"), client_order_id="lh-b-e", role="ENTRY"
     )
     first, second = round_trips([one_way, flip])
     assert (first.closed_quantity, first.realized_pnl) == (D(1), D(10))
@@ -94,9 +96,14 @@ def test_liquidation_closes_a_trip_externally() -> None:
     assert trip.exit_reason == EXTERNAL
 
 
-def test_fee_in_another_asset_is_not_converted() -> None:
-    (trip,) = round_trips([OPEN, replace(CLOSE, commission=D(7), commission_asset="ASTER")])
+def test_fee_in_another_asset_counts_by_its_value() -> None:
+    fee = {"commission": D(7), "commission_asset": "ASTER"}
+    (trip,) = round_trips([OPEN, replace(CLOSE, **fee, commission_value=D("5.6"))])
+    assert trip.commission == D("-5.64")
+    unknown = replace(CLOSE, **fee, commission_value=None)
+    (trip,) = round_trips([OPEN, unknown])
     assert trip.commission == D("-0.04")
+    assert uncounted_amounts([OPEN, unknown]) == ["-7 ASTER"]
 
 
 def test_funding_goes_to_the_oldest_open_trip() -> None:

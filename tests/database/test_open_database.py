@@ -255,7 +255,9 @@ def test_upgrade_keeps_every_row(earlier_version: Path) -> None:
     names = {"corrections": "position_corrections", "funding": "funding_payments", "runs": "bot_runs"}
     changed = {"alembic_version", "state", "positions", "order_status", "instruments"}
     for table in before.keys() - changed:
-        assert after[names.get(table, table)] == before[table]
+        widths = {len(row) for row in before[table]}
+        kept = [row[:width] for row in after[names.get(table, table)] for width in widths]  # new columns come last
+        assert kept == before[table]
     assert {(*row[1:3], row[10]) for row in after["positions"]} == {
         ("LONG", "0.01", "ok"),
         ("SHORT", "-2", "external"),
@@ -264,6 +266,24 @@ def test_upgrade_keeps_every_row(earlier_version: Path) -> None:
     assert [row[6] for row in after["order_status"]] == ["intent", "intent_log"]
     assert len(after["bot_state"]) == len(before["state"])
     assert after["instruments"] == []  # the next start reads them from the exchange
+
+
+def test_upgrade_values_fees_and_funding_in_dollars(earlier_version: Path) -> None:
+    with closing(sqlite3.connect(earlier_version)) as connection:
+        connection.execute(
+            "INSERT INTO fills SELECT 900, symbol, 900, order_id, client_order_id, side, position_side, "
+            "quantity, price, realized_pnl, '3', 'ASTER', is_maker, traded_at, is_simulated "
+            "FROM fills LIMIT 1"
+        )
+        connection.commit()
+    open_database(earlier_version, NOW).engine.dispose()
+    with closing(sqlite3.connect(earlier_version)) as connection:
+        fees = connection.execute("SELECT commission, commission_asset, commission_value FROM fills").fetchall()
+        payments = connection.execute("SELECT amount, dollar_value, is_external FROM funding_payments").fetchall()
+    assert ("3", "ASTER", None) in fees
+    assert all(value == amount for amount, asset, value in fees if asset == "USDT")
+    assert payments
+    assert all((value, is_external) == (amount, 0) for amount, value, is_external in payments)
 
 
 def test_upgrade_renames_state_keys_and_their_fields(earlier_version: Path) -> None:

@@ -24,7 +24,7 @@ def test_deposit_emits_update_and_income() -> None:
 
     (update,) = accounts_in(harness.engine.deposit("USDT", D("12.5"), harness.tick()))
 
-    assert (update.reason, update.balance_change, update.positions) == ("DEPOSIT", D("12.5"), ())
+    assert (update.reason, update.balances[0].change, update.positions) == ("DEPOSIT", D("12.5"), ())
     assert [(income.type, income.amount) for income in harness.engine.incomes()] == [("TRANSFER", D("12.5"))]
 
 
@@ -136,7 +136,7 @@ def test_crossed_funding_update_has_no_position() -> None:
 
     (update,) = accounts_in(harness.engine.settle_funding(BTC, D("0.0001"), harness.tick()))
 
-    assert (update.reason, update.balance_change, update.positions) == ("FUNDING_FEE", D("-0.5"), ())
+    assert (update.reason, update.balances[0].change, update.positions) == ("FUNDING_FEE", D("-0.5"), ())
     assert harness.wallet == D("9999.5")
     assert harness.engine.incomes()[-1].is_funding
 
@@ -161,7 +161,7 @@ def test_funding_is_paid_once_after_its_announced_time() -> None:
     (update,) = accounts_in(harness.mark(50_100, rate="0.0009", next_funding_at=due))
     again = harness.mark(50_100, rate="0.0009", next_funding_at=due + HOUR)
 
-    assert (update.balance_change, update.event_at) == (D(-1), due)
+    assert (update.balances[0].change, update.event_at) == (D(-1), due)
     assert again == []
 
 

@@ -139,7 +139,7 @@ def test_announced_funding_is_paid_at_the_first_mark() -> None:
     harness.mark(50_000, rate="0.001", next_funding_at=harness.now + 10)
     harness.now += 100
     wallet = restarted(harness).wallet
-    assert accounts_in(harness.mark(51_000))[0].balance_change == D("-5")
+    assert accounts_in(harness.mark(51_000))[0].balances[0].change == D("-5")
     assert harness.wallet == wallet - 5
     assert harness.mark(51_000) == []
 

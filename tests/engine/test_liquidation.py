@@ -87,7 +87,7 @@ def test_insurance_fund_pays_loss_beyond_isolated_margin() -> None:
 
     (fill,) = fills_in(events)
     assert (fill.realized_pnl, fill.commission) == (D("-500.01"), D(0))
-    assert (accounts_in(events)[-1].reason, accounts_in(events)[-1].balance_change) == (
+    assert (accounts_in(events)[-1].reason, accounts_in(events)[-1].balances[0].change) == (
         "INSURANCE_CLEAR",
         D("250.0095"),
     )

@@ -118,7 +118,7 @@ def test_funding_is_paid_in_another_asset(rate: str, change: str) -> None:
     margin = harness.position().isolated_margin
     (update,) = accounts_in(harness.engine.settle_funding(BTC, D(rate), harness.tick()))
 
-    assert ([each.asset for each in update.balances], update.balance_change) == (["ASTER"], D(change))
+    assert ([each.asset for each in update.balances], update.balances[0].change) == (["ASTER"], D(change))
     assert wallets(harness.engine) == {"USDT": 10_000, "ASTER": 1000 + D(change)}
     assert harness.position().isolated_margin == margin
 

@@ -213,6 +213,15 @@ def test_impossible_symbol_name_is_rejected(name: str) -> None:
     assert "is not a symbol name" in one_fault(document)
 
 
+@pytest.mark.parametrize("name", ["ETHBTC", "BTCEUR", "ASTERBNB", "USDT"])
+def test_symbol_that_is_not_quoted_in_dollars_is_refused(name: str) -> None:
+    document = {**a_document(), "symbols": {name: a_symbol()}}
+    assert one_fault(document) == (
+        f"settings.json: symbols.{name} is not quoted in dollars: use a symbol that ends in one of "
+        "USDT, USDC, USD1, USDF, FDUSD, BUSD, USD"
+    )
+
+
 def test_lower_case_symbol_is_rejected() -> None:
     document = {**a_document(), "symbols": {"btcusdt": a_symbol()}}
     assert one_fault(document) == "settings.json: symbols.btcusdt must be upper case: BTCUSDT"

@@ -151,9 +151,11 @@ class TestSaving:
         self, stop: Decimal, leverage: int, flag: bool, side: str
     ) -> None:
         symbol = a_symbol(stop_loss_pct=stop, leverage=leverage, price_protect=flag, trade_side=side)
-        text = render_document({"globals": {"max_total_exposure_usdt": Decimal("1E+2")}, "symbols": {"X_Y": symbol}})
+        text = render_document(
+            {"globals": {"max_total_exposure_usdt": Decimal("1E+2")}, "symbols": {"XUSDT_Y": symbol}}
+        )
 
-        read = parse_settings(parse_document(text, "text")).symbols["X_Y"]
+        read = parse_settings(parse_document(text, "text")).symbols["XUSDT_Y"]
 
         assert "E" not in text.split('"stop_loss_pct": ')[1].split(",")[0]
         assert (read.stop_loss_pct, read.leverage, read.price_protect, read.trade_side) == (stop, leverage, flag, side)

@@ -12,6 +12,7 @@ from src.api.bot_database import read_bot_state
 from src.api.errors import ApiError, bad_parameter, not_found
 from src.api.services import read_bot_database, services, submit_command
 from src.database.queries import account, orders
+from src.database.queries.fills import fills_of
 from src.domain.commands import OperatorAction
 from src.domain.numbers import ZERO
 from src.domain.positions import Protection
@@ -45,11 +46,15 @@ def show_position(symbol: str, side: str) -> dict[str, Any]:
     with read_bot_database() as connection:
         found = _find_position(connection, symbol, side)
         rows = orders.orders_of_position(connection, symbol, found["positionSide"], found["opened_at"] or 0)
+        traded = fills_of(connection, [row.client_order_id for row in rows])
     is_open = [row for row in rows if row.order_status in orders.OPEN_STATUSES]
     return {
         **found,
         "orders": [schemas.open_order_row(row) for row in is_open],
-        "trades": [schemas.trade_row(row) for row in rows],
+        "trades": [
+            schemas.trade_row(row, [fill for fill in traded if fill.client_order_id == row.client_order_id])
+            for row in rows
+        ],
     }
 
 

@@ -3,9 +3,9 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import replace
-from decimal import Decimal
 from typing import assert_never
 
+from src.core.account import wallet
 from src.core.account.account_configurator import AccountConfigurator
 from src.core.account.reconciliation import GRACE_MS, CorrectionLog, flat_reports, is_unchanged, reconcile
 from src.core.context import TraderContext
@@ -15,6 +15,7 @@ from src.core.positions.lifecycle import finish_if_flat
 from src.core.trading_status import EntryBlock
 from src.database.repositories import PAPER_ACCOUNT
 from src.domain import crash_points
+from src.domain.assets import dollar_value
 from src.domain.commands import (
     FetchFunding,
     SetLeverage,
@@ -35,8 +36,7 @@ from src.domain.events import (
     PaperAccountSaved,
     SnapshotTaken,
 )
-from src.domain.numbers import ZERO
-from src.domain.positions import AccountSummary, Position, PositionKey, PositionReport, Snapshot
+from src.domain.positions import Income, Position, PositionKey, PositionReport, Snapshot
 
 log = logging.getLogger("hunter.account")
 
@@ -44,7 +44,6 @@ SNAPSHOT_FRESH_MS = 60_000
 _RETRY_MS = 5_000
 _MISMATCH_MS = 1_000
 """An account event that is not believed is checked after this time, if no later event makes it add up."""
-_QUOTE_ASSET = "USDT"
 _FUNDING_REASON = "FUNDING_FEE"
 _MARGIN_TYPE_REASON = "MARGIN_TYPE_CHANGE"
 _POSITION_MODE_CODES = frozenset({-4061, -4062})
@@ -71,7 +70,8 @@ class AccountSync:
         self._context.is_snapshot_pending, self._reported_failure = False, ""
         is_first = self.snapshot is None
         self.snapshot = snapshot = event.snapshot
-        self._save_account(snapshot.account, snapshot.taken_at)
+        wallet.adopt_snapshot(self._context, snapshot)
+        self._save_account(snapshot.taken_at)
         touched = self._reconcile(snapshot, is_first=is_first)
         crash_points.reached(Point.RECONCILED)
         self.configurator.check(snapshot)
@@ -126,10 +126,8 @@ class AccountSync:
     def on_update(self, update: AccountUpdate) -> list[PositionKey]:
         """Apply changed balances and positions; anything not listed is unchanged, not zero."""
         now_ms = self._context.clock.now_ms()
-        for balance in update.balances:
-            if balance.asset == _QUOTE_ASSET and self._context.account is not None:
-                summary = replace(self._context.account, wallet_balance=balance.wallet_balance)
-                self._save_account(summary, now_ms)
+        wallet.adopt_balances(self._context, update)
+        self._save_account(now_ms)
         touched: list[PositionKey] = []
         for change in update.positions:
             key = change.position.symbol, change.position.position_side
@@ -163,9 +161,13 @@ class AccountSync:
     def on_funding(self, event: FundingFetched) -> None:
         for income in event.incomes:
             self._funding_since = max(self._funding_since or 0, income.paid_at)
-            if income.is_funding and self._context.store.record_funding(income):
+            if income.is_funding and self._record_funding(income):
                 log.info("funding recorded symbol=%s amount=%s asset=%s", income.symbol, income.amount, income.asset)
                 self._context.journal("account", {"funding": income.amount, "at": income.paid_at}, income.symbol)
+
+    def _record_funding(self, income: Income) -> bool:
+        value = dollar_value(income.asset, income.amount, self._context.mark_price)
+        return self._context.store.record_funding(income, value)
 
     def check_staleness(self, now_ms: int) -> None:
         """Block entries if the last snapshot is too old, and request another one if needed; times in milliseconds."""
@@ -188,16 +190,10 @@ class AccountSync:
             for each in self._context.portfolio.tracked_positions.values()
         )
 
-    def available_balance(self, bound_margin: Decimal) -> Decimal | None:
-        """Wallet balance plus open losses minus ``bound_margin``; None until the wallet balance is known."""
-        account = self._context.account
-        if account is None:
-            return None
-        return account.wallet_balance + min(self._context.unrealized_pnl(), ZERO) - bound_margin
-
-    def _save_account(self, summary: AccountSummary, at: int) -> None:
-        self._context.account = summary
-        self._context.store.save_account(summary, at)
+    def _save_account(self, at: int) -> None:
+        summary = wallet.current_summary(self._context)
+        if summary is not None:
+            self._context.store.save_account(summary, at)
 
     def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> list[PositionKey]:
         portfolio, now_ms = self._context.portfolio, self._context.clock.now_ms()

@@ -12,13 +12,13 @@ from src.settings.config import GlobalSettings, SymbolSettings
 
 @dataclass(frozen=True, slots=True)
 class Exposure:
-    """What is at risk or reserved at the time of a decision. Margins are in the quote asset."""
+    """What is at risk or reserved at the time of a decision. Margins are in dollars."""
 
     symbol_margin: Decimal
     """Margin of the symbol's positions and of its entries that may still fill."""
     total_margin: Decimal
     available_balance: Decimal | None
-    """Wallet balance less margin that is used or reserved; None until the wallet balance is known."""
+    """Wallet balance of the assets that back the symbol, less margin used or reserved of them; None until known."""
     symbol_notional: Decimal = ZERO
     """Signed notional of the symbol's positions."""
     open_entries: int = 0

@@ -7,6 +7,7 @@ from functools import partial
 from itertools import product
 from typing import Any
 
+from src.core.account import wallet
 from src.core.account.account_sync import AccountSync
 from src.core.context import TraderContext
 from src.core.entries.entry_context import ApprovedPlan, EntryContext, EntryPlan, Exposure
@@ -111,13 +112,18 @@ class EntryEvaluator:
         held = [each for each in positions if each.position.symbol == symbol]
         entries = [order for order in pending if order.symbol == symbol]
         total = self._total_margin(positions, pending)
+        backing = wallet.margin_assets(self._context, symbol)
+        bound = self._total_margin(
+            [each for each in positions if wallet.is_backed_by(self._context, backing, each.position.symbol)],
+            [order for order in pending if wallet.is_backed_by(self._context, backing, order.symbol)],
+        )
         external = [each for each in portfolio.external_orders.values() if each.symbol == symbol]
         unrecognized = [each for each in portfolio.unrecognized_orders.values() if each.symbol == symbol]
         not_ours = [each for each in held if not each.is_managed or each.is_unexplained]
         return Exposure(
             symbol_margin=sum((each.margin for each in held), self._entry_margin(symbol, entries)),
             total_margin=total,
-            available_balance=self._account.available_balance(total),
+            available_balance=wallet.available_balance(self._context, backing, bound),
             symbol_notional=sum((each.position.quantity * each.position.entry_price for each in held), ZERO)
             + sum((order.request.side.sign * reserved_notional(order) for order in entries), ZERO),
             open_entries=len(entries),

@@ -4,6 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 
+from src.core.account import wallet
 from src.core.context import TraderContext
 from src.core.entries.evaluator import EntryEvaluator
 from src.core.events import ExchangeHealth
@@ -86,8 +87,9 @@ class StatusPublisher:
             )
         store.set_state("exposure", self._exposure())
         store.set_state("external_orders", {"items": self._external_orders()})
-        if self._context.account is not None:
-            store.set_state("account", {**asdict(self._mark_to_market(self._context.account)), "at": now_ms})
+        account = wallet.current_summary(self._context)
+        if account is not None:
+            store.set_state("account", {**asdict(self._mark_to_market(account)), "at": now_ms})
         for tracked in self._context.portfolio.open_positions():
             self.save_position(tracked)
         self.publish_trading_status()
@@ -153,7 +155,7 @@ class StatusPublisher:
 
     def _mark_to_market(self, account: AccountSummary) -> AccountSummary:
         """The account with unrealized profit at current marks; snapshots refresh it only every 30 s."""
-        unrealized_pnl = self._context.unrealized_pnl()
+        unrealized_pnl = wallet.unrealized_pnl(self._context, wallet.margin_assets(self._context))
         return replace(
             account,
             unrealized_pnl=unrealized_pnl,

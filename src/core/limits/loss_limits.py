@@ -10,6 +10,7 @@ from functools import partial
 from itertools import takewhile
 from typing import assert_never
 
+from src.core.account import wallet
 from src.core.context import TraderContext
 from src.core.trading_status import EntryBlock
 from src.database.queries.fills import net_since, newest_fill_id, recent_exits
@@ -47,10 +48,10 @@ class TradingLock:
 
 @dataclass(frozen=True, slots=True)
 class TradingResults:
-    """Trading results that the limits apply to. Amounts in the quote asset."""
+    """Trading results that the limits apply to. Amounts in dollars."""
 
     net_today: Decimal
-    """Realized profit minus fees plus funding of the current UTC day."""
+    """Realized profit minus fees plus funding of the current UTC day; amounts of unknown value are left out."""
     consecutive_losses: int
     """Losing exits since the last one that did not lose."""
     equity: Decimal | None
@@ -114,6 +115,10 @@ class LossLimits:
         self._ends_at = 0
         """Monotonic time."""
         self._peak: Decimal | None = None
+        self._peak_assets: wallet.Assets | None = None
+        """The assets whose equity the peak is of; None if it is not known."""
+        self._transfers = ZERO
+        """Net transfers by which the peak was shifted already."""
         # After a lock its limit counts again from a recorded fill or amount, not from a time, as clocks may be set.
         self._counted_after_fill = 0
         """Id of the last fill that does not count."""
@@ -131,6 +136,8 @@ class LossLimits:
         self._counted_after_fill = int(known["counted_until_fill_id"])
         self._baseline = (int(known["baseline_day"]), Decimal(known["baseline_net"]))
         self._peak = None if known["peak"] is None else Decimal(known["peak"])
+        self._peak_assets = None if known.get("peak_assets") is None else tuple(known["peak_assets"])
+        self._transfers = Decimal(known.get("transfers", 0))
         if known["active"] is not None:
             self._start(parse_lock(known["active"]))
 
@@ -141,7 +148,7 @@ class LossLimits:
         """
         if self._context.store.error is not None:
             return
-        before = self._lock, self._peak
+        before = self._lock, self._peak, self._peak_assets, self._transfers
         self._check_expiry()
         self._update_peak()
         results = self._results() if self._lock is None else None
@@ -150,7 +157,7 @@ class LossLimits:
             if lock is not None:
                 self._start(lock)
                 self._context.warn(lock.message)
-        if (self._lock, self._peak) != before:
+        if (self._lock, self._peak, self._peak_assets, self._transfers) != before:
             self._save()
 
     def release(self) -> str | None:
@@ -210,14 +217,28 @@ class LossLimits:
     def _update_peak(self) -> None:
         """Track the equity peak while the drawdown limit is set; locks of other kinds do not reset it."""
         equity = self._equity()
+        self._shift_peak()
         if self._context.settings.globals_.max_drawdown_pct is None:
             self._peak = None
         elif equity is not None:
             self._peak = equity if self._peak is None else max(self._peak, equity)
 
+    def _shift_peak(self) -> None:
+        """Move the peak by what is no result: transfers, and assets that begin or cease to belong to the wallet."""
+        context, assets = self._context, wallet.margin_assets(self._context)
+        before, now = (wallet.wallet_balance(context, each) for each in (self._peak_assets or (), assets))
+        if now is None:
+            return
+        shift = context.transfers - self._transfers
+        if self._peak_assets not in (None, assets) and before is not None:
+            shift += now - before
+        self._peak_assets, self._transfers = assets, context.transfers
+        if shift and self._peak is not None:
+            self._peak += shift
+            log.info("equity peak shifted by=%s peak=%s", shift, self._peak)
+
     def _equity(self) -> Decimal | None:
-        account = self._context.account
-        return None if account is None else account.wallet_balance + self._context.unrealized_pnl()
+        return wallet.equity(self._context)
 
     def _results(self) -> TradingResults | None:
         """Current results; None if the database cannot be read, so that no lock starts on unknown results."""
@@ -260,6 +281,8 @@ class LossLimits:
         state = {
             "active": None if self._lock is None else asdict(self._lock),
             "peak": self._peak,
+            "peak_assets": self._peak_assets,
+            "transfers": self._transfers,
             "counted_until_fill_id": self._counted_after_fill,
             "baseline_day": self._baseline[0],
             "baseline_net": self._baseline[1],

@@ -4,6 +4,7 @@ import logging
 from dataclasses import replace
 from functools import partial
 
+from src.core.account.wallet import with_fee_in_dollars
 from src.core.context import TraderContext
 from src.core.limits.symbol_locks import SymbolLocks
 from src.core.positions.lifecycle import finish_if_flat
@@ -76,7 +77,7 @@ class FillRecorder:
         Returns the key of the position it changed, None for a known fill or an external one. Orders forced by the
         exchange count as the bot's where the position is the bot's, at least in part.
         """
-        fill = self._forced.with_client_id(fill)
+        fill = with_fee_in_dollars(self._context, self._forced.with_client_id(fill))
         context, key = self._context, (fill.symbol, fill.position_side)
         order = self._find_order(fill)
         if order is None and not (_is_forced(fill) and context.portfolio.tracked(key).is_managed):

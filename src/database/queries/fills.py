@@ -30,6 +30,8 @@ class FillRecord:
     commission: Decimal
     """Positive is a cost."""
     commission_asset: str
+    commission_value: Decimal | None
+    """The fee in dollars; None if its asset's price was unknown: then it is in no result."""
     is_maker: bool
     traded_at: int
     role: str | None
@@ -46,6 +48,8 @@ class FundingRecord:
     symbol: str
     asset: str
     amount: Decimal
+    value: Decimal | None
+    """In dollars; None if its asset's price was unknown: then it is in no result."""
     paid_at: int
     is_simulated: bool = False
 
@@ -70,7 +74,7 @@ def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[Fi
 def funding(connection: Connection, since_ms: int = 0) -> list[FundingRecord]:
     """Return funding payments in chronological order."""
     row = FundingPaymentRow
-    columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.paid_at, row.is_simulated)
+    columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.dollar_value, row.paid_at, row.is_simulated)
     query = select(*columns).where(row.paid_at >= since_ms).order_by(row.paid_at, row.transaction_id)
     return [FundingRecord(*found) for found in connection.execute(query)]
 
@@ -87,6 +91,7 @@ _FILLS = (
         FillRow.realized_pnl,
         FillRow.commission,
         FillRow.commission_asset,
+        FillRow.commission_value,
         FillRow.is_maker,
         FillRow.traded_at,
         TradeRow.role,
@@ -111,6 +116,7 @@ def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[FillR
             realized_pnl=row.realized_pnl,
             commission=row.commission,
             commission_asset=row.commission_asset,
+            commission_value=row.commission_value,
             is_maker=row.is_maker,
             traded_at=row.traded_at,
             role=row.role,
@@ -122,12 +128,12 @@ def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[FillR
 
 
 def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> Decimal:
-    """Return realized PnL minus fees plus funding of one mode. Fees in another asset than the quote are left out."""
+    """Return realized PnL minus fees plus funding of one mode, in dollars; amounts of unknown value are left out."""
     row = FillRow
-    columns = (row.symbol, row.realized_pnl, row.commission, row.commission_asset)
+    columns = (row.realized_pnl, row.commission_value)
     recorded = connection.execute(select(*columns).where(row.traded_at >= since_ms, row.is_simulated == is_simulated))
-    payments = (each.amount for each in funding(connection, since_ms) if each.is_simulated == is_simulated)
-    return sum((fill.realized_pnl - _fee(fill) for fill in recorded), sum(payments, ZERO))
+    payments = (each.value or ZERO for each in funding(connection, since_ms) if each.is_simulated == is_simulated)
+    return sum((fill.realized_pnl - (fill.commission_value or ZERO) for fill in recorded), sum(payments, ZERO))
 
 
 def recent_exits(connection: Connection, fill_id: int, limit: int, *, is_simulated: bool) -> list[Decimal]:
@@ -157,7 +163,3 @@ def entries_since(connection: Connection, since_ms: int) -> int:
     """Count the entries placed after an instant, whatever their result."""
     query = select(func.count()).where(TradeRow.role == OrderRole.ENTRY.value, TradeRow.created_at > since_ms)
     return connection.scalar(query) or 0
-
-
-def _fee(fill: Any) -> Decimal:
-    return fill.commission if fill.symbol.endswith(fill.commission_asset) else ZERO

@@ -21,7 +21,7 @@ from src.domain.numbers import ZERO
 from src.domain.orders import Fill, Order, OrderRequest
 
 PositionResult = tuple[Decimal, Decimal, int, Decimal]
-"""Realized PnL, commission, time of the last fill (ms UTC, 0 if none), change in quantity."""
+"""Realized PnL, fees in dollars, time of the last fill (ms UTC, 0 if none), change in quantity."""
 _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 
 
@@ -170,7 +170,12 @@ def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: b
     trade = _trade_for(connection, fill)
     # The Account Trade List has order ids only: the row has the client order id.
     owner = fill.client_order_id if trade is None else trade.client_order_id
-    values = asdict(fill) | {"order_id": str(fill.order_id), "client_order_id": owner, "is_simulated": is_simulated}
+    values = asdict(fill) | {
+        "order_id": str(fill.order_id),
+        "client_order_id": owner,
+        "commission_value": fill.fee,
+        "is_simulated": is_simulated,
+    }
     statement = upsert(FillRow).on_conflict_do_nothing().returning(FillRow.id)
     if connection.scalar(statement, values) is None:
         return False
@@ -193,7 +198,7 @@ def result_since(
     """Sum up a position's fills from an instant on: realized PnL, commission, time of the last (0 if none), and the
     change in quantity."""
     row = FillRow
-    query = select(row.realized_pnl, row.commission, row.traded_at, row.side, row.quantity).where(
+    query = select(row.realized_pnl, row.commission_value, row.traded_at, row.side, row.quantity).where(
         row.symbol == symbol,
         row.position_side == position_side.value,
         row.traded_at >= since_ms,
@@ -201,7 +206,7 @@ def result_since(
     )
     found = connection.execute(query).all()
     profit = sum((each.realized_pnl for each in found), ZERO)
-    commission = sum((each.commission for each in found), ZERO)
+    commission = sum((each.commission_value or ZERO for each in found), ZERO)
     change = sum((Side(each.side).sign * each.quantity for each in found), ZERO)
     return profit, commission, max((each.traded_at for each in found), default=0), change
 

@@ -98,9 +98,10 @@ def parse_balance(payload: object) -> Balance:
 
 
 def _balance(asset: Fields, name: str, wallet: str, cross: str) -> Balance:
-    """Read a balance; nothing is decided by its cross wallet, which may be missing."""
+    """Read a balance; its cross wallet decides nothing, and its change (``bc``) is in account updates only."""
     wallet_balance = asset.decimal(wallet)
-    return Balance(asset.text(name), wallet_balance, asset.detail(asset.decimal, cross, wallet_balance))
+    cross_balance = asset.detail(asset.decimal, cross, wallet_balance)
+    return Balance(asset.text(name), wallet_balance, cross_balance, asset.detail(asset.decimal, "bc", ZERO))
 
 
 def _balances(assets: Iterable[Fields], name: str, wallet: str, cross: str) -> tuple[Balance, ...]:
@@ -311,7 +312,6 @@ def parse_account_update(event: Fields) -> AccountUpdate:
         positions=tuple(each for each in changes if isinstance(each, PositionChange)),
         changed_at=event.time("T", "E"),
         event_at=event.time("E", "T"),
-        balance_change=sum((each.detail(each.decimal, "bc", ZERO) for each in balances), ZERO),
         unrecognized=tuple(each for each in changes if isinstance(each, UnrecognizedPosition)),
     )
 
@@ -339,9 +339,8 @@ def _parse_change(change: Fields) -> PositionChange:
 
 
 def render_account_update(update: AccountUpdate, unrealized_pnl: Mapping[PositionKey, Decimal] | None = None) -> Body:
-    """Render ACCOUNT_UPDATE; the first balance carries ``bc``, and an unknown unrealized PnL is written as 0."""
+    """Render ACCOUNT_UPDATE; an unknown unrealized PnL is written as 0."""
     profits = unrealized_pnl or {}
-    changes = [update.balance_change, *[ZERO] * len(update.balances)]
     content: Body = {
         "m": update.reason,
         "B": [
@@ -349,9 +348,9 @@ def render_account_update(update: AccountUpdate, unrealized_pnl: Mapping[Positio
                 "a": balance.asset,
                 "wb": decimal_str(balance.wallet_balance),
                 "cw": decimal_str(balance.cross_wallet_balance),
-                "bc": decimal_str(change),
+                "bc": decimal_str(balance.change),
             }
-            for balance, change in zip(update.balances, changes, strict=False)
+            for balance in update.balances
         ],
     }
     if update.positions:

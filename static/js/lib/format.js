@@ -100,3 +100,6 @@ export const sentence = (text) => (/[.!?…]$/.test(text) ? capitalize(text) : `
 
 /** The tone of each mode that the server reports (`mode`). */
 export const MODE_TONES = { PAPER: "accent", SANDBOX: "special", TESTNET: "warn", LIVE: "loss" };
+
+/** Name amounts in assets whose price is not known; they are part of no sum. */
+export const notIncluded = (amounts) => (amounts?.length ? ` (not included: ${amounts.join(", ")})` : "");

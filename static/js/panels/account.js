@@ -1,7 +1,7 @@
 // The account strip: equity, margin in use, and today's result.
 
 import { fill, setFill, setText, setTone, slot, combine } from "../lib/dom.js";
-import { arrow, toNumber, money, percent, signed, signOf, span, tone } from "../lib/format.js";
+import { arrow, toNumber, money, notIncluded, percent, signed, signOf, span, tone } from "../lib/format.js";
 
 const STALE_MS = 30_000;
 
@@ -35,7 +35,7 @@ function paintHealth(strip, { exposure, today, drawdown_pct: drawdown }) {
     exposure: `${money(exposure?.margin)} / ${money(exposure?.cap, 0)}`,
     notional: `notional ${money(exposure?.notional, 0)}`,
     drawdown: drawdown === null || drawdown === undefined ? "—" : percent(drawdown),
-    "today-parts": `realised ${signed(today?.realized_pnl)}, fees ${signed(today?.commission)}, funding ${signed(today?.funding)}`,
+    "today-parts": `realised ${signed(today?.realized_pnl)}, fees ${signed(today?.commission)}, funding ${signed(today?.funding)}${notIncluded(today?.not_included)}`,
   });
   slot(strip, "today-parts").title = slot(strip, "today-parts").textContent;
   setTone(slot(strip, "drawdown"), toNumber(drawdown) ? "loss" : "flat");

@@ -3,7 +3,7 @@
 import { drawBarChart } from "../lib/bar_chart.js";
 import { drawLineChart } from "../lib/line_chart.js";
 import { fill, patchRows, setText, setTone, show, slot, combine } from "../lib/dom.js";
-import { clockTime, compact, date, toNumber, plainNumber, money, percent, signed, tone, humanize } from "../lib/format.js";
+import { clockTime, compact, date, toNumber, plainNumber, money, notIncluded, percent, signed, tone, humanize } from "../lib/format.js";
 import { makeSegments } from "../lib/tabs.js";
 
 export function mount(sheet, store, { onPeriod }) {
@@ -45,7 +45,7 @@ const hourLabel = (hour) => {
 
 function paintPnl(sheet, { totals, daily, exits, equity }) {
   fill(sheet, {
-    "net-parts": `realised ${signed(totals.realized_pnl)}, fees ${signed(totals.commission)}, funding ${signed(totals.funding_fee)}`,
+    "net-parts": `realised ${signed(totals.realized_pnl)}, fees ${signed(totals.commission)}, funding ${signed(totals.funding_fee)}${notIncluded(totals.not_included)}`,
     "win-rate": totals.trades ? percent(totals.win_rate, 1) : "—",
     "win-count": `${totals.winning_trades} won, ${totals.losing_trades} lost`,
     "profit-factor": plainNumber(totals.profit_factor),

@@ -2,7 +2,7 @@
 
 import { closesOutside, factRow } from "../lib/dialogs.js";
 import { fill, on, patchRows, setTone, slot } from "../lib/dom.js";
-import { clockTime, plainNumber, signed, tone, humanize } from "../lib/format.js";
+import { clockTime, notIncluded, plainNumber, signed, tone, humanize } from "../lib/format.js";
 
 const TONES = {
   liquidation: "warn",
@@ -42,7 +42,7 @@ function factsOf({ pnl_breakdown: pnl, qty, avg_price, price, status }) {
     ["Quantity", plainNumber(qty)],
     ["Price", plainNumber(avg_price || price)],
     ["Realised", signed(pnl.realized_pnl, 4), tone(pnl.realized_pnl, 4)],
-    ["Fees", signed(pnl.commission, 4)],
+    ["Fees", `${signed(pnl.commission, 4)}${notIncluded(pnl.not_included)}`],
     ["Funding", signed(pnl.funding_fee, 4)],
     ["Net", signed(pnl.net_pnl, 4), tone(pnl.net_pnl, 4)],
   ];

@@ -1,7 +1,7 @@
 // Trades: one row per order that filled, each with a button for its timeline.
 
 import { fill, patchRows, setText, setTone, show, slot } from "../lib/dom.js";
-import { clockTime, date, dateTime, toNumber, plainNumber, signed, tone, humanize } from "../lib/format.js";
+import { clockTime, date, dateTime, toNumber, notIncluded, plainNumber, signed, tone, humanize } from "../lib/format.js";
 import { showTrade } from "./timeline.js";
 
 const STATUS_TONES = {
@@ -45,6 +45,6 @@ function paintRow(row, trade, open) {
     setText(slot(row, name), signed(value, 4));
     setTone(slot(row, name), tone(value));
   }
-  setText(slot(row, "fee"), signed(trade.commission, 4));
+  setText(slot(row, "fee"), `${signed(trade.fee, 4)}${notIncluded(trade.not_included)}`);
   slot(row, "details").onclick = open;
 }

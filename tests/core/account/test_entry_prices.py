@@ -5,6 +5,7 @@ from decimal import Decimal
 
 import pytest
 
+from src.core.account import wallet
 from src.core.trading_status import EntryBlock
 from src.domain.enums import OrderRole, PositionSide
 from src.domain.positions import Position
@@ -30,7 +31,7 @@ def test_average_of_our_own_fills_is_kept(harness: Harness) -> None:
     harness.open_position()
     deliver_reports(harness, 0)
     assert harness.position() == a_position("0.01", 50_000)
-    assert harness.context.unrealized_pnl() == 0
+    assert wallet.unrealized_pnl(harness.context, ()) == 0
     assert not harness.context.trading_status.has(EntryBlock.UNKNOWN_ENTRY_PRICE)
 
 
@@ -68,7 +69,7 @@ def test_unknown_entry_price_is_named_and_nothing_follows_from_it(harness: Harne
     harness.prices(60_000)
     harness.audit()
     assert harness.position().is_entry_unknown
-    assert harness.context.unrealized_pnl() == 0
+    assert wallet.unrealized_pnl(harness.context, ()) == 0
     assert harness.submitted(STOP) == []
     assert "no entry price for BTCUSDT LONG" in harness.context.trading_status.reason
     messages = [each["message"] for each in harness.journal("alert")]

@@ -22,7 +22,7 @@ def account_update(content: Body) -> AccountUpdate:
 def test_crossed_funding_update_has_no_position() -> None:
     update = account_update({"m": "FUNDING_FEE", "B": [{"a": "USDT", "wb": "10.5", "cw": "10", "bc": "-0.25"}]})
 
-    assert (update.reason, update.balance_change, update.positions) == ("FUNDING_FEE", Decimal("-0.25"), ())
+    assert (update.reason, update.balances[0].change, update.positions) == ("FUNDING_FEE", Decimal("-0.25"), ())
     assert update.balances[0].wallet_balance == Decimal("10.5")
     assert (update.changed_at, update.event_at) == (8, 9)
 

@@ -174,6 +174,7 @@ position_reports = st.builds(
     updated_at=instants,
 )
 balances = st.builds(Balance, st.sampled_from(["USDT", "USDF", "ASTER"]), signed_amounts, signed_amounts)
+changed_balances = st.builds(replace, balances, change=signed_amounts)
 accounts = st.builds(
     AccountSummary,
     wallet_balance=signed_amounts,
@@ -196,11 +197,10 @@ position_changes = st.builds(
 account_updates = st.builds(
     AccountUpdate,
     reason=st.sampled_from(["ORDER", "FUNDING_FEE", "A_WORD_OF_TOMORROW"]),
-    balances=st.lists(balances, min_size=1, max_size=3).map(tuple),
+    balances=st.lists(changed_balances, min_size=1, max_size=3).map(tuple),
     positions=st.lists(position_changes, max_size=3).map(tuple),
     changed_at=instants,
     event_at=instants,
-    balance_change=signed_amounts,
 )
 configurations = st.builds(LeverageChanged, symbols, st.integers(1, 300), instants) | st.builds(
     AccountModeChanged, st.none() | st.booleans(), st.none() | st.booleans(), instants

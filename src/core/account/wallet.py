@@ -1,0 +1,99 @@
+"""The wallet: the account's totals in multi-assets mode, else the balances of the assets that our symbols settle in.
+
+All amounts are in dollars; the assets of ``DOLLAR_ASSETS`` count as one dollar each.
+"""
+
+from dataclasses import replace
+from decimal import Decimal
+
+from src.core.context import TraderContext
+from src.domain.assets import dollar_asset, dollar_value
+from src.domain.events import AccountUpdate
+from src.domain.numbers import ZERO
+from src.domain.orders import Fill
+from src.domain.positions import AccountSummary, Snapshot
+
+Assets = tuple[str, ...]
+"""The assets that back something; empty means all assets of the account, as in multi-assets mode."""
+
+_DEFAULT_ASSET = "USDT"
+_REFRESH_MS = 5_000
+
+
+def adopt_snapshot(context: TraderContext, snapshot: Snapshot) -> None:
+    """Take over the totals, the balances and the mode that the exchange reports."""
+    context.account, context.multi_assets_mode = snapshot.account, snapshot.multi_assets_mode
+    context.balances = {each.asset: each.wallet_balance for each in snapshot.balances}
+
+
+def adopt_balances(context: TraderContext, update: AccountUpdate) -> None:
+    """Take over changed balances. The totals of multi-assets mode are read again: one asset does not tell them."""
+    if not update.balances or context.account is None:
+        return
+    context.balances.update((each.asset, each.wallet_balance) for each in update.balances)
+    if context.multi_assets_mode and context.may_request("wallet totals", _REFRESH_MS):
+        context.request_snapshot("a balance changed", is_poll=True)
+
+
+def margin_asset(context: TraderContext, symbol: str) -> str:
+    """The asset in which a symbol is margined and settled."""
+    instrument = context.instruments.get(symbol)
+    return instrument.quote_asset if instrument else dollar_asset(symbol) or _DEFAULT_ASSET
+
+
+def margin_assets(context: TraderContext, symbol: str | None = None) -> Assets:
+    """The assets that back a symbol's positions, or those of all our symbols."""
+    if context.multi_assets_mode:
+        return ()
+    symbols = {symbol} if symbol else {*context.settings.symbols, *context.removed_symbols}
+    return tuple(sorted({margin_asset(context, each) for each in symbols})) or (_DEFAULT_ASSET,)
+
+
+def is_backed_by(context: TraderContext, assets: Assets, symbol: str) -> bool:
+    """Whether these assets back the positions of the symbol."""
+    return not assets or margin_asset(context, symbol) in assets
+
+
+def wallet_balance(context: TraderContext, assets: Assets) -> Decimal | None:
+    """Balance of these assets; None until the account is known."""
+    if context.account is None:
+        return None
+    if not assets or not context.balances:
+        return context.account.wallet_balance
+    return sum((context.balances.get(asset, ZERO) for asset in assets), ZERO)
+
+
+def unrealized_pnl(context: TraderContext, assets: Assets) -> Decimal:
+    """Unrealized PnL at the current mark prices of the open positions that these assets back."""
+    positions = [tracked.position for tracked in context.portfolio.open_positions()]
+    backed = (each for each in positions if is_backed_by(context, assets, each.symbol))
+    marked = ((position, context.mark_price(position.symbol)) for position in backed)
+    return sum((position.unrealized_pnl(mark) for position, mark in marked if mark is not None), ZERO)
+
+
+def equity(context: TraderContext) -> Decimal | None:
+    """Wallet balance plus unrealized PnL; None until the account is known."""
+    assets = margin_assets(context)
+    balance = wallet_balance(context, assets)
+    return None if balance is None else balance + unrealized_pnl(context, assets)
+
+
+def available_balance(context: TraderContext, assets: Assets, bound_margin: Decimal) -> Decimal | None:
+    """Wallet balance plus open losses minus ``bound_margin``; None until the account is known."""
+    balance = wallet_balance(context, assets)
+    return None if balance is None else balance + min(unrealized_pnl(context, assets), ZERO) - bound_margin
+
+
+def current_summary(context: TraderContext) -> AccountSummary | None:
+    """The last reported account with the current wallet balance; None until the account is known."""
+    account, balance = context.account, wallet_balance(context, margin_assets(context))
+    if account is None or balance is None:
+        return None
+    margin_balance = account.margin_balance + balance - account.wallet_balance
+    return replace(account, wallet_balance=balance, margin_balance=margin_balance)
+
+
+def with_fee_in_dollars(context: TraderContext, fill: Fill) -> Fill:
+    """The fill with its fee converted by the mark price of now; unchanged if no price of the fee's asset is known."""
+    fee = dollar_value(fill.commission_asset, fill.commission, context.mark_price)
+    return replace(fill, commission_value=fee)
