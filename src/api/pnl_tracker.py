@@ -12,9 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from src.api.round_trips import RoundTrip, round_trips, signed_fee, uncounted_amounts
+from src.api.round_trips import RoundTrip, round_trips, signed_amounts, signed_fee, uncounted_amounts
 from src.database.queries.account import equity
-from src.database.queries.fills import FillRecord, FundingRecord, fills, funding
+from src.database.queries.fills import ExternalIncome, FillRecord, FundingRecord, external_income, fills, funding
 from src.domain.clock import DAY_MS
 from src.domain.numbers import ZERO
 
@@ -39,7 +39,7 @@ class Result:
     best_trade: Decimal | None = None
     worst_trade: Decimal | None = None
     not_included: list[str] = field(default_factory=list)
-    """Fees and funding in assets of unknown price, such as "-3 ASTER"; they are in none of the sums."""
+    """What is in none of the sums: amounts in assets of unknown price, such as "-3 ASTER", and transfers."""
 
     @property
     def net_pnl(self) -> Decimal:
@@ -72,11 +72,12 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """All fills and funding payments since ``since_ms``, and the round trips closed since."""
+    """All fills, funding payments and other income since ``since_ms``, and the round trips closed since."""
 
     since_ms: int
     fills: Sequence[FillRecord]
     funding: Sequence[FundingRecord]
+    external: Sequence[ExternalIncome]
     trips: Sequence[RoundTrip]
     """Round trips closed in the period, whenever they were opened."""
 
@@ -96,7 +97,9 @@ class Period:
 
     def total(self) -> Result:
         result = self.results_by(lambda _at, _symbol: "").get("", Result())
-        result.not_included = uncounted_amounts(self.fills, self.funding)
+        transfers = signed_amounts((each.asset, each.amount) for each in self.external if each.is_transfer)
+        moved = (f"deposits and withdrawals {each}" for each in transfers)
+        result.not_included = [*uncounted_amounts(self.fills, self.funding), *moved]
         return result
 
 
@@ -108,12 +111,13 @@ class PnlTracker:
         self._is_simulated = is_simulated
 
     def period(self, since_ms: int) -> Period:
-        every_fill, every_payment = self._load(0)
+        every_fill, every_payment, every_income = self._load(0)
         trips = round_trips(every_fill, every_payment)
         return Period(
             since_ms,
             [fill for fill in every_fill if fill.traded_at >= since_ms],
             [payment for payment in every_payment if payment.paid_at >= since_ms],
+            [income for income in every_income if income.paid_at >= since_ms],
             [trip for trip in trips if trip.closed_at is not None and trip.closed_at >= since_ms],
         )
 
@@ -129,11 +133,13 @@ class PnlTracker:
             "not_included": total.not_included,
         }
 
-    def _load(self, since_ms: int) -> tuple[list[FillRecord], list[FundingRecord]]:
+    def _load(self, since_ms: int) -> tuple[list[FillRecord], list[FundingRecord], list[ExternalIncome]]:
         every_fill, every_payment = fills(self._connection, since_ms), funding(self._connection, since_ms)
+        every_income = external_income(self._connection, since_ms)
         return (
             [fill for fill in every_fill if fill.is_simulated == self._is_simulated],
             [payment for payment in every_payment if payment.is_simulated == self._is_simulated],
+            [income for income in every_income if income.is_simulated == self._is_simulated],
         )
 
     def stats(self, days: int, now_ms: int) -> dict[str, Any]:

@@ -57,16 +57,18 @@ def signed_fee(fill: FillRecord) -> Decimal:
     return -(fill.commission_value or ZERO)
 
 
+def signed_amounts(amounts: Iterable[tuple[str, Decimal]]) -> list[str]:
+    """Sum up amounts by asset, such as "+500 USDT" and "-3 ASTER"."""
+    sums: dict[str, Decimal] = defaultdict(Decimal)
+    for asset, amount in amounts:
+        sums[asset] += amount
+    return [f"{'+' if sums[asset] > 0 else ''}{trimmed(sums[asset])} {asset}" for asset in sorted(sums)]
+
+
 def uncounted_amounts(fills: Iterable[FillRecord], funding: Iterable[FundingRecord] = ()) -> list[str]:
     """Fees and funding in assets of unknown price, such as "3 ASTER"; they are part of no result."""
-    amounts: dict[str, Decimal] = defaultdict(Decimal)
-    for fill in fills:
-        if fill.commission_value is None:
-            amounts[fill.commission_asset] -= fill.commission
-    for payment in funding:
-        if payment.value is None:
-            amounts[payment.asset] += payment.amount
-    return [f"{trimmed(amounts[asset])} {asset}" for asset in sorted(amounts)]
+    fees = [(fill.commission_asset, -fill.commission) for fill in fills if fill.commission_value is None]
+    return signed_amounts([*fees, *((each.asset, each.amount) for each in funding if each.value is None)])
 
 
 def round_trips(fills: Iterable[FillRecord], funding: Sequence[FundingRecord] = ()) -> list[RoundTrip]:

@@ -85,6 +85,8 @@ class TraderContext:
     """Wallet balance by asset, each in units of that asset."""
     transfers: Decimal = ZERO
     """Deposits less withdrawals, in dollars, since the bot first traded this account: no profit and no loss."""
+    transfers_unknown_since: int | None = None
+    """Monotonic time since when transfers may be missing in ``transfers`` or in the wallet; None if none are."""
     multi_assets_mode: bool = False
     """All assets of the account back all positions, as last reported."""
     outbox: list[Command] = field(default_factory=list)

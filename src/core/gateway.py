@@ -17,7 +17,7 @@ from src.domain.commands import (
     CheckPositions,
     Command,
     FetchFills,
-    FetchFunding,
+    FetchIncome,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
@@ -225,7 +225,7 @@ def _lane_of(command: Command) -> int:
             return _symbol_lane(request.symbol)
         case CancelOrder(symbol) | QueryOrder(symbol) | SetMarginType(symbol) | SetLeverage(symbol):
             return _symbol_lane(symbol)
-        case FetchFills() | FetchOrders() | FetchInstruments() | FetchFunding() | FetchQuote():
+        case FetchFills() | FetchOrders() | FetchInstruments() | FetchIncome() | FetchQuote():
             return _LANES
         case TakeSnapshot() | CheckPositions():
             return _LANES

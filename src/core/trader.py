@@ -128,6 +128,7 @@ class Trader:
             restore_portfolio(self._context)
             load_removed_symbols(self._context)
             self._context.store.load_last_ids()
+            self._account.restore()
             self._entries.restore()
             last_command = self._operator.restore()
             self._live_consent.restore(assume_yes=self._context.assume_yes)

@@ -336,6 +336,8 @@ class AccountHistoryRow(BotBase):
     available_balance: Mapped[Decimal]
     initial_margin: Mapped[Decimal]
     maintenance_margin: Mapped[Decimal]
+    transfers: Mapped[Decimal]
+    """Deposits less withdrawals since the bot first traded the account."""
     is_simulated: Mapped[bool] = mapped_column(primary_key=True)
 
 

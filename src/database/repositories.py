@@ -19,6 +19,7 @@ from src.database.intent_log import IntentLog
 from src.database.models import (
     AccountHistoryRow,
     DecisionRow,
+    ExternalIncomeRow,
     FundingPaymentRow,
     InstrumentRow,
     JournalRow,
@@ -34,7 +35,7 @@ from src.database.tables.orders import (
     add_order,
     change_order,
     find_order,
-    has_fill,
+    has_trade,
     open_orders,
     result_since,
 )
@@ -46,6 +47,7 @@ from src.domain.decisions import Decision
 from src.domain.enums import PositionSide, Side
 from src.domain.instrument import Instrument
 from src.domain.market import Liquidation
+from src.domain.numbers import ZERO
 from src.domain.orders import Fill, Order
 from src.domain.positions import AccountSummary, Correction, Income, PositionRecord
 
@@ -189,8 +191,7 @@ class Store:
 
     def has_fill(self, fill: Fill) -> bool:
         """Whether the fill is stored, or waits to be stored."""
-        is_stored = partial(has_fill, fill=fill, is_simulated=self._is_simulated)
-        return (fill.symbol, fill.trade_id) in self._pending_fills or self.read_or_default(is_stored, default=False)
+        return self.has_trade(fill.symbol, fill.trade_id)
 
     def load_open_orders(self) -> list[Order]:
         """Return orders that are open, or that have filled recently and lack fills."""
@@ -225,6 +226,26 @@ class Store:
         self.results_version += is_new
         return is_new
 
+    def record_external_income(self, income: Income, value: Decimal | None) -> bool:
+        """Store a transfer, or a part of the result of a trade by hand, once; False if it is already stored."""
+        values = asdict(income) | {"dollar_value": value} | self._mode_columns
+        statement = (
+            upsert(ExternalIncomeRow)
+            .values(values)
+            .on_conflict_do_nothing()
+            .returning(ExternalIncomeRow.transaction_id)
+        )
+        is_new = self._writer.write(lambda connection: connection.scalar(statement), default=0) is not None
+        self.results_version += is_new
+        return is_new
+
+    def has_trade(self, symbol: str, trade_id: int) -> bool:
+        """Whether a trade is one of our recorded fills."""
+        if (symbol, trade_id) in self._pending_fills:
+            return True
+        query = partial(has_trade, symbol=symbol, trade_id=trade_id, is_simulated=self._is_simulated)
+        return self.read_or_default(query, default=False)
+
     def record_correction(self, correction: Correction) -> bool:
         """Store a position correction once; False if it is already stored."""
         add = partial(add_correction, correction=correction, is_simulated=self._is_simulated)
@@ -248,11 +269,13 @@ class Store:
         query = select(PositionRow.__table__).where(PositionRow.is_simulated == self._is_simulated)
         return self.read(lambda connection: [position_from(row) for row in connection.execute(query)])
 
-    def save_account(self, summary: AccountSummary, at: int) -> None:
+    def save_account(self, summary: AccountSummary, at: int, transfers: Decimal = ZERO) -> None:
         """Store a point of the equity curve, at most one per minute."""
         if at - self._last_equity_at >= _EQUITY_INTERVAL_MS:
             self._last_equity_at = at
-            self._replace(AccountHistoryRow, {"recorded_at": at, **asdict(summary)} | self._mode_columns)
+            self._replace(
+                AccountHistoryRow, {"recorded_at": at, **asdict(summary), "transfers": transfers} | self._mode_columns
+            )
 
     def save_instruments(self, instruments: Sequence[Instrument]) -> None:
         """Replace the stored list of symbols, for the dashboard and the next start."""

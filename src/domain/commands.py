@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 
-from src.domain.enums import MarginType, PositionSide
+from src.domain.enums import IncomeType, MarginType, PositionSide
 from src.domain.orders import OrderRequest
 
 
@@ -139,10 +139,12 @@ class FetchInstruments:
 
 
 @dataclass(frozen=True, slots=True)
-class FetchFunding:
-    """Fetch funding payments since an instant (Get Income History, FUNDING_FEE)."""
+class FetchIncome:
+    """Fetch the income of one type since an instant (Get Income History), of one symbol or of all."""
 
     since_ms: int
+    type: IncomeType = IncomeType.FUNDING_FEE
+    symbol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +165,6 @@ class FetchQuote:
 
 OrderCommand = SubmitOrder | CancelOrder | QueryOrder
 
-ReadCommand = FetchFills | FetchOrders | FetchInstruments | FetchFunding | TakeSnapshot | CheckPositions | FetchQuote
+ReadCommand = FetchFills | FetchOrders | FetchInstruments | FetchIncome | TakeSnapshot | CheckPositions | FetchQuote
 
 Command = OrderCommand | ReadCommand | AccountCommand

@@ -19,6 +19,16 @@ class Side(StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
+class IncomeType(StrEnum):
+    """What changed the wallet (Get Income History); the exchange knows further types."""
+
+    FUNDING_FEE = "FUNDING_FEE"
+    TRANSFER = "TRANSFER"
+    REALIZED_PNL = "REALIZED_PNL"
+    COMMISSION = "COMMISSION"
+    INSURANCE_CLEAR = "INSURANCE_CLEAR"
+
+
 class PositionSide(StrEnum):
     """The position an order belongs to: BOTH in one-way mode, else LONG or SHORT."""
 

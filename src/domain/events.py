@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from src.domain.commands import AccountCommand, Command, OperatorCommand
-from src.domain.enums import MarginType, PositionSide
+from src.domain.enums import IncomeType, MarginType, PositionSide
 from src.domain.instrument import IncompleteInstrument, Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import Fill, OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
@@ -130,9 +130,13 @@ class InstrumentsFetched:
 
 
 @dataclass(frozen=True, slots=True)
-class FundingFetched:
+class IncomeFetched:
+    """The response to ``FetchIncome``."""
+
     incomes: tuple[Income, ...]
     at: int
+    type: IncomeType = IncomeType.FUNDING_FEE
+    symbol: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,7 +256,7 @@ class TaskDue:
 
 OrderOutcome = OrderUpdate | OrderRejected | OrderUnresolved | CancelRejected | OrderNotFound
 
-ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | FundingFetched | SnapshotTaken | PositionsChecked
+ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | IncomeFetched | SnapshotTaken | PositionsChecked
 
 AccountOutcome = OrderOutcome | ReadOutcome | AccountConfigured | CommandFailed
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
-from src.domain.enums import MarginType, PositionSide, Side
+from src.domain.enums import IncomeType, MarginType, PositionSide, Side
 from src.domain.numbers import ZERO
 from src.domain.orders import OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
 
@@ -162,11 +162,14 @@ class Income:
     type: str
     asset: str
     amount: Decimal
+    """In units of ``asset``."""
     paid_at: int
+    trade_id: int | None = None
+    """The trade that it belongs to; None if there is none."""
 
     @property
     def is_funding(self) -> bool:
-        return self.type == "FUNDING_FEE"
+        return self.type == IncomeType.FUNDING_FEE
 
 
 class Protection(StrEnum):

@@ -11,7 +11,7 @@ from src.domain.commands import (
     CheckPositions,
     Command,
     FetchFills,
-    FetchFunding,
+    FetchIncome,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
@@ -29,7 +29,7 @@ from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachab
 from src.domain.events import (
     AccountConfigured,
     FillsFetched,
-    FundingFetched,
+    IncomeFetched,
     InstrumentsFetched,
     OrderNotFound,
     OrdersFetched,
@@ -83,8 +83,9 @@ class AsterExchange:
             case FetchInstruments():
                 listed = AsterMarket(self._client).list_instruments()
                 return [InstrumentsFetched(tuple(listed.instruments.values()), self._now_ms(), listed.incomplete)]
-            case FetchFunding():
-                return [FundingFetched(pagination.fetch_funding(self._client, command), self._now_ms())]
+            case FetchIncome():
+                incomes = pagination.fetch_income(self._client, command)
+                return [IncomeFetched(incomes, self._now_ms(), command.type, command.symbol)]
             case TakeSnapshot():
                 modes = self._modes if command.is_poll else None
                 return [SnapshotTaken(self._take_snapshot(command.reason, modes), command.reason)]

@@ -1,9 +1,9 @@
-"""Paginated histories, read to the end: account trades, orders and funding payments."""
+"""Paginated histories, read to the end: account trades, orders and income."""
 
 import logging
 
 from src.domain.clock import DAY_MS, MINUTE_MS
-from src.domain.commands import FetchFills, FetchFunding, FetchOrders
+from src.domain.commands import FetchFills, FetchIncome, FetchOrders
 from src.domain.orders import Fill, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Income
 from src.exchange import endpoints
@@ -15,6 +15,7 @@ log = logging.getLogger("hunter.rest")
 _PAGE_SIZE = 1000
 _MAX_AGE_MS = 7 * DAY_MS - MINUTE_MS
 """A request may span seven days (Account Trade List); one minute less allows for clock differences."""
+_MAX_INCOME_AGE_MS = 4 * _MAX_AGE_MS
 
 
 def fetch_fills(client: AsterClient, command: FetchFills) -> tuple[Fill, ...]:
@@ -72,16 +73,35 @@ def _page_of(symbol: str) -> dict[str, str]:
     return {"symbol": symbol, "limit": str(_PAGE_SIZE)}
 
 
-def fetch_funding(client: AsterClient, command: FetchFunding) -> tuple[Income, ...]:
-    """Return every funding payment since ``since_ms``, oldest first (Get Income History, FUNDING_FEE)."""
+def fetch_income(client: AsterClient, command: FetchIncome) -> tuple[Income, ...]:
+    """Return the income of one type since ``since_ms``, oldest first (Get Income History).
+
+    More than seven days are read in parts, as the other histories allow no more, and at most four weeks.
+    """
     incomes: dict[tuple[int, str], Income] = {}
-    since_ms = min(command.since_ms, client.now_ms())  # a fast local clock must not give a start in the future
+    now_ms = client.now_ms()
+    since_ms = max(command.since_ms, now_ms - _MAX_INCOME_AGE_MS)
+    since_ms = min(since_ms, now_ms)  # a fast local clock must not give a start in the future
+    while since_ms < now_ms - _MAX_AGE_MS:
+        _read_incomes(client, command, incomes, since_ms, since_ms + _MAX_AGE_MS)
+        since_ms += _MAX_AGE_MS
+    _read_incomes(client, command, incomes, since_ms, None)
+    return tuple(sorted(incomes.values(), key=lambda income: income.paid_at))
+
+
+def _read_incomes(
+    client: AsterClient, command: FetchIncome, found: dict[tuple[int, str], Income], since_ms: int, until_ms: int | None
+) -> None:
+    """Read the pages between two instants, both included; None reads to the end."""
+    fixed = {"incomeType": command.type.value, "limit": str(_PAGE_SIZE)}
+    fixed |= {"symbol": command.symbol} if command.symbol else {}
+    fixed |= {"endTime": str(until_ms)} if until_ms else {}
     while True:
-        parameters = {"incomeType": "FUNDING_FEE", "startTime": str(since_ms), "limit": str(_PAGE_SIZE)}
+        parameters = {**fixed, "startTime": str(since_ms)}
         page = [parse_income(each) for each in read_list(client.request(endpoints.INCOME, parameters, essential=True))]
-        known = len(incomes)
-        incomes.update(((income.transaction_id, income.symbol), income) for income in page)
+        known = len(found)
+        found.update(((income.transaction_id, income.symbol), income) for income in page)
         # Pages overlap in their last millisecond: without this check the last full page would repeat for ever.
-        if len(page) < _PAGE_SIZE or len(incomes) == known:
-            return tuple(sorted(incomes.values(), key=lambda income: income.paid_at))
+        if len(page) < _PAGE_SIZE or len(found) == known:
+            return
         since_ms = max(income.paid_at for income in page)

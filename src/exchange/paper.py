@@ -20,7 +20,7 @@ from src.domain.commands import (
     CheckPositions,
     Command,
     FetchFills,
-    FetchFunding,
+    FetchIncome,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
@@ -39,7 +39,7 @@ from src.domain.events import (
     AccountUpdate,
     Event,
     FillsFetched,
-    FundingFetched,
+    IncomeFetched,
     InstrumentsFetched,
     OrderNotFound,
     OrdersFetched,
@@ -67,7 +67,7 @@ PAPER_CAPITAL = Decimal(10_000)
 InstrumentSource = Callable[[], InstrumentList]
 """Fetches the tradable symbols from the real exchange."""
 PaperQuery = TakeSnapshot | CheckPositions | FetchQuote
-PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchFunding | PaperQuery
+PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchIncome | PaperQuery
 """Commands that need no request to the real exchange."""
 
 _FUNDING = "FUNDING_FEE"
@@ -163,9 +163,10 @@ class PaperExchange:
             case FetchOrders(symbol, since_ms):
                 orders = tuple(order for order in engine.all_orders(symbol) if order.event_at >= since_ms)
                 return [OrdersFetched(symbol, orders, since_ms, now_ms)]
-            case FetchFunding(since_ms):
-                paid = tuple(each for each in engine.incomes() if each.is_funding and each.paid_at >= since_ms)
-                return [FundingFetched(paid, now_ms)]
+            case FetchIncome(since_ms, kind, symbol):
+                recent = (each for each in engine.incomes() if each.type == kind and each.paid_at >= since_ms)
+                incomes = tuple(each for each in recent if symbol in (None, each.symbol))
+                return [IncomeFetched(incomes, now_ms, kind, symbol)]
             case TakeSnapshot(reason):
                 return [SnapshotTaken(self._snapshot(now_ms), reason)]
             case CheckPositions():
@@ -220,7 +221,7 @@ class PaperExchange:
         """Emit the events, the funding payments among them as income records, and the resulting account state."""
         paid_at = {event.event_at for event in events if isinstance(event, AccountUpdate) and event.reason == _FUNDING}
         paid = tuple(each for each in self._engine.incomes() if each.paid_at in paid_at) if paid_at else ()
-        funding = [FundingFetched(paid, self._clock.now_ms())] if paid else []
+        funding = [IncomeFetched(paid, self._clock.now_ms())] if paid else []
         self._emit_batch([*events, *funding, self._account_saved()])
 
     def _account_saved(self) -> PaperAccountSaved:

@@ -123,6 +123,18 @@ def test_drawdown_is_measured_from_the_highest_equity(harness: ApiHarness) -> No
     assert harness.json("/api/health")["drawdown_pct"] == 20.0
 
 
+def test_transfers_are_no_drawdown_on_the_page(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    store = harness.store
+    with store.transaction():
+        for minute, (equity, transfers) in enumerate((("1000", "0"), ("400", "-600"), ("380", "-600"))):
+            balance = D(equity)
+            summary = AccountSummary(balance, D(0), balance, balance, D(0), D(0))
+            store.save_account(summary, NOW - (3 - minute) * MINUTE_MS, D(transfers))
+    harness.set_state("account", margin_balance="380", transfers="-600", at=NOW)
+    assert harness.json("/api/health")["drawdown_pct"] == 5.0
+
+
 def test_damaged_database_is_an_error(harness: ApiHarness) -> None:
     (harness.home / "data").mkdir(exist_ok=True)
     (harness.home / "data" / "bot.db").write_bytes(b"this is no database at all" * 100)

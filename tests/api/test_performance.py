@@ -36,6 +36,18 @@ def test_totals_are_exact_and_signed(harness: ApiHarness) -> None:
     assert totals["profit_factor"] == "1.92"
 
 
+def test_transfers_are_shown_apart(harness: ApiHarness) -> None:
+    harness.add_round_trip(WIN)
+    store = harness.store
+    with store.transaction():
+        for number, (amount, at) in enumerate((("500", NOW - 2000), ("-120.5", NOW - 1000), ("9", NOW - 9 * DAY_MS))):
+            transfer = Income(number, "", "TRANSFER", "USDT", D(amount), at)
+            assert store.record_external_income(transfer, D(amount))
+            assert not store.record_external_income(transfer, D(amount))
+    totals = harness.json("/api/pnl/stats?days=7")["totals"]
+    assert (totals["net_pnl"], totals["not_included"]) == ("4.8", ["deposits and withdrawals +379.5 USDT"])
+
+
 def test_days_are_utc_days_within_the_period(harness: ApiHarness) -> None:
     for trip in (OLD, LOSS, WIN):
         harness.add_round_trip(trip)

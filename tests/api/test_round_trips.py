@@ -97,10 +97,9 @@ def test_liquidation_closes_a_trip_externally() -> None:
 
 
 def test_fee_in_another_asset_counts_by_its_value() -> None:
-    fee = {"commission": D(7), "commission_asset": "ASTER"}
-    (trip,) = round_trips([OPEN, replace(CLOSE, **fee, commission_value=D("5.6"))])
+    unknown = replace(CLOSE, commission=D(7), commission_asset="ASTER", commission_value=None)
+    (trip,) = round_trips([OPEN, replace(unknown, commission_value=D("5.6"))])
     assert trip.commission == D("-5.64")
-    unknown = replace(CLOSE, **fee, commission_value=None)
     (trip,) = round_trips([OPEN, unknown])
     assert trip.commission == D("-0.04")
     assert uncounted_amounts([OPEN, unknown]) == ["-7 ASTER"]

@@ -17,9 +17,10 @@ from src.database.open_database import open_database
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from src.domain.commands import CancelOrder, Command, OperatorAction, OperatorCommand, SubmitOrder
-from src.domain.enums import MarginType, OrderRole, OrderStatus, PositionSide
+from src.domain.enums import IncomeType, MarginType, OrderRole, OrderStatus, PositionSide
 from src.domain.events import (
     AccountUpdate,
+    IncomeFetched,
     OrderRejected,
     OrderUnresolved,
     PositionChange,
@@ -30,7 +31,7 @@ from src.domain.events import (
     TaskDue,
 )
 from src.domain.orders import ClientOrderId, Fill, Order, OrderRequest, OrderUpdate
-from src.domain.positions import Balance, Position, PositionReport, Snapshot
+from src.domain.positions import Balance, Income, Position, PositionReport, Snapshot
 from src.settings.config import Settings
 from tests.builders import (
     NOW,
@@ -99,8 +100,13 @@ class Harness:
         self.feed(StreamUp(Stream.MARKET, self.now), StreamUp(Stream.USER, self.now))
         self.prices()
         self.snapshot(**snapshot)
+        self.answer_income(IncomeType.TRANSFER)
         self.audit()
         return self
+
+    def answer_income(self, kind: IncomeType, *incomes: Income, symbol: str | None = None) -> list[Command]:
+        """Feed the answer to the last request for income of a type."""
+        return self.feed(IncomeFetched(incomes, self.now, kind, symbol))
 
     def prices(self, price: int = 50_000) -> None:
         mark = a_mark(price, at=self.now, received_at=self.now)

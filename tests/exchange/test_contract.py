@@ -12,7 +12,7 @@ from src.domain.commands import (
     CancelOrder,
     Command,
     FetchFills,
-    FetchFunding,
+    FetchIncome,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
@@ -30,7 +30,7 @@ from src.domain.events import (
     AccountConfigured,
     Event,
     FillsFetched,
-    FundingFetched,
+    IncomeFetched,
     InstrumentsFetched,
     OrderNotFound,
     OrdersFetched,
@@ -261,8 +261,8 @@ def test_new_account_holds_its_capital_and_paid_no_funding(venue: Venue) -> None
     assert isinstance(taken, SnapshotTaken)
     assert taken.snapshot.account.wallet_balance == PAPER_CAPITAL
     assert taken.snapshot.hedge_mode
-    [paid] = venue.exchange.execute(FetchFunding(since_ms=0))
-    assert isinstance(paid, FundingFetched)
+    [paid] = venue.exchange.execute(FetchIncome(since_ms=0))
+    assert isinstance(paid, IncomeFetched)
     assert paid.incomes == ()
 
 

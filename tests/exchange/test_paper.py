@@ -9,7 +9,7 @@ from typing import Any
 from src.domain.clock import ManualClock
 from src.domain.commands import QueryOrder, SetLeverage, SetPositionMode, SubmitOrder
 from src.domain.enums import OrderRole, PositionSide
-from src.domain.events import Event, FundingFetched, PaperAccountSaved, StreamUp
+from src.domain.events import Event, IncomeFetched, PaperAccountSaved, StreamUp
 from src.domain.instrument import InstrumentList
 from src.domain.market import MarkPrice, Quote
 from src.domain.orders import OrderRequest, OrderUpdate
@@ -125,7 +125,7 @@ def test_funding_is_emitted_with_the_account() -> None:
     paper.market(50_000, funding_rate=D("0.001"), next_funding_at=due)
     paper.market(50_000, funding_rate=D("0.001"), next_funding_at=due + 3_600_000)
     batch = paper.emitted[-1]
-    paid = [event.incomes for event in batch if isinstance(event, FundingFetched)]
+    paid = [event.incomes for event in batch if isinstance(event, IncomeFetched)]
     assert [[income.amount for income in incomes] for incomes in paid] == [[D("-0.5")]]
 
 
@@ -145,4 +145,4 @@ def test_price_dated_in_the_future_dates_no_trade_and_pays_no_funding() -> None:
     events = [event for batch in harness.emitted for event in batch]
     [fill] = [event.fill for event in events if isinstance(event, OrderUpdate) and event.fill is not None]
     assert fill.traded_at == harness.clock.now_ms()
-    assert not any(isinstance(event, FundingFetched) for event in events)
+    assert not any(isinstance(event, IncomeFetched) for event in events)

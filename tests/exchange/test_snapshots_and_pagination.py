@@ -8,14 +8,14 @@ from decimal import Decimal
 import pytest
 
 from src.domain.clock import ManualClock
-from src.domain.commands import FetchFills, FetchFunding, FetchOrders, TakeSnapshot
+from src.domain.commands import FetchFills, FetchIncome, FetchOrders, TakeSnapshot
 from src.domain.enums import MarginType, PositionSide, Side
 from src.domain.errors import (
     ProtocolError,
     Rejected,
     Unreachable,
 )
-from src.domain.events import FillsFetched, FundingFetched, OrdersFetched, Outcome, SnapshotTaken
+from src.domain.events import FillsFetched, IncomeFetched, OrdersFetched, Outcome, SnapshotTaken
 from src.domain.orders import Fill
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.exchange import wire
@@ -159,11 +159,11 @@ class TestHistories:
         ("command", "path"),
         [
             (FetchFills("BTCUSDT", NOW_MS + 60_000), TRADES),
-            (FetchFunding(NOW_MS + 60_000), "/fapi/v1/income"),
+            (FetchIncome(NOW_MS + 60_000), "/fapi/v1/income"),
         ],
     )
     def test_start_in_the_future_is_limited_to_now(
-        self, exchange: AsterExchange, server: ScriptedServer, command: FetchFills | FetchFunding, path: str
+        self, exchange: AsterExchange, server: ScriptedServer, command: FetchFills | FetchIncome, path: str
     ) -> None:
         server.script("GET", path, Reply([]))
 
@@ -183,9 +183,9 @@ class TestHistories:
         pages = [[wire.render_income(income(each)) for each in ids] for ids in (range(1000), range(999, 1003))]
         server.script("GET", "/fapi/v1/income", *map(Reply, pages))
 
-        outcomes = exchange.execute(FetchFunding(NOW_MS))
+        outcomes = exchange.execute(FetchIncome(NOW_MS))
 
-        assert outcomes == [FundingFetched(tuple(income(each) for each in range(1003)), NOW_MS)]
+        assert outcomes == [IncomeFetched(tuple(income(each) for each in range(1003)), NOW_MS)]
         parameters = [each.parameters for each in server.received_at("/fapi/v1/income")]
         assert [each["startTime"] for each in parameters] == [str(NOW_MS), str(NOW_MS + 999)]
         assert {each["incomeType"] for each in parameters} == {"FUNDING_FEE"}
@@ -194,7 +194,7 @@ class TestHistories:
         same = Income(1, "", "FUNDING_FEE", "USDT", Decimal(1), NOW_MS)
         server.script("GET", "/fapi/v1/income", Reply([wire.render_income(same)] * 1000))
 
-        assert exchange.execute(FetchFunding(NOW_MS)) == [FundingFetched((same,), NOW_MS)]
+        assert exchange.execute(FetchIncome(NOW_MS)) == [IncomeFetched((same,), NOW_MS)]
 
 
 class TestOrders:

@@ -111,7 +111,10 @@ def _account_figures(connection: Connection, bot: BotState, *, is_simulated: boo
 def _drawdown_pct(connection: Connection, bot: BotState) -> float | None:
     """The drawdown from the highest equity of the last 30 days, in percent."""
     equity = bot.get("account").get("margin_balance")
-    highest = highest_equity(connection, bot.now_ms - _DRAWDOWN_DAYS * DAY_MS)
-    if equity is None or not highest or highest <= 0:
+    without_transfers = highest_equity(connection, bot.now_ms - _DRAWDOWN_DAYS * DAY_MS)
+    if equity is None or without_transfers is None:
+        return None
+    highest = without_transfers + float(bot.get("account").get("transfers", 0))
+    if highest <= 0:
         return None
     return round(max(0.0, 100 * (1 - float(Decimal(equity)) / highest)), 2)

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from src.core.account import wallet
 from src.core.account.account_configurator import AccountConfigurator
+from src.core.account.income import IncomeSync
 from src.core.account.reconciliation import GRACE_MS, CorrectionLog, flat_reports, is_unchanged, reconcile
 from src.core.context import TraderContext
 from src.core.orders.order_manager import OrderManager
@@ -15,9 +16,8 @@ from src.core.positions.lifecycle import finish_if_flat
 from src.core.trading_status import EntryBlock
 from src.database.repositories import PAPER_ACCOUNT
 from src.domain import crash_points
-from src.domain.assets import dollar_value
 from src.domain.commands import (
-    FetchFunding,
+    FetchIncome,
     SetLeverage,
     SetMarginType,
     SetMultiAssetsMode,
@@ -29,14 +29,14 @@ from src.domain.events import (
     AccountConfigured,
     AccountUpdate,
     CommandFailed,
-    FundingFetched,
+    IncomeFetched,
     LeverageChanged,
     MarginCall,
     OrderRejected,
     PaperAccountSaved,
     SnapshotTaken,
 )
-from src.domain.positions import Income, Position, PositionKey, PositionReport, Snapshot
+from src.domain.positions import Position, PositionKey, PositionReport, Snapshot
 
 log = logging.getLogger("hunter.account")
 
@@ -44,11 +44,10 @@ SNAPSHOT_FRESH_MS = 60_000
 _RETRY_MS = 5_000
 _MISMATCH_MS = 1_000
 """An account event that is not believed is checked after this time, if no later event makes it add up."""
-_FUNDING_REASON = "FUNDING_FEE"
 _MARGIN_TYPE_REASON = "MARGIN_TYPE_CHANGE"
 _POSITION_MODE_CODES = frozenset({-4061, -4062})
 
-AccountEvent = AccountUpdate | FundingFetched | AccountConfigured | LeverageChanged | MarginCall | PaperAccountSaved
+AccountEvent = AccountUpdate | IncomeFetched | AccountConfigured | LeverageChanged | MarginCall | PaperAccountSaved
 
 
 class AccountSync:
@@ -58,12 +57,16 @@ class AccountSync:
         self._context = context
         self._corrections = corrections
         self._orders = orders
+        self.income = IncomeSync(context)
         self.snapshot: Snapshot | None = None
         self.configurator = AccountConfigurator(context)
         self._reported_failure = ""
         """The last error of reading the account that was reported, to report each only once."""
         self._retry_at: int | None = None
-        self._funding_since: int | None = None
+
+    def restore(self) -> None:
+        """Load the state of the last run."""
+        self.income.restore()
 
     def on_snapshot(self, event: SnapshotTaken) -> list[PositionKey]:
         """Reconcile the portfolio with the snapshot; returns the keys of touched positions."""
@@ -71,14 +74,14 @@ class AccountSync:
         is_first = self.snapshot is None
         self.snapshot = snapshot = event.snapshot
         wallet.adopt_snapshot(self._context, snapshot)
+        is_stream_complete = not self._context.trading_status.has(EntryBlock.USER_STREAM)
+        self.income.on_snapshot(snapshot, is_stream_complete=is_stream_complete)
         self._save_account(snapshot.taken_at)
         touched = self._reconcile(snapshot, is_first=is_first)
         crash_points.reached(Point.RECONCILED)
         self.configurator.check(snapshot)
         self._context.trading_status.clear(EntryBlock.STARTING)
         self._context.trading_status.clear(EntryBlock.STALE_SNAPSHOT)
-        if is_first:
-            self._fetch_funding()
         if self._context.next_snapshot_reason is not None:
             reason, self._context.next_snapshot_reason = self._context.next_snapshot_reason, None
             self._context.request_snapshot(reason)
@@ -98,6 +101,8 @@ class AccountSync:
                 if self.snapshot is None:
                     reason = f"starting: the account could not be read: {event.reason}"
                     self._context.trading_status.block(EntryBlock.STARTING, reason)
+            case FetchIncome():
+                self.income.on_failed(event.command)
             case SetPositionMode() | SetMultiAssetsMode() | SetMarginType() | SetLeverage():
                 self.configurator.on_failed(event.command, event)
             case _:
@@ -108,8 +113,8 @@ class AccountSync:
         match event:
             case AccountUpdate():
                 return self.on_update(event)
-            case FundingFetched():
-                self.on_funding(event)
+            case IncomeFetched():
+                self.income.on_fetched(event)
             case AccountConfigured():
                 self.configurator.on_configured(event)
             case LeverageChanged():
@@ -140,8 +145,7 @@ class AccountSync:
             tracked.apply_report(change.position, update.changed_at, now_ms)
             tracked.margin_type = change.margin_type or tracked.margin_type
             touched.append(key)
-        if update.reason == _FUNDING_REASON:
-            self._fetch_funding()
+        self.income.on_account_update(update)
         if update.reason == _MARGIN_TYPE_REASON:
             self.configurator.on_margin_types_changed()
         return touched
@@ -158,19 +162,9 @@ class AccountSync:
             if symbol == event.symbol:
                 tracked.leverage = event.leverage
 
-    def on_funding(self, event: FundingFetched) -> None:
-        for income in event.incomes:
-            self._funding_since = max(self._funding_since or 0, income.paid_at)
-            if income.is_funding and self._record_funding(income):
-                log.info("funding recorded symbol=%s amount=%s asset=%s", income.symbol, income.amount, income.asset)
-                self._context.journal("account", {"funding": income.amount, "at": income.paid_at}, income.symbol)
-
-    def _record_funding(self, income: Income) -> bool:
-        value = dollar_value(income.asset, income.amount, self._context.mark_price)
-        return self._context.store.record_funding(income, value)
-
     def check_staleness(self, now_ms: int) -> None:
         """Block entries if the last snapshot is too old, and request another one if needed; times in milliseconds."""
+        self.income.check()
         if self._retry_at is not None and now_ms >= self._retry_at:
             self._retry_at = None
             self._context.request_snapshot("a position differs", is_poll=True)
@@ -193,7 +187,7 @@ class AccountSync:
     def _save_account(self, at: int) -> None:
         summary = wallet.current_summary(self._context)
         if summary is not None:
-            self._context.store.save_account(summary, at)
+            self._context.store.save_account(summary, at, self._context.transfers)
 
     def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> list[PositionKey]:
         portfolio, now_ms = self._context.portfolio, self._context.clock.now_ms()
@@ -256,11 +250,3 @@ class AccountSync:
         if not tracked.is_flat_unconfirmed:
             finish_if_flat(self._context, tracked, at)
         tracked.open(at)
-
-    def _fetch_funding(self) -> None:
-        """Fetch funding since the last recorded payment, else since the oldest open position or the first snapshot."""
-        if self._funding_since is None:
-            opened = [each.opened_at for each in self._context.portfolio.open_positions() if each.opened_at]
-            seen_at = self.snapshot.requested_at if self.snapshot is not None else self._context.clock.now_ms()
-            self._funding_since = self._context.store.last_funding_at() or min([*opened, seen_at])
-        self._context.queue_command(FetchFunding(self._funding_since))

@@ -89,7 +89,8 @@ class StatusPublisher:
         store.set_state("external_orders", {"items": self._external_orders()})
         account = wallet.current_summary(self._context)
         if account is not None:
-            store.set_state("account", {**asdict(self._mark_to_market(account)), "at": now_ms})
+            figures = {**asdict(self._mark_to_market(account)), "transfers": self._context.transfers}
+            store.set_state("account", {**figures, "at": now_ms})
         for tracked in self._context.portfolio.open_positions():
             self.save_position(tracked)
         self.publish_trading_status()

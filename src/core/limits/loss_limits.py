@@ -220,7 +220,7 @@ class LossLimits:
         self._shift_peak()
         if self._context.settings.globals_.max_drawdown_pct is None:
             self._peak = None
-        elif equity is not None:
+        elif equity is not None and self._context.transfers_unknown_since is None:
             self._peak = equity if self._peak is None else max(self._peak, equity)
 
     def _shift_peak(self) -> None:
@@ -243,7 +243,14 @@ class LossLimits:
     def _results(self) -> TradingResults | None:
         """Current results; None if the database cannot be read, so that no lock starts on unknown results."""
         net, losses = self._net_today(), self._consecutive_losses()
-        return None if net is None or losses is None else TradingResults(net, losses, self._equity(), self._peak)
+        if net is None or losses is None:
+            return None
+        return TradingResults(net, losses, self._equity(), None if self._is_peak_unknown() else self._peak)
+
+    def _is_peak_unknown(self) -> bool:
+        """Whether a transfer may look like a drawdown; for a minute at most, then the limit counts as it is."""
+        since = self._context.transfers_unknown_since
+        return since is not None and self._context.clock.monotonic_ms() - since < MINUTE_MS
 
     def _net_today(self) -> Decimal | None:
         if self._context.settings.globals_.max_daily_loss_usdt is None:

@@ -141,9 +141,12 @@ def equity(connection: Connection, since_ms: int, limit: int) -> list[Row[Any]]:
 
 
 def highest_equity(connection: Connection, since_ms: int) -> float | None:
-    """Return the highest margin balance since an instant, from which a drawdown is measured."""
+    """Return the highest margin balance since an instant, less the net transfers until then.
+
+    A drawdown is measured from it plus the net transfers until now: a transfer is no profit and no drawdown.
+    """
     row = AccountHistoryRow
-    query = select(func.max(cast(row.margin_balance, Float)))
+    query = select(func.max(cast(row.margin_balance, Float) - cast(row.transfers, Float)))
     condition = query.where(row.recorded_at >= since_ms, row.is_simulated == is_paper_mode(connection))
     return connection.execute(condition).scalar()
 

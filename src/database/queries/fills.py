@@ -8,8 +8,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Select, func, or_, select
 
-from src.database.models import FillRow, FundingPaymentRow, TradeRow
-from src.domain.enums import OrderRole
+from src.database.models import ExternalIncomeRow, FillRow, FundingPaymentRow, TradeRow
+from src.domain.enums import IncomeType, OrderRole
 from src.domain.numbers import ZERO
 
 _IDS_PER_QUERY = 10_000  # SQLite allows 32,766 values in a statement
@@ -77,6 +77,35 @@ def funding(connection: Connection, since_ms: int = 0) -> list[FundingRecord]:
     columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.dollar_value, row.paid_at, row.is_simulated)
     query = select(*columns).where(row.paid_at >= since_ms).order_by(row.paid_at, row.transaction_id)
     return [FundingRecord(*found) for found in connection.execute(query)]
+
+
+@dataclass(frozen=True, slots=True)
+class ExternalIncome:
+    """A transfer, or a part of the result of a trade by hand in a position of the bot."""
+
+    type: str
+    symbol: str
+    asset: str
+    amount: Decimal
+    value: Decimal | None
+    """In dollars; None if its asset's price was unknown."""
+    paid_at: int
+    is_simulated: bool = False
+
+    @property
+    def is_transfer(self) -> bool:
+        return self.type == IncomeType.TRANSFER
+
+
+def external_income(connection: Connection, since_ms: int = 0) -> list[ExternalIncome]:
+    """Return transfers and results of trades by hand in chronological order, without those of recorded fills."""
+    row = ExternalIncomeRow
+    is_ours = (
+        (FillRow.symbol == row.symbol) & (FillRow.trade_id == row.trade_id) & (FillRow.is_simulated == row.is_simulated)
+    )
+    columns = (row.type, row.symbol, row.asset, row.amount, row.dollar_value, row.paid_at, row.is_simulated)
+    query = select(*columns).outerjoin(FillRow, is_ours).where(row.paid_at >= since_ms, FillRow.id.is_(None))
+    return [ExternalIncome(*found) for found in connection.execute(query.order_by(row.paid_at, row.transaction_id))]
 
 
 _FILLS = (

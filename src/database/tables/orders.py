@@ -185,9 +185,9 @@ def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: b
     return True
 
 
-def has_fill(connection: Connection, fill: Fill, *, is_simulated: bool) -> bool:
-    """Whether the fill is already stored."""
-    is_same = (FillRow.symbol == fill.symbol) & (FillRow.trade_id == fill.trade_id)
+def has_trade(connection: Connection, symbol: str, trade_id: int, *, is_simulated: bool) -> bool:
+    """Whether a fill of this trade is stored."""
+    is_same = (FillRow.symbol == symbol) & (FillRow.trade_id == trade_id)
     query = select(FillRow.id).where(is_same, FillRow.is_simulated == is_simulated)
     return connection.scalar(query) is not None
 

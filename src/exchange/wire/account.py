@@ -246,6 +246,7 @@ def _account_position(report: PositionReport) -> Body:
 def parse_income(payload: object) -> Income:
     """Parse one entry of ``income`` (Get Income History)."""
     income = Fields(payload)
+    trade_id = str(payload.get("tradeId")) if isinstance(payload, dict) else ""
     return Income(
         transaction_id=income.integer("tranId"),
         symbol=income.text("symbol"),
@@ -253,6 +254,7 @@ def parse_income(payload: object) -> Income:
         asset=income.text("asset"),
         amount=income.decimal("income"),
         paid_at=income.integer("time"),
+        trade_id=int(trade_id) if trade_id.isdecimal() else None,
     )
 
 

@@ -10,7 +10,7 @@ import pytest
 from src.core.events import ExchangeHealth, SettingsChanged
 from src.domain.commands import (
     FetchFills,
-    FetchFunding,
+    FetchIncome,
     FetchQuote,
     SetLeverage,
     SetMarginType,
@@ -165,7 +165,7 @@ def test_failed_snapshot_is_retried(harness: Harness) -> None:
 
 def test_other_failed_requests_block_nothing(harness: Harness) -> None:
     harness.feed(CommandFailed(FetchQuote("BTCUSDT"), None, "timeout", harness.now))
-    harness.feed(CommandFailed(FetchFunding(0), None, "timeout", harness.now))
+    harness.feed(CommandFailed(FetchIncome(0), None, "timeout", harness.now))
     assert harness.context.trading_status.reason == ""
 
 
@@ -256,10 +256,10 @@ def test_snapshot_is_repeated_after_configuration(harness: Harness) -> None:
 
 
 def test_funding_is_fetched_since_first_snapshot(harness: Harness) -> None:
-    since = harness.commands_of(FetchFunding)[0].since_ms
+    since = harness.commands_of(FetchIncome)[0].since_ms
     harness.clock.advance(60_000)
     harness.feed(harness.account_update(reason="FUNDING_FEE"))
-    assert harness.commands_of(FetchFunding)[-1].since_ms == since
+    assert harness.commands_of(FetchIncome)[-1].since_ms == since
 
 
 def test_paper_account_is_saved_with_its_change(harness: Harness) -> None:

@@ -11,7 +11,7 @@ from src.domain.commands import (
     CheckPositions,
     Command,
     FetchFills,
-    FetchFunding,
+    FetchIncome,
     FetchInstruments,
     FetchOrders,
     FetchQuote,
@@ -25,7 +25,7 @@ from src.domain.events import (
     AccountUpdate,
     Event,
     FillsFetched,
-    FundingFetched,
+    IncomeFetched,
     InstrumentsFetched,
     OrderNotFound,
     OrdersFetched,
@@ -147,8 +147,10 @@ class ModelExchange:
                 return [OrdersFetched(symbol, orders, since_ms, now)]
             case FetchInstruments():
                 return [InstrumentsFetched((an_instrument(),), now)]
-            case FetchFunding():
-                return [FundingFetched((), now)]
+            case FetchIncome(since_ms, kind, symbol):
+                recent = (each for each in engine.incomes() if each.type == kind and each.paid_at >= since_ms)
+                incomes = tuple(each for each in recent if symbol in (None, each.symbol))
+                return [IncomeFetched(incomes, now, kind, symbol)]
             case TakeSnapshot(reason):
                 return [SnapshotTaken(self.snapshot(reason), reason)]
             case CheckPositions():

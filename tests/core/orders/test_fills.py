@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from src.core.events import TraderEvent
-from src.domain.commands import FetchFills, FetchFunding
+from src.domain.commands import FetchFills, FetchIncome
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, PositionSide, Side
-from src.domain.events import CancelRejected, FillsFetched, FundingFetched, LeverageChanged, MarginCall
+from src.domain.events import CancelRejected, FillsFetched, IncomeFetched, LeverageChanged, MarginCall
 from src.domain.orders import OrderRequest
 from src.domain.positions import Income
 from tests.builders import NOW, a_fill, a_position, an_update, some_settings
@@ -227,15 +227,16 @@ def test_external_fills_are_not_recorded(harness: Harness) -> None:
 
 
 def test_funding_is_requested_and_recorded_once(harness: Harness) -> None:
-    before = len(harness.commands_of(FetchFunding))
+    before = len(harness.commands_of(FetchIncome))
     harness.feed(harness.account_update(reason="FUNDING_FEE", wallet=999))
-    assert len(harness.commands_of(FetchFunding)) == before + 1
+    assert len(harness.commands_of(FetchIncome)) == before + 1
     paid = Income(5, "BTCUSDT", "FUNDING_FEE", "USDT", D("-0.5"), harness.now)
     other = replace(paid, transaction_id=6, type="TRANSFER")
-    harness.feed(FundingFetched((paid, other), harness.now))
-    harness.feed(FundingFetched((paid,), harness.now))
+    harness.feed(IncomeFetched((paid, other), harness.now))
+    harness.feed(IncomeFetched((paid,), harness.now))
     assert [row["amount"] for row in harness.rows("SELECT amount FROM funding_payments")] == ["-0.5"]
-    assert [each["funding"] for each in harness.journal("account")] == ["-0.5"]
+    funded = [each for each in harness.journal("account") if "funding" in each]
+    assert [each["funding"] for each in funded] == ["-0.5"]
     assert harness.position().quantity == 0
 
 

@@ -26,6 +26,10 @@ def upgrade() -> None:
     op.execute("UPDATE funding_payments SET is_external = 0")
     with op.batch_alter_table("funding_payments") as table:
         table.alter_column("is_external", nullable=False)
+    op.add_column("account_history", sa.Column("transfers", MONEY, nullable=True))
+    op.execute("UPDATE account_history SET transfers = '0'")
+    with op.batch_alter_table("account_history") as table:
+        table.alter_column("transfers", nullable=False)
     op.create_table(
         "external_income",
         sa.Column("transaction_id", sa.Integer(), autoincrement=False, nullable=False),
