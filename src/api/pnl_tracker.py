@@ -39,7 +39,7 @@ class Result:
     best_trade: Decimal | None = None
     worst_trade: Decimal | None = None
     not_included: list[str] = field(default_factory=list)
-    """What is in none of the sums: amounts in assets of unknown price, such as "-3 ASTER", and transfers."""
+    """What is in none of the sums: amounts in assets of unknown price, transfers, a person's own funding."""
 
     @property
     def net_pnl(self) -> Decimal:
@@ -78,6 +78,7 @@ class Period:
     fills: Sequence[FillRecord]
     funding: Sequence[FundingRecord]
     external: Sequence[ExternalIncome]
+    external_funding: Sequence[FundingRecord]
     trips: Sequence[RoundTrip]
     """Round trips closed in the period, whenever they were opened."""
 
@@ -99,7 +100,9 @@ class Period:
         result = self.results_by(lambda _at, _symbol: "").get("", Result())
         transfers = signed_amounts((each.asset, each.amount) for each in self.external if each.is_transfer)
         moved = (f"deposits and withdrawals {each}" for each in transfers)
-        result.not_included = [*uncounted_amounts(self.fills, self.funding), *moved]
+        theirs = signed_amounts((each.asset, each.amount) for each in self.external_funding)
+        funded = (f"funding of your own positions {each}" for each in theirs)
+        result.not_included = [*uncounted_amounts(self.fills, self.funding), *moved, *funded]
         return result
 
 
@@ -111,13 +114,14 @@ class PnlTracker:
         self._is_simulated = is_simulated
 
     def period(self, since_ms: int) -> Period:
-        every_fill, every_payment, every_income = self._load(0)
+        every_fill, every_payment, every_income, their_funding = self._load(0)
         trips = round_trips(every_fill, every_payment)
         return Period(
             since_ms,
             [fill for fill in every_fill if fill.traded_at >= since_ms],
             [payment for payment in every_payment if payment.paid_at >= since_ms],
             [income for income in every_income if income.paid_at >= since_ms],
+            [payment for payment in their_funding if payment.paid_at >= since_ms],
             [trip for trip in trips if trip.closed_at is not None and trip.closed_at >= since_ms],
         )
 
@@ -133,13 +137,17 @@ class PnlTracker:
             "not_included": total.not_included,
         }
 
-    def _load(self, since_ms: int) -> tuple[list[FillRecord], list[FundingRecord], list[ExternalIncome]]:
+    def _load(
+        self, since_ms: int
+    ) -> tuple[list[FillRecord], list[FundingRecord], list[ExternalIncome], list[FundingRecord]]:
         every_fill, every_payment = fills(self._connection, since_ms), funding(self._connection, since_ms)
         every_income = external_income(self._connection, since_ms)
+        their_funding = funding(self._connection, since_ms, is_external=True)
         return (
             [fill for fill in every_fill if fill.is_simulated == self._is_simulated],
             [payment for payment in every_payment if payment.is_simulated == self._is_simulated],
             [income for income in every_income if income.is_simulated == self._is_simulated],
+            [payment for payment in their_funding if payment.is_simulated == self._is_simulated],
         )
 
     def stats(self, days: int, now_ms: int) -> dict[str, Any]:

@@ -83,6 +83,8 @@ class TraderContext:
     """The totals as the exchange last reported them."""
     balances: dict[str, Decimal] = field(default_factory=dict)
     """Wallet balance by asset, each in units of that asset."""
+    leverages: dict[str, int] = field(default_factory=dict)
+    """Leverage by symbol, as last reported."""
     transfers: Decimal = ZERO
     """Deposits less withdrawals, in dollars, since the bot first traded this account: no profit and no loss."""
     transfers_unknown_since: int | None = None

@@ -90,6 +90,10 @@ class OrderRequest:
     price_protect: bool = False
 
 
+FORCED_ORDER_PREFIXES = ("autoclose-", "adl_autoclose", "settlement_autoclose-")
+"""Client order ids of orders by which the exchange closes positions: liquidation, auto-deleveraging, settlement."""
+
+
 @dataclass(frozen=True, slots=True)
 class Fill:
     """One trade of one of our orders, identified by symbol and trade id."""

@@ -158,6 +158,7 @@ class AccountSync:
     def on_leverage(self, event: LeverageChanged) -> None:
         """Adopt a symbol's leverage, which may be another than the settings want (F36)."""
         self.configurator.on_leverage_changed(event)
+        self._context.leverages[event.symbol] = event.leverage
         for (symbol, _), tracked in self._context.portfolio.tracked_positions.items():
             if symbol == event.symbol:
                 tracked.leverage = event.leverage

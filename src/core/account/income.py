@@ -253,10 +253,18 @@ class IncomeSync:
 
     def _record_funding(self, income: Income, value: Decimal | None) -> None:
         self._funding_since = max(self._funding_since or 0, income.paid_at)
-        if not self._context.store.record_funding(income, value):
+        is_external = not self._held_at(income.symbol, income.paid_at)
+        if not self._context.store.record_funding(income, value, is_external=is_external):
             return
-        log.info("funding recorded symbol=%s amount=%s asset=%s", income.symbol, income.amount, income.asset)
-        payload = {"funding": income.amount, "asset": income.asset, "at": income.paid_at}
+        log.info(
+            "funding recorded symbol=%s amount=%s asset=%s external=%s",
+            *(income.symbol, income.amount, income.asset, is_external),
+        )
+        payload = {
+            "external_funding" if is_external else "funding": income.amount,
+            "asset": income.asset,
+            "at": income.paid_at,
+        }
         self._context.journal("account", payload, income.symbol)
 
     def _record_transfer(self, income: Income, value: Decimal | None) -> None:

@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from src.core.context import TraderContext
 from src.domain.assets import dollar_asset, dollar_value
+from src.domain.enums import PositionSide, Side
 from src.domain.events import AccountUpdate
 from src.domain.numbers import ZERO
-from src.domain.orders import Fill
+from src.domain.orders import Fill, OrderUpdate
 from src.domain.positions import AccountSummary, Snapshot
 
 Assets = tuple[str, ...]
@@ -23,6 +24,7 @@ _REFRESH_MS = 5_000
 def adopt_snapshot(context: TraderContext, snapshot: Snapshot) -> None:
     """Take over the totals, the balances and the mode that the exchange reports."""
     context.account, context.multi_assets_mode = snapshot.account, snapshot.multi_assets_mode
+    context.leverages = {each.symbol: each.leverage for each in snapshot.positions}
     context.balances = {each.asset: each.wallet_balance for each in snapshot.balances}
 
 
@@ -82,6 +84,22 @@ def available_balance(context: TraderContext, assets: Assets, bound_margin: Deci
     """Wallet balance plus open losses minus ``bound_margin``; None until the account is known."""
     balance = wallet_balance(context, assets)
     return None if balance is None else balance + min(unrealized_pnl(context, assets), ZERO) - bound_margin
+
+
+def external_order_margin(context: TraderContext, assets: Assets = ()) -> Decimal:
+    """Margin that a person's open orders bind: those that may open or enlarge a position that these assets back."""
+    orders = context.portfolio.external_orders.values()
+    backed = (each for each in orders if is_backed_by(context, assets, each.symbol))
+    return sum((_margin_of(context, order) for order in backed), ZERO)
+
+
+def _margin_of(context: TraderContext, order: OrderUpdate) -> Decimal:
+    closing_side = {PositionSide.LONG: Side.SELL, PositionSide.SHORT: Side.BUY}.get(order.position_side)
+    if order.reduce_only or order.close_position or order.side is closing_side:
+        return ZERO
+    price = order.price or order.stop_price or context.mark_price(order.symbol) or ZERO
+    notional = max(ZERO, order.quantity - order.filled_quantity) * price
+    return notional / max(1, context.leverages.get(order.symbol, 1))
 
 
 def current_summary(context: TraderContext) -> AccountSummary | None:

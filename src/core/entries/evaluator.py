@@ -111,12 +111,12 @@ class EntryEvaluator:
         positions, pending = portfolio.open_positions(), portfolio.pending_entries()
         held = [each for each in positions if each.position.symbol == symbol]
         entries = [order for order in pending if order.symbol == symbol]
-        total = self._total_margin(positions, pending)
+        total = self.total_margin()
         backing = wallet.margin_assets(self._context, symbol)
         bound = self._total_margin(
             [each for each in positions if wallet.is_backed_by(self._context, backing, each.position.symbol)],
             [order for order in pending if wallet.is_backed_by(self._context, backing, order.symbol)],
-        )
+        ) + wallet.external_order_margin(self._context, backing)
         external = [each for each in portfolio.external_orders.values() if each.symbol == symbol]
         unrecognized = [each for each in portfolio.unrecognized_orders.values() if each.symbol == symbol]
         not_ours = [each for each in held if not each.is_managed or each.is_unexplained]
@@ -154,9 +154,10 @@ class EntryEvaluator:
         return f"the {role} of the last position of {symbol} is not cancelled yet"
 
     def total_margin(self) -> Decimal:
-        """Margin of all positions and of all entries that may still fill."""
+        """Margin of all positions, of all entries that may still fill, and of a person's open orders."""
         portfolio = self._context.portfolio
-        return self._total_margin(portfolio.open_positions(), portfolio.pending_entries())
+        own = self._total_margin(portfolio.open_positions(), portfolio.pending_entries())
+        return own + wallet.external_order_margin(self._context)
 
     def _total_margin(self, positions: Iterable[TrackedPosition], entries: Iterable[Order]) -> Decimal:
         by_symbol: dict[str, list[Order]] = defaultdict(list)

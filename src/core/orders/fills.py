@@ -12,20 +12,21 @@ from src.database.tables.orders import client_order_id_of
 from src.domain import crash_points
 from src.domain.commands import FetchFills
 from src.domain.crash_points import Point
-from src.domain.enums import OrderRole
+from src.domain.enums import OrderRole, PositionSide
 from src.domain.events import FillsFetched
-from src.domain.orders import Fill, Order, OrderUpdate
+from src.domain.orders import FORCED_ORDER_PREFIXES, Fill, Order, OrderUpdate
 from src.domain.positions import PositionKey
 
 log = logging.getLogger("hunter.orders")
 
 REQUEST_INTERVAL_MS = 2_000
 _OVERLAP_MS = 60_000
-_FORCED_REASONS = {
-    "autoclose-": "was liquidated by the exchange",
-    "adl_autoclose": "was closed by the exchange's auto-deleveraging (ADL), in whole or in part",
-    "settlement_autoclose-": "was settled by the exchange because trading of the symbol ends",
-}
+_FORCED_TEXTS = (
+    "was liquidated by the exchange",
+    "was closed by the exchange's auto-deleveraging (ADL), in whole or in part",
+    "was settled by the exchange because trading of the symbol ends",
+)
+_FORCED_REASONS = dict(zip(FORCED_ORDER_PREFIXES, _FORCED_TEXTS, strict=True))
 
 
 class ForcedOrders:
@@ -35,21 +36,36 @@ class ForcedOrders:
         self._context = context
         self._locks = locks
         self._client_order_ids: dict[tuple[str, int], str] = {}
+        self._ours: set[tuple[str, int]] = set()
+        """Forced orders that closed a position of the bot."""
 
     def record(self, update: OrderUpdate) -> None:
-        """Lock the symbol of a forced order until the operator resumes; ignore any other external order."""
+        """Lock the symbol of a position of the bot that the exchange closed, until the operator resumes.
+
+        A forced order of a person's own position is reported and counts nowhere; any other external order is ignored.
+        """
         reason = forced_reason(update.client_order_id)
         if reason is None:
             return
         symbol, order_id = update.symbol, update.order_id
+        is_known = (symbol, order_id) in self._client_order_ids
         self._client_order_ids[symbol, order_id] = update.client_order_id
-        managed = [
-            tracked
-            for key, tracked in self._context.portfolio.tracked_positions.items()
-            if key[0] == symbol and tracked.is_managed
-        ]
-        if managed or symbol in self._context.settings.symbols:
+        if self.is_of_bot(update.symbol, update.position_side):
+            self._ours.add((symbol, order_id))
             self._locks.lock(symbol, f"{symbol} {order_id}", f"the position of {symbol} {reason}")
+        elif not is_known:
+            self._context.warn(f"your own position of {symbol} {reason}; it counts in no result and no limit", symbol)
+
+    def is_of_bot(self, symbol: str, position_side: PositionSide) -> bool:
+        """Whether the position is the bot's, or was until it ended and its trades are still being fetched."""
+        key = symbol, position_side
+        return self._context.portfolio.tracked(key).is_managed or key in self._context.positions_missing_trades
+
+    def is_forced_exit(self, fill: Fill) -> bool:
+        """Whether the exchange closed a position of the bot by this fill."""
+        if forced_reason(fill.client_order_id) is None:
+            return False
+        return (fill.symbol, fill.order_id) in self._ours or self.is_of_bot(fill.symbol, fill.position_side)
 
     def with_client_id(self, fill: Fill) -> Fill:
         """The fill with the client order id of its forced order; trade lists give only the exchange's order id."""
@@ -80,7 +96,7 @@ class FillRecorder:
         fill = with_fee_in_dollars(self._context, self._forced.with_client_id(fill))
         context, key = self._context, (fill.symbol, fill.position_side)
         order = self._find_order(fill)
-        if order is None and not (_is_forced(fill) and context.portfolio.tracked(key).is_managed):
+        if order is None and not self._forced.is_forced_exit(fill):
             return None
         if (order is not None and not order.add_fill(fill)) or not context.store.record_fill(fill):
             return None

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Select, func, or_, select
 from src.database.models import ExternalIncomeRow, FillRow, FundingPaymentRow, TradeRow
 from src.domain.enums import IncomeType, OrderRole
 from src.domain.numbers import ZERO
+from src.domain.orders import FORCED_ORDER_PREFIXES
 
 _IDS_PER_QUERY = 10_000  # SQLite allows 32,766 values in a statement
 
@@ -71,11 +72,12 @@ def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[Fi
     return sorted(found, key=lambda fill: (fill.traded_at, fill.symbol, fill.trade_id))
 
 
-def funding(connection: Connection, since_ms: int = 0) -> list[FundingRecord]:
-    """Return funding payments in chronological order."""
+def funding(connection: Connection, since_ms: int = 0, *, is_external: bool = False) -> list[FundingRecord]:
+    """Return the funding of the bot's positions, or of a person's own ones, in chronological order."""
     row = FundingPaymentRow
     columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.dollar_value, row.paid_at, row.is_simulated)
-    query = select(*columns).where(row.paid_at >= since_ms).order_by(row.paid_at, row.transaction_id)
+    query = select(*columns).where(row.paid_at >= since_ms, row.is_external == is_external)
+    query = query.order_by(row.paid_at, row.transaction_id)
     return [FundingRecord(*found) for found in connection.execute(query)]
 
 
@@ -166,12 +168,16 @@ def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> D
 
 
 def recent_exits(connection: Connection, fill_id: int, limit: int, *, is_simulated: bool) -> list[Decimal]:
-    """Return realized PnL of the newest exits recorded after a fill, newest first, liquidations included."""
+    """Return realized PnL of the bot's newest exits recorded after a fill, newest first, liquidations included.
+
+    Trades by hand are no exits of the bot.
+    """
+    is_forced = or_(*(FillRow.client_order_id.startswith(prefix, autoescape=True) for prefix in FORCED_ORDER_PREFIXES))
     query = (
         select(FillRow.client_order_id, FillRow.realized_pnl)
         .outerjoin(TradeRow, TradeRow.client_order_id == FillRow.client_order_id)
         .where(FillRow.id > fill_id, FillRow.is_simulated == is_simulated)
-        .where(or_(TradeRow.role.is_(None), TradeRow.role != OrderRole.ENTRY.value))
+        .where(or_(TradeRow.role.is_(None) & is_forced, TradeRow.role != OrderRole.ENTRY.value))
         .order_by(FillRow.traded_at.desc(), FillRow.id.desc())
     )
     exits: defaultdict[str, Decimal] = defaultdict(Decimal)

@@ -235,8 +235,8 @@ def test_funding_is_requested_and_recorded_once(harness: Harness) -> None:
     harness.feed(IncomeFetched((paid, other), harness.now))
     harness.feed(IncomeFetched((paid,), harness.now))
     assert [row["amount"] for row in harness.rows("SELECT amount FROM funding_payments")] == ["-0.5"]
-    funded = [each for each in harness.journal("account") if "funding" in each]
-    assert [each["funding"] for each in funded] == ["-0.5"]
+    funded = [each for each in harness.journal("account") if "external_funding" in each]
+    assert [each["external_funding"] for each in funded] == ["-0.5"]
     assert harness.position().quantity == 0
 
 
