@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from src.api.round_trips import RoundTrip, round_trips, signed_amounts, signed_fee, uncounted_amounts
-from src.database.queries.account import equity
+from src.database.queries.account import equity, positions
 from src.database.queries.fills import ExternalIncome, FillRecord, FundingRecord, external_income, fills, funding
 from src.domain.clock import DAY_MS
+from src.domain.enums import IncomeType
 from src.domain.numbers import ZERO
 
 _CURVE_POINTS = 500
@@ -55,6 +56,13 @@ class Result:
         """Gross profit divided by gross loss; None without a loss."""
         return (self.gross_profit / -self.gross_loss).quantize(_CENT) if self.gross_loss else None
 
+    def add_external(self, income: ExternalIncome) -> None:
+        """Count the result of a trade by hand in a position of the bot."""
+        if income.type == IncomeType.COMMISSION:
+            self.commission += income.value or ZERO
+        else:
+            self.realized_pnl += income.value or ZERO
+
     def add_trip(self, trip: RoundTrip) -> None:
         net = trip.net_pnl
         self.trades += 1
@@ -92,6 +100,10 @@ class Period:
         for payment in self.funding:
             result = found.setdefault(key_of(payment.paid_at, payment.symbol), Result())
             result.funding_fee += payment.value or ZERO
+        for income in self.external:
+            if not income.is_transfer:
+                result = found.setdefault(key_of(income.paid_at, income.symbol), Result())
+                result.add_external(income)
         for trip in self.trips:
             found.setdefault(key_of(trip.closed_at or 0, trip.symbol), Result()).add_trip(trip)
         return found
@@ -115,7 +127,8 @@ class PnlTracker:
 
     def period(self, since_ms: int) -> Period:
         every_fill, every_payment, every_income, their_funding = self._load(0)
-        trips = round_trips(every_fill, every_payment)
+        held = {(row.symbol, row.position_side) for row in positions(self._connection)}
+        trips = round_trips(every_fill, every_payment, every_income, held)
         return Period(
             since_ms,
             [fill for fill in every_fill if fill.traded_at >= since_ms],

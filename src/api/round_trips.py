@@ -1,13 +1,16 @@
 """Groups fills into round trips: a position from its first opening fill to the fill that closed it. Pure."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from src.database.queries.fills import FillRecord, FundingRecord
-from src.domain.enums import PositionSide, Side
+from src.database.queries.fills import ExternalIncome, FillRecord, FundingRecord
+from src.domain.enums import IncomeType, OrderRole, PositionSide, Side
 from src.domain.numbers import ZERO, trimmed
+
+TripKey = tuple[str, str]
+"""Symbol and position side."""
 
 EXTERNAL = "EXTERNAL"
 """Exit reason of a trip not closed by the bot: manually, by liquidation, or by another program."""
@@ -35,6 +38,14 @@ class RoundTrip:
     exit_reason: str | None = None
     """The role of the order that closed the rest of it."""
     orders: set[str] = field(default_factory=set)
+    changed_at: int = 0
+    """Time of its newest fill."""
+    external: list[ExternalIncome] = field(default_factory=list)
+    """Results of trades by hand in it, from the income history."""
+
+    @property
+    def has_manual_trades(self) -> bool:
+        return bool(self.external)
 
     @property
     def open_quantity(self) -> Decimal:
@@ -71,14 +82,26 @@ def uncounted_amounts(fills: Iterable[FillRecord], funding: Iterable[FundingReco
     return signed_amounts([*fees, *((each.asset, each.amount) for each in funding if each.value is None)])
 
 
-def round_trips(fills: Iterable[FillRecord], funding: Sequence[FundingRecord] = ()) -> list[RoundTrip]:
-    """The trips in the order of their opening; open ones have no ``closed_at``. ``fills`` must be sorted by time."""
+def round_trips(
+    fills: Iterable[FillRecord],
+    funding: Sequence[FundingRecord] = (),
+    external: Iterable[ExternalIncome] = (),
+    open_positions: Collection[TripKey] | None = None,
+) -> list[RoundTrip]:
+    """The trips in the order of their opening; open ones have no ``closed_at``. ``fills`` must be sorted by time.
+
+    A trip that a person closed has no fill for it: it ends with the last result by hand before the next entry, or if
+    its position is not among ``open_positions``.
+    """
+    results = [each for each in external if not each.is_transfer]
     open_trips: dict[tuple[str, str], RoundTrip] = {}
     trips: list[RoundTrip] = []
     for fill in fills:
         key = (fill.symbol, fill.position_side)
         trip = open_trips.get(key)
-        if trip is None:
+        if trip is not None and fill.role == OrderRole.ENTRY and fill.client_order_id not in trip.orders:
+            _close_by_hand(trip, results, fill.traded_at)
+        if trip is None or trip.closed_at is not None:
             trip = open_trips[key] = _open_trip(fill)
             trips.append(trip)
         leftover = _add_fill(trip, fill)
@@ -88,8 +111,26 @@ def round_trips(fills: Iterable[FillRecord], funding: Sequence[FundingRecord] = 
             flipped = open_trips[key] = _open_trip(leftover)
             trips.append(flipped)
             _add_fill(flipped, leftover)
+    for key, trip in open_trips.items():
+        if open_positions is not None and key not in open_positions:
+            _close_by_hand(trip, results, None)
     _assign_funding(trips, funding)
+    _assign_results(trips, results)
     return trips
+
+
+def _close_by_hand(trip: RoundTrip, results: Iterable[ExternalIncome], before_ms: int | None) -> None:
+    """End the trip with the last result by hand since its newest fill, if there is one."""
+    times = [
+        each.paid_at
+        for each in results
+        if each.symbol == trip.symbol
+        and each.type == IncomeType.REALIZED_PNL
+        and trip.changed_at <= each.paid_at
+        and (before_ms is None or each.paid_at <= before_ms)
+    ]
+    if times:
+        trip.closed_at, trip.exit_reason = max(times), EXTERNAL
 
 
 def _open_trip(fill: FillRecord) -> RoundTrip:
@@ -106,6 +147,7 @@ def _open_trip(fill: FillRecord) -> RoundTrip:
 def _add_fill(trip: RoundTrip, fill: FillRecord) -> FillRecord | None:
     """Add a fill to a trip; the quantity beyond flat is returned as a fill of the opposite trip."""
     trip.orders.add(fill.client_order_id)
+    trip.changed_at = fill.traded_at
     if fill.side == trip.side:
         trip.quantity += fill.quantity
         trip.entry_value += fill.quantity * fill.price
@@ -139,6 +181,22 @@ def _remainder(fill: FillRecord, closed: Decimal) -> FillRecord:
     value = None if fill.commission_value is None else _proportion(fill.commission_value, rest, fill.quantity)
     # Only closing realises PnL, so all of it belongs to the closed trip.
     return replace(fill, quantity=rest, commission=commission, commission_value=value, realized_pnl=ZERO)
+
+
+def _assign_results(trips: Iterable[RoundTrip], results: Iterable[ExternalIncome]) -> None:
+    """Add each result by hand to the symbol's oldest trip open at that time."""
+    known = list(trips)
+    for result in results:
+        owner = next(
+            (each for each in known if each.symbol == result.symbol and each.was_open_at(result.paid_at)), None
+        )
+        if owner is None:
+            continue
+        owner.external.append(result)
+        if result.type == IncomeType.COMMISSION:
+            owner.commission += result.value or ZERO
+        else:
+            owner.realized_pnl += result.value or ZERO
 
 
 def _assign_funding(trips: Iterable[RoundTrip], funding: Iterable[FundingRecord]) -> None:

@@ -7,10 +7,10 @@ from typing import Any
 
 from src.api.round_trips import signed_fee, uncounted_amounts
 from src.database.queries.account import PositionQuestion
-from src.database.queries.fills import FillRecord, FundingRecord
+from src.database.queries.fills import ExternalIncome, FillRecord, FundingRecord
 from src.database.queries.orders import OrderRow
 from src.database.tables.positions import position_from
-from src.domain.enums import MarginType, OrderRole
+from src.domain.enums import IncomeType, MarginType, OrderRole
 from src.domain.numbers import ZERO
 from src.domain.positions import PositionRecord, Protection
 
@@ -112,11 +112,15 @@ def _fill_income(fill: FillRecord) -> list[dict[str, Any]]:
     ]
 
 
-def pnl_breakdown(fills: Iterable[FillRecord], funding: Iterable[FundingRecord]) -> dict[str, Any]:
-    """The result of an order and its related orders: PnL, fees, funding and their sum."""
-    traded, paid_funding = list(fills), list(funding)
-    realized = sum((fill.realized_pnl for fill in traded), ZERO)
-    commission = sum((signed_fee(fill) for fill in traded), ZERO)
+def pnl_breakdown(
+    fills: Iterable[FillRecord], funding: Iterable[FundingRecord], external: Iterable[ExternalIncome] = ()
+) -> dict[str, Any]:
+    """The result of an order and its related orders: PnL, fees, funding and their sum, with trades by hand."""
+    traded, paid_funding, by_hand = list(fills), list(funding), list(external)
+    fees = [each.value or ZERO for each in by_hand if each.type == IncomeType.COMMISSION]
+    profits = [each.value or ZERO for each in by_hand if each.type != IncomeType.COMMISSION]
+    realized = sum((fill.realized_pnl for fill in traded), sum(profits, ZERO))
+    commission = sum((signed_fee(fill) for fill in traded), sum(fees, ZERO))
     funding_fee = sum((payment.value or ZERO for payment in paid_funding), ZERO)
     return {
         "realized_pnl": realized,
@@ -125,6 +129,7 @@ def pnl_breakdown(fills: Iterable[FillRecord], funding: Iterable[FundingRecord])
         "total_pnl": realized + commission + funding_fee,
         "net_pnl": realized + commission + funding_fee,
         "not_included": uncounted_amounts(traded, paid_funding),
+        "has_manual_trades": bool(by_hand),
         "details": income_rows(traded, paid_funding),
     }
 

@@ -86,6 +86,7 @@ class Trader:
         self._orders = OrderManager(context, symbol_locks)
         corrections = CorrectionLog(context, symbol_locks)
         self._account = AccountSync(context, self._orders, corrections)
+        self.income = self._account.income
         self._ownership = PositionOwnership(context, self._orders.fills, corrections)
         self._entries = EntryEvaluator(context, self._account, read_exchange_health)
         self._closing = PositionCloser(context)

@@ -20,6 +20,7 @@ from src.database.models import (
     AccountHistoryRow,
     DecisionRow,
     ExternalIncomeRow,
+    FillRow,
     FundingPaymentRow,
     InstrumentRow,
     JournalRow,
@@ -238,6 +239,21 @@ class Store:
         is_new = self._writer.write(lambda connection: connection.scalar(statement), default=0) is not None
         self.results_version += is_new
         return is_new
+
+    def complete_fee(self, income: Income, value: Decimal | None) -> bool:
+        """Add the commission to a fill that was reported without one; False if there is no such fill."""
+        row = FillRow
+        is_it = (row.symbol == income.symbol) & (row.trade_id == income.trade_id) & (row.commission_asset == "")
+        known = value if value is not None else dollar_value(income.asset, income.amount, lambda _: None)
+        changes = {
+            "commission": -income.amount,
+            "commission_asset": income.asset,
+            "commission_value": None if known is None else -known,
+        }
+        statement = update(row).where(is_it, row.is_simulated == self._is_simulated).values(changes)
+        is_done = bool(self._writer.write(lambda connection: connection.execute(statement).rowcount, default=0))
+        self.results_version += is_done
+        return is_done
 
     def has_trade(self, symbol: str, trade_id: int) -> bool:
         """Whether a trade is one of our recorded fills."""

@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from src.api.round_trips import EXTERNAL, round_trips, uncounted_amounts
-from src.database.queries.fills import FillRecord, FundingRecord
+from src.database.queries.fills import ExternalIncome, FillRecord, FundingRecord
 from src.domain.enums import Side
 from tests.builders import NOW, D
 
@@ -111,3 +111,28 @@ def test_funding_goes_to_the_oldest_open_trip() -> None:
     (trip,) = round_trips([OPEN, CLOSE], [*payments, *other])
     assert trip.funding_fee == D("-0.2")
     assert trip.net_pnl == D("9.716")
+
+
+def by_hand(amount: str, at: int, kind: str = "REALIZED_PNL") -> ExternalIncome:
+    return ExternalIncome(kind, "BTCUSDT", "USDT", D(amount), D(amount), at)
+
+
+def test_position_closed_by_hand_ends_with_its_results() -> None:
+    results = [by_hand("-7", NOW + 40), by_hand("-0.05", NOW + 40, "COMMISSION"), by_hand("99", NOW, "TRANSFER")]
+    (trip,) = round_trips([OPEN], (), results, open_positions=())
+    assert (trip.closed_at, trip.exit_reason, trip.has_manual_trades) == (NOW + 40, EXTERNAL, True)
+    assert (trip.realized_pnl, trip.commission, trip.net_pnl) == (D(-7), D("-0.09"), D("-7.09"))
+    (still_open,) = round_trips([OPEN], (), results, open_positions={("BTCUSDT", "LONG")})
+    assert (still_open.closed_at, still_open.realized_pnl) == (None, D(-7))
+
+
+def test_entry_after_a_close_by_hand_begins_a_new_trip() -> None:
+    later = replace(OPEN, trade_id=3, client_order_id="lh-b-e", traded_at=NOW + 50)
+    first, second = round_trips([OPEN, later], (), [by_hand("-7", NOW + 40)])
+    assert (first.closed_at, first.net_pnl) == (NOW + 40, D("-7.04"))
+    assert (second.opened_at, second.closed_at, second.has_manual_trades) == (NOW + 50, None, False)
+
+
+def test_trip_without_trades_by_hand_is_not_marked() -> None:
+    (trip,) = round_trips([OPEN, CLOSE], (), [by_hand("-7", NOW + 4000)], open_positions=())
+    assert (trip.closed_at, trip.has_manual_trades, trip.realized_pnl) == (NOW + 60, False, D(10))

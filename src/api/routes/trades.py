@@ -15,7 +15,7 @@ from src.api.serialization import csv_attachment
 from src.api.services import read_bot_database, services
 from src.api.timeline import build_timeline
 from src.database.queries import market, orders
-from src.database.queries.fills import FillRecord, FundingRecord, fills, fills_of, funding
+from src.database.queries.fills import FillRecord, FundingRecord, external_income, fills, fills_of, funding
 from src.database.queries.orders import OrderRow
 from src.domain.numbers import ZERO
 
@@ -81,13 +81,14 @@ def _funding_by_entry(connection: Connection, rows: Iterable[OrderRow]) -> dict[
 
 def _trips(connection: Connection, symbol: str, payments: Sequence[FundingRecord]) -> list[RoundTrip]:
     """The round trips of paper and live trading, computed separately."""
-    recorded = fills(connection, symbol=symbol)
+    recorded, by_hand = fills(connection, symbol=symbol), external_income(connection)
     return [
         trip
         for mode in (False, True)
         for trip in round_trips(
             [fill for fill in recorded if fill.is_simulated == mode],
             [each for each in payments if each.symbol == symbol and each.is_simulated == mode],
+            [each for each in by_hand if each.symbol == symbol and each.is_simulated == mode],
         )
     ]
 
@@ -99,12 +100,14 @@ def _details(connection: Connection, row: OrderRow) -> dict[str, Any]:
     is_entry = row.client_order_id == entry
     recorded = fills_of(connection, names)
     counted = recorded if is_entry else [fill for fill in recorded if fill.client_order_id == row.client_order_id]
-    payments = _funding_of(connection, row.symbol, entry) if is_entry else []
+    own_trips = _trips_of(connection, row.symbol, entry) if is_entry else []
+    payments = [payment for trip in own_trips for payment in trip.payments]
+    by_hand = [income for trip in own_trips for income in trip.external]
     decision = market.decision_for(connection, entry)
     (own_row,) = _trade_rows(connection, [row])
     return {
         **own_row,
-        "pnl_breakdown": schemas.pnl_breakdown(counted, payments),
+        "pnl_breakdown": schemas.pnl_breakdown(counted, payments, by_hand),
         "related_trades": _trade_rows(connection, [each for each in relatives if each.id != row.id]),
         "order_relationships": orders.relationships(connection, entry),
         "decision": decision,
@@ -112,7 +115,6 @@ def _details(connection: Connection, row: OrderRow) -> dict[str, Any]:
     }
 
 
-def _funding_of(connection: Connection, symbol: str, entry: str) -> list[FundingRecord]:
+def _trips_of(connection: Connection, symbol: str, entry: str) -> list[RoundTrip]:
     payments = [each for each in funding(connection) if each.symbol == symbol]
-    own = [trip for trip in _trips(connection, symbol, payments) if trip.entry_client_order_id == entry]
-    return [payment for trip in own for payment in trip.payments]
+    return [trip for trip in _trips(connection, symbol, payments) if trip.entry_client_order_id == entry]

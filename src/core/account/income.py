@@ -40,6 +40,7 @@ _PAUSES_MS = tuple(seconds * 1000 for seconds in (5, 15, 60, 120, 300, 600, 1800
 _MAX_ATTEMPTS = 14
 """About eight hours; the next payment asks again in any case."""
 _MAX_EMPTY_RESULTS = 5
+_FEES_EVERY_MS = 10 * MINUTE_MS
 _ANSWER_TIMEOUT_MS = 60_000
 _OVERLAP_MS = MINUTE_MS
 _MATCH_MS = 10 * MINUTE_MS
@@ -174,10 +175,18 @@ class IncomeSync:
         """Called every second: note which positions the bot holds, and ask again for what is due."""
         if self._note_held():
             self._save()
+        self._request_missing_fees()
         now_ms = self._context.clock.monotonic_ms()
         for key, read in self._reads.items():
             if self._seen_at is not None and now_ms >= read.ask_at:
                 self._ask(key, read)
+
+    def _request_missing_fees(self) -> None:
+        """Ask for the commission of fills that were reported without one, at most every ten minutes per symbol."""
+        for symbol, since_ms in list(self._context.fills_without_fee.items()):
+            if self._context.may_request(f"fees {symbol}", _FEES_EVERY_MS):
+                del self._context.fills_without_fee[symbol]
+                self._request((IncomeType.COMMISSION, symbol), since_ms)
 
     # Reading until complete
 
@@ -280,6 +289,8 @@ class IncomeSync:
             self._stream_transfers.remove(known)
 
     def _record_result(self, income: Income, value: Decimal | None) -> None:
+        if income.type == IncomeType.COMMISSION and self._context.store.complete_fee(income, value):
+            return
         is_trade = income.trade_id is not None or income.type == IncomeType.INSURANCE_CLEAR
         if not is_trade or self._context.store.has_trade(income.symbol, income.trade_id or 0):
             return

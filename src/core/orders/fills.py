@@ -100,6 +100,9 @@ class FillRecorder:
             return None
         if (order is not None and not order.add_fill(fill)) or not context.store.record_fill(fill):
             return None
+        if not fill.commission_asset:
+            oldest = context.fills_without_fee.get(fill.symbol, fill.traded_at)
+            context.fills_without_fee[fill.symbol] = min(oldest, fill.traded_at)
         role = order.role if order is not None else ""
         crash_points.reached(Point.FILL_READ, role)
         tracked = context.portfolio.tracked(key)

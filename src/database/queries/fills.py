@@ -159,12 +159,21 @@ def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[FillR
 
 
 def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> Decimal:
-    """Return realized PnL minus fees plus funding of one mode, in dollars; amounts of unknown value are left out."""
+    """Return realized PnL minus fees plus funding of one mode, in dollars; amounts of unknown value are left out.
+
+    The results of trades by hand in positions of the bot are part of it, transfers are not.
+    """
     row = FillRow
     columns = (row.realized_pnl, row.commission_value)
     recorded = connection.execute(select(*columns).where(row.traded_at >= since_ms, row.is_simulated == is_simulated))
     payments = (each.value or ZERO for each in funding(connection, since_ms) if each.is_simulated == is_simulated)
-    return sum((fill.realized_pnl - (fill.commission_value or ZERO) for fill in recorded), sum(payments, ZERO))
+    by_hand = (
+        each.value or ZERO
+        for each in external_income(connection, since_ms)
+        if each.is_simulated == is_simulated and not each.is_transfer
+    )
+    other = sum(payments, sum(by_hand, ZERO))
+    return sum((fill.realized_pnl - (fill.commission_value or ZERO) for fill in recorded), other)
 
 
 def recent_exits(connection: Connection, fill_id: int, limit: int, *, is_simulated: bool) -> list[Decimal]:

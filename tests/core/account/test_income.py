@@ -4,16 +4,18 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from src.database.queries.fills import net_since
 from src.domain.commands import FetchIncome
 from src.domain.enums import IncomeType
 from src.domain.events import AccountUpdate, CommandFailed, IncomeFetched
 from src.domain.positions import Balance, Income
-from tests.builders import a_mark, some_settings
+from tests.builders import a_fill, a_mark, some_settings
 from tests.core.harness import Harness
 
 D = Decimal
@@ -194,3 +196,78 @@ def test_deposit_in_multi_assets_mode_shifts_the_totals_and_the_peak(path: Path)
     assert [each["transfer"] for each in harness.journal("account")] == ["100"]
     harness.feed(IncomeFetched((), harness.now, TRANSFER))
     harness.close()
+
+
+def results_of(harness: Harness, kind: IncomeType) -> list[FetchIncome]:
+    return [each for each in requests(harness, kind) if each.symbol == "BTCUSDT"]
+
+
+def complete_results(harness: Harness, since_ms: int) -> None:
+    """Let the bot ask for the results of BTCUSDT, as after the end of a position that its fills do not explain."""
+    with harness.context.store.transaction():
+        harness.trader.income.complete_results("BTCUSDT", since_ms)
+    harness.sent += harness.context.take_commands()
+
+
+REALIZED, COMMISSION, CLEARED = IncomeType.REALIZED_PNL, IncomeType.COMMISSION, IncomeType.INSURANCE_CLEAR
+
+
+def test_results_of_trades_by_hand_are_stored_once_without_our_own_fills(harness: Harness) -> None:
+    harness.open_position()
+    harness.clock.advance(1000)
+    complete_results(harness, harness.now - 1000)
+    own = an_income(harness, 1, "-0.1", COMMISSION, trade_id=harness.trade_id)
+    theirs = an_income(harness, 2, "-7", REALIZED, trade_id=900)
+    fee = an_income(harness, 2, "-0.05", COMMISSION, trade_id=900)
+    for _ in range(2):
+        harness.answer_income(REALIZED, theirs, symbol="BTCUSDT")
+        harness.answer_income(COMMISSION, own, fee, symbol="BTCUSDT")
+    harness.answer_income(CLEARED, symbol="BTCUSDT")
+    rows = harness.rows("SELECT type, amount, trade_id FROM external_income ORDER BY type")
+    assert [tuple(row.values()) for row in rows] == [("COMMISSION", "-0.05", 900), ("REALIZED_PNL", "-7", 900)]
+    day = partial(net_since, since_ms=0, is_simulated=False)
+    with harness.context.store.transaction():
+        assert harness.context.store.read(day) == D("-7.15")
+        late = a_fill(client_order_id="lh-x", trade_id=900, order_id=5, realized_pnl=D(-7), commission=D("0.05"))
+        harness.context.store.record_fill(late)  # it was ours after all: it counts once
+    with harness.context.store.transaction():
+        assert harness.context.store.read(day) == D("-7.15")
+
+
+def test_results_are_asked_for_until_the_history_has_them(harness: Harness) -> None:
+    harness.clock.advance(1000)
+    complete_results(harness, harness.now - 1000)
+    assert [len(results_of(harness, kind)) for kind in (REALIZED, COMMISSION, CLEARED)] == [1, 1, 1]
+    harness.answer_income(CLEARED, symbol="BTCUSDT")
+    harness.answer_income(COMMISSION, an_income(harness, 3, "-0.1", COMMISSION, trade_id=900), symbol="BTCUSDT")
+    harness.answer_income(REALIZED, symbol="BTCUSDT")
+    harness.wait(5_000)
+    assert [len(results_of(harness, kind)) for kind in (REALIZED, COMMISSION, CLEARED)] == [2, 1, 1]
+    again = harness.restart().connect()
+    assert len(results_of(again, REALIZED)) == 1  # still to be completed
+    for kind in (REALIZED, COMMISSION):
+        again.answer_income(kind, an_income(again, 4, "-1", kind, trade_id=901), symbol="BTCUSDT")
+    again.answer_income(CLEARED, symbol="BTCUSDT")
+    third = again.restart().connect()
+    assert results_of(third, REALIZED) == []
+    third.close()
+
+
+def test_fee_that_was_not_reported_is_completed_in_any_asset(harness: Harness) -> None:
+    harness.feed(a_mark(2, symbol="ASTERUSDT", at=harness.now, received_at=harness.now))
+    entry = harness.enter()
+    fill = replace(harness.a_fill(entry), commission=D(0), commission_asset="")
+    harness.feed(harness.account_after(fill), harness.filled_by(entry, fill))
+    harness.wait(1000)
+    assert [each.since_ms <= fill.traded_at for each in results_of(harness, COMMISSION)] == [True]
+    harness.answer_income(COMMISSION, symbol="BTCUSDT")
+    harness.wait(5000)
+    assert len(results_of(harness, COMMISSION)) == 2
+    paid = an_income(harness, 8, "-3", COMMISSION, asset="ASTER", trade_id=fill.trade_id)
+    for _ in range(2):
+        harness.answer_income(COMMISSION, paid, symbol="BTCUSDT")
+    [row] = harness.rows("SELECT commission, commission_asset, commission_value FROM fills")
+    assert tuple(row.values()) == ("3", "ASTER", "6")
+    assert harness.rows("SELECT * FROM external_income") == []
+    harness.wait(900_000)
+    assert len(results_of(harness, COMMISSION)) == 2
