@@ -62,7 +62,8 @@ def _status_events(
 
 
 def _fill_event(roles: Mapping[str, OrderRow], fill: FillRecord) -> dict[str, Any]:
-    text = f"{fill.side} {trimmed(fill.quantity)} at {trimmed(fill.price)}, fee {trimmed(fill.commission)}"
+    fee = f"{trimmed(fill.commission)} {fill.commission_asset}".rstrip()
+    text = f"{fill.side} {trimmed(fill.quantity)} at {trimmed(fill.price)}, fee {fee}"
     if fill.realized_pnl:
         text += f", realised {fill.realized_pnl:+,.2f}".replace("-", "−")
     title = f"{_humanize(roles[fill.client_order_id].role)} filled"

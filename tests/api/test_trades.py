@@ -146,7 +146,7 @@ def test_entry_details_include_its_exits_and_funding(harness: ApiHarness) -> Non
     kinds = [event["kind"] for event in found["timeline"]]
     assert kinds[0] == "liquidation" and "decision" in kinds and kinds[-1] == "fill"
     assert found["timeline"][-1]["title"] == "Take profit filled"
-    assert found["timeline"][-1]["text"] == "SELL 0.01 at 50500, fee 0.1, realised +5.00"
+    assert found["timeline"][-1]["text"] == "SELL 0.01 at 50500, fee 0.1 USDT, realised +5.00"
 
 
 def test_take_profit_details_have_its_own_pnl(harness: ApiHarness) -> None:

@@ -280,8 +280,10 @@ def test_upgrade_values_fees_and_funding_in_dollars(earlier_version: Path) -> No
     with closing(sqlite3.connect(earlier_version)) as connection:
         fees = connection.execute("SELECT commission, commission_asset, commission_value FROM fills").fetchall()
         payments = connection.execute("SELECT amount, dollar_value, is_external FROM funding_payments").fetchall()
+        history = connection.execute("SELECT transfers FROM account_history").fetchall()
     assert ("3", "ASTER", None) in fees
     assert all(value == amount for amount, asset, value in fees if asset == "USDT")
+    assert {transfers for (transfers,) in history} == {"0"}
     assert payments
     assert all((value, is_external) == (amount, 0) for amount, value, is_external in payments)
 

@@ -9,7 +9,7 @@ import pytest
 
 from src.domain.clock import ManualClock
 from src.domain.commands import FetchFills, FetchIncome, FetchOrders, TakeSnapshot
-from src.domain.enums import MarginType, PositionSide, Side
+from src.domain.enums import IncomeType, MarginType, PositionSide, Side
 from src.domain.errors import (
     ProtocolError,
     Rejected,
@@ -189,6 +189,31 @@ class TestHistories:
         parameters = [each.parameters for each in server.received_at("/fapi/v1/income")]
         assert [each["startTime"] for each in parameters] == [str(NOW_MS), str(NOW_MS + 999)]
         assert {each["incomeType"] for each in parameters} == {"FUNDING_FEE"}
+
+    def test_long_income_history_is_read_in_parts_of_a_week(
+        self, exchange: AsterExchange, server: ScriptedServer
+    ) -> None:
+        server.script("GET", "/fapi/v1/income", Reply([]))
+        command = FetchIncome(NOW_MS - 10 * 86_400_000, IncomeType.REALIZED_PNL, "BTCUSDT")
+
+        assert exchange.execute(command) == [IncomeFetched((), NOW_MS, IncomeType.REALIZED_PNL, "BTCUSDT")]
+
+        first, second = (each.parameters for each in server.received_at("/fapi/v1/income"))
+        assert int(first["endTime"]) - int(first["startTime"]) < 7 * 86_400_000
+        assert second["startTime"] == first["endTime"]
+        assert "endTime" not in second
+        assert {(each["symbol"], each["incomeType"]) for each in (first, second)} == {("BTCUSDT", "REALIZED_PNL")}
+
+    def test_income_of_many_years_is_limited_to_four_weeks(
+        self, exchange: AsterExchange, server: ScriptedServer
+    ) -> None:
+        server.script("GET", "/fapi/v1/income", Reply([]))
+
+        exchange.execute(FetchIncome(0, IncomeType.TRANSFER))
+
+        starts = [int(each.parameters["startTime"]) for each in server.received_at("/fapi/v1/income")]
+        assert len(starts) == 4
+        assert starts[0] > NOW_MS - 28 * 86_400_000
 
     def test_page_without_new_records_is_the_last(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         same = Income(1, "", "FUNDING_FEE", "USDT", Decimal(1), NOW_MS)

@@ -211,3 +211,25 @@ def test_f38_reduce_only_account_halts_entries_and_protects(harness: FaultHarnes
     wait_until(lambda: len(harness.orders(STOP)) == 1, 15, "the stop is replaced")
     assert len(alerts_with(harness, "rejects this account")) == 1
     harness.check_consistency(unprotected_ms=2_000)
+
+
+def recorded_transfers(harness: FaultHarness) -> list[str]:
+    rows = harness.rows("SELECT amount FROM external_income WHERE type = 'TRANSFER' ORDER BY transaction_id")
+    return [row["amount"] for row in rows]
+
+
+def test_withdrawals_are_no_drawdown_whether_the_bot_runs_or_not(make_harness: MakeHarness) -> None:
+    harness = make_harness({"max_drawdown_pct": 5}).start()
+    wait_until(lambda: harness.state("loss_lock").get("peak"), 10, "the equity peak is known")
+    harness.exchange.deposit("USDT", D(-2000))
+    wait_until(lambda: "-2000" in recorded_transfers(harness), 30, "the history has the withdrawal")
+    harness.stop()
+    harness.exchange.deposit("USDT", D(-3000))
+    harness.start()
+    wait_until(lambda: "-3000" in recorded_transfers(harness), 30, "the history has the second withdrawal")
+    with harness.exchange.lock:
+        wallet = harness.exchange.engine.account().wallet_balance
+    wait_until(lambda: D(harness.state("loss_lock")["peak"]) == wallet, 30, "the peak is the wallet's")
+    assert harness.trading_status()[0] == "ACTIVE"
+    assert harness.state("income")["stream_transfers"] == []
+    assert not alerts_with(harness, "locked")

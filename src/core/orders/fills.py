@@ -161,6 +161,7 @@ class FillRecorder:
             "price": fill.price,
             "realized_pnl": fill.realized_pnl,
             "commission": fill.commission,
+            "commission_asset": fill.commission_asset,
             "trade_id": fill.trade_id,
             "traded_at": fill.traded_at,
         }

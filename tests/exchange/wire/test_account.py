@@ -6,6 +6,7 @@ import pytest
 
 from src.domain.enums import MarginType, PositionSide
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
+from src.domain.positions import Income
 from src.exchange import wire
 from src.exchange.wire import Body
 from tests import builders
@@ -25,6 +26,27 @@ def test_crossed_funding_update_has_no_position() -> None:
     assert (update.reason, update.balances[0].change, update.positions) == ("FUNDING_FEE", Decimal("-0.25"), ())
     assert update.balances[0].wallet_balance == Decimal("10.5")
     assert (update.changed_at, update.event_at) == (8, 9)
+
+
+def test_each_balance_has_its_own_change() -> None:
+    """Amounts of different assets are never one number."""
+    update = account_update(
+        {"m": "COIN_SWAP_DEPOSIT", "B": [
+            {"a": "USDT", "wb": "1", "cw": "1", "bc": "-100"}, {"a": "ASTER", "wb": "2", "cw": "2", "bc": "120"},
+            {"a": "USDC", "wb": "3", "cw": "3"},
+        ]}
+    )  # fmt: skip
+
+    changes = [(each.asset, each.change) for each in update.balances]
+    assert changes == [("USDT", Decimal(-100)), ("ASTER", Decimal(120)), ("USDC", Decimal(0))]
+
+
+@pytest.mark.parametrize(("written", "read"), [("2059192", 2059192), ("", None), (None, None), (77, 77)])
+def test_income_names_its_trade_if_there_is_one(written: object, read: int | None) -> None:
+    payload = wire.render_income(Income(1, "BTCUSDT", "COMMISSION", "USDT", Decimal("-0.1"), 5))
+    assert wire.parse_income({**payload, "tradeId": written}).trade_id == read
+    del payload["tradeId"]
+    assert wire.parse_income(payload).trade_id is None
 
 
 def test_account_update_with_only_a_position() -> None:
