@@ -271,3 +271,22 @@ def test_fee_that_was_not_reported_is_completed_in_any_asset(harness: Harness) -
     assert harness.rows("SELECT * FROM external_income") == []
     harness.wait(900_000)
     assert len(results_of(harness, COMMISSION)) == 2
+
+
+def test_position_closed_by_hand_gets_its_result_from_the_history(harness: Harness) -> None:
+    harness.open_position()
+    opened_at = harness.now
+    harness.clock.advance(6_000)
+    harness.prices()
+    harness.snapshot()  # flat, without a fill of ours
+    for _ in range(3):
+        harness.wait(30_000)
+        harness.snapshot()
+    [asked] = results_of(harness, REALIZED)[:1]
+    assert asked.since_ms <= opened_at
+    theirs = an_income(harness, 2, "-7", REALIZED, trade_id=900, paid_at=opened_at + 5_000)
+    harness.answer_income(REALIZED, theirs, symbol="BTCUSDT")
+    assert [row["amount"] for row in harness.rows("SELECT amount FROM external_income")] == ["-7"]
+    asked_until_now = len(results_of(harness, REALIZED))
+    harness.wait(120_000)
+    assert len(results_of(harness, REALIZED)) == asked_until_now
