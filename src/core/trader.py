@@ -87,7 +87,7 @@ class Trader:
         corrections = CorrectionLog(context, symbol_locks)
         self._account = AccountSync(context, self._orders, corrections)
         self.income = self._account.income
-        self._ownership = PositionOwnership(context, self._orders.fills, corrections)
+        self._ownership = PositionOwnership(context, self._orders.fills, corrections, self._account.income)
         self._entries = EntryEvaluator(context, self._account, read_exchange_health)
         self._closing = PositionCloser(context)
         self._instruments = InstrumentRefresher(context, self._closing)

@@ -374,18 +374,21 @@ class Pauses(Random):
         return 0
 
 
-def run_until_paused(handlers: list[ConnectionHandler], times: int, clock: ManualClock | None = None) -> list[float]:
+def run_until_paused(
+    handlers: list[ConnectionHandler],
+    times: int,
+    clock: ManualClock | None = None,
+    recorded: RecordedCallbacks | None = None,
+) -> list[float]:
     """Run a reader against these connections until it has paused so many times; returns the pauses."""
 
     def on_pause(count: int) -> None:
         if count == times:
             reader.stop()
 
-    pauses = Pauses(on_pause)
+    pauses, recorded = Pauses(on_pause), recorded or RecordedCallbacks()
     with running_server(*handlers) as (address, _):
-        reader = StreamReader(
-            lambda: address, RecordedCallbacks().callbacks, clock or SystemClock(), pauses, replace(TIMING)
-        )
+        reader = StreamReader(lambda: address, recorded.callbacks, clock or SystemClock(), pauses, replace(TIMING))
         reader.run()
     return pauses.longest
 
@@ -395,16 +398,17 @@ def test_connections_closed_after_their_first_frame_see_growing_pauses() -> None
 
 
 def test_pauses_start_anew_after_a_connection_has_lived() -> None:
-    clock = ManualClock()
+    clock, recorded = ManualClock(), RecordedCallbacks()
 
     def live(connection: ServerConnection) -> None:
-        connection.send("1")
+        connection.send("3")
+        wait_until(lambda: len(recorded.messages) == 3)  # connected: its age is counted from now
         clock.advance(TIMING.healthy_after_ms)
-        connection.send("2")
+        connection.send("4")
         close_cleanly(connection)
 
-    handlers = [sending(1, then=close_cleanly), sending(1, then=close_cleanly), live, close_cleanly]
-    assert run_until_paused(handlers, 4, clock)[:3] == [10, 20, 10]
+    handlers = [sending(1, then=close_cleanly), sending(2, then=close_cleanly), live, close_cleanly]
+    assert run_until_paused(handlers, 4, clock, recorded)[:3] == [10, 20, 10]
 
 
 def test_connection_that_cannot_be_renewed_is_kept() -> None:

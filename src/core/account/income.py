@@ -13,7 +13,7 @@ from src.domain.commands import FetchIncome
 from src.domain.enums import IncomeType
 from src.domain.events import AccountUpdate, IncomeFetched
 from src.domain.numbers import ZERO, trimmed
-from src.domain.positions import Balance, Income, PositionKey, Snapshot
+from src.domain.positions import Balance, Income, Snapshot
 
 log = logging.getLogger("hunter.account")
 
@@ -41,7 +41,6 @@ _MAX_ATTEMPTS = 14
 """About eight hours; the next payment asks again in any case."""
 _MAX_EMPTY_RESULTS = 5
 _FEES_EVERY_MS = 10 * MINUTE_MS
-_FILLS_WAIT_MS = 30_000
 _ANSWER_TIMEOUT_MS = 60_000
 _OVERLAP_MS = MINUTE_MS
 _MATCH_MS = 10 * MINUTE_MS
@@ -101,8 +100,6 @@ class IncomeSync:
         """Local time of a transfer that the wallet may not contain yet."""
         self._results_since: dict[str, int] = {}
         """Symbols whose results of trades by hand are being completed, and since when."""
-        self._ended: dict[tuple[PositionKey, int], int | None] = {}
-        """Ended positions with missing trades, by key and opening: when this was noticed, None once asked for."""
         self._held: dict[str, list[list[int | None]]] = {}
         """When the bot held positions of a symbol: opening and end of each, ms UTC."""
 
@@ -179,7 +176,6 @@ class IncomeSync:
         if self._note_held():
             self._save()
         self._request_missing_fees()
-        self._complete_ended_positions()
         now_ms = self._context.clock.monotonic_ms()
         for key, read in self._reads.items():
             if self._seen_at is not None and now_ms >= read.ask_at:
@@ -191,16 +187,6 @@ class IncomeSync:
             if self._context.may_request(f"fees {symbol}", _FEES_EVERY_MS):
                 del self._context.fills_without_fee[symbol]
                 self._request((IncomeType.COMMISSION, symbol), since_ms)
-
-    def _complete_ended_positions(self) -> None:
-        """Ask for the results of positions that have ended and that our fills, given time to arrive, do not explain."""
-        now_ms, missing = self._context.clock.monotonic_ms(), self._context.positions_missing_trades
-        self._ended = {end: at for end, at in self._ended.items() if missing.get(end[0]) == end[1]}
-        for key, opened_at in missing.items():
-            noticed_at = self._ended.setdefault((key, opened_at), now_ms)
-            if noticed_at is not None and now_ms - noticed_at >= _FILLS_WAIT_MS:
-                self._ended[key, opened_at] = None
-                self.complete_results(key[0], opened_at)
 
     # Reading until complete
 

@@ -5,6 +5,7 @@ closes it and nothing is added to it, while the exchange's trades are read: an e
 unexplained after thirty seconds only a person can answer (docs/safety.md, I19).
 """
 
+from src.core.account.income import IncomeSync
 from src.core.account.reconciliation import GRACE_MS, CorrectionLog
 from src.core.context import TraderContext
 from src.core.orders.fills import FillRecorder
@@ -38,8 +39,11 @@ _CLOCK_TOLERANCE_MS = 2_000
 class PositionOwnership:
     """Decides for each position whether it is the bot's, external, or a question for a person."""
 
-    def __init__(self, context: TraderContext, fills: FillRecorder, corrections: CorrectionLog) -> None:
+    def __init__(
+        self, context: TraderContext, fills: FillRecorder, corrections: CorrectionLog, income: IncomeSync
+    ) -> None:
         self._context = context
+        self._income = income
         self._fills = fills
         self._corrections = corrections
         self._ended: dict[PositionKey, Unexplained] = {}
@@ -215,7 +219,10 @@ class PositionOwnership:
         )
 
     def _complete(self, key: PositionKey, since: int) -> None:
-        """Read the trades of a closed position until they add up; what is missing then was traded by others."""
+        """Read the trades of a closed position until they add up; what is missing then was traded by others.
+
+        The result of those trades is taken from the exchange's income history.
+        """
         now_ms = self._context.clock.monotonic_ms()
         ended = self._ended.setdefault(key, Unexplained(since=now_ms, next_read_at=now_ms + _FIRST_READ_MS))
         self._read(ended, key[0], since)
@@ -225,6 +232,7 @@ class PositionOwnership:
                 f"the position of {symbol} {side} was closed, in whole or in part, by trades that are not the bot's",
                 symbol,
             )
+            self._income.complete_results(symbol, since)
             mark_trades_complete(self._context, key)
 
     def _adds_up(self, key: PositionKey, since: int) -> bool:
