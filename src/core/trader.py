@@ -270,7 +270,7 @@ class Trader:
             case FillsFetched():
                 return self._on_fills(event)
             case UnrecognizedOrder():
-                return self._unrecognized.on_stream_event(event)
+                return self._unrecognized.on_report(event)
             case InstrumentsFetched():
                 return self._instruments.on_fetched(event)
             case OrderRejected():
@@ -331,7 +331,7 @@ class Trader:
         self._auth.on_response()
         unrecognized = self._unrecognized.on_snapshot(event.snapshot)
         self._rest.on_snapshot(event.snapshot)
-        touched = self._account.on_snapshot(event)
+        touched = [*self._account.on_snapshot(event), *self._unrecognized.end_unlisted(event.snapshot)]
         self._streams.on_snapshot(event.snapshot)
         self._stall_guard.on_snapshot(event.snapshot)
         return [*unrecognized, *touched]

@@ -254,7 +254,7 @@ class TaskDue:
     at: int
 
 
-OrderOutcome = OrderUpdate | OrderRejected | OrderUnresolved | CancelRejected | OrderNotFound
+OrderOutcome = OrderUpdate | UnrecognizedOrder | OrderRejected | OrderUnresolved | CancelRejected | OrderNotFound
 
 ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | IncomeFetched | SnapshotTaken | PositionsChecked
 

@@ -158,16 +158,17 @@ _S = OrderStatus
 _WORKING = frozenset({_S.NEW, _S.PARTIALLY_FILLED, _S.FILLED, _S.CANCELED, _S.EXPIRED})
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.PENDING_NEW: _WORKING | {_S.REJECTED, _S.PENDING_CANCEL},
-    _S.NEW: _WORKING | {_S.PENDING_CANCEL},
+    _S.NEW: _WORKING | {_S.REJECTED, _S.PENDING_CANCEL},
     _S.PARTIALLY_FILLED: _WORKING - {_S.NEW} | {_S.PENDING_CANCEL},
-    _S.PENDING_CANCEL: _WORKING,
+    _S.PENDING_CANCEL: _WORKING | {_S.REJECTED},
     _S.FILLED: frozenset({_S.FILLED}),
     # Fills can be reported late: a cancelled or expired order changes only by a fill.
     _S.CANCELED: frozenset({_S.CANCELED, _S.PARTIALLY_FILLED, _S.FILLED}),
     _S.EXPIRED: frozenset({_S.EXPIRED, _S.PARTIALLY_FILLED, _S.FILLED}),
-    # Considered lost after a missing response, then found after all.
+    # Considered lost or ended, then found open after all.
     _S.REJECTED: _WORKING | {_S.REJECTED},
 }
+_OPEN_STATUSES = frozenset({_S.NEW.value, _S.PARTIALLY_FILLED.value})
 
 
 @dataclass(slots=True)
@@ -191,6 +192,10 @@ class Order:
     """Since when its outcome is unknown; ms UTC, None once the exchange has reported it."""
     not_found_count: int = 0
     """How many queries since then found no such order."""
+    uncertain_since: int | None = None
+    """Since when the exchange neither lists it as open nor reports a status that we know; ms UTC, None if no doubt."""
+    unknown_status: str = ""
+    """The last status reported that we do not know; empty if the last report was understood."""
     trade_ids: set[int] = field(default_factory=set)
     recorded_quantity: Decimal = ZERO
     """Total quantity of the fills in ``trade_ids``; less than ``filled_quantity`` while one is missing."""
@@ -235,6 +240,7 @@ class Order:
             self.average_price = update.average_price
         was_unresolved = self.unresolved_since is not None
         self.unresolved_since, self.not_found_count = None, 0
+        self.uncertain_since, self.unknown_status = None, ""
         if self.status is not OrderStatus.PENDING_CANCEL or update.status.is_terminal or was_unresolved:
             self._take_status(update)
         return True
@@ -249,11 +255,32 @@ class Order:
         elif self.is_open:
             self.unresolved_since = update.event_at
 
-    def acknowledge(self, order_id: int, *, is_listed_open: bool) -> None:
-        """Take over the exchange's order id from a report with unrecognized values."""
-        self.order_id, self.not_found_count = order_id, 0
-        if is_listed_open and self.status is OrderStatus.PENDING_NEW:
-            self.advance(OrderStatus.NEW)
+    def acknowledge(self, report: "UnrecognizedOrder", now_ms: int, *, is_listed_open: bool) -> None:
+        """Take over a report with unrecognized values (I30).
+
+        The order counts as open while the exchange lists it or gives it a status that we know as open. Any other
+        status makes it doubtful, except the one under which it was listed last.
+        """
+        word = report.status or report.problem
+        is_known_word = word == self.unknown_status and self.uncertain_since is None
+        self.order_id, self.not_found_count, self.unknown_status = report.order_id, 0, word
+        if is_listed_open or word in _OPEN_STATUSES:
+            is_cancel_over = self.status is OrderStatus.PENDING_CANCEL and self.unresolved_since is not None
+            self.uncertain_since = self.unresolved_since = None
+            if is_cancel_over or self.status in (OrderStatus.PENDING_NEW, OrderStatus.REJECTED):
+                self.advance(OrderStatus.PARTIALLY_FILLED if self.filled_quantity else OrderStatus.NEW)
+        elif not is_known_word:
+            self.mark_uncertain(now_ms)
+
+    def mark_uncertain(self, now_ms: int) -> None:
+        """Note that it may have ended: the exchange does not list it, or reports a status that we do not know."""
+        self.uncertain_since = self.uncertain_since or now_ms
+
+    def end_uncertain(self) -> None:
+        """Take it as ended under its unknown status. It is open again if the exchange lists it later."""
+        self.advance(OrderStatus.EXPIRED if self.filled_quantity else OrderStatus.REJECTED)
+        self.reason = f"the exchange ended it with the unknown status {self.unknown_status!r}"
+        self.uncertain_since = self.unresolved_since = None
 
     def add_fill(self, fill: Fill) -> bool:
         """Count a fill once; False if its trade id is known."""
@@ -274,7 +301,7 @@ class Order:
         if update.filled_quantity < self.filled_quantity or update.status not in TRANSITIONS[self.status]:
             return False
         # A query returns the time of the last change, which is earlier than the time of the event about it.
-        is_query_response = self.unresolved_since is not None
+        is_query_response = self.unresolved_since is not None or self.uncertain_since is not None
         return update.event_at >= self.event_at or update.status.is_terminal or is_query_response
 
 

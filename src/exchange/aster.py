@@ -38,7 +38,7 @@ from src.domain.events import (
     SnapshotTaken,
 )
 from src.domain.instrument import Instrument, InstrumentList
-from src.domain.orders import ClientOrderId, OrderUpdate
+from src.domain.orders import ClientOrderId, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Snapshot
 from src.exchange import endpoints, pagination, responses, wire
 from src.exchange.client import AsterClient
@@ -154,14 +154,14 @@ class AsterExchange:
         response = self._client.request(endpoints.CANCEL_ORDER, _order_parameters(command), essential=True)
         return _parse_own_order(response, command.symbol, command.client_order_id)
 
-    def _query(self, command: QueryOrder) -> OrderUpdate | OrderNotFound:
+    def _query(self, command: QueryOrder) -> OrderUpdate | UnrecognizedOrder | OrderNotFound:
         try:
             response = self._client.request(endpoints.QUERY_ORDER, _order_parameters(command), essential=True)
         except Rejected as error:
             if error.code != responses.UNKNOWN_ORDER:
                 raise
             return OrderNotFound(command.symbol, command.client_order_id, self._now_ms())
-        order = wire.parse_order(response)
+        order = wire.read_order(response)
         if (order.symbol, order.client_order_id) != (command.symbol, command.client_order_id):
             raise ProtocolError("the response is about another order", response)
         return order

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
 from src.domain.errors import ConfigError, InvariantError, RateLimited, Rejected
-from src.domain.orders import TRANSITIONS, ClientOrderId, new_entry_token
+from src.domain.orders import TRANSITIONS, ClientOrderId, UnrecognizedOrder, new_entry_token
 from tests.builders import ENTRY_ID, NOW, a_fill, an_order, an_update
 
 D = Decimal
@@ -137,12 +137,15 @@ def test_entry_client_order_id_parses() -> None:
         (OrderStatus.PENDING_NEW, False, OrderStatus.PENDING_NEW),
         (OrderStatus.PARTIALLY_FILLED, True, OrderStatus.PARTIALLY_FILLED),
         (OrderStatus.PENDING_CANCEL, True, OrderStatus.PENDING_CANCEL),
+        (OrderStatus.REJECTED, True, OrderStatus.NEW),
     ],
 )
 def test_acknowledged_order_becomes_new(before: OrderStatus, is_listed_open: bool, after: OrderStatus) -> None:
     order = an_order(status=before)
     order.not_found_count = 2
-    order.acknowledge(77, is_listed_open=is_listed_open)
+    report = UnrecognizedOrder("BTCUSDT", order.client_order_id, 77, "status is not understood: 'ODD'", status="ODD")
+    order.acknowledge(report, NOW, is_listed_open=is_listed_open)
+    assert order.uncertain_since == (None if is_listed_open else NOW)
     assert (order.status, order.order_id, order.not_found_count) == (after, 77, 0)
 
 
@@ -198,7 +201,6 @@ def test_end_after_an_end_keeps_the_first_and_counts_the_fills(known: OrderStatu
 @pytest.mark.parametrize(
     ("known", "told"),
     [
-        (OrderStatus.NEW, OrderStatus.REJECTED),
         (OrderStatus.PARTIALLY_FILLED, OrderStatus.NEW),
         (OrderStatus.PARTIALLY_FILLED, OrderStatus.REJECTED),
     ],

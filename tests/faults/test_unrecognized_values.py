@@ -115,6 +115,55 @@ def test_stop_with_unrecognized_response_is_not_repeated_forever(harness: FaultH
     harness.check_consistency()
 
 
+def reword_expired(harness: FaultHarness, word: str) -> None:
+    """Let the exchange report every order that expires with this word."""
+    rewrite_frames(harness, "rder", '"status":"EXPIRED"', f'"status":"{word}"')
+    rewrite_frames(harness, "user", '"X":"EXPIRED"', f'"X":"{word}"')
+
+
+@pytest.mark.parametrize("word", ["EXPIRED_IN_MATCH", "EXPIRE_TAKER"])
+def test_stop_that_ends_with_an_unknown_status_leaves_no_position_unprotected(harness: FaultHarness, word: str) -> None:
+    harness.open_position()
+    reword_expired(harness, word)
+    mid_price = harness.mid_price
+    with harness.exchange.lock:
+        harness.exchange.move(SYMBOL, mid_price * Decimal("0.8"))  # beyond the price limit of market orders
+        assert harness.position
+        assert not harness.orders(STOP)
+        harness.exchange.move(SYMBOL, mid_price)
+    wait_until(lambda: harness.orders(STOP) or not harness.position, 10, "a new stop, or no position")
+    if harness.position:
+        harness.close_position()
+    wait_until(lambda: not harness.position, 15, "the command is executed")
+    assert len([alert for alert in harness.alerts() if "unrecognized value for STOP_LOSS" in alert]) == 1
+
+
+def test_close_that_ends_with_an_unknown_status_is_followed_by_another(harness: FaultHarness) -> None:
+    harness.open_position()
+    reword_expired(harness, "EXPIRED_IN_MATCH")
+    harness.inject(FaultKind.EXPIRED, CLOSE, value=0, times=2)
+    harness.close_position()
+    wait_until(lambda: not harness.position, 30, "the position is closed")
+    assert len(harness.received_orders(CLOSE)) >= 3
+
+
+@pytest.mark.parametrize("word", ["EXPIRED_IN_MATCH", "EXPIRE_TAKER"])
+def test_entry_that_ends_with_an_unknown_status_frees_its_symbol(harness: FaultHarness, word: str) -> None:
+    first = harness.trigger_entry()
+    rewrite_frames(harness, "rder", '"status":"CANCELED"', f'"status":"{word}"')
+    rewrite_frames(harness, "user", '"X":"CANCELED"', f'"X":"{word}"')
+    harness.cancel_manually(first)
+    wait_until(
+        lambda: (
+            harness.rows("SELECT status FROM trades WHERE client_order_id = :name", name=first)[0]["status"]
+            in ("REJECTED", "EXPIRED")
+        ),
+        15,
+        "it has ended",
+    )
+    harness.open_position()
+
+
 def test_unrecognized_position_blocks_entries_but_not_stops(
     make_harness: MakeHarness,
 ) -> None:

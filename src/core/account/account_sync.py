@@ -203,6 +203,7 @@ class AccountSync:
             self._retry_at = now_ms + GRACE_MS
         touched = [self._orders.on_order_update(update, "snapshot") for update in result.updates]
         for order in result.unconfirmed_orders:
+            order.mark_uncertain(now_ms)
             self._orders.mark_unresolved(order)
         is_expected = is_first or self._context.trading_status.has(EntryBlock.USER_STREAM)
         for tracked, report in result.corrections:

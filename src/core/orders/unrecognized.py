@@ -1,12 +1,13 @@
-"""Orders and positions with unrecognized values (I30): counted, reported once, never guessed, never taken as absent."""
+"""Orders and positions with unrecognized values (I30): counted, reported once, never guessed."""
 
 import logging
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 
 from src.core.context import TraderContext
+from src.core.orders.lost_orders import ListedOrders
 from src.core.orders.order_manager import OrderManager
 from src.core.trading_status import EntryBlock
-from src.domain.enums import OrderStatus
+from src.domain.enums import OrderRole, OrderStatus
 from src.domain.events import OrdersFetched
 from src.domain.orders import Order, UnrecognizedOrder, UnrecognizedPosition
 from src.domain.positions import PositionKey, Snapshot
@@ -19,88 +20,105 @@ _CLOSED_STATUSES = frozenset(status.value for status in OrderStatus if status.is
 
 
 class UnrecognizedOrders:
-    """Handles orders and positions that have unrecognized values.
+    """One rule for our orders: the exchange's list of open orders decides.
 
-    An external order counts as an external order of its symbol. One of ours keeps its last known status and is
-    queried: if it were treated as closed, its stop loss would be placed again on every read. An unrecognized position
-    may use any margin, so it blocks entries until the operator checks it.
+    A listed order is open. Any other with an unknown status is in doubt: the account is read, and if that does not list
+    it, it has ended. An entry is cancelled as well. An external order counts as one of its symbol; an unrecognized
+    position may use any margin, so it blocks entries until the operator checks it.
     """
 
     def __init__(self, context: TraderContext, orders: OrderManager) -> None:
         self._context = context
         self._orders = orders
-        self._reported: set[tuple[str, str]] = set()
+        self._reported: set[str] = set()
         self.count = 0
         """Unrecognized orders and positions reported since the start; each counts once."""
 
     def on_snapshot(self, snapshot: Snapshot) -> list[PositionKey]:
         """Apply a snapshot's unrecognized orders and positions; returns the keys of positions with our orders."""
-        known, self._context.portfolio.unrecognized_orders = self._context.portfolio.unrecognized_orders, {}
-        keys = [self._record(order, known, is_listed_open=True) for order in snapshot.unrecognized_orders]
+        self._context.portfolio.unrecognized_orders = {}
+        keys = [key for each in snapshot.unrecognized_orders for key in self._record(each, is_listed_open=True)]
         self._record_positions([each for each in snapshot.unrecognized_positions if not each.is_flat])
-        return [key for key in keys if key is not None]
+        return keys
 
-    def on_stream_event(self, order: UnrecognizedOrder) -> Iterable[PositionKey]:
-        """Apply an unrecognized order of the user data stream, and read the account to learn what it is."""
-        portfolio = self._context.portfolio
-        key = self._record(order, portfolio.unrecognized_orders, is_listed_open=False)
-        if key is None and order.status in _CLOSED_STATUSES:
-            portfolio.unrecognized_orders.pop(order.key, None)
-        self._request_account()
-        return () if key is None else (key,)
+    def end_unlisted(self, snapshot: Snapshot) -> list[PositionKey]:
+        """End our doubtful orders that the snapshot does not list, once the position agrees with ours.
 
-    def on_order_list(self, event: OrdersFetched) -> None:
-        """Mark our open orders as existing if a list of all orders of their symbol names them."""
-        for unrecognized in event.unrecognized:
-            order = self._context.portfolio.orders.get(unrecognized.client_order_id)
-            if order is not None and order.is_open:
-                self._record_own(order, unrecognized, is_listed_open=False)
+        Call it after the snapshot's positions were adopted: a close is then decided anew on the size that is left.
+        """
+        orders: ListedOrders = (*snapshot.open_orders, *snapshot.unrecognized_orders)
+        listed = {each.client_order_id for each in orders}
+        held = {(each.symbol, each.position_side): each.quantity for each in snapshot.positions}
+        ended = []
+        for order in self._context.portfolio.open_orders():
+            since, ours = order.uncertain_since, self._context.portfolio.tracked(order.key)
+            is_doubtful = bool(order.unknown_status) and since is not None and since <= snapshot.requested_at
+            quantity = ours.position.quantity
+            if is_doubtful and order.client_order_id not in listed and held.get(order.key, quantity) == quantity:
+                before = order.status
+                order.end_uncertain()
+                if order.role is OrderRole.CLOSE:
+                    ours.rejections[order.role] = ours.rejections.get(order.role, 0) + 1
+                self._save(order, before)
+                self._orders.fills.request_missing_fills(order)
+                ended.append(order.key)
+        return ended
 
-    def _request_account(self) -> None:
-        """Request a snapshot to clarify an unrecognized event, at most once per interval."""
+    def on_report(self, order: UnrecognizedOrder) -> Iterable[PositionKey]:
+        """Apply an unrecognized order of the user data stream or of a query, and read the account to settle it."""
         if self._context.may_request("unrecognized values", _REQUEST_INTERVAL_MS):
             self._context.request_snapshot("unrecognized event", repeat_if_pending=True)
+        return self._record(order, is_listed_open=False)
 
-    def _record(
-        self, unrecognized: UnrecognizedOrder, known: Container[tuple[str, int]], *, is_listed_open: bool
-    ) -> PositionKey | None:
-        """Record an unrecognized order; returns the position key if it is ours and may be open.
+    def on_order_list(self, event: OrdersFetched) -> None:
+        """Apply the unrecognized ones of our open orders in a list of all orders of their symbol."""
+        for each in event.unrecognized:
+            if each.client_order_id in self._context.portfolio.orders:
+                self._record(each, is_listed_open=False)
 
-        Any other order blocks entries of its symbol.
-        """
-        order = self._context.portfolio.orders.get(unrecognized.client_order_id)
-        if order is not None and order.is_open:
-            return self._record_own(order, unrecognized, is_listed_open=is_listed_open)
-        if unrecognized.key not in known:
-            self._warn_external(unrecognized)
-        self._context.portfolio.unrecognized_orders[unrecognized.key] = unrecognized
-        return None
+    def _record(self, report: UnrecognizedOrder, *, is_listed_open: bool) -> list[PositionKey]:
+        """Record an unrecognized order; returns the position key if it is ours and may be open."""
+        order = self._context.portfolio.orders.get(report.client_order_id)
+        is_revived = is_listed_open and order is not None and order.status is OrderStatus.REJECTED
+        if order is not None and (order.is_open or is_revived):
+            self._record_own(order, report, is_listed_open=is_listed_open)
+            return [order.key]
+        if is_listed_open or (order is None and report.status not in _CLOSED_STATUSES):
+            self._context.portfolio.unrecognized_orders[report.key] = report
+            self._warn_external(report)
+        elif order is None:
+            self._context.portfolio.unrecognized_orders.pop(report.key, None)
+        return []
 
-    def _record_own(self, order: Order, unrecognized: UnrecognizedOrder, *, is_listed_open: bool) -> PositionKey:
+    def _record_own(self, order: Order, report: UnrecognizedOrder, *, is_listed_open: bool) -> None:
         before = order.status
-        order.acknowledge(unrecognized.order_id, is_listed_open=is_listed_open)
-        self._orders.mark_unresolved(order)
-        self._context.store.update_order(order, "strange")
-        if order.status is not before:
-            self._context.journal_order(order)
-        if self._is_first_report(unrecognized.client_order_id, unrecognized.problem):
-            self._log(unrecognized.symbol, unrecognized.client_order_id, unrecognized.problem)
+        order.acknowledge(report, self._context.clock.now_ms(), is_listed_open=is_listed_open)
+        if order.role is OrderRole.ENTRY:
+            self._context.cancel_order(order)
+        if order.uncertain_since is not None:
+            self._orders.mark_unresolved(order)
+            self._orders.fills.request_missing_fills(order)
+        self._save(order, before)
+        if self._is_first_report(order.client_order_id, report.problem):
             self._context.alert(
-                f"unrecognized value for {order.role} {order.client_order_id} of {order.symbol} "
-                f"({unrecognized.problem}): treated as {order.status}, querying the exchange. "
-                "Check it on the exchange's site",
+                f"unrecognized value for {order.role} {order.client_order_id} of {order.symbol} ({report.problem}): it "
+                "counts as open only while the exchange lists it, so the account is read. Check it on the exchange's "
+                "site",
                 order.symbol,
             )
-        return order.key
 
-    def _warn_external(self, unrecognized: UnrecognizedOrder) -> None:
-        self._log(unrecognized.symbol, unrecognized.client_order_id, unrecognized.problem)
-        if self._is_first_report(unrecognized.symbol, unrecognized.problem):
-            origin = "has the bot's id but is not in its database" if unrecognized.is_ours else "is external"
+    def _save(self, order: Order, before: OrderStatus) -> None:
+        self._context.store.update_order(order, "unrecognized")
+        if order.status is not before:
+            self._context.journal_order(order)
+
+    def _warn_external(self, report: UnrecognizedOrder) -> None:
+        if self._is_first_report(f"{report.symbol} {report.problem}", report.problem):
+            origin = "has the bot's id but is not in its database" if report.is_ours else "is external"
             self._context.warn(
-                f"an order of {unrecognized.symbol} {origin} and has an unrecognized value ({unrecognized.problem}): "
-                f"it is left alone, and {unrecognized.symbol} has no entries while it is open",
-                unrecognized.symbol,
+                f"an order of {report.symbol} {origin} and has an unrecognized value ({report.problem}): "
+                f"it is left alone, and {report.symbol} has no entries while it is open",
+                report.symbol,
             )
 
     def _record_positions(self, positions: Sequence[UnrecognizedPosition]) -> None:
@@ -108,17 +126,14 @@ class UnrecognizedOrders:
         reason = f"{'; '.join(messages)}: check it on the exchange's site" if messages else None
         self._context.trading_status.set_or_clear(EntryBlock.UNRECOGNIZED_POSITION, reason)
         for each, message in zip(positions, messages, strict=True):
-            if self._is_first_report(each.symbol, each.problem):
-                self._log(each.symbol, "position", each.problem)
+            if self._is_first_report(message, each.problem):
                 self._context.alert(f"{message}: entries are blocked; the bot's positions stay protected", each.symbol)
 
     def _is_first_report(self, subject: str, problem: str) -> bool:
         """Whether this was not reported yet; limited, so that many such orders do not fill the journal."""
-        if (subject, problem) in self._reported or len(self._reported) >= _MAX_REPORTED:
+        if subject in self._reported or self.count >= _MAX_REPORTED:
             return False
-        self._reported.add((subject, problem))
-        return True
-
-    def _log(self, symbol: str, name: str, problem: str) -> None:
+        self._reported.add(subject)
         self.count += 1
-        log.warning("unrecognized value count=%s symbol=%s id=%s reason=%s", self.count, symbol, name, problem)
+        log.warning("unrecognized value count=%s subject=%s reason=%s", self.count, subject, problem)
+        return True

@@ -145,17 +145,22 @@ class _Existing:
 
 
 def is_working(order: Order) -> bool:
-    """Whether the exchange has confirmed the order as open."""
-    return order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+    """Whether the exchange has confirmed the order as open, and nothing since then leaves it in doubt."""
+    return order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED) and order.uncertain_since is None
 
 
 def _is_in_flight(orders: Sequence[Order], now_ms: int) -> bool:
+    """Whether an order was sent, or came into doubt, so recently that its answer may still arrive."""
     pending = [order for order in orders if order.status is OrderStatus.PENDING_NEW]
+    doubtful = [order.uncertain_since for order in orders if order.uncertain_since is not None and order not in pending]
     if any(order.unresolved_since is None for order in pending):
         return True
     unanswered = sum(not order.not_found_count for order in pending)  # no response: the exchange may be unreachable
     grace_ms = min(UNCONFIRMED_STOP_GRACE_MS * 2 ** min(max(unanswered - 1, 0), 10), _MAX_UNCONFIRMED_GRACE_MS)
-    return any(now_ms - order.unresolved_since < grace_ms for order in pending if order.unresolved_since is not None)
+    since = [order.unresolved_since for order in pending if order.unresolved_since is not None]
+    return any(now_ms - each < grace_ms for each in since) or any(
+        now_ms - each < UNCONFIRMED_STOP_GRACE_MS for each in doubtful
+    )
 
 
 def _state(stop: Price | None, stops: _Existing) -> Protection:

@@ -58,7 +58,7 @@ from src.exchange.wire.instruments import (
     render_exchange_info,
     render_instrument,
 )
-from src.exchange.wire.lenient import read_orders, read_positions
+from src.exchange.wire.lenient import read_order, read_orders, read_positions
 from src.exchange.wire.market import (
     Candle,
     Level,
@@ -139,6 +139,7 @@ __all__ = [
     "parse_symbols",
     "read_json",
     "read_list",
+    "read_order",
     "read_orders",
     "read_positions",
     "render_account",

@@ -46,12 +46,13 @@ def read_orders(payload: object) -> tuple[tuple[OrderUpdate, ...], tuple[Unrecog
 
     Raises ``ProtocolError`` if an order has no symbol or id: an order absent from the list counts as missing (I16).
     """
-    orders = [_read_order(each) for each in read_list(payload)]
+    orders = [read_order(each) for each in read_list(payload)]
     understood = tuple(each for each in orders if isinstance(each, OrderUpdate))
     return understood, tuple(each for each in orders if isinstance(each, UnrecognizedOrder))
 
 
-def _read_order(payload: object) -> OrderUpdate | UnrecognizedOrder:
+def read_order(payload: object) -> OrderUpdate | UnrecognizedOrder:
+    """Parse an order; if a value is unrecognized, return at least which order it is."""
     try:
         return parse_order(payload)
     except ProtocolError as error:

@@ -2,18 +2,23 @@
 
 import json
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
+import pytest
+
 from src.core.trading_status import EntryBlock
-from src.domain.commands import FetchOrders, QueryOrder, SetMarginType, TakeSnapshot
+from src.domain.commands import FetchFills, FetchOrders, QueryOrder, SetMarginType, TakeSnapshot
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, TradingState
-from src.domain.events import CommandFailed, OrderNotFound, OrdersFetched
+from src.domain.events import CancelRejected, OrderNotFound, OrdersFetched
 from src.domain.orders import OrderRequest, OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
 from tests.builders import a_report, an_update
 from tests.core.harness import LONG, Harness
 
+D = Decimal
 ENTRY, STOP, TAKE = OrderRole.ENTRY, OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
+CLOSE = OrderRole.CLOSE
 ERROR = "type is not understood: 'ICEBERG'"
 WEB = UnrecognizedOrder("BTCUSDT", "web-1", 9, ERROR, type="ICEBERG", status="NEW")
 
@@ -64,18 +69,17 @@ def test_bot_starts_with_unrecognized_order(harness: Harness) -> None:
     again.close()
 
 
-def test_own_unrecognized_stop_is_queried_not_replaced(harness: Harness) -> None:
+def test_listed_stop_with_unknown_type_is_not_replaced(harness: Harness) -> None:
     entry = harness.open_position()
     stop, take = harness.last(STOP), harness.last(TAKE)
     account = {"positions": (harness.report(),), "open_orders": (harness.update_for(take),)}
     for _ in range(20):
         harness.wait(3_000)
         harness.snapshot(**account, unrecognized_orders=(unrecognized(harness, stop),))
-        harness.feed(CommandFailed(QueryOrder("BTCUSDT", stop.client_order_id), None, ERROR, harness.now))
+        harness.feed(unrecognized(harness, stop))
     assert harness.order(stop).status is OrderStatus.NEW
     assert harness.submitted(STOP) == [stop]
     assert harness.submitted() == [entry, stop, take]
-    assert len([each for each in harness.commands_of(QueryOrder) if each.client_order_id == stop.client_order_id]) >= 20
     assert [each["level"] for each in alerts_with(harness, "unrecognized value")] == ["error"]
     harness.accept(stop)
     assert harness.order(stop).unresolved_since is None
@@ -131,11 +135,148 @@ def test_closed_own_order_still_open_blocks_entries(harness: Harness) -> None:
     assert alerts_with(harness, "has the bot's id but is not in its database")
 
 
-def test_own_unrecognized_event_is_queried(harness: Harness) -> None:
+# Number 1: a status word that is not known is doubt with a clock
+
+
+WORDS = ["EXPIRED_IN_MATCH", "EXPIRE_TAKER", "GONE_FISHING", ""]
+
+
+def odd(harness: Harness, request: OrderRequest, word: str = WORDS[0]) -> UnrecognizedOrder:
+    """One of our orders as the exchange reports it, with an unknown status."""
+    return replace(unrecognized(harness, request), type="", status=word, problem=f"invalid status: {word!r}")
+
+
+def messages_about(harness: Harness, request: OrderRequest) -> list[str]:
+    named = alerts_with(harness, request.client_order_id)
+    return [each["message"] for each in named if "unrecognized value" in each["message"]]
+
+
+def protection(harness: Harness) -> str:
+    return str(harness.rows("SELECT protection FROM positions")[0]["protection"])
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_stop_with_unknown_status_is_replaced_once_unlisted(harness: Harness, word: str) -> None:
+    harness.open_position()
+    stop, take = harness.last(STOP), harness.last(TAKE)
+    harness.clock.advance(10_000)
+    harness.feed(odd(harness, stop, word))
+    assert harness.commands_of(QueryOrder)[-1].client_order_id == stop.client_order_id
+    assert harness.commands_of(TakeSnapshot)[-1].reason == "unrecognized event"
+    assert protection(harness) == "pending"
+    harness.feed(odd(harness, stop, word))
+    harness.clock.advance(200)
+    harness.snapshot(positions=(harness.report(),), open_orders=(harness.update_for(take),))
+    assert not harness.order(stop).is_open
+    assert len(harness.submitted(STOP)) == 2
+    harness.accept(harness.last(STOP))
+    assert protection(harness) == "ok"
+    assert len(messages_about(harness, stop)) == 1
+    assert harness.submitted(CLOSE) == []
+
+
+def test_stop_in_doubt_protects_no_longer_than_the_grace_time(harness: Harness) -> None:
+    harness.open_position()
+    stop = harness.last(STOP)
+    harness.feed(odd(harness, stop))
+    harness.wait(1_000)
+    assert harness.submitted(STOP) == [stop]
+    harness.wait(1_000)
+    assert len(harness.submitted(STOP)) == 2  # the account could not be read meanwhile
+    harness.accept(harness.last(STOP))
+    harness.accept(stop)  # it was open after all
+    assert harness.cancelled() == [harness.submitted(STOP)[1].client_order_id]
+
+
+def test_unknown_status_of_a_listed_stop_protects(harness: Harness) -> None:
+    harness.open_position()
+    stop, take = harness.last(STOP), harness.last(TAKE)
+    for _ in range(10):
+        harness.wait(3_000)
+        account = {"positions": (harness.report(),), "open_orders": (harness.update_for(take),)}
+        harness.snapshot(**account, unrecognized_orders=(odd(harness, stop, "ARMED"),))
+        harness.feed(odd(harness, stop, "ARMED"))
+    assert harness.submitted(STOP) == [stop]
+    assert protection(harness) == "ok"
+    harness.feed(odd(harness, stop, "DISARMED"))  # another word: it may have ended
+    harness.clock.advance(100)
+    harness.snapshot(positions=(harness.report(),), open_orders=(harness.update_for(take),))
+    assert len(harness.submitted(STOP)) == 2
+
+
+def test_stop_missing_from_the_list_is_doubted(harness: Harness) -> None:
+    harness.open_position()
+    take = harness.last(TAKE)
+    harness.clock.advance(1_000)
+    harness.snapshot(positions=(harness.report(),), open_orders=(harness.update_for(take),))
+    harness.wait(3_000)  # and no query is answered
+    assert len(harness.submitted(STOP)) == 2
+    assert harness.submitted(CLOSE) == []
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_close_with_unknown_end_is_decided_anew_after_one_read(harness: Harness, word: str) -> None:
+    harness.open_position()
+    harness.clock.advance(10_000)
+    harness.close_position()
+    close = harness.last(CLOSE)
+    harness.lose_response(close)
+    harness.feed(odd(harness, close, word))
+    harness.wait(2_000)
+    assert harness.submitted(CLOSE) == [close]
+    orders = tuple(harness.update_for(harness.last(role)) for role in (STOP, TAKE))
+    harness.snapshot(positions=(harness.report(),), open_orders=orders)
+    assert len(harness.submitted(CLOSE)) == 2
+    listed = OrdersFetched("BTCUSDT", (), harness.now - 120_000, harness.now, (odd(harness, close, word),))
+    harness.feed(listed, odd(harness, close, word))
+    assert len(harness.submitted(CLOSE)) == 2
+    assert len(messages_about(harness, close)) == 1
+    assert harness.context.portfolio.unrecognized_orders == {}
+    harness.fill(harness.last(CLOSE))
+    assert not harness.position().is_open
+
+
+def test_close_that_filled_under_an_unknown_word_is_not_repeated(harness: Harness) -> None:
+    harness.open_position()
+    harness.clock.advance(10_000)
+    harness.close_position()
+    close = harness.last(CLOSE)
+    harness.feed(odd(harness, close))
+    assert harness.commands_of(FetchFills) != []
+    harness.clock.advance(200)
+    harness.snapshot(positions=(harness.report(quantity=D(0), entry_price=D(0)),))
+    harness.wait(5_000)
+    assert harness.submitted(CLOSE) == [close]
+    assert not harness.position().is_open
+
+
+@pytest.mark.parametrize("word", WORDS)
+def test_entry_with_unknown_end_is_cancelled_and_frees_its_symbol(harness: Harness, word: str) -> None:
     entry = harness.enter()
-    harness.feed(unrecognized(harness, entry))
-    assert harness.commands_of(QueryOrder) == [QueryOrder("BTCUSDT", entry.client_order_id)]
-    assert harness.order(entry).status is OrderStatus.NEW
+    harness.feed(odd(harness, entry, word))
+    assert harness.cancelled() == [entry.client_order_id]
+    harness.feed(CancelRejected("BTCUSDT", entry.client_order_id, -2011, "Unknown order sent.", harness.now))
+    harness.wait(61_000)
+    harness.snapshot()
+    harness.feed(OrdersFetched("BTCUSDT", (), harness.now - 120_000, harness.now, (odd(harness, entry, word),)))
+    assert not harness.order(entry).is_open
+    harness.liquidate()
+    assert harness.verdicts()[-1] is None
+    assert len(messages_about(harness, entry)) == 1
+
+
+def test_ended_entry_is_open_again_if_it_is_listed(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.feed(odd(harness, entry))
+    harness.snapshot()
+    assert not harness.order(entry).is_open
+    harness.clock.advance(1_000)
+    harness.snapshot(unrecognized_orders=(odd(harness, entry),))
+    assert harness.order(entry).is_open
+    assert harness.cancelled()[-1] == entry.client_order_id
+    harness.feed(replace(odd(harness, entry), status="PARTIALLY_FILLED", problem="invalid type: 'ICEBERG'"))
+    harness.fill(entry, "0.004")
+    assert harness.last(STOP).stop_price == D("49000.0")
 
 
 def test_external_unrecognized_event_requests_snapshot(harness: Harness) -> None:
