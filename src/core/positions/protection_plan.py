@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
-from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.instrument import Instrument, Price, Quantity
 from src.domain.numbers import PER_CENT
 from src.domain.orders import Order, OrderRequest
@@ -102,10 +102,12 @@ class _Target:
     rules: ProtectionRules
 
     def is_satisfied_by(self, order: Order) -> bool:
-        """Whether ``order`` has the target price and covers the whole position."""
-        request = order.request
+        """Whether ``order`` has the target price and trigger, and covers the whole position."""
+        request, settings = order.request, self.rules.settings
         is_whole = request.close_position or request.quantity == self.rules.size(self.position)
-        return request.stop_price == self.price and is_whole
+        trigger = request.working_type or WorkingType.CONTRACT_PRICE  # the exchange's default (New Order, workingType)
+        has_trigger = (trigger, request.price_protect) == (settings.working_type, settings.price_protect)
+        return request.stop_price == self.price and is_whole and has_trigger
 
     @property
     def accepts_quantity_order(self) -> bool:

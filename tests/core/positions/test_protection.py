@@ -2,6 +2,7 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -303,6 +304,25 @@ def test_new_settings_move_protection(harness: Harness) -> None:
     harness.audit()
     assert harness.last(STOP).stop_price == D("48500.0")
     assert harness.cancelled() == [harness.last(TAKE).client_order_id]
+
+
+@pytest.mark.parametrize("changes", [{"working_type": "MARK_PRICE"}, {"price_protect": True}])
+def test_new_trigger_settings_replace_protection_of_open_position(harness: Harness, changes: dict[str, Any]) -> None:
+    harness.open_position()
+    old = [harness.last(STOP), harness.last(TAKE)]
+    harness.feed(SettingsChanged(some_settings(**changes)))
+    harness.wait(1_000)
+    stop = harness.last(STOP)
+    assert stop != old[0]
+    assert (stop.stop_price, harness.cancelled()) == (old[0].stop_price, [])  # the new one first
+    harness.accept(stop)
+    take = harness.last(TAKE)
+    harness.accept(take)
+    assert {each.client_order_id for each in old} == set(harness.cancelled())
+    for request in (stop, take):
+        assert {"working_type": request.working_type, "price_protect": request.price_protect}.items() >= changes.items()
+    harness.wait(5_000)
+    assert (harness.last(STOP), harness.last(TAKE)) == (stop, take)
 
 
 def test_position_too_small_to_close_warns(harness: Harness) -> None:
