@@ -110,6 +110,8 @@ class TraderContext:
     """Symbols whose entry in the exchange's list lacks a trading rule, each with what is wrong."""
     removed_symbols: dict[str, SymbolSettings] = field(default_factory=dict)
     """Settings of symbols that were removed from the settings; their positions stay protected by them."""
+    confirmed_stops: dict[str, Decimal] = field(default_factory=dict)
+    """Stop loss distances in percent that stay in force, by symbol: a wider stop, or none, awaits confirmation."""
     positions_missing_trades: dict[PositionKey, int] = field(default_factory=dict)
     """Closed positions of ours with missing trades, and when each was opened, ms UTC."""
     symbol_locks: dict[str, str] = field(default_factory=dict)
@@ -162,8 +164,15 @@ class TraderContext:
         return None if mark is None else mark.price
 
     def symbol_settings(self, symbol: str) -> SymbolSettings | None:
-        """The settings that protect a position of the symbol, even after it was removed from the settings."""
-        return self.settings.symbols.get(symbol) or self.removed_symbols.get(symbol)
+        """The settings that protect a position of the symbol, even after it was removed from the settings.
+
+        Its stop loss is never wider than confirmed.
+        """
+        settings = self.settings.symbols.get(symbol) or self.removed_symbols.get(symbol)
+        confirmed_pct = self.confirmed_stops.get(symbol)
+        if settings is None or confirmed_pct is None:
+            return settings
+        return settings.model_copy(update={"stop_loss_enabled": True, "stop_loss_pct": confirmed_pct})
 
     def request_quote(self, symbol: str) -> None:
         """Request the top of the order book, at most once a second per symbol."""

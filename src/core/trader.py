@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import assert_never
 
 from src.core.account.account_sync import AccountEvent, AccountSync
-from src.core.account.instruments import InstrumentRefresher, load_removed_symbols
+from src.core.account.instruments import InstrumentRefresher, load_removed_symbols, save_symbol_settings
 from src.core.account.reconciliation import CorrectionLog
 from src.core.context import TraderContext
 from src.core.entries.entry_context import ApprovedPlan
@@ -133,6 +133,7 @@ class Trader:
             self._entries.restore()
             last_command = self._operator.restore()
             self._live_consent.restore(assume_yes=self._context.assume_yes)
+            save_symbol_settings(self._context)
             self._streams.start()
             self._status.publish()
         self._degraded_store.prepare()

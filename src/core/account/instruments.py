@@ -1,7 +1,7 @@
 """Keeps exchange info current: refreshed regularly, and at once when an order is rejected by a symbol filter."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from src.core.context import TraderContext
 from src.core.positions.closing import PositionCloser
@@ -11,7 +11,7 @@ from src.domain.events import CommandFailed, InstrumentsFetched, OrderRejected
 from src.domain.instrument import complete_instruments
 from src.domain.orders import Order
 from src.domain.positions import PositionKey
-from src.settings.config import Settings, SymbolSettings
+from src.settings.config import SymbolSettings
 
 log = logging.getLogger("hunter.trader")
 
@@ -131,14 +131,13 @@ class InstrumentRefresher:
 
 
 def load_removed_symbols(context: TraderContext) -> None:
-    """Restore the settings of removed symbols that still have orders or positions, and save the current ones."""
+    """Restore the settings under which symbols with orders or positions were protected, removed ones included."""
     known = context.store.get_state(_SYMBOL_SETTINGS_STATE) or {}
     held = {symbol for symbol, _ in context.portfolio.tracked_positions} | {
         order.symbol for order in context.portfolio.orders.values()
     }
-    for symbol in sorted(held & known.keys() - context.settings.symbols.keys()):
+    for symbol in sorted(held & known.keys()):
         context.removed_symbols[symbol] = SymbolSettings.model_validate(known[symbol])
-    _save_symbol_settings(context)
     for symbol in sorted({each.position.symbol for each in context.portfolio.open_positions() if each.is_managed}):
         if context.symbol_settings(symbol) is None:
             context.alert(
@@ -148,14 +147,17 @@ def load_removed_symbols(context: TraderContext) -> None:
             )
 
 
-def keep_removed_symbols(context: TraderContext, running: Settings) -> None:
-    """Keep the previous settings of symbols that the new settings removed; open positions still use them."""
-    context.removed_symbols = {**context.removed_symbols, **running.symbols}
-    _save_symbol_settings(context)
+def keep_removed_symbols(context: TraderContext, running: Mapping[str, SymbolSettings | None]) -> None:
+    """Keep the settings that protected each symbol so far; the open positions of removed symbols still use them."""
+    kept = {symbol: settings for symbol, settings in running.items() if settings is not None}
+    context.removed_symbols = {**context.removed_symbols, **kept}
+    save_symbol_settings(context)
 
 
-def _save_symbol_settings(context: TraderContext) -> None:
-    settings = {**context.removed_symbols, **context.settings.symbols}
+def save_symbol_settings(context: TraderContext) -> None:
+    """Save the settings that protect each symbol, with confirmed stop losses, for the next start."""
+    symbols = {**context.removed_symbols, **context.settings.symbols}
+    settings = {symbol: context.symbol_settings(symbol) for symbol in symbols}
     context.store.set_state(
-        _SYMBOL_SETTINGS_STATE, {symbol: each.model_dump(mode="json") for symbol, each in settings.items()}
+        _SYMBOL_SETTINGS_STATE, {symbol: each.model_dump(mode="json") for symbol, each in settings.items() if each}
     )

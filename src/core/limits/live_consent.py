@@ -2,11 +2,20 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 from src.core.context import TraderContext
 from src.core.health.status import BotInfo
-from src.core.limits.risk_terms import RiskTerms, risk_increases, terms_from_json, terms_from_settings
+from src.core.limits.risk_terms import (
+    RiskTerms,
+    confirmed_stops,
+    risk_increases,
+    symbol_terms_from_settings,
+    terms_from_json,
+    terms_from_settings,
+)
 from src.core.trading_status import EntryBlock
 from src.database.repositories import Store
 from src.domain.enums import Network
@@ -22,6 +31,7 @@ _EMPTY: Mapping[str, Any] = {}
 class LiveConsent:
     """Tracks confirmed and pending terms in the database, where the dashboard and ``--status`` read them.
 
+    Until a wider stop loss, or none, is confirmed, open positions keep the confirmed one; a nearer one applies at once.
     The sandbox needs no confirmation. Paper trading discards it, so going live again must be confirmed again.
     """
 
@@ -79,8 +89,17 @@ class LiveConsent:
             self._context.store.set_state(CONSENT_STATE, {"terms": terms.to_json(), "at": self._context.clock.now_ms()})
         self._set_pending(None, ())
 
+    def _confirmed_stops(self, pending: RiskTerms) -> dict[str, Decimal]:
+        """The stops that stay until ``pending`` is confirmed; of a symbol that was removed, the one it had then."""
+        agreed = self._agreed_terms()
+        if agreed is None:
+            return {}
+        earlier = {name: symbol_terms_from_settings(each) for name, each in self._context.removed_symbols.items()}
+        return confirmed_stops(replace(agreed, symbols={**earlier, **agreed.symbols}), pending)
+
     def _set_pending(self, pending: RiskTerms | None, increases: tuple[str, ...]) -> None:
         self._pending = pending
+        self._context.confirmed_stops = {} if pending is None else self._confirmed_stops(pending)
         if pending is None:
             self._context.trading_status.clear(EntryBlock.CONSENT)
             if self._context.store.get_state(_PENDING_STATE):

@@ -97,7 +97,7 @@ def terms_from_settings(settings: Settings, network: Network, account: str) -> R
         multi_assets_mode=globals_.multi_assets_mode,
         adopt_foreign_positions=globals_.adopt_foreign_positions,
         limits=limits,
-        symbols={name: _symbol_terms_from_settings(each) for name, each in settings.symbols.items()},
+        symbols={name: symbol_terms_from_settings(each) for name, each in settings.symbols.items()},
     )
 
 
@@ -113,6 +113,25 @@ def terms_from_json(stored: Mapping[str, Any]) -> RiskTerms:
         limits={name: None if value is None else Decimal(value) for name, value in stored["limits"].items()},
         symbols={name: _symbol_terms_from_json(each) for name, each in stored["symbols"].items()},
     )
+
+
+def confirmed_stops(agreed: RiskTerms, wanted: RiskTerms) -> dict[str, Decimal]:
+    """Confirmed stop loss distances in percent that the wanted terms would widen or disable, by symbol."""
+    if (agreed.network, agreed.account) != (wanted.network, wanted.account):
+        return {}
+    return {
+        symbol: terms.stop_loss_pct
+        for symbol, terms in agreed.symbols.items()
+        if terms.stop_loss_pct is not None
+        and symbol in wanted.symbols
+        and _is_stop_wider(terms, wanted.symbols[symbol])
+    }
+
+
+def _is_stop_wider(agreed: SymbolTerms, wanted: SymbolTerms) -> bool:
+    if agreed.stop_loss_pct is None:
+        return False
+    return wanted.stop_loss_pct is None or wanted.stop_loss_pct > agreed.stop_loss_pct
 
 
 def risk_increases(agreed: RiskTerms | None, wanted: RiskTerms) -> tuple[str, ...]:
@@ -159,11 +178,12 @@ def _symbol_increases(agreed: SymbolTerms, wanted: SymbolTerms) -> Iterator[str]
         yield f"the other direction is traded ({wanted.trade_side})"
     if agreed.stop_loss_pct is not None and wanted.stop_loss_pct is None:
         yield "the stop loss is disabled"
-    elif (agreed.stop_loss_pct or 0) < (wanted.stop_loss_pct or 0) and agreed.stop_loss_pct is not None:
+    elif agreed.stop_loss_pct is not None and _is_stop_wider(agreed, wanted):
         yield _increase("stop loss distance in percent", agreed.stop_loss_pct, wanted.stop_loss_pct)
 
 
-def _symbol_terms_from_settings(settings: SymbolSettings) -> SymbolTerms:
+def symbol_terms_from_settings(settings: SymbolSettings) -> SymbolTerms:
+    """Risk terms of trading a symbol with these settings."""
     return SymbolTerms(
         trade_value_usdt=settings.trade_value_usdt,
         leverage=settings.leverage,

@@ -133,10 +133,11 @@ class OperatorCommands:
     def apply_settings(self, event: SettingsChanged, entries: EntryEvaluator) -> None:
         """Replace the running settings and recheck everything that depends on them."""
         running = self._context.settings
+        protecting = {symbol: self._context.symbol_settings(symbol) for symbol in running.symbols}
         self._context.settings = effective_settings(event.settings, running)
-        keep_removed_symbols(self._context, running)
-        entries.restore()
         self._consent.check_settings()
+        keep_removed_symbols(self._context, protecting)
+        entries.restore()
         self._context.request_snapshot("settings changed")
         is_complete = self._context.settings.globals_ == event.settings.globals_
         answer = "settings applied" if is_complete else "settings applied, some of them only after a restart"

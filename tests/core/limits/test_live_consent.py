@@ -16,7 +16,7 @@ from src.core.operator.consent_prompt import prompt_in_terminal, prompt_until_ag
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction
 from src.domain.decisions import Gate
-from src.domain.enums import OrderRole, TradingState
+from src.domain.enums import OrderRole, OrderStatus, TradingState
 from tests.builders import NOW, some_settings
 from tests.core.harness import Harness
 
@@ -200,3 +200,54 @@ def test_prompt_needs_a_terminal(
         assert typed.get(timeout=10) == ConsentTyped(terms.fingerprint)
     os.close(keyboard)
     assert typed.empty()
+
+
+def moved_stop(harness: Harness, global_changes: dict[str, Any] | None = None, **symbol_changes: Any) -> str:
+    """Save settings while a position is open, and return the price of its stop loss afterwards."""
+    harness.feed(SettingsChanged(some_settings(global_changes, **symbol_changes)))
+    harness.wait(2_000)
+    stop = harness.last(STOP)
+    if harness.order(stop).status is OrderStatus.PENDING_NEW:
+        harness.accept(stop)
+        harness.wait(2_000)
+    return f"{stop.stop_price:.0f}"
+
+
+@pytest.mark.parametrize("changes", [{"stop_loss_enabled": False}, {"stop_loss_pct": 4}])
+def test_wider_stop_waits_for_consent(live: Harness, changes: dict[str, Any]) -> None:
+    confirm(live)
+    live.open_position()
+    stop = live.last(STOP)
+    assert moved_stop(live, **changes) == "49000"
+    assert live.context.trading_status.has(EntryBlock.CONSENT)
+    assert live.submitted(STOP) == [stop]
+    assert live.cancelled() == []
+    confirm(live)
+    live.wait(2_000)
+    if "stop_loss_pct" in changes:
+        assert live.last(STOP).stop_price == 48_000
+    else:
+        assert stop.client_order_id in live.cancelled()
+
+
+def test_nearer_stop_applies_before_consent(live: Harness) -> None:
+    confirm(live)
+    live.open_position()
+    assert moved_stop(live, {"max_total_exposure_usdt": 900}, stop_loss_pct=1) == "49500"
+    assert live.context.trading_status.has(EntryBlock.CONSENT)
+    assert moved_stop(live, {"max_total_exposure_usdt": 900}, stop_loss_pct=4) == "49000"  # 2 % is confirmed
+
+
+def test_confirmed_stop_survives_restart_and_removal_of_the_symbol(live: Harness) -> None:
+    confirm(live)
+    live.open_position()
+    assert moved_stop(live, stop_loss_enabled=False) == "49000"
+    without = live.context.settings.model_copy(update={"symbols": {}})
+    live.feed(SettingsChanged(without))
+    live.wait(2_000)
+    assert live.cancelled() == []
+    assert moved_stop(live, stop_loss_enabled=False) == "49000"  # the symbol is added again
+    assert live.cancelled() == []
+    again = live.restart(some_settings(stop_loss_enabled=False))
+    assert again.context.symbol_settings("BTCUSDT").stop_loss_pct == 2  # type: ignore[union-attr]
+    assert again.context.symbol_settings("BTCUSDT").stop_loss_enabled  # type: ignore[union-attr]
