@@ -11,6 +11,7 @@ from src.domain.positions import Position, PositionKey, PositionReport
 
 STAMP_TOLERANCE_MS = 100
 """Largest difference between the times that an account event and an order event state for the same trade."""
+_UNPROTECTED_MS = 5_000
 _STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET})
 
 
@@ -73,6 +74,8 @@ class TrackedPosition:
     rejected or expired without a fill."""
     external_cancels: int = 0
     """How often its protective orders were cancelled externally."""
+    to_replace: set[OrderRole] = field(default_factory=set)
+    """Roles of which an order was cancelled externally, and none has been accepted since."""
     quantity_order_until: dict[OrderRole, int] = field(default_factory=dict)
     """Roles that use an order with a quantity because another closePosition order already exists, with the monotonic
     time until which they do."""
@@ -81,7 +84,7 @@ class TrackedPosition:
     is_stop_ended: bool = False
     """The triggered stop has ended and part of the position is still open."""
     unprotected_since: int | None = None
-    """Monotonic time since when it has no stop and the exchange confirmed that none exists; None while protected."""
+    """Monotonic time since when it has no working stop; None while it has one or needs none."""
     close_failure_alerted: bool = False
     """The alert that the position cannot be closed has been sent."""
     awaits_filters_until: int = 0
@@ -110,6 +113,14 @@ class TrackedPosition:
         if not self.is_managed or not self.position.is_open:
             return False
         return self.has_other_trades or self.position.quantity != self.explained_quantity
+
+    def unprotected_ms(self, now_ms: int) -> int:
+        """For how long it has had no working stop; ``now_ms`` is monotonic."""
+        return 0 if self.unprotected_since is None else now_ms - self.unprotected_since
+
+    def is_unprotected(self, now_ms: int) -> bool:
+        """Whether it has had no working stop for five seconds (I8); ``now_ms`` is monotonic."""
+        return self.unprotected_ms(now_ms) >= _UNPROTECTED_MS
 
     @property
     def is_asked(self) -> bool:
@@ -217,6 +228,7 @@ class TrackedPosition:
         self.accepted_at, self.has_other_trades = 0, False
         self.rejections.clear()
         self.quantity_order_until.clear()
+        self.to_replace.clear()
 
 
 class Portfolio:

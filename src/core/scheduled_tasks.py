@@ -20,6 +20,7 @@ from src.core.operator.stopping import GracefulStop
 from src.core.order_cleanup import expired_entries, orphaned_protection
 from src.core.orders.order_manager import OrderManager
 from src.core.positions.ownership import PositionOwnership
+from src.core.positions.unprotected import UnprotectedPositions
 from src.core.trading_status import EntryBlock
 from src.domain.clock import MINUTE_MS
 from src.domain.events import Task, TaskDue
@@ -46,6 +47,7 @@ class ScheduledTasks:
     streams: StreamHealth
     rest: RestHealth
     degraded_store: DegradedStore
+    unprotected: UnprotectedPositions
     crash_loop: CrashLoopGuard
     read_exchange_health: Callable[[], ExchangeHealth]
 
@@ -81,6 +83,7 @@ class ScheduledTasks:
         """Once a second, after every position was protected: query what is uncertain, update the entry blocks (I9)."""
         now_ms = self.context.clock.now_ms()
         exchange_health = self.read_exchange_health()
+        self.unprotected.check()
         self.operator.enforce()
         self.instruments.check()
         self.auth.check()

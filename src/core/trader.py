@@ -41,6 +41,7 @@ from src.core.positions.closing import PositionCloser
 from src.core.positions.lifecycle import restore_portfolio
 from src.core.positions.ownership import PositionOwnership
 from src.core.positions.protection import ProtectionManager
+from src.core.positions.unprotected import UnprotectedPositions
 from src.core.scheduled_tasks import ScheduledTasks
 from src.domain.commands import Command, OperatorCommand
 from src.domain.decisions import Decision, Gate
@@ -106,6 +107,7 @@ class Trader:
         )
         self._protection = ProtectionManager(context, self._closing, self._status)
         self.graceful_stop = GracefulStop(context)
+        self._unprotected = UnprotectedPositions(context, self._closing)
         self._tasks = ScheduledTasks(
             context=context,
             graceful_stop=self.graceful_stop,
@@ -118,6 +120,7 @@ class Trader:
             streams=self._streams,
             rest=self._rest,
             degraded_store=self._degraded_store,
+            unprotected=self._unprotected,
             crash_loop=CrashLoopGuard(context),
             read_exchange_health=read_exchange_health,
         )
@@ -210,6 +213,7 @@ class Trader:
         """Place, replace or cancel the take profit and stop loss of a position as the settings say; idempotent."""
         tracked = self._context.portfolio.tracked(key)
         if not tracked.position.is_open:
+            self._unprotected.observe(tracked)
             self._closing.on_flat(tracked)
             return
         settings = self._context.symbol_settings(tracked.position.symbol)
@@ -219,6 +223,7 @@ class Trader:
             self._status.save_position(tracked)
         else:
             self._protection.update(tracked, entry, settings, instrument)
+        self._unprotected.observe(tracked)
         self._closing.advance(tracked)
 
     def _apply_facts(self, facts: Sequence[Fact]) -> None:
@@ -333,6 +338,7 @@ class Trader:
         unrecognized = self._unrecognized.on_snapshot(event.snapshot)
         self._rest.on_snapshot(event.snapshot)
         touched = [*self._account.on_snapshot(event), *self._unrecognized.end_unlisted(event.snapshot)]
+        self._unprotected.on_snapshot(event.snapshot)
         self._streams.on_snapshot(event.snapshot)
         self._stall_guard.on_snapshot(event.snapshot)
         return [*unrecognized, *touched]

@@ -27,6 +27,7 @@ class EntryBlock(StrEnum):
     ACCOUNT_CONFIG = "account"
     UNRECOGNIZED_POSITION = "strange"
     UNKNOWN_ENTRY_PRICE = "entry_price"
+    UNPROTECTED = "unprotected"
     IP_BANNED = "ban"
     OTHER_BOT = "second_bot"
     CLOCK = "clock"

@@ -126,7 +126,12 @@ def test_f33_manually_cancelled_stop_is_replaced_and_reported(harness: FaultHarn
     harness.wait_protected()
     alerts = [alert for alert in harness.alerts() if "was cancelled externally" in alert]
     assert len(alerts) == 3
-    assert alerts[-1].endswith("(3 times); replacing it")
+    assert alerts[-1].endswith("(3 times)")
+    wait_until(
+        lambda: len([alert for alert in harness.alerts() if "cancelled externally, is replaced" in alert]) == 3,
+        10,
+        "each replacement is reported",
+    )
     assert len(harness.received_orders(STOP)) == 4
     harness.check_consistency()
 

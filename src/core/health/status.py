@@ -125,6 +125,8 @@ class StatusPublisher:
     def save_position(self, tracked: TrackedPosition, plan: ProtectionPlan | None = None) -> None:
         """Save the position with its protection for display."""
         current = plan or self._existing_protection(tracked)
+        if tracked.is_unprotected(self._context.clock.monotonic_ms()):
+            current = replace(current, state=Protection.MISSING)
         record = PositionRecord(
             position=tracked.position,
             mark_price=self._context.mark_price(tracked.position.symbol),

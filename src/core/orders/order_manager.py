@@ -84,12 +84,20 @@ class OrderManager:
         """Count closes that expired unfilled; reset the count once protection is accepted or a close fills (I12)."""
         if order.role is not OrderRole.CLOSE:
             if before is OrderStatus.PENDING_NEW and order.status in _ACCEPTED:
-                tracked.rejections.pop(order.role, None)
+                self._on_accepted(order, tracked)
         elif order.filled_quantity:
             tracked.rejections.pop(order.role, None)
         elif order.status is OrderStatus.EXPIRED:
             tracked.rejections[order.role] = tracked.rejections.get(order.role, 0) + 1
             self._context.warn(f"{order.role} of {order.symbol} expired without a fill", order.symbol)
+
+    def _on_accepted(self, order: Order, tracked: TrackedPosition) -> None:
+        """Reset the rejections of its role, and say so if it replaces an order that was cancelled externally."""
+        tracked.rejections.pop(order.role, None)
+        if order.role in tracked.to_replace:
+            tracked.to_replace.discard(order.role)
+            message = f"{order.role} of {order.symbol}, cancelled externally, is replaced"
+            self._context.journal("alert", {"level": "info", "message": message}, order.symbol)
 
     def _on_stop_triggered(self, order: Order, update: OrderUpdate) -> None:
         """Note when a stop loss triggered: from then on it is a market order, which may fail."""
@@ -101,13 +109,14 @@ class OrderManager:
             tracked.is_stop_ended = order.status.is_terminal
 
     def _on_external_cancel(self, order: Order, tracked: TrackedPosition) -> None:
-        """Warn about protection that was cancelled externally; it is replaced at once."""
+        """Warn about protection that was cancelled externally; `_on_accepted` reports its replacement."""
         if order.role is OrderRole.ENTRY or not tracked.position.is_open:
             return
         tracked.external_cancels += 1
         count = tracked.external_cancels
         times = f" ({count} times)" if count >= _MANY_EXTERNAL_CANCELS else ""
-        self._context.warn(f"{order.role} of {order.symbol} was cancelled externally{times}; replacing it")
+        tracked.to_replace.add(order.role)
+        self._context.warn(f"{order.role} of {order.symbol} was cancelled externally{times}", order.symbol)
 
     def handle(self, event: OrderEvent, snapshot: Snapshot | None) -> Iterable[PositionKey]:
         """Apply any order event; returns the keys of the positions it touched."""

@@ -26,7 +26,6 @@ log = logging.getLogger("hunter.protection")
 _MAX_CLOSE_ATTEMPTS = 5
 _MAX_STOP_REJECTIONS = 2
 _TRIGGERED_STOP_MS = 5_000
-_UNPROTECTED_MS = 5_000
 _QUANTITY_ORDER_MS = 10_000
 _RETRY_PAUSE_MS = 1_000
 _LONG_PAUSE_MS = 30_000
@@ -119,12 +118,10 @@ class PositionCloser:
         position, symbol = tracked.position, tracked.position.symbol
         rejections = tracked.rejections.get(OrderRole.CLOSE, 0)
         mark, instrument = self._context.mark_price(symbol), self._context.instruments.get(symbol)
-        if instrument is None:
-            return self._alert_and_pause(
-                tracked, f"{symbol} must be closed manually: the exchange does not list it any more"
-            )
-        by_limit = rejections % 2 == 1 and mark is not None
-        collar = collar_price(position.side.opposite, mark, instrument) if by_limit and mark is not None else None
+        if instrument is None and quantity < abs(position.quantity):
+            return False  # a part may be no valid size; the whole position is one
+        by_limit = rejections % 2 == 1 and mark is not None and instrument is not None
+        collar = collar_price(position.side.opposite, mark, instrument) if by_limit and mark and instrument else None
         name = self._context.next_order_id(tracked.entry_order_id, OrderRole.CLOSE)
         request = close_request(name, position, min(quantity, abs(position.quantity)), instrument, collar)
         if request is None and quantity < abs(position.quantity):
@@ -151,15 +148,9 @@ class PositionCloser:
         if order.role is OrderRole.STOP_LOSS and (tracked.close_reason is not None or count > _MAX_STOP_REJECTIONS):
             tracked.next_stop_at = self._context.clock.monotonic_ms() + _LONG_PAUSE_MS
 
-    def check_unprotected(self, tracked: TrackedPosition, *, is_unprotected: bool) -> None:
-        """Close a position after five seconds without a stop that the exchange confirms to be missing (I8)."""
-        now_ms = self._context.clock.monotonic_ms()
-        if not is_unprotected or not self._is_stop_missing(tracked):
-            tracked.unprotected_since = None
-        elif tracked.unprotected_since is None:
-            tracked.unprotected_since = now_ms
-        elif now_ms - tracked.unprotected_since >= _UNPROTECTED_MS:
-            self.request_close(tracked, "unprotected for 5 s")
+    def may_close(self, tracked: TrackedPosition) -> bool:
+        """Whether the bot may send close orders of its own accord: not while it is unknown whose position it is."""
+        return not tracked.is_unexplained
 
     def may_place(self, tracked: TrackedPosition, role: OrderRole) -> bool:
         """Whether a protective order may be placed now; rejected ones are retried after a pause."""
@@ -202,11 +193,7 @@ class PositionCloser:
         orders = self._context.portfolio.orders_for(tracked.key)
         return any(order.role is OrderRole.STOP_LOSS and is_working(order) for order in orders)
 
-    def _is_stop_missing(self, tracked: TrackedPosition) -> bool:
-        orders = self._context.portfolio.orders_for(tracked.key)
-        return any(order.role is OrderRole.STOP_LOSS and order.not_found_count for order in orders)
-
     def _is_close_pending(self, tracked: TrackedPosition) -> bool:
-        if tracked.is_unexplained or self._context.clock.monotonic_ms() < tracked.next_close_at:
+        if not self.may_close(tracked) or self._context.clock.monotonic_ms() < tracked.next_close_at:
             return True
         return any(order.role is OrderRole.CLOSE for order in self._context.portfolio.orders_for(tracked.key))

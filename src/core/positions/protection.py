@@ -10,7 +10,6 @@ from src.core.positions.closing import PositionCloser
 from src.core.positions.protection_plan import ProtectionRules, plan_protection, protective_request
 from src.domain.enums import OrderRole
 from src.domain.instrument import Instrument
-from src.domain.positions import Protection
 from src.settings.config import SymbolSettings
 
 log = logging.getLogger("hunter.protection")
@@ -33,7 +32,6 @@ class ProtectionManager:
         with_quantity = tracked.quantity_order_roles(self._context.clock.monotonic_ms())
         rules = ProtectionRules(settings, instrument, now_ms, take_profit_rejections, with_quantity)
         plan = plan_protection(tracked.position, orders, rules)
-        self._closing.check_unprotected(tracked, is_unprotected=plan.state is Protection.PENDING)
         submits = [each for each in plan.submits if self._closing.may_place(tracked, each[0])]
         for role, price in submits:
             client_order_id = self._context.next_order_id(entry_order_id, role)

@@ -197,13 +197,16 @@ def protective_request(
 
 
 def close_request(
-    client_order_id: str, position: Position, quantity: Decimal, instrument: Instrument, collar: Decimal | None
+    client_order_id: str, position: Position, quantity: Decimal, instrument: Instrument | None, collar: Decimal | None
 ) -> OrderRequest | None:
     """A reduce-only order: MARKET, or LIMIT IOC at ``collar`` after a market order was rejected (I12).
 
-    None if the quantity is too small for any order.
+    None if the quantity is too small for any order. Without trading rules a market order of exactly this quantity.
     """
-    rounded = instrument.market_quantity(quantity) if collar is None else instrument.quantity(quantity)
+    if instrument is None:
+        rounded, collar = Quantity(quantity), None
+    else:
+        rounded = instrument.market_quantity(quantity) if collar is None else instrument.quantity(quantity)
     if rounded <= 0:
         return None
     side = position.side.opposite
@@ -214,7 +217,7 @@ def close_request(
         position_side=position.position_side,
         type=OrderType.MARKET if collar is None else OrderType.LIMIT,
         quantity=rounded,
-        price=None if collar is None else instrument.price(collar, _closing_rounding(side)),
+        price=None if collar is None or instrument is None else instrument.price(collar, _closing_rounding(side)),
         time_in_force=None if collar is None else TimeInForce.IOC,
         reduce_only=position.position_side is PositionSide.BOTH,
     )

@@ -214,7 +214,9 @@ def test_externally_cancelled_protection_is_replaced(harness: Harness) -> None:
     harness.open_position()
     harness.end_order(harness.last(STOP))
     assert len(harness.submitted(STOP)) == 2
-    assert harness.journal("alert")[-1]["message"].endswith("was cancelled externally; replacing it")
+    assert harness.journal("alert")[-1]["message"].endswith("was cancelled externally")
+    harness.accept(harness.last(STOP))
+    assert harness.journal("alert")[-1]["message"] == "STOP_LOSS of BTCUSDT, cancelled externally, is replaced"
 
 
 def test_trade_of_others_in_our_position_is_not_recorded(harness: Harness) -> None:

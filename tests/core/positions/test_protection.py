@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from src.core.events import SettingsChanged
-from src.domain.commands import FetchFills, QueryOrder, TakeSnapshot
+from src.domain.commands import FetchFills, OperatorAction, QueryOrder, TakeSnapshot
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from src.domain.events import OrderNotFound, OrderRejected
 from src.domain.orders import OrderRequest
@@ -239,7 +239,7 @@ def test_unanswered_stop_is_placed_again_within_three_seconds(harness: Harness) 
 
 def test_position_unprotected_for_five_seconds_is_closed(harness: Harness) -> None:
     harness.fill(harness.enter())
-    for _ in range(6):
+    for _ in range(5):
         for stop in harness.submitted(STOP):
             if harness.order(stop).unresolved_since is None:
                 harness.lose_response(stop)
@@ -336,14 +336,19 @@ def test_position_too_small_to_close_warns(harness: Harness) -> None:
     ) == 1
 
 
-def test_delisted_position_must_be_closed_manually(harness: Harness) -> None:
+def test_position_without_trading_rules_is_closed_at_its_exact_size(harness: Harness) -> None:
     harness.open_position()
     harness.context.instruments = {}
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.5"))
+    assert harness.submitted(CLOSE) == []  # half of it may be no valid size
     harness.close_position()
-    harness.wait(1000)
-    assert harness.submitted(CLOSE) == []
+    for _ in range(2):
+        close = harness.last(CLOSE)
+        assert (close.type, close.quantity) == (OrderType.MARKET, D("0.010"))
+        harness.reject(close, -4131)
+        harness.wait(1000)
+    assert len(harness.submitted(CLOSE)) == 3
     messages = [each["message"] for each in harness.journal("alert")]
-    assert any("must be closed manually" in each for each in messages)
     assert any("lacks trading rules of BTCUSDT (it is not in the list)" in each for each in messages)
 
 
