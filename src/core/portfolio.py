@@ -79,6 +79,8 @@ class TrackedPosition:
     quantity_order_until: dict[OrderRole, int] = field(default_factory=dict)
     """Roles that use an order with a quantity because another closePosition order already exists, with the monotonic
     time until which they do."""
+    amended_at: dict[OrderRole, int] = field(default_factory=dict)
+    """By role: monotonic time of the last protective order that was placed to replace an open one."""
     stop_triggered_at: int = 0
     """Monotonic time at which its stop was first seen triggered; 0 before that."""
     is_stop_ended: bool = False
@@ -229,6 +231,7 @@ class TrackedPosition:
         self.rejections.clear()
         self.quantity_order_until.clear()
         self.to_replace.clear()
+        self.amended_at.clear()
 
 
 class Portfolio:

@@ -135,6 +135,7 @@ class PositionCloser:
         """Handle a rejected protective or close order; after two rejected stop losses the position is closed (I11)."""
         if not event.is_order_rejection:
             return  # retried by the periodic check; a close order would fail for the same reason
+        tracked.amended_at.pop(order.role, None)  # it replaced nothing
         if event.code == ONE_CLOSING_STOP_CODE and order.request.close_position:
             # The existing stop stays until an order with the position's quantity is working beside it (I10).
             tracked.quantity_order_until[order.role] = self._context.clock.monotonic_ms() + _QUANTITY_ORDER_MS

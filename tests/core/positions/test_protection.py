@@ -1,6 +1,7 @@
 """Every position has a stop: placed first, replaced new before old, and closed if no stop can be placed."""
 
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -372,3 +373,41 @@ def test_burst_of_entries_does_not_delay_stop(harness: Harness) -> None:
         *[a_liquidation() for _ in range(100)], harness.account_after(fill), harness.filled_by(entry, fill)
     )
     assert getattr(commands[0], "request", None) == harness.last(STOP)
+
+
+def test_partial_fills_amend_the_stop_at_most_every_250_ms(path: Path) -> None:
+    harness = Harness(path, some_settings({"cooldown_sec": 0}, max_position_usdt=400)).connect()
+    harness.open_position(50_000)
+    second = harness.enter()
+    sent_at: list[int] = []
+    for _ in range(30):
+        known = len(harness.submitted(STOP))
+        harness.clock.advance(30)
+        harness.fill(second, D("0.0001"), price=49_000)
+        for stop in harness.submitted(STOP)[known:]:
+            sent_at.append(harness.now)
+            harness.accept(stop)
+        working = [each for each in harness.submitted(STOP) if harness.order(each).status is OrderStatus.NEW]
+        assert [each.close_position for each in working][:1] == [True]  # protection never shrinks
+        assert len(working) <= 2
+    gaps = [later - earlier for earlier, later in pairwise(sent_at)]
+    assert len(sent_at) >= 2
+    assert min(gaps) >= 250
+    harness.wait(1_000)
+    tracked = harness.context.portfolio.tracked(LONG)
+    assert harness.last(STOP).stop_price == an_instrument().price(
+        tracked.position.entry_price * D("0.98"), ROUND_CEILING
+    )
+
+
+def test_stop_is_not_amended_before_the_last_amendment_is_answered(path: Path) -> None:
+    harness = Harness(path, some_settings({"cooldown_sec": 0}, max_position_usdt=400)).connect()
+    harness.open_position(50_000)
+    second = harness.enter()
+    for _ in range(4):
+        harness.clock.advance(300)
+        harness.fill(second, D("0.0001"), price=49_000)
+    assert len(harness.submitted(STOP)) == 2
+    harness.accept(harness.last(STOP))
+    harness.wait(1_000)
+    assert len(harness.submitted(STOP)) == 3
