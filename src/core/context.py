@@ -15,7 +15,7 @@ from src.domain.clock import Clock
 from src.domain.commands import CancelOrder, Command, FetchQuote, SubmitOrder, TakeSnapshot
 from src.domain.crash_points import Point
 from src.domain.decisions import Decision
-from src.domain.enums import OrderRole, OrderStatus
+from src.domain.enums import LiquidationAction, OrderRole, OrderStatus
 from src.domain.errors import InvariantError
 from src.domain.instrument import Instrument
 from src.domain.market import Liquidation, MarkPrice, Quote
@@ -112,6 +112,8 @@ class TraderContext:
     """Settings of symbols that were removed from the settings; their positions stay protected by them."""
     confirmed_stops: dict[str, Decimal] = field(default_factory=dict)
     """Stop loss distances in percent that stay in force, by symbol: a wider stop, or none, awaits confirmation."""
+    keeps_tightening: bool = False
+    """TIGHTEN stays in force for ``on_liquidation_near`` until ALERT is confirmed."""
     positions_missing_trades: dict[PositionKey, int] = field(default_factory=dict)
     """Closed positions of ours with missing trades, and when each was opened, ms UTC."""
     symbol_locks: dict[str, str] = field(default_factory=dict)
@@ -173,6 +175,12 @@ class TraderContext:
         if settings is None or confirmed_pct is None:
             return settings
         return settings.model_copy(update={"stop_loss_enabled": True, "stop_loss_pct": confirmed_pct})
+
+    @property
+    def liquidation_action(self) -> LiquidationAction:
+        """What follows if a position would be liquidated before its stop loss triggers, as confirmed."""
+        wanted = self.settings.globals_.on_liquidation_near
+        return LiquidationAction.TIGHTEN if self.keeps_tightening else wanted
 
     def request_quote(self, symbol: str) -> None:
         """Request the top of the order book, at most once a second per symbol."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType
+from src.domain.instrument import Price
 from src.domain.numbers import ZERO
 from src.domain.orders import Fill, Order, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Position, PositionKey, PositionReport
@@ -41,9 +42,12 @@ class TrackedPosition:
     leverage: int = 1
     margin_type: MarginType = MarginType.CROSSED
     liquidation_price: Decimal | None = None
+    """As the exchange reported it at ``liquidation_read_at``; None if it reported none."""
     entry_order_id: str | None = None
     """Client order id of the bot's entry that last increased it; None for an external position."""
     opened_at: int = 0
+    liquidation_read_at: int = 0
+    """When the liquidation price was read, ms UTC."""
     reported_at: int = 0
     """Exchange time of the newest account report; fills up to this time are already included."""
     reported_until: int = 0
@@ -74,6 +78,10 @@ class TrackedPosition:
     rejected or expired without a fill."""
     external_cancels: int = 0
     """How often its protective orders were cancelled externally."""
+    tightened_stop: Price | None = None
+    """Price of its stop loss just before the liquidation price, if that is nearer than the stop of the settings."""
+    liquidation_warning: str | None = None
+    """Why its symbol has no entries: it would be liquidated before its stop loss triggers."""
     to_replace: set[OrderRole] = field(default_factory=set)
     """Roles of which an order was cancelled externally, and none has been accepted since."""
     quantity_order_until: dict[OrderRole, int] = field(default_factory=dict)
@@ -228,6 +236,7 @@ class TrackedPosition:
         self.unprotected_since = self.unexplained = self.mismatched_since = None
         self.own_quantity = self.accepted_quantity = ZERO
         self.accepted_at, self.has_other_trades = 0, False
+        self.tightened_stop = self.liquidation_warning = None
         self.rejections.clear()
         self.quantity_order_until.clear()
         self.to_replace.clear()

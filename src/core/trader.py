@@ -105,7 +105,7 @@ class Trader:
         self._status = StatusPublisher(
             context, self._entries, self._streams, identity, read_exchange_health, self._ownership
         )
-        self._protection = ProtectionManager(context, self._closing, self._status)
+        self._protection = ProtectionManager.create(context, self._closing, self._status)
         self.graceful_stop = GracefulStop(context)
         self._unprotected = UnprotectedPositions(context, self._closing)
         self._tasks = ScheduledTasks(
@@ -284,11 +284,9 @@ class Trader:
             case SnapshotTaken():
                 return self._on_snapshot(event)
             case PositionsChecked():
-                self._rest.on_checked(event)
+                return self._on_checked(event)
             case CommandFailed():
-                self._instruments.on_failed(event)
-                self._account.on_failed(event)
-                self._rest.on_failed(event)
+                self._on_command_failed(event)
             case AuthFailed():
                 self._auth.on_auth_failed(event)
             case AuthRecovered():
@@ -333,12 +331,22 @@ class Trader:
         self._ownership.on_fills(event)
         return touched
 
+    def _on_checked(self, event: PositionsChecked) -> Iterable[PositionKey]:
+        self._rest.on_checked(event)
+        return self._protection.liquidation.on_reports(event.positions, event.at)
+
+    def _on_command_failed(self, event: CommandFailed) -> None:
+        self._instruments.on_failed(event)
+        self._account.on_failed(event)
+        self._rest.on_failed(event)
+
     def _on_snapshot(self, event: SnapshotTaken) -> Iterable[PositionKey]:
         self._auth.on_response()
         unrecognized = self._unrecognized.on_snapshot(event.snapshot)
         self._rest.on_snapshot(event.snapshot)
         touched = [*self._account.on_snapshot(event), *self._unrecognized.end_unlisted(event.snapshot)]
         self._unprotected.on_snapshot(event.snapshot)
+        touched += self._protection.liquidation.on_reports(event.snapshot.positions, event.snapshot.taken_at)
         self._streams.on_snapshot(event.snapshot)
         self._stall_guard.on_snapshot(event.snapshot)
         return [*unrecognized, *touched]

@@ -133,6 +133,13 @@ class VolumeScope(StrEnum):
     BOTH = "BOTH"
 
 
+class LiquidationAction(StrEnum):
+    """What follows if the exchange would liquidate a position before its stop loss triggers."""
+
+    TIGHTEN = "TIGHTEN"
+    ALERT = "ALERT"
+
+
 class TradingState(StrEnum):
     """ACTIVE opens positions; REDUCE_ONLY only protects and closes; HALTED also waits for the operator."""
 

@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from pydantic import Field
 
-from src.domain.enums import TimeInForce, VolumeScope
+from src.domain.enums import LiquidationAction, TimeInForce, VolumeScope
 from src.settings.fields import BoolField, DecimalField, IntField, SettingsPart, ui_meta
 
 _MS_PER_SECOND = 1000
@@ -117,6 +117,12 @@ class GlobalSettings(SettingsPart):
         ge=1,
         le=10,
         json_schema_extra=ui_meta("orders"),
+    )
+    on_liquidation_near: LiquidationAction = Field(
+        LiquidationAction.TIGHTEN,
+        title="Liquidation before the stop",
+        description="If a position would be liquidated before its stop: TIGHTEN moves the stop, ALERT only reports it.",
+        json_schema_extra=ui_meta(),
     )
     max_total_exposure_usdt: DecimalField = Field(
         title="Max. total margin",

@@ -33,6 +33,8 @@ class Exposure:
     """Why our own orders forbid an entry: the symbol is being closed, or orders of the last position are left."""
     has_request_budget: bool = True
     """The rate limit leaves room for an entry besides what is reserved for protection."""
+    liquidation_warning: str | None = None
+    """Why a position of the symbol may be liquidated before its stop loss triggers; None if it may not."""
     entries_last_minute: int = 0
     """Entries of all symbols in the last minute; 0 if there is no limit."""
 

@@ -92,9 +92,11 @@ def max_stop_pct(leverage: int) -> Decimal:
     return PER_CENT / (2 * leverage)
 
 
-def _stop_inside_liquidation(plan: EntryPlan, entry_context: EntryContext, _: Exposure) -> Skip | None:
-    """A stop beyond the liquidation price never triggers."""
+def _stop_inside_liquidation(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
+    """A stop beyond the liquidation price never triggers; the price that the exchange reports counts first."""
     settings = entry_context.symbol_settings
+    if exposure.liquidation_warning is not None:
+        return Skip(Gate.STOP_INSIDE_LIQUIDATION, exposure.liquidation_warning)
     if not settings.stop_loss_enabled:
         return None
     distance_pct = max_stop_pct(plan.leverage)

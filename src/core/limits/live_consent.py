@@ -18,7 +18,7 @@ from src.core.limits.risk_terms import (
 )
 from src.core.trading_status import EntryBlock
 from src.database.repositories import Store
-from src.domain.enums import Network
+from src.domain.enums import LiquidationAction, Network
 
 log = logging.getLogger("hunter.operator")
 
@@ -100,6 +100,8 @@ class LiveConsent:
     def _set_pending(self, pending: RiskTerms | None, increases: tuple[str, ...]) -> None:
         self._pending = pending
         self._context.confirmed_stops = {} if pending is None else self._confirmed_stops(pending)
+        agreed = None if pending is None else self._agreed_terms()
+        self._context.keeps_tightening = agreed is not None and agreed.on_liquidation_near is LiquidationAction.TIGHTEN
         if pending is None:
             self._context.trading_status.clear(EntryBlock.CONSENT)
             if self._context.store.get_state(_PENDING_STATE):

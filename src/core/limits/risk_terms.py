@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from src.domain.enums import MarginType, Network, TradeSide
+from src.domain.enums import LiquidationAction, MarginType, Network, TradeSide
 from src.domain.numbers import trimmed
 from src.settings.config import Settings, SymbolSettings
 
@@ -59,6 +59,7 @@ class RiskTerms:
     hedge_mode: bool
     multi_assets_mode: bool
     adopt_foreign_positions: bool
+    on_liquidation_near: LiquidationAction
     limits: Mapping[str, Decimal | None]
     symbols: Mapping[str, SymbolTerms]
 
@@ -77,6 +78,7 @@ class RiskTerms:
             "hedge_mode": self.hedge_mode,
             "multi_assets_mode": self.multi_assets_mode,
             "adopt_foreign_positions": self.adopt_foreign_positions,
+            "on_liquidation_near": self.on_liquidation_near.value,
             "limits": {name: None if value is None else trimmed(value) for name, value in self.limits.items()},
             "symbols": {name: each.to_json() for name, each in self.symbols.items()},
         }
@@ -96,6 +98,7 @@ def terms_from_settings(settings: Settings, network: Network, account: str) -> R
         hedge_mode=globals_.hedge_mode,
         multi_assets_mode=globals_.multi_assets_mode,
         adopt_foreign_positions=globals_.adopt_foreign_positions,
+        on_liquidation_near=globals_.on_liquidation_near,
         limits=limits,
         symbols={name: symbol_terms_from_settings(each) for name, each in settings.symbols.items()},
     )
@@ -110,6 +113,7 @@ def terms_from_json(stored: Mapping[str, Any]) -> RiskTerms:
         hedge_mode=stored["hedge_mode"],
         multi_assets_mode=stored["multi_assets_mode"],
         adopt_foreign_positions=stored.get("adopt_foreign_positions", False),
+        on_liquidation_near=LiquidationAction(stored.get("on_liquidation_near", LiquidationAction.TIGHTEN)),
         limits={name: None if value is None else Decimal(value) for name, value in stored["limits"].items()},
         symbols={name: _symbol_terms_from_json(each) for name, each in stored["symbols"].items()},
     )
@@ -150,6 +154,9 @@ def _increases(agreed: RiskTerms, wanted: RiskTerms) -> Iterator[str]:
         yield "all assets of the account are used as margin"
     if wanted.adopt_foreign_positions and not agreed.adopt_foreign_positions:
         yield "positions you opened manually are adopted"
+    changes = (agreed.on_liquidation_near, wanted.on_liquidation_near)
+    if changes == (LiquidationAction.TIGHTEN, LiquidationAction.ALERT):
+        yield "a position may be liquidated before its stop loss (on_liquidation_near ALERT)"
     for name in _LIMITS:
         before, after = agreed.limits.get(name), wanted.limits.get(name)
         if before is not None and (after is None or after > before):

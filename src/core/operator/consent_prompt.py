@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from src.core.events import ConsentTyped
 from src.core.limits.risk_terms import RiskTerms
 from src.domain.commands import CONFIRM_WORD, is_confirmation
+from src.domain.enums import LiquidationAction
 
 _MAX_LINE = 1000
 
@@ -39,6 +40,8 @@ def terms_text(terms: RiskTerms) -> Iterator[str]:
     yield f"Max total margin {terms.max_total_exposure_usdt:f} USDT; {mode}{assets}."
     if terms.adopt_foreign_positions:
         yield "Positions you opened manually are adopted."
+    if terms.on_liquidation_near is LiquidationAction.ALERT:
+        yield "A position that would be liquidated before its stop loss is only reported."
     for name, each in terms.symbols.items():
         stop = "NO STOP LOSS" if each.stop_loss_pct is None else f"stop {each.stop_loss_pct:f} %"
         size = f"{each.trade_value_usdt:f} USDT x{each.leverage} = {each.notional:f} USDT per entry"

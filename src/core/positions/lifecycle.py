@@ -133,6 +133,7 @@ def restore_portfolio(context: TraderContext) -> None:
             record.opened_at,
         )
         tracked.has_other_trades = tracked.is_managed  # until the exchange shows that it has not traded since
+        tracked.liquidation_read_at = record.as_of
         result = context.store.result_since(*key, record.opened_at)
         tracked.realized_pnl, tracked.commission, tracked.filled_at, tracked.own_quantity = result
     _load_accepted(context)

@@ -8,7 +8,14 @@ from src.core.context import TraderContext
 from src.core.health.status import StatusPublisher
 from src.core.portfolio import TrackedPosition
 from src.core.positions.closing import PositionCloser
-from src.core.positions.protection_plan import ProtectionRules, is_working, plan_protection, protective_request
+from src.core.positions.liquidation import LiquidationPrices
+from src.core.positions.protection_plan import (
+    ProtectionRules,
+    is_working,
+    plan_protection,
+    protection_prices,
+    protective_request,
+)
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.instrument import Instrument
 from src.domain.orders import Order
@@ -25,7 +32,12 @@ class ProtectionManager:
 
     _context: TraderContext
     _closing: PositionCloser
+    liquidation: LiquidationPrices
     _status: StatusPublisher
+
+    @classmethod
+    def create(cls, context: TraderContext, closing: PositionCloser, status: StatusPublisher) -> "ProtectionManager":
+        return cls(context, closing, LiquidationPrices(context, closing), status)
 
     def update(
         self, tracked: TrackedPosition, entry_order_id: str, settings: SymbolSettings, instrument: Instrument
@@ -34,7 +46,9 @@ class ProtectionManager:
         orders, now_ms = self._context.portfolio.orders_for(tracked.key), self._context.clock.now_ms()
         take_profit_rejections = tracked.rejections.get(OrderRole.TAKE_PROFIT, 0)
         with_quantity = tracked.quantity_order_roles(self._context.clock.monotonic_ms())
-        rules = ProtectionRules(settings, instrument, now_ms, take_profit_rejections, with_quantity)
+        stop = protection_prices(tracked.position, settings, instrument)[OrderRole.STOP_LOSS]
+        tightened_stop = self.liquidation.tighten(tracked, stop, instrument)
+        rules = ProtectionRules(settings, instrument, now_ms, take_profit_rejections, with_quantity, tightened_stop)
         plan = plan_protection(tracked.position, orders, rules)
         submits = [
             each

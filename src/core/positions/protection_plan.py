@@ -34,6 +34,8 @@ class ProtectionRules:
     take_profit_rejections: int = 0
     with_quantity: frozenset[OrderRole] = frozenset()
     """Roles that use an order with a quantity for now, because the exchange rejects a closePosition order."""
+    tightened_stop: Price | None = None
+    """Replaces the stop price of the settings, which is beyond the liquidation price."""
 
     def quantity(self, role: OrderRole, position: Position) -> Quantity | None:
         """Quantity of the protective order; None for a closePosition order."""
@@ -75,7 +77,7 @@ def protection_prices(
 def plan_protection(position: Position, orders: Sequence[Order], rules: ProtectionRules) -> ProtectionPlan:
     """Compare existing protective orders with the required ones; the take profit waits for a working stop loss."""
     wanted = protection_prices(position, rules.settings, rules.instrument)
-    stop, take = wanted[OrderRole.STOP_LOSS], wanted[OrderRole.TAKE_PROFIT]
+    stop, take = rules.tightened_stop or wanted[OrderRole.STOP_LOSS], wanted[OrderRole.TAKE_PROFIT]
     stops = _Existing.of(_Target(OrderRole.STOP_LOSS, stop, position, rules), orders)
     takes = _Existing.of(_Target(OrderRole.TAKE_PROFIT, take, position, rules), orders)
     submits = [] if stops.is_requested or stop is None else [(OrderRole.STOP_LOSS, stop)]

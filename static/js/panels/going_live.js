@@ -80,6 +80,7 @@ function factsOf(terms) {
     ["Max. total margin", `${money(terms.max_total_exposure_usdt)} USDT`],
     ["Position mode", terms.hedge_mode ? "hedge" : "one-way"],
     ["Margin assets", terms.multi_assets_mode ? "all assets of the account" : "USDT only"],
+    ...(terms.on_liquidation_near === "ALERT" ? [["Liquidation before the stop", "only reported", "warn"]] : []),
     ...(terms.adopt_foreign_positions ? [["External positions", "adopted by the bot", "warn"]] : []),
     ...set.map(([name, label]) => [label, plainNumber(terms.limits[name])]),
     ...(set.length ? [] : [["Loss limits", "none", "warn"]]),

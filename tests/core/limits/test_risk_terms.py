@@ -41,6 +41,7 @@ def test_first_live_run_needs_confirmation() -> None:
         ({"max_drawdown_pct": 11}, {}, "max_drawdown_pct from 10 to 11"),
         ({"multi_assets_mode": True}, {"margin_type": "CROSSED"}, "all assets of the account"),
         ({"adopt_foreign_positions": True}, {}, "positions you opened manually are adopted"),
+        ({"on_liquidation_near": "ALERT"}, {}, "a position may be liquidated before its stop loss"),
         ({}, {"trade_value_usdt": 100_000}, "BTCUSDT: entry size from"),
         ({}, {"leverage": 125}, "leverage from"),
         ({}, {"leverage": 1, "trade_value_usdt": 51}, "BTCUSDT: entry margin from 50 to 51"),
