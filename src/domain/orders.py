@@ -277,9 +277,11 @@ class Order:
         self.uncertain_since = self.uncertain_since or now_ms
 
     def end_uncertain(self) -> None:
-        """Take it as ended under its unknown status. It is open again if the exchange lists it later."""
+        """Take it as ended: the exchange does not list it. It is open again if it is listed later."""
         self.advance(OrderStatus.EXPIRED if self.filled_quantity else OrderStatus.REJECTED)
-        self.reason = f"the exchange ended it with the unknown status {self.unknown_status!r}"
+        self.reason = "the exchange gives no answer about it and does not list it"
+        if self.unknown_status:
+            self.reason = f"the exchange ended it with the unknown status {self.unknown_status!r}"
         self.uncertain_since = self.unresolved_since = None
 
     def add_fill(self, fill: Fill) -> bool:

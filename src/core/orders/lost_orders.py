@@ -8,7 +8,7 @@ from src.domain.events import FillsFetched, OrdersFetched
 from src.domain.orders import Fill, Order, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Snapshot
 
-_REQUEST_LIFETIME_MS = 10_000
+REQUEST_LIFETIME_MS = 10_000
 """The exchange rejects a request that arrives later than this: its timestamp or nonce has expired."""
 _MIN_NOT_FOUND = 3
 _REQUEST_INTERVAL_MS = 3_000
@@ -94,14 +94,14 @@ def is_due(order: Order, now_ms: int) -> bool:
         order.is_open
         and since is not None
         and order.not_found_count >= _MIN_NOT_FOUND
-        and now_ms - since >= _REQUEST_LIFETIME_MS
+        and now_ms - since >= REQUEST_LIFETIME_MS
     )
 
 
 def _covers_lifetime(read: OrdersFetched | FillsFetched | None, order: Order) -> bool:
     """Whether the list was read after the order's request had expired, and starts before the order was created."""
     since = order.unresolved_since or 0
-    return read is not None and read.at - since >= _REQUEST_LIFETIME_MS and read.since_ms <= order.created_at
+    return read is not None and read.at - since >= REQUEST_LIFETIME_MS and read.since_ms <= order.created_at
 
 
 def _reported_fills(history: _History) -> tuple[Fill, ...]:

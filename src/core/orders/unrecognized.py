@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from src.core.context import TraderContext
-from src.core.orders.lost_orders import ListedOrders
+from src.core.orders.lost_orders import REQUEST_LIFETIME_MS, ListedOrders
 from src.core.orders.order_manager import OrderManager
 from src.core.trading_status import EntryBlock
 from src.domain.enums import OrderRole, OrderStatus
@@ -51,10 +51,13 @@ class UnrecognizedOrders:
         held = {(each.symbol, each.position_side): each.quantity for each in snapshot.positions}
         ended = []
         for order in self._context.portfolio.open_orders():
-            since, ours = order.uncertain_since, self._context.portfolio.tracked(order.key)
-            is_doubtful = bool(order.unknown_status) and since is not None and since <= snapshot.requested_at
+            ours = self._context.portfolio.tracked(order.key)
             quantity = ours.position.quantity
-            if is_doubtful and order.client_order_id not in listed and held.get(order.key, quantity) == quantity:
+            if (
+                _may_have_ended(order, snapshot.requested_at)
+                and order.client_order_id not in listed
+                and held.get(order.key, quantity) == quantity
+            ):
                 before = order.status
                 order.end_uncertain()
                 if order.role is OrderRole.CLOSE:
@@ -137,3 +140,14 @@ class UnrecognizedOrders:
         self.count += 1
         log.warning("unrecognized value count=%s subject=%s reason=%s", self.count, subject, problem)
         return True
+
+
+def _may_have_ended(order: Order, read_at: int) -> bool:
+    """Whether an order that is missing from a list read at ``read_at`` has ended.
+
+    A close does not rest in the book: it has also ended if its request had expired and no answer or query tells more.
+    """
+    if order.unknown_status and order.uncertain_since is not None:
+        return order.uncertain_since <= read_at
+    since = order.unresolved_since
+    return order.role is OrderRole.CLOSE and since is not None and read_at - since >= REQUEST_LIFETIME_MS

@@ -11,7 +11,7 @@ from src.core.trading_status import EntryBlock
 from src.domain.commands import FetchFills, FetchOrders, QueryOrder, SetMarginType, TakeSnapshot
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, TradingState
-from src.domain.events import CancelRejected, OrderNotFound, OrdersFetched
+from src.domain.events import CancelRejected, CommandFailed, OrderNotFound, OrdersFetched
 from src.domain.orders import OrderRequest, OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
 from tests.builders import a_report, an_update
 from tests.core.harness import LONG, Harness
@@ -234,6 +234,22 @@ def test_close_with_unknown_end_is_decided_anew_after_one_read(harness: Harness,
     assert harness.context.portfolio.unrecognized_orders == {}
     harness.fill(harness.last(CLOSE))
     assert not harness.position().is_open
+
+
+def test_close_without_any_answer_is_decided_anew_after_one_read(harness: Harness) -> None:
+    harness.open_position()
+    harness.close_position()
+    close = harness.last(CLOSE)
+    harness.lose_response(close)
+    orders = tuple(harness.update_for(harness.last(role)) for role in (STOP, TAKE))
+    for _ in range(3):
+        harness.feed(CommandFailed(QueryOrder("BTCUSDT", close.client_order_id), None, "not JSON", harness.now))
+        harness.wait(3_000)
+        harness.snapshot(positions=(harness.report(),), open_orders=orders)
+    assert harness.submitted(CLOSE) == [close]  # it may still arrive
+    harness.wait(1_000)
+    harness.snapshot(positions=(harness.report(),), open_orders=orders)
+    assert len(harness.submitted(CLOSE)) == 2
 
 
 def test_close_that_filled_under_an_unknown_word_is_not_repeated(harness: Harness) -> None:
