@@ -46,7 +46,7 @@ def test_position_shows_its_exits_and_its_result(scene: Scene, open_page: Callab
     [
         (Protection.OK, "Protected"),
         (Protection.PENDING, "Pending"),
-        (Protection.MISSING, "No stop"),
+        (Protection.MISSING, "MISSING"),
         (Protection.DISABLED, "Stop disabled"),
         (Protection.EXTERNAL, "External"),
     ],

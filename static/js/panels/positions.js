@@ -25,7 +25,7 @@ const EXTERNAL_NOTE = "Not opened by the bot, so the bot does not manage it.";
 const PROTECTIONS = {
   ok: ["Protected", "gain", "A stop loss at the exchange covers the whole position."],
   pending: ["Pending", "warn", "The stop loss has been sent; the exchange has not confirmed it yet."],
-  missing: ["No stop", "loss", "This position has no stop loss. The bot is placing one."],
+  missing: ["MISSING", "loss", "No stop loss at the exchange. Place one there or close the position; the bot keeps trying."],
   disabled: ["Stop disabled", "warn", "The stop loss of this symbol is disabled in the settings."],
   external: ["External", "flat", EXTERNAL_NOTE],
 };
