@@ -57,7 +57,7 @@ class Result:
         return (self.gross_profit / -self.gross_loss).quantize(_CENT) if self.gross_loss else None
 
     def add_external(self, income: ExternalIncome) -> None:
-        """Count the result of a trade by hand in a position of the bot."""
+        """Count the result of a manual trade in a position of the bot."""
         if income.type == IncomeType.COMMISSION:
             self.commission += income.value or ZERO
         else:

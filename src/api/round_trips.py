@@ -41,7 +41,7 @@ class RoundTrip:
     changed_at: int = 0
     """Time of its newest fill."""
     external: list[ExternalIncome] = field(default_factory=list)
-    """Results of trades by hand in it, from the income history."""
+    """Results of manual trades in it, from the income history."""
 
     @property
     def has_manual_trades(self) -> bool:
@@ -90,7 +90,7 @@ def round_trips(
 ) -> list[RoundTrip]:
     """The trips in the order of their opening; open ones have no ``closed_at``. ``fills`` must be sorted by time.
 
-    A trip that a person closed has no fill for it: it ends with the last result by hand before the next entry, or if
+    A trip that a person closed has no fill for it: it ends with the last manual result before the next entry, or if
     its position is not among ``open_positions``.
     """
     results = [each for each in external if not each.is_transfer]
@@ -120,7 +120,7 @@ def round_trips(
 
 
 def _close_by_hand(trip: RoundTrip, results: Iterable[ExternalIncome], before_ms: int | None) -> None:
-    """End the trip with the last result by hand since its newest fill, if there is one."""
+    """End the trip with the last manual result since its newest fill, if there is one."""
     times = [
         each.paid_at
         for each in results
@@ -184,7 +184,7 @@ def _remainder(fill: FillRecord, closed: Decimal) -> FillRecord:
 
 
 def _assign_results(trips: Iterable[RoundTrip], results: Iterable[ExternalIncome]) -> None:
-    """Add each result by hand to the symbol's oldest trip open at that time."""
+    """Add each manual result to the symbol's oldest trip open at that time."""
     known = list(trips)
     for result in results:
         owner = next(

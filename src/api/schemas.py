@@ -115,7 +115,7 @@ def _fill_income(fill: FillRecord) -> list[dict[str, Any]]:
 def pnl_breakdown(
     fills: Iterable[FillRecord], funding: Iterable[FundingRecord], external: Iterable[ExternalIncome] = ()
 ) -> dict[str, Any]:
-    """The result of an order and its related orders: PnL, fees, funding and their sum, with trades by hand."""
+    """The result of an order and its related orders: PnL, fees, funding and their sum, with manual trades."""
     traded, paid_funding, by_hand = list(fills), list(funding), list(external)
     fees = [each.value or ZERO for each in by_hand if each.type == IncomeType.COMMISSION]
     profits = [each.value or ZERO for each in by_hand if each.type != IncomeType.COMMISSION]

@@ -87,7 +87,6 @@ class Trader:
         self._orders = OrderManager(context, symbol_locks)
         corrections = CorrectionLog(context, symbol_locks)
         self._account = AccountSync(context, self._orders, corrections)
-        self.income = self._account.income
         self._ownership = PositionOwnership(context, self._orders.fills, corrections, self._account.income)
         self._entries = EntryEvaluator(context, self._account, read_exchange_health)
         self._closing = PositionCloser(context)
@@ -102,9 +101,8 @@ class Trader:
         self._streams = StreamHealth(context)
         self._stall_guard = StallGuard(context)
         self._rest = RestHealth(context, self._streams, self._orders)
-        self._status = StatusPublisher(
-            context, self._entries, self._streams, identity, read_exchange_health, self._ownership
-        )
+        health = read_exchange_health
+        self._status = StatusPublisher(context, self._entries, self._streams, identity, health, self._ownership)
         self._protection = ProtectionManager.create(context, self._closing, self._status)
         self.graceful_stop = GracefulStop(context)
         self._unprotected = UnprotectedPositions(context, self._closing)

@@ -260,7 +260,7 @@ class FundingPaymentRow(BotBase):
 class ExternalIncomeRow(BotBase):
     """Income besides the bot's own fills and funding (Get Income History), stored once each.
 
-    Transfers of the account, and results of trades by hand in the bot's positions.
+    Transfers of the account, and results of manual trades in the bot's positions.
     """
 
     __tablename__ = "external_income"

@@ -228,7 +228,7 @@ class Store:
         return is_new
 
     def record_external_income(self, income: Income, value: Decimal | None) -> bool:
-        """Store a transfer, or a part of the result of a trade by hand, once; False if it is already stored."""
+        """Store a transfer, or a part of the result of a manual trade, once; False if it is already stored."""
         values = asdict(income) | {"dollar_value": value} | self._mode_columns
         statement = (
             upsert(ExternalIncomeRow)

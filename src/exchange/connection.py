@@ -30,7 +30,7 @@ class Timing:
     """Pause after the first failure; doubled after each further one."""
     max_backoff_ms: int = 10_000
     healthy_after_ms: int = 15_000
-    """The pauses start anew once a connection has delivered a frame at this age; longer than ``stale_after_ms``."""
+    """The pauses start again once a connection has delivered a frame at this age; longer than ``stale_after_ms``."""
     connect_timeout_ms: int = 3_000
     read_timeout_ms: int = 200
     """Longest wait of one read, and so the longest delay until a stop request is noticed."""

@@ -1,4 +1,4 @@
-"""Income history: funding and transfers, and results of trades by hand. Each is read until it is complete."""
+"""Income history: funding and transfers, and results of manual trades. Each is read until it is complete."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -77,7 +77,7 @@ class IncomeRead:
 
 
 class IncomeSync:
-    """Completes funding, transfers and results of trades by hand from the income history (Get Income History).
+    """Completes funding, transfers and results of manual trades from the income history (Get Income History).
 
     A failed, empty or lagging answer is asked for again with growing pauses.
     """
@@ -99,7 +99,7 @@ class IncomeSync:
         self._transferred_at: int | None = None
         """Local time of a transfer that the wallet may not contain yet."""
         self._results_since: dict[str, int] = {}
-        """Symbols whose results of trades by hand are being completed, and since when."""
+        """Symbols whose results of manual trades are being completed, and since when."""
         self._held: dict[str, list[list[int | None]]] = {}
         """When the bot held positions of a symbol: opening and end of each, ms UTC."""
 
@@ -295,7 +295,7 @@ class IncomeSync:
         if not is_trade or self._context.store.has_trade(income.symbol, income.trade_id or 0):
             return
         if self._is_new(income) and self._context.store.record_external_income(income, value):
-            log.info("result of a trade by hand symbol=%s type=%s amount=%s", income.symbol, income.type, income.amount)
+            log.info("result of a manual trade symbol=%s type=%s amount=%s", income.symbol, income.type, income.amount)
 
     def _is_new(self, income: Income) -> bool:
         """Whether this run has not recorded the row: the database may not tell while it cannot be written."""

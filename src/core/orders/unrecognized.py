@@ -44,7 +44,7 @@ class UnrecognizedOrders:
     def end_unlisted(self, snapshot: Snapshot) -> list[PositionKey]:
         """End our doubtful orders that the snapshot does not list, once the position agrees with ours.
 
-        Call it after the snapshot's positions were adopted: a close is then decided anew on the size that is left.
+        Call it after the snapshot's positions were adopted: a close is then decided again on the size that is left.
         """
         orders: ListedOrders = (*snapshot.open_orders, *snapshot.unrecognized_orders)
         listed = {each.client_order_id for each in orders}

@@ -83,7 +83,7 @@ def funding(connection: Connection, since_ms: int = 0, *, is_external: bool = Fa
 
 @dataclass(frozen=True, slots=True)
 class ExternalIncome:
-    """A transfer, or a part of the result of a trade by hand in a position of the bot."""
+    """A transfer, or a part of the result of a manual trade in a position of the bot."""
 
     type: str
     symbol: str
@@ -100,7 +100,7 @@ class ExternalIncome:
 
 
 def external_income(connection: Connection, since_ms: int = 0) -> list[ExternalIncome]:
-    """Return transfers and results of trades by hand in chronological order, without those of recorded fills."""
+    """Return transfers and results of manual trades in chronological order, without those of recorded fills."""
     row = ExternalIncomeRow
     is_ours = (
         (FillRow.symbol == row.symbol) & (FillRow.trade_id == row.trade_id) & (FillRow.is_simulated == row.is_simulated)
@@ -161,7 +161,7 @@ def _read(connection: Connection, query: Select[*tuple[Any, ...]]) -> list[FillR
 def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> Decimal:
     """Return realized PnL minus fees plus funding of one mode, in dollars; amounts of unknown value are left out.
 
-    The results of trades by hand in positions of the bot are part of it, transfers are not.
+    The results of manual trades in positions of the bot are part of it, transfers are not.
     """
     row = FillRow
     columns = (row.realized_pnl, row.commission_value)
@@ -179,7 +179,7 @@ def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> D
 def recent_exits(connection: Connection, fill_id: int, limit: int, *, is_simulated: bool) -> list[Decimal]:
     """Return realized PnL of the bot's newest exits recorded after a fill, newest first, liquidations included.
 
-    Trades by hand are no exits of the bot.
+    Manual trades are no exits of the bot.
     """
     is_forced = or_(*(FillRow.client_order_id.startswith(prefix, autoescape=True) for prefix in FORCED_ORDER_PREFIXES))
     query = (

@@ -44,7 +44,7 @@ function factsOf({ pnl_breakdown: pnl, qty, avg_price, price, status }) {
     ["Realised", signed(pnl.realized_pnl, 4), tone(pnl.realized_pnl, 4)],
     ["Fees", `${signed(pnl.commission, 4)}${notIncluded(pnl.not_included)}`],
     ["Funding", signed(pnl.funding_fee, 4)],
-    ...(pnl.has_manual_trades ? [["Trades by hand", "included"]] : []),
+    ...(pnl.has_manual_trades ? [["Manual trades", "included"]] : []),
     ["Net", signed(pnl.net_pnl, 4), tone(pnl.net_pnl, 4)],
   ];
 }

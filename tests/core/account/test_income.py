@@ -205,7 +205,7 @@ def results_of(harness: Harness, kind: IncomeType) -> list[FetchIncome]:
 def complete_results(harness: Harness, since_ms: int) -> None:
     """Let the bot ask for the results of BTCUSDT, as after the end of a position that its fills do not explain."""
     with harness.context.store.transaction():
-        harness.trader.income.complete_results("BTCUSDT", since_ms)
+        harness.trader._account.income.complete_results("BTCUSDT", since_ms)
     harness.sent += harness.context.take_commands()
 
 

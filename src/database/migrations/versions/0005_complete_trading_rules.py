@@ -31,7 +31,7 @@ COUNTS = ("price_precision", "quantity_precision", "max_orders", "max_conditiona
 
 
 def upgrade() -> None:
-    """Make the table anew: the next start fills it from the exchange."""
+    """Make the table again: the next start fills it from the exchange."""
     op.drop_table("instruments")
     op.create_table(
         "instruments",
