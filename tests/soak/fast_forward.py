@@ -78,7 +78,7 @@ _FACTORIES: tuple[FaultFactory, ...] = (
     lambda random: Fault(FaultKind.REORDERED, times=random.randrange(1, 4), path="user"),
     lambda _: Fault(FaultKind.LISTEN_KEY_EXPIRED),
     lambda random: Fault(FaultKind.ACCOUNT_EVENT_FIRST, times=random.randrange(1, 6), value=50),
-    lambda random: Fault(FaultKind.STAMPS_DIFFER, times=random.randrange(1, 6), value=random.randrange(1, 51)),
+    lambda random: Fault(FaultKind.STAMPS_DIFFER, times=random.randrange(1, 6), value=random.randrange(-50, 51)),
     lambda random: Fault(random.choice(_REPORTS), times=random.randrange(2, 20)),
     lambda random: Fault(FaultKind.USER_EVENT, new=random.choice(("announcement", "STRATEGY_UPDATE"))),
     lambda random: Fault(FaultKind.MAINTENANCE, value=random.randrange(1, 8)),
