@@ -180,4 +180,4 @@ def test_i10_quantity_stop_bridges_until_close_position_stop(
     wait_until(
         lambda: harness.has_correct_stop() and harness.orders(STOP)[0].close_position, 20, "a closePosition stop"
     )
-    harness.check_consistency(unprotected_ms=2_000)
+    harness.check_consistency(unprotected_ms=2_000, has_manual_trades=True)

@@ -7,6 +7,7 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
+from src.core.orders.fills import forced_reason
 from src.database.db import open_reader, read_transaction
 from src.domain.enums import OrderRole, PositionSide
 from src.domain.orders import ClientOrderId, Fill, OrderUpdate
@@ -68,6 +69,11 @@ class ExchangeView:
     def fills(self) -> list[Fill]:
         with self.exchange.lock:
             return self.exchange.engine.fills(SYMBOL)
+
+    def own_trades(self) -> set[int]:
+        """Trades of the bot's orders, and of those that the exchange forces on its position."""
+        names = {fill.trade_id: fill.client_order_id for fill in self.fills()}
+        return {trade_id for trade_id, name in names.items() if _role(name) is not None or forced_reason(name)}
 
     def net(self) -> Decimal:
         """Net result of trading this symbol."""
@@ -140,11 +146,15 @@ class BotView:
         return [row["reason"] for row in self.rows("SELECT reason FROM decisions ORDER BY liquidation_id")]
 
     def recorded_net(self) -> Decimal:
-        """Realized PnL, less fees, plus funding, as recorded by the bot."""
+        """Realized PnL, less fees, plus funding and results of manual trades, as recorded by the bot."""
         trades = self.rows("SELECT realized_pnl, commission FROM fills")
         funding = self.rows("SELECT amount FROM funding_payments")
+        manual = self.rows("SELECT amount FROM external_income WHERE symbol != ''")
         profit = sum((D(row["realized_pnl"]) - D(row["commission"]) for row in trades), D(0))
-        return profit + sum((D(row["amount"]) for row in funding), D(0))
+        return profit + sum((D(row["amount"]) for row in (*funding, *manual)), D(0))
+
+    def recorded_trades(self) -> set[int]:
+        return {row["trade_id"] for row in self.rows("SELECT trade_id FROM fills")}
 
     def recorded_position(self) -> Decimal:
         return sum((D(row["quantity"]) for row in self.rows("SELECT quantity FROM positions")), D(0))

@@ -16,12 +16,15 @@ from src.domain.commands import (
     FetchOrders,
     FetchQuote,
     QueryOrder,
+    SetLeverage,
+    SetMarginType,
     SubmitOrder,
     TakeSnapshot,
 )
 from src.domain.enums import MarginType, OrderRole, PositionSide
 from src.domain.errors import OutcomeUnknown, Rejected, Unreachable
 from src.domain.events import (
+    AccountConfigured,
     AccountUpdate,
     Event,
     FillsFetched,
@@ -155,6 +158,8 @@ class ModelExchange:
                 return [SnapshotTaken(self.snapshot(reason), reason)]
             case CheckPositions():
                 return [PositionsChecked(self._reports(), now)]
+            case SetMarginType() | SetLeverage():
+                return [AccountConfigured(command, now)]
             case FetchQuote():
                 return [self._quote()]
             case _:
