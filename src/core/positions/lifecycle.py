@@ -153,6 +153,7 @@ def load_pending_closes(context: TraderContext) -> None:
             tracked.close_reason = reasons.get(_key_text(tracked.key))
     context.entries_to_close = dict(context.store.get_state(context.mode_key(_ENTRIES_TO_CLOSE_STATE)) or {})
     context.entries_to_cancel |= context.entries_to_close.keys()
+    save_pending_closes(context)  # without those of positions that have ended: the next one must not be closed
 
 
 def save_pending_closes(context: TraderContext) -> None:

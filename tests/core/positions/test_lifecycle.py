@@ -128,6 +128,23 @@ def test_pending_close_continues_after_restart(harness: Harness) -> None:
     assert last.rows("SELECT value FROM bot_state WHERE key = 'pending_closes'")[0]["value"] == "{}"
 
 
+def test_close_request_of_an_ended_position_does_not_close_the_next(path: Path) -> None:
+    """A kill between the end of a position and its result left the request in the database."""
+    harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
+    harness.open_position()
+    harness.close_position()
+    harness.fill(harness.last(CLOSE))
+    for protection in (harness.last(STOP), harness.last(TAKE)):
+        harness.end_order(protection)
+    again = harness.restart().connect(open_orders=())
+    again.wait(1000)
+    again.open_position()
+    last = again.restart().connect(positions=(again.report(),), open_orders=())
+    last.wait(5000)
+    assert last.submitted(CLOSE) == []
+    assert last.position().is_open
+
+
 def test_pending_cancel_is_queried_after_restart(harness: Harness) -> None:
     entry = harness.enter()
     harness.command(OperatorAction.CANCEL_ENTRY, client_order_id=entry.client_order_id)
