@@ -11,7 +11,7 @@ from src.core.events import ExchangeHealth
 from src.core.health.stream_health import StreamHealth
 from src.core.portfolio import TrackedPosition
 from src.core.positions.ownership import PositionOwnership
-from src.core.positions.protection_plan import ProtectionPlan, is_working
+from src.core.positions.protection_plan import ProtectionPlan, is_working, reduces
 from src.database.repositories import Store
 from src.domain.clock import MINUTE_MS
 from src.domain.enums import OrderRole, TradingState
@@ -144,7 +144,8 @@ class StatusPublisher:
 
     def _existing_protection(self, tracked: TrackedPosition) -> ProtectionPlan:
         orders = self._context.portfolio.orders_for(tracked.key)
-        current = {order.role: order.request.stop_price for order in orders if is_working(order)}
+        working = [order for order in orders if is_working(order) and reduces(order, tracked.position)]
+        current = {order.role: order.request.stop_price for order in working}
         stop = current.get(OrderRole.STOP_LOSS)
         settings = self._context.symbol_settings(tracked.position.symbol)
         if stop is not None:

@@ -5,9 +5,8 @@ from collections.abc import Iterator
 
 from src.core.context import TraderContext
 from src.core.portfolio import TrackedPosition
-from src.core.positions.protection_plan import is_working
+from src.core.positions.protection_plan import has_working_stop
 from src.core.trading_status import EntryBlock
-from src.domain.enums import OrderRole
 from src.domain.orders import Order
 
 
@@ -51,10 +50,9 @@ class GracefulStop:
 
     def _lacks_stop(self, tracked: TrackedPosition) -> bool:
         settings = self._context.symbol_settings(tracked.position.symbol)
-        if not tracked.is_managed or settings is None or not settings.stop_loss_enabled:
+        if not tracked.is_managed or (settings is not None and not settings.stop_loss_enabled):
             return False
-        orders = self._context.portfolio.orders_for(tracked.key)
-        return not any(order.role is OrderRole.STOP_LOSS and is_working(order) for order in orders)
+        return not has_working_stop(self._context.portfolio.orders_for(tracked.key), tracked.position)
 
 
 def open_entry_message(order: Order) -> str:

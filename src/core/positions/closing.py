@@ -13,7 +13,7 @@ from src.core.positions.protection_plan import (
     WOULD_TRIGGER_CODES,
     close_request,
     collar_price,
-    is_working,
+    has_working_stop,
 )
 from src.domain import crash_points
 from src.domain.crash_points import Point
@@ -191,8 +191,7 @@ class PositionCloser:
         return False
 
     def _has_working_stop(self, tracked: TrackedPosition) -> bool:
-        orders = self._context.portfolio.orders_for(tracked.key)
-        return any(order.role is OrderRole.STOP_LOSS and is_working(order) for order in orders)
+        return has_working_stop(self._context.portfolio.orders_for(tracked.key), tracked.position)
 
     def _is_close_pending(self, tracked: TrackedPosition) -> bool:
         if not self.may_close(tracked) or self._context.clock.monotonic_ms() < tracked.next_close_at:

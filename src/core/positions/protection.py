@@ -15,6 +15,7 @@ from src.core.positions.protection_plan import (
     plan_protection,
     protection_prices,
     protective_request,
+    reduces,
 )
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.instrument import Instrument
@@ -75,7 +76,7 @@ class ProtectionManager:
         orders per symbol. Meanwhile the working order protects. A first order never waits, and one that covers the
         whole position, where the working one has only a part of its size, waits for no answer.
         """
-        ours = [order for order in orders if order.role is role]
+        ours = [order for order in orders if order.role is role and reduces(order, tracked.position)]
         working = [order for order in ours if is_working(order)]
         if not working:
             return True

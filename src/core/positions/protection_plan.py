@@ -1,6 +1,6 @@
 """Plans protective orders: one stop loss, then one take profit; a new order before the old is cancelled. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
@@ -109,7 +109,7 @@ class _Target:
         is_whole = request.close_position or request.quantity == self.rules.size(self.position)
         trigger = request.working_type or WorkingType.CONTRACT_PRICE  # the exchange's default (New Order, workingType)
         has_trigger = (trigger, request.price_protect) == (settings.working_type, settings.price_protect)
-        return request.stop_price == self.price and is_whole and has_trigger
+        return request.stop_price == self.price and is_whole and has_trigger and reduces(order, self.position)
 
     @property
     def accepts_quantity_order(self) -> bool:
@@ -139,7 +139,8 @@ class _Existing:
         wanted = [order for order in matching if order.request.close_position or target.accepts_quantity_order]
         # Cancel an old order only when its replacement is working, or when none is wanted.
         surplus = [order for order in confirmed if order not in live[:1]] if live or target.price is None else []
-        prices = [order.request.stop_price for order in (*live, *confirmed)]
+        protecting = [order for order in confirmed if reduces(order, target.position)]
+        prices = [order.request.stop_price for order in (*live, *protecting)]
         return cls(
             is_requested=any(map(is_working, wanted)) or _is_in_flight(wanted, target.rules.now_ms),
             is_live=bool(live),
@@ -151,6 +152,17 @@ class _Existing:
 def is_working(order: Order) -> bool:
     """Whether the exchange has confirmed the order as open, and nothing since then leaves it in doubt."""
     return order.status in (OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED) and order.uncertain_since is None
+
+
+def reduces(order: Order, position: Position) -> bool:
+    """Whether the order trades against the position; one left from before it changed sides does not (I9)."""
+    return order.request.side is position.side.opposite
+
+
+def has_working_stop(orders: Iterable[Order], position: Position) -> bool:
+    """Whether a confirmed stop loss among the orders protects the position."""
+    stops = (order for order in orders if order.role is OrderRole.STOP_LOSS)
+    return any(is_working(order) and reduces(order, position) for order in stops)
 
 
 def _is_in_flight(orders: Sequence[Order], now_ms: int) -> bool:

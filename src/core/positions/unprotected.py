@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from src.core.context import TraderContext
 from src.core.portfolio import TrackedPosition
 from src.core.positions.closing import PositionCloser
-from src.core.positions.protection_plan import UNCONFIRMED_STOP_GRACE_MS, is_working
+from src.core.positions.protection_plan import UNCONFIRMED_STOP_GRACE_MS, has_working_stop
 from src.core.trading_status import EntryBlock
 from src.domain.enums import OrderRole
 from src.domain.orders import Order
@@ -46,12 +46,12 @@ class UnprotectedPositions:
     def on_snapshot(self, snapshot: Snapshot) -> None:
         """Note the positions for which the exchange lists no stop, external ones included."""
         listed = {
-            (order.symbol, order.position_side)
+            (order.symbol, order.position_side, order.side)
             for order in snapshot.open_orders
             if order.original_type.is_conditional and not order.original_type.is_take_profit
         }
         for tracked in self._unprotected(UNCONFIRMED_STOP_GRACE_MS, snapshot.requested_at):
-            if tracked.key in listed:
+            if (*tracked.key, tracked.position.side.opposite) in listed:
                 self._denied_at.pop(tracked.key, None)
             else:
                 self._denied_at.setdefault(tracked.key, self._context.clock.monotonic_ms())
@@ -95,8 +95,7 @@ class UnprotectedPositions:
         settings = self._context.symbol_settings(tracked.position.symbol)
         if settings is not None and not settings.stop_loss_enabled:
             return False
-        stops = (order for order in portfolio.orders_for(tracked.key) if order.role is OrderRole.STOP_LOSS)
-        return not any(map(is_working, stops))
+        return not has_working_stop(portfolio.orders_for(tracked.key), tracked.position)
 
     def _unprotected(self, for_ms: int, at: int) -> Iterable[TrackedPosition]:
         """Positions that lacked a stop for this long at this instant, ms UTC."""

@@ -89,6 +89,15 @@ def test_position_without_a_stop_by_the_settings_is_settled(path: Path) -> None:
     assert is_settled(harness)
 
 
+def test_position_without_settings_and_stop_is_named(harness: Harness) -> None:
+    harness.enter()
+    harness.context.settings = some_settings().model_copy(update={"symbols": {}})
+    harness.fill(harness.last(ENTRY))
+    stop(harness)
+    assert not is_settled(harness)
+    assert "no stop loss of its position BTCUSDT LONG (quantity 0.010) is confirmed" in report(harness)[0]
+
+
 def test_external_position_is_settled(harness: Harness) -> None:
     harness.feed(harness.account_update(a_position("0.5")))
     stop(harness)

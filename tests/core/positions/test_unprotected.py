@@ -8,7 +8,7 @@ import pytest
 
 from src.core.trading_status import EntryBlock
 from src.domain.decisions import Gate
-from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide
+from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
 from tests.builders import a_position, a_report, an_update, some_settings
 from tests.core.harness import LONG, Harness
 
@@ -89,6 +89,7 @@ def test_stop_of_a_person_prevents_the_close_not_the_alarm(harness: Harness) -> 
     pass_seconds(harness, "never sent", 3)
     theirs = an_update(
         client_order_id="web-1",
+        side=Side.SELL,
         type=OrderType.STOP_MARKET,
         original_type=OrderType.STOP_MARKET,
         position_side=PositionSide.LONG,
@@ -168,3 +169,22 @@ def test_evidence_about_one_position_does_not_close_the_next(path: Path) -> None
     pass_seconds(harness, "never sent", 8)
     assert len(harness.submitted(CLOSE)) == closes
     assert len(alarms(harness)) == 2
+
+
+def test_stop_from_before_the_position_changed_sides_protects_nothing(path: Path) -> None:
+    harness = Harness(path, some_settings({"hedge_mode": False})).connect()
+    harness.open_position()
+    old = harness.last(STOP)
+    reversed_ = replace(harness.position(PositionSide.BOTH), quantity=D("-0.010"))
+    harness.clock.advance(10_000)
+    harness.feed(harness.account_update(reversed_))
+    for _ in range(6):
+        new = harness.last(STOP)
+        if harness.order(new).status is OrderStatus.PENDING_NEW:
+            harness.reject(new)
+        harness.wait(1_000)
+    [alarm] = alarms(harness)
+    assert "BTCUSDT SHORT 0.010 has had no stop loss for 5 s" in alarm
+    row = harness.rows("SELECT protection, stop_loss_price FROM positions")[0]
+    assert tuple(row.values()) == ("missing", None)
+    assert harness.order(old).status is OrderStatus.NEW
