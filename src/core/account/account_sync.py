@@ -44,6 +44,8 @@ SNAPSHOT_FRESH_MS = 60_000
 _RETRY_MS = 5_000
 _MISMATCH_MS = 1_000
 """An account event that is not believed is checked after this time, if no later event makes it add up."""
+_ABSENT_MS = 2_000
+"""An open position must be missing in lists read this far apart before it counts as flat: one of them may be cut."""
 _MARGIN_TYPE_REASON = "MARGIN_TYPE_CHANGE"
 _POSITION_MODE_CODES = frozenset({-4061, -4062})
 
@@ -63,6 +65,8 @@ class AccountSync:
         self._reported_failure = ""
         """The last error of reading the account that was reported, to report each only once."""
         self._retry_at: int | None = None
+        self._absent_since: dict[PositionKey, int] = {}
+        """Open positions that the last snapshot left out, and when the first such snapshot was requested, ms UTC."""
 
     def restore(self) -> None:
         """Load the state of the last run."""
@@ -192,7 +196,7 @@ class AccountSync:
 
     def _reconcile(self, snapshot: Snapshot, *, is_first: bool) -> list[PositionKey]:
         portfolio, now_ms = self._context.portfolio, self._context.clock.now_ms()
-        absent = flat_reports(snapshot, portfolio.tracked_positions)
+        absent = self._absent_positions(snapshot)
         snapshot = replace(snapshot, positions=(*snapshot.positions, *absent))
         result = reconcile(portfolio.orders.values(), portfolio.tracked_positions, portfolio.external_orders, snapshot)
         if is_first:
@@ -200,7 +204,7 @@ class AccountSync:
         for order_id in result.closed_external_orders:
             portfolio.external_orders.pop(order_id, None)
         if result.needs_retry:
-            self._retry_at = now_ms + GRACE_MS
+            self._retry_at = min(self._retry_at or now_ms + GRACE_MS, now_ms + GRACE_MS)
         touched = [self._orders.on_order_update(update, "snapshot") for update in result.updates]
         for order in result.unconfirmed_orders:
             order.mark_uncertain(now_ms)
@@ -219,6 +223,16 @@ class AccountSync:
             self._apply_report(report, snapshot, now_ms)
             touched.append((report.symbol, report.position_side))
         return [key for key in touched if key is not None]
+
+    def _absent_positions(self, snapshot: Snapshot) -> list[PositionReport]:
+        """Reports of 0 for positions that repeated snapshots leave out; a first one is only followed by another."""
+        absent = flat_reports(snapshot, self._context.portfolio.tracked_positions)
+        keys = [(each.symbol, each.position_side) for each in absent]
+        self._absent_since = {key: self._absent_since.get(key, snapshot.requested_at) for key in keys}
+        before = snapshot.requested_at - _ABSENT_MS
+        if any(since > before for since in self._absent_since.values()):
+            self._retry_at = self._context.clock.now_ms() + _ABSENT_MS
+        return [each for key, each in zip(keys, absent, strict=True) if self._absent_since[key] <= before]
 
     def _verify_positions(self, snapshot: Snapshot) -> None:
         """Compare the positions of the last run with the first snapshot; the trades of changed ones are read."""

@@ -117,6 +117,36 @@ def test_snapshot_finds_missed_stop_out(harness: Harness) -> None:
     assert {stop.client_order_id, take.client_order_id} <= set(harness.cancelled())
 
 
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_one_list_without_the_position_takes_no_protection_away(harness: Harness, is_restarted: bool) -> None:
+    harness.open_position()
+    listed = (harness.report(), a_report(position_side=PositionSide.SHORT))
+    orders = tuple(harness.update_for(harness.last(role)) for role in (STOP, TAKE))
+    harness.wait(120_000)
+    if is_restarted:
+        harness = harness.restart()
+    harness.snapshot(positions=(), open_orders=orders)
+    requested = len(harness.commands_of(TakeSnapshot))
+    harness.wait(2000)
+    assert len(harness.commands_of(TakeSnapshot)) == requested + 1
+    harness.snapshot(positions=listed, open_orders=orders)
+    harness.wait(2000)
+    assert harness.position().quantity == D("0.010")
+    assert harness.cancelled() == []
+
+
+def test_position_that_two_lists_leave_out_is_flat(harness: Harness) -> None:
+    harness.open_position()
+    orders = tuple(harness.update_for(harness.last(role)) for role in (STOP, TAKE))
+    harness.wait(120_000)
+    harness.snapshot(positions=(), open_orders=orders)
+    harness.wait(2000)
+    harness.snapshot(positions=(), open_orders=orders)
+    assert not harness.position().is_open
+    harness.wait(1000)
+    assert {order.client_order_id for order in orders} == set(harness.cancelled())
+
+
 def test_fill_included_in_snapshot_is_not_applied_twice(harness: Harness) -> None:
     harness.open_position()
     harness.wait(10_000)
