@@ -294,6 +294,8 @@ class IncomeSync:
         is_trade = income.trade_id is not None or income.type == IncomeType.INSURANCE_CLEAR
         if not is_trade or self._context.store.has_trade(income.symbol, income.trade_id or 0):
             return
+        if not self._held_at(income.symbol, income.paid_at):
+            return  # after a person took the position over, or before it was opened
         if self._is_new(income) and self._context.store.record_external_income(income, value):
             log.info("result of a manual trade symbol=%s type=%s amount=%s", income.symbol, income.type, income.amount)
 

@@ -229,7 +229,8 @@ class PositionOwnership:
         if ended.is_read and now_ms - ended.since >= ASK_AFTER_MS:
             symbol, side = key
             self._context.warn(
-                f"the position of {symbol} {side} was closed, in whole or in part, by trades that are not the bot's",
+                f"the position of {symbol} {side} was opened or closed, in whole or in part, by trades that are not "
+                "the bot's: their result is taken from the income history",
                 symbol,
             )
             self._income.complete_results(symbol, since)

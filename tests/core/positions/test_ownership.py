@@ -10,9 +10,10 @@ import pytest
 
 from src.domain.commands import FetchFills, OperatorAction
 from src.domain.decisions import Gate
-from src.domain.enums import OrderRole, OrderStatus, PositionSide, Side
+from src.domain.enums import IncomeType, OrderRole, OrderStatus, PositionSide, Side
 from src.domain.events import FillsFetched, OrdersFetched
 from src.domain.orders import Fill
+from src.domain.positions import Income
 from tests.builders import a_fill, a_position, a_request, an_update, some_settings
 from tests.core.harness import LONG, Harness
 
@@ -205,6 +206,19 @@ def test_answer_external_cancels_the_orders_behind_it(harness: Harness) -> None:
     last.wait(60_000)
     assert last.rows("SELECT protection, entry_client_order_id FROM positions")[0]["protection"] == "external"
     assert (last.submitted(), len(questions(last))) == ([], 1)
+
+
+def test_results_after_the_answer_external_are_not_the_bots(harness: Harness) -> None:
+    offline = Offline(harness)
+    offline.trade(Side.BUY, "0.005")
+    again = ask(offline, "0.015")
+    again.command(OperatorAction.POSITION_EXTERNAL, symbol="BTCUSDT", position_side=PositionSide.LONG)
+    again.wait(2000)
+    offline.deliver(again)
+    again.wait(30_000)
+    by_person = Income(77, "BTCUSDT", IncomeType.REALIZED_PNL, "USDT", D(-700), again.now, trade_id=990)
+    again.answer_income(IncomeType.REALIZED_PNL, by_person, symbol="BTCUSDT")
+    assert again.rows("SELECT transaction_id FROM external_income") == []
 
 
 def test_external_is_no_answer_for_an_explained_position(harness: Harness) -> None:
