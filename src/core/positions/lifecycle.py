@@ -165,7 +165,12 @@ def save_pending_closes(context: TraderContext) -> None:
 
 
 def drop_pending_close(context: TraderContext, tracked: TrackedPosition) -> None:
-    """Withdraw the close request of a position; it stays protected."""
+    """Withdraw the close request of a position and of the entries that it covers; what is open stays protected."""
     tracked.close_reason = None
-    context.entries_to_close.pop(tracked.entry_order_id or "", None)
+    covered = [
+        tracked.entry_order_id or "",
+        *(order.client_order_id for order in context.portfolio.orders_for(tracked.key)),
+    ]
+    for client_order_id in covered:
+        context.entries_to_close.pop(client_order_id, None)
     save_pending_closes(context)

@@ -193,6 +193,27 @@ def test_answer_ours_lets_the_bot_manage_all_of_it(harness: Harness) -> None:
     assert questions(last) == questions(again)
 
 
+def test_dropped_close_does_not_return_with_a_covered_entry(path: Path) -> None:
+    harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
+    offline = Offline(harness)
+    harness.prices()
+    harness.liquidate()
+    late = harness.last(ENTRY)
+    harness.accept(late)
+    by_hand = offline.trade(Side.BUY, "0.005")
+    harness.feed(harness.account_after(by_hand))
+    harness.close_position()
+    harness.wait(2000)
+    offline.deliver(harness)
+    harness.wait(30_000)
+    assert "It was to be closed; that is dropped" in questions(harness)[0]
+    harness.command(OperatorAction.POSITION_OURS, symbol="BTCUSDT", position_side=PositionSide.LONG)
+    harness.fill(late)  # its cancel came too late
+    harness.wait(2000)
+    assert harness.position().quantity == D("0.025")
+    assert harness.submitted(CLOSE) == []
+
+
 def test_answer_external_cancels_the_orders_behind_it(harness: Harness) -> None:
     offline = Offline(harness)
     offline.trade(Side.BUY, "0.004")
