@@ -227,7 +227,10 @@ class OperatorCommands:
             return f"first say whose the position of {command.symbol} is: the bot's own trades do not explain it"
         if command.close_fraction >= 1:
             self._close(tracked)
-            return f"closing the position of {command.symbol}"
+            waits = ", once the bot's trades explain it: they are being read" if tracked.is_unexplained else ""
+            return f"closing the position of {command.symbol}{waits}"
+        if tracked.is_unexplained:
+            return f"nothing sent: the bot's trades do not explain the position of {command.symbol} yet; try again soon"
         is_sent = self._closing.send_close_order(tracked, abs(tracked.position.quantity) * command.close_fraction)
         share = f"{command.close_fraction * 100:.0f} %"
         if not is_sent:

@@ -193,6 +193,17 @@ def test_answer_ours_lets_the_bot_manage_all_of_it(harness: Harness) -> None:
     assert questions(last) == questions(again)
 
 
+def test_close_command_says_that_an_unexplained_position_waits(harness: Harness) -> None:
+    offline = Offline(harness)
+    harness.feed(harness.account_after(offline.trade(Side.BUY, "0.005")))
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.5"))
+    harness.close_position()
+    assert harness.submitted(CLOSE) == []
+    half, whole = (each["message"] for each in harness.journal("command"))
+    assert half.startswith("nothing sent: the bot's trades do not explain the position of BTCUSDT yet")
+    assert whole == "closing the position of BTCUSDT, once the bot's trades explain it: they are being read"
+
+
 def test_dropped_close_does_not_return_with_a_covered_entry(path: Path) -> None:
     harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
     offline = Offline(harness)
