@@ -15,6 +15,11 @@ Quantity = NewType("Quantity", Decimal)
 UNLISTED = "UNLISTED"
 """The status of a symbol that the exchange's list does not name any more."""
 
+_STOPPED_STATUSES = frozenset(
+    ["PENDING_TRADING", "PRE_SETTLE", "SETTLING", "PRE_DELIVERING", "DELIVERING", "DELIVERED", "CLOSE", "BREAK", "HALT"]
+)
+"""Documented statuses of a symbol that is not traded (Public Endpoints Info, Contract status)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Instrument:
@@ -55,6 +60,14 @@ class Instrument:
     @property
     def is_trading(self) -> bool:
         return self.status == "TRADING"
+
+    @property
+    def has_stopped(self) -> bool:
+        """Whether the exchange says that it is not traded, so that positions must be closed (F37).
+
+        An empty status or an unknown one does not say so: entries are refused, and positions stay protected.
+        """
+        return self.status in _STOPPED_STATUSES
 
     @property
     def is_listed(self) -> bool:

@@ -86,7 +86,7 @@ class InstrumentRefresher:
         for symbol in sorted(self._not_trading - not_trading):
             self._context.warn(f"{symbol} is traded again", symbol)
         self._not_trading = not_trading
-        ended = {symbol for symbol in not_trading if not self._is_unlisted(symbol)}
+        ended = {symbol for symbol in not_trading if self._context.instruments[symbol].has_stopped}
         for tracked in self._context.portfolio.open_positions():
             if tracked.is_managed and tracked.position.symbol in ended:
                 self._closing.request_close(tracked, "the exchange stopped trading it")
@@ -95,10 +95,6 @@ class InstrumentRefresher:
         """A symbol that was never listed counts as trading: it did not stop."""
         instrument = self._context.instruments.get(symbol)
         return instrument is None or instrument.is_trading
-
-    def _is_unlisted(self, symbol: str) -> bool:
-        """Missing from the exchange's list, which may be incomplete: not a reason to close a position."""
-        return not self._context.instruments[symbol].is_listed
 
     def _report_incomplete(self, held: set[str]) -> None:
         """Report once which held or configured symbols lack trading rules, and when they are complete again."""
@@ -121,9 +117,14 @@ class InstrumentRefresher:
     def _report_not_trading(self, symbol: str) -> None:
         status = self._context.instruments[symbol].status
         message = f"{symbol} is not trading ({status}): no entries, and its position is being closed"
-        if self._is_unlisted(symbol):
+        if not self._context.instruments[symbol].is_listed:
             message = (
                 f"{symbol} is not listed by the exchange any more: no entries. Its position stays protected; check it"
+            )
+        elif not self._context.instruments[symbol].has_stopped:
+            message = (
+                f"{symbol} is not trading (status {status or 'empty'}): no entries. Its position stays protected; "
+                "check the symbol on the exchange's site"
             )
         self._context.alert(message, symbol)
         for order in self._context.portfolio.open_orders(symbol, OrderRole.ENTRY):

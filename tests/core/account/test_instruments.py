@@ -98,6 +98,20 @@ def test_position_of_settling_symbol_is_closed(harness: Harness) -> None:
     assert len(alerts(harness)) == 1
 
 
+@pytest.mark.parametrize("status", ["", "0", "SOMETHING_NEW"])
+def test_status_that_is_not_known_closes_no_position(harness: Harness, status: str) -> None:
+    harness.open_position()
+    deliver_instruments(harness, status=status)
+    harness.wait(3000)
+    [alert] = alerts(harness)
+    assert "Its position stays protected" in alert
+    assert harness.submitted(CLOSE) == []
+    harness.end_order(harness.last(STOP))
+    assert len(harness.submitted(STOP)) == 2
+    harness.liquidate()
+    assert harness.verdicts()[-1] is not None
+
+
 def test_unlisted_symbol_stays_protected_without_entries(harness: Harness) -> None:
     harness.open_position()
     deliver_instruments(harness, symbol="ETHUSDT")
