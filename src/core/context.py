@@ -83,6 +83,8 @@ class TraderContext:
     """The totals as the exchange last reported them."""
     balances: dict[str, Decimal] = field(default_factory=dict)
     """Wallet balance by asset, each in units of that asset."""
+    has_unreadable_balance: bool = False
+    """The exchange last reported a balance that could not be read: an asset missing in ``balances`` is unknown."""
     leverages: dict[str, int] = field(default_factory=dict)
     """Leverage by symbol, as last reported."""
     fills_without_fee: dict[str, int] = field(default_factory=dict)

@@ -151,6 +151,8 @@ class Snapshot:
     unrecognized_orders: tuple[UnrecognizedOrder, ...] = ()
     """Open orders with values we do not recognize."""
     unrecognized_positions: tuple[UnrecognizedPosition, ...] = ()
+    has_unreadable_balance: bool = False
+    """``balances`` lacks an asset whose balance could not be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,6 +129,7 @@ class AsterExchange:
             open_orders=open_orders,
             unrecognized_orders=unrecognized_orders,
             unrecognized_positions=unrecognized_positions,
+            has_unreadable_balance=wire.has_unreadable_balance(account),
         )
 
     def _read_modes(self) -> tuple[bool, bool]:

@@ -25,14 +25,23 @@ def adopt_snapshot(context: TraderContext, snapshot: Snapshot) -> None:
     """Take over the totals, the balances and the mode that the exchange reports."""
     context.account, context.multi_assets_mode = snapshot.account, snapshot.multi_assets_mode
     context.leverages = {each.symbol: each.leverage for each in snapshot.positions}
-    context.balances = {each.asset: each.wallet_balance for each in snapshot.balances}
+    reported = {each.asset: each.wallet_balance for each in snapshot.balances}
+    context.balances = {**context.balances, **reported} if snapshot.has_unreadable_balance else reported
+    context.has_unreadable_balance = snapshot.has_unreadable_balance
 
 
 def adopt_balances(context: TraderContext, update: AccountUpdate) -> None:
-    """Take over changed balances. The totals of multi-assets mode are read again: one asset does not tell them."""
+    """Take over changed balances. The totals of multi-assets mode are read again: one asset does not tell them.
+
+    A balance that is 0 all at once without a transfer is not believed: the account is read instead.
+    """
     if not update.balances or context.account is None:
         return
-    context.balances.update((each.asset, each.wallet_balance) for each in update.balances)
+    empty = {each.asset for each in update.balances if not (each.wallet_balance or each.change)}
+    doubted = {asset for asset in empty if context.balances.get(asset)}
+    context.balances.update((each.asset, each.wallet_balance) for each in update.balances if each.asset not in doubted)
+    if doubted and context.may_request("empty balance", _REFRESH_MS):
+        context.request_snapshot(f"the balance of {', '.join(sorted(doubted))} is reported as 0")
     if context.multi_assets_mode and context.may_request("wallet totals", _REFRESH_MS):
         context.request_snapshot("a balance changed", is_poll=True)
 
@@ -57,8 +66,10 @@ def is_backed_by(context: TraderContext, assets: Assets, symbol: str) -> bool:
 
 
 def wallet_balance(context: TraderContext, assets: Assets) -> Decimal | None:
-    """Balance of these assets; None until the account is known."""
+    """Balance of these assets; None until the account is known, and while one of them could never be read."""
     if context.account is None:
+        return None
+    if context.has_unreadable_balance and any(asset not in context.balances for asset in assets):
         return None
     if not assets or not context.balances:
         return context.account.wallet_balance

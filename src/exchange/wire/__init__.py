@@ -3,6 +3,7 @@
 from src.exchange.wire.account import (
     AccountModeChanged,
     ListenKeyExpired,
+    has_unreadable_balance,
     parse_account,
     parse_account_balances,
     parse_account_update,
@@ -106,6 +107,7 @@ __all__ = [
     "Renderable",
     "WireEvent",
     "decimal_str",
+    "has_unreadable_balance",
     "parse_account",
     "parse_account_balances",
     "parse_account_update",

@@ -151,6 +151,11 @@ def parse_account_balances(payload: object) -> tuple[Balance, ...]:
     return _balances(Fields(payload).children("assets"), "asset", "walletBalance", "crossWalletBalance")
 
 
+def has_unreadable_balance(payload: object) -> bool:
+    """Whether ``v4/account`` lists an asset whose balance cannot be read: it is unknown, not zero."""
+    return len(parse_account_balances(payload)) < len(Fields(payload).items("assets"))
+
+
 def render_account(
     account: AccountSummary,
     balances: Iterable[Balance],

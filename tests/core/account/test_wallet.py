@@ -88,6 +88,39 @@ def test_balance_of_another_asset_is_not_the_wallet(harness: Harness) -> None:
     assert wallet.equity(harness.context) == 1000
 
 
+def test_balance_that_cannot_be_read_is_not_an_empty_wallet(path: Path, opened: list[Harness]) -> None:
+    """Neither while the last one is known, nor after a restart that has never read it."""
+    harness = Harness(path, some_settings({"max_drawdown_pct": 5}))
+    opened.append(harness)
+    harness.connect()
+    unreadable: dict[str, Any] = {"balances": (Balance("USDC", D(7), D(7)),), "has_unreadable_balance": True}
+    harness.snapshot(**unreadable)
+    harness.wait(1000)
+    assert wallet.equity(harness.context) == 1000
+    again = harness.restart()
+    opened[:] = [again]
+    again.connect(**unreadable)
+    again.wait(1000)
+    assert wallet.equity(again.context) is None
+    assert not again.context.trading_status.reason.startswith("locked")
+    again.liquidate()
+    assert again.verdicts()[-1] == Gate.MARGIN
+    again.snapshot(balances=(Balance("USDC", D(7), D(7)),))  # without USDT now: none is held
+    assert wallet.equity(again.context) == 0
+
+
+def test_wallet_that_is_empty_without_a_transfer_is_read_again(path: Path, opened: list[Harness]) -> None:
+    harness = Harness(path, some_settings({"max_drawdown_pct": 5}))
+    opened.append(harness)
+    harness.connect()
+    harness.wait(1000)
+    harness.feed(replace(harness.account_update(), balances=(Balance("USDT", D(0), D(0)),)))
+    assert "USDT is reported as 0" in harness.commands_of(TakeSnapshot)[-1].reason
+    harness.wait(1000)
+    assert wallet.equity(harness.context) == 1000
+    assert harness.context.trading_status.state == "ACTIVE"
+
+
 def test_peak_follows_the_assets_that_are_counted(path: Path, opened: list[Harness]) -> None:
     """A wallet that begins or ceases to count with the settings is no profit and no drawdown."""
     harness = Harness(path, some_settings({"max_drawdown_pct": 5}))

@@ -6,7 +6,7 @@ import pytest
 
 from src.domain.enums import MarginType, PositionSide
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
-from src.domain.positions import Income
+from src.domain.positions import AccountSummary, Balance, Income
 from src.exchange import wire
 from src.exchange.wire import Body
 from tests import builders
@@ -139,3 +139,16 @@ def test_totals_that_follow_from_others_may_be_missing() -> None:
 @pytest.mark.parametrize("event", [{"e": "MARGIN_CALL"}, {"e": "MARGIN_CALL", "E": 1, "p": [{"ps": "LONG"}]}])
 def test_margin_call_is_never_lost(event: Body) -> None:
     assert isinstance(wire.parse_event(event, NOW_MS), MarginCall)
+
+
+@pytest.mark.parametrize("written", [None, "", "many", True])
+def test_balance_that_cannot_be_read_is_reported(written: object) -> None:
+    nine, zero = Decimal(9), Decimal(0)
+    balances = [Balance("USDC", zero, zero), Balance("USDT", nine, nine)]
+    body = wire.render_account(AccountSummary(nine, zero, nine, nine, zero, zero), balances, [])
+    assert not wire.has_unreadable_balance(body)
+    usdc, usdt = wire.read_list(body["assets"])
+    assert isinstance(usdt, dict)
+    body["assets"] = [usdc, {**usdt, "walletBalance": written}]
+    assert [each.asset for each in wire.parse_account_balances(body)] == ["USDC"]
+    assert wire.has_unreadable_balance(body)
