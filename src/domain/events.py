@@ -260,7 +260,7 @@ ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | IncomeFetched 
 
 AccountOutcome = OrderOutcome | ReadOutcome | AccountConfigured | CommandFailed
 
-Outcome = AccountOutcome | Quote
+Outcome = AccountOutcome | Quote | UnreadableMessages
 
 MarketEvent = Liquidation | Quote | MarkPrice
 

@@ -36,6 +36,7 @@ from src.domain.events import (
     Outcome,
     PositionsChecked,
     SnapshotTaken,
+    UnreadableMessages,
 )
 from src.domain.instrument import Instrument, InstrumentList
 from src.domain.orders import ClientOrderId, OrderUpdate, UnrecognizedOrder
@@ -84,8 +85,10 @@ class AsterExchange:
                 listed = AsterMarket(self._client).list_instruments()
                 return [InstrumentsFetched(tuple(listed.instruments.values()), self._now_ms(), listed.incomplete)]
             case FetchIncome():
-                incomes = pagination.fetch_income(self._client, command)
-                return [IncomeFetched(incomes, self._now_ms(), command.type, command.symbol)]
+                incomes, problems = pagination.fetch_income(self._client, command)
+                read = IncomeFetched(incomes, self._now_ms(), command.type, command.symbol)
+                lost = UnreadableMessages(None, problems[-1], len(problems), self._now_ms()) if problems else None
+                return [read] if lost is None else [read, lost]
             case TakeSnapshot():
                 modes = self._modes if command.is_poll else None
                 return [SnapshotTaken(self._take_snapshot(command.reason, modes), command.reason)]

@@ -4,6 +4,7 @@ import logging
 
 from src.domain.clock import DAY_MS, MINUTE_MS
 from src.domain.commands import FetchFills, FetchIncome, FetchOrders
+from src.domain.errors import ProtocolError
 from src.domain.orders import Fill, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Income
 from src.exchange import endpoints
@@ -73,35 +74,43 @@ def _page_of(symbol: str) -> dict[str, str]:
     return {"symbol": symbol, "limit": str(_PAGE_SIZE)}
 
 
-def fetch_income(client: AsterClient, command: FetchIncome) -> tuple[Income, ...]:
+def fetch_income(client: AsterClient, command: FetchIncome) -> tuple[tuple[Income, ...], tuple[str, ...]]:
     """Return the income of one type since ``since_ms``, oldest first (Get Income History).
 
-    More than seven days are read in parts, as the other histories allow no more, and at most four weeks.
+    More than seven days are read in parts, as the other histories allow no more, and at most four weeks. An entry that
+    cannot be read must not lose the others: what is wrong with each is returned separately.
     """
     incomes: dict[tuple[int, str], Income] = {}
+    problems: list[str] = []
     now_ms = client.now_ms()
     since_ms = max(command.since_ms, now_ms - _MAX_INCOME_AGE_MS)
     since_ms = min(since_ms, now_ms)  # a fast local clock must not give a start in the future
     while since_ms < now_ms - _MAX_AGE_MS:
-        _read_incomes(client, command, incomes, since_ms, since_ms + _MAX_AGE_MS)
+        problems += _read_incomes(client, command, incomes, since_ms, since_ms + _MAX_AGE_MS)
         since_ms += _MAX_AGE_MS
-    _read_incomes(client, command, incomes, since_ms, None)
-    return tuple(sorted(incomes.values(), key=lambda income: income.paid_at))
+    problems += _read_incomes(client, command, incomes, since_ms, None)
+    return tuple(sorted(incomes.values(), key=lambda income: income.paid_at)), tuple(problems)
 
 
 def _read_incomes(
     client: AsterClient, command: FetchIncome, found: dict[tuple[int, str], Income], since_ms: int, until_ms: int | None
-) -> None:
-    """Read the pages between two instants, both included; None reads to the end."""
+) -> list[str]:
+    """Read the pages between two instants, both included; None reads to the end. Returns what could not be read."""
+    problems: list[str] = []
     fixed = {"incomeType": command.type.value, "limit": str(_PAGE_SIZE)}
     fixed |= {"symbol": command.symbol} if command.symbol else {}
     fixed |= {"endTime": str(until_ms)} if until_ms else {}
     while True:
         parameters = {**fixed, "startTime": str(since_ms)}
-        page = [parse_income(each) for each in read_list(client.request(endpoints.INCOME, parameters, essential=True))]
+        page = read_list(client.request(endpoints.INCOME, parameters, essential=True))
         known = len(found)
-        found.update(((income.transaction_id, income.symbol), income) for income in page)
+        for each in page:
+            try:
+                income = parse_income(each)
+                found[income.transaction_id, income.symbol] = income
+            except ProtocolError as error:
+                problems.append(f"income history: {error}")
         # Pages overlap in their last millisecond: without this check the last full page would repeat for ever.
         if len(page) < _PAGE_SIZE or len(found) == known:
-            return
-        since_ms = max(income.paid_at for income in page)
+            return problems
+        since_ms = max(income.paid_at for income in found.values())

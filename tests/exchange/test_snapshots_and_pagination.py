@@ -15,7 +15,7 @@ from src.domain.errors import (
     Rejected,
     Unreachable,
 )
-from src.domain.events import FillsFetched, IncomeFetched, OrdersFetched, Outcome, SnapshotTaken
+from src.domain.events import FillsFetched, IncomeFetched, OrdersFetched, Outcome, SnapshotTaken, UnreadableMessages
 from src.domain.orders import Fill
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.exchange import wire
@@ -214,6 +214,20 @@ class TestHistories:
         starts = [int(each.parameters["startTime"]) for each in server.received_at("/fapi/v1/income")]
         assert len(starts) == 4
         assert starts[0] > NOW_MS - 28 * 86_400_000
+
+    @pytest.mark.parametrize("missing", ["tranId", "incomeType", "income", "asset", "time", "symbol"])
+    def test_income_that_cannot_be_read_does_not_lose_the_others(
+        self, exchange: AsterExchange, server: ScriptedServer, missing: str
+    ) -> None:
+        known = Income(1, "BTCUSDT", "FUNDING_FEE", "USDT", Decimal(1), NOW_MS)
+        broken = {**wire.render_income(replace(known, transaction_id=2)), missing: None}
+        server.script("GET", "/fapi/v1/income", Reply([broken, wire.render_income(known)]))
+
+        read, lost = exchange.execute(FetchIncome(NOW_MS))
+
+        assert read == IncomeFetched((known,), NOW_MS)
+        assert isinstance(lost, UnreadableMessages)
+        assert (lost.count, lost.problem) == (1, f"income history: {missing} is missing")
 
     def test_page_without_new_records_is_the_last(self, exchange: AsterExchange, server: ScriptedServer) -> None:
         same = Income(1, "", "FUNDING_FEE", "USDT", Decimal(1), NOW_MS)

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
-from src.domain.enums import MarginType, PositionSide
+from src.domain.enums import IncomeType, MarginType, PositionSide
 from src.domain.errors import InvariantError, ProtocolError
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall, PositionChange
 from src.domain.numbers import ZERO
@@ -249,13 +249,14 @@ def _account_position(report: PositionReport) -> Body:
 
 
 def parse_income(payload: object) -> Income:
-    """Parse one entry of ``income`` (Get Income History)."""
+    """Parse one entry of ``income`` (Get Income History); a transfer may have no symbol."""
     income = Fields(payload)
+    kind = income.text("incomeType")
     trade_id = str(payload.get("tradeId")) if isinstance(payload, dict) else ""
     return Income(
         transaction_id=income.integer("tranId"),
-        symbol=income.text("symbol"),
-        type=income.text("incomeType"),
+        symbol=income.detail(income.text, "symbol", "") if kind == IncomeType.TRANSFER else income.text("symbol"),
+        type=kind,
         asset=income.text("asset"),
         amount=income.decimal("income"),
         paid_at=income.integer("time"),
