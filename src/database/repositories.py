@@ -262,6 +262,18 @@ class Store:
         query = partial(has_trade, symbol=symbol, trade_id=trade_id, is_simulated=self._is_simulated)
         return self.read_or_default(query, default=False)
 
+    def fills_without_fee(self, since_ms: int) -> dict[str, int]:
+        """Return the symbols with fills whose commission was not reported, and the time of the oldest one, ms UTC."""
+        row = FillRow
+        query = (
+            select(row.symbol, func.min(row.traded_at).label("oldest"))
+            .where(row.commission_asset == "", row.traded_at >= since_ms, row.is_simulated == self._is_simulated)
+            .group_by(row.symbol)
+        )
+        return self.read_or_default(
+            lambda connection: {each.symbol: each.oldest for each in connection.execute(query)}, default={}
+        )
+
     def record_correction(self, correction: Correction) -> bool:
         """Store a position correction once; False if it is already stored."""
         add = partial(add_correction, correction=correction, is_simulated=self._is_simulated)

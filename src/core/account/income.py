@@ -41,10 +41,13 @@ _MAX_ATTEMPTS = 14
 """About eight hours; the next payment asks again in any case."""
 _MAX_EMPTY_RESULTS = 5
 _FEES_EVERY_MS = 10 * MINUTE_MS
+_FEES_SINCE_MS = DAY_MS
+"""How old a fill without a fee may be that is asked for again after a restart."""
 _ANSWER_TIMEOUT_MS = 60_000
 _OVERLAP_MS = MINUTE_MS
 _MATCH_MS = 10 * MINUTE_MS
 """Largest difference between the time of an account update and that of its row in the history."""
+_EARLY_MS = MINUTE_MS
 _OPEN_TOLERANCE_MS = 1_000
 _SPANS_KEPT_MS = 8 * DAY_MS
 
@@ -74,6 +77,8 @@ class IncomeRead:
     attempts: int = 0
     ask_at: int = 0
     """Monotonic time of the next request."""
+    rows: int = 0
+    """How many rows the last answer had, for results: they are complete when another answer has no more."""
 
 
 class IncomeSync:
@@ -93,6 +98,8 @@ class IncomeSync:
         self._recorded: set[tuple[int, str, str]] = set()
         self._stream_transfers: list[Announced] = []
         """Transfers counted from the stream whose rows of the history have not been read yet."""
+        self._early_transfers: list[Announced] = []
+        """Transfers counted from the history whose account updates have not arrived yet."""
         self._transfers_since: int | None = None
         self._awaits_transfers = False
         """The transfers of a time without the stream have not been read yet."""
@@ -112,6 +119,9 @@ class IncomeSync:
             Announced(each["asset"], Decimal(each["amount"]), each["at"]) for each in known.get("stream_transfers", ())
         ]
         self._held = {symbol: [list(span) for span in spans] for symbol, spans in known.get("held", {}).items()}
+        self._context.fills_without_fee.update(
+            self._context.store.fills_without_fee(self._context.clock.now_ms() - _FEES_SINCE_MS)
+        )
         for symbol, since_ms in known.get("results_since", {}).items():
             self.complete_results(symbol, since_ms)
 
@@ -194,7 +204,7 @@ class IncomeSync:
         read = self._reads.setdefault(key, IncomeRead(since_ms))
         read.announced += announced
         read.since_ms = min([read.since_ms, since_ms, *(each.at for each in read.announced)])
-        read.attempts = 0
+        read.attempts = read.rows = 0
         if self._seen_at is not None:
             self._ask(key, read)
 
@@ -219,9 +229,15 @@ class IncomeSync:
     def _is_complete(self, key: ReadKey, read: IncomeRead, incomes: Sequence[Income]) -> bool:
         kind, _ = key
         if kind in (IncomeType.REALIZED_PNL, IncomeType.COMMISSION):
-            has_rows = any(each.paid_at >= read.since_ms for each in incomes)
-            return has_rows or read.attempts >= _MAX_EMPTY_RESULTS
+            before, read.rows = read.rows, sum(self._is_wanted(each, read) for each in incomes)
+            return 0 < read.rows == before or read.attempts >= _MAX_EMPTY_RESULTS
         return not read.announced
+
+    def _is_wanted(self, income: Income, read: IncomeRead) -> bool:
+        """Whether a row is one that the read is for: of a manual trade, or the fee of a fill of ours without one."""
+        is_result = income.symbol in self._results_since
+        is_ours = is_result and self._context.store.has_trade(income.symbol, income.trade_id or 0)
+        return income.paid_at >= read.since_ms and not is_ours
 
     def _on_complete(self, key: ReadKey, at: int) -> None:
         kind, symbol = key
@@ -283,6 +299,7 @@ class IncomeSync:
         row = Announced(income.asset, income.amount, income.paid_at)
         known = next((each for each in self._stream_transfers if each.amount == row.amount and each.fits(income)), None)
         if known is None:
+            self._early_transfers.append(row)
             self._count_transfer(row)
             self._journal_transfer(row)
         else:
@@ -309,7 +326,11 @@ class IncomeSync:
     # Transfers
 
     def _on_transfer(self, update: AccountUpdate) -> None:
-        moved = [Announced(each.asset, each.change, update.changed_at) for each in update.balances if each.change]
+        moved = [
+            each
+            for each in (Announced(row.asset, row.change, update.changed_at) for row in update.balances if row.change)
+            if not self._is_counted_early(each)
+        ]
         for each in moved:
             self._count_transfer(each)
             self._journal_transfer(each)
@@ -321,6 +342,14 @@ class IncomeSync:
         self._context.request_snapshot("a transfer", repeat_if_pending=True)
         self._request((IncomeType.TRANSFER, None), update.changed_at, _announced(update))
         self._save()
+
+    def _is_counted_early(self, transfer: Announced) -> bool:
+        """Whether the history had it before its account update arrived, so that it is counted already."""
+        for row in self._early_transfers:
+            if (row.asset, row.amount) == (transfer.asset, transfer.amount) and abs(row.at - transfer.at) < _EARLY_MS:
+                self._early_transfers.remove(row)
+                return True
+        return False
 
     def _count_transfer(self, transfer: Announced) -> None:
         """Add to the net transfers what enters or leaves the wallet that is counted."""

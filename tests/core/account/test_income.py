@@ -242,11 +242,14 @@ def test_results_are_asked_for_until_the_history_has_them(harness: Harness) -> N
     harness.answer_income(COMMISSION, an_income(harness, 3, "-0.1", COMMISSION, trade_id=900), symbol="BTCUSDT")
     harness.answer_income(REALIZED, symbol="BTCUSDT")
     harness.wait(5_000)
-    assert [len(results_of(harness, kind)) for kind in (REALIZED, COMMISSION, CLEARED)] == [2, 1, 1]
+    assert [len(results_of(harness, kind)) for kind in (REALIZED, COMMISSION, CLEARED)] == [2, 2, 1]
     again = harness.restart().connect()
     assert len(results_of(again, REALIZED)) == 1  # still to be completed
-    for kind in (REALIZED, COMMISSION):
-        again.answer_income(kind, an_income(again, 4, "-1", kind, trade_id=901), symbol="BTCUSDT")
+    rows = {kind: an_income(again, 4, "-1", kind, trade_id=901) for kind in (REALIZED, COMMISSION)}
+    for _ in range(2):  # complete once another answer has no more
+        for kind, row in rows.items():
+            again.answer_income(kind, row, symbol="BTCUSDT")
+        again.wait(5_000)
     again.answer_income(CLEARED, symbol="BTCUSDT")
     third = again.restart().connect()
     assert results_of(third, REALIZED) == []
@@ -290,6 +293,58 @@ def test_position_closed_by_hand_gets_its_result_from_the_history(harness: Harne
     theirs = an_income(harness, 2, "-7", REALIZED, trade_id=900, paid_at=opened_at + 5_000)
     harness.answer_income(REALIZED, theirs, symbol="BTCUSDT")
     assert [row["amount"] for row in harness.rows("SELECT amount FROM external_income")] == ["-7"]
+    harness.wait(5_000)
+    harness.answer_income(REALIZED, theirs, symbol="BTCUSDT")
     asked_until_now = len(results_of(harness, REALIZED))
     harness.wait(120_000)
     assert len(results_of(harness, REALIZED)) == asked_until_now
+
+
+@pytest.mark.parametrize("is_history_first", [False, True])
+def test_transfer_counts_once_in_either_order_of_event_and_history(limited: Harness, is_history_first: bool) -> None:
+    limited.wait(1_000)
+    row = an_income(limited, 7, "2000", TRANSFER)
+    announce_it = partial(announce, limited, "DEPOSIT", "3000", "2000")
+    answer_it = partial(limited.answer_income, TRANSFER, row)
+    for step in (answer_it, announce_it) if is_history_first else (announce_it, answer_it):
+        step()
+    limited.snapshot(balances=(Balance("USDT", D(3000), D(3000)),))
+    answer_it()
+    limited.wait(2_000)
+    assert limited.context.transfers == 2000
+    assert not is_locked(limited)
+    announce(limited, "DEPOSIT", "5000", "2000")  # another one of the same amount
+    assert limited.context.transfers == 4000
+
+
+def test_results_that_reach_the_history_one_by_one_are_all_read(harness: Harness) -> None:
+    """A person closed in two trades: the first answer has one of them, beside the fee of our own entry."""
+    harness.open_position()
+    harness.clock.advance(1000)
+    complete_results(harness, harness.now - 1000)
+    own = an_income(harness, 1, "-0.1", COMMISSION, trade_id=harness.trade_id)
+    first, second = (an_income(harness, number, "-7", REALIZED, trade_id=number) for number in (900, 901))
+    fee = an_income(harness, 900, "-0.05", COMMISSION, trade_id=900)
+    harness.answer_income(REALIZED, first, symbol="BTCUSDT")
+    harness.answer_income(COMMISSION, own, symbol="BTCUSDT")
+    for _ in range(3):
+        harness.wait(5_000)
+        harness.answer_income(REALIZED, first, second, symbol="BTCUSDT")
+        harness.wait(15_000)
+        harness.answer_income(COMMISSION, own, fee, symbol="BTCUSDT")
+    harness.answer_income(CLEARED, symbol="BTCUSDT")
+    stored = [row["amount"] for row in harness.rows("SELECT amount FROM external_income ORDER BY amount")]
+    assert stored == ["-0.05", "-7", "-7"]
+    asked = len(requests(harness, REALIZED)), len(requests(harness, COMMISSION))
+    harness.wait(700_000)
+    assert (len(requests(harness, REALIZED)), len(requests(harness, COMMISSION))) == asked
+
+
+def test_fee_that_was_not_reported_is_asked_for_after_a_restart(harness: Harness) -> None:
+    entry = harness.enter()
+    fill = replace(harness.a_fill(entry), commission=D(0), commission_asset="")
+    harness.feed(harness.account_after(fill), harness.filled_by(entry, fill))
+    again = harness.restart().connect()
+    again.wait(1_000)
+    assert [each.since_ms <= fill.traded_at for each in results_of(again, COMMISSION)] == [True]
+    again.close()
