@@ -36,6 +36,19 @@ _TRANSFER_REASONS = frozenset(
     }
 )
 """Reasons of account updates that move assets in or out and are no result (Event: Balance and Position Update)."""
+_OTHER_REASONS = frozenset(
+    {
+        "ORDER",
+        _FUNDING_REASON,
+        "ADJUSTMENT",
+        "INSURANCE_CLEAR",
+        "MARGIN_TRANSFER",
+        "MARGIN_TYPE_CHANGE",
+        "OPTIONS_PREMIUM_FEE",
+        "OPTIONS_SETTLE_PROFIT",
+    }
+)
+"""The other documented reasons. A balance that changes for none of them is moved: ``bc`` excludes PnL and fees."""
 _PAUSES_MS = tuple(seconds * 1000 for seconds in (5, 15, 60, 120, 300, 600, 1800, 3600))
 _MAX_ATTEMPTS = 14
 """About eight hours; the next payment asks again in any case."""
@@ -142,6 +155,10 @@ class IncomeSync:
             self._request((IncomeType.FUNDING_FEE, None), self._funding_start(update.changed_at), _announced(update))
         elif update.reason in _TRANSFER_REASONS:
             self._on_transfer(update)
+        elif update.reason not in _OTHER_REASONS and any(each.change for each in update.balances):
+            log.warning("balance changed for an unknown reason=%s", update.reason)
+            self._on_transfer(update)
+            self._request((IncomeType.FUNDING_FEE, None), self._funding_start(update.changed_at))
 
     def complete_results(self, symbol: str, since_ms: int) -> None:
         """Store the results of all trades of the symbol since an instant that are not our own fills.

@@ -122,7 +122,9 @@ def is_locked(harness: Harness) -> bool:
     return harness.context.trading_status.reason.startswith("locked")
 
 
-@pytest.mark.parametrize("reason", ["WITHDRAW", "ADMIN_WITHDRAW", "ASSET_TRANSFER", "COIN_SWAP_WITHDRAW"])
+@pytest.mark.parametrize(
+    "reason", ["WITHDRAW", "ADMIN_WITHDRAW", "ASSET_TRANSFER", "COIN_SWAP_WITHDRAW", "", "NEW_WORD"]
+)
 def test_withdrawal_is_no_drawdown(limited: Harness, reason: str) -> None:
     announce(limited, reason, "400", "-600")
     limited.wait(1_000)
@@ -133,6 +135,15 @@ def test_withdrawal_is_no_drawdown(limited: Harness, reason: str) -> None:
     announce(limited, "ORDER", "379", "0")  # 5.25 % below 400
     limited.wait(1_000)
     assert is_locked(limited)
+
+
+def test_funding_under_an_unknown_word_is_read(harness: Harness) -> None:
+    harness.answer_income(FUNDING)
+    before = len(requests(harness))
+    announce(harness, "NEW_WORD", "999.5", "-0.5")
+    assert len(requests(harness)) == before + 1
+    announce(harness, "ADJUSTMENT", "999.4", "-0.1")
+    assert harness.context.transfers == D("-0.5")
 
 
 def test_deposit_is_no_profit(limited: Harness) -> None:
