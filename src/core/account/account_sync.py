@@ -42,6 +42,7 @@ log = logging.getLogger("hunter.account")
 
 SNAPSHOT_FRESH_MS = 60_000
 _RETRY_MS = 5_000
+_BALANCE_EVERY_MS = 60_000
 _MISMATCH_MS = 1_000
 """An account event that is not believed is checked after this time, if no later event makes it add up."""
 _ABSENT_MS = 2_000
@@ -77,8 +78,10 @@ class AccountSync:
         self._context.is_snapshot_pending, self._reported_failure = False, ""
         is_first = self.snapshot is None
         self.snapshot = snapshot = event.snapshot
-        wallet.adopt_snapshot(self._context, snapshot)
+        has_moved = wallet.adopt_snapshot(self._context, snapshot)
         is_stream_complete = not self._context.trading_status.has(EntryBlock.USER_STREAM)
+        if has_moved and self._context.may_request("unreported balance", _BALANCE_EVERY_MS):
+            is_stream_complete = False  # what moved it may be a transfer or funding that no event has reported
         self.income.on_snapshot(snapshot, is_stream_complete=is_stream_complete)
         self._save_account(snapshot.taken_at)
         touched = self._reconcile(snapshot, is_first=is_first)

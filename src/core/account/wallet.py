@@ -21,13 +21,20 @@ _DEFAULT_ASSET = "USDT"
 _REFRESH_MS = 5_000
 
 
-def adopt_snapshot(context: TraderContext, snapshot: Snapshot) -> None:
-    """Take over the totals, the balances and the mode that the exchange reports."""
+def adopt_snapshot(context: TraderContext, snapshot: Snapshot) -> bool:
+    """Take over the totals, the balances and the mode that the exchange reports.
+
+    Returns whether a balance differs from the one known before, so that an account update is late or lost.
+    """
+    before = context.balances
     context.account, context.multi_assets_mode = snapshot.account, snapshot.multi_assets_mode
     context.leverages = {each.symbol: each.leverage for each in snapshot.positions}
     reported = {each.asset: each.wallet_balance for each in snapshot.balances}
     context.balances = {**context.balances, **reported} if snapshot.has_unreadable_balance else reported
     context.has_unreadable_balance = snapshot.has_unreadable_balance
+    return bool(before) and any(
+        before.get(asset, ZERO) != context.balances.get(asset, ZERO) for asset in before.keys() | context.balances
+    )
 
 
 def adopt_balances(context: TraderContext, update: AccountUpdate) -> None:

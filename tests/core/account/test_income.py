@@ -183,6 +183,29 @@ def test_transfer_while_the_bot_was_down_is_no_drawdown(limited: Harness) -> Non
     third.close()
 
 
+def test_withdrawal_that_only_the_account_shows_is_no_drawdown(limited: Harness) -> None:
+    """Its event is late or lost, though the stream is up."""
+    limited.wait(2_000)
+    limited.snapshot(balances=(Balance("USDT", D(400), D(400)),))
+    limited.wait(1_000)
+    assert not is_locked(limited)
+    limited.answer_income(TRANSFER, an_income(limited, 7, "-600", TRANSFER))
+    announce(limited, "WITHDRAW", "400", "-600")  # its late event
+    limited.answer_income(TRANSFER, an_income(limited, 7, "-600", TRANSFER))
+    limited.snapshot(balances=(Balance("USDT", D(400), D(400)),))
+    limited.wait(2_000)
+    assert limited.context.transfers == -600
+    assert not is_locked(limited)
+
+
+def test_loss_that_only_the_account_shows_is_a_drawdown(limited: Harness) -> None:
+    limited.wait(2_000)
+    limited.snapshot(balances=(Balance("USDT", D(400), D(400)),))
+    limited.answer_income(TRANSFER)
+    limited.wait(1_000)
+    assert is_locked(limited)
+
+
 def test_drawdown_counts_again_if_the_history_cannot_be_read(limited: Harness) -> None:
     again = limited.restart()
     again.prices()
