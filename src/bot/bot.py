@@ -177,7 +177,7 @@ class Bot:
         else:
             user = UserStream(ws_url, AsterListenKeys(self._client), self._event_queue.put, clock)
             user_reader = _make_reader(user.url, user.handler, clock, self._config.user_stream_timing)
-            user.on_reconnect_needed(user_reader.reconnect)
+            user.on_reconnect_needed(user_reader.reconnect, user_reader.renew)
             context.reconnect_user_stream = user_reader.reconnect
             self._threads.add("user stream", user_reader.run, user_reader.stop)
             self._threads.add("listen key", user.keep_alive, user.stop)

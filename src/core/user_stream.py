@@ -30,6 +30,7 @@ class UserStream:
         self._clock = clock
         self._stopping = threading.Event()
         self._reconnect: Callable[[], None] = lambda: None
+        self._renew: Callable[[], None] = lambda: None
         self._is_rejected = False
         self._key = ""
         """The key of the connection that was opened last."""
@@ -37,9 +38,11 @@ class UserStream:
         """A key that the renewal has received and no connection uses yet."""
         self.handler = StreamHandler(Stream.USER, self._process, post, clock)
 
-    def on_reconnect_needed(self, reconnect: Callable[[], None]) -> None:
-        """Set what to call when the listen key has expired: the exchange goes silent without disconnecting."""
-        self._reconnect = reconnect
+    def on_reconnect_needed(self, reconnect: Callable[[], None], renew: Callable[[], None]) -> None:
+        """Set what to call when the listen key has expired, as the exchange goes silent without disconnecting, and
+        when it was replaced: the old connection may still work until a new one can be opened.
+        """
+        self._reconnect, self._renew = reconnect, renew
 
     def url(self) -> str:
         """The address of the stream, with a valid listen key; raises ``ExchangeError`` if there is none."""
@@ -86,7 +89,7 @@ class UserStream:
         if key != self._key:
             log.warning("listen key was gone, switching to a new one")
             self._next_key = key
-            self._reconnect()
+            self._renew()
         return True
 
     def _process(self, payload: object) -> None:

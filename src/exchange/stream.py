@@ -56,6 +56,7 @@ class StreamReader:
         self._timing = timing or Timing()
         self._stopping = threading.Event()
         self._reconnect_requested = threading.Event()
+        self._renewal_requested = threading.Event()
         self._is_up: bool | None = None
         self._failures = 0
         self._renew_at = clock.monotonic_ms()
@@ -80,8 +81,12 @@ class StreamReader:
         self._stopping.set()
 
     def reconnect(self) -> None:
-        """Switch to a new connection at a newly requested address; thread-safe."""
+        """Switch to a new connection at a newly requested address, as the present one is of no use; thread-safe."""
         self._reconnect_requested.set()
+
+    def renew(self) -> None:
+        """Switch to a new connection; the present one is kept until another can be opened. Thread-safe."""
+        self._renewal_requested.set()
 
     def _read_one_connection(self, heartbeat: Callable[[], None]) -> None:
         connection = self._connect()
@@ -91,7 +96,7 @@ class StreamReader:
                 heartbeat()
                 if self._reconnect_requested.is_set():
                     connection = self._switch_connection(connection, self._connect())
-                elif connection.needs_renewal and self._clock.monotonic_ms() >= self._renew_at:
+                elif self._is_renewal_due(connection):
                     connection = self._renew_connection(connection)
                 message = connection.receive()
                 if message is not None:
@@ -102,15 +107,21 @@ class StreamReader:
         finally:
             connection.close()
 
+    def _is_renewal_due(self, connection: Connection) -> bool:
+        is_wanted = connection.needs_renewal or self._renewal_requested.is_set()
+        return is_wanted and self._clock.monotonic_ms() >= self._renew_at
+
     def _connect(self) -> Connection:
         self._reconnect_requested.clear()
+        self._renewal_requested.clear()
         return Connection(self._address(), self._clock, self._timing)
 
     def _renew_connection(self, old: Connection) -> Connection:
-        """Replace a connection for its age; one that works is kept while no new one can be opened."""
+        """Replace a connection for its age or its listen key; it is kept while no new one can be opened."""
         try:
             new = self._connect()
         except _FAILURES as error:
+            self._renewal_requested.set()
             self._renew_at = self._clock.monotonic_ms() + self._timing.max_backoff_ms
             log.warning("connection not renewed, kept reason=%s", _reason(error))
             return old

@@ -90,7 +90,7 @@ def test_fill_is_posted(stream: UserStream, events: list[Event]) -> None:
 
 def test_expired_listen_key_reconnects(stream: UserStream, events: list[Event]) -> None:
     reconnected = threading.Event()
-    stream.on_reconnect_needed(reconnected.set)
+    stream.on_reconnect_needed(reconnected.set, reconnected.set)
     stream.handler.on_message(on_the_wire(ListenKeyExpired(NOW)))
     assert reconnected.is_set()
     assert events == []
@@ -137,7 +137,7 @@ def test_listen_key_is_renewed_or_replaced(
     monkeypatch.setattr(user_stream, "KEEP_ALIVE_SECONDS", 1)
     keys.rejection = rejection
     reconnected = threading.Event()
-    stream.on_reconnect_needed(reconnected.set)
+    stream.on_reconnect_needed(reconnected.set, reconnected.set)
 
     def heartbeat() -> None:
         if keys.extended:
@@ -161,13 +161,13 @@ class Renewals:
 
     def __init__(self, *, extend: list[Exception | None], create: list[Exception | str]) -> None:
         self._extend, self._create = extend, create
-        self.reconnects = 0
+        self.reconnects = self.renewals = 0
         self.created = 0
         self.seconds: list[int] = []
         """Seconds waited before each renewal."""
         self._waited = 0
         self.stream = UserStream("wss://example", self, lambda _: None, ManualClock(NOW))
-        self.stream.on_reconnect_needed(self._on_reconnect)
+        self.stream.on_reconnect_needed(self._on_reconnect, self._on_renew)
 
     def run(self, monkeypatch: pytest.MonkeyPatch) -> "Renewals":
         monkeypatch.setattr(self.stream, "_stopping", _Impatient())
@@ -182,6 +182,9 @@ class Renewals:
 
     def _on_reconnect(self) -> None:
         self.reconnects += 1
+
+    def _on_renew(self) -> None:
+        self.renewals += 1
 
     def create(self) -> str:
         self.created += 1
@@ -219,7 +222,7 @@ def test_renewal_that_fails_never_closes_a_stream_that_works(
     """In any sequence, whether or not the exchange then answers the request for a key with the same key."""
     answers = ["key-1" if is_post_answered else ProtocolError("no key") for _ in failures]
     renewals = Renewals(extend=[*failures, None], create=[*answers]).run(monkeypatch)
-    assert renewals.reconnects == 0
+    assert (renewals.reconnects, renewals.renewals) == (0, 0)
     assert renewals.created == 1 + len(failures)
 
 
@@ -233,6 +236,6 @@ def test_key_that_is_gone_is_replaced_before_the_old_connection_is_dropped(monke
     """The reader opens the new connection first (tests of the reader); the key of the answer is used for it."""
     gone = Rejected(-1125, "This listenKey does not exist")
     renewals = Renewals(extend=[gone, None], create=["key-2"]).run(monkeypatch)
-    assert renewals.reconnects == 1
+    assert (renewals.reconnects, renewals.renewals) == (0, 1)  # the old one is kept while no new one opens
     assert renewals.stream.url() == "wss://example/ws/key-2"
     assert renewals.created == 2

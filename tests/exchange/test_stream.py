@@ -411,8 +411,9 @@ def test_pauses_start_anew_after_a_connection_has_lived() -> None:
     assert run_until_paused(handlers, 4, clock, recorded)[:3] == [10, 20, 10]
 
 
-def test_connection_that_cannot_be_renewed_is_kept() -> None:
-    """No listen key for a new one during maintenance: the old one goes on delivering."""
+@pytest.mark.parametrize("is_requested", [False, True])
+def test_connection_that_cannot_be_renewed_is_kept(is_requested: bool) -> None:
+    """Too old, or its listen key was replaced; none can be opened during maintenance: it goes on delivering."""
     recorded, clock, key_lost, asked = RecordedCallbacks(), ManualClock(), threading.Event(), threading.Event()
 
     def old(connection: ServerConnection) -> None:
@@ -421,7 +422,7 @@ def test_connection_that_cannot_be_renewed_is_kept() -> None:
         connection.send("2")
         keep_open(connection)
 
-    timing = replace(TIMING, renew_after_ms=100)
+    timing = replace(TIMING, renew_after_ms=TIMING.renew_after_ms if is_requested else 100)
     with running_server(old, sending(3)) as (address, connections):
 
         def request_address() -> str:
@@ -430,10 +431,13 @@ def test_connection_that_cannot_be_renewed_is_kept() -> None:
                 raise Unreachable("no listen key")
             return address
 
-        with running_reader(request_address, recorded, timing, clock=clock):
+        with running_reader(request_address, recorded, timing, clock=clock) as reader:
             wait_until(lambda: recorded.messages == [1])
             key_lost.set()
-            clock.advance(timing.renew_after_ms)
+            if is_requested:
+                reader.renew()
+            else:
+                clock.advance(timing.renew_after_ms)
             wait_until(lambda: recorded.messages == [1, 2])
             assert (len(connections), recorded.ups) == (1, 1)
             key_lost.clear()

@@ -124,7 +124,7 @@ class WireSimulation(Simulation):
         keys = cast(ListenKeys, None)
         self._market = LiquidationStreamer("wss://model", lambda: [SYMBOL], self._receive, self.clock)
         self._user = UserStream("wss://model", keys, self._receive, self.clock)
-        self._user.on_reconnect_needed(self._request_reconnect)
+        self._user.on_reconnect_needed(self._request_reconnect, self._request_reconnect)
         self._received: list[Event] = []
         super()._begin()
 
