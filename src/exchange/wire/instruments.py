@@ -34,7 +34,7 @@ def parse_instrument(payload: object) -> Instrument:
     return Instrument(
         symbol=symbol.name("symbol"),
         base_asset=symbol.detail(symbol.text, "baseAsset", ""),
-        quote_asset=symbol.text("quoteAsset"),
+        quote_asset=symbol.name("quoteAsset"),
         tick=tick,
         min_price=prices.decimal("minPrice"),
         max_price=prices.detail(prices.decimal, "maxPrice", ZERO),

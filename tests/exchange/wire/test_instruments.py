@@ -120,6 +120,14 @@ def test_symbol_that_lacks_a_rule_is_named_with_its_status() -> None:
     assert gap.problem.startswith("filter PRICE_FILTER, LOT_SIZE")
 
 
+def test_symbol_without_a_quote_asset_is_incomplete() -> None:
+    """Its wallet would be that of no asset: empty."""
+    body = {**wire.render_instrument(an_instrument()), "quoteAsset": ""}
+    listed = wire.parse_instrument_list({"symbols": [body]})
+    assert listed.instruments == {}
+    assert [each.problem for each in listed.incomplete] == ["invalid quoteAsset: ''"]
+
+
 @pytest.mark.parametrize("payload", [{}, {"symbols": []}, {"symbols": {}}, {"symbols": [{}]}, []])
 def test_list_without_symbols_is_no_list(payload: object) -> None:
     with pytest.raises(ProtocolError):
