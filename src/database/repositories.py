@@ -210,6 +210,21 @@ class Store:
         )
         return self.read(partial(position_filter, since_ms=since_ms))
 
+    def uncounted_fees(self, symbol: str, position_side: PositionSide, since_ms: int) -> dict[str, Decimal]:
+        """Fees of a position's fills since an instant whose value in dollars is unknown, by asset."""
+        row = FillRow
+        query = select(row.commission_asset, row.commission).where(
+            row.symbol == symbol,
+            row.position_side == position_side.value,
+            row.traded_at >= since_ms,
+            row.commission_value.is_(None),
+            row.is_simulated == self._is_simulated,
+        )
+        fees: dict[str, Decimal] = {}
+        for each in self.read_or_default(lambda connection: connection.execute(query).all()) or ():
+            fees[each.commission_asset] = fees.get(each.commission_asset, ZERO) + each.commission
+        return fees
+
     # Account
 
     def record_funding(self, income: Income, value: Decimal | None = None, *, is_external: bool = False) -> bool:

@@ -8,6 +8,7 @@ from src.core.portfolio import TrackedPosition
 from src.domain import crash_points
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
+from src.domain.numbers import trimmed
 from src.domain.positions import PositionKey
 
 log = logging.getLogger("hunter.trader")
@@ -47,13 +48,17 @@ def reset_position(context: TraderContext, tracked: TrackedPosition) -> None:
 def _journal_closed(context: TraderContext, tracked: TrackedPosition) -> None:
     symbol, position_side = tracked.key
     net = tracked.realized_pnl - tracked.commission
-    log.info("closed %s %s, net %+.4f USDT", symbol, position_side, net)
+    fees = context.store.uncounted_fees(symbol, position_side, tracked.opened_at)
+    unvalued = [f"{trimmed(fee)} {asset}" for asset, fee in sorted(fees.items())]
+    note = f" without fees of {', '.join(unvalued)}, as their price is unknown" if unvalued else ""
+    log.info("closed %s %s, net %+.4f USDT%s", symbol, position_side, net, note)
     payload = {
         "position_side": position_side,
         "quantity": "0",
         "realized_pnl": tracked.realized_pnl,
         "commission": tracked.commission,
         "net": net,
+        **({"fees_not_included": unvalued} if unvalued else {}),
     }
     context.journal("position", payload, symbol)
 

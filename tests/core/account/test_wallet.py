@@ -173,6 +173,7 @@ def test_fee_of_unknown_value_is_left_out_and_marked(path: Path, opened: list[Ha
     opened.append(harness)
     fees_in_aster(harness, "0.5")
     assert not harness.context.trading_status.reason.startswith("locked")
-    assert harness.journal("position")[-1]["net"] == "0.5"
+    closed = harness.journal("position")[-1]
+    assert (closed["net"], closed["fees_not_included"]) == ("0.5", ["6 ASTER"])
     rows = harness.rows("SELECT commission, commission_asset, commission_value FROM fills")
     assert [tuple(row.values()) for row in rows] == [("3", "ASTER", None)] * 2
