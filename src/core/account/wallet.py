@@ -8,6 +8,7 @@ from decimal import Decimal
 
 from src.core.context import TraderContext
 from src.domain.assets import dollar_asset, dollar_value
+from src.domain.clock import HOUR_MS
 from src.domain.enums import PositionSide, Side
 from src.domain.events import AccountUpdate
 from src.domain.numbers import ZERO
@@ -27,7 +28,14 @@ def adopt_snapshot(context: TraderContext, snapshot: Snapshot) -> bool:
     Returns whether a balance differs from the one known before, so that an account update is late or lost.
     """
     before = context.balances
-    context.account, context.multi_assets_mode = snapshot.account, snapshot.multi_assets_mode
+    context.multi_assets_mode = snapshot.multi_assets_mode
+    if context.account is None or not _are_totals_untrue(snapshot):
+        context.account = snapshot.account
+    elif context.may_request("untrue totals", HOUR_MS):
+        context.warn(
+            "the exchange reports a total wallet balance of 0 though assets are held: the last known total is used. "
+            "Compare it with the wallet on the exchange's site"
+        )
     context.leverages = {each.symbol: each.leverage for each in snapshot.positions}
     reported = {each.asset: each.wallet_balance for each in snapshot.balances}
     context.balances = {**context.balances, **reported} if snapshot.has_unreadable_balance else reported
@@ -35,6 +43,12 @@ def adopt_snapshot(context: TraderContext, snapshot: Snapshot) -> bool:
     return bool(before) and any(
         before.get(asset, ZERO) != context.balances.get(asset, ZERO) for asset in before.keys() | context.balances
     )
+
+
+def _are_totals_untrue(snapshot: Snapshot) -> bool:
+    """Whether the totals of all assets are 0 though one of them is held."""
+    is_held = any(each.wallet_balance > 0 for each in snapshot.balances)
+    return snapshot.multi_assets_mode and not snapshot.account.wallet_balance and is_held
 
 
 def adopt_balances(context: TraderContext, update: AccountUpdate) -> None:

@@ -61,6 +61,22 @@ def test_one_balance_does_not_replace_the_totals_of_all_assets(path: Path, opene
     assert {row["wallet_balance"] for row in harness.rows("SELECT wallet_balance FROM account_history")} == {"10000"}
 
 
+def test_total_of_zero_is_not_believed_while_assets_are_held(path: Path, opened: list[Harness]) -> None:
+    harness = multi_assets(path, opened, max_drawdown_pct=20)
+    harness.wait(1000)
+    nothing = AccountSummary(D(0), D(0), D(0), D(0), D(0), D(0))
+    held = (Balance("USDT", D(-5), D(-5)), Balance("USDF", D(10_005), D(10_005)))
+    for _ in range(2):
+        harness.snapshot(multi_assets_mode=True, account=nothing, balances=held)
+        harness.wait(1000)
+    assert wallet.equity(harness.context) == 10_000
+    assert not harness.context.trading_status.reason.startswith("locked")
+    alerts = [each["message"] for each in harness.journal("alert") if "total wallet balance of 0" in each["message"]]
+    assert len(alerts) == 1
+    harness.snapshot(multi_assets_mode=True, account=nothing, balances=())  # all withdrawn
+    assert wallet.equity(harness.context) == 0
+
+
 def two_quotes() -> Settings:
     document = settings_document()
     document["symbols"]["BTCUSDC"] = dict(document["symbols"]["BTCUSDT"])
