@@ -176,6 +176,7 @@ def parse_fill(payload: object, client_order_id: str = "") -> Fill:
     Aster's sample shows a paid commission as negative, Binance's as positive; the absolute value is what was paid.
     """
     trade = Fields(payload)
+    commission, commission_asset = _fee(trade)
     return Fill(
         symbol=trade.name("symbol"),
         trade_id=trade.integer("id"),
@@ -186,11 +187,19 @@ def parse_fill(payload: object, client_order_id: str = "") -> Fill:
         quantity=trade.positive("qty"),
         price=trade.positive("price"),
         realized_pnl=trade.decimal("realizedPnl"),
-        commission=abs(trade.decimal("commission")),
-        commission_asset=trade.text("commissionAsset"),
+        commission=commission,
+        commission_asset=commission_asset,
         is_maker=trade.detail(trade.boolean, "maker", False),
         traded_at=trade.integer("time"),
     )
+
+
+def _fee(trade: Fields) -> tuple[Decimal, str]:
+    """Return what was paid and its asset; 0 of no asset if it is not said, as the income history tells it later."""
+    try:
+        return abs(trade.decimal("commission")), trade.text("commissionAsset")
+    except ProtocolError:
+        return ZERO, ""
 
 
 def render_fill(fill: Fill) -> Body:

@@ -9,6 +9,7 @@ from src.domain.errors import ProtocolError
 from src.domain.orders import OrderUpdate, UnrecognizedOrder
 from src.exchange import wire
 from src.exchange.wire import Body
+from tests.builders import a_fill
 
 NOW_MS = 1_700_000_000_000
 
@@ -146,6 +147,16 @@ def test_commission_of_either_sign_is_a_cost() -> None:
 
     assert wire.parse_fill(trade).commission == wire.parse_fill({**trade, "commission": "0.0781901"}).commission
     assert wire.parse_fill(trade, "lh-abc123-e").client_order_id == "lh-abc123-e"
+
+
+@pytest.mark.parametrize("key", ["commission", "commissionAsset"])
+@pytest.mark.parametrize("written", [None, 7.5])
+def test_trade_whose_fee_cannot_be_read_is_kept(key: str, written: object) -> None:
+    """Its fee is of no asset, so that it is completed from the income history."""
+    trade = wire.render_fill(a_fill(commission=Decimal("0.1")))
+    fill = wire.parse_fill({**trade, key: written})
+    assert fill.trade_id == trade["id"]
+    assert (str(fill.commission), fill.commission_asset) == ("0", "")
 
 
 def test_order_request_of_other_clients_is_parsed() -> None:
