@@ -9,7 +9,7 @@ from flask import request
 from src.api.errors import ApiError, bad_parameter
 from src.domain.clock import HOUR_MS
 from src.settings.config import SettingsError
-from src.settings.file import parse_document
+from src.settings.json_text import parse_document
 
 MAX_ROWS = 1_000
 _MAX_SYMBOL_LENGTH = 40

@@ -9,6 +9,7 @@ from typing import Any
 
 from src.domain.numbers import plain
 from src.settings.errors import InvalidSetting, SettingsError
+from src.settings.json_text import parse_document
 from src.utils.files import write_atomic
 
 _MAX_FILE_BYTES = 1_000_000
@@ -30,19 +31,11 @@ OBSOLETE_SYMBOL_KEYS: Mapping[str, str] = {
 
 def read_document(path: Path) -> object:
     """Read a JSON file with exact decimals. Raises `SettingsError` if it is missing, unreadable or invalid."""
-    return parse_document(_read_text(path), path.name)
-
-
-def parse_document(text: str, source: str) -> object:
-    """Parse JSON with exact decimals. Raises `SettingsError`, also for NaN, Infinity and duplicate keys."""
-    try:
-        return json.loads(
-            text, parse_float=Decimal, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates
-        )
-    except json.JSONDecodeError as error:
-        raise SettingsError(source, [InvalidSetting("", _syntax_message(error))]) from error
-    except (ValueError, RecursionError) as error:
-        raise SettingsError(source, [InvalidSetting("", _content_message(error))]) from error
+    text = _read_text(path)
+    if not text.strip():
+        remedy = "the file is empty: copy the settings.json that came with the program, or a copy of yours, there"
+        raise SettingsError(path.name, [InvalidSetting("", remedy)])
+    return parse_document(text, path.name)
 
 
 def render_document(document: object) -> str:
@@ -73,42 +66,6 @@ def _read_text(path: Path) -> str:
     except OSError as error:
         reason = f"the file {path} cannot be read ({error.strerror}): check its permissions"
         raise SettingsError(path.name, [InvalidSetting("", reason)]) from error
-
-
-def _reject_constant(name: str) -> object:
-    raise ValueError(f"{name} is not allowed: write a plain number instead")
-
-
-def _reject_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
-    document = dict(pairs)
-    if len(document) < len(pairs):
-        names = [name for name, _ in pairs]
-        duplicate = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f'"{duplicate}" appears twice in one object: remove one of them')
-    return document
-
-
-def _syntax_message(error: json.JSONDecodeError) -> str:
-    what = {
-        "Expecting value": "a value is missing here, or there is an extra comma",
-        "Expecting ',' delimiter": "a comma or a closing bracket is missing before this position",
-        "Expecting ':' delimiter": "a colon is missing after the name",
-        "Expecting property name enclosed in double quotes": (
-            "a name in double quotes is expected here: remove a comma after the last entry, or a comment"
-        ),
-        "Illegal trailing comma before end of object": "remove the comma after the last entry",
-        "Illegal trailing comma before end of array": "remove the comma after the last entry",
-        "Unterminated string starting at": "the closing double quote of this text is missing",
-        "Extra data": "remove the text after the last closing brace",
-    }.get(error.msg, error.msg)
-    return f"line {error.lineno}, column {error.colno}: {what}"
-
-
-def _content_message(error: ValueError | RecursionError) -> str:
-    if isinstance(error, RecursionError):
-        return "brackets are nested too deep: this is not a settings file"
-    text = str(error)
-    return "a number has thousands of digits: shorten it" if "integer string" in text else text
 
 
 def _render(value: object, indent: str) -> str:

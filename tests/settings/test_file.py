@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.settings.config import SettingsError, load_settings, parse_settings, save_settings
-from src.settings.file import parse_document, render_document, write_document
+from src.settings.file import render_document, write_document
+from src.settings.json_text import parse_document
 from tests.settings.documents import PREDECESSOR, a_document, a_symbol
 
 
@@ -29,18 +30,38 @@ def fault_of(path: Path) -> str:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("", "line 1, column 1: a value is missing here"),
-        ('{\n  "globals": {},\n}', "line 3, column 1: a name in double quotes is expected here"),
+        ("", "the file is empty: copy the settings.json"),
+        (" \n", "the file is empty: copy the settings.json"),
+        ("\0" * 100, "line 1, column 1: a NUL byte stands here"),
+        ('{"a": "\0"}', "line 1, column 8: a NUL byte stands here"),
+        ('{\n  "a": “GTC”\n}', "line 2, column 8: a curly quote “ stands here: use the straight double quote"),
+        ("{\n  “a”: 1\n}", "line 2, column 3: a curly quote “ stands here"),
+        ('{\n  "a”: 1\n}', "line 2, column 5: a curly quote ” stands here"),
+        ("{\n  'a': 1\n}", "line 2, column 3: a single quote ' stands here: use the straight double quote"),
+        ("{\"a\": 'GTC'}", "line 1, column 7: a single quote ' stands here"),
+        ('{"a": True}', "line 1, column 7: True is Python's spelling: write true"),
+        ('{"a": False}', "line 1, column 7: False is Python's spelling: write false"),
+        ('{"a": None}', "line 1, column 7: None is Python's spelling: write null"),
+        ('{"a": TRUE}', "line 1, column 7: TRUE must be lower case: write true"),
+        ('{"a": OPPOSITE"}', "line 1, column 7: OPPOSITE needs double quotes"),
+        ('{"a": "C:\\Users"}', "line 1, column 10: a single backslash in a text is not allowed here: write / or \\\\"),
+        ('{"a": "C:\\users"}', "line 1, column 10: a single backslash in a text is not allowed here: write / or \\\\"),
+        ('{"a":\u00a01}', "line 1, column 6: an invisible character (no-break space, U+00A0) stands here"),
+        ('{"a": 0,45}', "line 1, column 9: a decimal number is written with a point, like 0.45"),
         ('{\n  "a": 1\n  "b": 2\n}', "line 3, column 3: a comma or a closing bracket is missing"),
         ('{"a" 1}', "line 1, column 6: a colon is missing"),
         ('{"a": "x', "line 1, column 7: the closing double quote"),
+        ('{"a": "x\n}', "line 1, column 9: the closing double quote"),
         ("{} {}", "line 1, column 4: remove the text after the last closing brace"),
-        ("// hello\n{}", "line 1, column 1: a value is missing here"),
-        ('{"a": "\t"}', "line 1, column 8: Invalid control character"),
-        ('{"a": NaN}', "NaN is not allowed: write a plain number"),
-        ('{"a": -Infinity}', "-Infinity is not allowed: write a plain number"),
-        ('{"a": 1, "b": 2, "a": 3}', '"a" appears twice in one object'),
+        ("// hello\n{}", "line 1, column 1: a comment starts here, and JSON has none: remove it"),
+        ('{"a": 1 /* x */}', "line 1, column 9: a comment starts here"),
+        ('{\n# mine\n"a": 1}', "line 2, column 1: a comment starts here"),
+        ('{"a": "\t"}', "line 1, column 8: a control character (U+0009) stands in a text: remove it"),
+        ('{"a": "NaN", "b": NaN}', "line 1, column 19: NaN is not allowed: write a plain number"),
+        ('{"a": -Infinity}', "line 1, column 7: -Infinity is not allowed: write a plain number"),
+        ('{"a": 1, "b": {"a": 2},\n "a": 3}', 'line 2, column 2: "a" appears twice in one object'),
         ('{"a": ' + "9" * 5000 + "}", "a number has thousands of digits"),
+        ('{"a": 1e99999999999999999999}', "a number has an exponent beyond all limits"),
         ("[" * 200_000, "brackets are nested too deep"),
     ],
 )
@@ -48,6 +69,12 @@ def test_broken_json_is_explained(path: Path, text: str, expected: str) -> None:
     path.write_text(text, encoding="utf-8")
 
     assert fault_of(path).startswith(f"settings.json: {expected}")
+
+
+def test_trailing_comma_is_explained(path: Path) -> None:
+    path.write_text('{\n  "globals": {},\n}', encoding="utf-8")
+    assert fault_of(path).startswith("settings.json: line ")
+    assert fault_of(path).endswith("comma after the last entry")
 
 
 def test_missing_file_is_reported_with_a_remedy(path: Path) -> None:
