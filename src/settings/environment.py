@@ -11,6 +11,7 @@ from src.credentials.env_file import read_env_file
 from src.domain.enums import Network
 from src.domain.errors import ConfigError
 from src.settings.errors import SettingsError
+from src.settings.fields import path_fault
 from src.settings.file import read_document
 from src.settings.global_settings import GlobalSettings
 from src.settings.networks import Hosts, resolve_hosts
@@ -99,6 +100,7 @@ def read_environment(home: Path, variables: Mapping[str, str] | None = None) -> 
     credentials = _collect_errors(faults, lambda: read_credentials(known.values, known.from_process))
     port = _collect_errors(faults, lambda: _port(known.values.get("PORT", str(DEFAULT_PORT))))
     host = _collect_errors(faults, lambda: _host(known.values.get("HOST", DEFAULT_HOST)))
+    path = _collect_errors(faults, lambda: _database_variable(known.values.get("DB_PATH", "")))
     resolved = hosts or Hosts(Network.MAINNET, "", "")
     environment = Environment(
         home=home,
@@ -108,7 +110,7 @@ def read_environment(home: Path, variables: Mapping[str, str] | None = None) -> 
         host=host or DEFAULT_HOST,
         port=port or DEFAULT_PORT,
         credentials=credentials,
-        database=home / (known.values.get("DB_PATH") or _default_database(resolved.network, home)),
+        database=home / (path or _default_database(resolved.network, home)),
         is_supervised=bool(process.get(SUPERVISED)),
         env_override_keys=known.from_process & frozenset(CREDENTIAL_NAMES),
         warnings=(*_file_warnings(home / ".env"), *_host_warnings(resolved)),
@@ -143,6 +145,12 @@ def _host(text: str) -> str:
     raise ConfigError(f'HOST must be a host name or an address of this machine like 127.0.0.1, not "{text[:60]}".')
 
 
+def _database_variable(path: str) -> str:
+    if fault := path_fault(path):
+        raise ConfigError(f"DB_PATH {fault}.")
+    return path
+
+
 def _default_database(network: Network, home: Path) -> Path:
     """Return the default path of the database; the testnet has its own folder, so that records never mix."""
     database = Path(_database_in_settings(home))
@@ -158,7 +166,7 @@ def _database_in_settings(home: Path) -> str:
         return default
     part = document.get("globals") if isinstance(document, dict) else None
     path = part.get("db_path") if isinstance(part, dict) else None
-    return path if isinstance(path, str) and path else default
+    return path if isinstance(path, str) and path and path_fault(path) is None else default
 
 
 def _file_warnings(path: Path) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from src.settings.symbol_settings import SymbolSettings
 PARTS: tuple[str, ...] = ("globals", "symbols")
 _OUT_OF_RANGE = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
 _NOT_AN_OBJECT = frozenset({"model_type", "dict_type"})
-_OWN_ERROR_TYPES = frozenset({"number", "flag", "thresholds", "symbol"})
+_OWN_ERROR_TYPES = frozenset({"number", "flag", "thresholds", "symbol", "path"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """Types of the settings' values, their validation, and their metadata for the dashboard's form."""
 
+import json
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
 from pydantic_core import PydanticCustomError
 
 from src.domain.numbers import plain
@@ -37,10 +38,28 @@ def format_value(value: object) -> str:
         case list() | tuple():
             text = "a list"
         case str():
-            text = f'"{value}"'
+            text = json.dumps(value, ensure_ascii=False)
         case _:
             text = str(value)
     return text if len(text) <= 40 else f"{text[:36]} ..."
+
+
+def path_fault(path: str) -> str | None:
+    """What is wrong with the text of a path; None if it can be one.
+
+    Control characters come from a single backslash: JSON reads the ``\\b`` of ``data\\bot.db`` as a backspace.
+    """
+    if all(char >= " " and char != "\x7f" for char in path):
+        return None
+    return (
+        f"holds a control character, as in {json.dumps(path)[:60]}: write / or \\\\ between folders, not one backslash"
+    )
+
+
+def _check_path(path: str) -> str:
+    if fault := path_fault(path):
+        raise PydanticCustomError("path", "{fault}", {"fault": fault})
+    return path
 
 
 def _parse_decimal(value: object) -> object:
@@ -100,3 +119,4 @@ DecimalField = Annotated[Decimal, BeforeValidator(_parse_decimal)]
 """An exact decimal number. Strings are accepted too: older files hold them."""
 IntField = Annotated[int, BeforeValidator(_parse_int)]
 BoolField = Annotated[bool, BeforeValidator(_parse_bool)]
+PathField = Annotated[str, AfterValidator(_check_path)]

@@ -5,7 +5,7 @@ from decimal import Decimal
 from pydantic import Field
 
 from src.domain.enums import LiquidationAction, TimeInForce, VolumeScope
-from src.settings.fields import BoolField, DecimalField, IntField, SettingsPart, ui_meta
+from src.settings.fields import BoolField, DecimalField, IntField, PathField, SettingsPart, ui_meta
 
 _MS_PER_SECOND = 1000
 _MS_PER_MINUTE = 60 * _MS_PER_SECOND
@@ -210,7 +210,7 @@ class GlobalSettings(SettingsPart):
         description="Set each symbol's margin type at the exchange. If off, symbols that differ are skipped.",
         json_schema_extra=ui_meta(),
     )
-    db_path: str = Field(
+    db_path: PathField = Field(
         "data/bot.db",
         title="Database file",
         description="Path of the database, relative to the home directory.",

@@ -160,6 +160,20 @@ def test_path_length_is_limited(value: str) -> None:
     assert "globals.db_path cannot be" in one_fault(a_document(globals_={"db_path": value}))
 
 
+@pytest.mark.parametrize("value", ["data\bot.db", "data\trades.db", "a\nb", "a\x00b", "a\x7f"])
+def test_path_with_a_control_character_is_refused_with_the_remedy(value: str) -> None:
+    fault = one_fault(a_document(globals_={"db_path": value}))
+
+    assert fault.startswith('settings.json: globals.db_path holds a control character, as in "')
+    assert fault.endswith("write / or \\\\ between folders, not one backslash")
+    assert fault.isprintable()
+
+
+@pytest.mark.parametrize("value", ["data/bot.db", "C:\\Users\\me\\bot.db", "ü 100% #1/币安.db"])
+def test_path_with_backslashes_and_other_scripts_is_accepted(value: str) -> None:
+    assert parse_settings(a_document(globals_={"db_path": value})).globals_.db_path == value
+
+
 @pytest.mark.parametrize(
     ("part", "name", "nearest"),
     [

@@ -64,6 +64,7 @@ def test_other_files_are_in_the_folder_of_the_database(tmp_path: Path) -> None:
     [
         ('{"globals": {"db_path": "bot.db"}, "symbols": 3}', "bot.db"),
         ('{"globals": {"db_path": 3}}', "data/bot.db"),
+        ('{"globals": {"db_path": "data\\bot.db"}}', "data/bot.db"),
         ('{"globals": []}', "data/bot.db"),
         ("[]", "data/bot.db"),
         ("{broken", "data/bot.db"),
@@ -72,6 +73,10 @@ def test_other_files_are_in_the_folder_of_the_database(tmp_path: Path) -> None:
 def test_database_path_is_read_from_invalid_settings(tmp_path: Path, text: str, expected: str) -> None:
     (tmp_path / "settings.json").write_text(text, encoding="utf-8")
     assert load_environment(tmp_path, {}).database == tmp_path / expected
+
+
+def test_database_variable_with_a_control_character_is_refused(tmp_path: Path) -> None:
+    assert "DB_PATH holds a control character" in faults_of(tmp_path, {"DB_PATH": "data\bot.db"})
 
 
 def test_process_variables_override_the_file(tmp_path: Path) -> None:
