@@ -41,7 +41,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     hidden = credentials.secrets if credentials else ()
     set_up_logging("bot", environment.log_directory, secrets=hidden)
     settings = load_settings(environment.settings_file)
-    for sentence in (*environment.warnings, *settings.obsolete):
+    for sentence in (*environment.warnings, *settings.obsolete, *settings.adapted):
         log.warning("%s", sentence)
     if not settings.globals_.simulate_only and credentials is None and not environment.is_supervised:
         raise ConfigError(

@@ -9,7 +9,7 @@ import pytest
 
 from src.credentials.credentials import CREDENTIAL_NAMES
 from src.settings.config import load_settings, new_symbol_defaults, parse_settings, settings_schema
-from src.settings.file import OBSOLETE_GLOBALS, OBSOLETE_SYMBOL_KEYS
+from src.settings.older_files import OBSOLETE_GLOBALS, OBSOLETE_SYMBOL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
 SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")

@@ -59,7 +59,8 @@ def _settings_checks(settings: Settings) -> tuple[Check, ...]:
     if not names:
         return (failed(_SETTINGS, "no symbols are configured: nothing is traded", "add one on the settings page"),)
     obsolete = (warned(_SETTINGS, message, "you may remove it from settings.json") for message in settings.obsolete)
-    return (passed(_SETTINGS, f"{len(names)} symbols: {', '.join(names[:12])}"), *obsolete)
+    adapted = (warned(_SETTINGS, message, "set it in settings.json as you want it") for message in settings.adapted)
+    return (passed(_SETTINGS, f"{len(names)} symbols: {', '.join(names[:12])}"), *obsolete, *adapted)
 
 
 def _mode_checks(environment: Environment, settings: Settings | None, faults: tuple[str, ...]) -> Iterator[Check]:

@@ -13,8 +13,9 @@ from src.domain.assets import DOLLAR_ASSETS, dollar_asset
 from src.settings.environment import HOME_HELP, Environment, find_home, load_environment
 from src.settings.errors import InvalidSetting, SettingsError, invalid_settings
 from src.settings.fields import SettingsPart, format_value
-from src.settings.file import drop_obsolete, keep_obsolete, read_document, write_document
+from src.settings.file import read_document, write_document
 from src.settings.global_settings import GlobalSettings
+from src.settings.older_files import adapt, keep_obsolete
 from src.settings.schema import new_symbol_defaults, settings_schema
 from src.settings.symbol_settings import SymbolSettings
 
@@ -63,23 +64,29 @@ class Settings(SettingsPart):
     globals_: GlobalSettings = Field(alias="globals")
     symbols: dict[Annotated[str, AfterValidator(_validate_symbol)], SymbolSettings]
     _obsolete: tuple[str, ...] = PrivateAttr(())
+    _adapted: tuple[str, ...] = PrivateAttr(())
 
     @property
     def obsolete(self) -> tuple[str, ...]:
         """One sentence for each obsolete key of the older bot that the file holds."""
         return self._obsolete
 
+    @property
+    def adapted(self) -> tuple[str, ...]:
+        """One sentence for each value of a file of the older bot that was changed or added."""
+        return self._adapted
+
 
 def parse_settings(document: object, source: str = "settings.json") -> Settings:
     """Validate a settings document. Raises `SettingsError` with all faults at once."""
     if not isinstance(document, Mapping):
         raise SettingsError(source, [InvalidSetting("", f"must be an object in braces, not {format_value(document)}")])
-    kept, obsolete = drop_obsolete(document)
+    file = adapt(document)
     try:
-        settings = Settings.model_validate(kept, by_name=False, by_alias=True)
+        settings = Settings.model_validate(file.document, by_name=False, by_alias=True)
     except ValidationError as error:
         raise SettingsError(source, invalid_settings(error)) from error
-    settings._obsolete = obsolete
+    settings._obsolete, settings._adapted = file.obsolete, file.adapted
     return settings
 
 

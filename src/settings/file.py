@@ -1,11 +1,10 @@
-"""Reads and writes settings.json: strict parsing, atomic replacement, obsolete keys of the older bot are kept."""
+"""Reads and writes settings.json: strict parsing, atomic replacement."""
 
 import json
 from collections.abc import Mapping
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from src.domain.numbers import plain
 from src.settings.errors import InvalidSetting, SettingsError
@@ -13,20 +12,6 @@ from src.settings.json_text import parse_document
 from src.utils.files import write_atomic
 
 _MAX_FILE_BYTES = 1_000_000
-OBSOLETE_GLOBALS: Mapping[str, str] = {
-    "batch_orders": "every order is sent and recorded separately, so a lost response affects one order only",
-    "enable_order_consolidation": "take profit and stop loss cover the whole position: there is nothing to consolidate",
-    "use_position_monitor": "every position is always monitored and protected",
-    "tranche_pnl_increment_pct": "a position has one average entry and no tranches",
-    "max_tranches_per_symbol_side": "a position has no tranches; max_position_usdt limits its size",
-    "instant_tp_enabled": "the take profit is placed at the exchange right after the first fill",
-    "tp_sl_batch_enabled": "the stop loss is sent first, in its own request, so that nothing delays it",
-    "buffer_liquidations": "liquidations are processed as they arrive, without a buffer",
-    "liquidation_buffer_ms": "liquidations are processed as they arrive, without a buffer",
-}
-OBSOLETE_SYMBOL_KEYS: Mapping[str, str] = {
-    "use_trailing_stop": "the stop loss stays at stop_loss_pct from the average entry price",
-}
 
 
 def read_document(path: Path) -> object:
@@ -84,51 +69,3 @@ def _render(value: object, indent: str) -> str:
             return f"[{', '.join(_render(item, indent) for item in value)}]"
         case _:
             return json.dumps(value, ensure_ascii=False, allow_nan=False)
-
-
-def drop_obsolete(document: Mapping[str, object]) -> tuple[dict[str, object], tuple[str, ...]]:
-    """Return the document without obsolete keys, and one sentence for each key removed."""
-    kept = dict(document)
-    sentences: list[str] = []
-    if isinstance(part := document.get("globals"), dict):
-        kept["globals"] = {key: value for key, value in part.items() if key not in OBSOLETE_GLOBALS}
-        sentences += [f"globals.{key} is obsolete: {why}" for key, why in OBSOLETE_GLOBALS.items() if key in part]
-    if isinstance(symbols := document.get("symbols"), dict):
-        kept["symbols"] = {symbol: _drop_symbol_keys(part) for symbol, part in symbols.items()}
-        sentences += _symbol_sentences(symbols)
-    return kept, tuple(sentences)
-
-
-def keep_obsolete(earlier: object, document: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """Add the obsolete keys of the earlier document: an older bot may still use the file."""
-    earlier_globals = _obsolete_in(_part(earlier, "globals"), OBSOLETE_GLOBALS)
-    earlier_symbols = _part(earlier, "symbols")
-    symbols = {
-        name: {**part, **_obsolete_in(_part(earlier_symbols, name), OBSOLETE_SYMBOL_KEYS)}
-        for name, part in document["symbols"].items()
-    }
-    return {"globals": {**document["globals"], **earlier_globals}, "symbols": symbols}
-
-
-def _part(document: object, name: str) -> Mapping[str, object]:
-    part = document.get(name) if isinstance(document, dict) else None
-    return part if isinstance(part, dict) else {}
-
-
-def _obsolete_in(part: Mapping[str, object], obsolete: Mapping[str, str]) -> dict[str, object]:
-    return {key: value for key, value in part.items() if key in obsolete}
-
-
-def _drop_symbol_keys(part: object) -> object:
-    if not isinstance(part, dict):
-        return part
-    return {key: value for key, value in part.items() if key not in OBSOLETE_SYMBOL_KEYS}
-
-
-def _symbol_sentences(symbols: Mapping[str, object]) -> list[str]:
-    sentences = []
-    for key, why in OBSOLETE_SYMBOL_KEYS.items():
-        holders = [symbol for symbol, part in symbols.items() if isinstance(part, dict) and key in part]
-        if holders:
-            sentences.append(f"{key} of {', '.join(holders)} is obsolete: {why}")
-    return sentences

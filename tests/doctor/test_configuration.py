@@ -76,6 +76,14 @@ def test_binary_env_file_is_reported(tmp_path: Path) -> None:
     assert found.settings is not None
 
 
+def test_values_taken_over_from_an_older_file_are_reported(tmp_path: Path) -> None:
+    found = read(tmp_path, rate_limit_buffer_pct=0.4, order_status_check_interval=5)
+    obsolete, adapted = lines(found, WARN)
+    assert "globals.order_status_check_interval is obsolete: " in obsolete
+    assert "is read as 40 %" in adapted
+    assert "set it in settings.json as you want it" in adapted
+
+
 def test_settings_without_symbols_are_reported(tmp_path: Path) -> None:
     document = settings_document()
     document["symbols"] = {}

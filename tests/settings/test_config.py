@@ -1,5 +1,6 @@
 """Validation of settings: every fault is reported with its path and remedy, valid values are read exactly."""
 
+import copy
 import json
 from decimal import Decimal
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from src.domain.enums import MarginType, Side, TradeSide, VolumeScope
 from src.domain.errors import ConfigError, InvariantError
 from src.settings.config import SettingsError, load_settings, parse_settings, settings_schema
+from src.settings.older_files import OBSOLETE_GLOBALS, OBSOLETE_SYMBOL_KEYS
 from tests.settings.documents import PREDECESSOR, a_document, a_symbol, without
 
 NUMBERS = [
@@ -23,6 +25,7 @@ NUMBERS = [
 FLAGS = [(part, name) for part, fs in settings_schema().items() for name, f in fs.items() if f["kind"] == "flag"]
 CHOICES = [(part, name) for part, fs in settings_schema().items() for name, f in fs.items() if f["choices"]]
 REQUIRED = [(part, name) for part, fs in settings_schema().items() for name, f in fs.items() if f["required"]]
+KINDS = ("obsolete", "not supported yet")
 
 
 def faults(document: object) -> tuple[str, ...]:
@@ -308,14 +311,101 @@ class TestPredecessor:
         assert settings.symbols["LINKUSDT"].threshold_for(Side.SELL) == 21_000
 
     def test_obsolete_keys_are_listed_with_their_reason(self) -> None:
-        sentences = parse_settings(PREDECESSOR).obsolete
+        settings = parse_settings(PREDECESSOR)
 
-        assert len(sentences) == 10
+        assert len(settings.obsolete) == 10
         assert (
-            "globals.tranche_pnl_increment_pct is obsolete: a position has one average entry and no tranches"
-            in sentences
+            "globals.use_position_monitor is obsolete: every position is always monitored and protected"
+            in settings.obsolete
         )
-        assert sentences[-1].startswith("use_trailing_stop of LINKUSDT is obsolete: ")
+        assert settings.obsolete[-1].startswith("use_trailing_stop of LINKUSDT is not supported yet: ")
+        assert settings.adapted == ()
+
+    @pytest.mark.parametrize("key", OBSOLETE_GLOBALS)
+    def test_each_key_of_its_globals_loads_and_is_named_once(self, key: str) -> None:
+        [sentence] = parse_settings(with_value("globals", key, 5)).obsolete
+        assert sentence in {f"globals.{key} is {kind}: {OBSOLETE_GLOBALS[key]}" for kind in KINDS}
+
+    @pytest.mark.parametrize("key", OBSOLETE_SYMBOL_KEYS)
+    def test_each_key_of_its_symbols_loads_and_is_named_once(self, key: str) -> None:
+        [sentence] = parse_settings(with_value("symbol", key, "LONG")).obsolete
+        assert sentence in {f"{key} of BTCUSDT is {kind}: {OBSOLETE_SYMBOL_KEYS[key]}" for kind in KINDS}
+
+    @pytest.mark.parametrize(
+        ("part", "key"),
+        [
+            ("globals", "tranche_pnl_increment_pct"),
+            ("globals", "max_tranches_per_symbol_side"),
+            ("symbol", "use_trailing_stop"),
+            ("symbol", "trailing_activation_pct"),
+            ("symbol", "trailing_callback_rate"),
+        ],
+    )
+    def test_trailing_and_tranches_are_named_as_not_supported_yet(self, part: str, key: str) -> None:
+        [sentence] = parse_settings(with_value(part, key, 1)).obsolete
+        assert f"{key} " in sentence
+        assert " is not supported yet: " in sentence
+
+    def test_wrapped_symbols_are_unwrapped_with_one_notice(self) -> None:
+        wrapped = {name: {"symbol": name, "config": a_symbol(leverage=3)} for name in ("BTCUSDT", "ETHUSDT")}
+
+        settings = parse_settings({**a_document(), "symbols": wrapped})
+
+        assert [symbol.leverage for symbol in settings.symbols.values()] == [3, 3]
+        assert settings.adapted == ("BTCUSDT, ETHUSDT: the settings of a symbol were taken from inside its config",)
+        assert settings.obsolete == ()
+
+    def test_fault_inside_a_wrapped_symbol_is_reported(self) -> None:
+        wrapped = {"BTCUSDT": {"symbol": "BTCUSDT", "config": a_symbol(leverage=0)}}
+        assert "symbols.BTCUSDT.leverage must be" in one_fault({**a_document(), "symbols": wrapped})
+
+    @pytest.mark.parametrize("change", [{"symbol": "ETHUSDT"}, {"config": 3}, {"leverage": 5}])
+    def test_other_wrapped_shapes_are_refused(self, change: dict[str, Any]) -> None:
+        part = {"symbol": "BTCUSDT", "config": a_symbol()} | change
+        assert any("is not a setting" in fault for fault in faults({**a_document(), "symbols": {"BTCUSDT": part}}))
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("trade_value_usdt", 5), ("max_position_usdt", 50), ("take_profit_pct", 1), ("stop_loss_pct", 2)],
+    )
+    def test_missing_value_of_an_older_file_gets_the_safe_default_and_is_named(self, key: str, value: int) -> None:
+        settings = parse_settings(without(a_document(position_side="BOTH"), "symbol", key))
+
+        assert getattr(settings.symbols["BTCUSDT"], key) == value
+        assert settings.adapted == (
+            f"{key} of BTCUSDT is missing in this older file: {value} applies until you set it",
+        )
+
+    def test_missing_exposure_of_an_older_file_gets_the_safe_default_and_is_named(self) -> None:
+        settings = parse_settings({"globals": {"batch_orders": True}, "symbols": {"BTCUSDT": a_symbol()}})
+
+        assert settings.globals_.max_total_exposure_usdt == 200
+        [sentence] = settings.adapted
+        assert sentence.startswith("globals.max_total_exposure_usdt is missing in this older file: 200 applies")
+
+    def test_missing_leverage_of_an_older_file_is_a_fault(self) -> None:
+        assert "leverage is missing" in one_fault(without(a_document(position_side="BOTH"), "symbol", "leverage"))
+
+    def test_stop_at_a_price_of_zero_is_replaced_and_named(self) -> None:
+        settings = parse_settings(a_document(stop_loss_pct=100, hedge_position_side="LONG"))
+
+        assert settings.symbols["BTCUSDT"].stop_loss_pct == 2
+        assert "stop_loss_pct of BTCUSDT is 100 in this older file, a price of 0: 2 applies" in settings.adapted[0]
+        assert "must be above 0 and below 100" in one_fault(a_document(stop_loss_pct=100))
+
+    @pytest.mark.parametrize(("share", "percent"), [(Decimal("0.4"), "40"), (0.1, "10"), (Decimal("0.125"), "12.5")])
+    def test_share_of_the_request_limit_becomes_a_percentage(self, share: object, percent: str) -> None:
+        older = parse_settings(a_document(globals_={"rate_limit_buffer_pct": share, "order_batch_window_ms": 200}))
+
+        assert str(older.globals_.rate_limit_buffer_pct) == percent
+        assert f"is read as {percent} %" in older.adapted[0]
+        assert parse_settings(a_document(globals_={"rate_limit_buffer_pct": share})).adapted == ()
+
+    def test_adapting_leaves_the_document_unchanged(self) -> None:
+        document = without(a_document(position_side="BOTH"), "symbol", "stop_loss_pct")
+        before = copy.deepcopy(document)
+        parse_settings(document)
+        assert document == before
 
     def test_misplaced_obsolete_key_is_unknown(self) -> None:
         assert "batch_orders is not a setting" in one_fault(a_document(batch_orders=True))

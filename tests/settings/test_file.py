@@ -139,6 +139,18 @@ class TestSaving:
         assert one["globals"]["batch_orders"] is True
         assert list(one["symbols"]) == ["BTCUSDT"]
 
+    def test_older_file_is_saved_in_our_shape_with_its_obsolete_keys(self, path: Path) -> None:
+        inner = a_symbol(use_trailing_stop=True)
+        del inner["stop_loss_pct"]
+        symbols = {"BTCUSDT": {"symbol": "BTCUSDT", "config": inner}}
+        path.write_text(json.dumps({**a_document(), "symbols": symbols}), encoding="utf-8")
+
+        save_settings(path, load_settings(path))
+
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        assert saved["symbols"]["BTCUSDT"] == a_symbol(use_trailing_stop=True)
+        assert load_settings(path).adapted == ()
+
     def test_broken_file_is_kept_under_another_name(self, path: Path) -> None:
         path.write_text("{ important", encoding="utf-8")
 
