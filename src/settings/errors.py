@@ -1,7 +1,8 @@
 """Validation errors of the settings as sentences that name the fault and the remedy."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -19,6 +20,21 @@ PARTS: tuple[str, ...] = ("globals", "symbols")
 _OUT_OF_RANGE = frozenset({"greater_than", "greater_than_equal", "less_than", "less_than_equal"})
 _NOT_AN_OBJECT = frozenset({"model_type", "dict_type"})
 _OWN_ERROR_TYPES = frozenset({"number", "flag", "thresholds", "symbol", "path"})
+_NEAR = 0.75
+"""Similarity from which a name is taken for a misspelled one; further ones would mislead."""
+SAME_MEANING: Mapping[str, str] = {
+    **dict.fromkeys(("slpercent", "slpct", "stoploss", "stoplosspercent"), "stop_loss_pct"),
+    **dict.fromkeys(("tppercent", "tppct", "takeprofit", "takeprofitpercent"), "take_profit_pct"),
+    **dict.fromkeys(("papermode", "papertrading", "dryrun", "simulation"), "simulate_only"),
+    **dict.fromkeys(("tradesize", "tradesizeusdt"), "trade_value_usdt"),
+    **dict.fromkeys(("maxpositionmargin", "maxpositionmarginusdt"), "max_position_usdt"),
+    **dict.fromkeys(("positionmode", "dualsideposition"), "hedge_mode"),
+    "volumethresholdusdt": "volume_threshold",
+    "longvolumethresholdusdt": "volume_threshold_long",
+    "shortvolumethresholdusdt": "volume_threshold_short",
+    "maxexposure": "max_total_exposure_usdt",
+}
+"""Names that other bots use for a setting of ours, in lower case without underscores."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,8 +135,20 @@ def _unknown(location: Sequence[str]) -> str:
         home = "each symbol" if location[0] == "globals" else "globals"
         return f"is in the wrong place: move it to {home}"
     known = list(_model(location).model_fields) if len(location) > 1 else list(PARTS)
-    nearest = difflib.get_close_matches(name.lower(), known, n=1, cutoff=0)[0]
-    return f"is not a setting: did you mean {nearest}?"
+    if nearest := _same_meaning(name, known) or _nearest(name, known):
+        return f"is not a setting: did you mean {nearest}?"
+    return "is not a setting: remove it; docs/settings.md lists all settings"
+
+
+def _same_meaning(name: str, known: Sequence[str]) -> str | None:
+    """Our name for a key of another bot, in camel case or ours."""
+    ours = SAME_MEANING.get(name.replace("_", "").lower())
+    return ours if ours in known else None
+
+
+def _nearest(name: str, known: Sequence[str]) -> str | None:
+    snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
+    return next(iter(difflib.get_close_matches(snake_case, known, n=1, cutoff=_NEAR)), None)
 
 
 def _choice_list(location: Sequence[str]) -> str:

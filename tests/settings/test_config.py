@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from src.domain.enums import MarginType, Side, TradeSide, VolumeScope
 from src.domain.errors import ConfigError, InvariantError
 from src.settings.config import SettingsError, load_settings, parse_settings, settings_schema
+from src.settings.errors import SAME_MEANING
 from src.settings.older_files import OBSOLETE_GLOBALS, OBSOLETE_SYMBOL_KEYS
 from tests.settings.documents import PREDECESSOR, a_document, a_symbol, without
 
@@ -184,10 +185,47 @@ def test_path_with_backslashes_and_other_scripts_is_accepted(value: str) -> None
         ("globals", "Simulate_Only", "simulate_only"),
         ("symbol", "leverge", "leverage"),
         ("symbol", "stoploss_pct", "stop_loss_pct"),
+        ("symbol", "stopLossPct", "stop_loss_pct"),
     ],
 )
 def test_unknown_key_suggests_the_nearest(part: str, name: str, nearest: str) -> None:
     assert f"{name} is not a setting: did you mean {nearest}?" in one_fault(with_value(part, name, 1))
+
+
+@pytest.mark.parametrize(
+    ("part", "name", "ours"),
+    [
+        ("symbol", "slPercent", "stop_loss_pct"),
+        ("symbol", "tpPercent", "take_profit_pct"),
+        ("symbol", "tradeSize", "trade_value_usdt"),
+        ("symbol", "maxPositionMarginUSDT", "max_position_usdt"),
+        ("symbol", "longVolumeThresholdUSDT", "volume_threshold_long"),
+        ("globals", "paperMode", "simulate_only"),
+        ("globals", "dry_run", "simulate_only"),
+    ],
+)
+def test_key_of_another_bot_suggests_the_setting_of_the_same_meaning(part: str, name: str, ours: str) -> None:
+    assert f"{name} is not a setting: did you mean {ours}?" in one_fault(with_value(part, name, 1))
+
+
+@pytest.mark.parametrize(
+    ("part", "name"),
+    [
+        ("symbol", "slip"),
+        ("symbol", "vwapProtection"),
+        ("symbol", "paperMode"),
+        ("globals", "riskPercent"),
+        ("globals", "x"),
+    ],
+)
+def test_unknown_key_without_a_near_one_suggests_none(part: str, name: str) -> None:
+    fault = one_fault(with_value(part, name, 1))
+    assert fault.endswith(f"{name} is not a setting: remove it; docs/settings.md lists all settings")
+
+
+@pytest.mark.parametrize("ours", sorted(set(SAME_MEANING.values())))
+def test_each_suggested_name_is_a_setting(ours: str) -> None:
+    assert any(ours in fields for fields in settings_schema().values())
 
 
 def test_misplaced_key_is_reported_with_its_place() -> None:
