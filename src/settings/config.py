@@ -3,7 +3,7 @@
 import unicodedata
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, PrivateAttr, ValidationError
 from pydantic_core import PydanticCustomError
@@ -81,13 +81,18 @@ def parse_settings(document: object, source: str = "settings.json") -> Settings:
     """Validate a settings document. Raises `SettingsError` with all faults at once."""
     if not isinstance(document, Mapping):
         raise SettingsError(source, [InvalidSetting("", f"must be an object in braces, not {format_value(document)}")])
-    file = adapt(document)
+    file = adapt({name: value for name, value in document.items() if not _is_schema_reference(name, value)})
     try:
         settings = Settings.model_validate(file.document, by_name=False, by_alias=True)
     except ValidationError as error:
         raise SettingsError(source, invalid_settings(error)) from error
     settings._obsolete, settings._adapted = file.obsolete, file.adapted
     return settings
+
+
+def _is_schema_reference(name: str, value: object) -> bool:
+    """Whether this is the entry that tells an editor where ``settings.schema.json`` is."""
+    return name == "$schema" and isinstance(value, str)
 
 
 def load_settings(path: Path) -> Settings:
@@ -118,13 +123,16 @@ def settings_document(settings: Settings) -> dict[str, dict[str, object]]:
 
 
 def save_settings(path: Path, settings: Settings) -> None:
-    """Replace the settings file atomically and keep its obsolete keys. Raises OSError.
+    """Replace the settings file atomically; its obsolete keys and its ``$schema`` stay. Raises OSError.
 
     A file that cannot be parsed is kept as ``settings.json.broken``.
     """
-    document = settings_document(settings)
+    document: dict[str, Any] = settings_document(settings)
     try:
-        document = keep_obsolete(read_document(path), document) if path.exists() else document
+        earlier = read_document(path) if path.exists() else None
+        document = keep_obsolete(earlier, document)
+        if isinstance(earlier, dict):
+            document = {name: earlier[name] for name in earlier if _is_schema_reference(name, earlier[name])} | document
     except SettingsError:
         path.replace(path.with_name(f"{path.name}.broken"))
     write_document(path, document)
