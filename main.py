@@ -16,6 +16,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.bot.bot import Bot, RunConfig
     from src.core.operator.cli import CliCommand, answer_position, parse_arguments, run_command
     from src.core.operator.setup_wizard import Terminal, run_setup
+    from src.database.foreign import reject_foreign
     from src.database.open_database import AlreadyRunning, DatabaseBusy, DatabaseLock, open_database
     from src.doctor.run import print_report, run_checks
     from src.domain.clock import SystemClock
@@ -48,6 +49,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
             f"settings.json enables live trading (simulate_only is false), but {environment.home / '.env'} has no API "
             "key or API wallet: run python main.py --setup, or set simulate_only to true"
         )
+    reject_foreign(environment.database)
     lock = DatabaseLock(environment.database)
     lock.acquire()
     try:

@@ -22,7 +22,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from sqlalchemy.exc import SQLAlchemyError
     from waitress.server import create_server
 
-    from src.api.bot_database import BotDatabase, Commands, JournalTail
+    from src.api.bot_database import BotDatabase, Commands, JournalTail, UnusableDatabase
     from src.api.errors import ApiError, register_errors
     from src.api.market_cache import MarketCache
     from src.api.routes import BLUEPRINTS
@@ -101,6 +101,8 @@ def _compose(
 
 def _handle_database_error(error: SQLAlchemyError) -> Any:
     log.warning("database cannot be read: %s", getattr(error, "orig", error))
+    if isinstance(error, UnusableDatabase):
+        return ApiError(503, "database_of_another_program", str(error)).response()
     message = "The database cannot be read at the moment."
     if any(phrase in str(error) for phrase in _SCHEMA_MISMATCH):
         message = "The database was made by another version of this program. Update the program and restart it."

@@ -14,12 +14,17 @@ from sqlalchemy.exc import SQLAlchemyError
 from src.api.sse import Version
 from src.database.control import CommandWriter, SettingsVersion, settings_history
 from src.database.db import data_version, file_identity, open_reader, read_transaction
+from src.database.foreign import ForeignDatabase, reject_foreign
 from src.database.models import BotBase
 from src.database.queries.account import JournalEntry, is_bot_alive, journal_after, journal_bounds, state
 from src.domain.clock import Clock
 from src.domain.commands import OperatorAction
 
 _COUNT_TABLES = text("SELECT count(*) FROM sqlite_master")
+
+
+class UnusableDatabase(SQLAlchemyError):
+    """The file belongs to another program; the message says which and what to do."""
 
 
 class BotDatabase:
@@ -38,9 +43,17 @@ class BotDatabase:
         if not self._path.exists():
             return False
         if not self._has_tables:
+            self.check_owner()
             with read_transaction(self._engine) as connection:
                 self._has_tables = bool(connection.scalar(_COUNT_TABLES))
         return self._has_tables
+
+    def check_owner(self) -> None:
+        """Raise UnusableDatabase if the file belongs to another program."""
+        try:
+            reject_foreign(self._path)
+        except ForeignDatabase as error:
+            raise UnusableDatabase(str(error)) from error
 
     @contextmanager
     def read_transaction(self) -> Iterator[Connection]:
@@ -72,12 +85,14 @@ class JournalTail:
         self._connection: Connection | None = None
 
     def version(self) -> Version | None:
-        """None while the database is missing or cannot be read."""
+        """None while the database is missing or cannot be read. Raises UnusableDatabase if it is another program's."""
         file = file_identity(self._path)
         if file is None or file != self._file:
             self._close()
         if file is None:
             return None
+        if self._connection is None:
+            self._database.check_owner()
         try:
             # SQLite's data_version changes only within a connection that stays open.
             connection = self._connection or self._engine.connect()

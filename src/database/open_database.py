@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Engine, text
 from sqlalchemy.exc import DatabaseError, OperationalError
 
 from src.database.db import make_private, open_reader, open_writer, quarantine, quick_check, read_transaction
+from src.database.foreign import reject_foreign
 from src.database.writer import is_transient
 from src.domain.errors import ConfigError
 from src.utils.files import lock_exclusively
@@ -50,6 +51,7 @@ def open_database(path: Path, now_ms: int) -> OpenedDatabase:
         log.warning("the database %s is in a synchronised folder, which can damage it: move it elsewhere", path)
     if is_network_drive(path):
         log.warning("the database %s is on a network drive, which can damage it: move it to a local disk", path)
+    reject_foreign(path)
     damage = quick_check(path, thorough=_was_killed(path))
     quarantined = None
     if damage is not None:

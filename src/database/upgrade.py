@@ -26,7 +26,7 @@ def migrate(engine: Engine, path: Path, migrations: Path) -> None:
         if found is not None:
             _check_revision(found, scripts, path)
             backup(path, path.with_name(f"{path.name}.before-{head}"))
-        elif tables:
+        elif set(tables) - {"alembic_version"}:  # it was locked when its owner was examined
             raise ConfigError(
                 f"the database {path} belongs to another program: choose another file for this one (globals.db_path)"
             )

@@ -146,10 +146,25 @@ def test_damaged_database_is_an_error(harness: ApiHarness) -> None:
 def test_database_of_another_version_is_reported(harness: ApiHarness) -> None:
     (harness.home / "data").mkdir(exist_ok=True)
     with closing(sqlite3.connect(harness.home / "data" / "bot.db")) as connection:
-        connection.execute("create table of_the_future (id integer)")
+        connection.execute("create table alembic_version (version_num text)")
+        connection.execute("create table bot_runs (of_the_future integer)")
     response = harness.get("/api/health")
     assert response.status_code == 503
     assert "made by another version of this program" in response.json["error"]["message"]
+
+
+def test_database_of_another_program_is_named_and_left_as_it_is(harness: ApiHarness) -> None:
+    (harness.home / "data").mkdir(exist_ok=True)
+    path = harness.home / "data" / "bot.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("pragma journal_mode=wal; create table liquidations (id); create table trades (id)")
+    path.chmod(0o644)
+    before = path.read_bytes(), path.stat().st_mode, sorted(path.parent.glob("bot.db*"))
+    response = harness.get("/api/health")
+    assert response.status_code == 503
+    assert response.json["error"]["code"] == "database_of_another_program"
+    assert "belongs to another program, the older bot's database" in response.json["error"]["message"]
+    assert (path.read_bytes(), path.stat().st_mode, sorted(path.parent.glob("bot.db*"))) == before
 
 
 def test_database_being_created_counts_as_missing(harness: ApiHarness) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import SQLAlchemyError
 
 from src.api import sse
 from src.api.bot_database import BotDatabase, JournalTail
@@ -154,7 +155,7 @@ def test_unreadable_journal_is_logged_once(
     database = harness.home / "data" / "bot.db"
     database.parent.mkdir(exist_ok=True)
     with sqlite3.connect(database) as connection:
-        connection.execute("CREATE TABLE something (id)")
+        connection.executescript("CREATE TABLE alembic_version (id); CREATE TABLE bot_runs (id)")
     connection.close()
     streams.start()
     try:
@@ -162,6 +163,17 @@ def test_unreadable_journal_is_logged_once(
     finally:
         streams.stop()
     assert len([record for record in caplog.records if record.name == sse.log.name]) == 1
+
+
+def test_journal_of_another_program_is_named_and_left_as_it_is(harness: ApiHarness, streams: EventHub) -> None:
+    database = harness.home / "data" / "bot.db"
+    database.parent.mkdir(exist_ok=True)
+    with sqlite3.connect(database) as connection:
+        connection.executescript("PRAGMA journal_mode=wal; CREATE TABLE something (id)")
+    connection.close()
+    with pytest.raises(SQLAlchemyError, match="belongs to another program, with the tables something"):
+        streams.poll()
+    assert [each.name for each in database.parent.glob("bot.db*")] == ["bot.db"]
 
 
 # Tests of the hub without a socket: one thread, no waiting.

@@ -112,9 +112,13 @@ def test_database_of_another_program_is_reported(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE trades (id INTEGER)")
         connection.commit()
-    path.chmod(0o600)
+    path.chmod(0o644)
+    before = path.read_bytes(), path.stat().st_mode, list(path.parent.iterdir())
     findings = check_database(path, Network.MAINNET, NOW)
-    assert [check.message for check in findings.checks] == [f"{path} belongs to another program"]
+    [check] = findings.checks
+    assert check.message == f"the database {path} belongs to another program, with the tables trades"
+    assert "to another file, for example data/hunter.db" in check.line
+    assert (path.read_bytes(), path.stat().st_mode, list(path.parent.iterdir())) == before
     assert not findings.is_bot_alive
 
 
