@@ -90,7 +90,11 @@ def require_free_port(address: Address) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise LaunchError(busy) from error
-            raise LaunchError(f"The dashboard cannot listen on {address.host} port {address.port}: {error}.") from error
+            reason = error.strerror or str(error)
+            raise LaunchError(
+                f"The dashboard cannot listen on HOST={address.host} port {address.port} ({reason}): set "
+                "HOST=127.0.0.1 in .env, and remove HOST from the environment if your shell sets it."
+            ) from error
 
 
 def _is_port_in_use(address: Address) -> bool:

@@ -87,9 +87,10 @@ def test_bound_port_that_does_not_respond_is_in_use() -> None:
             require_free_port(Address("127.0.0.1", silent.getsockname()[1]))
 
 
-def test_address_of_another_machine_is_rejected() -> None:
-    with pytest.raises(LaunchError, match=r"cannot listen on 192\.0\.2\.1"):
-        require_free_port(Address("192.0.2.1", 5000))
+@pytest.mark.parametrize("host", ["192.0.2.1", "no-such-name.invalid"])
+def test_host_of_another_machine_is_rejected_by_the_name_of_its_variable(host: str) -> None:
+    with pytest.raises(LaunchError, match=f"cannot listen on HOST={host} port 5000 .*remove HOST from the environment"):
+        require_free_port(Address(host, 5000))
 
 
 def test_demo_keeps_its_settings_and_deletes_sandbox_data(tmp_path: Path) -> None:
