@@ -47,7 +47,9 @@ def _validate_symbol(name: str) -> str:
     if not 2 <= len(name) <= 40 or not name.replace("_", "").isalnum() or unicodedata.normalize("NFC", name) != name:
         raise PydanticCustomError("symbol", "is not a symbol name: write it as the exchange does, like BTCUSDT")
     if name != name.upper():
-        raise PydanticCustomError("symbol", "must be upper case: {expected}", {"expected": name.upper()})
+        raise PydanticCustomError(
+            "symbol", "is there twice: keep one of {name} and {expected}", {"name": name, "expected": name.upper()}
+        )
     if dollar_asset(name) is None:
         known = {"assets": ", ".join(DOLLAR_ASSETS)}
         raise PydanticCustomError(

@@ -20,7 +20,7 @@ _TYPES: Mapping[str, tuple[str, ...]] = {
     "text": ("string",),
     "choice": ("string",),
 }
-_SYMBOL_NAME = "^[^a-z]{2,40}$"
+_SYMBOL_NAME = "^\\S{2,40}$"
 
 
 def json_schema() -> dict[str, Any]:

@@ -94,12 +94,18 @@ def keep_obsolete(earlier: object, document: Mapping[str, dict[str, Any]]) -> di
 
 
 def _unwrap(document: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
-    """Replace ``{"symbol": NAME, "config": {...}}`` by its config; return the names of these symbols too."""
+    """Replace ``{"symbol": NAME, "config": {...}}`` by its config; return the names of these symbols too.
+
+    All names are in upper case afterwards, except one whose upper-case name is there too: which of them is meant?
+    """
     symbols = document.get("symbols")
     if not isinstance(symbols, dict):
         return dict(document), []
     wrapped = [name for name, part in symbols.items() if _is_wrapped(name, part)]
-    parts = {name: part["config"] if name in wrapped else part for name, part in symbols.items()}
+    parts: dict[str, object] = {}
+    for name, part in symbols.items():
+        is_unique = name == name.upper() or not {name.upper()} & (symbols.keys() | parts.keys())
+        parts[name.upper() if is_unique else name] = part["config"] if name in wrapped else part
     return {**document, "symbols": parts}, wrapped
 
 

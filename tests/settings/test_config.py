@@ -277,9 +277,20 @@ def test_symbol_that_is_not_quoted_in_dollars_is_refused(name: str) -> None:
     )
 
 
-def test_lower_case_symbol_is_rejected() -> None:
-    document = {**a_document(), "symbols": {"btcusdt": a_symbol()}}
-    assert one_fault(document) == "settings.json: symbols.btcusdt must be upper case: BTCUSDT"
+@pytest.mark.parametrize("name", ["btcusdt", "BtcUsdt", "btcUSDT"])
+def test_symbol_in_lower_case_is_accepted(name: str) -> None:
+    assert list(parse_settings({**a_document(), "symbols": {name: a_symbol()}}).symbols) == ["BTCUSDT"]
+
+
+@pytest.mark.parametrize("names", [("btcusdt", "BTCUSDT"), ("BTCUSDT", "btcusdt"), ("btcusdt", "Btcusdt")])
+def test_symbol_in_two_spellings_is_rejected(names: tuple[str, str]) -> None:
+    document = {**a_document(), "symbols": {name: a_symbol() for name in names}}
+    assert "is there twice: keep one of " in one_fault(document)
+
+
+def test_five_hundred_symbols_are_accepted() -> None:
+    symbols = {f"A{number}USDT": a_symbol() for number in range(500)}
+    assert len(parse_settings({**a_document(), "symbols": symbols}).symbols) == 500
 
 
 def test_invalid_symbol_does_not_hide_other_faults() -> None:

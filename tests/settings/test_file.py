@@ -101,6 +101,17 @@ def test_byte_order_mark_is_accepted(path: Path) -> None:
     assert load_settings(path).symbols["BTCUSDT"].leverage == 5
 
 
+def test_windows_line_ends_and_lower_case_symbols_are_accepted(path: Path) -> None:
+    document = {**a_document(), "symbols": {"btcusdt": a_symbol(use_trailing_stop=True)}}
+    path.write_bytes(json.dumps(document, indent=2).replace("\n", "\r\n").encode())
+    settings = load_settings(path)
+
+    save_settings(path, settings)
+
+    saved = json.loads(path.read_text(encoding="utf-8"))["symbols"]
+    assert saved == {"BTCUSDT": a_symbol(use_trailing_stop=True)}
+
+
 def test_decimals_are_read_exactly(path: Path) -> None:
     text = json.dumps(a_document()).replace('"stop_loss_pct": 2', '"stop_loss_pct": 0.10000001')
     path.write_text(text, encoding="utf-8")
