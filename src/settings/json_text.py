@@ -10,6 +10,7 @@ from src.settings.errors import InvalidSetting, SettingsError
 
 _CURLY_QUOTES = "“”„‟‘’‚‛«»"
 _PYTHON_WORDS = {"True": "true", "False": "false", "None": "null"}
+_JSON_WORDS = frozenset(_PYTHON_WORDS.values())
 _COMMENT = re.compile(r"//|/\*|#|<!--")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}]|-?Infinity|NaN', re.DOTALL)
@@ -104,8 +105,10 @@ def _quote_message(char: str) -> str:
 def _word_message(word: str) -> str:
     if word in _PYTHON_WORDS:
         return f"{word} is Python's spelling: write {_PYTHON_WORDS[word]}"
-    if word.lower() in ("true", "false", "null"):
+    if word.lower() in _JSON_WORDS - {word}:
         return f"{word} must be lower case: write {word.lower()}"
+    if word in _JSON_WORDS:
+        return f"{word} follows another value: a comma is missing before it, or one of them is too many"
     return f"{word[:40]} needs double quotes, as names and texts do"
 
 

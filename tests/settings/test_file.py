@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from decimal import Decimal
 from pathlib import Path
 
@@ -43,6 +44,7 @@ def fault_of(path: Path) -> str:
         ('{"a": False}', "line 1, column 7: False is Python's spelling: write false"),
         ('{"a": None}', "line 1, column 7: None is Python's spelling: write null"),
         ('{"a": TRUE}', "line 1, column 7: TRUE must be lower case: write true"),
+        ('{"a": true false}', "line 1, column 12: false follows another value: a comma is missing"),
         ('{"a": OPPOSITE"}', "line 1, column 7: OPPOSITE needs double quotes"),
         ('{"a": "C:\\Users"}', "line 1, column 10: a single backslash in a text is not allowed here: write / or \\\\"),
         ('{"a": "C:\\users"}', "line 1, column 10: a single backslash in a text is not allowed here: write / or \\\\"),
@@ -69,6 +71,23 @@ def test_broken_json_is_explained(path: Path, text: str, expected: str) -> None:
     path.write_text(text, encoding="utf-8")
 
     assert fault_of(path).startswith(f"settings.json: {expected}")
+
+
+UNPLACED = re.compile(r"line \d+, column \d+: .|must be an object in braces|a number has|is not a setting")
+"""How a fault without the path of a setting begins."""
+
+
+@given(st.data())
+def test_any_change_of_a_valid_text_loads_or_is_explained(data: st.DataObject) -> None:
+    text = render_document(a_document())
+    start = data.draw(st.integers(0, len(text) - 1))
+    end = start + data.draw(st.integers(0, 3))
+    inserted = data.draw(st.sampled_from([*"{}[]\",:'\\“’\0\t\n\u00a0#/;0T-.e", "", "True", "NaN", "/*", "\\u12"]))
+    changed = text[:start] + inserted + text[end:]
+    try:
+        parse_settings(parse_document(changed, "text"))
+    except SettingsError as error:
+        assert all(fault.path or UNPLACED.match(fault.message) for fault in error.details), error.messages
 
 
 def test_trailing_comma_is_explained(path: Path) -> None:
