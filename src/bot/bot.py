@@ -183,11 +183,12 @@ class Bot:
             self._threads.add("listen key", user.keep_alive, user.stop)
         removed = frozenset(context.removed_symbols)
         streamer = LiquidationStreamer(ws_url, lambda: operator.symbols | removed, post, clock)
-        market = _make_reader(streamer.url, streamer.handler, clock, Timing())
+        market = _make_reader(streamer.open_url, streamer.handler, clock, Timing())
 
         def on_settings() -> None:
             self._limits.set_reserve(operator.settings.globals_.rate_limit_buffer_pct)
-            market.reconnect()
+            if streamer.is_outdated:  # a new connection misses liquidations for a moment
+                market.reconnect()
 
         operator.on_settings(on_settings)
         self._threads.add("streamer", market.run, market.stop)

@@ -24,7 +24,18 @@ class LiquidationStreamer:
         self._symbols = symbols
         self._post = post
         self._clock = clock
+        self._opened = ""
         self.handler = StreamHandler(Stream.MARKET, self._process, post, clock)
+
+    def open_url(self) -> str:
+        """The address to connect to; from now on ``is_outdated`` compares with it."""
+        self._opened = self.url()
+        return self._opened
+
+    @property
+    def is_outdated(self) -> bool:
+        """Whether the last connection lacks a symbol or has one too many, and must be made anew."""
+        return self._opened not in ("", self.url())
 
     def url(self) -> str:
         """The address of the combined stream for the current symbols."""

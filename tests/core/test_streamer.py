@@ -43,6 +43,20 @@ def test_stream_count_is_limited(events: list[Event]) -> None:
     assert streamer.url().count("/") == 2 + 1 + 199
 
 
+def test_only_a_symbol_that_came_or_went_makes_the_connection_outdated(events: list[Event]) -> None:
+    symbols = {"BTCUSDT"}
+    streamer = LiquidationStreamer("wss://example", lambda: symbols, events.append, ManualClock(NOW))
+    assert not streamer.is_outdated  # not connected yet: the first connection has the current symbols
+    assert streamer.open_url() == streamer.url()
+    assert not streamer.is_outdated
+    symbols.add("ETHUSDT")
+    assert streamer.is_outdated
+    streamer.open_url()
+    assert not streamer.is_outdated
+    symbols.remove("BTCUSDT")
+    assert streamer.is_outdated
+
+
 def test_liquidation_is_posted(streamer: LiquidationStreamer, events: list[Event]) -> None:
     liquidation = a_liquidation()
     streamer.handler.on_message(on_the_wire(wrap("!forceOrder@arr", render_event(liquidation))))
