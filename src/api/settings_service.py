@@ -4,7 +4,6 @@ import secrets
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,6 @@ from src.api.bot_database import Commands
 from src.domain import crash_points
 from src.domain.commands import OperatorAction
 from src.domain.crash_points import Point
-from src.domain.numbers import plain
 from src.settings.config import (
     InvalidSetting,
     Settings,
@@ -23,6 +21,7 @@ from src.settings.config import (
     save_settings,
     settings_document,
     settings_schema,
+    settings_to_json,
     with_mode,
 )
 
@@ -160,16 +159,6 @@ class SettingsService:
             raise SettingsError(self._path.name, [fault])
 
 
-def settings_to_json(settings: Settings) -> Document:
-    """The settings document with decimals as plain digit strings."""
-    document = settings_document(settings)
-    symbols: Any = document["symbols"]
-    return {
-        "globals": _to_json(document["globals"]),
-        "symbols": {symbol: _to_json(part) for symbol, part in symbols.items()},
-    }
-
-
 def diff_settings(before: Document, after: Document) -> Iterator[SettingChange]:
     """The settings that differ between two documents, by path."""
     flat_before, flat_after = dict(_flatten(before)), dict(_flatten(after))
@@ -185,10 +174,6 @@ def _flatten(document: Document) -> Iterator[tuple[str, Any]]:
     for symbol, part in document["symbols"].items():
         for name, value in part.items():
             yield f"symbols.{symbol}.{name}", value
-
-
-def _to_json(part: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: plain(value) if isinstance(value, Decimal) else value for name, value in part.items()}
 
 
 def _needs_restart(path: str) -> bool:

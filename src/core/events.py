@@ -7,7 +7,7 @@ from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import PositionSide
 from src.domain.events import ExchangeEvent, MarketEvent, TaskDue
 from src.domain.orders import OrderUpdate
-from src.settings.config import Settings
+from src.settings.config import InvalidSetting, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,14 @@ class ExchangeHealth:
 class SettingsChanged:
     settings: Settings
     command_id: int | None = None
-    """Id of the operator command that requested it."""
+    """Id of the operator command that requested it; None for a file that was edited by hand."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingsRefused:
+    """The settings file was changed and is faulty: the settings in force stay."""
+
+    faults: tuple[InvalidSetting, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +84,7 @@ class FileCommand:
 
 
 OperatorInput = OperatorCommand | HaltFileChanged | FileCommand | ConsentTyped
-InternalEvent = TaskDue | OperatorInput | SettingsChanged | ProcessStalled
+InternalEvent = TaskDue | OperatorInput | SettingsChanged | SettingsRefused | ProcessStalled
 Fact = ExchangeEvent | OrderResponse | InternalEvent
 """Everything that changes the trader's state: all events but prices and liquidations."""
 TraderEvent = MarketEvent | Fact

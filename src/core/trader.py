@@ -22,6 +22,7 @@ from src.core.events import (
     OrderResponse,
     ProcessStalled,
     SettingsChanged,
+    SettingsRefused,
     TraderEvent,
 )
 from src.core.health.auth_health import AuthHealth
@@ -307,6 +308,8 @@ class Trader:
                 return [tracked.key for tracked in self._context.portfolio.open_positions()]
             case SettingsChanged():
                 self._operator.apply_settings(event, self._entries)
+            case SettingsRefused():
+                self._operator.refuse_settings(event)
             case ProcessStalled():
                 self._stall_guard.on_resumed(event)
             case _:

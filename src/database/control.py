@@ -188,6 +188,8 @@ class SettingsVersion:
     saved_at: int
     document: dict[str, Any]
     message: str
+    previous: dict[str, Any] | None = None
+    """The settings before it, of an edit by hand; the dashboard's versions follow one another."""
 
 
 def settings_history(connection: Connection, limit: int) -> list[SettingsVersion]:

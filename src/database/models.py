@@ -381,3 +381,16 @@ class RunRow(BotBase):
     pid: Mapped[int]
     started_at: Mapped[int]
     ended_at: Mapped[int | None]
+
+
+class SettingsVersionRow(BotBase):
+    """A settings file that was edited by hand and applied. ``control.db`` has those saved on the dashboard."""
+
+    __tablename__ = "settings_versions"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    saved_at: Mapped[int]
+    document: Mapped[dict[str, Any]] = mapped_column(JSON)
+    previous: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """The settings before the edit."""
+    message: Mapped[str]

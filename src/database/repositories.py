@@ -27,6 +27,7 @@ from src.database.models import (
     LiquidationRow,
     PositionRow,
     RunRow,
+    SettingsVersionRow,
     StateRow,
 )
 from src.database.tables.market import last_entries, newest_liquidation, prune, recent_liquidations
@@ -338,6 +339,14 @@ class Store:
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
         values = {"recorded_at": self._clock.now_ms(), "kind": kind, "symbol": symbol, "payload": dict(payload)}
         self._writer.write(lambda connection: connection.execute(insert(JournalRow), values), is_history=True)
+
+    def add_settings_version(
+        self, document: Mapping[str, object], previous: Mapping[str, object], message: str
+    ) -> None:
+        """Keep a settings document that was edited by hand and applied."""
+        values = {"saved_at": self._clock.now_ms(), "document": dict(document), "previous": dict(previous)}
+        values["message"] = message
+        self._writer.write(lambda connection: connection.execute(insert(SettingsVersionRow), values), is_history=True)
 
     def set_state(self, key: str, value: Mapping[str, object]) -> None:
         self._state_cache[key] = dict(value)

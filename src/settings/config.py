@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,6 +11,7 @@ from pydantic_core import PydanticCustomError
 
 from src.credentials.credentials import Credentials, WalletCredentials
 from src.domain.assets import DOLLAR_ASSETS, dollar_asset
+from src.domain.numbers import plain
 from src.settings.environment import HOME_HELP, Environment, find_home, load_environment
 from src.settings.errors import InvalidSetting, SettingsError, invalid_settings
 from src.settings.fields import SettingsPart, format_value
@@ -36,8 +38,10 @@ __all__ = [
     "new_symbol_defaults",
     "parse_settings",
     "save_settings",
+    "settings_awaiting_restart",
     "settings_document",
     "settings_schema",
+    "settings_to_json",
     "with_mode",
 ]
 
@@ -110,8 +114,15 @@ def with_mode(settings: Settings, *, is_simulated: bool) -> Settings:
 
 def effective_settings(requested: Settings, running: Settings) -> Settings:
     """The requested settings, except that globals which need a restart keep their running values."""
-    kept = {name: getattr(running.globals_, name) for name in filter(_needs_restart, GlobalSettings.model_fields)}
+    kept = {name: getattr(running.globals_, name) for name in settings_awaiting_restart(requested, running)}
     return requested.model_copy(update={"globals_": requested.globals_.model_copy(update=kept)})
+
+
+def settings_awaiting_restart(requested: Settings, running: Settings) -> list[str]:
+    """The names of the globals that differ and that a running bot cannot apply."""
+    one, other = requested.globals_, running.globals_
+    needing = filter(_needs_restart, GlobalSettings.model_fields)
+    return [name for name in needing if getattr(one, name) != getattr(other, name)]
 
 
 def _needs_restart(name: str) -> bool:
@@ -122,6 +133,20 @@ def _needs_restart(name: str) -> bool:
 def settings_document(settings: Settings) -> dict[str, dict[str, object]]:
     """Return the settings as they are written to the file: without defaults."""
     return settings.model_dump(by_alias=True, exclude_unset=True, exclude_none=True)
+
+
+def settings_to_json(settings: Settings) -> dict[str, dict[str, Any]]:
+    """The settings document with decimals as plain digit strings."""
+    document = settings_document(settings)
+    symbols: Any = document["symbols"]
+    return {
+        "globals": _to_json(document["globals"]),
+        "symbols": {symbol: _to_json(part) for symbol, part in symbols.items()},
+    }
+
+
+def _to_json(part: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: plain(value) if isinstance(value, Decimal) else value for name, value in part.items()}
 
 
 def save_settings(path: Path, settings: Settings) -> None:

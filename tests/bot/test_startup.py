@@ -69,6 +69,13 @@ def test_unreachable_exchange_is_retried_and_published(store: Store) -> None:
     assert state(store, "bot")["heartbeat_at"] == NOW
 
 
+def test_settings_of_the_last_run_are_not_in_force_while_the_bot_waits(store: Store) -> None:
+    with store.transaction():
+        store.set_state("settings", {"values": {"globals": {}, "symbols": {}}, "faults": []})
+    InstrumentLoader(Market(1).list_instruments, store, ManualClock(NOW), IDENTITY).wait(ImmediateEvent())
+    assert state(store, "settings") == {}
+
+
 def test_stop_ends_loading(store: Store) -> None:
     stop = ImmediateEvent()
     loader = InstrumentLoader(Market(9, on_failure=stop.set).list_instruments, store, ManualClock(NOW), IDENTITY)

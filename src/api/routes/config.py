@@ -10,9 +10,9 @@ from src.api import request_args
 from src.api.bot_database import read_bot_state
 from src.api.errors import ApiError, bad_parameter, not_found
 from src.api.services import read_bot_database, services
-from src.api.settings_service import SaveResult, SymbolExists, SymbolNotFound, settings_to_json
+from src.api.settings_service import SaveResult, SymbolExists, SymbolNotFound
 from src.database.queries.market import instruments
-from src.settings.config import SettingsError, new_symbol_defaults, settings_schema
+from src.settings.config import SettingsError, new_symbol_defaults, settings_schema, settings_to_json
 
 blueprint = Blueprint("config", __name__)
 

@@ -40,6 +40,7 @@ def publish_waiting(store: Store, identity: BotInfo, now_ms: int, reason: str) -
     with store.transaction():
         store.set_state("bot", {**asdict(identity), "heartbeat_at": now_ms})
         store.set_state("trading", {"state": TradingState.REDUCE_ONLY, "reason": reason})
+        store.set_state("settings", {})  # those of the last run are not in force any more
 
 
 _JOURNAL_AGAIN_MS = 10 * MINUTE_MS

@@ -1,16 +1,16 @@
-"""Polls ``control.db`` and the control files, and forwards commands and new settings to the trader."""
+"""Polls ``control.db``, the control files and settings.json; forwards commands and new settings to the trader."""
 
 import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from src.core.events import HaltFileChanged, SettingsChanged, TraderEvent
+from src.core.events import HaltFileChanged, SettingsChanged, SettingsRefused, TraderEvent
 from src.core.operator.control_files import ControlFiles
+from src.core.operator.settings_watcher import SettingsWatcher
 from src.database.control import CommandReader
 from src.domain.commands import OperatorAction, OperatorCommand
-from src.domain.errors import ConfigError
-from src.settings.config import Settings, load_settings
+from src.settings.config import Settings, SettingsError
 
 log = logging.getLogger("hunter.operator")
 
@@ -33,7 +33,9 @@ class CommandPoller:
         self._halt: HaltFileChanged | None = None
         self._forwarded: set[str] = set()
         self._error = ""
-        self._settings_file = settings_file
+        self._watcher = SettingsWatcher(settings_file)
+        self._is_refused = False
+        """The file was last refused, so that the settings in force are older than the file."""
         self._post = post
         self._stopping = threading.Event()
         self._on_settings: Callable[[], None] = lambda: None
@@ -50,6 +52,7 @@ class CommandPoller:
         while not self._stopping.wait(_POLL_SECONDS):
             heartbeat()
             self._poll_files()
+            self._poll_settings()
             for command in self._reader.after(last_id):
                 last_id = command.id
                 self._forward(command)
@@ -84,11 +87,25 @@ class CommandPoller:
             self._post(command)
             return
         try:
-            self.settings = load_settings(self._settings_file)
-        except ConfigError as error:
-            log.error("settings not applied, the old ones stay active: %s", error)
+            self._apply(self._watcher.load(), command.id)
+        except SettingsError as error:
+            self._refuse(error)
             self._post(command)  # the trader answers that nothing has changed
-            return
-        self.symbols |= self.settings.symbols.keys()
-        self._post(SettingsChanged(self.settings, command.id))
+
+    def _poll_settings(self) -> None:
+        """Forward an edit of the settings file; the first poll also finds an edit made while the bot started."""
+        match self._watcher.poll():
+            case Settings() as settings if settings != self.settings or self._is_refused:
+                self._apply(settings, None)
+            case SettingsError() as error:
+                self._refuse(error)
+
+    def _apply(self, settings: Settings, command_id: int | None) -> None:
+        self.settings, self._is_refused = settings, False
+        self.symbols |= settings.symbols.keys()
+        self._post(SettingsChanged(settings, command_id))
         self._on_settings()
+
+    def _refuse(self, error: SettingsError) -> None:
+        self._is_refused = True
+        self._post(SettingsRefused(tuple(error.details)))

@@ -4,14 +4,15 @@ Commands of the dashboard are answered under their id, those of the command line
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from functools import partial
 from typing import assert_never
 
 from src.core.account.instruments import keep_removed_symbols
 from src.core.context import TraderContext
 from src.core.entries.evaluator import EntryEvaluator
-from src.core.events import ConsentTyped, FileCommand, HaltFileChanged, SettingsChanged
+from src.core.events import ConsentTyped, FileCommand, HaltFileChanged, SettingsChanged, SettingsRefused
 from src.core.limits.live_consent import LiveConsent
 from src.core.limits.loss_limits import LossLimits
 from src.core.limits.symbol_locks import SymbolLocks
@@ -23,7 +24,13 @@ from src.core.positions.ownership import PositionOwnership
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction, OperatorCommand
 from src.domain.enums import OrderRole
-from src.settings.config import effective_settings
+from src.settings.config import (
+    InvalidSetting,
+    Settings,
+    effective_settings,
+    settings_awaiting_restart,
+    settings_to_json,
+)
 
 log = logging.getLogger("hunter.operator")
 
@@ -68,6 +75,8 @@ class OperatorCommands:
         self._last_id = 0
         self._loss_limits = LossLimits(context)
         self._halt_file: HaltFileChanged | None = None
+        self._requested = context.settings
+        """The settings of the file as last applied; some of them may wait for a restart."""
         self._handled_files: list[str] = []
         """Names of the most recent command files that were carried out."""
         self._actions: dict[OperatorAction, Callable[[OperatorCommand], str]] = {
@@ -96,6 +105,7 @@ class OperatorCommands:
         self._loss_limits.restore()
         self._symbol_locks.restore()
         self._second_bot.restore()
+        self._publish_settings()
         return self._last_id
 
     def enforce(self) -> None:
@@ -139,11 +149,36 @@ class OperatorCommands:
         keep_removed_symbols(self._context, protecting)
         entries.restore()
         self._context.request_snapshot("settings changed")
-        is_complete = self._context.settings.globals_ == event.settings.globals_
-        answer = "settings applied" if is_complete else "settings applied, some of them only after a restart"
+        waiting = settings_awaiting_restart(event.settings, self._context.settings)
+        answer = "settings applied" + (f"; restart the bot to apply {', '.join(waiting)}" if waiting else "")
+        if event.command_id is None:
+            answer = f"settings.json was edited by hand: {answer}"
+            self._keep_version(event.settings)
+        self._requested = event.settings
+        self._publish_settings()
         self._context.journal("settings", {"message": answer})
         if event.command_id is not None:
             self.acknowledge(event.command_id, OperatorAction.RELOAD_SETTINGS, answer)
+        else:
+            log.warning("%s", answer)
+
+    def refuse_settings(self, event: SettingsRefused) -> None:
+        """Name every fault of an edited settings file; the settings in force stay."""
+        faults = "; ".join(fault.sentence for fault in event.faults)
+        self._context.alert(
+            f"settings.json was edited and is not applied, the earlier settings stay in force: {faults}"
+        )
+        self._publish_settings(event.faults)
+
+    def _keep_version(self, settings: Settings) -> None:
+        document, previous = settings_to_json(settings), settings_to_json(self._requested)
+        if document != previous:
+            self._context.store.add_settings_version(document, previous, "edited by hand")
+
+    def _publish_settings(self, faults: Iterable[InvalidSetting] = ()) -> None:
+        """Publish the settings in force, and the faults of a file that is not applied."""
+        values = settings_to_json(self._context.settings)
+        self._context.store.set_state("settings", {"values": values, "faults": [asdict(each) for each in faults]})
 
     def _on_file_command(self, event: FileCommand) -> None:
         if event.file.name not in self._handled_files:

@@ -7,7 +7,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Float, Row, cast, func, select
 
-from src.database.models import AccountHistoryRow, JournalRow, PositionRow, RunRow, StateRow
+from src.database.control import SettingsVersion
+from src.database.models import AccountHistoryRow, JournalRow, PositionRow, RunRow, SettingsVersionRow, StateRow
 from src.domain.commands import OperatorAction
 from src.domain.enums import PositionSide
 from src.domain.positions import Protection
@@ -188,3 +189,10 @@ def journal_bounds(connection: Connection) -> tuple[int, int]:
     """Return the first and the last entry id; (1, 0) if there is none."""
     first, last = connection.execute(select(func.min(JournalRow.id), func.max(JournalRow.id))).one()
     return (first or 1, last or 0)
+
+
+def settings_versions(connection: Connection, limit: int) -> list[SettingsVersion]:
+    """Return the settings that were edited by hand, newest first, each with the settings before it."""
+    row = SettingsVersionRow
+    query = select(row.id, row.saved_at, row.document, row.message, row.previous)
+    return [SettingsVersion(*found) for found in connection.execute(query.order_by(row.id.desc()).limit(limit))]

@@ -261,7 +261,8 @@ def test_settings_that_need_a_restart_keep_their_running_value(harness: Harness)
     harness.feed(SettingsChanged(wanted))
     running = harness.context.settings.globals_
     assert (running.simulate_only, running.db_path, running.volume_window_sec) == (False, "data/bot.db", 5)
-    assert harness.journal("settings") == [{"message": "settings applied, some of them only after a restart"}]
+    answer = "settings.json was edited by hand: settings applied; restart the bot to apply simulate_only, db_path"
+    assert harness.journal("settings") == [{"message": answer}]
 
 
 def test_new_settings_apply_to_window_and_threshold(harness: Harness) -> None:
@@ -269,7 +270,7 @@ def test_new_settings_apply_to_window_and_threshold(harness: Harness) -> None:
     harness.feed(SettingsChanged(some_settings(volume_threshold=20_000)))
     harness.liquidate(1)
     assert harness.verdicts() == [Gate.THRESHOLD, None]
-    assert harness.journal("settings") == [{"message": "settings applied"}]
+    assert harness.journal("settings") == [{"message": "settings.json was edited by hand: settings applied"}]
 
 
 def test_snapshot_is_repeated_after_configuration(harness: Harness) -> None:

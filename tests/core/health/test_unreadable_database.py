@@ -80,7 +80,7 @@ def test_new_settings_apply_without_database(harness: Harness) -> None:
         harness.audit()
         assert harness.last(STOP).stop_price == Decimal("47500.0")
     harness.wait(TRY_MS)
-    assert [each["message"] for each in harness.journal("settings")] == ["settings applied"]
+    assert harness.journal("settings") == [{"message": "settings.json was edited by hand: settings applied"}]
 
 
 def test_windows_are_refilled_once_database_is_readable(harness: Harness) -> None:

@@ -213,6 +213,18 @@ def moved_stop(harness: Harness, global_changes: dict[str, Any] | None = None, *
     return f"{stop.stop_price:.0f}"
 
 
+def test_edit_by_hand_that_raises_risk_waits_for_consent(live: Harness) -> None:
+    confirm(live)
+    live.feed(SettingsChanged(some_settings(max_position_usdt=100_000)))
+    assert live.journal("settings") == [{"message": "settings.json was edited by hand: settings applied"}]
+    live.snapshot()
+    live.liquidate()
+    assert live.verdicts() == [Gate.TRADING_STATE]
+    assert live.context.trading_status.has(EntryBlock.CONSENT)
+    confirm(live)
+    assert not live.context.trading_status.has(EntryBlock.CONSENT)
+
+
 @pytest.mark.parametrize("changes", [{"stop_loss_enabled": False}, {"stop_loss_pct": 4}])
 def test_wider_stop_waits_for_consent(live: Harness, changes: dict[str, Any]) -> None:
     confirm(live)

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from unittest.mock import ANY
@@ -9,7 +10,7 @@ from unittest.mock import ANY
 import pytest
 from sqlalchemy import Engine
 
-from src.core.events import FileCommand, HaltFileChanged, SettingsChanged, TraderEvent
+from src.core.events import FileCommand, HaltFileChanged, SettingsChanged, SettingsRefused, TraderEvent
 from src.core.operator.command_poller import CommandPoller
 from src.core.operator.control_files import ControlFiles
 from src.database.control import CommandReader, CommandWriter, open_control
@@ -31,6 +32,9 @@ class RunningPoller:
     """A running poller; ``wait_for`` stops it after ``count`` events."""
 
     def __init__(self, home: Path, last_id: int = 0) -> None:
+        self.file = home / "settings.json"
+        if not self.file.exists():
+            self.write(settings_document())
         self.events: list[TraderEvent] = []
         self.reloads = 0
         self._condition = threading.Condition()
@@ -41,6 +45,9 @@ class RunningPoller:
         self.poller.on_settings(self._count_reload)
         self._thread = threading.Thread(target=self.poller.run, args=(last_id, lambda: None))
         self._thread.start()
+
+    def write(self, document: object) -> None:
+        self.file.write_text(document if isinstance(document, str) else json.dumps(document), encoding="utf-8")
 
     def wait_for(self, count: int) -> list[TraderEvent]:
         self.wait_until(count)
@@ -98,11 +105,58 @@ def test_invalid_settings_keep_old_ones(tmp_path: Path, control: Engine) -> None
     (tmp_path / "settings.json").write_text("{", encoding="utf-8")
     command_id = CommandWriter(control).add(OperatorAction.RELOAD_SETTINGS, "a", NOW)
     running = RunningPoller(tmp_path)
-    (event,) = running.wait_for(1)
+    refused, event = running.wait_for(2)
+    assert isinstance(refused, SettingsRefused)
     assert isinstance(event, OperatorCommand)
     assert (event.id, event.action) == (command_id, OperatorAction.RELOAD_SETTINGS)
     assert running.poller.settings == some_settings()
     assert running.reloads == 0
+
+
+def test_edit_by_hand_is_forwarded_within_two_seconds(tmp_path: Path) -> None:
+    running = RunningPoller(tmp_path)
+    edited_at = time.monotonic()
+    running.write(settings_document(leverage=7))
+    (event,) = running.wait_for(1)
+    assert time.monotonic() - edited_at < 2
+    assert isinstance(event, SettingsChanged)
+    assert (event.command_id, event.settings.symbols["BTCUSDT"].leverage) == (None, 7)
+    assert running.poller.settings is event.settings
+    assert running.reloads == 1
+
+
+def test_edit_while_the_bot_started_is_forwarded(tmp_path: Path) -> None:
+    (tmp_path / "settings.json").write_text(json.dumps(settings_document(leverage=7)), encoding="utf-8")
+    (event,) = RunningPoller(tmp_path).wait_for(1)
+    assert isinstance(event, SettingsChanged)
+
+
+def test_file_saved_on_the_dashboard_is_forwarded_once(tmp_path: Path, control: Engine) -> None:
+    running = RunningPoller(tmp_path)
+    running.write(settings_document(leverage=7))
+    command_id = CommandWriter(control).add(OperatorAction.RELOAD_SETTINGS, "a", NOW)
+    running.wait_until(1)
+    running.write(settings_document(leverage=8))
+    events = running.wait_for(2)
+    assert [(type(event), event.command_id) for event in events if isinstance(event, SettingsChanged)] == [
+        (SettingsChanged, command_id),
+        (SettingsChanged, None),
+    ]
+
+
+def test_faulty_edit_is_refused_once_with_every_fault_until_it_is_valid_again(tmp_path: Path) -> None:
+    running = RunningPoller(tmp_path)
+    running.write(settings_document(leverage=500, stop_loss_pct=-1))
+    running.wait_until(1)
+    running.write(settings_document())
+    refused, applied = running.wait_for(2)
+    assert isinstance(refused, SettingsRefused)
+    assert [fault.path for fault in refused.faults] == [
+        "symbols.BTCUSDT.leverage",
+        "symbols.BTCUSDT.stop_loss_pct",
+    ]
+    assert isinstance(applied, SettingsChanged)  # the content is that in force: the fault is over
+    assert running.poller.settings == some_settings()
 
 
 def test_halt_and_command_files_are_forwarded_once(tmp_path: Path) -> None:

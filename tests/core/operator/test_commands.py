@@ -2,13 +2,17 @@
 
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
-from src.core.events import SettingsChanged
+from src.core.events import SettingsChanged, SettingsRefused
 from src.core.operator.restart import RestartRequest
+from src.database.db import open_reader, read_transaction
+from src.database.queries.account import settings_versions
 from src.domain.commands import CancelOrder, OperatorAction, OperatorCommand
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, TradingState
 from src.domain.events import Task, TaskDue
+from src.settings.config import InvalidSetting, settings_to_json
 from tests.builders import NOW, a_position, a_report, some_settings
 from tests.core.harness import Harness
 
@@ -161,6 +165,54 @@ def test_settings_reload_is_answered_by_id(harness: Harness) -> None:
         "settings applied",
         "the settings could not be read; the old ones stay active",
     ]
+
+
+def versions_of(harness: Harness) -> list[tuple[str, int, int]]:
+    """Message, earlier and new leverage of each version that was edited by hand, newest first."""
+    with read_transaction(open_reader(harness.path)) as connection:
+        found = settings_versions(connection, 10)
+    return [(each.message, leverage_in(each.previous), leverage_in(each.document)) for each in found]
+
+
+def published(harness: Harness) -> dict[str, Any]:
+    with harness.context.store.transaction():
+        return harness.context.store.get_state("settings") or {}
+
+
+def leverage_in(document: Any) -> int:
+    return int(document["symbols"]["BTCUSDT"]["leverage"])
+
+
+def test_edit_by_hand_is_applied_kept_as_a_version_and_published(harness: Harness) -> None:
+    assert leverage_in(published(harness)["values"]) == 10
+    harness.feed(SettingsChanged(some_settings(leverage=5)))
+    harness.feed(SettingsChanged(some_settings(leverage=5)))
+    assert harness.context.settings.symbols["BTCUSDT"].leverage == 5
+    assert versions_of(harness) == [("edited by hand", 10, 5)]
+    assert published(harness) == {"values": settings_to_json(some_settings(leverage=5)), "faults": []}
+    assert harness.journal("settings")[0] == {"message": "settings.json was edited by hand: settings applied"}
+
+
+def test_save_on_the_dashboard_is_no_edit_by_hand(harness: Harness) -> None:
+    harness.feed(SettingsChanged(some_settings(leverage=5), NOW + 1))
+    assert versions_of(harness) == []
+    assert leverage_in(published(harness)["values"]) == 5
+
+
+def test_faulty_edit_by_hand_names_every_fault_and_keeps_the_settings(harness: Harness) -> None:
+    faults = InvalidSetting("globals.hegde_mode", "is unknown"), InvalidSetting("symbols.BTCUSDT.leverage", "is 500")
+    harness.feed(SettingsRefused(faults))
+    assert harness.context.settings == some_settings()
+    assert [alert["message"] for alert in harness.journal("alert")] == [
+        "settings.json was edited and is not applied, the earlier settings stay in force: "
+        "globals.hegde_mode is unknown; symbols.BTCUSDT.leverage is 500"
+    ]
+    row = published(harness)
+    assert row["values"] == settings_to_json(some_settings())
+    assert [fault["path"] for fault in row["faults"]] == ["globals.hegde_mode", "symbols.BTCUSDT.leverage"]
+    harness.feed(SettingsChanged(some_settings()))
+    assert published(harness)["faults"] == []
+    assert versions_of(harness) == []
 
 
 def test_pause_and_halt_survive_restart(harness: Harness) -> None:
