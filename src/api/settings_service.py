@@ -1,13 +1,15 @@
 """Changes ``settings.json``: validates and writes the whole file, keeps its history, and has the bot reload it."""
 
+import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from src.api.bot_database import Commands
+from src.database.control import SettingsVersion
 from src.domain import crash_points
 from src.domain.commands import OperatorAction
 from src.domain.crash_points import Point
@@ -51,6 +53,10 @@ class SymbolNotFound(LookupError):
     """The symbol is not in the settings."""
 
 
+class FileChanged(Exception):
+    """The settings file has changed since it was read."""
+
+
 class SymbolExists(LookupError):
     """The symbol is already in the settings."""
 
@@ -67,9 +73,11 @@ class SettingsService:
         """The settings in the file. Raises `SettingsError` with all errors."""
         return load_settings(self._path)
 
-    def replace(self, document: object) -> SaveResult:
-        """Save a complete settings document."""
+    def replace(self, document: object, version: str | None = None) -> SaveResult:
+        """Save a complete settings document. Raises `FileChanged` if the file is not of the ``version`` given."""
         with self._lock:
+            if version not in (None, self._version()):
+                raise FileChanged
             return self._save(parse_settings(document), "settings saved")
 
     def set_mode(self, *, is_simulated: bool) -> None:
@@ -109,20 +117,37 @@ class SettingsService:
 
         return self._change(change, f"{symbol} removed")
 
-    def history(self, limit: int) -> list[dict[str, Any]]:
-        """The saved versions, newest first, each with its changes."""
-        versions = self._commands.settings_history(limit + 1)
+    def history(self, limit: int, edited: Iterable[SettingsVersion]) -> list[dict[str, Any]]:
+        """The versions saved on the dashboard and those ``edited`` by hand, newest first, each with its changes."""
+        saved = self._commands.settings_history(limit + 1)
+        versions = sorted([*saved, *edited], key=lambda version: version.saved_at, reverse=True)
         older = [*(version.document for version in versions[1:]), None]
-        return [
-            {
-                "id": version.id,
-                "at": version.saved_at,
-                "message": version.message,
-                "changes": [] if before is None else list(diff_settings(before, version.document)),
-                "settings": version.document,
-            }
-            for version, before in zip(versions, older, strict=False)
-        ][:limit]
+        return [_version_row(version, before) for version, before in zip(versions, older, strict=False)][:limit]
+
+    def in_force(self, running: Mapping[str, Any]) -> dict[str, Any]:
+        """The settings in force, and how the file differs from them.
+
+        ``running`` is what a running bot published; without it the file counts. Raises `SettingsError` if that is
+        faulty.
+        """
+        version, faults, document = self._version(), [], None
+        try:
+            document = settings_to_json(self.current())
+        except SettingsError as error:
+            faults = [{"path": fault.path, "message": fault.message} for fault in error.details]
+            if "values" not in running:
+                raise
+        values = running.get("values", document)
+        differences = [] if document is None else list(diff_settings(values, document))
+        file = {"version": version, "settings": document, "faults": faults, "differences": differences}
+        return {**values, "file": file}
+
+    def _version(self) -> str:
+        """Identifies the content of the file; empty if it cannot be read."""
+        try:
+            return hashlib.sha256(self._path.read_bytes()).hexdigest()
+        except OSError:
+            return ""
 
     def _change(self, change: Callable[[dict[str, Any]], None], message: str) -> SaveResult:
         with self._lock:
@@ -157,6 +182,17 @@ class SettingsService:
         if any(change.path == path for change in changes):
             fault = InvalidSetting(path, "can only be changed in settings.json")
             raise SettingsError(self._path.name, [fault])
+
+
+def _version_row(version: SettingsVersion, older: Document | None) -> dict[str, Any]:
+    before = version.previous or older
+    return {
+        "id": f"edit-{version.id}" if version.previous else version.id,
+        "at": version.saved_at,
+        "message": version.message,
+        "changes": [] if before is None else list(diff_settings(before, version.document)),
+        "settings": version.document,
+    }
 
 
 def diff_settings(before: Document, after: Document) -> Iterator[SettingChange]:

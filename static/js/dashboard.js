@@ -34,7 +34,7 @@ const STALE_AFTER = {
   position: ["positions", "account", "health", "trades", "chart"],
   account: ["account", "positions", "health"],
   state: ["health", "live", "journal"],
-  alert: ["health", "journal"],
+  alert: ["health", "journal", "config"],
   settings: ["config", "journal", "health"],
   command: ["journal", "health", "live", "orders", "positions"],
 };
@@ -74,7 +74,7 @@ function pathsFor(choice) {
     stats: "/api/stats?hours=24",
     pnl: () => `/api/pnl/stats?days=${choice.days}`,
     "pnl-symbols": () => `/api/pnl/symbols?days=${choice.days}`,
-    config: "/api/config",
+    config: "/api/config/in-force",
     schema: "/api/config/schema",
     symbols: "/api/exchange/symbols",
   };
@@ -135,6 +135,7 @@ function mountPanels({ store, api, notify, commands, choice, poller }) {
     settings.mount(byId("settings"), store, {
       api,
       notify,
+      commands,
       keep: (config) => poller.keep("config", config),
       onSaved: () => poller.refresh("config", "health"),
     }),

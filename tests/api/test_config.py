@@ -7,7 +7,7 @@ import pytest
 
 from src.database.control import CommandReader
 from src.domain.commands import OperatorAction
-from src.settings.config import load_settings, parse_settings
+from src.settings.config import load_settings, parse_settings, settings_to_json
 from tests.api.harness import ApiHarness
 from tests.builders import D, an_instrument, settings_document
 
@@ -68,6 +68,70 @@ def test_history_lists_old_and_new_values(harness: ApiHarness) -> None:
         {"path": "symbols.BTCUSDT.leverage", "before": 10, "after": 20},
         {"path": "symbols.BTCUSDT.take_profit_pct", "before": "1", "after": "1.5"},
     ]
+
+
+def in_force(harness: ApiHarness, document: dict[str, Any]) -> None:
+    """A running bot with these settings."""
+    harness.heartbeat()
+    harness.set_state("settings", values=settings_to_json(parse_settings(document)), faults=[])
+
+
+def test_settings_in_force_are_those_of_the_running_bot(harness: ApiHarness) -> None:
+    in_force(harness, settings_document(leverage=3))
+    shown = harness.json("/api/config/in-force")
+    assert shown["symbols"]["BTCUSDT"]["leverage"] == 3
+    assert shown["file"]["settings"]["symbols"]["BTCUSDT"]["leverage"] == 10
+    assert shown["file"]["differences"] == [{"path": "symbols.BTCUSDT.leverage", "before": 3, "after": 10}]
+    assert shown["file"]["faults"] == []
+
+
+def test_settings_in_force_stay_while_the_file_is_faulty(harness: ApiHarness) -> None:
+    in_force(harness, settings_document(leverage=3))
+    harness.write_settings(settings_document(leverage=500, stop_loss_pct=-1))
+    shown = harness.json("/api/config/in-force")
+    assert shown["symbols"]["BTCUSDT"]["leverage"] == 3
+    assert [fault["path"] for fault in shown["file"]["faults"]] == [
+        "symbols.BTCUSDT.leverage",
+        "symbols.BTCUSDT.stop_loss_pct",
+    ]
+    assert (shown["file"]["settings"], shown["file"]["differences"]) == (None, [])
+
+
+def test_file_counts_while_no_bot_runs(harness: ApiHarness) -> None:
+    in_force(harness, settings_document(leverage=3))
+    harness.clock.advance(60_000)
+    shown = harness.json("/api/config/in-force")
+    assert (shown["symbols"]["BTCUSDT"]["leverage"], shown["file"]["differences"]) == (10, [])
+    harness.write_settings({})
+    assert harness.get("/api/config/in-force").status_code == 503
+
+
+def test_save_based_on_an_outdated_file_is_refused(harness: ApiHarness) -> None:
+    version = harness.json("/api/config/in-force")["file"]["version"]
+    harness.write_settings(settings_document(leverage=4))
+    response = harness.post("/api/config", {**settings_document(leverage=20), "version": version})
+    assert (response.status_code, response.json["error"]["code"]) == (409, "settings_changed")
+    assert load_settings(harness.settings_file).symbols["BTCUSDT"].leverage == 4
+    version = harness.json("/api/config/in-force")["file"]["version"]
+    assert harness.post("/api/config", {**settings_document(leverage=20), "version": version}).status_code == 200
+
+
+def test_history_lists_edits_by_hand_among_the_saved_versions(harness: ApiHarness) -> None:
+    documents = [settings_to_json(parse_settings(settings_document(leverage=each))) for each in (10, 20, 30)]
+    harness.post("/api/config", settings_document(leverage=20))
+    harness.clock.advance(1000)
+    store = harness.store
+    with store.transaction():
+        store.add_settings_version(documents[2], documents[1], "edited by hand")
+    harness.write_settings(settings_document(leverage=30))
+    harness.clock.advance(1000)
+    harness.post("/api/config", settings_document(leverage=40))
+    history = harness.json("/api/config/history")
+    leverages = [[(change["before"], change["after"]) for change in version["changes"]] for version in history]
+    assert [version["message"] for version in history][:3] == ["settings saved", "edited by hand", "settings saved"]
+    assert leverages == [[(30, 40)], [(20, 30)], [(10, 20)], []]
+    assert len({version["id"] for version in history}) == 4
+    assert len(harness.json("/api/config/history?limit=2")) == 2
 
 
 def test_settings_that_need_a_restart_are_named(harness: ApiHarness) -> None:

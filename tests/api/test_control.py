@@ -38,6 +38,7 @@ def commands(harness: ApiHarness) -> list[OperatorCommand]:
         ("resume", "resuming entries"),
         ("halt", "halting"),
         ("flatten", "cancelling entries and closing all positions"),
+        ("restart", "restarting the bot"),
     ],
 )
 def test_command_is_stored_and_its_id_returned(harness: ApiHarness, action: str, message: str) -> None:

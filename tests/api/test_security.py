@@ -17,6 +17,7 @@ EVERY_GET = (
     "/api/config",
     "/api/config/defaults",
     "/api/config/history",
+    "/api/config/in-force",
     "/api/config/schema",
     "/api/decisions",
     "/api/exchange/symbols",

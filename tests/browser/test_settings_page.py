@@ -6,7 +6,11 @@ from typing import Any
 
 from playwright.sync_api import Page, Route, expect
 
+from src.database.control import CommandReader
+from src.domain.commands import OperatorAction
+from src.settings.config import parse_settings, settings_to_json
 from tests.browser.conftest import Scene
+from tests.builders import settings_document
 
 LEVERAGE = "#field-symbols-BTCUSDT-leverage"
 
@@ -75,6 +79,91 @@ def test_settings_saved_elsewhere_do_not_interrupt_typing(scene: Scene, open_pag
     expect(page.locator(LEVERAGE)).to_have_value("7")
 
 
+def publish(scene: Scene, document: dict[str, Any], **changes: object) -> None:
+    """Publish these settings as those in force, with changed globals."""
+    document = {**document, "globals": {**document["globals"], **changes}}
+    with scene.bot.store.transaction():
+        values = settings_to_json(parse_settings(document))
+        scene.bot.store.set_state("settings", {"values": values, "faults": []})
+        scene.bot.store.journal("settings", {"message": "settings applied"})
+
+
+def test_faulty_edit_by_hand_is_a_notice_and_the_page_shows_what_is_in_force(
+    scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    publish(scene, saved(scene))
+    faulty = json.dumps(settings_document(leverage=500, stop_loss_pct=-1))
+    scene.environment.settings_file.write_text(faulty, encoding="utf-8")
+    page = open_symbol(open_page)
+
+    notice = page.locator("#settings [data-slot=file-notice]")
+    expect(notice).to_contain_text("settings.json was edited and has faults, so it is not applied")
+    expect(notice).to_contain_text("BTCUSDT Leverage must be between 1 and 125")
+    expect(notice).to_contain_text("BTCUSDT Stop loss distance must be above 0")
+    expect(page.locator(LEVERAGE)).to_have_value("10")
+    page.locator(LEVERAGE).fill("7")
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.locator("#settings [data-slot=save-fault]")).to_contain_text("settings.json has faults")
+    assert scene.environment.settings_file.read_text(encoding="utf-8") == faulty
+
+
+def test_edit_that_is_not_applied_yet_is_a_notice(scene: Scene, open_page: Callable[..., Page]) -> None:
+    publish(scene, saved(scene))
+    edited = saved(scene)
+    edited["symbols"]["BTCUSDT"]["leverage"] = 4
+    scene.environment.settings_file.write_text(json.dumps(edited), encoding="utf-8")
+    page = open_symbol(open_page)
+
+    notice = page.locator("#settings [data-slot=file-notice]")
+    expect(notice).to_contain_text("The bot has not applied settings.json yet")
+    expect(notice).to_contain_text("BTCUSDT Leverage: in force 10x, in the file 4x")
+    expect(notice.get_by_role("button")).to_be_hidden()
+    expect(page.locator(LEVERAGE)).to_have_value("10")
+    publish(scene, edited)
+
+    expect(notice).to_be_hidden()
+    expect(page.locator(LEVERAGE)).to_have_value("4")
+
+
+def test_edit_that_needs_a_restart_is_a_notice_that_offers_it(scene: Scene, open_page: Callable[..., Page]) -> None:
+    publish(scene, saved(scene), simulate_only=True)
+    page = open_page("settings")
+
+    notice = page.locator("#settings [data-slot=file-notice]")
+    expect(notice).to_contain_text("apply after a restart of the bot")
+    expect(notice).to_contain_text("Paper trading: in force on, in the file off")
+    expect(page.locator("#field-globals-simulate_only")).to_be_checked()
+    with page.expect_response("**/api/control"):
+        notice.get_by_role("button", name="Restart the bot").click()
+
+    assert restarts(scene) == [OperatorAction.RESTART]
+    publish(scene, saved(scene))
+    expect(notice).to_be_hidden()
+
+
+def restarts(scene: Scene) -> list[OperatorAction]:
+    actions = [command.action for command in CommandReader(scene.environment.control_database).after(0)]
+    return [action for action in actions if action is OperatorAction.RESTART]
+
+
+def test_setting_changed_elsewhere_is_not_overwritten(scene: Scene, open_page: Callable[..., Page]) -> None:
+    page = open_symbol(open_page)
+    page.locator(LEVERAGE).fill("7")
+    document = saved(scene)
+    document["symbols"]["BTCUSDT"]["leverage"] = 4
+    scene.environment.settings_file.write_text(json.dumps(document), encoding="utf-8")
+
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.locator("#settings [data-slot=save-fault]")).to_contain_text("has also changed elsewhere")
+    expect(page.locator("#settings [data-slot=diff]")).to_contain_text("4x → 7x")
+    assert saved(scene) == document
+    page.get_by_role("button", name="Save").click()
+    expect(page.locator("#settings [data-slot=diff]")).to_be_hidden()
+    assert saved(scene)["symbols"]["BTCUSDT"]["leverage"] == 7
+
+
 def test_discard_restores_the_saved_values(open_page: Callable[..., Page]) -> None:
     page = open_symbol(open_page)
     page.locator(LEVERAGE).fill("7")
@@ -97,7 +186,7 @@ def test_minimum_loaded_after_typing_is_a_warning(page: Page, open_page: Callabl
     held: list[Route] = []
     page.route("**/api/exchange/symbols", lambda route: held.append(route))
     open_symbol(open_page)
-    page.route("**/api/config", lambda _: None)  # no other response repaints the page
+    page.route("**/api/config/in-force", lambda _: None)  # no other response repaints the page
     page.locator("#field-symbols-BTCUSDT-trade_value_usdt").fill("0.2")
     expect(page.locator("#settings [data-slot=lead]")).to_contain_text("Each entry uses 0.2 USDT")
 

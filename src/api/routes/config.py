@@ -10,7 +10,8 @@ from src.api import request_args
 from src.api.bot_database import read_bot_state
 from src.api.errors import ApiError, bad_parameter, not_found
 from src.api.services import read_bot_database, services
-from src.api.settings_service import SaveResult, SymbolExists, SymbolNotFound
+from src.api.settings_service import FileChanged, SaveResult, SymbolExists, SymbolNotFound
+from src.database.queries.account import settings_versions
 from src.database.queries.market import instruments
 from src.settings.config import SettingsError, new_symbol_defaults, settings_schema, settings_to_json
 
@@ -22,6 +23,17 @@ def show_settings() -> dict[str, Any]:
     """``{globals, symbols}`` with the values in the file; missing ones have their default."""
     try:
         return settings_to_json(services().settings.current())
+    except SettingsError as error:
+        raise settings_error_response(error, 503) from error
+
+
+@blueprint.get("/api/config/in-force")
+def show_settings_in_force() -> dict[str, Any]:
+    """``{globals, symbols}`` of the running bot, and ``file``: its version, settings, faults and differences."""
+    with read_bot_database() as connection:
+        bot = read_bot_state(connection, services().clock.now_ms())
+    try:
+        return services().settings.in_force(bot.get("settings") if bot.is_alive else {})
     except SettingsError as error:
         raise settings_error_response(error, 503) from error
 
@@ -39,13 +51,20 @@ def show_schema() -> dict[str, Any]:
 
 @blueprint.get("/api/config/history")
 def list_history() -> Response:
-    return jsonify(services().settings.history(request_args.limit_arg(20)))
+    """The versions saved on the dashboard and those that the bot found edited by hand, newest first."""
+    limit = request_args.limit_arg(20)
+    with read_bot_database() as connection:
+        edited = settings_versions(connection, limit)
+    return jsonify(services().settings.history(limit, edited))
 
 
 @blueprint.post("/api/config")
 def save_settings() -> dict[str, Any]:
-    """Save a complete ``{globals, symbols}`` document."""
-    return _save_response(services().settings.replace(request_args.json_body()), "Settings saved")
+    """Save a complete ``{globals, symbols}`` document; with ``version`` only if the file is still that one."""
+    document = dict(request_args.json_body())
+    version = request_args.str_field(document, "version") if "version" in document else None
+    document.pop("version", None)
+    return _save_response(services().settings.replace(document, version), "Settings saved")
 
 
 @blueprint.post("/api/config/symbol")
@@ -77,6 +96,12 @@ def handle_settings_error(error: SettingsError) -> Response:
 @blueprint.errorhandler(SymbolNotFound)
 def handle_symbol_not_found(error: SymbolNotFound) -> Response:
     return not_found(f"{error} is not in the settings.").response()
+
+
+@blueprint.errorhandler(FileChanged)
+def handle_file_changed(_: FileChanged) -> Response:
+    message = "settings.json has changed since this page read it. Nothing was saved: check the values and save again."
+    return ApiError(409, "settings_changed", message).response()
 
 
 @blueprint.errorhandler(SymbolExists)

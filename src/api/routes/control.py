@@ -1,4 +1,4 @@
-"""Operator commands: pause, resume, halt, flatten, cancel an entry, and confirm live trading."""
+"""Operator commands: pause, resume, halt, flatten, cancel an entry, restart, and confirm live trading."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -21,6 +21,7 @@ _ACTION_MESSAGES = {
     OperatorAction.HALT: "halting",
     OperatorAction.FLATTEN: "cancelling entries and closing all positions",
     OperatorAction.CANCEL_ENTRY: "cancelling the entry",
+    OperatorAction.RESTART: "restarting the bot",
 }
 
 

@@ -2,6 +2,7 @@
 
 import { fill, on, setTone, show, slot, combine } from "../lib/dom.js";
 import { paintDiff } from "./settings_diff.js";
+import { paintNotice } from "./settings_notice.js";
 import { createDraft } from "./settings_draft.js";
 import { buildForm, refillForm, showFault } from "./settings_form.js";
 import { showHistory } from "./settings_history.js";
@@ -11,10 +12,11 @@ import { groupsOf } from "./settings_schema.js";
 import { addSymbol, removeSymbol } from "./settings_symbols.js";
 
 /** @param onSaved is called after a save; `keep(config)` stores settings that were just fetched. */
-export function mount(view, store, { api, notify, keep, onSaved }) {
+export function mount(view, store, { api, notify, commands, keep, onSaved }) {
   // `symbol` is the section shown (null: global settings), `rows` its fields by path, `shown` what they were built for.
   const sheet = { view, store, api, notify, keep, onSaved, draft: createDraft(), symbol: null, rows: new Map(), shown: "", faults: [] };
   sheet.choose = (symbol) => choose(sheet, symbol);
+  const restart = () => commands.send("restart", "Restart the bot", "/api/control", { action: "restart" });
   const onSlot = (name, type, act) => on(slot(view, name), type, act);
   return combine(
     store.subscribe("config", () => paintAll(sheet)),
@@ -24,6 +26,7 @@ export function mount(view, store, { api, notify, keep, onSaved }) {
       paintAll(sheet); // the summary compares sizes with the exchange's minimum
     }),
     onSlot("globals", "click", () => sheet.choose(null)),
+    onSlot("restart", "click", restart),
     onSlot("save", "click", () => save(sheet)),
     onSlot("discard", "click", () => discard(sheet)),
     onSlot("add", "submit", (event) => addSymbol(sheet, event)),
@@ -33,8 +36,9 @@ export function mount(view, store, { api, notify, keep, onSaved }) {
   );
 }
 
+/** Show a section; a symbol that was just added is shown as soon as the bot has it. */
 function choose(sheet, symbol) {
-  sheet.symbol = symbol;
+  sheet.symbol = sheet.awaited = symbol;
   paintAll(sheet);
 }
 
@@ -48,7 +52,7 @@ function discard(sheet) {
 function paintAll(sheet) {
   const [config, schema] = [sheet.store.get("config"), sheet.store.get("schema")];
   if (!config || !schema) return;
-  if (!config.symbols[sheet.symbol]) sheet.symbol = null;
+  sheet.symbol = [sheet.awaited, sheet.symbol].find((symbol) => config.symbols[symbol]) ?? null;
   const needed = JSON.stringify([sheet.symbol, schema]);
   if (sheet.shown === needed) refillForm(sheet.rows);
   else build(sheet, schema);
@@ -78,6 +82,7 @@ function paintAround(sheet) {
   const config = store.get("config");
   paintHead(view, symbol, symbol && draft.document(config).symbols[symbol], store.get("symbols")?.symbols);
   paintList(view, { config, draft, symbol, faults, choose: sheet.choose });
+  paintNotice(view, { file: config.file, schema: store.get("schema") });
   paintDiff(view, { changes: draft.changes(config), faults, rows, schema: store.get("schema") });
 }
 
@@ -94,12 +99,10 @@ function paintHead(view, symbol, settings, listed) {
 }
 
 async function save(sheet) {
-  const { view, store, api, draft } = sheet;
+  const { view, api } = sheet;
   slot(view, "save").disabled = true;
   try {
-    // The settings may have changed since this page read them: fetch them, and save only this page's edits.
-    sheet.keep(await api.get("/api/config"));
-    const answer = await api.post("/api/config", draft.document(store.get("config")));
+    const answer = await api.post("/api/config", await documentToSave(sheet));
     sheet.notify("info", answer.message ?? "Saved.");
     discard(sheet);
     sheet.onSaved();
@@ -111,9 +114,20 @@ async function save(sheet) {
   paintAll(sheet);
 }
 
+/** The file with this page's edits. Throws if it is faulty, or if one of the edited settings has changed meanwhile. */
+async function documentToSave({ api, draft, keep }) {
+  const fresh = await api.get("/api/config/in-force");
+  keep(fresh);
+  if (fresh.file.faults.length > 0)
+    throw new Error("settings.json has faults: correct the file, or restore a version of the settings history.");
+  if (draft.areOutdated(fresh))
+    throw new Error("A setting that you changed has also changed elsewhere. Check its new value and save again.");
+  return { ...draft.document(fresh.file.settings), version: fresh.file.version };
+}
+
 /** If the faults are in another section, show that section. */
 function goToFault(sheet) {
   if (sheet.faults.some((fault) => sheet.rows.has(fault.path))) return;
   const elsewhere = sheet.faults.find((fault) => fault.path.startsWith("symbols."));
-  if (elsewhere) sheet.symbol = elsewhere.path.split(".")[1];
+  if (elsewhere) sheet.symbol = sheet.awaited = elsewhere.path.split(".")[1];
 }

@@ -13,7 +13,14 @@ export function createDraft() {
 
   function edit(config, path, field, value) {
     if (isSame(value, saved(config, path, field))) edits.delete(key(path));
-    else edits.set(key(path), { path, field, value });
+    else edits.set(key(path), { path, field, value, base: saved(config, path, field) });
+  }
+
+  /** Whether a setting no longer has the value that it had when it was edited; from then on the new one counts. */
+  function areOutdated(config) {
+    const outdated = [...edits.values()].filter(({ path, field, base }) => !isSame(base, saved(config, path, field)));
+    for (const each of outdated) each.base = saved(config, each.path, each.field);
+    return outdated.length > 0;
   }
 
   /** The edits that differ from the saved settings, each with the saved value as `before`. */
@@ -38,7 +45,7 @@ export function createDraft() {
   const touches = (config, symbol) =>
     changes(config).some(({ path }) => (symbol ? path[1] === symbol && path.length === 3 : path[0] === "globals"));
 
-  return { valueOf, edit, changes, document, touches, discard: () => edits.clear() };
+  return { valueOf, edit, areOutdated, changes, document, touches, discard: () => edits.clear() };
 }
 
 /** Whether two values are equal: "5", 5 and "5.0" are, and so are null and "". */

@@ -13,7 +13,7 @@ export async function addSymbol(sheet, event) {
     const answer = await sheet.api.post("/api/config/symbol/add", { symbol: name });
     sheet.notify("info", answer.message ?? `${name} added.`);
     form.reset();
-    sheet.keep(await sheet.api.get("/api/config"));
+    sheet.keep(await sheet.api.get("/api/config/in-force"));
     sheet.choose(name);
     sheet.onSaved();
   } catch (error) {
