@@ -136,6 +136,10 @@ def _check_size(
     if margin > min(settings.max_position_usdt, limits.max_total_exposure_usdt):
         remedy = f"set trade_value_usdt to {margin:.2f} or more and raise the limits accordingly"
         yield failed(name, f"{message}, and the limits allow no more", remedy)
+    elif smallest > notional * limits.max_raise_factor:
+        remedy = f"set trade_value_usdt to {margin:.2f} or more, or max_raise_factor higher"
+        times = f"{smallest / notional:.1f} times as much, and max_raise_factor is {limits.max_raise_factor:f}"
+        yield failed(name, f"{message}: {times}, so no entry is made", remedy)
     else:
         remedy = f"set trade_value_usdt to {margin:.2f} or more to choose the size yourself"
         yield warned(name, f"{message}: entries are raised to the minimum", remedy)

@@ -132,6 +132,14 @@ class GlobalSettings(SettingsPart):
         examples=[Decimal(200)],
         json_schema_extra=ui_meta("USDT"),
     )
+    max_raise_factor: DecimalField = Field(
+        Decimal(3),
+        title="Max. raise to the minimum",
+        description="Entries below the exchange's smallest order are raised to it, up to this many times their size.",
+        ge=1,
+        le=1000,
+        json_schema_extra=ui_meta("x"),
+    )
     max_entries_per_minute: IntField | None = Field(
         None,
         title="Max. entries per minute",

@@ -182,6 +182,21 @@ def test_size_below_the_exchanges_minimum_is_a_warning(open_page: Callable[..., 
     expect(page.locator("#settings [data-slot=lead]")).to_contain_text("The exchange's minimum is 5 USDT")
 
 
+def test_factor_of_a_size_below_the_minimum_is_shown_before_it_is_saved(
+    scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    scene.bot.add_liquidation()  # the smallest order is 0.001 BTC
+    page = open_symbol(open_page)
+    lead = page.locator("#settings [data-slot=lead]")
+
+    page.locator("#field-symbols-BTCUSDT-trade_value_usdt").fill("2")
+    expect(lead).to_contain_text("The exchange's minimum is 50 USDT, 2.5 times this size. Entries are raised to it")
+    page.locator("#field-symbols-BTCUSDT-trade_value_usdt").fill("1.1")
+
+    expect(lead).to_contain_text("4.5 times this size. That is more than max. raise to the minimum (3) allows")
+    expect(lead).to_contain_text("so no entry will be made: use 5 USDT of margin or more")
+
+
 def test_minimum_loaded_after_typing_is_a_warning(page: Page, open_page: Callable[..., Page]) -> None:
     held: list[Route] = []
     page.route("**/api/exchange/symbols", lambda route: held.append(route))

@@ -44,7 +44,8 @@ def test_valid_symbol_is_one_line_with_its_entry_size() -> None:
         (LISTED, {"leverage": 101, "stop_loss_pct": "0.1"}, FAIL, "100x at most", "100 or less"),
         (LISTED, {"leverage": 50, "stop_loss_pct": "0.5", "max_position_usdt": 201}, WARN, "10,000 USDT", "200 or"),
         (LISTED, {"trade_value_usdt": 201}, FAIL, "max_position_usdt allows 200", "raise max_position_usdt"),
-        (LISTED, {"trade_value_usdt": 1}, WARN, "minimum order is 50.00 USDT, the settings give 10.00", "5.00 or more"),
+        (LISTED, {"trade_value_usdt": 2}, WARN, "minimum order is 50.00 USDT, the settings give 20.00", "5.00 or more"),
+        (LISTED, {"trade_value_usdt": 1}, FAIL, "5.0 times as much, and max_raise_factor is 3", "5.00 or more"),
         (LISTED, {"trade_value_usdt": 1, "max_position_usdt": 4}, FAIL, "limits allow no more", "5.00 or more"),
     ],
 )

@@ -11,6 +11,7 @@ from src.domain.numbers import PER_CENT, ZERO
 
 QUOTE_FRESH_MS = 2_000
 MARK_FRESH_MS = 10_000
+_CENT = Decimal("0.01")
 _WIDE_SPREAD_TICKS = 4
 _WIDE_SPREAD_SHARE = Decimal("0.25")
 _AT_ONCE = frozenset({TimeInForce.IOC, TimeInForce.FOK})
@@ -27,7 +28,7 @@ def check_signal(entry_context: EntryContext) -> Skip | None:
 
 
 def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
-    """Price and size of the entry; a skip if the symbol is not trading or has no fresh price."""
+    """Price and size of the entry; a skip if the symbol is not trading, has no fresh price or is set too small."""
     instrument = entry_context.instrument
     if instrument is None or not instrument.is_trading:
         return Skip(Gate.CONFIGURED, "the exchange does not trade this symbol")
@@ -42,6 +43,9 @@ def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
     wanted = settings.trade_value_usdt * settings.leverage / price
     quantity = instrument.quantity(min(wanted, instrument.max_quantity))
     smallest = instrument.smallest_quantity(price)
+    too_small = _too_small(entry_context, smallest * price)
+    if too_small is not None:
+        return too_small
     return EntryPlan(
         symbol=instrument.symbol,
         side=side,
@@ -53,6 +57,21 @@ def plan_entry(entry_context: EntryContext) -> EntryPlan | Skip:
         not_after=entry_context.now_ms + entry_context.settings.max_event_age_ms,
         is_raised_to_minimum=quantity < smallest,
     )
+
+
+def _too_small(entry_context: EntryContext, smallest: Decimal) -> Skip | None:
+    """A skip if the exchange's smallest order, ``smallest`` in notional, is too many times the size that was set."""
+    settings, factor = entry_context.symbol_settings, entry_context.settings.max_raise_factor
+    wanted = settings.trade_value_usdt * settings.leverage
+    if smallest <= wanted * factor:
+        return None
+    needed = (smallest / settings.leverage).quantize(_CENT, ROUND_CEILING)
+    reason = (
+        f"trade_value_usdt {settings.trade_value_usdt:f} at {settings.leverage}x is an order of {wanted:.2f} USDT, and "
+        f"the exchange's smallest is {smallest:.2f} USDT, {smallest / wanted:.1f} times as much: set trade_value_usdt "
+        f"to {needed} or more, or max_raise_factor (now {factor:f}) higher"
+    )
+    return Skip(Gate.MIN_NOTIONAL, reason, {"wanted": wanted, "smallest_notional": smallest, "factor": factor})
 
 
 def entry_price(side: Side, quote: Quote, instrument: Instrument) -> Price:

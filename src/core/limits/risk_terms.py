@@ -15,8 +15,14 @@ from src.domain.numbers import trimmed
 from src.settings.config import Settings, SymbolSettings
 
 _FINGERPRINT_LENGTH = 16
-_LIMITS = ("max_daily_loss_usdt", "max_consecutive_losses", "max_drawdown_pct", "max_entries_per_minute")
-"""Optional limits; removing or raising one raises the risk."""
+_LIMITS = (
+    "max_daily_loss_usdt",
+    "max_consecutive_losses",
+    "max_drawdown_pct",
+    "max_entries_per_minute",
+    "max_raise_factor",
+)
+"""Limits; removing or raising one raises the risk. One that earlier confirmed terms lack was not limited then."""
 
 
 @dataclass(frozen=True, slots=True)

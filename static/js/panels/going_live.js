@@ -82,6 +82,7 @@ function factsOf(terms) {
     ["Margin assets", terms.multi_assets_mode ? "all assets of the account" : "USDT only"],
     ...(terms.on_liquidation_near === "ALERT" ? [["Liquidation before the stop", "only reported", "warn"]] : []),
     ...(terms.adopt_foreign_positions ? [["External positions", "adopted by the bot", "warn"]] : []),
+    ["Entries below the exchange's minimum", `raised up to ${plainNumber(terms.limits.max_raise_factor)} times`],
     ...set.map(([name, label]) => [label, plainNumber(terms.limits[name])]),
     ...(set.length ? [] : [["Loss limits", "none", "warn"]]),
   ];

@@ -8,6 +8,7 @@ import { buildForm, refillForm, showFault } from "./settings_form.js";
 import { showHistory } from "./settings_history.js";
 import { summaryOf } from "./settings_summary.js";
 import { fillSymbolOptions, paintList } from "./settings_list.js";
+import { toNumber } from "../lib/format.js";
 import { groupsOf } from "./settings_schema.js";
 import { addSymbol, removeSymbol } from "./settings_symbols.js";
 
@@ -25,6 +26,7 @@ export function mount(view, store, { api, notify, commands, keep, onSaved }) {
       fillSymbolOptions(symbols);
       paintAll(sheet); // the summary compares sizes with the exchange's minimum
     }),
+    ...["liquidations", "positions"].map((name) => store.subscribe(name, () => paintHead(sheet))), // the newest prices
     onSlot("globals", "click", () => sheet.choose(null)),
     onSlot("restart", "click", restart),
     onSlot("save", "click", () => save(sheet)),
@@ -80,19 +82,23 @@ function edit(sheet, path, field, value) {
 function paintAround(sheet) {
   const { view, store, draft, symbol, faults, rows } = sheet;
   const config = store.get("config");
-  paintHead(view, symbol, symbol && draft.document(config).symbols[symbol], store.get("symbols")?.symbols);
+  paintHead(sheet);
   paintList(view, { config, draft, symbol, faults, choose: sheet.choose });
   paintNotice(view, { file: config.file, schema: store.get("schema") });
   paintDiff(view, { changes: draft.changes(config), faults, rows, schema: store.get("schema") });
 }
 
-function paintHead(view, symbol, settings, listed) {
-  const lead = symbol
-    ? summaryOf(
-        settings,
-        listed?.find((each) => each.symbol === symbol),
-      )
-    : { text: "Apply to all symbols.", isWarning: false };
+function paintHead({ view, store, draft, symbol }) {
+  const [config, schema] = [store.get("config"), store.get("schema")];
+  if (!config || !schema) return;
+  const { globals, symbols } = draft.document(config);
+  const ofSymbol = (rows) => rows?.find((each) => each.symbol === symbol);
+  const facts = {
+    entry: ofSymbol(store.get("symbols")?.symbols),
+    price: toNumber(ofSymbol(store.get("positions"))?.markPrice ?? ofSymbol(store.get("liquidations"))?.price),
+    maxRaise: toNumber(globals.max_raise_factor ?? schema.globals.max_raise_factor.default),
+  };
+  const lead = symbol ? summaryOf(symbols[symbol], facts) : { text: "Apply to all symbols.", isWarning: false };
   fill(view, { title: symbol ?? "Global settings", lead: lead.text });
   setTone(slot(view, "lead"), lead.isWarning ? "warn" : "flat");
   show(slot(view, "remove"), symbol !== null);

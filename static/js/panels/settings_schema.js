@@ -29,7 +29,14 @@ const GROUPS = {
     ],
     [
       "Limits",
-      ["max_total_exposure_usdt", "max_open_orders_per_symbol", "max_stop_orders_per_symbol", "on_liquidation_near", "rate_limit_buffer_pct"],
+      [
+        "max_total_exposure_usdt",
+        "max_open_orders_per_symbol",
+        "max_stop_orders_per_symbol",
+        "max_raise_factor",
+        "on_liquidation_near",
+        "rate_limit_buffer_pct",
+      ],
     ],
     ["Loss limits", ["max_daily_loss_usdt", "max_consecutive_losses", "max_drawdown_pct", "loss_lock_minutes"]],
     [

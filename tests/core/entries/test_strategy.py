@@ -111,9 +111,23 @@ def test_one_way_mode_uses_position_side_both() -> None:
 
 
 def test_size_is_raised_to_minimum() -> None:
-    plan = planned(an_entry_context(symbol_changes={"trade_value_usdt": 1}))
+    plan = planned(an_entry_context(symbol_changes={"trade_value_usdt": 2}))
     assert plan.quantity == D("0.001")
     assert plan.is_raised_to_minimum
+
+
+def test_size_raised_past_the_factor_is_refused_with_the_remedy() -> None:
+    small = {"trade_value_usdt": "1.1", "leverage": 10}
+    skip = plan_entry(an_entry_context(symbol_changes=small))
+    assert isinstance(skip, Skip)
+    assert skip.gate is Gate.MIN_NOTIONAL
+    assert skip.reason == (
+        "trade_value_usdt 1.1 at 10x is an order of 11.00 USDT, and the exchange's smallest is 50.00 USDT, 4.5 times "
+        "as much: set trade_value_usdt to 5.00 or more, or max_raise_factor (now 3) higher"
+    )
+    assert planned(an_entry_context({"max_raise_factor": 5}, small)).quantity == D("0.001")
+    assert planned(an_entry_context(symbol_changes={"trade_value_usdt": 5})).quantity == D("0.001")
+    assert isinstance(plan_entry(an_entry_context({"max_raise_factor": 1}, {"trade_value_usdt": "4.9"})), Skip)
 
 
 def test_size_is_cut_to_maximum() -> None:

@@ -39,6 +39,7 @@ def test_first_live_run_needs_confirmation() -> None:
         ({"max_daily_loss_usdt": 51}, {}, "max_daily_loss_usdt from 50 to 51"),
         ({"max_daily_loss_usdt": None}, {}, "max_daily_loss_usdt from 50 to no limit"),
         ({"max_drawdown_pct": 11}, {}, "max_drawdown_pct from 10 to 11"),
+        ({"max_raise_factor": 4}, {}, "max_raise_factor from 3 to 4"),
         ({"multi_assets_mode": True}, {"margin_type": "CROSSED"}, "all assets of the account"),
         ({"adopt_foreign_positions": True}, {}, "positions you opened manually are adopted"),
         ({"on_liquidation_near": "ALERT"}, {}, "a position may be liquidated before its stop loss"),
@@ -62,6 +63,7 @@ def test_risk_increase_is_named(global_changes: dict[str, Any], symbol_changes: 
     [
         ({"max_total_exposure_usdt": 1}, {}),
         ({"max_daily_loss_usdt": 1, "max_consecutive_losses": 3}, {}),
+        ({"max_raise_factor": 2}, {}),
         ({"cooldown_sec": 5, "hedge_mode": False}, {}),
         ({}, {"trade_value_usdt": 1}),
         ({}, {"leverage": 1}),
