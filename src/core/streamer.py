@@ -34,7 +34,7 @@ class LiquidationStreamer:
 
     @property
     def is_outdated(self) -> bool:
-        """Whether the last connection lacks a symbol or has one too many, and must be made anew."""
+        """Whether the last connection lacks a symbol or has one too many, and must be replaced."""
         return self._opened not in ("", self.url())
 
     def url(self) -> str:

@@ -248,7 +248,7 @@ class Order:
     def _take_status(self, update: OrderUpdate) -> None:
         """Advance to the status of an update; one that cannot follow is asked about if the order is open.
 
-        An order that has ended keeps its end, whatever other end a later update with more fills tells.
+        An order that has ended keeps its end, whatever other end a later update with more fills has.
         """
         if update.status in TRANSITIONS[self.status]:
             self.advance(update.status)

@@ -154,7 +154,7 @@ class AsterClient:
         before_ms = self._offset.ms or 0
 
         def check() -> None:
-            # A clock that stood still learns from the exchange how late it is: that time has passed, too.
+            # A clock that stopped learns from the exchange how late it is: that time has passed, too.
             before_send(self.now_ms() - before_ms)
 
         try:

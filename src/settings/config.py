@@ -97,7 +97,7 @@ def parse_settings(document: object, source: str = "settings.json") -> Settings:
 
 
 def _is_schema_reference(name: str, value: object) -> bool:
-    """Whether this is the entry that tells an editor where ``settings.schema.json`` is."""
+    """Whether this is the entry by which an editor finds ``settings.schema.json``."""
     return name == "$schema" and isinstance(value, str)
 
 

@@ -1,4 +1,4 @@
-"""Parses JSON with exact decimals; a fault is named by what stands in the text, with line, column and remedy."""
+"""Parses JSON with exact decimals; a fault is named by what is in the text, with line, column and remedy."""
 
 import json
 import re
@@ -15,9 +15,7 @@ _COMMENT = re.compile(r"//|/\*|#|<!--")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}]|-?Infinity|NaN', re.DOTALL)
 _COLON = re.compile(r"\s*:")
-_NUL = (
-    "a NUL byte stands here, as after a crash or on a full disk: restore a copy of the file, or save it as UTF-8 text"
-)
+_NUL = "a NUL byte is here, as after a crash or on a full disk: restore a copy of the file, or save it as UTF-8 text"
 _BACKSLASH = "a single backslash in a text is not allowed here: write / or \\\\"
 _COMMA_IN_NUMBER = "a decimal number is written with a point, like 0.45"
 
@@ -73,12 +71,12 @@ def _unclosed_text(text: str, error: json.JSONDecodeError) -> str:
     if curly is not None:
         return _at(text, line_start + curly, _quote_message(line[curly]))
     if error.msg.startswith("Invalid control character") and text[error.pos] not in "\r\n":
-        return _at(text, error.pos, f"a control character ({_name(text[error.pos])}) stands in a text: remove it")
+        return _at(text, error.pos, f"a control character ({_name(text[error.pos])}) is in a text: remove it")
     return _at(text, error.pos, "the closing double quote of this text is missing")
 
 
 def _found_instead(text: str, position: int) -> str | None:
-    """What stands at a position where JSON expects something else; None if nothing is known about it."""
+    """What is at a position where JSON expects something else; None if nothing is known about it."""
     if position >= len(text):
         return None
     char = text[position]
@@ -87,11 +85,11 @@ def _found_instead(text: str, position: int) -> str | None:
     if _COMMENT.match(text, position):
         return "a comment starts here, and JSON has none: remove it"
     if char == "\\":
-        return "a backslash stands outside of a text: remove it"
+        return "a backslash is outside of a text: remove it"
     if char.isdecimal() and re.search(r"\d,$", text[max(0, position - 2) : position]):
         return _COMMA_IN_NUMBER
     if not char.isascii() and (char.isspace() or not char.isprintable()):
-        return f"an invisible character ({_name(char)}) stands here: replace it by a space"
+        return f"an invisible character ({_name(char)}) is here: replace it by a space"
     if word := _WORD.match(text, position):
         return _word_message(word.group())
     return None
@@ -99,7 +97,7 @@ def _found_instead(text: str, position: int) -> str | None:
 
 def _quote_message(char: str) -> str:
     kind = "single" if char == "'" else "curly"
-    return f'a {kind} quote {char} stands here: use the straight double quote "'
+    return f'a {kind} quote {char} is here: use the straight double quote "'
 
 
 def _word_message(word: str) -> str:

@@ -1,4 +1,4 @@
-"""Files of the older bot: its keys are named or taken over, and what such a file lacks gets safe values."""
+"""Files of the older bot: its keys are named or used, and what such a file lacks gets safe values."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass

@@ -334,7 +334,7 @@ class IncomeSync:
             log.info("result of a manual trade symbol=%s type=%s amount=%s", income.symbol, income.type, income.amount)
 
     def _is_new(self, income: Income) -> bool:
-        """Whether this run has not recorded the row: the database may not tell while it cannot be written."""
+        """Whether this run has not recorded the row: the database cannot say so while it cannot be written."""
         key = income.transaction_id, income.type, income.symbol
         is_new = key not in self._recorded
         self._recorded.add(key)

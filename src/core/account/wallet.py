@@ -52,7 +52,7 @@ def _are_totals_untrue(snapshot: Snapshot) -> bool:
 
 
 def adopt_balances(context: TraderContext, update: AccountUpdate) -> None:
-    """Take over changed balances. The totals of multi-assets mode are read again: one asset does not tell them.
+    """Take over changed balances. The totals of multi-assets mode are read again: one asset does not give them.
 
     A balance that is 0 all at once without a transfer is not believed: the account is read instead.
     """

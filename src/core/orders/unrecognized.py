@@ -145,7 +145,7 @@ class UnrecognizedOrders:
 def _may_have_ended(order: Order, read_at: int) -> bool:
     """Whether an order that is missing from a list read at ``read_at`` has ended.
 
-    A close does not rest in the book: it has also ended if its request had expired and no answer or query tells more.
+    A close does not rest in the book: it has also ended if its request had expired and no answer or query says more.
     """
     if order.unknown_status and order.uncertain_since is not None:
         return order.uncertain_since <= read_at

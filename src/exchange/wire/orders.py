@@ -195,7 +195,7 @@ def parse_fill(payload: object, client_order_id: str = "") -> Fill:
 
 
 def _fee(trade: Fields) -> tuple[Decimal, str]:
-    """Return what was paid and its asset; 0 of no asset if it is not said, as the income history tells it later."""
+    """Return what was paid and its asset; 0 of no asset if it is not said, as the income history has it later."""
     try:
         return abs(trade.decimal("commission")), trade.text("commissionAsset")
     except ProtocolError:
