@@ -73,6 +73,8 @@ class TrackedPosition:
     """Monotonic time of the first account event since the last accepted one that was not believed."""
     close_reason: str | None = None
     """Why the position is being closed; kept until it is flat."""
+    is_protective_close: bool = False
+    """It is closed because no stop loss protects it, as its stop loss would have done."""
     rejections: dict[OrderRole, int] = field(default_factory=dict)
     """By role: rejections of protective orders since the last accepted one, and consecutive close orders that were
     rejected or expired without a fill."""
@@ -232,7 +234,7 @@ class TrackedPosition:
         self.entry_order_id, self.close_reason, self.liquidation_price = None, None, None
         self.opened_at = self.external_cancels = self.next_close_at = self.next_stop_at = 0
         self.stop_triggered_at = self.awaits_filters_until = 0
-        self.is_stop_ended = self.close_failure_alerted = False
+        self.is_stop_ended = self.close_failure_alerted = self.is_protective_close = False
         self.unprotected_since = self.unexplained = self.mismatched_since = None
         self.own_quantity = self.accepted_quantity = ZERO
         self.accepted_at, self.has_other_trades = 0, False

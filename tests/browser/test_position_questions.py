@@ -34,7 +34,9 @@ def card(scene: Scene, open_page: Callable[..., Page]) -> Locator:
 
 def test_card_says_what_differs_and_what_stays(card: Locator, page: Page) -> None:
     expect(card).to_contain_text("BTCUSDT LONG: the exchange holds 1.5, the bot's own trades explain 1.0.")
-    expect(card).to_contain_text("Stop loss and take profit stay; the bot does not close it and makes no entry there.")
+    expect(card).to_contain_text(
+        "Stop loss and take profit stay; no entry is made, and it is closed only if no stop loss can be placed."
+    )
     expect(card).to_contain_text("Asked 12 min ago.")
     above, below = card.bounding_box(), page.locator("#book-positions").bounding_box()
     assert above is not None and below is not None

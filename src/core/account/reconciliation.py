@@ -20,9 +20,9 @@ GRACE_MS = 5_000
 _FREQUENCY_WINDOW_MS = 10 * MINUTE_MS
 _MAX_UNEXPECTED = 1
 """One unexpected correction may be a lost event; a second one locks the account (I18)."""
-_OLDER_REPORT_GRACE_MS = 60_000
-"""A report without a time stamp, or one that is older than the newest trade, overrides what is known after this time:
-a stale replica catches up sooner (F39)."""
+_UNDATED_GRACE_MS, _OLDER_GRACE_MS = MINUTE_MS, 10 * MINUTE_MS
+"""A report that is older than the newest trade overrides what is known after ten minutes: a stale replica catches up
+sooner (F39). After one minute, if it has no time stamp or one within the tolerance."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,10 +113,11 @@ def _is_applicable(
 
 
 def _is_older(report: PositionReport, tracked: TrackedPosition, snapshot: Snapshot) -> bool:
-    """Whether the report is older than the newest trade, as from a stale replica (F39): not believed for a minute."""
+    """Whether the report is older than the newest trade, as from a stale replica (F39): not believed for a while."""
+    is_near = not report.updated_at or report.updated_at >= tracked.filled_at - STAMP_TOLERANCE_MS
     known_at = max(tracked.updated_locally_at, tracked.filled_at)
-    is_recent = known_at + _OLDER_REPORT_GRACE_MS > snapshot.requested_at
-    return is_recent and report.updated_at < tracked.filled_at - STAMP_TOLERANCE_MS
+    is_recent = known_at + (_UNDATED_GRACE_MS if is_near else _OLDER_GRACE_MS) > snapshot.requested_at
+    return is_recent and report.updated_at < tracked.filled_at
 
 
 def _has_unseen_trades(report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition]) -> bool:

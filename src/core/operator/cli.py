@@ -117,7 +117,7 @@ open questions. SIDE is LONG or SHORT, or BOTH in one-way mode.
 _POSITION_USAGE = (
     "Give symbol, side and answer: main.py --position BTCUSDT LONG --ours, or --external. SIDE is LONG, SHORT or BOTH."
 )
-_WHILE_OPEN = "Stop loss and take profit stay; the bot does not close it and makes no entry there."
+_WHILE_OPEN = "Stop loss and take profit stay; no entry is made, and it is closed only if no stop loss can be placed."
 _EXTERNAL_CONSEQUENCE = (
     "The bot cancels its stop loss and take profit behind {}. The position is then without the bot's protection."
 )

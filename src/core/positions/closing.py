@@ -39,11 +39,13 @@ class PositionCloser:
     def __init__(self, context: TraderContext) -> None:
         self._context = context
 
-    def request_close(self, tracked: TrackedPosition, reason: str) -> None:
+    def request_close(self, tracked: TrackedPosition, reason: str, *, is_protective: bool = False) -> None:
         """Request that the position be closed; `advance` retries until it is flat.
 
         The entries of its symbol are cancelled. What one of the same position fills nevertheless is closed too.
+        ``is_protective``: it is closed in place of a stop loss, which would close it whoever opened it.
         """
+        tracked.is_protective_close |= is_protective and tracked.position.is_open
         if tracked.close_reason is None and tracked.position.is_open:
             tracked.close_reason = reason
             pending = self._context.portfolio.pending_entries()
@@ -98,7 +100,7 @@ class PositionCloser:
             self._context.warn(
                 f"stop loss of {symbol} triggered but closed only part of the position; closing the rest"
             )
-            self.request_close(tracked, "its stop loss triggered and did not close it")
+            self.request_close(tracked, "its stop loss triggered and did not close it", is_protective=True)
 
     def _alert_close_failed(self, tracked: TrackedPosition) -> None:
         """Alert once after the maximum number of attempts; retries go on every 30 s and the stop stays open (I12)."""
@@ -143,15 +145,16 @@ class PositionCloser:
         count = tracked.rejections[order.role] = tracked.rejections.get(order.role, 0) + 1
         self._context.warn(f"{order.role} of {order.symbol} was rejected: {order.reason}", order.symbol)
         if event.code in WOULD_TRIGGER_CODES and order.role is not OrderRole.CLOSE:
-            self.request_close(tracked, f"the price is already past its {order.role}")
+            is_stop = order.role is OrderRole.STOP_LOSS
+            self.request_close(tracked, f"the price is already past its {order.role}", is_protective=is_stop)
         elif order.role is OrderRole.STOP_LOSS and count > _MAX_STOP_REJECTIONS and not self._has_working_stop(tracked):
-            self.request_close(tracked, "no stop loss could be placed")
+            self.request_close(tracked, "no stop loss could be placed", is_protective=True)
         if order.role is OrderRole.STOP_LOSS and (tracked.close_reason is not None or count > _MAX_STOP_REJECTIONS):
             tracked.next_stop_at = self._context.clock.monotonic_ms() + _LONG_PAUSE_MS
 
     def may_close(self, tracked: TrackedPosition) -> bool:
-        """Whether the bot may send close orders of its own accord: not while it is unknown whose position it is."""
-        return not tracked.is_unexplained
+        """Whether close orders may be sent: while it is unknown whose position it is, only in place of a stop loss."""
+        return tracked.is_protective_close or not tracked.is_unexplained
 
     def may_place(self, tracked: TrackedPosition, role: OrderRole) -> bool:
         """Whether a protective order may be placed now; rejected ones are retried after a pause."""

@@ -171,7 +171,7 @@ def save_pending_closes(context: TraderContext) -> None:
 
 def drop_pending_close(context: TraderContext, tracked: TrackedPosition) -> None:
     """Withdraw the close request of a position and of the entries that it covers; what is open stays protected."""
-    tracked.close_reason = None
+    tracked.close_reason, tracked.is_protective_close = None, False
     covered = [
         tracked.entry_order_id or "",
         *(order.client_order_id for order in context.portfolio.orders_for(tracked.key)),

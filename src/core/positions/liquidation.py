@@ -85,8 +85,8 @@ class LiquidationPrices:
         mark = self._context.mark_price(tracked.position.symbol)
         if moved is None or mark is None or tracked.position.side.sign * (mark - moved) > 0:
             return
-        if self._closing.may_close(tracked):
-            self._closing.request_close(tracked, "no stop loss fits between its liquidation price and the mark price")
+        reason = "no stop loss fits between its liquidation price and the mark price"
+        self._closing.request_close(tracked, reason, is_protective=True)
 
 
 def _stop_before(position: Position, liquidation: Decimal, instrument: Instrument) -> Price:

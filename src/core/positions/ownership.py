@@ -159,18 +159,20 @@ class PositionOwnership:
             return
         unexplained.alerted_at = now_ms
         symbol, side = tracked.key
-        dropped = " It was to be closed; that is dropped." if tracked.close_reason else ""
+        is_dropped = tracked.close_reason is not None and not tracked.is_protective_close
+        dropped = " It was to be closed; that is dropped." if is_dropped else ""
         self._context.alert(
             f"whose is the position of {symbol} {side}? The exchange holds {plain(tracked.position.quantity)}, the "
-            f"bot's own trades explain {plain(tracked.explained_quantity)}. Its stop loss and take profit stay; the "
-            f"bot does not close it and makes no entries there.{dropped} Answer on the dashboard, or with main.py "
-            f"--position {symbol} {side} --ours (the bot manages all of it) or --external (the bot cancels its orders "
-            "and leaves it alone)",
+            f"bot's own trades explain {plain(tracked.explained_quantity)}. Its stop loss and take profit stay; no "
+            f"entry is made, and it is closed only if no stop loss can be placed.{dropped} Answer on the dashboard, or "
+            f"with main.py --position {symbol} {side} --ours (the bot manages all of it) or --external (the bot "
+            "cancels its orders and leaves it alone)",
             symbol,
         )
         if unexplained.asked_at is None:
             unexplained.asked_at = self._context.clock.now_ms()
-            drop_pending_close(self._context, tracked)
+            if not tracked.is_protective_close:
+                drop_pending_close(self._context, tracked)
             self._corrections.check_frequency()
         for order in self._context.portfolio.orders_for(tracked.key):
             if order.role is OrderRole.ENTRY:

@@ -74,8 +74,8 @@ class UnprotectedPositions:
         for order in self._context.portfolio.open_orders(symbol, OrderRole.ENTRY):
             self._context.cancel_order(order)
         is_denied = now_ms - self._denied_at.get(tracked.key, now_ms) >= _CONFIRMED_MS
-        if is_denied and tracked.is_managed and self._closing.may_close(tracked):
-            self._closing.request_close(tracked, "unprotected for 5 s")
+        if is_denied and tracked.is_managed:
+            self._closing.request_close(tracked, "unprotected for 5 s", is_protective=True)
             self._closing.advance(tracked)
         if now_ms - self._alerted_at.get(tracked.key, -_ALERT_INTERVAL_MS) >= _ALERT_INTERVAL_MS:
             self._alerted_at[tracked.key] = now_ms

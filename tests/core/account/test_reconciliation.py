@@ -1,5 +1,6 @@
 """Position differences are corrected and recorded once; two within ten minutes lock the account."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 from src.core.account.reconciliation import GRACE_MS, flat_reports, reconcile
@@ -57,15 +58,17 @@ def test_report_older_than_trade_is_ignored() -> None:
     assert (found.reports, found.corrections, found.needs_retry) == ((), (), True)
 
 
-def test_report_stamped_just_before_trade_is_believed_after_grace() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS, filled_at=NOW)
-    report = a_report(updated_at=NOW - 50)
-    assert reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,))).reports == (report,)
+def test_report_stamped_just_before_trade_is_believed_after_a_minute() -> None:
+    report = a_report()
+    for known_ms, reports in ((GRACE_MS, ()), (60_100, (report,))):
+        tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - known_ms, filled_at=NOW - known_ms + 20)
+        found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(replace(report, updated_at=NOW - known_ms),)))
+        assert [each.quantity for each in found.reports] == [each.quantity for each in reports]
 
 
-def test_report_older_than_trade_is_believed_after_a_minute() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 60_000, filled_at=NOW - 60_000)
-    report = a_report(updated_at=NOW - 70_000)
+def test_report_older_than_trade_is_believed_after_ten_minutes() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 600_000, filled_at=NOW - 600_000)
+    report = a_report(updated_at=NOW - 700_000)
     assert reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,))).reports == (report,)
 
 

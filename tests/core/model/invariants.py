@@ -131,8 +131,9 @@ class Invariants:
         if role is OrderRole.ENTRY:
             for position_side, span in self.exchange.ownership.external().items():
                 self._check_created_before(position_side, span.started_at, request.client_order_id)
-        asked = self.database.questions()
-        assert role is not OrderRole.CLOSE or request.position_side not in asked, "a close was sent before the answer"
+        protected = {each.position_side for each in self.exchange.open_orders(OrderRole.STOP_LOSS)}
+        if role is OrderRole.CLOSE and request.position_side in protected:
+            assert request.position_side not in self.database.questions(), "a close was sent before the answer"
 
     def _keeps_off_closing(self, entry: OrderRequest) -> None:
         """No entry is sent while its symbol is being closed (I12), or beside orders of the last position (I14)."""

@@ -227,7 +227,7 @@ def test_status_lists_open_questions_with_their_answers(
     run(CliCommand.STATUS, home, alive.now)
     assert capsys.readouterr().out.splitlines()[2:5] == [
         "question: BTCUSDT LONG: the exchange holds 1.5, the bot's own trades explain 1.0. "
-        "Stop loss and take profit stay; the bot does not close it and makes no entry there.",
+        "Stop loss and take profit stay; no entry is made, and it is closed only if no stop loss can be placed.",
         "  if it is the bot's: main.py --position BTCUSDT LONG --ours",
         "  if it is yours: main.py --position BTCUSDT LONG --external",
     ]

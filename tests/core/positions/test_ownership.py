@@ -155,6 +155,16 @@ def test_missing_stop_of_unexplained_position_is_placed(harness: Harness) -> Non
     assert (again.last(STOP).close_position, again.last(STOP).stop_price) == (True, D("49000.0"))
 
 
+def test_asked_position_whose_stop_would_trigger_at_once_is_closed(harness: Harness) -> None:
+    offline = Offline(harness)
+    offline.trade(Side.BUY, "0.004")
+    again = ask(offline, "0.014")
+    again.end_order(harness.last(STOP))
+    again.wait(1000)
+    again.reject(again.last(STOP), code=-2021)
+    assert again.last(CLOSE).quantity == D("0.014")
+
+
 def test_unexplained_position_takes_no_entry(path: Path) -> None:
     offline = Offline(Harness(path, some_settings({"cooldown_sec": 0})).connect())
     offline.trade(Side.BUY, "0.004")

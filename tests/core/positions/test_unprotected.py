@@ -145,14 +145,16 @@ def test_disabled_stop_is_not_missing(path: Path) -> None:
     assert shown(harness) == "disabled"
 
 
-def test_no_close_while_it_is_unknown_whose_position_it_is(harness: Harness) -> None:
+def test_unexplained_position_that_no_stop_protects_is_closed(harness: Harness) -> None:
+    """Its stop loss would have closed all of it, whoever opened it."""
     open_without_stop(harness, "never sent")
     pass_seconds(harness, "never sent", 3)
     harness.snapshot(positions=(harness.report(),))
     harness.context.portfolio.tracked(LONG).has_other_trades = True
+    harness.close_position()
+    assert harness.submitted(CLOSE) == []  # a person's request waits until it is explained
     pass_seconds(harness, "never sent", 5)
-    assert harness.submitted(CLOSE) == []
-    assert harness.context.portfolio.tracked(LONG).close_reason is None
+    assert [each.quantity for each in harness.submitted(CLOSE)] == [harness.position().quantity]
     assert len(alarms(harness)) == 1
 
 
