@@ -114,6 +114,8 @@ class IncomeSync:
         self._early_transfers: list[Announced] = []
         """Transfers counted from the history whose account updates have not arrived yet."""
         self._transfers_since: int | None = None
+        self._counted_since: int | None = None
+        """When the account was first read, ms UTC; kept across restarts."""
         self._awaits_transfers = False
         """The transfers of a time without the stream have not been read yet."""
         self._transferred_at: int | None = None
@@ -128,6 +130,7 @@ class IncomeSync:
         known = self._context.store.get_state(self._context.mode_key(_STATE)) or {}
         self._context.transfers = Decimal(known.get("transfers", 0))
         self._transfers_since = known.get("transfers_since")
+        self._counted_since = known.get("counted_since", self._transfers_since)
         self._stream_transfers = [
             Announced(each["asset"], Decimal(each["amount"]), each["at"]) for each in known.get("stream_transfers", ())
         ]
@@ -143,6 +146,9 @@ class IncomeSync:
         is_first, self._seen_at = self._seen_at is None, self._seen_at or snapshot.requested_at
         if self._transferred_at is not None and snapshot.requested_at >= self._transferred_at:
             self._transferred_at = None
+        if self._counted_since is None:
+            self._counted_since = snapshot.requested_at
+            self._save()
         if is_first or not is_stream_complete:
             self._request((IncomeType.FUNDING_FEE, None), self._funding_start(snapshot.requested_at))
             self._awaits_transfers = True
@@ -310,7 +316,12 @@ class IncomeSync:
         self._context.journal("account", payload, income.symbol)
 
     def _record_transfer(self, income: Income, value: Decimal | None) -> None:
-        """Count a transfer once: those that the stream reported are counted already."""
+        """Count a transfer once: those that the stream reported are counted already.
+
+        The wallet that was seen first contains every earlier one.
+        """
+        if income.paid_at < (self._counted_since or 0):
+            return
         if not self._is_new(income) or not self._context.store.record_external_income(income, value):
             return
         row = Announced(income.asset, income.amount, income.paid_at)
@@ -447,6 +458,7 @@ class IncomeSync:
         state = {
             "transfers": self._context.transfers,
             "transfers_since": self._transfers_since,
+            "counted_since": self._counted_since,
             "stream_transfers": [asdict(each) for each in self._stream_transfers],
             "results_since": self._results_since,
             "held": self._held,

@@ -183,6 +183,19 @@ def test_transfer_while_the_bot_was_down_is_no_drawdown(limited: Harness) -> Non
     third.close()
 
 
+def test_deposit_just_before_the_first_start_is_no_drawdown(path: Path) -> None:
+    """The wallet that was seen first contains it already."""
+    harness = Harness(path, some_settings({"max_drawdown_pct": 10})).connect()
+    deposit = an_income(harness, 9, "1000", TRANSFER, paid_at=harness.now - 20_000)
+    harness.answer_income(TRANSFER, deposit)
+    harness.wait(2_000)
+    assert (harness.context.transfers, is_locked(harness)) == (D(0), False)
+    again = harness.restart().connect()
+    again.answer_income(TRANSFER, deposit)
+    again.wait(2_000)
+    assert (again.context.transfers, is_locked(again)) == (D(0), False)
+
+
 def test_withdrawal_that_only_the_account_shows_is_no_drawdown(limited: Harness) -> None:
     """Its event is late or lost, though the stream is up."""
     limited.wait(2_000)
