@@ -53,6 +53,7 @@ def test_kill_while_cancelling_leftover_orders_is_recovered(harness: BotHarness)
     harness.wait_exited()
     harness.start()
     wait_until(lambda: not harness.orders(), 20, "no open orders")
+    wait_until(lambda: harness.recorded_net() == harness.net(), 60, "the result is taken from the income history")
     harness.check_recovered()
 
 
