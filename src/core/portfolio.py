@@ -121,7 +121,7 @@ class TrackedPosition:
 
     @property
     def is_unexplained(self) -> bool:
-        """Part of it may be the bot's, and the bot's fills do not explain it: it must not be closed."""
+        """Part of it may be the bot's, and the bot's fills do not explain it: see `PositionCloser.may_close`."""
         if not self.is_managed or not self.position.is_open:
             return False
         return self.has_other_trades or self.position.quantity != self.explained_quantity

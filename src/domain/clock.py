@@ -23,9 +23,9 @@ class Clock(Protocol):
 
 def _suspension_clocks() -> tuple[int, int] | None:
     """Two clocks of this machine that differ by the time it was suspended; None where the monotonic one counts it."""
-    for counting, standing in (("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"), ("CLOCK_MONOTONIC", "CLOCK_UPTIME_RAW")):
-        if hasattr(time, counting) and hasattr(time, standing):  # Linux, macOS; Windows counts it
-            return getattr(time, counting), getattr(time, standing)
+    for with_sleep, without_sleep in (("CLOCK_BOOTTIME", "CLOCK_MONOTONIC"), ("CLOCK_MONOTONIC", "CLOCK_UPTIME_RAW")):
+        if hasattr(time, with_sleep) and hasattr(time, without_sleep):  # Linux, macOS; Windows counts it
+            return getattr(time, with_sleep), getattr(time, without_sleep)
     return None
 
 
@@ -40,10 +40,12 @@ class _Suspension:
     def read_ns(self) -> int:
         if self._clocks is None:
             return 0
-        counting, standing = self._clocks
+        with_sleep, without_sleep = self._clocks
         with self._lock:
             # The second reading is later, so the difference is too small rather than too large.
-            self._known_ns = max(self._known_ns, time.clock_gettime_ns(counting) - time.clock_gettime_ns(standing))
+            self._known_ns = max(
+                self._known_ns, time.clock_gettime_ns(with_sleep) - time.clock_gettime_ns(without_sleep)
+            )
             return self._known_ns
 
 

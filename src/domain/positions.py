@@ -35,6 +35,11 @@ class Position:
         """The side that opened it."""
         return Side.BUY if self.quantity > 0 else Side.SELL
 
+    @property
+    def direction(self) -> PositionSide:
+        """LONG or SHORT, also in one-way mode."""
+        return PositionSide.LONG if self.quantity > 0 else PositionSide.SHORT
+
     def unrealized_pnl(self, mark_price: Decimal) -> Decimal:
         """PnL at this mark price in the quote asset; 0 while the entry price is not known."""
         return ZERO if self.is_entry_unknown else self.quantity * (mark_price - self.entry_price)

@@ -38,15 +38,15 @@ class _Attempt:
     commands: frozenset[AccountCommand]
     sent_at: int
     is_busy: bool
-    """Positions or orders were open in this scope, which is what most refusals are about."""
+    """Positions or orders were open in this scope, which is what most rejections are about."""
     pause_ms: int = _FIRST_PAUSE_MS
     pending: set[AccountCommand] = field(default_factory=set)
-    refusals: dict[AccountCommand, tuple[int | None, str]] = field(default_factory=dict)
+    rejections: dict[AccountCommand, tuple[int | None, str]] = field(default_factory=dict)
     """Code and sentence of each command that was refused last time."""
 
     @property
     def reason(self) -> str | None:
-        return "; ".join(sentence for _, sentence in self.refusals.values()) or None
+        return "; ".join(sentence for _, sentence in self.rejections.values()) or None
 
 
 class AccountConfigurator:
@@ -99,7 +99,7 @@ class AccountConfigurator:
         attempt = self._attempts.get(symbol_of(command))
         if attempt is not None:
             attempt.pending.discard(command)
-            attempt.refusals.pop(command, None)
+            attempt.rejections.pop(command, None)
         if attempt is None or not attempt.pending:
             self._context.request_snapshot("account configured", repeat_if_pending=True)
 
@@ -111,7 +111,7 @@ class AccountConfigurator:
             return  # the settings have changed since
         attempt.pending.discard(command)
         sentence = refusal(command, event.code, event.reason)
-        attempt.refusals[command] = event.code, sentence
+        attempt.rejections[command] = event.code, sentence
         if scope is not None:
             self._context.untradable[scope] = sentence
         self._update_block()
@@ -137,10 +137,10 @@ class AccountConfigurator:
         now_ms = self._context.clock.monotonic_ms()
         self._update_block()
         for scope, attempt in self._attempts.items():
-            for command, (code, sentence) in attempt.refusals.items():
+            for command, (code, sentence) in attempt.rejections.items():
                 self._alert(scope, (command, code), sentence)
             is_due = now_ms - attempt.sent_at >= attempt.pause_ms
-            is_cause_gone = attempt.refusals and attempt.is_busy and not self._is_busy_now(scope)
+            is_cause_gone = attempt.rejections and attempt.is_busy and not self._is_busy_now(scope)
             if (is_due or is_cause_gone) and self._context.may_request(f"setup {scope}", _REQUEST_INTERVAL_MS):
                 self._context.request_snapshot("the account is configured again", is_poll=scope is not None)
 
@@ -151,7 +151,7 @@ class AccountConfigurator:
         reason = self._conflict
         if modes is not None:
             reason = modes.reason or "the account is being configured"
-        elif is_starting and any(not attempt.refusals for attempt in self._attempts.values()):
+        elif is_starting and any(not attempt.rejections for attempt in self._attempts.values()):
             reason = "the account is being configured"
         self._context.trading_status.set_or_clear(EntryBlock.ACCOUNT_CONFIG, reason)
 
@@ -167,14 +167,14 @@ class AccountConfigurator:
             if pause_ms is None and attempt is not None:
                 self._attempts[scope] = attempt
                 continue
-            refusals = {} if attempt is None else attempt.refusals
+            rejections = {} if attempt is None else attempt.rejections
             self._attempts[scope] = _Attempt(
                 commands=frozenset(commands),
                 sent_at=self._context.clock.monotonic_ms(),
                 is_busy=is_busy(snapshot, scope),
                 pause_ms=pause_ms or _FIRST_PAUSE_MS,
                 pending=set(commands),
-                refusals={command: refusals[command] for command in commands if command in refusals},
+                rejections={command: rejections[command] for command in commands if command in rejections},
             )
             for command in commands:
                 self._context.queue_command(command)
@@ -187,7 +187,7 @@ class AccountConfigurator:
             return _FIRST_PAUSE_MS  # what they were probably refused for is gone
         if self._context.clock.monotonic_ms() - attempt.sent_at < attempt.pause_ms:
             return None
-        return min(2 * attempt.pause_ms, _LONGEST_PAUSE_MS) if attempt.refusals else _FIRST_PAUSE_MS
+        return min(2 * attempt.pause_ms, _LONGEST_PAUSE_MS) if attempt.rejections else _FIRST_PAUSE_MS
 
     def _forget_alerts(self, setup: AccountSetup, reasons: dict[str, str]) -> None:
         """Forget the alerts of what fits now, and tell the operator that it does."""

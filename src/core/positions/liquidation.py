@@ -68,10 +68,10 @@ class LiquidationPrices:
     def _warn(self, tracked: TrackedPosition, stop: Price, liquidation: Decimal, action: LiquidationAction) -> None:
         """Alert once for each time that the liquidation price comes near, and cancel entries of the symbol."""
         symbol, is_first = tracked.position.symbol, tracked.liquidation_warning is None
-        side = "LONG" if tracked.position.quantity > 0 else "SHORT"
+        direction = tracked.position.direction
         tracked.liquidation_warning = (
-            f"the exchange would liquidate {symbol} {side} at {liquidation}, before its stop loss at {stop} triggers: "
-            "add margin, or reduce the position"
+            f"the exchange would liquidate {symbol} {direction} at {liquidation}, before its stop loss at {stop} "
+            "triggers: add margin, or reduce the position"
         )
         for order in self._context.portfolio.open_orders(symbol, OrderRole.ENTRY):
             self._context.cancel_order(order)

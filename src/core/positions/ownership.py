@@ -1,8 +1,8 @@
 """Whose a position is: one that the bot's own trades do not explain stays protected, and a person is asked.
 
 A position is the bot's as long as its trades add up to it. If they do not, its stop loss and take profit stay, nothing
-closes it and nothing is added to it, while the exchange's trades are read: an event was lost, as a rule. What is still
-unexplained after thirty seconds only a person can answer (docs/safety.md, I19).
+is added to it, and it is closed only in place of its stop loss, while the exchange's trades are read: an event was
+lost, as a rule. What is still unexplained after thirty seconds only a person can answer (docs/safety.md, I19).
 """
 
 from src.core.account.income import IncomeSync

@@ -131,5 +131,4 @@ class UnprotectedPositions:
 def _describe(tracked: TrackedPosition) -> str:
     """Symbol, side and size of a position."""
     position = tracked.position
-    side = "LONG" if position.quantity > 0 else "SHORT"
-    return f"{position.symbol} {side} {abs(position.quantity)}"
+    return f"{position.symbol} {position.direction} {abs(position.quantity)}"

@@ -40,7 +40,7 @@ class Account:
     def __init__(self, harness: Harness) -> None:
         self.harness = harness
         self.answered = 0
-        self.refusals: dict[AccountCommand, int] = {}
+        self.rejections: dict[AccountCommand, int] = {}
         self.positions: tuple[PositionReport, ...] = ()
         self.open_orders: tuple[Any, ...] = ()
 
@@ -53,7 +53,7 @@ class Account:
         """Answer the commands that have no response yet."""
         commands = self.commands()
         for command in commands[self.answered :]:
-            code = self.refusals.get(command)
+            code = self.rejections.get(command)
             if code is None:
                 self.harness.feed(AccountConfigured(command, self.harness.now))
             else:
@@ -114,7 +114,7 @@ def account(path: Path) -> Iterator[Account]:
     ],
 )
 def test_refused_leverage_blocks_its_symbol_and_no_other(account: Account, code: int, remedy: str) -> None:
-    account.refusals = {SetLeverage("ETHUSDT", 50): code}
+    account.rejections = {SetLeverage("ETHUSDT", 50): code}
     account.wait(600)
     gate, reason = account.verdict("ETHUSDT")
     assert gate == Gate.CONFIGURED
@@ -135,7 +135,7 @@ def test_refused_leverage_blocks_its_symbol_and_no_other(account: Account, code:
 )
 def test_refused_margin_type_blocks_its_symbol_and_no_other(account: Account, code: int, remedy: str) -> None:
     account.positions = (*reports("BTCUSDT"), *reports("ETHUSDT", margin_type=MarginType.CROSSED, leverage=50))
-    account.refusals = {SetMarginType("ETHUSDT", MarginType.ISOLATED): code}
+    account.rejections = {SetMarginType("ETHUSDT", MarginType.ISOLATED): code}
     account.wait(60)
     gate, reason = account.verdict("ETHUSDT")
     assert gate == Gate.CONFIGURED
@@ -145,7 +145,7 @@ def test_refused_margin_type_blocks_its_symbol_and_no_other(account: Account, co
 
 
 def test_reason_of_a_blocked_symbol_is_shown_on_the_page(account: Account) -> None:
-    account.refusals = {SetLeverage("ETHUSDT", 50): -4028}
+    account.rejections = {SetLeverage("ETHUSDT", 50): -4028}
     account.wait(10)
     [row] = account.harness.rows("SELECT value FROM bot_state WHERE key = 'trading'")
     assert '"state": "ACTIVE"' in row["value"]
@@ -154,11 +154,11 @@ def test_reason_of_a_blocked_symbol_is_shown_on_the_page(account: Account) -> No
 
 def test_refused_leverage_is_tried_again_after_growing_pauses(account: Account) -> None:
     command = SetLeverage("ETHUSDT", 50)
-    account.refusals = {command: -4028}
+    account.rejections = {command: -4028}
     account.wait(HOUR_S)
     tries = account.commands().count(command)
     assert 8 <= tries <= 12  # after 10, 20, 40 … 320, then every 600 seconds
-    account.refusals.clear()
+    account.rejections.clear()
     account.wait(600)
     account.positions = (*reports("BTCUSDT"), *reports("ETHUSDT", leverage=50))
     account.wait(10)
@@ -167,7 +167,7 @@ def test_refused_leverage_is_tried_again_after_growing_pauses(account: Account) 
 
 
 def test_alert_of_a_blocked_symbol_is_repeated_each_hour(account: Account) -> None:
-    account.refusals = {SetLeverage("ETHUSDT", 50): -4028}
+    account.rejections = {SetLeverage("ETHUSDT", 50): -4028}
     account.wait(HOUR_S - 30, 30)
     assert len(account.alerts()) == 1
     account.wait(2 * HOUR_S, 30)
@@ -176,7 +176,7 @@ def test_alert_of_a_blocked_symbol_is_repeated_each_hour(account: Account) -> No
 
 
 def test_changed_settings_are_tried_at_once(account: Account) -> None:
-    account.refusals = {SetLeverage("ETHUSDT", 50): -4028}
+    account.rejections = {SetLeverage("ETHUSDT", 50): -4028}
     account.wait(600)
     account.harness.feed(SettingsChanged(two_symbols(leverage=10)))
     account.read()
@@ -194,7 +194,7 @@ def test_lower_leverage_is_tried_at_once_after_the_position_closes(path: Path) -
     lower["symbols"]["BTCUSDT"]["leverage"] = 5
     harness.feed(SettingsChanged(parse_settings(lower)))
     command = SetLeverage("BTCUSDT", 5)
-    account.refusals = {command: -4161}
+    account.rejections = {command: -4161}
     short = a_report(position_side=PositionSide.SHORT)
     account.positions = (harness.report(), short, *reports("ETHUSDT"))
     account.open_orders = tuple(harness.update_for(harness.last(role)) for role in (STOP, TAKE))
@@ -211,7 +211,7 @@ def test_lower_leverage_is_tried_at_once_after_the_position_closes(path: Path) -
     harness.end_order(harness.last(OrderRole.ENTRY))  # of ETHUSDT
     harness.audit()
     assert len(harness.commands_of(TakeSnapshot)) == requested + 1
-    account.refusals, account.open_orders = {}, ()
+    account.rejections, account.open_orders = {}, ()
     account.positions = (*reports("BTCUSDT"), *reports("ETHUSDT"))
     account.read()
     assert account.commands().count(command) == tries + 1
@@ -253,12 +253,12 @@ def test_margin_type_is_tried_at_once_after_the_orders_close(account: Account) -
     account.positions = (*reports("BTCUSDT"), *reports("ETHUSDT", margin_type=MarginType.CROSSED, leverage=50))
     manual = an_update(symbol="ETHUSDT", client_order_id="web_1", order_id=9)
     account.open_orders = (manual,)
-    account.refusals = {command: -4047}
+    account.rejections = {command: -4047}
     account.wait(600)
     tries = account.commands().count(command)
     account.harness.feed(an_update(symbol="ETHUSDT", client_order_id="web_1", order_id=9, status=OrderStatus.CANCELED))
     account.harness.audit()
-    account.open_orders, account.refusals = (), {}
+    account.open_orders, account.rejections = (), {}
     account.read()
     assert account.commands().count(command) == tries + 1
 
@@ -335,7 +335,7 @@ def test_unreported_symbol_that_the_bot_may_not_configure_is_blocked_with_the_re
 
 def test_refused_mode_of_the_account_blocks_every_symbol(path: Path) -> None:
     account = an_account(path, two_symbols())
-    account.refusals = {SetPositionMode(True): -4068}
+    account.rejections = {SetPositionMode(True): -4068}
     for _ in range(30):
         account.harness.clock.advance(10_000)
         account.prices()

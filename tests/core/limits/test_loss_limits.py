@@ -1,6 +1,5 @@
 """Loss limits: when they lock entries, for how long, and what releases them."""
 
-from collections.abc import Iterator
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
@@ -95,14 +94,6 @@ def test_drawdown_is_zero_at_peak_and_never_negative(equity: Decimal, peak: Deci
     drawdown = drawdown_pct(results(equity=equity, peak=peak))
     assert drawdown >= 0
     assert (drawdown > 0) == (peak > 0 and equity < peak)
-
-
-@pytest.fixture
-def harnesses() -> Iterator[list[Harness]]:
-    opened: list[Harness] = []
-    yield opened
-    for harness in opened:
-        harness.close()
 
 
 def a_harness(path: Path, harnesses: list[Harness], **limits: Any) -> Harness:

@@ -1,13 +1,10 @@
 """Results, locks and statistics count what the bot traded; what a person traded is shown as theirs."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from src.domain.decisions import Gate
 from src.domain.enums import IncomeType, OrderRole, OrderStatus, PositionSide, Side
@@ -18,14 +15,6 @@ from tests.core.harness import Harness
 
 D = Decimal
 STOP, TAKE = OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT
-
-
-@pytest.fixture
-def harnesses() -> Iterator[list[Harness]]:
-    opened: list[Harness] = []
-    yield opened
-    for harness in opened:
-        harness.close()
 
 
 def a_harness(path: Path, harnesses: list[Harness], **limits: Any) -> Harness:
