@@ -35,6 +35,20 @@ def test_status_bar_shows_mode_and_state(open_page: Callable[..., Page]) -> None
     expect(page).to_have_title("SANDBOX · Liquidation Hunter")
 
 
+def test_account_figures_are_not_cut_off_on_a_small_monitor(
+    page: Page, scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    page.set_viewport_size({"width": 1280, "height": 800})
+    scene.bot.add_position()
+    open_page()
+
+    expect(page.locator("#book-positions tbody tr")).to_have_count(1)
+    cut = page.locator(".account .sub").evaluate_all(
+        "all => all.filter(each => each.scrollWidth > each.clientWidth).map(each => each.textContent)"
+    )
+    assert cut == []
+
+
 def test_log_counts_messages_that_were_not_understood(scene: Scene, open_page: Callable[..., Page]) -> None:
     with scene.bot.store.transaction():
         problem = "a message of the user data stream: i is missing"

@@ -49,3 +49,13 @@ def test_positions_stay_visible_below_the_banner(phone: Page, scene: Scene, open
 
     assert panel is not None and box is not None
     assert panel["height"] > box["height"]
+
+
+def test_positions_follow_a_question_about_one_of_them(
+    phone: Page, scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    scene.bot.add_position()
+    scene.bot.ask_about()
+    open_page()
+
+    expect(phone.locator("#book-positions tbody tr")).to_be_in_viewport(ratio=1)
