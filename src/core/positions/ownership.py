@@ -48,6 +48,8 @@ class PositionOwnership:
         self._corrections = corrections
         self._ended: dict[PositionKey, Unexplained] = {}
         """Closed positions whose trades are missing, and how often they were read."""
+        self._other_side: dict[PositionKey, set[int]] = {}
+        """Ids of trades on the other side of its symbol: the income history does not tell them apart."""
         self._reported: dict[PositionKey, bool] = {}
         """External positions already reported, and whether they were reported as unprotected."""
 
@@ -78,6 +80,7 @@ class PositionOwnership:
         for key, since in list(self._context.positions_missing_trades.items()):
             if key in self._ended and _covers(event, key[0], since):
                 self._ended[key].is_read = True
+                self._other_side[key] = {fill.trade_id for fill in event.fills if fill.position_side is not key[1]}
                 if self._adds_up(key, since):
                     mark_trades_complete(self._context, key)
 
@@ -235,7 +238,7 @@ class PositionOwnership:
                 "the bot's: their result is taken from the income history",
                 symbol,
             )
-            self._income.complete_results(symbol, since)
+            self._income.complete_results(symbol, since, self._other_side.pop(key, ()))
             mark_trades_complete(self._context, key)
 
     def _adds_up(self, key: PositionKey, since: int) -> bool:

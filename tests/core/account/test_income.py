@@ -12,10 +12,10 @@ import pytest
 
 from src.database.queries.fills import net_since
 from src.domain.commands import FetchIncome
-from src.domain.enums import IncomeType
+from src.domain.enums import IncomeType, PositionSide
 from src.domain.events import AccountUpdate, CommandFailed, FillsFetched, IncomeFetched
 from src.domain.positions import Balance, Income
-from tests.builders import a_fill, a_mark, some_settings
+from tests.builders import a_fill, a_mark, a_position, some_settings
 from tests.core.harness import Harness
 
 D = Decimal
@@ -116,6 +116,24 @@ def test_funding_in_another_asset_counts_by_its_mark(harness: Harness) -> None:
     announce(harness, "FUNDING_FEE", "5", "-3", "ASTER")
     harness.answer_income(FUNDING, an_income(harness, 1, "-3", asset="ASTER"), an_income(harness, 2, "-1", asset="XYZ"))
     assert funding_payments(harness) == [("-3", "-6"), ("-1", None)]
+
+
+def test_hedge_mode_counts_no_funding_of_a_persons_other_side(harness: Harness) -> None:
+    """A row names no side: of the two payments for the bot's long and a person's short position none is counted."""
+    harness.open_position()
+    harness.clock.advance(1000)
+    harness.answer_income(FUNDING, an_income(harness, 1, "-0.4"))
+    harness.feed(harness.account_update(a_position("-0.03", side=PositionSide.SHORT)))
+    harness.clock.advance(2000)
+    harness.answer_income(FUNDING, an_income(harness, 2, "-0.5"), an_income(harness, 3, "1.5"))
+    rows = harness.rows("SELECT amount, is_external FROM funding_payments ORDER BY transaction_id")
+    assert [(row["amount"], bool(row["is_external"])) for row in rows] == [
+        ("-0.4", False),
+        ("-0.5", True),
+        ("1.5", True),
+    ]
+    [warning] = [each["message"] for each in harness.journal("alert") if "counts in no result" in each["message"]]
+    assert warning.startswith("funding of -0.5 USDT for BTCUSDT")
 
 
 def is_locked(harness: Harness) -> bool:
@@ -242,6 +260,10 @@ def test_deposit_in_multi_assets_mode_shifts_the_totals_and_the_peak(path: Path)
     assert not is_locked(harness)
     assert [each["transfer"] for each in harness.journal("account")] == ["100"]
     harness.feed(IncomeFetched((), harness.now, TRANSFER))
+    assert harness.context.transfers == 200
+    account = replace(harness.context.account, wallet_balance=D(1190), margin_balance=D(1190))
+    harness.snapshot(account=account, multi_assets_mode=True)  # as collateral it is worth less than its mark price
+    assert harness.context.transfers == 190
     harness.close()
 
 
@@ -345,6 +367,28 @@ def test_position_closed_by_hand_gets_its_result_from_the_history(harness: Harne
     asked_until_now = len(results_of(harness, REALIZED))
     harness.wait(120_000)
     assert len(results_of(harness, REALIZED)) == asked_until_now
+
+
+def test_hedge_mode_counts_no_manual_trade_of_the_other_side(harness: Harness) -> None:
+    """A person closed the bot's long position, and had traded their own short one of the same symbol meanwhile."""
+    harness.open_position()
+    opened_at = harness.now
+    harness.clock.advance(6_000)
+    harness.feed(harness.account_update(a_position(0, 0)))
+    harness.wait(2_000)
+    closed = a_fill(client_order_id="web", order_id=77, trade_id=900, traded_at=opened_at + 5_000)
+    theirs = replace(closed, position_side=PositionSide.SHORT, trade_id=901)
+    harness.feed(FillsFetched("BTCUSDT", (theirs, closed), harness.now))
+    harness.wait(31_000)
+    again = harness.restart().connect()
+    for kind, amounts in ((REALIZED, ("-7", "-300")), (COMMISSION, ("-0.1", "-3"))):
+        rows = [
+            an_income(again, trade, amount, kind, trade_id=trade, paid_at=opened_at + 5_000)
+            for trade, amount in zip((900, 901), amounts, strict=True)
+        ]
+        again.answer_income(kind, *rows, symbol="BTCUSDT")
+    assert [row["amount"] for row in again.rows("SELECT amount FROM external_income ORDER BY amount")] == ["-0.1", "-7"]
+    again.close()
 
 
 @pytest.mark.parametrize("is_history_first", [False, True])
