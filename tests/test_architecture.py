@@ -38,7 +38,6 @@ PURE_MODULES = (
     "entries/entry_context",
     "entries/strategy",
     "entries/risk",
-    "orders/order_identity",
     "positions/protection_plan",
     "account/account_setup",
     "limits/risk_terms",

@@ -7,7 +7,7 @@ from decimal import Decimal
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType
 from src.domain.instrument import Price
 from src.domain.numbers import ZERO
-from src.domain.orders import Fill, Order, OrderUpdate, UnrecognizedOrder
+from src.domain.orders import Fill, Order, OrderNumber, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Position, PositionKey, PositionReport
 
 STAMP_TOLERANCE_MS = 100
@@ -251,9 +251,8 @@ class Portfolio:
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
         self.tracked_positions: dict[PositionKey, TrackedPosition] = {}
-        self.external_orders: dict[int, OrderUpdate] = {}
-        self.unrecognized_orders: dict[tuple[str, int], UnrecognizedOrder] = {}
-        """Open orders with values the bot does not know, by symbol and client order id."""
+        self.external_orders: dict[OrderNumber, OrderUpdate | UnrecognizedOrder] = {}
+        """Open orders that are not the bot's, or that it cannot recognize as its own."""
 
     def add_order(self, order: Order) -> None:
         self.orders[order.client_order_id] = order
@@ -313,7 +312,9 @@ class Portfolio:
         others = [
             update
             for update in self.external_orders.values()
-            if (update.symbol, update.position_side) == key and update.original_type in _STOP_TYPES
+            if isinstance(update, OrderUpdate)
+            and (update.symbol, update.position_side) == key
+            and update.original_type in _STOP_TYPES
         ]
         return len(ours) + len(others)
 

@@ -97,7 +97,7 @@ class Trader:
         self._auth = AuthHealth(context)
         self._live_consent = LiveConsent(context, identity)
         self._operator = OperatorCommands(
-            context, self._closing, symbol_locks, self._orders.other_bot, self._live_consent, self._ownership
+            context, self._closing, symbol_locks, self._orders.identity, self._live_consent, self._ownership
         )
         self._streams = StreamHealth(context)
         self._stall_guard = StallGuard(context)

@@ -123,6 +123,10 @@ class Fill:
         return dollar_value(self.commission_asset, self.commission, lambda _: None)
 
 
+OrderNumber = tuple[str, int]
+"""Symbol and exchange order id, which is unique only within a symbol."""
+
+
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
     """An order as the exchange reports it, by stream or response."""
@@ -150,8 +154,31 @@ class OrderUpdate:
     fill: Fill | None = None
 
     @property
+    def number(self) -> OrderNumber:
+        return self.symbol, self.order_id
+
+    @property
     def is_ours(self) -> bool:
         return ClientOrderId.parse(self.client_order_id) is not None
+
+    def to_request(self) -> OrderRequest:
+        """The request that must have led to this order."""
+        is_limit, is_conditional = self.original_type is OrderType.LIMIT, self.original_type.is_conditional
+        return OrderRequest(
+            client_order_id=self.client_order_id,
+            symbol=self.symbol,
+            side=self.side,
+            position_side=self.position_side,
+            type=self.original_type,
+            quantity=None if self.close_position else Quantity(self.quantity),
+            price=Price(self.price) if is_limit else None,
+            stop_price=Price(self.stop_price) if is_conditional else None,
+            time_in_force=self.time_in_force if is_limit else None,
+            reduce_only=self.reduce_only,
+            close_position=self.close_position,
+            working_type=self.working_type if is_conditional else None,
+            price_protect=self.price_protect,
+        )
 
 
 _S = OrderStatus
@@ -344,8 +371,7 @@ class UnrecognizedOrder:
     stop_price: Decimal | None = None
 
     @property
-    def key(self) -> tuple[str, int]:
-        """Symbol and order id; order ids are unique only within a symbol."""
+    def number(self) -> OrderNumber:
         return self.symbol, self.order_id
 
     @property

@@ -111,7 +111,8 @@ def test_count_stops_includes_external_stops() -> None:
     portfolio.add_order(an_order(OrderRole.STOP_LOSS, 2, status=OrderStatus.PENDING_NEW))
     theirs = an_update(client_order_id="web", order_id=6, original_type=OrderType.STOP_MARKET)
     short = an_update(client_order_id="web", order_id=7, position_side=PositionSide.SHORT)
-    portfolio.external_orders = {6: theirs, 7: short, 8: an_update(client_order_id="web", order_id=8)}
+    others = (theirs, short, an_update(client_order_id="web", order_id=8))
+    portfolio.external_orders = {each.number: each for each in others}
     assert portfolio.count_stops(LONG) == 2
 
 

@@ -212,7 +212,6 @@ class AccountConfigurator:
         symbols = {tracked.position.symbol for tracked in portfolio.open_positions()}
         symbols |= {order.symbol for order in portfolio.open_orders()}
         symbols |= {order.symbol for order in portfolio.external_orders.values()}
-        symbols |= {order.symbol for order in portfolio.unrecognized_orders.values()}
         return bool(symbols) if scope is None else scope in symbols
 
     def _adopt(self, command: SetLeverage | SetMarginType) -> None:

@@ -204,8 +204,8 @@ class AccountSync:
         result = reconcile(portfolio.orders.values(), portfolio.tracked_positions, portfolio.external_orders, snapshot)
         if is_first:
             self._verify_positions(snapshot)
-        for order_id in result.closed_external_orders:
-            portfolio.external_orders.pop(order_id, None)
+        for number in result.closed_external_orders:
+            portfolio.external_orders.pop(number, None)
         if result.needs_retry:
             self._retry_at = min(self._retry_at or now_ms + GRACE_MS, now_ms + GRACE_MS)
         touched = [self._orders.on_order_update(update, "snapshot") for update in result.updates]

@@ -11,7 +11,7 @@ from src.database.tables.positions import last_trade_id, unexpected_corrections_
 from src.domain.clock import MINUTE_MS
 from src.domain.enums import PositionSide
 from src.domain.numbers import ZERO
-from src.domain.orders import Order, OrderUpdate, UnrecognizedOrder
+from src.domain.orders import Order, OrderNumber, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Correction, Position, PositionKey, PositionReport, Snapshot
 
 GRACE_MS = 5_000
@@ -41,8 +41,8 @@ class Reconciliation:
     """Positions of unchanged size that traded after the last trade we know."""
     missing: tuple[TrackedPosition, ...]
     """Positions that cannot exist in the account's current position mode."""
-    closed_external_orders: tuple[int, ...]
-    """Exchange ids of external orders that are no longer open."""
+    closed_external_orders: tuple[OrderNumber, ...]
+    """External orders that are no longer open."""
     needs_retry: bool
     """A position differs, but was updated so recently that another snapshot is needed."""
 
@@ -50,13 +50,13 @@ class Reconciliation:
 def reconcile(
     orders: Iterable[Order],
     tracked_positions: dict[PositionKey, TrackedPosition],
-    external: Iterable[int],
+    external: Iterable[OrderNumber],
     snapshot: Snapshot,
 ) -> Reconciliation:
     """Compare the portfolio with the snapshot; updates received after the snapshot was requested take precedence."""
     listed: tuple[OrderUpdate | UnrecognizedOrder, ...] = (*snapshot.open_orders, *snapshot.unrecognized_orders)
     shown = {each.client_order_id for each in listed}
-    shown_ids = {each.order_id for each in listed}
+    shown_numbers = {each.number for each in listed}
     reports = tuple(report for report in snapshot.positions if _is_applicable(report, tracked_positions, snapshot))
     different = [report for report in snapshot.positions if _differs(report, tracked_positions)]
     return Reconciliation(
@@ -74,7 +74,7 @@ def reconcile(
             if _has_unseen_trades(report, tracked_positions)
         ),
         missing=tuple(tracked for tracked in tracked_positions.values() if _is_missing(tracked, snapshot)),
-        closed_external_orders=tuple(order_id for order_id in external if order_id not in shown_ids),
+        closed_external_orders=tuple(number for number in external if number not in shown_numbers),
         needs_retry=any(report not in reports for report in different),
     )
 

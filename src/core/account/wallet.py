@@ -120,7 +120,7 @@ def available_balance(context: TraderContext, assets: Assets, bound_margin: Deci
 
 def external_order_margin(context: TraderContext, assets: Assets = ()) -> Decimal:
     """Margin that a person's open orders bind: those that may open or enlarge a position that these assets back."""
-    orders = context.portfolio.external_orders.values()
+    orders = (each for each in context.portfolio.external_orders.values() if isinstance(each, OrderUpdate))
     backed = (each for each in orders if is_backed_by(context, assets, each.symbol))
     return sum((_margin_of(context, order) for order in backed), ZERO)
 

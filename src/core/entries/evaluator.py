@@ -118,7 +118,6 @@ class EntryEvaluator:
             [order for order in pending if wallet.is_backed_by(self._context, backing, order.symbol)],
         ) + wallet.external_order_margin(self._context, backing)
         external = [each for each in portfolio.external_orders.values() if each.symbol == symbol]
-        unrecognized = [each for each in portfolio.unrecognized_orders.values() if each.symbol == symbol]
         not_ours = [each for each in held if not each.is_managed or each.is_unexplained]
         return Exposure(
             symbol_margin=sum((each.margin for each in held), self._entry_margin(symbol, entries)),
@@ -128,7 +127,7 @@ class EntryEvaluator:
             + sum((order.request.side.sign * reserved_notional(order) for order in entries), ZERO),
             open_entries=len(entries),
             stop_orders=max((portfolio.count_stops(each.key) for each in held), default=0),
-            external_orders=len(external) + len(unrecognized) + len(not_ours),
+            external_orders=len(external) + len(not_ours),
             unresolved=sum(order.unresolved_since is not None for order in entries),
             obstacle=self._obstacle((symbol, plan.position_side)),
             liquidation_warning=next((each.liquidation_warning for each in held if each.liquidation_warning), None),

@@ -16,7 +16,7 @@ from src.database.repositories import Store
 from src.domain.clock import MINUTE_MS
 from src.domain.enums import OrderRole, TradingState
 from src.domain.numbers import ZERO
-from src.domain.orders import order_payload
+from src.domain.orders import OrderUpdate, order_payload
 from src.domain.positions import AccountSummary, PositionRecord, Protection
 
 
@@ -176,6 +176,5 @@ class StatusPublisher:
         return {"margin": self._entries.total_margin(), "notional": notional, "cap": cap}
 
     def _external_orders(self) -> list[dict[str, object]]:
-        portfolio = self._context.portfolio
-        external = [order_payload(order) for order in portfolio.external_orders.values()]
-        return external + [asdict(order) for order in portfolio.unrecognized_orders.values()]
+        orders = self._context.portfolio.external_orders.values()
+        return [order_payload(order) if isinstance(order, OrderUpdate) else asdict(order) for order in orders]

@@ -17,7 +17,7 @@ from src.core.limits.live_consent import LiveConsent
 from src.core.limits.loss_limits import LossLimits
 from src.core.limits.symbol_locks import SymbolLocks
 from src.core.operator.control_files import remove_command_file, remove_halt_file
-from src.core.orders.other_bot import OtherBotDetector
+from src.core.orders.order_identity import OrderIdentity
 from src.core.portfolio import TrackedPosition
 from src.core.positions.closing import PositionCloser
 from src.core.positions.ownership import PositionOwnership
@@ -62,13 +62,13 @@ class OperatorCommands:
         context: TraderContext,
         closing: PositionCloser,
         symbol_locks: SymbolLocks,
-        second_bot: OtherBotDetector,
+        identity: OrderIdentity,
         consent: LiveConsent,
         ownership: PositionOwnership,
     ) -> None:
         self._context = context
         self._symbol_locks = symbol_locks
-        self._second_bot = second_bot
+        self._identity = identity
         self._closing = closing
         self._consent = consent
         self._ownership = ownership
@@ -104,7 +104,7 @@ class OperatorCommands:
             self._context.trading_status.block(EntryBlock.OPERATOR_HALT, "halted by the operator")
         self._loss_limits.restore()
         self._symbol_locks.restore()
-        self._second_bot.restore()
+        self._identity.restore()
         self._publish_settings()
         return self._last_id
 
@@ -223,7 +223,7 @@ class OperatorCommands:
         self._remove_halt_file(command.at)
         lock = self._loss_limits.release()
         released = "" if lock is None else f"; the lock is released: {lock}"
-        self._second_bot.on_resume()
+        self._identity.on_resume()
         symbols = self._symbol_locks.release()
         released += f"; entries allowed again in {', '.join(symbols)}" if symbols else ""
         reason = self._context.trading_status.reason

@@ -8,13 +8,12 @@ from src.core.context import CancelAttempts, TraderContext
 from src.core.limits.symbol_locks import SymbolLocks
 from src.core.orders.fills import REQUEST_INTERVAL_MS, FillRecorder, ForcedOrders, forced_reason
 from src.core.orders.lost_orders import LostOrders
-from src.core.orders.order_identity import request_from_update
-from src.core.orders.other_bot import OtherBotDetector
+from src.core.orders.order_identity import OrderIdentity
 from src.core.portfolio import TrackedPosition
 from src.domain.commands import QueryOrder
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.events import CancelRejected, FillsFetched, OrderNotFound, OrderRejected, OrdersFetched, OrderUnresolved
-from src.domain.orders import ClientOrderId, Order, OrderUpdate
+from src.domain.orders import Order, OrderUpdate
 from src.domain.positions import PositionKey, Snapshot
 
 log = logging.getLogger("hunter.orders")
@@ -33,16 +32,18 @@ class OrderManager:
         self._context = context
         self._forced_orders = ForcedOrders(context, locks)
         self._lost_orders = LostOrders(context)
-        self.other_bot = OtherBotDetector(context)
+        self.identity = OrderIdentity(context)
         self.fills = FillRecorder(context, self._forced_orders)
 
     def on_order_update(self, update: OrderUpdate, source: str = "exchange") -> PositionKey | None:
         """Apply an order update of the stream, a response or a query."""
-        self._context.portfolio.unrecognized_orders.pop((update.symbol, update.order_id), None)
-        order = self._context.portfolio.orders.get(update.client_order_id) or self._restore_order(update)
+        external_orders = self._context.portfolio.external_orders
+        external_orders.pop(update.number, None)
+        order = self.identity.find(update)
         if order is None:
             self._forced_orders.record(update)
-            self._update_external_orders(update)
+            if not update.status.is_terminal:
+                external_orders[update.number] = update
             return self.fills.record(update.fill) if update.fill else None
         before, filled_before = order.status, order.filled_quantity
         if order.apply(update):
@@ -243,36 +244,6 @@ class OrderManager:
     def _query(self, order: Order) -> None:
         if self._context.may_request(order.client_order_id, REQUEST_INTERVAL_MS):
             self._context.queue_command(QueryOrder(order.symbol, order.client_order_id))
-
-    def _restore_order(self, update: OrderUpdate) -> Order | None:
-        """Load one of our orders that is not in the portfolio, or restore it if the database has lost it."""
-        known = ClientOrderId.parse(update.client_order_id)
-        if known is None:
-            return None
-        order = self._context.store.load_order(update.client_order_id)
-        is_known = order is not None or self._context.store.error is not None  # unreadable is not unknown
-        if not is_known and self.other_bot.is_from_other_bot(update, known):
-            self.other_bot.on_detected(update, known)
-            return None
-        if order is None:
-            entry_id = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
-            request = request_from_update(update)
-            order = Order(request, known.role, created_at=update.event_at, entry_client_order_id=entry_id)
-            self._context.store.record_order(order, simulated=self._context.is_simulated)
-            message = f"restored an order missing from the database: {update.client_order_id}"
-            self._context.warn(message, update.symbol)
-        self._context.reserve_order_id(update.client_order_id)
-        self._context.portfolio.add_order(order)
-        tracked = self._context.portfolio.tracked((update.symbol, update.position_side))
-        if not tracked.is_managed:
-            tracked.assign_entry(order.entry_client_order_id)  # our protection is open there: the position is ours
-        return order
-
-    def _update_external_orders(self, update: OrderUpdate) -> None:
-        if update.status.is_terminal:
-            self._context.portfolio.external_orders.pop(update.order_id, None)
-        else:
-            self._context.portfolio.external_orders[update.order_id] = update
 
 
 def _is_closed_history(update: OrderUpdate) -> bool:

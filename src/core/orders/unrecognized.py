@@ -36,7 +36,6 @@ class UnrecognizedOrders:
 
     def on_snapshot(self, snapshot: Snapshot) -> list[PositionKey]:
         """Apply a snapshot's unrecognized orders and positions; returns the keys of positions with our orders."""
-        self._context.portfolio.unrecognized_orders = {}
         keys = [key for each in snapshot.unrecognized_orders for key in self._record(each, is_listed_open=True)]
         self._record_positions([each for each in snapshot.unrecognized_positions if not each.is_flat])
         return keys
@@ -87,10 +86,10 @@ class UnrecognizedOrders:
             self._record_own(order, report, is_listed_open=is_listed_open)
             return [order.key]
         if is_listed_open or (order is None and report.status not in _CLOSED_STATUSES):
-            self._context.portfolio.unrecognized_orders[report.key] = report
+            self._context.portfolio.external_orders[report.number] = report
             self._warn_external(report)
         elif order is None:
-            self._context.portfolio.unrecognized_orders.pop(report.key, None)
+            self._context.portfolio.external_orders.pop(report.number, None)
         return []
 
     def _record_own(self, order: Order, report: UnrecognizedOrder, *, is_listed_open: bool) -> None:

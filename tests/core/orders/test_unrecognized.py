@@ -121,7 +121,7 @@ def test_order_history_alone_confirms_own_order(harness: Harness) -> None:
     ended = replace(WEB, order_id=5, status="CANCELED")
     harness.feed(OrdersFetched("BTCUSDT", (), harness.now, harness.now, (unrecognized(harness, entry), ended)))
     assert order.not_found_count == 0
-    assert harness.context.portfolio.unrecognized_orders == {}
+    assert harness.context.portfolio.external_orders == {}
 
 
 def test_closed_own_order_still_open_blocks_entries(harness: Harness) -> None:
@@ -231,7 +231,7 @@ def test_close_with_unknown_end_is_decided_anew_after_one_read(harness: Harness,
     harness.feed(listed, odd(harness, close, word))
     assert len(harness.submitted(CLOSE)) == 2
     assert len(messages_about(harness, close)) == 1
-    assert harness.context.portfolio.unrecognized_orders == {}
+    assert harness.context.portfolio.external_orders == {}
     harness.fill(harness.last(CLOSE))
     assert not harness.position().is_open
 
@@ -308,10 +308,10 @@ def test_unrecognized_order_becomes_known_or_closed(harness: Harness) -> None:
     theirs: OrderUpdate = an_update(client_order_id="web-1", order_id=9, original_type=OrderType.STOP_MARKET)
     harness.feed(WEB)
     harness.feed(theirs)
-    assert harness.context.portfolio.unrecognized_orders == {}
+    assert harness.context.portfolio.external_orders == {WEB.number: theirs}
     harness.feed(replace(WEB, order_id=10))
     harness.feed(replace(WEB, order_id=10, status="CANCELED"))
-    assert harness.context.portfolio.unrecognized_orders == {}
+    assert harness.context.portfolio.external_orders == {WEB.number: theirs}
 
 
 # Positions

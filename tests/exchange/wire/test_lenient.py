@@ -127,5 +127,5 @@ def test_account_event_keeps_what_is_recognized() -> None:
 
 
 def test_unrecognized_order_is_identified_by_symbol_and_id() -> None:
-    assert UnrecognizedOrder("BTCUSDT", "web-1", 9, "?").key == ("BTCUSDT", 9)
+    assert UnrecognizedOrder("BTCUSDT", "web-1", 9, "?").number == ("BTCUSDT", 9)
     assert UnrecognizedOrder("BTCUSDT", "lh-abc123-s1", 9, "?").is_ours

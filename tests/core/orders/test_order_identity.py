@@ -3,41 +3,18 @@
 from dataclasses import replace
 from pathlib import Path
 
-import pytest
-
-from src.core.orders.order_identity import BotInstance, is_from_another_bot
 from src.domain.commands import OperatorAction
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.orders import ClientOrderId, new_entry_token
-from tests.builders import NOW, a_position, a_request, an_update, some_settings
+from tests.builders import a_position, a_request, an_update, some_settings
 from tests.core.harness import LONG, Harness
 
 ENTRY, STOP = OrderRole.ENTRY, OrderRole.STOP_LOSS
-OURS = BotInstance("ours", database_created_at=NOW, started_at=NOW + 60_000)
 
 
 def named(at: int, mark: str = "else", letter: str = "e") -> str:
     """The client order id a bot gives an order of an entry decided at that instant."""
     return f"lh-{new_entry_token(at, mark, lambda _: 7)}-{letter}"
-
-
-@pytest.mark.parametrize(
-    ("mark", "made_at", "is_anothers"),
-    [
-        ("else", NOW - 1, False),  # it may be from an earlier database that was lost
-        ("else", NOW + 1, True),
-        ("", NOW - 1, False),
-        ("ours", NOW + 1, False),  # our database may be a restored backup
-        ("ours", NOW + 60_001, True),  # it runs on a copy of our database
-    ],
-)
-def test_unknown_order_is_classified_by_tag_and_time(mark: str, made_at: int, is_anothers: bool) -> None:
-    entry = ClientOrderId.parse(named(made_at, mark))
-    stop = ClientOrderId.parse(named(NOW - 10_000, mark, "s1"))
-    assert entry is not None
-    assert stop is not None
-    assert is_from_another_bot(an_update(event_at=made_at), entry, OURS) is is_anothers
-    assert is_from_another_bot(an_update(event_at=made_at), stop, OURS) is is_anothers
 
 
 def see(harness: Harness, name: str, role: OrderRole = ENTRY) -> None:
