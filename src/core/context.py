@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from src.core.event_queue import QueueStats
 from src.core.operator.restart import RestartRequest
-from src.core.portfolio import Portfolio
+from src.core.portfolio import EndedPosition, Portfolio
 from src.core.trading_status import TradingStatus
 from src.database.repositories import Store
 from src.domain import crash_points
@@ -116,8 +116,8 @@ class TraderContext:
     """Stop loss distances in percent that stay in force, by symbol: a wider stop, or none, awaits confirmation."""
     keeps_tightening: bool = False
     """TIGHTEN stays in force for ``on_liquidation_near`` until ALERT is confirmed."""
-    positions_missing_trades: dict[PositionKey, int] = field(default_factory=dict)
-    """Closed positions of ours with missing trades, and when each was opened, ms UTC."""
+    ended_positions: dict[PositionKey, EndedPosition] = field(default_factory=dict)
+    """Closed positions of ours with missing trades."""
     symbol_locks: dict[str, str] = field(default_factory=dict)
     """Symbols without entries until the operator resumes, each with the reason."""
     untradable: dict[str, str] = field(default_factory=dict)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from src.domain.clock import MINUTE_MS
 from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType
 from src.domain.instrument import Price
 from src.domain.numbers import ZERO
@@ -12,26 +13,74 @@ from src.domain.positions import Position, PositionKey, PositionReport
 
 STAMP_TOLERANCE_MS = 100
 """Largest difference between the times that an account event and an order event state for the same trade."""
+ASK_AFTER_MS = 30_000
+"""How long the exchange's trades may take to explain a position before a person is asked."""
+_FIRST_READ_MS = 1_000
+_MAX_PAUSE_MS = 10 * MINUTE_MS
+_MAX_DOUBLINGS = 10
 _UNPROTECTED_MS = 5_000
 _STOP_TYPES = frozenset({OrderType.STOP, OrderType.STOP_MARKET, OrderType.TRAILING_STOP_MARKET})
 
 
 @dataclass(slots=True)
-class Unexplained:
-    """A position that the bot's fills do not explain: its trades are read, then a person is asked.
+class TradeSearch:
+    """The exchange's trades of a position, read until the bot's explain it. Times are monotonic, in milliseconds."""
 
-    Times are monotonic, in milliseconds.
-    """
-
-    since: int
-    next_read_at: int
+    started_at: int
+    read_at: int = 0
+    """When they were last requested; 0 before the first request."""
     reads: int = 0
-    is_read: bool = False
-    """The exchange's list of its trades has been received since."""
-    alerted_at: int | None = None
-    """Time of the last alert; None before the first."""
+    is_answered: bool = False
+    """A list of all its trades has arrived since."""
+
+    def is_due(self, now_ms: int) -> bool:
+        """Whether to request them, with growing pauses: the order event may arrive shortly after the account event."""
+        pause_ms = min(_FIRST_READ_MS << min(self.reads, _MAX_DOUBLINGS), _MAX_PAUSE_MS)
+        return now_ms - max(self.started_at, self.read_at) >= pause_ms
+
+    def is_over(self, now_ms: int) -> bool:
+        """Whether what its trades do not explain is not the bot's doing."""
+        return self.is_answered and now_ms - self.started_at >= ASK_AFTER_MS
+
+
+@dataclass(slots=True)
+class Unexplained(TradeSearch):
+    """An open position that the bot's trades do not explain; a person is asked once the search is over."""
+
     asked_at: int | None = None
     """When a person was first asked, ms UTC."""
+
+
+@dataclass(slots=True)
+class EndedPosition(TradeSearch):
+    """A closed position of the bot whose trades do not add up to flat."""
+
+    opened_at: int = 0
+    """ms UTC."""
+    other_side_trades: frozenset[int] = frozenset()
+    """Trades on the other side of its symbol, in hedge mode: the income history does not tell them apart."""
+
+
+@dataclass(slots=True)
+class PositionTrades:
+    """What the trades of a position say, since it was opened."""
+
+    own_quantity: Decimal = ZERO
+    """Signed sum of the bot's fills, the exchange's forced orders included."""
+    accepted_quantity: Decimal = ZERO
+    """Signed quantity of other trades that a person, or the adoption setting, has given to the bot."""
+    accepted_at: int = 0
+    """When that was decided, ms UTC: other trades before it need no explanation any more."""
+    has_others: bool = False
+    """The exchange may have, or has, trades in it that are not the bot's, although the quantities agree."""
+    realized_pnl: Decimal = ZERO
+    commission: Decimal = ZERO
+    """Fees in dollars; fees of unknown value are left out."""
+
+    @property
+    def quantity(self) -> Decimal:
+        """The quantity that the position should have: the bot's fills, and what was given to the bot."""
+        return self.own_quantity + self.accepted_quantity
 
 
 @dataclass(slots=True)
@@ -56,17 +105,7 @@ class TrackedPosition:
     """Exchange time of the newest trade; older account reports are outdated."""
     updated_locally_at: int = 0
     """Local time of the last change; snapshots requested earlier are outdated."""
-    realized_pnl: Decimal = ZERO
-    commission: Decimal = ZERO
-    """Fees in dollars; fees of unknown value are left out."""
-    own_quantity: Decimal = ZERO
-    """Signed sum of the bot's fills since it was opened, the exchange's forced orders included."""
-    accepted_quantity: Decimal = ZERO
-    """Signed quantity of other trades that a person, or the adoption setting, has given to the bot."""
-    accepted_at: int = 0
-    """When that was decided, ms UTC: other trades before it need no explanation any more."""
-    has_other_trades: bool = False
-    """The exchange may have, or has, trades in it that are not the bot's, although the quantities agree."""
+    trades: PositionTrades = field(default_factory=PositionTrades)
     unexplained: Unexplained | None = None
     """Set while the bot's fills do not explain it."""
     mismatched_since: int | None = None
@@ -115,16 +154,11 @@ class TrackedPosition:
         return self.entry_order_id is not None
 
     @property
-    def explained_quantity(self) -> Decimal:
-        """The quantity it should have: the bot's fills, and what was given to the bot."""
-        return self.own_quantity + self.accepted_quantity
-
-    @property
     def is_unexplained(self) -> bool:
         """Part of it may be the bot's, and the bot's fills do not explain it: see `PositionCloser.may_close`."""
         if not self.is_managed or not self.position.is_open:
             return False
-        return self.has_other_trades or self.position.quantity != self.explained_quantity
+        return self.trades.has_others or self.position.quantity != self.trades.quantity
 
     def unprotected_ms(self, now_ms: int) -> int:
         """For how long it has had no working stop; ``now_ms`` is monotonic."""
@@ -147,8 +181,8 @@ class TrackedPosition:
 
     def accept(self, at: int) -> None:
         """Treat all of it as the bot's: what its fills do not explain was given to the bot at ``at``, ms UTC."""
-        self.accepted_quantity, self.accepted_at = self.position.quantity - self.own_quantity, at
-        self.has_other_trades, self.unexplained = False, None
+        self.trades.accepted_quantity, self.trades.accepted_at = self.position.quantity - self.trades.own_quantity, at
+        self.trades.has_others, self.unexplained = False, None
 
     @property
     def margin(self) -> Decimal:
@@ -171,8 +205,7 @@ class TrackedPosition:
         if self.opened_at:
             self.opened_at = min(self.opened_at, at)
         else:
-            self.opened_at = at
-            self.realized_pnl = self.commission = self.own_quantity = ZERO
+            self.opened_at, self.trades = at, PositionTrades()
 
     def apply_fill(self, fill: Fill, now_ms: int, *, only_reduces: bool) -> None:
         """Record one of the bot's trades; an exit never goes past flat.
@@ -181,8 +214,8 @@ class TrackedPosition:
         trade. Within the tolerance of the time stamps the quantities decide: as far as the report went beyond the
         trades known so far, it has included this one.
         """
-        self.realized_pnl += fill.realized_pnl
-        self.commission += fill.fee or ZERO
+        self.trades.realized_pnl += fill.realized_pnl
+        self.trades.commission += fill.fee or ZERO
         self.updated_locally_at, self.filled_at = now_ms, max(self.filled_at, fill.traded_at)
         change = fill.side.sign * fill.quantity
         moved = change - self._already_reported(fill, change)
@@ -194,8 +227,8 @@ class TrackedPosition:
         if self.position.is_entry_unknown and fill.side is self.position.side:
             self.position = replace(self.position, entry_price=fill.price)  # reported before its trade, without a price
         if self.opened_at and fill.traded_at >= self.opened_at:
-            self.own_quantity += change
-        if self.position.quantity == self.explained_quantity and moved != change:
+            self.trades.own_quantity += change
+        if self.position.quantity == self.trades.quantity and moved != change:
             self.reported_at, self.mismatched_since = max(self.reported_at, fill.traded_at), None
 
     def _already_reported(self, fill: Fill, change: Decimal) -> Decimal:
@@ -204,7 +237,7 @@ class TrackedPosition:
             return ZERO
         if fill.traded_at < self.reported_at - STAMP_TOLERANCE_MS or fill.traded_at < self.opened_at:
             return change
-        gap = self.position.quantity - self.explained_quantity
+        gap = self.position.quantity - self.trades.quantity
         return fill.side.sign * min(abs(change), abs(gap)) if gap * change > 0 else ZERO
 
     def believes(self, quantity: Decimal, at: int) -> bool:
@@ -213,7 +246,7 @@ class TrackedPosition:
         The time stamps of an account event and an order event of one trade differ by some milliseconds either way.
         An event that is not believed is checked by reading the account.
         """
-        adds_up = quantity == self.explained_quantity and at >= self.reported_at - STAMP_TOLERANCE_MS
+        adds_up = quantity == self.trades.quantity and at >= self.reported_at - STAMP_TOLERANCE_MS
         return adds_up or at >= max(self.reported_at, self.filled_at)
 
     def apply_report(self, position: Position, reported_at: int, now_ms: int) -> None:
@@ -221,7 +254,7 @@ class TrackedPosition:
         self.position = position.with_known_entry(self.position)
         self.updated_locally_at, self.mismatched_since = now_ms, None
         self.reported_at = max(self.reported_at, reported_at)
-        if position.quantity == self.explained_quantity:
+        if position.quantity == self.trades.quantity:
             self.reported_at = max(self.reported_at, self.filled_at)
 
     def update_details(self, report: PositionReport) -> None:
@@ -236,8 +269,7 @@ class TrackedPosition:
         self.stop_triggered_at = self.awaits_filters_until = 0
         self.is_stop_ended = self.close_failure_alerted = self.is_protective_close = False
         self.unprotected_since = self.unexplained = self.mismatched_since = None
-        self.own_quantity = self.accepted_quantity = ZERO
-        self.accepted_at, self.has_other_trades = 0, False
+        self.trades = PositionTrades()
         self.tightened_stop = self.liquidation_warning = None
         self.rejections.clear()
         self.quantity_order_until.clear()

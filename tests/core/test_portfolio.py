@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from src.core.portfolio import Portfolio, TrackedPosition, reserved_notional
+from src.core.portfolio import Portfolio, PositionTrades, TrackedPosition, reserved_notional
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
 from tests.builders import NOW, a_fill, a_position, a_request, an_order, an_update
 from tests.core.harness import LONG
@@ -14,7 +14,7 @@ def test_fill_already_in_report_does_not_change_quantity() -> None:
     tracked = TrackedPosition(a_position(), reported_at=NOW)
     tracked.apply_fill(a_fill(), NOW, only_reduces=False)
     assert tracked.position == a_position()
-    assert tracked.commission == D("0.1")
+    assert tracked.trades.commission == D("0.1")
 
 
 def test_exit_fill_reduces_at_most_to_flat() -> None:
@@ -35,7 +35,9 @@ def test_exit_of_short_is_buy() -> None:
 
 
 def test_older_account_event_is_believed_only_if_it_adds_up() -> None:
-    tracked = TrackedPosition(a_position("0.01"), reported_at=NOW, filled_at=NOW + 5, own_quantity=D("0.01"))
+    tracked = TrackedPosition(
+        a_position("0.01"), reported_at=NOW, filled_at=NOW + 5, trades=PositionTrades(own_quantity=D("0.01"))
+    )
     assert [tracked.believes(D(each), NOW + 4) for each in ("0", "0.01")] == [False, True]
     assert tracked.believes(D(0), NOW + 5)
     assert not tracked.believes(D("0.01"), NOW - 101)
@@ -57,7 +59,7 @@ def test_trade_counts_once_whatever_its_stamps_and_order(skew: int, is_account_f
                 tracked.open(at)
                 tracked.assign_entry("lh-1")
                 tracked.apply_fill(a_fill(quantity=D("0.01"), traded_at=at, trade_id=number), at, only_reduces=False)
-        assert (tracked.position.quantity, tracked.own_quantity) == (D("0.01") * number, D("0.01") * number)
+        assert (tracked.position.quantity, tracked.trades.own_quantity) == (D("0.01") * number, D("0.01") * number)
     assert not tracked.is_unexplained
 
 
@@ -78,11 +80,11 @@ def test_flat_by_fills_is_unconfirmed_until_reported() -> None:
 
 
 def test_position_opens_with_first_fill() -> None:
-    tracked = TrackedPosition(a_position(), realized_pnl=D(3))
+    tracked = TrackedPosition(a_position(), trades=PositionTrades(realized_pnl=D(3)))
     tracked.open(NOW + 5)
     tracked.open(NOW)
     tracked.open(NOW + 9)
-    assert (tracked.opened_at, tracked.realized_pnl) == (NOW, D(0))
+    assert (tracked.opened_at, tracked.trades.realized_pnl) == (NOW, D(0))
 
 
 def test_entry_reserves_unrecorded_quantity() -> None:

@@ -319,7 +319,9 @@ def test_bot_goes_on_with_an_upgraded_database(earlier_version: Path) -> None:
     assert tracked["BTCUSDT", PositionSide.LONG].close_reason == "the operator closes it"
     assert not tracked["BTCUSDT", PositionSide.SHORT].is_managed
     assert {order.role for order in bot.context.portfolio.orders.values()} == {OrderRole.STOP_LOSS}
-    assert bot.context.positions_missing_trades == {("ETHUSDT", PositionSide.LONG): NOW}
+    assert {key: each.opened_at for key, each in bot.context.ended_positions.items()} == {
+        ("ETHUSDT", PositionSide.LONG): NOW
+    }
     assert bot.context.bot_tag == "abcd"
     assert bot.context.symbol_locks == {"ETHUSDT": "it was not as expected"}
     assert bot.last_command == NOW

@@ -36,7 +36,7 @@ from src.domain.events import (
     PaperAccountSaved,
     SnapshotTaken,
 )
-from src.domain.positions import Position, PositionKey, PositionReport, Snapshot
+from src.domain.positions import PositionKey, PositionReport, Snapshot
 
 log = logging.getLogger("hunter.account")
 
@@ -216,12 +216,7 @@ class AccountSync:
         for tracked, report in result.corrections:
             self._corrections.record(tracked.position, report, is_expected=is_expected)
         for tracked in result.unseen_trades:
-            tracked.has_other_trades = True  # until its trades have been read
-        for tracked in result.missing:
-            tracked.position, tracked.updated_locally_at = Position(*tracked.key), now_ms
-            symbol, side = tracked.key
-            self._context.warn(f"position of {symbol} {side} dropped: the account's position mode has changed", symbol)
-            touched.append(tracked.key)
+            tracked.trades.has_others = True  # until its trades have been read
         for report in result.reports:
             self._apply_report(report, snapshot, now_ms)
             touched.append((report.symbol, report.position_side))
@@ -235,7 +230,9 @@ class AccountSync:
         before = snapshot.requested_at - _ABSENT_MS
         if any(since > before for since in self._absent_since.values()):
             self._retry_at = self._context.clock.now_ms() + _ABSENT_MS
-        return [each for key, each in zip(keys, absent, strict=True) if self._absent_since[key] <= before]
+        return [
+            each for key, each in zip(keys, absent, strict=True) if each.updated_at or self._absent_since[key] <= before
+        ]
 
     def _verify_positions(self, snapshot: Snapshot) -> None:
         """Compare the positions of the last run with the first snapshot; the trades of changed ones are read."""
@@ -243,7 +240,7 @@ class AccountSync:
         for tracked in self._context.portfolio.open_positions():
             report = reports.get(tracked.key)
             if report is not None and is_unchanged(report, tracked):
-                tracked.has_other_trades = False
+                tracked.trades.has_others = False
 
     def _apply_report(self, report: PositionReport, snapshot: Snapshot, now_ms: int) -> None:
         portfolio, key = self._context.portfolio, (report.symbol, report.position_side)

@@ -39,8 +39,6 @@ class Reconciliation:
     """Adopted reports that differ from the portfolio."""
     unseen_trades: tuple[TrackedPosition, ...]
     """Positions of unchanged size that traded after the last trade we know."""
-    missing: tuple[TrackedPosition, ...]
-    """Positions that cannot exist in the account's current position mode."""
     closed_external_orders: tuple[OrderNumber, ...]
     """External orders that are no longer open."""
     needs_retry: bool
@@ -73,7 +71,6 @@ def reconcile(
             for report in reports
             if _has_unseen_trades(report, tracked_positions)
         ),
-        missing=tuple(tracked for tracked in tracked_positions.values() if _is_missing(tracked, snapshot)),
         closed_external_orders=tuple(number for number in external if number not in shown_numbers),
         needs_retry=any(report not in reports for report in different),
     )
@@ -87,7 +84,7 @@ def is_unchanged(report: PositionReport, tracked: TrackedPosition) -> bool:
     if tracked.updated_locally_at:
         return False
     is_same = report.position.with_known_entry(tracked.position) == tracked.position
-    known_at = max(tracked.filled_at, tracked.accepted_at)
+    known_at = max(tracked.filled_at, tracked.trades.accepted_at)
     return is_same and 0 < report.updated_at <= known_at + STAMP_TOLERANCE_MS
 
 
@@ -106,7 +103,7 @@ def _is_applicable(
     tracked = tracked_positions.get((report.symbol, report.position_side))
     if tracked is None:
         return True
-    adds_up = tracked.is_managed and report.quantity == tracked.explained_quantity
+    adds_up = tracked.is_managed and report.quantity == tracked.trades.quantity
     if adds_up or not _differs(report, tracked_positions):
         return tracked.updated_locally_at < snapshot.requested_at
     return not _is_older(report, tracked, snapshot) and tracked.updated_locally_at + GRACE_MS <= snapshot.requested_at
@@ -125,15 +122,12 @@ def _has_unseen_trades(report: PositionReport, tracked_positions: dict[PositionK
     tracked = tracked_positions.get((report.symbol, report.position_side))
     if tracked is None or not tracked.is_managed or not report.quantity or _differs(report, tracked_positions):
         return False
-    known_at = max(tracked.reported_at, tracked.filled_at, tracked.accepted_at)
+    known_at = max(tracked.reported_at, tracked.filled_at, tracked.trades.accepted_at)
     return report.updated_at > known_at + STAMP_TOLERANCE_MS
 
 
-def _is_missing(tracked: TrackedPosition, snapshot: Snapshot) -> bool:
-    is_possible = snapshot.hedge_mode is (tracked.position.position_side is not PositionSide.BOTH)
-    return (
-        tracked.position.is_open and not is_possible and tracked.updated_locally_at + GRACE_MS <= snapshot.requested_at
-    )
+def _is_possible(tracked: TrackedPosition, snapshot: Snapshot) -> bool:
+    return snapshot.hedge_mode is (tracked.position.position_side is not PositionSide.BOTH)
 
 
 def _differs(report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition]) -> bool:
@@ -146,7 +140,7 @@ def flat_reports(
 ) -> tuple[PositionReport, ...]:
     """Reports of 0 for open positions that the snapshot does not list: an exchange may leave out flat symbols.
 
-    A listed position that could not be read is not flat.
+    One that the account's position mode rules out is flat for certain. A listed one that could not be read is not flat.
     """
     listed = {(each.symbol, each.position_side) for each in snapshot.positions}
     unreadable = {each.symbol for each in snapshot.unrecognized_positions}
@@ -162,7 +156,7 @@ def flat_reports(
             leverage=tracked.leverage,
             margin_type=None,
             isolated_margin=ZERO,
-            updated_at=0,
+            updated_at=0 if _is_possible(tracked, snapshot) else snapshot.requested_at,
         )
         for tracked in tracked_positions.values()
         if tracked.position.is_open and tracked.key not in listed and tracked.position.symbol not in unreadable

@@ -59,7 +59,7 @@ class ForcedOrders:
     def is_of_bot(self, symbol: str, position_side: PositionSide) -> bool:
         """Whether the position is the bot's, or was until it ended and its trades are still being fetched."""
         key = symbol, position_side
-        return self._context.portfolio.tracked(key).is_managed or key in self._context.positions_missing_trades
+        return self._context.portfolio.tracked(key).is_managed or key in self._context.ended_positions
 
     def is_forced_exit(self, fill: Fill) -> bool:
         """Whether the exchange closed a position of the bot by this fill."""

@@ -181,9 +181,7 @@ class PositionCloser:
         self._context.store.remove_position(*tracked.key)
         record_end(self._context, tracked)
         exits = [order for order in orders if order.role is not OrderRole.ENTRY or order.has_missing_fills]
-        is_complete = (
-            not exits and not tracked.explained_quantity
-        )  # the account update may arrive before the last trade
+        is_complete = not exits and not tracked.trades.quantity  # the account update may arrive before the last trade
         patience = _LATE_FILL_MS if is_complete else _MISSING_FILL_MS
         if waited_ms >= patience:
             finish_if_flat(self._context, tracked)

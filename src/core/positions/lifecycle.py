@@ -4,7 +4,7 @@ import logging
 from decimal import Decimal
 
 from src.core.context import TraderContext
-from src.core.portfolio import TrackedPosition
+from src.core.portfolio import EndedPosition, TrackedPosition
 from src.domain import crash_points
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
@@ -47,7 +47,7 @@ def reset_position(context: TraderContext, tracked: TrackedPosition) -> None:
 
 def _journal_closed(context: TraderContext, tracked: TrackedPosition) -> None:
     symbol, position_side = tracked.key
-    net = tracked.realized_pnl - tracked.commission
+    net = tracked.trades.realized_pnl - tracked.trades.commission
     fees = context.store.uncounted_fees(symbol, position_side, tracked.opened_at)
     unvalued = [f"{trimmed(fee)} {asset}" for asset, fee in sorted(fees.items())]
     note = f" without fees of {', '.join(unvalued)}, as their price is unknown" if unvalued else ""
@@ -55,8 +55,8 @@ def _journal_closed(context: TraderContext, tracked: TrackedPosition) -> None:
     payload = {
         "position_side": position_side,
         "quantity": "0",
-        "realized_pnl": tracked.realized_pnl,
-        "commission": tracked.commission,
+        "realized_pnl": tracked.trades.realized_pnl,
+        "commission": tracked.trades.commission,
         "net": net,
         **({"fees_not_included": unvalued} if unvalued else {}),
     }
@@ -65,30 +65,32 @@ def _journal_closed(context: TraderContext, tracked: TrackedPosition) -> None:
 
 def load_incomplete(context: TraderContext) -> None:
     known = context.store.get_state(context.mode_key(_INCOMPLETE_STATE)) or {}
-    context.positions_missing_trades = {_parse_key(name): int(since) for name, since in known.items()}
+    now_ms = context.clock.monotonic_ms()
+    context.ended_positions = {
+        _parse_key(name): EndedPosition(now_ms, opened_at=int(opened_at)) for name, opened_at in known.items()
+    }
 
 
 def record_end(context: TraderContext, tracked: TrackedPosition) -> None:
     """Note that a position is closed; if the bot's trades do not add up to flat, its result is completed later."""
-    since = context.positions_missing_trades.get(tracked.key)
-    if tracked.is_managed and tracked.own_quantity and (since is None or tracked.opened_at < since):
-        context.positions_missing_trades[tracked.key] = tracked.opened_at
+    known, is_flat = context.ended_positions.get(tracked.key), not tracked.trades.own_quantity
+    if tracked.is_managed and not is_flat and (known is None or tracked.opened_at < known.opened_at):
+        now_ms = context.clock.monotonic_ms()
+        context.ended_positions[tracked.key] = EndedPosition(now_ms, opened_at=tracked.opened_at)
         _save_incomplete(context)
-    elif not tracked.own_quantity and since == tracked.opened_at:
+    elif is_flat and known is not None and known.opened_at == tracked.opened_at:
         mark_trades_complete(context, tracked.key)
 
 
 def mark_trades_complete(context: TraderContext, key: PositionKey) -> None:
     """All trades of the position are recorded."""
-    if context.positions_missing_trades.pop(key, None) is not None:
+    if context.ended_positions.pop(key, None) is not None:
         _save_incomplete(context)
 
 
 def _save_incomplete(context: TraderContext) -> None:
-    context.store.set_state(
-        context.mode_key(_INCOMPLETE_STATE),
-        {_key_text(key): since for key, since in context.positions_missing_trades.items()},
-    )
+    opened = {_key_text(key): ended.opened_at for key, ended in context.ended_positions.items()}
+    context.store.set_state(context.mode_key(_INCOMPLETE_STATE), opened)
 
 
 def _key_text(key: PositionKey) -> str:
@@ -103,9 +105,9 @@ def _parse_key(name: str) -> PositionKey:
 def save_accepted(context: TraderContext) -> None:
     """Keep across a restart which part of each position was given to the bot."""
     accepted = {
-        _key_text(each.key): {"quantity": each.accepted_quantity, "at": each.accepted_at}
+        _key_text(each.key): {"quantity": each.trades.accepted_quantity, "at": each.trades.accepted_at}
         for each in context.portfolio.open_positions()
-        if each.accepted_at
+        if each.trades.accepted_at
     }
     context.store.set_state(context.mode_key(_ACCEPTED_STATE), accepted)
 
@@ -115,7 +117,8 @@ def _load_accepted(context: TraderContext) -> None:
     for tracked in context.portfolio.open_positions():
         accepted = known.get(_key_text(tracked.key))
         if accepted is not None and int(accepted["at"]) >= tracked.opened_at:
-            tracked.accepted_quantity, tracked.accepted_at = Decimal(accepted["quantity"]), int(accepted["at"])
+            tracked.trades.accepted_quantity = Decimal(accepted["quantity"])
+            tracked.trades.accepted_at = int(accepted["at"])
 
 
 def restore_portfolio(context: TraderContext) -> None:
@@ -137,10 +140,11 @@ def restore_portfolio(context: TraderContext) -> None:
             record.entry_client_order_id,
             record.opened_at,
         )
-        tracked.has_other_trades = tracked.is_managed  # until the exchange shows that it has not traded since
+        tracked.trades.has_others = tracked.is_managed  # until the exchange shows that it has not traded since
         tracked.liquidation_read_at = record.as_of
         result = context.store.result_since(*key, record.opened_at)
-        tracked.realized_pnl, tracked.commission, tracked.filled_at, tracked.own_quantity = result
+        trades = tracked.trades
+        trades.realized_pnl, trades.commission, tracked.filled_at, trades.own_quantity = result
     _load_accepted(context)
     load_pending_closes(context)
     load_incomplete(context)

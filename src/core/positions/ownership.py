@@ -9,7 +9,7 @@ from src.core.account.income import IncomeSync
 from src.core.account.reconciliation import GRACE_MS, CorrectionLog
 from src.core.context import TraderContext
 from src.core.orders.fills import FillRecorder
-from src.core.portfolio import TrackedPosition, Unexplained
+from src.core.portfolio import EndedPosition, TrackedPosition, TradeSearch, Unexplained
 from src.core.positions.lifecycle import (
     drop_pending_close,
     finish_position,
@@ -18,7 +18,7 @@ from src.core.positions.lifecycle import (
     save_accepted,
 )
 from src.core.trading_status import EntryBlock
-from src.domain.clock import HOUR_MS, MINUTE_MS
+from src.domain.clock import HOUR_MS
 from src.domain.commands import FetchOrders
 from src.domain.enums import OrderRole
 from src.domain.events import FillsFetched
@@ -26,12 +26,7 @@ from src.domain.numbers import plain
 from src.domain.orders import Fill
 from src.domain.positions import PositionKey
 
-ASK_AFTER_MS = 30_000
-"""How long the exchange's trades may take to explain a position before a person is asked."""
 _REPEAT_ALERT_MS = HOUR_MS
-_FIRST_READ_MS = 1_000
-"""The order event may arrive shortly after the account event."""
-_MAX_PAUSE_MS = 10 * MINUTE_MS
 _OVERLAP_MS = 60_000
 _CLOCK_TOLERANCE_MS = 2_000
 
@@ -46,10 +41,6 @@ class PositionOwnership:
         self._income = income
         self._fills = fills
         self._corrections = corrections
-        self._ended: dict[PositionKey, Unexplained] = {}
-        """Closed positions whose trades are missing, and how often they were read."""
-        self._other_side: dict[PositionKey, set[int]] = {}
-        """Ids of trades on the other side of its symbol: the income history does not tell them apart."""
         self._reported: dict[PositionKey, bool] = {}
         """External positions already reported, and whether they were reported as unprotected."""
 
@@ -57,16 +48,15 @@ class PositionOwnership:
         """Once a second: read missing trades, ask about what they do not explain, report external positions."""
         if self._context.trading_status.has(EntryBlock.STARTING):
             return
-        missing = self._context.positions_missing_trades
-        self._ended = {key: each for key, each in self._ended.items() if key in missing}
-        for key, since in list(missing.items()):
-            self._complete(key, since)
-        for tracked in self._context.portfolio.open_positions():
+        for key, ended in list(self._context.ended_positions.items()):
+            self._complete(key, ended)
+        positions = self._context.portfolio.open_positions()
+        for tracked in positions:
             if tracked.is_managed:
                 self._explain(tracked)
             else:
                 self._check_external(tracked)
-        external = {tracked.key for tracked in self._context.portfolio.open_positions() if not tracked.is_managed}
+        external = {tracked.key for tracked in positions if not tracked.is_managed}
         self._reported = {key: is_unprotected for key, is_unprotected in self._reported.items() if key in external}
 
     def on_fills(self, event: FillsFetched) -> None:
@@ -74,14 +64,17 @@ class PositionOwnership:
         for tracked in self._context.portfolio.open_positions():
             if tracked.unexplained is not None and _covers(event, tracked.position.symbol, tracked.opened_at):
                 others = self._other_trades(tracked, event)
-                tracked.unexplained.is_read = not self._is_undecided(others)
-                if tracked.unexplained.is_read:
-                    tracked.has_other_trades = bool(others)
-        for key, since in list(self._context.positions_missing_trades.items()):
-            if key in self._ended and _covers(event, key[0], since):
-                self._ended[key].is_read = True
-                self._other_side[key] = {fill.trade_id for fill in event.fills if fill.position_side is not key[1]}
-                if self._adds_up(key, since):
+                tracked.unexplained.is_answered = not self._is_undecided(others)
+                if tracked.unexplained.is_answered:
+                    tracked.trades.has_others = bool(others)
+        for key, ended in list(self._context.ended_positions.items()):
+            symbol, side = key
+            if _covers(event, symbol, ended.opened_at):
+                ended.is_answered = True
+                ended.other_side_trades = frozenset(
+                    fill.trade_id for fill in event.fills if fill.position_side is not side
+                )
+                if self._adds_up(key, ended):
                     mark_trades_complete(self._context, key)
 
     def give_to_bot(self, tracked: TrackedPosition) -> str:
@@ -111,7 +104,7 @@ class PositionOwnership:
                 "symbol": tracked.position.symbol,
                 "position_side": tracked.position.position_side,
                 "quantity": tracked.position.quantity,
-                "own_quantity": tracked.explained_quantity,
+                "own_quantity": tracked.trades.quantity,
                 "asked_at": tracked.unexplained.asked_at,
             }
             for tracked in self._context.portfolio.open_positions()
@@ -126,23 +119,10 @@ class PositionOwnership:
             tracked.unexplained = None
             return
         now_ms = self._context.clock.monotonic_ms()
-        if tracked.unexplained is None:
-            tracked.unexplained = Unexplained(since=now_ms, next_read_at=now_ms + _FIRST_READ_MS)
+        tracked.unexplained = tracked.unexplained or Unexplained(now_ms)
         self._read(tracked.unexplained, tracked.position.symbol, tracked.opened_at)
-        if tracked.unexplained.is_read and now_ms - tracked.unexplained.since >= ASK_AFTER_MS:
-            self._settle(tracked, tracked.unexplained)
-
-    def _read(self, unexplained: Unexplained, symbol: str, since: int) -> None:
-        """Request the trades with growing pauses; the list of orders first, because it names those of the trades."""
-        now_ms = self._context.clock.monotonic_ms()
-        if now_ms < unexplained.next_read_at:
+        if not tracked.unexplained.is_over(now_ms):
             return
-        unexplained.reads += 1
-        unexplained.next_read_at = now_ms + min(_FIRST_READ_MS * 2**unexplained.reads, _MAX_PAUSE_MS)
-        self._context.queue_command(FetchOrders(symbol, since - _OVERLAP_MS))
-        self._fills.request_fills(symbol, since)
-
-    def _settle(self, tracked: TrackedPosition, unexplained: Unexplained) -> None:
         if _is_gone(tracked):
             self._context.alert(
                 f"the bot's position of {_name(tracked)} was closed by other trades, and the current one is not the "
@@ -153,29 +133,35 @@ class PositionOwnership:
         elif may_adopt(self._context, tracked.position.symbol):
             self._accept(tracked)
         else:
-            self._ask(tracked, unexplained)
+            self._ask(tracked, tracked.unexplained)
 
-    def _ask(self, tracked: TrackedPosition, unexplained: Unexplained) -> None:
-        """Alert once, and again each hour; the first time a pending close is dropped and open entries are cancelled."""
-        now_ms, alerted_at = self._context.clock.monotonic_ms(), unexplained.alerted_at
-        if alerted_at is not None and now_ms - alerted_at < _REPEAT_ALERT_MS:
-            return
-        unexplained.alerted_at = now_ms
+    def _read(self, search: TradeSearch, symbol: str, since: int) -> None:
+        """Request the trades if they are due; the list of orders first, because it names those of the trades."""
+        now_ms = self._context.clock.monotonic_ms()
+        if search.is_due(now_ms):
+            search.reads, search.read_at = search.reads + 1, now_ms
+            self._context.queue_command(FetchOrders(symbol, since - _OVERLAP_MS))
+            self._fills.request_fills(symbol, since)
+
+    def _ask(self, tracked: TrackedPosition, question: Unexplained) -> None:
+        """Alert once, and again each hour; the first time a pending close is dropped. Open entries are cancelled."""
         symbol, side = tracked.key
-        is_dropped = tracked.close_reason is not None and not tracked.is_protective_close
+        is_first, question.asked_at = question.asked_at is None, question.asked_at or self._context.clock.now_ms()
+        if not self._context.may_request(f"question {symbol} {side} {question.asked_at}", _REPEAT_ALERT_MS):
+            return
+        is_dropped = is_first and tracked.close_reason is not None and not tracked.is_protective_close
         dropped = " It was to be closed; that is dropped." if is_dropped else ""
         self._context.alert(
             f"whose is the position of {symbol} {side}? The exchange holds {plain(tracked.position.quantity)}, the "
-            f"bot's own trades explain {plain(tracked.explained_quantity)}. Its stop loss and take profit stay; no "
+            f"bot's own trades explain {plain(tracked.trades.quantity)}. Its stop loss and take profit stay; no "
             f"entry is made, and it is closed only if no stop loss can be placed.{dropped} Answer on the dashboard, or "
             f"with main.py --position {symbol} {side} --ours (the bot manages all of it) or --external (the bot "
             "cancels its orders and leaves it alone)",
             symbol,
         )
-        if unexplained.asked_at is None:
-            unexplained.asked_at = self._context.clock.now_ms()
-            if not tracked.is_protective_close:
-                drop_pending_close(self._context, tracked)
+        if is_first and not tracked.is_protective_close:
+            drop_pending_close(self._context, tracked)
+        if is_first:
             self._corrections.check_frequency()
         for order in self._context.portfolio.orders_for(tracked.key):
             if order.role is OrderRole.ENTRY:
@@ -206,7 +192,7 @@ class PositionOwnership:
 
     def _other_trades(self, tracked: TrackedPosition, event: FillsFetched) -> list[Fill]:
         """Trades in the position, since the last answer, that are not the bot's."""
-        since = max(tracked.opened_at, tracked.accepted_at)
+        since = max(tracked.opened_at, tracked.trades.accepted_at)
         return [
             fill
             for fill in event.fills
@@ -223,29 +209,27 @@ class PositionOwnership:
             for order in self._context.portfolio.orders_for((fill.symbol, fill.position_side))
         )
 
-    def _complete(self, key: PositionKey, since: int) -> None:
+    def _complete(self, key: PositionKey, ended: EndedPosition) -> None:
         """Read the trades of a closed position until they add up; what is missing then was traded by others.
 
         The result of those trades is taken from the exchange's income history.
         """
-        now_ms = self._context.clock.monotonic_ms()
-        ended = self._ended.setdefault(key, Unexplained(since=now_ms, next_read_at=now_ms + _FIRST_READ_MS))
-        self._read(ended, key[0], since)
-        if ended.is_read and now_ms - ended.since >= ASK_AFTER_MS:
-            symbol, side = key
+        symbol, side = key
+        self._read(ended, symbol, ended.opened_at)
+        if ended.is_over(self._context.clock.monotonic_ms()):
             self._context.warn(
                 f"the position of {symbol} {side} was opened or closed, in whole or in part, by trades that are not "
                 "the bot's: their result is taken from the income history",
                 symbol,
             )
-            self._income.complete_results(symbol, since, self._other_side.pop(key, ()))
+            self._income.complete_results(symbol, ended.opened_at, ended.other_side_trades)
             mark_trades_complete(self._context, key)
 
-    def _adds_up(self, key: PositionKey, since: int) -> bool:
+    def _adds_up(self, key: PositionKey, ended: EndedPosition) -> bool:
         """Whether the bot's trades since then, without those of the current position, end flat."""
         tracked = self._context.portfolio.tracked(key)
-        current = tracked.own_quantity if tracked.opened_at > since else 0
-        *_, change = self._context.store.result_since(*key, since)
+        current = tracked.trades.own_quantity if tracked.opened_at > ended.opened_at else 0
+        *_, change = self._context.store.result_since(*key, ended.opened_at)
         return change == current
 
     def _check_external(self, tracked: TrackedPosition) -> None:
@@ -271,11 +255,11 @@ class PositionOwnership:
         symbol, side = tracked.key
         known, is_unprotected = self._reported.get(tracked.key), not self._context.portfolio.count_stops(tracked.key)
         self._reported[tracked.key] = is_unprotected
-        size = tracked.position.quantity
         if is_unprotected and not known:
             self._context.alert(
-                f"external position of {symbol} {side}, {size}, has no stop loss: place one on the exchange, or let "
-                "the bot adopt it (globals.adopt_foreign_positions). It counts toward the exposure",
+                f"external position of {symbol} {side}, {tracked.position.quantity}, has no stop loss: place one on "
+                "the exchange, or let the bot adopt it (globals.adopt_foreign_positions). It counts toward the "
+                "exposure",
                 symbol,
             )
         elif known is None:
@@ -290,7 +274,7 @@ def may_adopt(context: TraderContext, symbol: str) -> bool:
 
 def _is_gone(tracked: TrackedPosition) -> bool:
     """Whether none of it can be the bot's: its trades add up to nothing, or to the other direction."""
-    explained = tracked.explained_quantity
+    explained = tracked.trades.quantity
     has_traded = tracked.filled_at >= tracked.opened_at > 0
     return tracked.position.quantity * explained < 0 or (has_traded and not explained)
 

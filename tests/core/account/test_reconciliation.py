@@ -4,7 +4,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from src.core.account.reconciliation import GRACE_MS, flat_reports, reconcile
-from src.core.portfolio import TrackedPosition
+from src.core.portfolio import PositionTrades, TrackedPosition
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction
 from src.domain.decisions import Gate
@@ -74,7 +74,11 @@ def test_report_older_than_trade_is_believed_after_ten_minutes() -> None:
 
 def test_report_that_adds_up_is_believed_at_once() -> None:
     tracked = TrackedPosition(
-        a_position("0.02"), entry_order_id="lh-1", own_quantity=D("0.01"), updated_locally_at=NOW - 1, filled_at=NOW
+        a_position("0.02"),
+        entry_order_id="lh-1",
+        trades=PositionTrades(own_quantity=D("0.01")),
+        updated_locally_at=NOW - 1,
+        filled_at=NOW,
     )
     report = a_report("0.01", 50_000, updated_at=NOW - 200)
     assert reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,))).reports == (report,)

@@ -113,7 +113,7 @@ def test_new_position_has_its_own_result(harness: Harness) -> None:
     harness.clock.advance(10)
     harness.fill(harness.last(ENTRY))
     assert [each["net"] for each in harness.journal("position")] == ["-10.2"]
-    assert harness.context.portfolio.tracked_positions[LONG].commission == D("0.1")
+    assert harness.context.portfolio.tracked_positions[LONG].trades.commission == D("0.1")
 
 
 @pytest.mark.parametrize("is_order_first", [True, False])

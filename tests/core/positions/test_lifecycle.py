@@ -32,7 +32,11 @@ def test_position_is_restored_with_entry_and_costs(harness: Harness) -> None:
     again = harness.restart()
     tracked = again.context.portfolio.tracked_positions[LONG]
     assert tracked.position == a_position("0.010", "50000.0")
-    assert (tracked.entry_order_id, tracked.leverage, tracked.commission) == (entry.client_order_id, 10, D("0.1"))
+    assert (tracked.entry_order_id, tracked.leverage, tracked.trades.commission) == (
+        entry.client_order_id,
+        10,
+        D("0.1"),
+    )
 
 
 def test_windows_and_cooldowns_survive_restart(path: Path) -> None:

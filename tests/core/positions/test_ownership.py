@@ -360,7 +360,7 @@ def test_position_closed_by_hand_needs_no_question(harness: Harness) -> None:
     harness.wait(60_000)
     assert questions(harness) == []
     assert any("by trades that are not the bot's" in message for message in alerts(harness, "warning"))
-    assert harness.context.positions_missing_trades == {}
+    assert harness.context.ended_positions == {}
 
 
 def test_closing_trades_of_the_bot_are_recorded_after_second_restart(harness: Harness) -> None:

@@ -150,7 +150,7 @@ def test_unexplained_position_that_no_stop_protects_is_closed(harness: Harness) 
     open_without_stop(harness, "never sent")
     pass_seconds(harness, "never sent", 3)
     harness.snapshot(positions=(harness.report(),))
-    harness.context.portfolio.tracked(LONG).has_other_trades = True
+    harness.context.portfolio.tracked(LONG).trades.has_others = True
     harness.close_position()
     assert harness.submitted(CLOSE) == []  # a person's request waits until it is explained
     pass_seconds(harness, "never sent", 5)
