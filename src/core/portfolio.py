@@ -83,37 +83,19 @@ class PositionTrades:
         return self.own_quantity + self.accepted_quantity
 
 
-@dataclass(slots=True)
-class TrackedPosition:
-    """The position of one symbol and side with its bookkeeping. Owned and mutated by the trader."""
+@dataclass(frozen=True, slots=True)
+class CloseRequest:
+    """Why a position is being closed."""
 
-    position: Position
-    leverage: int = 1
-    margin_type: MarginType = MarginType.CROSSED
-    liquidation_price: Decimal | None = None
-    """As the exchange reported it at ``liquidation_read_at``; None if it reported none."""
-    entry_order_id: str | None = None
-    """Client order id of the bot's entry that last increased it; None for an external position."""
-    opened_at: int = 0
-    liquidation_read_at: int = 0
-    """When the liquidation price was read, ms UTC."""
-    reported_at: int = 0
-    """Exchange time of the newest account report; fills up to this time are already included."""
-    reported_until: int = 0
-    """Later than ``reported_at`` for a report without a time stamp: it was made at some time between the two."""
-    filled_at: int = 0
-    """Exchange time of the newest trade; older account reports are outdated."""
-    updated_locally_at: int = 0
-    """Local time of the last change; snapshots requested earlier are outdated."""
-    trades: PositionTrades = field(default_factory=PositionTrades)
-    unexplained: Unexplained | None = None
-    """Set while the bot's fills do not explain it."""
-    mismatched_since: int | None = None
-    """Monotonic time of the first account event since the last accepted one that was not believed."""
-    close_reason: str | None = None
-    """Why the position is being closed; kept until it is flat."""
-    is_protective_close: bool = False
+    reason: str
+    is_protective: bool = False
     """It is closed because no stop loss protects it, as its stop loss would have done."""
+
+
+@dataclass(slots=True)
+class ExitState:
+    """What is known about the orders that protect and close a position. It ends with the position."""
+
     rejections: dict[OrderRole, int] = field(default_factory=dict)
     """By role: rejections of protective orders since the last accepted one, and consecutive close orders that were
     rejected or expired without a fill."""
@@ -145,6 +127,38 @@ class TrackedPosition:
     next_stop_at: int = 0
     """Monotonic time before which a rejected stop loss is not retried."""
 
+
+@dataclass(slots=True)
+class TrackedPosition:
+    """The position of one symbol and side with its bookkeeping. Owned and mutated by the trader."""
+
+    position: Position
+    leverage: int = 1
+    margin_type: MarginType = MarginType.CROSSED
+    liquidation_price: Decimal | None = None
+    """As the exchange reported it at ``liquidation_read_at``; None if it reported none."""
+    entry_order_id: str | None = None
+    """Client order id of the bot's entry that last increased it; None for an external position."""
+    opened_at: int = 0
+    liquidation_read_at: int = 0
+    """When the liquidation price was read, ms UTC."""
+    reported_at: int = 0
+    """Exchange time of the newest account report; fills up to this time are already included."""
+    reported_until: int = 0
+    """Later than ``reported_at`` for a report without a time stamp: it was made at some time between the two."""
+    filled_at: int = 0
+    """Exchange time of the newest trade; older account reports are outdated."""
+    updated_locally_at: int = 0
+    """Local time of the last change; snapshots requested earlier are outdated."""
+    trades: PositionTrades = field(default_factory=PositionTrades)
+    unexplained: Unexplained | None = None
+    """Set while the bot's fills do not explain it."""
+    mismatched_since: int | None = None
+    """Monotonic time of the first account event since the last accepted one that was not believed."""
+    closing: CloseRequest | None = None
+    """Set while the position is being closed, until it is flat."""
+    exits: ExitState = field(default_factory=ExitState)
+
     @property
     def key(self) -> PositionKey:
         return self.position.symbol, self.position.position_side
@@ -160,9 +174,18 @@ class TrackedPosition:
             return False
         return self.trades.has_others or self.position.quantity != self.trades.quantity
 
+    @property
+    def close_reason(self) -> str | None:
+        """Why it is being closed; None if it is not."""
+        return None if self.closing is None else self.closing.reason
+
+    @property
+    def is_protective_close(self) -> bool:
+        return self.closing is not None and self.closing.is_protective
+
     def unprotected_ms(self, now_ms: int) -> int:
         """For how long it has had no working stop; ``now_ms`` is monotonic."""
-        return 0 if self.unprotected_since is None else now_ms - self.unprotected_since
+        return 0 if self.exits.unprotected_since is None else now_ms - self.exits.unprotected_since
 
     def is_unprotected(self, now_ms: int) -> bool:
         """Whether it has had no working stop for five seconds (I8); ``now_ms`` is monotonic."""
@@ -198,7 +221,7 @@ class TrackedPosition:
 
     def quantity_order_roles(self, now_ms: int) -> frozenset[OrderRole]:
         """Roles that currently use an order with a quantity; ``now_ms`` is monotonic."""
-        return frozenset(role for role, until in self.quantity_order_until.items() if now_ms < until)
+        return frozenset(role for role, until in self.exits.quantity_order_until.items() if now_ms < until)
 
     def open(self, at: int) -> None:
         """Start a new position at ``at``; for one that is already open only an earlier time counts."""
@@ -264,17 +287,8 @@ class TrackedPosition:
 
     def reset(self) -> None:
         """Clear the bookkeeping of a position that is flat."""
-        self.entry_order_id, self.close_reason, self.liquidation_price = None, None, None
-        self.opened_at = self.external_cancels = self.next_close_at = self.next_stop_at = 0
-        self.stop_triggered_at = self.awaits_filters_until = 0
-        self.is_stop_ended = self.close_failure_alerted = self.is_protective_close = False
-        self.unprotected_since = self.unexplained = self.mismatched_since = None
-        self.trades = PositionTrades()
-        self.tightened_stop = self.liquidation_warning = None
-        self.rejections.clear()
-        self.quantity_order_until.clear()
-        self.to_replace.clear()
-        self.amended_at.clear()
+        self.entry_order_id = self.liquidation_price = self.unexplained = self.mismatched_since = self.closing = None
+        self.opened_at, self.trades, self.exits = 0, PositionTrades(), ExitState()
 
 
 class Portfolio:

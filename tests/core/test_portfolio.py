@@ -2,7 +2,7 @@ from decimal import Decimal
 
 import pytest
 
-from src.core.portfolio import Portfolio, PositionTrades, TrackedPosition, reserved_notional
+from src.core.portfolio import CloseRequest, Portfolio, PositionTrades, TrackedPosition, reserved_notional
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
 from tests.builders import NOW, a_fill, a_position, a_request, an_order, an_update
 from tests.core.harness import LONG
@@ -142,8 +142,8 @@ def test_old_complete_orders_are_dropped() -> None:
 
 def test_reset_clears_position_state() -> None:
     tracked = TrackedPosition(
-        a_position(0, 0), entry_order_id=a_request().client_order_id, opened_at=NOW, close_reason="asked"
+        a_position(0, 0), entry_order_id=a_request().client_order_id, opened_at=NOW, closing=CloseRequest("asked")
     )
-    tracked.rejections[OrderRole.CLOSE] = 3
+    tracked.exits.rejections[OrderRole.CLOSE] = 3
     tracked.reset()
-    assert (tracked.entry_order_id, tracked.opened_at, tracked.close_reason, tracked.rejections) == (None, 0, None, {})
+    assert tracked == TrackedPosition(a_position(0, 0))

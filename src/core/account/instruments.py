@@ -48,7 +48,7 @@ class InstrumentRefresher:
         self.request()
         if order.role is not OrderRole.ENTRY:
             tracked = self._context.portfolio.tracked((order.symbol, order.request.position_side))
-            tracked.awaits_filters_until = self._context.clock.monotonic_ms() + _FILTER_WAIT_MS
+            tracked.exits.awaits_filters_until = self._context.clock.monotonic_ms() + _FILTER_WAIT_MS
 
     def on_failed(self, event: CommandFailed) -> None:
         """Keep the cached instruments if the request failed."""
@@ -68,7 +68,7 @@ class InstrumentRefresher:
         self.check()
         tracked_positions = context.portfolio.open_positions()
         for tracked in tracked_positions:
-            tracked.awaits_filters_until = 0
+            tracked.exits.awaits_filters_until = 0
         return [tracked.key for tracked in tracked_positions]
 
     def check(self) -> None:

@@ -130,7 +130,7 @@ class EntryEvaluator:
             external_orders=len(external) + len(not_ours),
             unresolved=sum(order.unresolved_since is not None for order in entries),
             obstacle=self._obstacle((symbol, plan.position_side)),
-            liquidation_warning=next((each.liquidation_warning for each in held if each.liquidation_warning), None),
+            liquidation_warning=next(filter(None, (each.exits.liquidation_warning for each in held)), None),
             has_request_budget=self._read_exchange_health().has_entry_budget,
             entries_last_minute=self._entries_last_minute(),
         )

@@ -87,16 +87,16 @@ class OrderManager:
             if before is OrderStatus.PENDING_NEW and order.status in _ACCEPTED:
                 self._on_accepted(order, tracked)
         elif order.filled_quantity:
-            tracked.rejections.pop(order.role, None)
+            tracked.exits.rejections.pop(order.role, None)
         elif order.status is OrderStatus.EXPIRED:
-            tracked.rejections[order.role] = tracked.rejections.get(order.role, 0) + 1
+            tracked.exits.rejections[order.role] = tracked.exits.rejections.get(order.role, 0) + 1
             self._context.warn(f"{order.role} of {order.symbol} expired without a fill", order.symbol)
 
     def _on_accepted(self, order: Order, tracked: TrackedPosition) -> None:
         """Reset the rejections of its role, and say so if it replaces an order that was cancelled externally."""
-        tracked.rejections.pop(order.role, None)
-        if order.role in tracked.to_replace:
-            tracked.to_replace.discard(order.role)
+        tracked.exits.rejections.pop(order.role, None)
+        if order.role in tracked.exits.to_replace:
+            tracked.exits.to_replace.discard(order.role)
             message = f"{order.role} of {order.symbol}, cancelled externally, is replaced"
             self._context.journal("alert", {"level": "info", "message": message}, order.symbol)
 
@@ -106,17 +106,17 @@ class OrderManager:
             return
         tracked = self._context.portfolio.tracked(order.key)
         if tracked.position.is_open and order.status is not OrderStatus.FILLED:
-            tracked.stop_triggered_at = tracked.stop_triggered_at or self._context.clock.monotonic_ms()
-            tracked.is_stop_ended = order.status.is_terminal
+            tracked.exits.stop_triggered_at = tracked.exits.stop_triggered_at or self._context.clock.monotonic_ms()
+            tracked.exits.is_stop_ended = order.status.is_terminal
 
     def _on_external_cancel(self, order: Order, tracked: TrackedPosition) -> None:
         """Warn about protection that was cancelled externally; `_on_accepted` reports its replacement."""
         if order.role is OrderRole.ENTRY or not tracked.position.is_open:
             return
-        tracked.external_cancels += 1
-        count = tracked.external_cancels
+        tracked.exits.external_cancels += 1
+        count = tracked.exits.external_cancels
         times = f" ({count} times)" if count >= _MANY_EXTERNAL_CANCELS else ""
-        tracked.to_replace.add(order.role)
+        tracked.exits.to_replace.add(order.role)
         self._context.warn(f"{order.role} of {order.symbol} was cancelled externally{times}", order.symbol)
 
     def handle(self, event: OrderEvent, snapshot: Snapshot | None) -> Iterable[PositionKey]:

@@ -60,7 +60,7 @@ class UnrecognizedOrders:
                 before = order.status
                 order.end_uncertain()
                 if order.role is OrderRole.CLOSE:
-                    ours.rejections[order.role] = ours.rejections.get(order.role, 0) + 1
+                    ours.exits.rejections[order.role] = ours.exits.rejections.get(order.role, 0) + 1
                 self._save(order, before)
                 self._orders.fills.request_missing_fills(order)
                 ended.append(order.key)

@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 
 from src.core.context import TraderContext
 from src.core.order_cleanup import orphaned_protection
-from src.core.portfolio import TrackedPosition
+from src.core.portfolio import CloseRequest, TrackedPosition
 from src.core.positions.lifecycle import finish_if_flat, record_end, reset_position, save_pending_closes
 from src.core.positions.protection_plan import (
     ONE_CLOSING_STOP_CODE,
@@ -45,9 +46,12 @@ class PositionCloser:
         The entries of its symbol are cancelled. What one of the same position fills nevertheless is closed too.
         ``is_protective``: it is closed in place of a stop loss, which would close it whoever opened it.
         """
-        tracked.is_protective_close |= is_protective and tracked.position.is_open
-        if tracked.close_reason is None and tracked.position.is_open:
-            tracked.close_reason = reason
+        if not tracked.position.is_open:
+            return
+        if tracked.closing is not None:
+            tracked.closing = replace(tracked.closing, is_protective=tracked.is_protective_close or is_protective)
+        else:
+            tracked.closing = CloseRequest(reason, is_protective)
             pending = self._context.portfolio.pending_entries()
             self.close_when_filled((order for order in pending if order.key == tracked.key), reason)
             log.warning("closing %s %s: %s", *tracked.key, reason)
@@ -82,19 +86,19 @@ class PositionCloser:
         for order in self._context.portfolio.open_orders(tracked.position.symbol, OrderRole.ENTRY):
             self._context.cancel_order(order)
         if self.send_close_order(tracked, abs(tracked.position.quantity)):
-            is_exhausted = tracked.rejections.get(OrderRole.CLOSE, 0) >= _MAX_CLOSE_ATTEMPTS
+            is_exhausted = tracked.exits.rejections.get(OrderRole.CLOSE, 0) >= _MAX_CLOSE_ATTEMPTS
             pause = _LONG_PAUSE_MS if is_exhausted else _RETRY_PAUSE_MS
-            tracked.next_close_at = self._context.clock.monotonic_ms() + pause
-            if is_exhausted and not tracked.close_failure_alerted:
+            tracked.exits.next_close_at = self._context.clock.monotonic_ms() + pause
+            if is_exhausted and not tracked.exits.close_failure_alerted:
                 self._alert_close_failed(tracked)
 
     def _check_triggered_stop(self, tracked: TrackedPosition) -> None:
         """Close the position if its triggered stop has ended or has not closed it within five seconds."""
-        if not tracked.stop_triggered_at or not tracked.position.is_open or tracked.close_reason is not None:
+        if not tracked.exits.stop_triggered_at or not tracked.position.is_open or tracked.close_reason is not None:
             return
         if (
-            tracked.is_stop_ended
-            or self._context.clock.monotonic_ms() - tracked.stop_triggered_at >= _TRIGGERED_STOP_MS
+            tracked.exits.is_stop_ended
+            or self._context.clock.monotonic_ms() - tracked.exits.stop_triggered_at >= _TRIGGERED_STOP_MS
         ):
             symbol = tracked.position.symbol
             self._context.warn(
@@ -104,7 +108,7 @@ class PositionCloser:
 
     def _alert_close_failed(self, tracked: TrackedPosition) -> None:
         """Alert once after the maximum number of attempts; retries go on every 30 s and the stop stays open (I12)."""
-        tracked.close_failure_alerted = True
+        tracked.exits.close_failure_alerted = True
         symbol = tracked.position.symbol
         stop_state = "its stop loss is still open" if self._has_working_stop(tracked) else "it has no stop loss"
         self._context.alert(
@@ -118,7 +122,7 @@ class PositionCloser:
         if tracked.entry_order_id is None or self._is_close_pending(tracked):
             return False
         position, symbol = tracked.position, tracked.position.symbol
-        rejections = tracked.rejections.get(OrderRole.CLOSE, 0)
+        rejections = tracked.exits.rejections.get(OrderRole.CLOSE, 0)
         mark, instrument = self._context.mark_price(symbol), self._context.instruments.get(symbol)
         if instrument is None and quantity < abs(position.quantity):
             return False  # a part may be no valid size; the whole position is one
@@ -137,12 +141,12 @@ class PositionCloser:
         """Handle a rejected protective or close order; after two rejected stop losses the position is closed (I11)."""
         if not event.is_order_rejection:
             return  # retried by the periodic check; a close order would fail for the same reason
-        tracked.amended_at.pop(order.role, None)  # it replaced nothing
+        tracked.exits.amended_at.pop(order.role, None)  # it replaced nothing
         if event.code == ONE_CLOSING_STOP_CODE and order.request.close_position:
             # The existing stop stays until an order with the position's quantity is working beside it (I10).
-            tracked.quantity_order_until[order.role] = self._context.clock.monotonic_ms() + _QUANTITY_ORDER_MS
+            tracked.exits.quantity_order_until[order.role] = self._context.clock.monotonic_ms() + _QUANTITY_ORDER_MS
             return
-        count = tracked.rejections[order.role] = tracked.rejections.get(order.role, 0) + 1
+        count = tracked.exits.rejections[order.role] = tracked.exits.rejections.get(order.role, 0) + 1
         self._context.warn(f"{order.role} of {order.symbol} was rejected: {order.reason}", order.symbol)
         if event.code in WOULD_TRIGGER_CODES and order.role is not OrderRole.CLOSE:
             is_stop = order.role is OrderRole.STOP_LOSS
@@ -150,7 +154,7 @@ class PositionCloser:
         elif order.role is OrderRole.STOP_LOSS and count > _MAX_STOP_REJECTIONS and not self._has_working_stop(tracked):
             self.request_close(tracked, "no stop loss could be placed", is_protective=True)
         if order.role is OrderRole.STOP_LOSS and (tracked.close_reason is not None or count > _MAX_STOP_REJECTIONS):
-            tracked.next_stop_at = self._context.clock.monotonic_ms() + _LONG_PAUSE_MS
+            tracked.exits.next_stop_at = self._context.clock.monotonic_ms() + _LONG_PAUSE_MS
 
     def may_close(self, tracked: TrackedPosition) -> bool:
         """Whether close orders may be sent: while it is unknown whose position it is, only in place of a stop loss."""
@@ -159,10 +163,10 @@ class PositionCloser:
     def may_place(self, tracked: TrackedPosition, role: OrderRole) -> bool:
         """Whether a protective order may be placed now; rejected ones are retried after a pause."""
         now_ms = self._context.clock.monotonic_ms()
-        if now_ms < tracked.awaits_filters_until:
+        if now_ms < tracked.exits.awaits_filters_until:
             return False
         if role is OrderRole.STOP_LOSS:
-            return now_ms >= tracked.next_stop_at
+            return now_ms >= tracked.exits.next_stop_at
         return tracked.close_reason is None
 
     def on_flat(self, tracked: TrackedPosition) -> None:
@@ -188,13 +192,13 @@ class PositionCloser:
 
     def _alert_and_pause(self, tracked: TrackedPosition, reason: str) -> bool:
         self._context.warn(reason, tracked.position.symbol)
-        tracked.next_close_at = self._context.clock.monotonic_ms() + _LONG_PAUSE_MS
+        tracked.exits.next_close_at = self._context.clock.monotonic_ms() + _LONG_PAUSE_MS
         return False
 
     def _has_working_stop(self, tracked: TrackedPosition) -> bool:
         return has_working_stop(self._context.portfolio.orders_for(tracked.key), tracked.position)
 
     def _is_close_pending(self, tracked: TrackedPosition) -> bool:
-        if not self.may_close(tracked) or self._context.clock.monotonic_ms() < tracked.next_close_at:
+        if not self.may_close(tracked) or self._context.clock.monotonic_ms() < tracked.exits.next_close_at:
             return True
         return any(order.role is OrderRole.CLOSE for order in self._context.portfolio.orders_for(tracked.key))

@@ -4,7 +4,7 @@ import logging
 from decimal import Decimal
 
 from src.core.context import TraderContext
-from src.core.portfolio import EndedPosition, TrackedPosition
+from src.core.portfolio import CloseRequest, EndedPosition, TrackedPosition
 from src.domain import crash_points
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
@@ -39,7 +39,7 @@ def finish_position(context: TraderContext, tracked: TrackedPosition) -> None:
 
 def reset_position(context: TraderContext, tracked: TrackedPosition) -> None:
     """Clear the bookkeeping of a flat position; its close request must not meet the next one after a restart."""
-    was_closing = tracked.close_reason is not None
+    was_closing = tracked.closing is not None
     tracked.reset()
     if was_closing:
         save_pending_closes(context)
@@ -158,8 +158,9 @@ def load_pending_closes(context: TraderContext) -> None:
     """
     reasons = context.store.get_state(context.mode_key(_PENDING_CLOSES_STATE)) or {}
     for tracked in context.portfolio.open_positions():
-        if tracked.is_managed:
-            tracked.close_reason = reasons.get(_key_text(tracked.key))
+        reason = reasons.get(_key_text(tracked.key))
+        if tracked.is_managed and reason:
+            tracked.closing = CloseRequest(reason)
     context.entries_to_close = dict(context.store.get_state(context.mode_key(_ENTRIES_TO_CLOSE_STATE)) or {})
     context.entries_to_cancel |= context.entries_to_close.keys()
     save_pending_closes(context)  # without those of positions that have ended: the next one must not be closed
@@ -175,7 +176,7 @@ def save_pending_closes(context: TraderContext) -> None:
 
 def drop_pending_close(context: TraderContext, tracked: TrackedPosition) -> None:
     """Withdraw the close request of a position and of the entries that it covers; what is open stays protected."""
-    tracked.close_reason, tracked.is_protective_close = None, False
+    tracked.closing = None
     covered = [
         tracked.entry_order_id or "",
         *(order.client_order_id for order in context.portfolio.orders_for(tracked.key)),

@@ -43,17 +43,18 @@ class LiquidationPrices:
             return _nearer(tracked, stop)
         liquidation = tracked.liquidation_price
         if stop is None or liquidation is None or not self._is_near(tracked, stop, liquidation):
-            tracked.tightened_stop = tracked.liquidation_warning = None
+            tracked.exits.tightened_stop = tracked.exits.liquidation_warning = None
             return None
         action = self._context.liquidation_action
         moved = _stop_before(tracked.position, liquidation, instrument)
-        is_kept = tracked.tightened_stop is not None and _is_before(tracked, tracked.tightened_stop, liquidation)
+        tightened = tracked.exits.tightened_stop
+        is_kept = tightened is not None and _is_before(tracked, tightened, liquidation)
         if action is LiquidationAction.ALERT:
-            tracked.tightened_stop = None
+            tracked.exits.tightened_stop = None
         elif not is_kept:
-            tracked.tightened_stop = moved
+            tracked.exits.tightened_stop = moved
         self._warn(tracked, stop, liquidation, action)
-        self._close_if_past_mark(tracked, tracked.tightened_stop)
+        self._close_if_past_mark(tracked, tracked.exits.tightened_stop)
         return _nearer(tracked, stop)
 
     def _is_near(self, tracked: TrackedPosition, stop: Decimal, liquidation: Decimal) -> bool:
@@ -62,14 +63,14 @@ class LiquidationPrices:
         mark = self._context.mark_price(tracked.position.symbol) or entry
         is_wrong_side = sign * (liquidation - entry) >= 0 and sign * (liquidation - mark) >= 0
         # Once near, it stays so until the liquidation price is clearly beyond the stop: no stop moves to and fro.
-        margin = liquidation * _BUFFER if tracked.liquidation_warning else Decimal(0)
+        margin = liquidation * _BUFFER if tracked.exits.liquidation_warning else Decimal(0)
         return liquidation > 0 and not is_wrong_side and sign * (stop - liquidation) <= margin
 
     def _warn(self, tracked: TrackedPosition, stop: Price, liquidation: Decimal, action: LiquidationAction) -> None:
         """Alert once for each time that the liquidation price comes near, and cancel entries of the symbol."""
-        symbol, is_first = tracked.position.symbol, tracked.liquidation_warning is None
+        symbol, is_first = tracked.position.symbol, tracked.exits.liquidation_warning is None
         direction = tracked.position.direction
-        tracked.liquidation_warning = (
+        tracked.exits.liquidation_warning = (
             f"the exchange would liquidate {symbol} {direction} at {liquidation}, before its stop loss at {stop} "
             "triggers: add margin, or reduce the position"
         )
@@ -78,8 +79,10 @@ class LiquidationPrices:
         if is_first:
             step = "the stop loss stays where it is (on_liquidation_near is ALERT)"
             if action is LiquidationAction.TIGHTEN:
-                step = f"the bot moves the stop loss to {tracked.tightened_stop}, or closes the position"
-            self._context.alert(f"{tracked.liquidation_warning}. No entries of {symbol} meanwhile; {step}", symbol)
+                step = f"the bot moves the stop loss to {tracked.exits.tightened_stop}, or closes the position"
+            self._context.alert(
+                f"{tracked.exits.liquidation_warning}. No entries of {symbol} meanwhile; {step}", symbol
+            )
 
     def _close_if_past_mark(self, tracked: TrackedPosition, moved: Price | None) -> None:
         mark = self._context.mark_price(tracked.position.symbol)
@@ -97,7 +100,7 @@ def _stop_before(position: Position, liquidation: Decimal, instrument: Instrumen
 
 def _nearer(tracked: TrackedPosition, stop: Price) -> Price | None:
     """The moved stop, if it is nearer to the mark price than the stop of the settings."""
-    moved = tracked.tightened_stop
+    moved = tracked.exits.tightened_stop
     return moved if moved is not None and tracked.position.side.sign * (moved - stop) > 0 else None
 
 

@@ -45,7 +45,7 @@ class ProtectionManager:
     ) -> None:
         """Place missing protective orders, cancel obsolete ones and save the position's status."""
         orders, now_ms = self._context.portfolio.orders_for(tracked.key), self._context.clock.now_ms()
-        take_profit_rejections = tracked.rejections.get(OrderRole.TAKE_PROFIT, 0)
+        take_profit_rejections = tracked.exits.rejections.get(OrderRole.TAKE_PROFIT, 0)
         with_quantity = tracked.quantity_order_roles(self._context.clock.monotonic_ms())
         stop = protection_prices(tracked.position, settings, instrument)[OrderRole.STOP_LOSS]
         tightened_stop = self.liquidation.tighten(tracked, stop, instrument)
@@ -83,9 +83,9 @@ class ProtectionManager:
         now_ms = self._context.clock.monotonic_ms()
         is_unanswered = any(each.status is OrderStatus.PENDING_NEW and each.unresolved_since is None for each in ours)
         is_whole = any(order.request.close_position for order in working)
-        if (is_unanswered and is_whole) or now_ms - tracked.amended_at.get(
+        if (is_unanswered and is_whole) or now_ms - tracked.exits.amended_at.get(
             role, -_AMENDMENT_INTERVAL_MS
         ) < _AMENDMENT_INTERVAL_MS:
             return False
-        tracked.amended_at[role] = now_ms
+        tracked.exits.amended_at[role] = now_ms
         return True

@@ -35,11 +35,11 @@ class UnprotectedPositions:
         """Note whether the position has a working stop; called after each change of its protection."""
         now_ms = self._context.clock.monotonic_ms()
         if not self._lacks_stop(tracked):
-            tracked.unprotected_since = None
+            tracked.exits.unprotected_since = None
             self._alerted_at.pop(tracked.key, None)
             self._denied_at.pop(tracked.key, None)
-        elif tracked.unprotected_since is None:
-            tracked.unprotected_since = now_ms
+        elif tracked.exits.unprotected_since is None:
+            tracked.exits.unprotected_since = now_ms
         elif any(order.not_found_count for order in self._sent(tracked, OrderRole.STOP_LOSS) if order.is_open):
             self._denied_at.setdefault(tracked.key, now_ms)
 

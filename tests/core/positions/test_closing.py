@@ -92,7 +92,7 @@ def test_partially_filled_close_sends_rest_at_market(harness: Harness) -> None:
     expire(harness, "0.004")
     harness.wait(1000)
     assert (harness.last(CLOSE).type, harness.last(CLOSE).quantity) == (OrderType.MARKET, D("0.006"))
-    assert harness.context.portfolio.tracked_positions[LONG].rejections == {}
+    assert harness.context.portfolio.tracked_positions[LONG].exits.rejections == {}
 
 
 def test_too_small_partial_close_does_not_delay_full_close(harness: Harness) -> None:
@@ -146,7 +146,7 @@ def test_filled_stop_leaves_nothing_to_close(harness: Harness) -> None:
     harness.fill(stop, price=49_000, pnl=-10)
     harness.wait(20_000)
     assert harness.submitted(CLOSE) == []
-    assert harness.context.portfolio.tracked_positions[LONG].stop_triggered_at == 0
+    assert harness.context.portfolio.tracked_positions[LONG].exits.stop_triggered_at == 0
 
 
 def test_stop_ended_without_trigger_is_replaced(harness: Harness) -> None:

@@ -158,9 +158,9 @@ def test_accepted_stop_resets_rejections(harness: Harness) -> None:
     harness.fill(harness.enter())
     harness.reject(harness.last(STOP))
     harness.reject(harness.last(STOP))
-    assert harness.context.portfolio.tracked_positions[LONG].rejections == {STOP: 2}
+    assert harness.context.portfolio.tracked_positions[LONG].exits.rejections == {STOP: 2}
     harness.accept(harness.last(STOP))
-    assert harness.context.portfolio.tracked_positions[LONG].rejections == {}
+    assert harness.context.portfolio.tracked_positions[LONG].exits.rejections == {}
 
 
 def test_unsent_stop_is_retried_by_periodic_check(harness: Harness) -> None:
@@ -268,7 +268,7 @@ def test_auth_error_does_not_count_as_stop_rejection(harness: Harness) -> None:
         assert len(harness.submitted(STOP)) == attempt
         harness.wait(1000)
     harness.accept(harness.last(STOP))
-    assert (harness.submitted(CLOSE), harness.context.portfolio.tracked_positions[LONG].rejections) == ([], {})
+    assert (harness.submitted(CLOSE), harness.context.portfolio.tracked_positions[LONG].exits.rejections) == ([], {})
 
 
 def test_order_without_response_is_queried(harness: Harness) -> None:
