@@ -1,7 +1,8 @@
 """Position differences are corrected and recorded once; two within ten minutes lock the account."""
 
-from dataclasses import replace
 from decimal import Decimal
+
+import pytest
 
 from src.core.account.reconciliation import GRACE_MS, flat_reports, reconcile
 from src.core.portfolio import PositionTrades, TrackedPosition
@@ -11,6 +12,7 @@ from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
 from src.domain.events import FillsFetched, Stream, StreamUp
 from src.domain.orders import UnrecognizedPosition
+from src.domain.positions import PositionReport
 from tests.builders import NOW, a_position, a_report, a_snapshot, an_order, an_update
 from tests.core.harness import Harness
 
@@ -32,56 +34,47 @@ def test_shown_newer_or_closed_order_is_not_unconfirmed() -> None:
     assert found.updates == (an_update(),)
 
 
-def test_older_local_position_is_corrected() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS)
-    report = a_report("0.02", 50_000)
-    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
-    assert found.reports == (report,)
-    assert found.corrections == ((tracked, report),)
+ENTRY_ID, GRACE_OVER = "lh-1", NOW - GRACE_MS
+OWN = PositionTrades(own_quantity=D("0.01"))
 
 
-def test_update_after_request_wins_over_snapshot() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW)
-    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(),)))
-    assert (found.reports, found.corrections) == ((), ())
-
-
-def test_recent_difference_needs_retry() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS + 1)
-    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(),)))
-    assert (found.reports, found.corrections, found.needs_retry) == ((), (), True)
-
-
-def test_report_older_than_trade_is_ignored() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - GRACE_MS, filled_at=NOW)
-    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(a_report(updated_at=NOW - 101),)))
-    assert (found.reports, found.corrections, found.needs_retry) == ((), (), True)
-
-
-def test_report_stamped_just_before_trade_is_believed_after_a_minute() -> None:
-    report = a_report()
-    for known_ms, reports in ((GRACE_MS, ()), (60_100, (report,))):
-        tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - known_ms, filled_at=NOW - known_ms + 20)
-        found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(replace(report, updated_at=NOW - known_ms),)))
-        assert [each.quantity for each in found.reports] == [each.quantity for each in reports]
-
-
-def test_report_older_than_trade_is_believed_after_ten_minutes() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 600_000, filled_at=NOW - 600_000)
-    report = a_report(updated_at=NOW - 700_000)
-    assert reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,))).reports == (report,)
-
-
-def test_report_that_adds_up_is_believed_at_once() -> None:
+@pytest.mark.parametrize(
+    ("updated_at", "filled_at", "report", "is_adopted"),
+    [
+        pytest.param(GRACE_OVER, 0, a_report("0.02", 50_000), True, id="difference after the grace time"),
+        pytest.param(GRACE_OVER + 1, 0, a_report(), False, id="recent difference"),
+        pytest.param(NOW, 0, a_report(), False, id="update after the request"),
+        pytest.param(GRACE_OVER, NOW, a_report(updated_at=NOW - 101), False, id="older than the newest trade"),
+        pytest.param(
+            NOW - 600_000, NOW - 600_000, a_report(updated_at=NOW - 700_000), True, id="older, for ten minutes"
+        ),
+        pytest.param(GRACE_OVER, GRACE_OVER + 20, a_report(updated_at=GRACE_OVER), False, id="just before the trade"),
+        pytest.param(
+            NOW - 60_100, NOW - 60_080, a_report(updated_at=NOW - 60_100), True, id="just before, for a minute"
+        ),
+        pytest.param(NOW - 59_999, NOW - 60_000, a_report(updated_at=0), False, id="without a time"),
+        pytest.param(NOW - 60_000, NOW - 60_000, a_report(updated_at=0), True, id="without a time, for a minute"),
+        pytest.param(NOW - 1, NOW, a_report("0.01", 50_000, updated_at=NOW - 200), True, id="adds up"),
+    ],
+)
+def test_report_is_adopted_or_read_again(
+    updated_at: int, filled_at: int, report: PositionReport, is_adopted: bool
+) -> None:
+    quantity = "0.02" if report.quantity == D("0.01") else "0.01"
     tracked = TrackedPosition(
-        a_position("0.02"),
-        entry_order_id="lh-1",
-        trades=PositionTrades(own_quantity=D("0.01")),
-        updated_locally_at=NOW - 1,
-        filled_at=NOW,
+        a_position(quantity), entry_order_id=ENTRY_ID, trades=OWN, updated_locally_at=updated_at, filled_at=filled_at
     )
-    report = a_report("0.01", 50_000, updated_at=NOW - 200)
-    assert reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,))).reports == (report,)
+    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
+    assert found.reports == ((report,) if is_adopted else ())
+    assert found.corrections == (((tracked, report),) if is_adopted else ())
+    assert found.needs_retry is not is_adopted
+
+
+def test_equal_report_updates_details() -> None:
+    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 1)
+    report = a_report("0.01", 50_000, leverage=20)
+    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
+    assert (found.reports, found.corrections, found.needs_retry) == ((report,), (), False)
 
 
 def test_position_missing_from_list_is_flat_unless_unreadable() -> None:
@@ -90,21 +83,6 @@ def test_position_missing_from_list_is_flat_unless_unreadable() -> None:
     assert flat_reports(a_snapshot(positions=(a_report("0.02", 50_000),)), {KEY: tracked}) == ()
     unreadable = UnrecognizedPosition("BTCUSDT", "quantity is 'x'", is_flat=False)
     assert flat_reports(a_snapshot(positions=(), unrecognized_positions=(unreadable,)), {KEY: tracked}) == ()
-
-
-def test_undated_report_wins_after_a_minute() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 59_999, filled_at=NOW - 60_000)
-    snapshot = a_snapshot(positions=(a_report(updated_at=0),))
-    assert reconcile([], {KEY: tracked}, [], snapshot).reports == ()
-    tracked.updated_locally_at -= 1
-    assert reconcile([], {KEY: tracked}, [], snapshot).reports == snapshot.positions
-
-
-def test_equal_report_updates_details() -> None:
-    tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 1)
-    report = a_report("0.01", 50_000, leverage=20)
-    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
-    assert (found.reports, found.corrections, found.needs_retry) == ((report,), (), False)
 
 
 def test_own_position_traded_since_last_report_has_unseen_trades() -> None:
@@ -120,10 +98,6 @@ def test_external_position_has_no_unseen_trades() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 1)
     snapshot = a_snapshot(positions=(a_report("0.01", 50_000, updated_at=NOW),))
     assert reconcile([], {KEY: tracked}, [], snapshot).unseen_trades == ()
-
-
-def test_unknown_flat_position_is_no_correction() -> None:
-    assert reconcile([], {}, [], a_snapshot()).corrections == ()
 
 
 def test_closed_external_orders_are_listed() -> None:

@@ -52,6 +52,9 @@ def test_external_unrecognized_order_blocks_entries_and_is_shown(harness: Harnes
     harness.snapshot()
     harness.liquidate()
     assert harness.verdicts()[-1] is None
+    again = harness.restart().connect(unrecognized_orders=(WEB,))
+    assert again.context.trading_status.state is TradingState.ACTIVE
+    again.close()
 
 
 def test_many_unrecognized_orders_do_not_flood_journal(harness: Harness) -> None:
@@ -60,29 +63,6 @@ def test_many_unrecognized_orders_do_not_flood_journal(harness: Harness) -> None
     many = [replace(WEB, order_id=number, problem=f"not a number: {number}") for number in range(1000, 1500)]
     harness.snapshot(unrecognized_orders=tuple(many))
     assert len(alerts_with(harness, "unrecognized value")) <= 100
-
-
-def test_bot_starts_with_unrecognized_order(harness: Harness) -> None:
-    again = harness.restart()
-    again.connect(unrecognized_orders=(WEB,))
-    assert again.context.trading_status.state is TradingState.ACTIVE
-    again.close()
-
-
-def test_listed_stop_with_unknown_type_is_not_replaced(harness: Harness) -> None:
-    entry = harness.open_position()
-    stop, take = harness.last(STOP), harness.last(TAKE)
-    account = {"positions": (harness.report(),), "open_orders": (harness.update_for(take),)}
-    for _ in range(20):
-        harness.wait(3_000)
-        harness.snapshot(**account, unrecognized_orders=(unrecognized(harness, stop),))
-        harness.feed(unrecognized(harness, stop))
-    assert harness.order(stop).status is OrderStatus.NEW
-    assert harness.submitted(STOP) == [stop]
-    assert harness.submitted() == [entry, stop, take]
-    assert [each["level"] for each in alerts_with(harness, "unrecognized value")] == ["error"]
-    harness.accept(stop)
-    assert harness.order(stop).unresolved_since is None
 
 
 def test_unrecognized_stop_counts_as_open_once_listed(harness: Harness) -> None:
@@ -188,19 +168,22 @@ def test_stop_in_doubt_protects_no_longer_than_the_grace_time(harness: Harness) 
     assert harness.cancelled() == [harness.submitted(STOP)[1].client_order_id]
 
 
-def test_unknown_status_of_a_listed_stop_protects(harness: Harness) -> None:
+@pytest.mark.parametrize("status", ["", "ARMED"])
+def test_listed_stop_with_an_unknown_type_or_status_protects(harness: Harness, status: str) -> None:
     harness.open_position()
     stop, take = harness.last(STOP), harness.last(TAKE)
+    shown = replace(unrecognized(harness, stop), status=status)
+    account = {"positions": (harness.report(),), "open_orders": (harness.update_for(take),)}
     for _ in range(10):
         harness.wait(3_000)
-        account = {"positions": (harness.report(),), "open_orders": (harness.update_for(take),)}
-        harness.snapshot(**account, unrecognized_orders=(odd(harness, stop, "ARMED"),))
-        harness.feed(odd(harness, stop, "ARMED"))
+        harness.snapshot(**account, unrecognized_orders=(shown,))
+        harness.feed(shown)
     assert harness.submitted(STOP) == [stop]
-    assert protection(harness) == "ok"
+    assert (harness.order(stop).status, protection(harness)) == (OrderStatus.NEW, "ok")
+    assert [each["level"] for each in alerts_with(harness, "unrecognized value")] == ["error"]
     harness.feed(odd(harness, stop, "DISARMED"))  # another word: it may have ended
     harness.clock.advance(100)
-    harness.snapshot(positions=(harness.report(),), open_orders=(harness.update_for(take),))
+    harness.snapshot(**account)
     assert len(harness.submitted(STOP)) == 2
 
 
@@ -214,21 +197,20 @@ def test_stop_missing_from_the_list_is_doubted(harness: Harness) -> None:
     assert harness.submitted(CLOSE) == []
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_close_with_unknown_end_is_decided_anew_after_one_read(harness: Harness, word: str) -> None:
+def test_close_with_unknown_end_is_decided_anew_after_one_read(harness: Harness) -> None:
     harness.open_position()
     harness.clock.advance(10_000)
     harness.close_position()
     close = harness.last(CLOSE)
     harness.lose_response(close)
-    harness.feed(odd(harness, close, word))
+    harness.feed(odd(harness, close))
     harness.wait(2_000)
     assert harness.submitted(CLOSE) == [close]
     orders = tuple(harness.update_for(harness.last(role)) for role in (STOP, TAKE))
     harness.snapshot(positions=(harness.report(),), open_orders=orders)
     assert len(harness.submitted(CLOSE)) == 2
-    listed = OrdersFetched("BTCUSDT", (), harness.now - 120_000, harness.now, (odd(harness, close, word),))
-    harness.feed(listed, odd(harness, close, word))
+    listed = OrdersFetched("BTCUSDT", (), harness.now - 120_000, harness.now, (odd(harness, close),))
+    harness.feed(listed, odd(harness, close))
     assert len(harness.submitted(CLOSE)) == 2
     assert len(messages_about(harness, close)) == 1
     assert harness.context.portfolio.external_orders == {}
@@ -266,15 +248,14 @@ def test_close_that_filled_under_an_unknown_word_is_not_repeated(harness: Harnes
     assert not harness.position().is_open
 
 
-@pytest.mark.parametrize("word", WORDS)
-def test_entry_with_unknown_end_is_cancelled_and_frees_its_symbol(harness: Harness, word: str) -> None:
+def test_entry_with_unknown_end_is_cancelled_and_frees_its_symbol(harness: Harness) -> None:
     entry = harness.enter()
-    harness.feed(odd(harness, entry, word))
+    harness.feed(odd(harness, entry))
     assert harness.cancelled() == [entry.client_order_id]
     harness.feed(CancelRejected("BTCUSDT", entry.client_order_id, -2011, "Unknown order sent.", harness.now))
     harness.wait(61_000)
     harness.snapshot()
-    harness.feed(OrdersFetched("BTCUSDT", (), harness.now - 120_000, harness.now, (odd(harness, entry, word),)))
+    harness.feed(OrdersFetched("BTCUSDT", (), harness.now - 120_000, harness.now, (odd(harness, entry),)))
     assert not harness.order(entry).is_open
     harness.liquidate()
     assert harness.verdicts()[-1] is None

@@ -13,8 +13,7 @@ from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderType, PositionSide, Side
 from src.domain.instrument import Price
 from src.domain.orders import new_entry_token
-from src.settings.config import parse_settings
-from tests.builders import NOW, a_position, a_report, a_request, an_update, settings_document, some_settings
+from tests.builders import NOW, a_position, a_report, a_request, an_update, some_settings
 from tests.core.harness import LONG, Harness
 
 D = Decimal
@@ -35,10 +34,6 @@ def open_external_position(harness: Harness) -> None:
 
 def messages(harness: Harness, level: str) -> list[str]:
     return [each["message"] for each in harness.journal("alert") if each["level"] == level]
-
-
-def test_adoption_is_off_by_default() -> None:
-    assert not parse_settings(settings_document()).globals_.adopt_foreign_positions
 
 
 def test_external_position_is_untouched_counted_and_reported_once(harness: Harness) -> None:
@@ -138,12 +133,6 @@ def test_external_position_that_loses_its_stop_is_reported_again(harness: Harnes
         harness.wait(10_000)
     [alert] = messages(harness, "error")
     assert alert.startswith("external position of BTCUSDT LONG, 0.5, has no stop loss")
-
-
-def test_own_position_is_not_reported_as_external(harness: Harness) -> None:
-    harness.open_position()
-    harness.wait(10_000)
-    assert not [message for message in messages(harness, "warning") if "external position" in message]
 
 
 def test_adoption_waits_for_confirmation(path: Path) -> None:

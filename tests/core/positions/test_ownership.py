@@ -134,63 +134,43 @@ def test_unexplained_position_stays_protected_and_asks_once(replaced: Offline) -
     assert 60_000 <= again.now - published["asked_at"] <= 65_000
 
 
-def test_question_is_repeated_each_hour(harness: Harness) -> None:
-    offline = Offline(harness)
+@pytest.fixture
+def asked(path: Path) -> tuple[Offline, Harness]:
+    """A person bought 0.004 into the bot's position of 0.010 while it was offline, and has been asked."""
+    offline = Offline(Harness(path, some_settings({"cooldown_sec": 0})).connect())
     offline.trade(Side.BUY, "0.004")
-    again = ask(offline, "0.014")
+    return offline, ask(offline, "0.014")
+
+
+def test_nothing_but_an_answer_ends_a_question(asked: tuple[Offline, Harness]) -> None:
+    _, again = asked
+    again.liquidate()
+    assert again.verdicts()[-1] == Gate.OPEN_ORDERS
+    again.command(OperatorAction.RESUME)
+    again.command(OperatorAction.FLATTEN)
+    again.close_position()
+    answers = [each["message"] for each in again.journal("command")]
+    assert answers[-2].endswith("closing 0 positions; not BTCUSDT: say first whose it is")
+    assert answers[-1].startswith("first say whose the position of BTCUSDT is")
     again.clock.advance(59 * 60_000)
     again.audit()
     assert len(questions(again)) == 1
     again.clock.advance(61_000)
     again.audit()
-    assert len(questions(again)) == 2
+    assert (len(questions(again)), again.submitted(CLOSE)) == (2, [])
 
 
-def test_missing_stop_of_unexplained_position_is_placed(harness: Harness) -> None:
-    offline = Offline(harness)
-    offline.trade(Side.BUY, "0.004")
-    again = ask(offline, "0.014")
-    again.end_order(harness.last(STOP))
+def test_missing_stop_of_asked_position_is_placed_or_it_is_closed(asked: tuple[Offline, Harness]) -> None:
+    offline, again = asked
+    again.end_order(offline.harness.last(STOP))
     again.wait(1000)
     assert (again.last(STOP).close_position, again.last(STOP).stop_price) == (True, D("49000.0"))
-
-
-def test_asked_position_whose_stop_would_trigger_at_once_is_closed(harness: Harness) -> None:
-    offline = Offline(harness)
-    offline.trade(Side.BUY, "0.004")
-    again = ask(offline, "0.014")
-    again.end_order(harness.last(STOP))
-    again.wait(1000)
-    again.reject(again.last(STOP), code=-2021)
+    again.reject(again.last(STOP), code=-2021)  # it would trigger at once
     assert again.last(CLOSE).quantity == D("0.014")
 
 
-def test_unexplained_position_takes_no_entry(path: Path) -> None:
-    offline = Offline(Harness(path, some_settings({"cooldown_sec": 0})).connect())
-    offline.trade(Side.BUY, "0.004")
-    again = ask(offline, "0.014")
-    again.liquidate()
-    assert again.verdicts()[-1] == Gate.OPEN_ORDERS
-
-
-def test_resume_and_flatten_do_not_answer(harness: Harness) -> None:
-    offline = Offline(harness)
-    offline.trade(Side.BUY, "0.004")
-    again = ask(offline, "0.014")
-    again.command(OperatorAction.RESUME)
-    again.command(OperatorAction.FLATTEN)
-    again.close_position()
-    again.wait(10_000)
-    assert again.submitted(CLOSE) == []
-    answers = [each["message"] for each in again.journal("command")]
-    assert answers[-2].endswith("closing 0 positions; not BTCUSDT: say first whose it is")
-    assert answers[-1].startswith("first say whose the position of BTCUSDT is")
-
-
-def test_answer_ours_lets_the_bot_manage_all_of_it(harness: Harness) -> None:
-    offline = Offline(harness)
-    offline.trade(Side.BUY, "0.004")
-    again = ask(offline, "0.014")
+def test_answer_ours_lets_the_bot_manage_all_of_it(asked: tuple[Offline, Harness]) -> None:
+    offline, again = asked
     again.command(OperatorAction.POSITION_OURS, symbol="BTCUSDT", position_side=PositionSide.LONG)
     assert again.journal("command")[-1]["message"] == "the bot manages all of BTCUSDT LONG, 0.014"
     again.close_position()
@@ -203,42 +183,8 @@ def test_answer_ours_lets_the_bot_manage_all_of_it(harness: Harness) -> None:
     assert questions(last) == questions(again)
 
 
-def test_close_command_says_that_an_unexplained_position_waits(harness: Harness) -> None:
-    offline = Offline(harness)
-    harness.feed(harness.account_after(offline.trade(Side.BUY, "0.005")))
-    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.5"))
-    harness.close_position()
-    assert harness.submitted(CLOSE) == []
-    half, whole = (each["message"] for each in harness.journal("command"))
-    assert half.startswith("nothing sent: the bot's trades do not explain the position of BTCUSDT yet")
-    assert whole == "closing the position of BTCUSDT, once the bot's trades explain it: they are being read"
-
-
-def test_dropped_close_does_not_return_with_a_covered_entry(path: Path) -> None:
-    harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
-    offline = Offline(harness)
-    harness.prices()
-    harness.liquidate()
-    late = harness.last(ENTRY)
-    harness.accept(late)
-    by_hand = offline.trade(Side.BUY, "0.005")
-    harness.feed(harness.account_after(by_hand))
-    harness.close_position()
-    harness.wait(2000)
-    offline.deliver(harness)
-    harness.wait(30_000)
-    assert "It was to be closed; that is dropped" in questions(harness)[0]
-    harness.command(OperatorAction.POSITION_OURS, symbol="BTCUSDT", position_side=PositionSide.LONG)
-    harness.fill(late)  # its cancel came too late
-    harness.wait(2000)
-    assert harness.position().quantity == D("0.025")
-    assert harness.submitted(CLOSE) == []
-
-
-def test_answer_external_cancels_the_orders_behind_it(harness: Harness) -> None:
-    offline = Offline(harness)
-    offline.trade(Side.BUY, "0.004")
-    again = ask(offline, "0.014")
+def test_answer_external_cancels_the_orders_behind_it(asked: tuple[Offline, Harness]) -> None:
+    offline, again = asked
     again.command(OperatorAction.POSITION_EXTERNAL, symbol="BTCUSDT", position_side=PositionSide.LONG)
     assert sorted(again.cancelled()) == sorted(each.client_order_id for each in offline.shown)
     again.audit()
@@ -250,10 +196,8 @@ def test_answer_external_cancels_the_orders_behind_it(harness: Harness) -> None:
     assert (last.submitted(), len(questions(last))) == ([], 1)
 
 
-def test_results_after_the_answer_external_are_not_the_bots(harness: Harness) -> None:
-    offline = Offline(harness)
-    offline.trade(Side.BUY, "0.005")
-    again = ask(offline, "0.015")
+def test_results_after_the_answer_external_are_not_the_bots(asked: tuple[Offline, Harness]) -> None:
+    offline, again = asked
     again.command(OperatorAction.POSITION_EXTERNAL, symbol="BTCUSDT", position_side=PositionSide.LONG)
     again.wait(2000)
     offline.deliver(again)
@@ -261,6 +205,31 @@ def test_results_after_the_answer_external_are_not_the_bots(harness: Harness) ->
     by_person = Income(77, "BTCUSDT", IncomeType.REALIZED_PNL, "USDT", D(-700), again.now, trade_id=990)
     again.answer_income(IncomeType.REALIZED_PNL, by_person, symbol="BTCUSDT")
     assert again.rows("SELECT transaction_id FROM external_income") == []
+
+
+def test_dropped_close_does_not_return_with_a_covered_entry(path: Path) -> None:
+    harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
+    offline = Offline(harness)
+    harness.prices()
+    harness.liquidate()
+    late = harness.last(ENTRY)
+    harness.accept(late)
+    by_hand = offline.trade(Side.BUY, "0.005")
+    harness.feed(harness.account_after(by_hand))
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", close_fraction=D("0.5"))
+    harness.close_position()
+    half, whole = (each["message"] for each in harness.journal("command"))
+    assert half.startswith("nothing sent: the bot's trades do not explain the position of BTCUSDT yet")
+    assert whole == "closing the position of BTCUSDT, once the bot's trades explain it: they are being read"
+    harness.wait(2000)
+    offline.deliver(harness)
+    harness.wait(30_000)
+    assert "It was to be closed; that is dropped" in questions(harness)[0]
+    harness.command(OperatorAction.POSITION_OURS, symbol="BTCUSDT", position_side=PositionSide.LONG)
+    harness.fill(late)  # its cancel came too late
+    harness.wait(2000)
+    assert harness.position().quantity == D("0.025")
+    assert harness.submitted(CLOSE) == []
 
 
 def test_external_is_no_answer_for_an_explained_position(harness: Harness) -> None:
@@ -349,18 +318,6 @@ def test_reversed_position_is_released_without_a_question(path: Path) -> None:
     assert set(shown) <= set(harness.cancelled())
     assert "was closed by other trades" in alerts(harness)[-1]
     assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "external"
-
-
-def test_position_closed_by_hand_needs_no_question(harness: Harness) -> None:
-    harness.open_position()
-    harness.clock.advance(1000)
-    harness.feed(harness.account_update(a_position(0, 0)))
-    harness.wait(20_000)
-    harness.feed(FillsFetched("BTCUSDT", (), harness.now))
-    harness.wait(60_000)
-    assert questions(harness) == []
-    assert any("by trades that are not the bot's" in message for message in alerts(harness, "warning"))
-    assert harness.context.ended_positions == {}
 
 
 def test_closing_trades_of_the_bot_are_recorded_after_second_restart(harness: Harness) -> None:
