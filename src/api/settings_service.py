@@ -3,7 +3,7 @@
 import hashlib
 import secrets
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,9 @@ from src.settings.config import (
     settings_to_json,
     with_mode,
 )
+from src.settings.differences import Document, SettingChange, diff_settings
 
-Document = dict[str, dict[str, Any]]
 _FILE_ONLY_SETTING = "db_path"
-
-
-@dataclass(frozen=True, slots=True)
-class SettingChange:
-    """A changed setting; ``before`` or ``after`` is None if the setting was added or removed."""
-
-    path: str
-    before: Any
-    after: Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,23 +184,6 @@ def _version_row(version: SettingsVersion, older: Document | None) -> dict[str, 
         "changes": [] if before is None else list(diff_settings(before, version.document)),
         "settings": version.document,
     }
-
-
-def diff_settings(before: Document, after: Document) -> Iterator[SettingChange]:
-    """The settings that differ between two documents, by path."""
-    flat_before, flat_after = dict(_flatten(before)), dict(_flatten(after))
-    for path in sorted(flat_before.keys() | flat_after.keys()):
-        one, other = flat_before.get(path), flat_after.get(path)
-        if one != other:
-            yield SettingChange(path, one, other)
-
-
-def _flatten(document: Document) -> Iterator[tuple[str, Any]]:
-    for name, value in document["globals"].items():
-        yield f"globals.{name}", value
-    for symbol, part in document["symbols"].items():
-        for name, value in part.items():
-            yield f"symbols.{symbol}.{name}", value
 
 
 def _needs_restart(path: str) -> bool:
