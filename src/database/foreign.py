@@ -1,20 +1,27 @@
 """Recognises another program's database at the bot's path, before anything is changed there."""
 
+import os
+import shlex
 import sqlite3
 from contextlib import closing
+from itertools import count
 from pathlib import Path
 
 from src.domain.errors import ConfigError
 
 _RUNS = frozenset({"bot_runs", "runs"})
 """The bot's table of runs, by its names since the first version."""
-_OLDER_BOT = frozenset({"liquidations", "trades"})
+OLDER_BOT, NODE_BOT = "the older bot's database", "the node bot's database"
+_TABLES_OF_OLDER_BOT, _TABLES_OF_NODE_BOT = frozenset({"liquidations", "trades"}), frozenset({"liquidations"})
 _KNOWN_PROGRAMS = {
     "the dashboard's own control.db": frozenset({"operator_commands", "settings_history"}),
+    "history imported from other bots": frozenset({"imports", "liquidations", "trades"}),
     "a database of freqtrade": frozenset({"trades", "orders", "pairlocks"}),
 }
+_IS_WINDOWS = os.name == "nt"
 _MAX_NAMED_TABLES = 6
-FOREIGN_REMEDY = "set globals.db_path or DB_PATH to another file, for example data/hunter.db"
+IMPORT_COMMAND = "python main.py --import-db"
+_ANOTHER_FILE = "set globals.db_path or DB_PATH to another file, for example data/hunter.db"
 
 
 class ForeignDatabase(ConfigError):
@@ -25,11 +32,30 @@ def reject_foreign(path: Path) -> None:
     """Raise ForeignDatabase if the file belongs to another program. Changes neither the file nor its folder."""
     owner = foreign_owner(path)
     if owner is not None:
-        raise ForeignDatabase(f"{foreign_message(path, owner)}: it was left as it is; {FOREIGN_REMEDY}")
+        raise ForeignDatabase(f"{foreign_message(path, owner)}: it was left as it is; {foreign_remedy(path, owner)}")
 
 
 def foreign_message(path: Path, owner: str) -> str:
     return f"the database {path} belongs to another program, {owner}"
+
+
+def foreign_remedy(path: Path, owner: str) -> str:
+    """What to do, with the commands; the history of a known bot can be taken over."""
+    if owner not in (OLDER_BOT, NODE_BOT):
+        return _ANOTHER_FILE
+    target = _free_name(path)
+    move, importing = _command("move" if _IS_WINDOWS else "mv", path, target), _command(IMPORT_COMMAND, target)
+    return f"stop that program, then run `{move}` and `{importing}`, which takes over its history; or {_ANOTHER_FILE}"
+
+
+def _free_name(path: Path) -> Path:
+    names = (f"older-{path.name}" if number == 1 else f"older-{number}-{path.name}" for number in count(1))
+    return next(target for name in names if not (target := path.with_name(name)).exists())
+
+
+def _command(name: str, *paths: Path) -> str:
+    """A command to copy into the terminal, with quotes around paths that need them."""
+    return " ".join([name, *(f'"{path}"' if _IS_WINDOWS else shlex.quote(str(path)) for path in paths)])
 
 
 def foreign_owner(path: Path) -> str | None:
@@ -60,11 +86,19 @@ def _tables(path: Path) -> frozenset[str]:
         return frozenset(name for (name,) in found if not name.startswith("sqlite_"))
 
 
+def is_write_ahead(path: Path) -> bool:
+    """Whether a database is in WAL mode, by its header (bytes 18 and 19 are 2). Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(20)[18:] == b"\2\2"
+
+
 def _name(tables: frozenset[str]) -> str:
     for program, known in _KNOWN_PROGRAMS.items():
         if known <= tables:
             return program
-    if tables >= _OLDER_BOT and not tables & _RUNS:
-        return "the older bot's database"
+    if tables >= _TABLES_OF_OLDER_BOT and not tables & _RUNS:
+        return OLDER_BOT
+    if tables == _TABLES_OF_NODE_BOT:
+        return NODE_BOT
     named = ", ".join(sorted(tables)[:_MAX_NAMED_TABLES])
     return f"with the tables {named}" + (", ..." if len(tables) > _MAX_NAMED_TABLES else "")

@@ -12,7 +12,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from src.core.operator.control_files import ControlFiles
 from src.database.db import open_reader, quick_check, read_transaction
-from src.database.foreign import FOREIGN_REMEDY, foreign_message, foreign_owner
+from src.database.foreign import foreign_message, foreign_owner, foreign_remedy
 from src.database.open_database import is_synced_folder, newest_revision, revision_of
 from src.database.queries.account import is_bot_alive, is_run_ended, state
 from src.domain.checks import Check, failed, passed, warned
@@ -46,7 +46,7 @@ def check_sqlite() -> Check:
 def check_database(database: Path, network: Network, now_ms: int) -> DatabaseReport:
     """Check location, integrity, version and owner of the database, then the bot that runs on it."""
     if (owner := foreign_owner(database)) is not None:
-        return DatabaseReport((failed(_DATABASE, foreign_message(database, owner), FOREIGN_REMEDY),))
+        return DatabaseReport((failed(_DATABASE, foreign_message(database, owner), foreign_remedy(database, owner)),))
     before = (*_check_location(database), *_check_halt(database))
     if not database.exists():
         return DatabaseReport((*before, passed(_DATABASE, f"{database} will be created at the first start")))

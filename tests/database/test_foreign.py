@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 import main as program
-from src.database.foreign import ForeignDatabase, foreign_owner, reject_foreign
+from src.database.foreign import OLDER_BOT as OLDER_NAME
+from src.database.foreign import ForeignDatabase, foreign_owner, foreign_remedy, reject_foreign
 from src.database.open_database import open_database
 from src.settings.config import parse_settings, save_settings
 from tests.builders import NOW
@@ -38,6 +39,7 @@ def look_of(path: Path) -> tuple[bytes, int, int, list[str]]:
     [
         (OLDER_BOT, "the older bot's database"),
         (("liquidations", "trades"), "the older bot's database"),
+        (("liquidations",), "the node bot's database"),
         (("trades", "orders", "pairlocks"), "a database of freqtrade"),
         (("operator_commands", "settings_history"), "the dashboard's own control.db"),
         (("notes", "alembic_version"), "with the tables alembic_version, notes"),
@@ -55,10 +57,32 @@ def test_other_database_is_named_and_left_as_it_is(
         open_database(path, NOW)
 
     assert str(caught.value) == (
-        f"the database {path} belongs to another program, {owner}: it was left as it is; "
-        "set globals.db_path or DB_PATH to another file, for example data/hunter.db"
+        f"the database {path} belongs to another program, {owner}: it was left as it is; {foreign_remedy(path, owner)}"
     )
     assert look_of(path) == before
+
+
+@pytest.mark.parametrize(("is_windows", "move"), [(False, "mv"), (True, "move")])
+def test_remedy_has_the_commands_for_the_history_of_a_known_bot(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_windows: bool, move: str
+) -> None:
+    monkeypatch.setattr("src.database.foreign._IS_WINDOWS", is_windows)
+    path = tmp_path / "my data" / "bot.db"
+    make(path, OLDER_BOT)
+    quote = '"' if is_windows else "'"
+    source, target = (f"{quote}{path.with_name(name)}{quote}" for name in ("bot.db", "older-bot.db"))
+    assert foreign_remedy(path, OLDER_NAME) == (
+        f"stop that program, then run `{move} {source} {target}` and `python main.py --import-db {target}`, which "
+        "takes over its history; or set globals.db_path or DB_PATH to another file, for example data/hunter.db"
+    )
+    make(path.with_name("older-bot.db"), OLDER_BOT)  # an earlier one is not overwritten
+    assert f"{path.with_name('older-2-bot.db')}{quote}`" in foreign_remedy(path, OLDER_NAME)
+
+
+def test_remedy_for_an_unknown_program_is_another_file(path: Path) -> None:
+    assert foreign_remedy(path, "with the tables notes") == (
+        "set globals.db_path or DB_PATH to another file, for example data/hunter.db"
+    )
 
 
 def test_database_that_its_program_is_writing_is_named(path: Path) -> None:
