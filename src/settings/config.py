@@ -42,6 +42,7 @@ __all__ = [
     "settings_document",
     "settings_schema",
     "settings_to_json",
+    "with_defaults",
     "with_mode",
 ]
 
@@ -110,6 +111,11 @@ def with_mode(settings: Settings, *, is_simulated: bool) -> Settings:
     """Return the same settings with paper trading switched on or off."""
     document = settings_document(settings)
     return parse_settings({**document, "globals": {**document["globals"], "simulate_only": is_simulated}})
+
+
+def with_defaults(settings: Settings) -> Settings:
+    """Return the same settings with every default written out."""
+    return Settings.model_validate(settings.model_dump(by_alias=True), by_name=False, by_alias=True)
 
 
 def effective_settings(requested: Settings, running: Settings) -> Settings:

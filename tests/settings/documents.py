@@ -76,3 +76,27 @@ PREDECESSOR: dict[str, Any] = {
         },
     },
 }
+
+
+def node_document(**changes: Any) -> dict[str, Any]:
+    """Build a config.json of the node bot, with changes to its only symbol."""
+    symbol = {
+        "longVolumeThresholdUSDT": 1500,
+        "shortVolumeThresholdUSDT": 2500,
+        "tradeSize": 12,
+        "maxPositionMarginUSDT": 240,
+        "leverage": 8,
+        "tpPercent": 1.5,
+        "slPercent": 4,
+    }
+    return {
+        "api": {"apiKey": "", "secretKey": ""},
+        "symbols": {"BTCUSDT": symbol | changes},
+        "global": {
+            "riskPercent": 60,
+            "paperMode": True,
+            "positionMode": "ONE_WAY",
+            "rateLimit": {"reservePercent": 40, "enableBatching": True},
+        },
+        "version": "1.1.0",
+    }
