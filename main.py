@@ -7,6 +7,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from functools import partial
 from typing import NoReturn
 
 from src.launch.errors import required_packages
@@ -14,7 +15,8 @@ from src.launch.errors import required_packages
 with required_packages(of_program=__name__ == "__main__"):
     from src import VERSION
     from src.bot.bot import Bot, RunConfig
-    from src.core.operator.cli import CliCommand, answer_position, parse_arguments, run_command
+    from src.core.operator.cli import IMPORTS, CliCommand, answer_position, parse_arguments, run_command
+    from src.core.operator.importing import Importer
     from src.core.operator.setup_wizard import Terminal, run_setup
     from src.database.foreign import reject_foreign
     from src.database.open_database import AlreadyRunning, DatabaseBusy, DatabaseLock, open_database
@@ -80,6 +82,15 @@ def run_setup_wizard(home: str | None) -> int:
         return 1
 
 
+def run_import(arguments: argparse.Namespace) -> int:
+    """Take over another bot's settings or database; returns the exit code."""
+    environment = load_environment(find_home(arguments.home))
+    ask = input if sys.stdin and sys.stdin.isatty() else None
+    importer = Importer(environment, SystemClock(), partial(print, flush=True), ask, arguments.yes)
+    is_database = arguments.command is CliCommand.IMPORT_DB
+    return importer.import_database(arguments.file) if is_database else importer.import_settings(arguments.file)
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Exit code: 0 stopped, 1 crashed, 2 bad settings or .env, 3 database in use by another bot, 4 restart, 5 stopped
     while an entry or an unprotected position is left at the exchange."""
@@ -89,6 +100,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return print_report(run_checks(find_home(arguments.home), SystemClock()), utf8_output())
         if arguments.command is CliCommand.SETUP:
             return run_setup_wizard(arguments.home)
+        if arguments.command in IMPORTS:
+            return run_import(arguments)
         if arguments.command is CliCommand.POSITION:
             return answer_position(arguments, SystemClock(), input if sys.stdin and sys.stdin.isatty() else None)
         if arguments.command is not None:

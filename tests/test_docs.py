@@ -9,6 +9,14 @@ import pytest
 
 from src.credentials.credentials import CREDENTIAL_NAMES
 from src.settings.config import load_settings, new_symbol_defaults, parse_settings, settings_schema
+from src.settings.node_files import (
+    GLOBAL_KEYS,
+    SHARED_KEYS,
+    SYMBOL_KEYS,
+    UNUSED_GLOBALS,
+    UNUSED_PARTS,
+    UNUSED_SYMBOL_KEYS,
+)
 from src.settings.older_files import OBSOLETE_GLOBALS, OBSOLETE_SYMBOL_KEYS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -16,6 +24,13 @@ SETTINGS_PAGE = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
 SCHEMA = settings_schema()
 FIELDS = [(part, name) for part, fields in SCHEMA.items() for name in fields]
 OBSOLETE = {**OBSOLETE_GLOBALS, **OBSOLETE_SYMBOL_KEYS}
+NODE_KEYS = {
+    **{key: f"`{ours}`" for key, ours in {**SYMBOL_KEYS, **GLOBAL_KEYS}.items()},
+    **SHARED_KEYS,
+    **UNUSED_SYMBOL_KEYS,
+    **UNUSED_GLOBALS,
+    **UNUSED_PARTS,
+}
 VARIABLES = (
     *CREDENTIAL_NAMES,
     *("HOST", "PORT", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_SETUP"),
@@ -51,6 +66,11 @@ def test_every_obsolete_key_has_its_reason(name: str) -> None:
     assert f"| `{name}` | {OBSOLETE[name]} |" in SETTINGS_PAGE.splitlines()
 
 
+@pytest.mark.parametrize("key", NODE_KEYS)
+def test_every_key_of_the_node_bot_has_its_row(key: str) -> None:
+    assert f"| `{key}` | {NODE_KEYS[key]} |" in SETTINGS_PAGE.splitlines()
+
+
 @pytest.mark.parametrize("name", VARIABLES)
 def test_every_variable_is_in_the_page_and_the_example(name: str) -> None:
     assert f"| `{name}` |" in SETTINGS_PAGE
@@ -61,6 +81,7 @@ def test_every_documented_name_exists() -> None:
     documented = re.findall(r"^\| `(\w+)` \|", SETTINGS_PAGE, re.MULTILINE)
 
     known = [name for _, name in FIELDS] + list(OBSOLETE) + [*VARIABLES, "HUNTER_HOME", "HUNTER_SUPERVISED"]
+    known += [key for key in NODE_KEYS if "." not in key]
     assert sorted(documented) == sorted(known)
 
 

@@ -16,6 +16,7 @@ from src import VERSION
 from src.core.limits.loss_limits import day_start
 from src.core.operator.control_files import ControlFiles
 from src.database.db import open_reader, read_transaction
+from src.database.foreign import ForeignDatabase, reject_foreign
 from src.database.queries.account import (
     PositionQuestion,
     find_answerable,
@@ -43,8 +44,19 @@ class StatusReport:
     """Alive, and entries are not blocked."""
 
 
-def read_report(database: Path, now_ms: int) -> StatusReport:
-    """Build the report from the database. Raises DatabaseError if the file cannot be read."""
+def status_report(database: Path, now_ms: int) -> StatusReport:
+    """Build the report from the database; why it cannot be read, if so."""
+    try:
+        reject_foreign(database)
+        return _read_report(database, now_ms)
+    except ForeignDatabase as error:
+        return StatusReport(error.messages, is_alive=False, is_trading=False)
+    except DatabaseError as error:
+        reason = f"the database {database} cannot be read: {error.orig}"
+        return StatusReport((reason,), is_alive=False, is_trading=False)
+
+
+def _read_report(database: Path, now_ms: int) -> StatusReport:
     is_halted = ControlFiles(database).is_halted
     halt_line = ("HALT: the file exists, entries are blocked",) if is_halted else ()
     if not database.exists():
@@ -110,6 +122,10 @@ home through files beside its database, with or without the dashboard, and never
 --status 0 the bot is alive and entries are allowed, 1 otherwise; --check 0 the bot can trade with these settings, 1
 otherwise; the others 0 done, 2 failed.
 
+--import-settings and --import-db take over what another bot left: the older bot's settings.json and bot.db, the node
+bot's config.json and liquidations.db. They change nothing in these files, and may run beside the bot. Exit codes: 0
+done, 1 interrupted, 2 failed or not agreed.
+
 --position answers the question that the bot asks about a position which its own trades do not explain; --status lists
 open questions. SIDE is LONG or SHORT, or BOTH in one-way mode.
   main.py --position BTCUSDT LONG --ours        it is the bot's: the bot manages all of it
@@ -140,6 +156,8 @@ class CliCommand(StrEnum):
     SETUP = "setup"
     CHECK = "check"
     POSITION = "position"
+    IMPORT_SETTINGS = "import-settings"
+    IMPORT_DB = "import-db"
 
 
 _HELP = {
@@ -151,6 +169,11 @@ _HELP = {
     CliCommand.SETUP: "choose paper or live trading, test a key or wallet and save it; secrets are not shown",
 }
 
+IMPORTS = (CliCommand.IMPORT_SETTINGS, CliCommand.IMPORT_DB)
+_IMPORT_HELP = {
+    CliCommand.IMPORT_SETTINGS: "take over another bot's settings.json or config.json, after showing the changes",
+    CliCommand.IMPORT_DB: "take over the liquidations and trades of another bot's database; it is only read",
+}
 _OWNERS = (
     ("--ours", OperatorAction.POSITION_OURS, "the position is the bot's: the bot manages all of it"),
     (
@@ -174,7 +197,10 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--yes",
         action="store_true",
-        help="confirm live trading with the current settings (for services); with --external: do not ask again",
+        help=(
+            "confirm live trading with the current settings (for services); with --external or --import-settings: do "
+            "not ask again"
+        ),
     )
     group = parser.add_mutually_exclusive_group()
     group.add_argument("--protect-only", action="store_true", help="protect and close positions, block entries")
@@ -183,10 +209,15 @@ def parse_arguments(argv: Sequence[str] | None) -> argparse.Namespace:
     group.add_argument(
         "--position", nargs=2, metavar=("SYMBOL", "SIDE"), help="with --ours or --external: say who owns a position"
     )
+    for command, help_text in _IMPORT_HELP.items():
+        group.add_argument(f"--{command}", metavar="FILE", help=help_text)
     owner = parser.add_mutually_exclusive_group()
     for name, action, help_text in _OWNERS:
         owner.add_argument(name, dest="owner", action="store_const", const=action, help=help_text)
     arguments = parser.parse_args(argv)
+    for command in _IMPORT_HELP:
+        if (file := vars(arguments)[command.replace("-", "_")]) is not None:
+            arguments.command, arguments.file = command, Path(file)
     if arguments.position is not None:
         arguments.command = CliCommand.POSITION
         arguments.position[1] = arguments.position[1].upper()
@@ -201,7 +232,7 @@ def run_command(command: CliCommand, home: str | None, clock: Clock) -> int:
     """Run a command and print its outcome; returns the exit code. Raises ConfigError if the home cannot be read."""
     database = load_environment(find_home(home)).database
     if command is CliCommand.STATUS:
-        report = _read_report(database, clock.now_ms())
+        report = status_report(database, clock.now_ms())
         print("\n".join(report.lines))
         return 0 if report.is_trading else 1
     return _report(database, clock, lambda files, now_ms: _execute(command, files, now_ms))
@@ -217,7 +248,7 @@ def answer_position(arguments: argparse.Namespace, clock: Clock, ask: Callable[[
     action: OperatorAction = arguments.owner
     symbol, side = arguments.position
     found = _find_answerable(database, action, symbol, side)
-    if found is None and _read_report(database, clock.now_ms()).is_alive:
+    if found is None and status_report(database, clock.now_ms()).is_alive:
         print(f"The bot does not ask about {symbol} {side}. main.py --status lists its questions.", file=sys.stderr)
         return 2
     name, position_side = found or (symbol.upper(), PositionSide(side))
@@ -273,7 +304,7 @@ def _report(database: Path, clock: Clock, write: Callable[[ControlFiles, int], "
     except (OSError, ValueError) as error:
         print(f"failed: {error}", file=sys.stderr)
         return 2
-    is_alive = _read_report(
+    is_alive = status_report(
         database, clock.now_ms()
     ).is_alive  # after the command: a hanging database must not delay a halt
     print(outcome.message, outcome.if_running if is_alive else outcome.if_stopped)
@@ -311,12 +342,3 @@ def _queued(sentence: str, file: Path) -> _Outcome:
         "The bot does it within a second; main.py --status shows the result.",
         f"No bot is running: it is done at the next start, unless you delete {file} first.",
     )
-
-
-def _read_report(database: Path, now_ms: int) -> StatusReport:
-    try:
-        return read_report(database, now_ms)
-    except DatabaseError as error:
-        return StatusReport(
-            (f"the database {database} cannot be read: {error.orig}",), is_alive=False, is_trading=False
-        )

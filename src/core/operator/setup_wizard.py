@@ -7,6 +7,7 @@ from pathlib import Path
 from src.credentials.credentials import AnyCredentials, read_credentials
 from src.credentials.stored_credentials import is_same_account, save_credentials, save_paper_choice
 from src.database.db import open_reader, read_transaction
+from src.database.foreign import reject_foreign
 from src.database.queries.account import live_position_symbols
 from src.domain.checks import Check, all_passed
 from src.domain.errors import ConfigError
@@ -50,6 +51,7 @@ def run_setup(
 ) -> int:
     """Run the dialog; returns 0 if saved, 1 if cancelled. Raises ConfigError if a file cannot be read or written."""
     file, settings = environment.home / ".env", load_settings(environment.settings_file)
+    reject_foreign(environment.database)
     if environment.env_override_keys:
         names = " and ".join(sorted(environment.env_override_keys))
         raise ConfigError(f"{names} are set outside {file} and override it: remove them there.")

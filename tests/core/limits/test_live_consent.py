@@ -11,7 +11,7 @@ import pytest
 from src.core.events import ConsentTyped, SettingsChanged
 from src.core.health.status import BotInfo
 from src.core.limits.live_consent import load_pending_terms
-from src.core.operator.cli import read_report
+from src.core.operator.cli import status_report
 from src.core.operator.consent_prompt import prompt_in_terminal, prompt_until_agreed
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction
@@ -176,7 +176,7 @@ def test_end_of_input_confirms_nothing(live: Harness) -> None:
 
 def test_status_shows_pending_confirmation(live: Harness, path: Path) -> None:
     live.audit()
-    lines = "\n".join(read_report(path, NOW).lines)
+    lines = "\n".join(status_report(path, NOW).lines)
     assert "trading: REDUCE_ONLY, " in lines
     assert "live trading needs your confirmation (live trading has not been confirmed yet): confirm it" in lines
 

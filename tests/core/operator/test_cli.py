@@ -15,6 +15,7 @@ from src.domain.enums import MarginType, OrderRole, PositionSide
 from src.domain.positions import PositionRecord, Protection
 from tests.builders import NOW, settings_document
 from tests.core.harness import Harness
+from tests.database.other_bots import make_older
 
 
 @pytest.fixture
@@ -351,3 +352,10 @@ def test_answer_waits_for_the_next_start(home: Path, content: bytes | None, caps
 def test_impossible_symbol_is_reported(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert answer(home, "--position", "X" * 200, "LONG", "--ours") == 2
     assert "is not a symbol" in capsys.readouterr().err
+
+
+def test_database_of_another_program_is_named_with_what_to_do(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = make_older(home / "bot.db").read_bytes()
+    assert run(CliCommand.STATUS, home) == 1
+    assert "the older bot's database: it was left as it is; stop that program, then run `" in capsys.readouterr().out
+    assert (home / "bot.db").read_bytes() == content

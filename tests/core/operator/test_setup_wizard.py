@@ -18,6 +18,7 @@ from src.domain.errors import ConfigError
 from src.domain.positions import Position, PositionRecord, Protection
 from src.settings.config import load_environment
 from tests.builders import NOW, D, settings_document
+from tests.database.other_bots import make_older
 
 USER = "0x63DD5aCC6b1aa0f563956C0e534DD30B6dcF7C4e"
 PRIVATE_KEY = "0x4fd0a42218f3eae43a6ce26d22544e986139a01e5b34a62db53757ffca81bae1"
@@ -153,3 +154,11 @@ def a_record() -> PositionRecord:
         opened_at=NOW,
         as_of=NOW,
     )
+
+
+def test_database_of_another_program_is_named_before_any_question(home: Path) -> None:
+    make_older(load_environment(home, {}).database)
+    person = Person()
+    with pytest.raises(ConfigError, match=r"the older bot's database.*python main\.py --import-db"):
+        run(home, person)
+    assert (person.shown, person.asked) == ([], [])
