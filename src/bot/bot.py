@@ -10,7 +10,13 @@ from functools import partial
 from random import Random
 
 from src import VERSION
-from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network, name_open_entries
+from src.bot.startup import (
+    InstrumentLoader,
+    SetupWait,
+    bind_database_to_network,
+    name_open_entries,
+    record_edit_while_stopped,
+)
 from src.bot.threads import JOIN_SECONDS, ThreadGroup, heartbeat_current_thread
 from src.core.context import TraderContext
 from src.core.event_queue import EventQueue
@@ -121,6 +127,7 @@ class Bot:
             return EXIT_STOPPED if bot_info.is_simulated else name_open_entries(self._store)
         with self._store.transaction():
             was_clean = self._store.begin_run(VERSION, os.getpid())
+        record_edit_while_stopped(self._store, self._config.settings, self._commands)
         trader = self._compose(listed, bot_info)
         if quarantined_to:
             self._warn(f"the database was damaged and was moved to {quarantined_to}; a new one was created")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from src.core.health.status import BotInfo, publish_waiting
+from src.core.operator.commands import SETTINGS_STATE
 from src.core.operator.restart import RestartRequest
 from src.core.operator.stopping import open_entry_message
 from src.database.control import CommandReader
@@ -16,6 +17,7 @@ from src.domain.enums import OrderRole
 from src.domain.errors import ConfigError, ExchangeError, ProtocolError
 from src.domain.instrument import IncompleteInstrument, Instrument, InstrumentList, complete_instruments
 from src.launch.shutdown import EXIT_OPEN_ENTRIES, EXIT_RESTART, EXIT_STOPPED
+from src.settings.config import Settings, settings_to_json
 
 log = logging.getLogger("hunter.main")
 
@@ -39,6 +41,23 @@ def bind_database_to_network(store: Store, network: str, database: Path) -> None
                 "use a database for each (globals.db_path or DB_PATH)"
             )
         store.set_state("network", {"name": network})
+
+
+def record_edit_while_stopped(store: Store, settings: Settings, commands: CommandReader) -> None:
+    """Keep a version of settings that were edited while no bot ran to notice it; the dashboard keeps its own.
+
+    More risk waits for consent, as after an edit while it runs (`LiveConsent.restore`).
+    """
+    document = settings_to_json(settings)
+    with store.transaction():
+        known = store.get_state(SETTINGS_STATE) or {}
+        earlier = known.get("requested") or known.get("values")
+        if earlier in (None, document) or commands.newest_settings() == document:
+            return
+        store.add_settings_version(document, earlier, "edited by hand while the bot was stopped")
+        message = "settings.json was edited by hand while the bot was stopped: settings applied"
+        store.journal("settings", {"message": message})
+    log.warning("%s", message)
 
 
 def name_open_entries(store: Store) -> int:

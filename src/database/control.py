@@ -154,6 +154,17 @@ class CommandReader:
             self._log_once(str(error.orig))
             return []
 
+    def newest_settings(self) -> dict[str, Any] | None:
+        """The settings that the dashboard saved last; None if there are none or they cannot be read."""
+        if not self._path.exists():
+            return None
+        try:
+            with read_transaction(self._engine) as connection:
+                return next((version.document for version in settings_history(connection, 1)), None)
+        except DatabaseError as error:
+            self._log_once(str(error.orig))
+            return None
+
     def _is_known(self, action: str) -> bool:
         """Whether this bot knows the action; a newer dashboard may send others."""
         if action not in _ACTIONS:

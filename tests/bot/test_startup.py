@@ -6,12 +6,19 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from src.bot.startup import InstrumentLoader, SetupWait, bind_database_to_network, name_open_entries
+from src.bot.startup import (
+    InstrumentLoader,
+    SetupWait,
+    bind_database_to_network,
+    name_open_entries,
+    record_edit_while_stopped,
+)
 from src.core.health.status import BotInfo
 from src.core.operator.restart import RestartRequest
 from src.database.control import CommandReader, CommandWriter, open_control
 from src.database.models import JournalRow
 from src.database.open_database import open_database
+from src.database.queries.account import settings_versions
 from src.database.repositories import Store
 from src.domain.clock import ManualClock
 from src.domain.commands import OperatorAction
@@ -20,7 +27,9 @@ from src.domain.errors import ConfigError, ProtocolError, Unreachable
 from src.domain.instrument import UNLISTED, IncompleteInstrument, InstrumentList
 from src.domain.orders import Order
 from src.launch.shutdown import EXIT_OPEN_ENTRIES, EXIT_RESTART, EXIT_STOPPED
+from src.settings.config import parse_settings, settings_to_json
 from tests.builders import NOW, a_request, an_instrument
+from tests.settings.documents import a_document
 
 IDENTITY = BotInfo("0.1.0", 7, NOW, "mainnet", True)
 
@@ -195,3 +204,55 @@ def test_stop_before_trading_names_the_entries_of_the_last_run(store: Store) -> 
     with store.transaction():
         payloads = store.read(lambda connection: connection.scalars(select(JournalRow.payload)).all())
     assert [entry.client_order_id in payload["message"] for payload in payloads] == [True]
+
+
+def versions(store: Store) -> list[tuple[str, object, object]]:
+    """Message, leverage before and after of each version, newest first."""
+    with store.transaction():
+        found = store.read(lambda connection: settings_versions(connection, 10))
+    leverage = [(each.previous or {})["symbols"]["BTCUSDT"]["leverage"] if each.previous else None for each in found]
+    return [
+        (each.message, before, each.document["symbols"]["BTCUSDT"]["leverage"])
+        for each, before in zip(found, leverage, strict=True)
+    ]
+
+
+def keep_last_run(store: Store, **state: object) -> None:
+    with store.transaction():
+        store.set_state("settings", {"faults": [], **state})
+
+
+def leverage_of(leverage: int) -> dict[str, object]:
+    return dict(settings_to_json(parse_settings(a_document(leverage=leverage))))
+
+
+def test_edit_while_the_bot_was_stopped_gets_a_version(store: Store, tmp_path: Path) -> None:
+    reader, edited = CommandReader(tmp_path / "control.db"), parse_settings(a_document(leverage=9))
+    record_edit_while_stopped(store, edited, reader)
+    assert versions(store) == []  # the first run knows no earlier settings
+    keep_last_run(store, values=leverage_of(5))
+    record_edit_while_stopped(store, parse_settings(a_document(leverage=5)), reader)
+    assert versions(store) == []
+    record_edit_while_stopped(store, edited, reader)
+    assert versions(store) == [("edited by hand while the bot was stopped", 5, 9)]
+    with store.transaction():
+        (message,) = store.read(lambda connection: connection.scalars(select(JournalRow.payload)).all())
+    assert message == {"message": "settings.json was edited by hand while the bot was stopped: settings applied"}
+
+
+def test_settings_that_waited_for_the_restart_are_no_edit(store: Store, tmp_path: Path) -> None:
+    keep_last_run(store, values=leverage_of(5), requested=leverage_of(9))
+    record_edit_while_stopped(store, parse_settings(a_document(leverage=9)), CommandReader(tmp_path / "control.db"))
+    assert versions(store) == []
+
+
+def test_settings_saved_on_the_dashboard_while_the_bot_was_stopped_are_no_edit(store: Store, tmp_path: Path) -> None:
+    engine = open_control(tmp_path / "control.db")
+    CommandWriter(engine).add_settings_version(leverage_of(9), "settings saved", NOW)
+    reader = CommandReader(tmp_path / "control.db")
+    keep_last_run(store, values=leverage_of(5))
+    record_edit_while_stopped(store, parse_settings(a_document(leverage=9)), reader)
+    assert versions(store) == []
+    record_edit_while_stopped(store, parse_settings(a_document(leverage=8)), reader)  # and edited after that
+    assert versions(store) == [("edited by hand while the bot was stopped", 5, 8)]
+    engine.dispose()

@@ -35,6 +35,8 @@ from src.settings.config import (
 log = logging.getLogger("hunter.operator")
 
 _STATE = "operator_state"
+SETTINGS_STATE = "settings"
+"""State row of the settings in force, and of those requested if some wait for a restart."""
 _CLOSE_REASON = "requested by the operator"
 _FILE_COMMAND_ID = 0
 _MAX_HANDLED_FILES = 20
@@ -177,8 +179,11 @@ class OperatorCommands:
 
     def _publish_settings(self, faults: Iterable[InvalidSetting] = ()) -> None:
         """Publish the settings in force, and the faults of a file that is not applied."""
-        values = settings_to_json(self._context.settings)
-        self._context.store.set_state("settings", {"values": values, "faults": [asdict(each) for each in faults]})
+        values, requested = settings_to_json(self._context.settings), settings_to_json(self._requested)
+        state: dict[str, object] = {"values": values, "faults": [asdict(each) for each in faults]}
+        if requested != values:
+            state["requested"] = requested
+        self._context.store.set_state(SETTINGS_STATE, state)
 
     def _on_file_command(self, event: FileCommand) -> None:
         if event.file.name not in self._handled_files:

@@ -242,6 +242,14 @@ def test_wider_stop_waits_for_consent(live: Harness, changes: dict[str, Any]) ->
         assert stop.client_order_id in live.cancelled()
 
 
+def test_edit_while_the_bot_was_stopped_that_raises_risk_waits_for_consent(live: Harness) -> None:
+    confirm(live)
+    again = live.restart(some_settings(max_position_usdt=100_000)).connect()
+    again.liquidate()
+    assert again.verdicts() == [Gate.TRADING_STATE]
+    assert again.context.trading_status.has(EntryBlock.CONSENT)
+
+
 def test_nearer_stop_applies_before_consent(live: Harness) -> None:
     confirm(live)
     live.open_position()
