@@ -12,6 +12,8 @@ from src.exchange.wire import parse_event
 
 _ALL_LIQUIDATIONS = "!forceOrder@arr"
 _ALL_MARK_PRICES = "!markPrice@arr@1s"
+_ALL_QUOTES = "!bookTicker"
+"""Quotes of every symbol (All Book Tickers Stream), for settings with more symbols than one connection may name."""
 _MAX_STREAMS = 200
 """The exchange's limit per connection (Websocket Market Streams)."""
 
@@ -40,7 +42,9 @@ class LiquidationStreamer:
     def url(self) -> str:
         """The address of the combined stream for the current symbols."""
         tickers = [f"{symbol.lower()}@bookTicker" for symbol in sorted(self._symbols())]
-        names = [_ALL_LIQUIDATIONS, _ALL_MARK_PRICES, *tickers][:_MAX_STREAMS]
+        names = [_ALL_LIQUIDATIONS, _ALL_MARK_PRICES, *tickers]
+        if len(names) > _MAX_STREAMS:
+            names = [_ALL_LIQUIDATIONS, _ALL_MARK_PRICES, _ALL_QUOTES]
         return f"{self._base_url}/stream?streams={quote('/'.join(names), safe='/!@')}"
 
     def process_liquidation(self, payload: object) -> Liquidation | None:

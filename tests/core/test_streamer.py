@@ -37,10 +37,14 @@ def test_symbols_in_any_script_are_encoded(events: list[Event]) -> None:
     assert streamer.url().endswith("%E5%B8%81%E5%AE%89%E4%BA%BA%E7%94%9Fusdt@bookTicker")
 
 
-def test_stream_count_is_limited(events: list[Event]) -> None:
-    names = [f"S{n}USDT" for n in range(300)]
+@pytest.mark.parametrize(("symbols", "streams"), [(198, 200), (199, 3), (500, 3)])
+def test_more_symbols_than_streams_share_the_stream_of_all_quotes(
+    events: list[Event], symbols: int, streams: int
+) -> None:
+    names = [f"S{n}USDT" for n in range(symbols)]
     streamer = LiquidationStreamer("wss://example", lambda: names, events.append, ManualClock(NOW))
-    assert streamer.url().count("/") == 2 + 1 + 199
+    assert streamer.url().count("/") == 2 + 1 + streams - 1
+    assert streamer.url().endswith("/!bookTicker") is (streams == 3)
 
 
 def test_only_a_symbol_that_came_or_went_makes_the_connection_outdated(events: list[Event]) -> None:
