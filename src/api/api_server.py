@@ -26,7 +26,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.api.errors import ApiError, register_errors
     from src.api.market_cache import MarketCache
     from src.api.routes import BLUEPRINTS
-    from src.api.security import BODY_LIMIT, RequestGuard, allowed_hosts, install_guard, load_token, require_loopback
+    from src.api.security import LARGEST_BODY, RequestGuard, allowed_hosts, install_guard, load_token, require_loopback
     from src.api.serialization import DecimalJSONProvider
     from src.api.services import EXTENSION, Services
     from src.api.settings_service import SettingsService
@@ -127,7 +127,7 @@ def create_web_server(app: Flask, environment: Environment) -> Any:
             connection_limit=_MAX_CONNECTIONS,
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=5,
-            max_request_body_size=2 * BODY_LIMIT,
+            max_request_body_size=2 * LARGEST_BODY,
             outbuf_high_watermark=_MAX_UNSENT_BYTES,
             asyncore_use_poll=os.name != "nt",
             ident=None,

@@ -12,7 +12,7 @@ _DEFAULT_MESSAGES = {
     400: ("bad_request", "The request could not be understood."),
     404: ("not_found", "No such page or resource."),
     405: ("method_not_allowed", "This method is not allowed here."),
-    413: ("too_large", "The request body is larger than 64 kB."),
+    413: ("too_large", "The request body is too large."),
     415: ("json_expected", "Send the body as application/json."),
     500: ("internal_error", "Internal error in the dashboard; see its log."),
 }

@@ -19,6 +19,9 @@ from src.utils.files import write_atomic
 TOKEN_HEADER = "X-Hunter-Token"
 TOKEN_FILE = "dashboard.token"
 BODY_LIMIT = 64 * 1024
+LARGEST_BODY = 1_000_000
+"""Of the routes in ``_LARGE_BODY_PATHS``: as large as settings.json may be, which is enough for 500 symbols."""
+_LARGE_BODY_PATHS = frozenset({"/api/config"})
 
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME_ORIGIN_SITES = frozenset({"same-origin", "none"})
@@ -78,10 +81,16 @@ class RequestGuard:
             raise ApiError(403, "no_origin", f"Send the header Origin: http://{incoming.environ['HTTP_HOST']}.")
         if incoming.mimetype != "application/json":
             raise ApiError(415, "json_expected", "Send the body as application/json.")
-        if (incoming.content_length or 0) > BODY_LIMIT:
-            raise ApiError(413, "too_large", "The request body is larger than 64 kB.")
+        limit = body_limit(incoming)
+        if (incoming.content_length or 0) > limit:
+            raise ApiError(413, "too_large", f"The request body is larger than {limit // 1000} kB.")
         if not hmac.compare_digest(incoming.headers.get(TOKEN_HEADER, "").encode(), self.token.encode()):
             raise ApiError(403, "wrong_token", f"The header {TOKEN_HEADER} is missing or wrong: reload the page.")
+
+
+def body_limit(incoming: Request) -> int:
+    """The largest body of a request, in bytes."""
+    return LARGEST_BODY if incoming.path in _LARGE_BODY_PATHS else BODY_LIMIT
 
 
 def install_guard(app: Flask, guard: RequestGuard) -> None:
@@ -90,6 +99,7 @@ def install_guard(app: Flask, guard: RequestGuard) -> None:
 
     @app.before_request
     def check() -> None:
+        request.max_content_length = body_limit(request)
         guard.check(request)
 
     @app.after_request

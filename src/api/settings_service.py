@@ -158,7 +158,8 @@ class SettingsService:
             self._commands.add_settings_version(before, "settings before the first change")
         self._commands.add_settings_version(after, message)
         command_id = self._commands.submit(OperatorAction.RELOAD_SETTINGS, secrets.token_urlsafe(16))
-        return SaveResult(command_id, tuple(change.path for change in changes if _needs_restart(change.path)))
+        schema = settings_schema()
+        return SaveResult(command_id, tuple(each.path for each in changes if _needs_restart(schema, each.path)))
 
     def _saved_document(self) -> Document:
         """The document in the file; empty if it is invalid, so that every new setting counts as a change."""
@@ -186,6 +187,6 @@ def _version_row(version: SettingsVersion, older: Document | None) -> dict[str, 
     }
 
 
-def _needs_restart(path: str) -> bool:
+def _needs_restart(schema: Mapping[str, Mapping[str, Mapping[str, Any]]], path: str) -> bool:
     part, *_, name = path.split(".")
     return bool(settings_schema()[part][name]["applies"] == "after restart")

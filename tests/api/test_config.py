@@ -4,11 +4,12 @@ import re
 from typing import Any
 
 import pytest
+import requests
 
 from src.database.control import CommandReader
 from src.domain.commands import OperatorAction
-from src.settings.config import load_settings, parse_settings, settings_to_json
-from tests.api.harness import ApiHarness
+from src.settings.config import load_settings, parse_settings, settings_to_json, with_defaults
+from tests.api.harness import ApiHarness, served
 from tests.builders import D, an_instrument, settings_document
 
 POSTS: dict[str, dict[str, Any]] = {
@@ -280,3 +281,19 @@ def test_schema_describes_every_setting(harness: ApiHarness) -> None:
     schema = harness.json("/api/config/schema")
     assert schema["symbols"]["leverage"]["max"] == "125"
     assert schema["globals"]["simulate_only"]["applies"] == "after restart"
+
+
+def many_symbols(count: int) -> dict[str, Any]:
+    """Settings with every setting of every symbol written out."""
+    document = settings_to_json(with_defaults(parse_settings(settings_document(volume_threshold_long=5_000))))
+    del document["globals"]["db_path"]
+    part = document["symbols"]["BTCUSDT"]
+    return {**document, "symbols": {f"COIN{number}USDT": dict(part) for number in range(count)}}
+
+
+def test_500_symbols_are_saved(harness: ApiHarness) -> None:
+    with served(harness) as running:
+        headers = {"Origin": running.url, "X-Hunter-Token": harness.token}
+        answer = requests.post(f"{running.url}/api/config", json=many_symbols(500), headers=headers, timeout=60)
+        assert (answer.status_code, answer.json()["success"]) == (200, True)
+    assert len(load_settings(harness.settings_file).symbols) == 500

@@ -29,6 +29,7 @@ export function mount(view, store, { api, notify, commands, keep, onSaved }) {
     ...["liquidations", "positions"].map((name) => store.subscribe(name, () => paintHead(sheet))), // the newest prices
     onSlot("globals", "click", () => sheet.choose(null)),
     onSlot("restart", "click", restart),
+    onSlot("find", "input", () => paintAll(sheet)),
     onSlot("save", "click", () => save(sheet)),
     onSlot("discard", "click", () => discard(sheet)),
     onSlot("add", "submit", (event) => addSymbol(sheet, event)),

@@ -1,6 +1,6 @@
 // The list of settings sections, with a mark where something is unsaved or invalid.
 
-import { create, fill, patchRows, slot } from "../lib/dom.js";
+import { create, fill, patchRows, show, slot } from "../lib/dom.js";
 
 /** Suggest the exchange's symbols in the field "Add a symbol". */
 export function fillSymbolOptions(symbols) {
@@ -8,11 +8,16 @@ export function fillSymbolOptions(symbols) {
   list.replaceChildren(...symbols.map(({ symbol }) => create("option", { value: symbol })));
 }
 
+const SHOWN_AT_ONCE = 12;
+
 /** `choose(symbol)` is called when a symbol is clicked. */
 export function paintList(view, { config, draft, symbol, faults, choose }) {
   const hasFault = (prefix) => faults.some((fault) => `${fault.path}.`.startsWith(prefix));
   markEntry(slot(view, "globals"), symbol === null, draft.touches(config, null), hasFault("globals."));
-  patchRows(slot(view, "symbols"), Object.entries(config.symbols), {
+  const find = slot(view, "find");
+  show(find, Object.keys(config.symbols).length > SHOWN_AT_ONCE);
+  const isFound = ([name]) => name.includes(find.value.trim().toUpperCase());
+  patchRows(slot(view, "symbols"), Object.entries(config.symbols).filter(isFound), {
     templateName: "settings-entry-row",
     keyOf: ([name]) => name,
     paint: (entry, [name, settings]) => {
