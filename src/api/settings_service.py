@@ -122,15 +122,18 @@ class SettingsService:
         faulty.
         """
         version, faults, document = self._version(), [], None
+        notices: tuple[str, ...] = ()
         try:
-            document = settings_to_json(self.current())
+            found = self.current()
+            document, notices = settings_to_json(found), (*found.obsolete, *found.adapted)
         except SettingsError as error:
             faults = [{"path": fault.path, "message": fault.message} for fault in error.details]
             if "values" not in running:
                 raise
         values = running.get("values", document)
         differences = [] if document is None else list(diff_settings(values, document))
-        file = {"version": version, "settings": document, "faults": faults, "differences": differences}
+        file: dict[str, Any] = {"version": version, "settings": document, "faults": faults}
+        file |= {"differences": differences, "notices": notices}
         return {**values, "file": file}
 
     def _version(self) -> str:
@@ -189,4 +192,4 @@ def _version_row(version: SettingsVersion, older: Document | None) -> dict[str, 
 
 def _needs_restart(schema: Mapping[str, Mapping[str, Mapping[str, Any]]], path: str) -> bool:
     part, *_, name = path.split(".")
-    return bool(settings_schema()[part][name]["applies"] == "after restart")
+    return bool(schema[part][name]["applies"] == "after restart")

@@ -1,6 +1,7 @@
 """Types of the settings' values, their validation, and their metadata for the dashboard's form."""
 
 import json
+from collections.abc import Iterable
 from decimal import Decimal, InvalidOperation
 from typing import Annotated, Any, Literal
 
@@ -11,6 +12,7 @@ from src.domain.numbers import plain
 
 DECIMAL_PLACES = 8
 _MAX_DIGITS = 20
+_MAX_LISTED = 12
 
 Applies = Literal["now", "after restart"]
 
@@ -42,6 +44,13 @@ def format_value(value: object) -> str:
         case _:
             text = str(value)
     return text if len(text) <= 40 else f"{text[:36]} ..."
+
+
+def listed(names: Iterable[str]) -> str:
+    """Symbols in a sentence; of many only the first."""
+    found = list(names)
+    more = len(found) - _MAX_LISTED
+    return ", ".join(found) if more <= 0 else f"{', '.join(found[:_MAX_LISTED])} and {more} more"
 
 
 def path_fault(path: str) -> str | None:

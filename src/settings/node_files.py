@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeGuard
 
 from src.domain.numbers import PER_CENT, trimmed
-from src.settings.fields import format_value
+from src.settings.fields import format_value, listed
 from src.settings.schema import new_symbol_defaults
 
 _NO_VWAP = "entries are not compared with VWAP yet; a higher volume threshold makes them fewer"
@@ -158,7 +158,7 @@ def _signal(
     if adding and len(adding) == len(parts):
         window_ms = min(_number_of(parts[name], "thresholdTimeWindow", 60_000) for name in adding)
         return {**found, "volume_window_sec": max(1, round(window_ms / _MS_PER_SECOND))}, ()
-    reason = f"only {', '.join(adding)} adds" if adding else "no symbol adds"
+    reason = f"only {listed(adding)} adds" if adding else "no symbol adds"
     note = (
         f"useThreshold: {reason} liquidations up there, so volume_window_sec is {_SINGLE_EVENT_SEC}; "
         "set it to 60 to add up those of a minute"
@@ -185,7 +185,7 @@ def _symbol_notes(parts: Mapping[str, Mapping[str, Any]]) -> Iterator[str]:
         elif why is None and key not in SYMBOL_KEYS and key not in SHARED_KEYS:
             why = _UNKNOWN
         if holders and why is not None:
-            yield f"{key} of {', '.join(holders)}: {why}"
+            yield f"{key} of {listed(holders)}: {why}"
 
 
 def _differ(parts: Mapping[str, Mapping[str, Any]], key: str) -> bool:
@@ -206,13 +206,13 @@ def _fill_missing(symbols: Mapping[str, dict[str, Any]]) -> Iterator[str]:
                 symbols[name][key] = max(Decimal(str(defaults[key])), size)
         if lacking:
             value = format_value(symbols[lacking[0]][key])
-            yield f"{key} of {', '.join(lacking)} is missing: {value} applies until you set it"
+            yield f"{key} of {listed(lacking)} is missing: {value} applies until you set it"
     lacking = [name for name, part in symbols.items() if not _has_threshold(part)]
     for name in lacking:
         symbols[name]["volume_threshold"] = defaults["volume_threshold"]
     if lacking:
         value = format_value(defaults["volume_threshold"])
-        yield f"a volume threshold of {', '.join(lacking)} is missing or 0: {value} applies until you set it"
+        yield f"a volume threshold of {listed(lacking)} is missing or 0: {value} applies until you set it"
 
 
 def _has_threshold(part: Mapping[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from src.domain.numbers import trimmed
-from src.settings.fields import format_value
+from src.settings.fields import format_value, listed
 from src.settings.global_settings import GlobalSettings
 from src.settings.schema import new_symbol_defaults
 
@@ -70,7 +70,7 @@ def adapt(document: Mapping[str, object]) -> AdaptedFile:
     obsolete = (*_obsolete_globals(globals_), *_obsolete_symbol_keys(symbols))
     adapted: list[str] = []
     if wrapped_names:
-        adapted.append(f"{', '.join(wrapped_names)}: the settings of a symbol were taken from inside its config")
+        adapted.append(f"{listed(wrapped_names)}: the settings of a symbol were taken from inside its config")
     if isinstance(globals_, dict):
         unwrapped["globals"] = {key: value for key, value in globals_.items() if key not in OBSOLETE_GLOBALS}
     if isinstance(symbols, dict):
@@ -124,7 +124,7 @@ def _obsolete_globals(part: object) -> list[str]:
 def _obsolete_symbol_keys(symbols: object) -> list[str]:
     holders = {key: _holders(symbols, key) for key in OBSOLETE_SYMBOL_KEYS}
     return [
-        f"{key} of {', '.join(names)} is {_kind(key)}: {OBSOLETE_SYMBOL_KEYS[key]}"
+        f"{key} of {listed(names)} is {_kind(key)}: {OBSOLETE_SYMBOL_KEYS[key]}"
         for key, names in holders.items()
         if names
     ]
@@ -162,7 +162,7 @@ def _fill(symbols: dict[str, Any], key: str, value: object) -> Iterable[str]:
     for name in lacking:
         symbols[name][key] = value
     if lacking:
-        yield _filled(f"{key} of {', '.join(lacking)}", value)
+        yield _filled(f"{key} of {listed(lacking)}", value)
 
 
 def _replace_impossible_stops(symbols: dict[str, Any], value: object) -> Iterable[str]:
@@ -172,7 +172,7 @@ def _replace_impossible_stops(symbols: dict[str, Any], value: object) -> Iterabl
         symbols[name]["stop_loss_pct"] = value
     if found:
         yield (
-            f"stop_loss_pct of {', '.join(found)} is 100 in this older file, a price of 0: {format_value(value)} "
+            f"stop_loss_pct of {listed(found)} is 100 in this older file, a price of 0: {format_value(value)} "
             "applies until you set it"
         )
 

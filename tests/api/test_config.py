@@ -297,3 +297,13 @@ def test_500_symbols_are_saved(harness: ApiHarness) -> None:
         answer = requests.post(f"{running.url}/api/config", json=many_symbols(500), headers=headers, timeout=60)
         assert (answer.status_code, answer.json()["success"]) == (200, True)
     assert len(load_settings(harness.settings_file).symbols) == 500
+
+
+def test_notices_about_keys_of_the_older_bot_are_listed(harness: ApiHarness) -> None:
+    assert harness.json("/api/config/in-force")["file"]["notices"] == []
+    document = settings_document(use_trailing_stop=True)
+    document["globals"]["rate_limit_buffer_pct"] = 0.4
+    harness.write_settings(document)
+    notices = harness.json("/api/config/in-force")["file"]["notices"]
+    assert notices[0].startswith("use_trailing_stop of BTCUSDT is not supported yet: ")
+    assert notices[1].endswith("was a share in the older bot: it is read as 40 %")

@@ -22,6 +22,7 @@ EVERY_GET = (
     "/api/decisions",
     "/api/exchange/symbols",
     "/api/health",
+    "/api/imports",
     "/api/journal",
     "/api/klines?symbol=BTCUSDT",
     "/api/liquidations",

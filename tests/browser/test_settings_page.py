@@ -7,10 +7,13 @@ from typing import Any
 from playwright.sync_api import Page, Route, expect
 
 from src.database.control import CommandReader
+from src.database.imported import open_imported
+from src.database.other_bots import OtherDatabase
 from src.domain.commands import OperatorAction
 from src.settings.config import parse_settings, settings_to_json
 from tests.browser.conftest import Scene
-from tests.builders import settings_document
+from tests.builders import NOW, settings_document
+from tests.database.other_bots import make_older, older_trade
 
 LEVERAGE = "#field-symbols-BTCUSDT-leverage"
 
@@ -269,3 +272,49 @@ def test_saving_keeps_changes_of_another_tab(scene: Scene, open_page: Callable[.
         saved(scene)["symbols"]["BTCUSDT"] | {"leverage": 7, "trade_value_usdt": 6}
         == saved(scene)["symbols"]["BTCUSDT"]
     )
+
+
+def test_500_symbols_are_found_edited_and_saved(scene: Scene, open_page: Callable[..., Page]) -> None:
+    document = settings_document()
+    document["symbols"] = {f"COIN{number}USDT": dict(document["symbols"]["BTCUSDT"]) for number in range(500)}
+    scene.environment.settings_file.write_text(json.dumps(document), encoding="utf-8")
+    page = open_page("settings")
+    page.get_by_label("Find a symbol").fill("coin321")
+    expect(page.locator("#settings [data-slot=symbols] .settings-entry")).to_have_count(1)
+    page.locator("#settings .settings-entry", has_text="COIN321USDT").click()
+    page.locator("#field-symbols-COIN321USDT-leverage").fill("7")
+
+    page.get_by_role("button", name="Save").click()
+
+    expect(page.locator("#settings [data-slot=diff]")).to_be_hidden()
+    assert saved(scene)["symbols"]["COIN321USDT"]["leverage"] == 7
+    assert len(saved(scene)["symbols"]) == 500
+    page.get_by_label("Find a symbol").fill("")
+    expect(page.locator("#settings [data-slot=symbols] .settings-entry")).to_have_count(500)
+
+
+def test_keys_of_the_older_bot_and_imports_are_shown(scene: Scene, open_page: Callable[..., Page]) -> None:
+    document = settings_document(use_trailing_stop=True)
+    scene.environment.settings_file.write_text(json.dumps(document), encoding="utf-8")
+    lost = older_trade(status="FILLED", filled_qty=0.002, realized_pnl=-3.5)
+    source = OtherDatabase(make_older(scene.environment.home / "older.db", trades=[lost]), NOW)
+    with open_imported(scene.environment.database) as history:
+        for piece in source.trades():
+            history.add_trades(source.program, piece)
+        history.record_import("settings", "config.json", "the node bot's config.json", ["no VWAP yet"], NOW)
+    page = open_page("settings")
+    page.get_by_text("1 note about keys of the older bot in settings.json").click()
+    expect(page.locator("#settings [data-slot=key-details]")).to_contain_text(
+        "use_trailing_stop of BTCUSDT is not supported yet"
+    )
+
+    page.get_by_role("button", name="Imports").click()
+
+    imports = page.locator("#imports")
+    expect(imports).to_contain_text("config.json: the node bot's config.json")
+    expect(imports).to_contain_text("no VWAP yet")
+    expect(imports).to_contain_text("Imported trades")
+    expect(imports).to_contain_text("1 trade of the older bot")
+    expect(imports).to_contain_text("They count in no position, statistic or limit of this bot.")
+    expect(imports.locator("[data-slot=trades] tr")).to_contain_text("Filled")
+    expect(imports.locator("[data-slot=trades] tr")).to_contain_text("−3.5000")

@@ -198,3 +198,10 @@ def test_bad_file_is_refused_with_place_and_remedy(tmp_path: Path, document: obj
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="does not exist"):
         plan_import(tmp_path / "nowhere.json", None)
+
+
+def test_of_many_symbols_only_the_first_are_listed(tmp_path: Path) -> None:
+    document = node_document(vwapProtection=True)
+    document["symbols"] = {f"COIN{number}USDT": document["symbols"]["BTCUSDT"] for number in range(300)}
+    found = note(plan(tmp_path, document), "vwapProtection")
+    assert found.startswith("vwapProtection of COIN0USDT, ") and "COIN11USDT and 288 more: entries" in found

@@ -29,7 +29,7 @@ def show_settings() -> dict[str, Any]:
 
 @blueprint.get("/api/config/in-force")
 def show_settings_in_force() -> dict[str, Any]:
-    """``{globals, symbols}`` of the running bot, and ``file``: its version, settings, faults and differences."""
+    """``{globals, symbols}`` of the running bot, and ``file``: version, settings, faults, differences, notices."""
     with read_bot_database() as connection:
         bot = read_bot_state(connection, services().clock.now_ms())
     try:

@@ -6,6 +6,7 @@ import { paintNotice } from "./settings_notice.js";
 import { createDraft } from "./settings_draft.js";
 import { buildForm, refillForm, showFault } from "./settings_form.js";
 import { showHistory } from "./settings_history.js";
+import { showImports } from "./settings_imports.js";
 import { summaryOf } from "./settings_summary.js";
 import { fillSymbolOptions, paintList } from "./settings_list.js";
 import { toNumber } from "../lib/format.js";
@@ -28,13 +29,14 @@ export function mount(view, store, { api, notify, commands, keep, onSaved }) {
     }),
     ...["liquidations", "positions"].map((name) => store.subscribe(name, () => paintHead(sheet))), // the newest prices
     onSlot("globals", "click", () => sheet.choose(null)),
-    onSlot("restart", "click", restart),
     onSlot("find", "input", () => paintAll(sheet)),
+    onSlot("restart", "click", restart),
     onSlot("save", "click", () => save(sheet)),
     onSlot("discard", "click", () => discard(sheet)),
     onSlot("add", "submit", (event) => addSymbol(sheet, event)),
     onSlot("remove", "click", () => removeSymbol(sheet)),
     onSlot("history", "click", () => showHistory(sheet)),
+    onSlot("imports", "click", () => showImports(sheet)),
     onSlot("form", "submit", (event) => event.preventDefault()),
   );
 }

@@ -14,6 +14,14 @@ export function paintNotice(view, { file, schema }) {
   fill(notice, { "file-title": titleOf(file, waiting), "file-details": detailsOf(file, schema) });
   const needsLauncher = waiting.some(({ path }) => path === DATABASE);
   show(slot(notice, "restart"), waiting.length > 0 && !needsLauncher && file.faults.length === 0);
+  paintKeyNotices(view, file.notices);
+}
+
+/** Keys of the older bot in the file: what has no effect, and what was added or converted. */
+function paintKeyNotices(view, notices) {
+  show(slot(view, "key-notices"), notices.length > 0);
+  const count = notices.length === 1 ? "1 note" : `${notices.length} notes`;
+  fill(view, { "key-title": `${count} about keys of the older bot in settings.json`, "key-details": notices.join("\n") });
 }
 
 function titleOf({ faults, differences }, waiting) {
