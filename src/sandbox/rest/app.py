@@ -17,7 +17,7 @@ from src.sandbox.rest.account_routes import ACCOUNT_ROUTES, V3_ROUTES
 from src.sandbox.rest.auth import SignedRequest, authenticate_v1, authenticate_v3
 from src.sandbox.rest.control import control_routes
 from src.sandbox.rest.market_routes import MARKET_ROUTES, SPOT_ROUTES
-from src.sandbox.rest.order_routes import ORDER_ROUTES
+from src.sandbox.rest.order_routes import ORDER_ROUTES, client_order_ids
 from src.sandbox.rest.parameters import Parameters
 from src.sandbox.rest.routes import Route, is_v3
 
@@ -74,8 +74,8 @@ def _view(exchange: SandboxExchange, route: Route, path: str) -> Callable[[], Re
         if delay:
             exchange.wait(delay.value)
         with exchange.lock:
-            if route.method == "POST" and client_order_id:
-                exchange.account.request_log.record_attempt(client_order_id)
+            for name in _new_orders(route):
+                exchange.account.request_log.record_attempt(name)
             response = _answer(exchange, route, subject)
             response.headers["X-MBX-USED-WEIGHT-1M"] = str(exchange.limits.used_weight)
             if route.orders:
@@ -99,8 +99,8 @@ def _answer(exchange: SandboxExchange, route: Route, subject: str) -> Response:
     except RateLimited as error:
         return _rate_limited(str(error), error.retry_at - exchange.now_ms(), banned=error.banned)
     except AuthError as error:
-        if error.code == _BAD_TIMESTAMP and route.method == "POST" and route.orders:
-            exchange.account.request_log.timestamp_rejections[subject.partition(" ")[2]] += 1
+        if error.code == _BAD_TIMESTAMP:
+            exchange.account.request_log.timestamp_rejections.update(_new_orders(route))
         return _rejection(error, 401 if error.code in _KEY_CODES else 400)
     except Rejected as error:
         return _rejection(error, 429 if error.code == _TOO_MANY_ORDERS else 400)
@@ -112,10 +112,18 @@ def _authorize(exchange: SandboxExchange, route: Route, parameters: Parameters) 
     check = authenticate_v3 if is_v3(request.path) else authenticate_v1
     check(route.security, signed, parameters, exchange.keys, exchange.now_ms())
     parameters.expect_only(route.known_parameters(request.path))
-    for _ in range(route.orders):
+    for _ in range(route.orders_of(parameters)):
         if not exchange.limits.use_order(exchange.now_ms()):
             limit = exchange.limits.order_limit
             raise Rejected(_TOO_MANY_ORDERS, f"Too many new orders; current limit is {limit} orders per MINUTE.")
+
+
+def _new_orders(route: Route) -> list[str]:
+    """Return the client order ids of the orders that the request wants to place."""
+    if route.method != "POST" or not route.orders:
+        return []
+    single = _parameter("newClientOrderId")
+    return [single] if single else client_order_ids(_parameter("batchOrders"))
 
 
 def _parameter(*names: str) -> str:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable
 from decimal import Decimal
 from typing import TypeVar, cast
+from zlib import crc32
 
 from src.domain.errors import Rejected
 from src.domain.instrument import Price, Quantity
@@ -39,19 +40,52 @@ def _place(exchange: SandboxExchange, parameters: Parameters) -> Body:
 
 
 def _place_batch(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:
-    """Place each order separately; results come in the same order (Place Multiple Orders)."""
+    """Place each order separately; results come in the order asked (Place Multiple Orders).
+
+    The orders are processed concurrently, which guarantees no order: here, one that has nothing to do with the list.
+    """
     orders = _list(parameters, "batchOrders")
     if not 1 <= len(orders) <= _MAX_BATCH:
         raise Rejected(-4082, f"Invalid number of batch place orders: {len(orders)}.")
     if not all(isinstance(order, dict) for order in orders):
         raise Rejected(INVALID, "Data sent for parameter 'batchOrders' is not valid.")
-    return [_result_or_error(_place_one, exchange, cast(dict[str, object], order)) for order in orders]
+    listed = [cast(dict[str, object], order) for order in orders]
+    processed = sorted(range(len(listed)), key=lambda index: crc32(_client_order_id(listed[index]).encode()))
+    results = {index: _result_or_error(_place_one, exchange, listed[index]) for index in processed}
+    return [results[index] for index in range(len(listed))]
 
 
 def _place_one(exchange: SandboxExchange, order: dict[str, object]) -> Body:
+    fault = exchange.faults.consume(FaultKind.REJECTED, "POST", _client_order_id(order))
+    if fault is not None:
+        raise Rejected(-fault.value, "Rejected by a fault.")
     parameters = Parameters({name: _text(value) for name, value in order.items() if value is not None})
     parameters.expect_only(NEW_ORDER_PARAMETERS)
     return _place(exchange, parameters)
+
+
+def _client_order_id(order: dict[str, object]) -> str:
+    return str(order.get("newClientOrderId") or "")
+
+
+def _listed_orders(batch: str) -> list[object]:
+    """Return the entries of the parameter of a batch; empty if it is not a list."""
+    try:
+        orders = json.loads(batch)
+    except (ValueError, RecursionError):
+        return []
+    return orders if isinstance(orders, list) else []
+
+
+def client_order_ids(batch: str) -> list[str]:
+    """Return the client order ids in the parameter of a batch."""
+    names = [_client_order_id(order) for order in _listed_orders(batch) if isinstance(order, dict)]
+    return [name for name in names if name]
+
+
+def _count_batch(parameters: Parameters) -> int:
+    """Return how many orders a batch counts as: each of them, as the document names no exception (Limits)."""
+    return max(1, len(_listed_orders(parameters.optional("batchOrders") or "")))
 
 
 def _text(value: object) -> str:
@@ -179,7 +213,7 @@ def _route(method: str, name: str, action: Callable[[SandboxExchange, Parameters
 
 ORDER_ROUTES = (
     Route("POST", ("/fapi/v1/order",), _place, Security.SIGNED, parameters=NEW_ORDER_PARAMETERS, orders=1),
-    Route("POST", ("/fapi/v1/batchOrders",), _place_batch, Security.SIGNED, 5, ("batchOrders",), orders=1),
+    Route("POST", ("/fapi/v1/batchOrders",), _place_batch, Security.SIGNED, 5, ("batchOrders",), orders=_count_batch),
     _route("GET", "order", _query, *_IDS),
     _route("DELETE", "order", _cancel, *_IDS),
     Route("PUT", ("/fapi/v3/order",), _modify, Security.SIGNED, parameters=(*_IDS, "quantity", "price")),

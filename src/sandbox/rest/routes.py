@@ -30,7 +30,7 @@ class Route:
     security: Security = Security.NONE
     weight: Weight = 1
     parameters: tuple[str, ...] = ()
-    orders: int = 0
+    orders: Weight = 0
     """Number of orders a request counts as."""
 
     @property
@@ -49,6 +49,9 @@ class Route:
 
     def weight_of(self, parameters: Parameters) -> int:
         return self.weight if isinstance(self.weight, int) else self.weight(parameters)
+
+    def orders_of(self, parameters: Parameters) -> int:
+        return self.orders if isinstance(self.orders, int) else self.orders(parameters)
 
 
 def is_v3(path: str) -> bool:

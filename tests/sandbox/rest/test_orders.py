@@ -7,6 +7,7 @@ import pytest
 
 from src.domain.clock import ManualClock
 from src.domain.enums import Side
+from src.sandbox.faults import Fault, FaultKind
 from src.sandbox.server import SandboxServer
 from tests.sandbox.client import Client
 
@@ -140,6 +141,38 @@ def test_batch_returns_a_result_for_each_order(client: Client) -> None:
     results = client.post("/fapi/v1/batchOrders", batchOrders=json.dumps([good, bad, good]))
 
     assert [each.get("code", each.get("status")) for each in results] == ["NEW", -1117, "NEW"]
+
+
+def test_batch_is_processed_in_no_order_and_answered_in_the_order_asked(server: SandboxServer, client: Client) -> None:
+    names = [f"lh-batch{number}-e" for number in range(5)]
+    orders = [{"symbol": "BTCUSDT", "side": "BUY", **LIMIT, "newClientOrderId": name} for name in names]
+    results = client.post("/fapi/v1/batchOrders", batchOrders=json.dumps(orders))
+
+    assert [each["clientOrderId"] for each in results] == names
+    assert [each["orderId"] for each in results] != sorted(each["orderId"] for each in results)
+    request_log = server.exchange.account.request_log
+    assert request_log.attempts == request_log.times_received() == dict.fromkeys(names, 1)
+
+
+def test_batch_counts_each_of_its_orders(server: SandboxServer, client: Client) -> None:
+    order = {"symbol": "BTCUSDT", "side": "BUY", **LIMIT}
+    orders = json.dumps([{**order, "newClientOrderId": f"lh-batch{number}-e"} for number in range(3)])
+    client.post("/fapi/v1/batchOrders", batchOrders=orders)
+    assert (server.exchange.limits.used_weight, server.exchange.limits.orders) == (5, 3)
+
+    server.exchange.limits.order_limit = 4
+    assert client.rejected("POST", "/fapi/v1/batchOrders", batchOrders=orders) == -1015
+
+
+def test_fault_rejects_one_order_of_a_batch_or_the_whole(server: SandboxServer, client: Client) -> None:
+    order = {"symbol": "BTCUSDT", "side": "BUY", **LIMIT}
+    orders = json.dumps([{**order, "newClientOrderId": f"lh-batch{number}-e"} for number in range(2)])
+    server.exchange.inject(Fault(FaultKind.REJECTED, path="lh-batch1", value=2019))
+    results = client.post("/fapi/v1/batchOrders", batchOrders=orders)
+    assert [each.get("code", each.get("status")) for each in results] == ["NEW", -2019]
+
+    server.exchange.inject(Fault(FaultKind.REJECTED, path="batchOrders", value=4082))
+    assert client.rejected("POST", "/fapi/v1/batchOrders", batchOrders=orders) == -4082
 
 
 @pytest.mark.parametrize(
