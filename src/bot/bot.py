@@ -153,7 +153,13 @@ class Bot:
             self._commands, control_files, config.environment.settings_file, config.settings, self._event_queue.put
         )
         exchange = self._exchange(instruments)
-        gateway = Gateway(exchange, self._event_queue.put, clock, lambda: control_files.is_halted)
+        gateway = Gateway(
+            exchange,
+            self._event_queue.put,
+            clock,
+            lambda: control_files.is_halted,
+            lambda: operator.settings.globals_.batch_orders,
+        )
         self._threads.add("trader", partial(trader.run, self._event_queue, gateway.submit))
         for lane in range(gateway.lanes):
             self._threads.add(f"gateway-{lane}", partial(gateway.work, lane), gateway.stop)

@@ -2,36 +2,15 @@
 
 import logging
 import threading
-import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import count
-from queue import Empty, PriorityQueue
-from typing import assert_never
 
+from src.core.command_queue import READS, BatchRules, CommandQueue, is_entry
 from src.core.events import OrderResponse
 from src.domain import crash_points
 from src.domain.clock import Clock, drift_ms
-from src.domain.commands import (
-    CancelOrder,
-    CheckPositions,
-    Command,
-    FetchFills,
-    FetchIncome,
-    FetchInstruments,
-    FetchOrders,
-    FetchQuote,
-    QueryOrder,
-    ReadCommand,
-    SetLeverage,
-    SetMarginType,
-    SetMultiAssetsMode,
-    SetPositionMode,
-    SubmitOrder,
-    TakeSnapshot,
-)
+from src.domain.commands import CancelOrder, Command, OrderWrite, SubmitOrder
 from src.domain.crash_points import Point
-from src.domain.enums import OrderRole
 from src.domain.errors import AuthError, ExchangeError, NotSent, OutcomeUnknown, ProtocolError, Rejected
 from src.domain.events import (
     ApiScope,
@@ -44,30 +23,39 @@ from src.domain.events import (
     UnreadableMessages,
 )
 from src.domain.orders import ClientOrderId, OrderUpdate
-from src.exchange.port import Exchange
+from src.exchange.port import Answer, Exchange
 
 PostOutcome = Callable[[Event | OrderResponse], None]
 
 log = logging.getLogger("hunter.gateway")
 
-_LANES = 3
 _IDLE_SECONDS = 0.5
-_PROTECTION, _QUERY, _ENTRY = range(3)
-_READS = ReadCommand | QueryOrder
+_PARAMETER_CODES = range(-1199, -1099)
+"""The request does not have the form that the endpoint expects (Error Codes, 11xx)."""
 
 
 class Gateway:
-    """Runs commands in a few parallel lanes. A symbol always uses the same lane; account-wide reads have their own."""
+    """Runs commands in a few parallel lanes, those of a symbol one after the other; account-wide reads have their own.
 
-    def __init__(self, exchange: Exchange, post: PostOutcome, clock: Clock, is_halted: Callable[[], bool]) -> None:
+    ``is_batching`` returns the setting ``batch_orders``: whether orders that wait together leave in one request.
+    """
+
+    def __init__(
+        self,
+        exchange: Exchange,
+        post: PostOutcome,
+        clock: Clock,
+        is_halted: Callable[[], bool],
+        is_batching: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._exchange = exchange
         self._post = post
         self._clock = clock
         self._is_halted = is_halted
-        self._sequence = count()
-        self._lanes: list[PriorityQueue[tuple[int, int, Command]]] = [PriorityQueue() for _ in range(_LANES + 1)]
-        self._queued_reads: set[Command] = set()
-        """Reads that are queued and not sent yet."""
+        self._is_batching = is_batching
+        self._queue = CommandQueue(self._batch_rules)
+        self._accepts_batches = self._accepts_close_position = True
+        """What the exchange has not refused in this run."""
         self._failures: dict[str, str] = {}
         """The last failure of each kind of command, until one succeeds: it is logged as a warning once."""
         self._stopping = threading.Event()
@@ -75,54 +63,86 @@ class Gateway:
     @property
     def lanes(self) -> int:
         """How many threads must call ``work``."""
-        return len(self._lanes)
+        return self._queue.lanes
 
     def submit(self, commands: Sequence[Command]) -> None:
-        """Queue commands the trader has committed. A read that is already queued is not queued again: an exchange
-        that recovers must not receive every read of the outage at once."""
+        """Queue commands the trader has committed."""
         for command in commands:
-            if isinstance(command, _READS):
-                if command in self._queued_reads:
-                    continue
-                self._queued_reads.add(command)
             crash_points.reached(Point.ORDER_COMMITTED, _describe(command))
-            queued = (_priority(command), next(self._sequence), self._guard_entry(command))
-            self._lanes[_lane_of(command)].put(queued)
+        self._queue.put(map(self._guard_entry, commands))
 
     def work(self, lane: int, heartbeat: Callable[[], None]) -> None:
         """Execute the commands of one lane until ``stop`` is called."""
         while not self._stopping.is_set():
             heartbeat()
-            try:
-                _, _, command = self._lanes[lane].get(timeout=_IDLE_SECONDS)
-            except Empty:
-                continue
-            events = self.execute(command)
-            crash_points.reached(Point.ANSWERED, _describe(command))
-            for event in events:
+            self.run_next(lane, _IDLE_SECONDS)
+
+    def run_next(self, lane: int, timeout_seconds: float = 0) -> bool:
+        """Execute the next commands of a lane and post what came of them; False if there are none."""
+        commands = self._queue.take(lane, timeout_seconds)
+        if not commands:
+            return False
+        try:
+            for event in self.execute(*commands):
                 self._post(OrderResponse(event) if isinstance(event, OrderUpdate) else event)
+        finally:
+            self._queue.release(commands)
+        return True
 
     def stop(self) -> None:
         """Finish the current commands; the next start recovers those still queued by reading the account."""
         self._stopping.set()
 
-    def execute(self, command: Command) -> Sequence[Event]:
-        """Execute one command; an error becomes the event that describes its outcome."""
-        self._queued_reads.discard(command)
-        command = self._guard_entry(command)
-        try:
-            if isinstance(command, SubmitOrder):
-                command.before_send(self._clock.now_ms())
+    def execute(self, *commands: Command) -> list[Event]:
+        """Execute one command, or several in one request; an error becomes the event that describes its outcome."""
+        guarded = [self._guard_entry(each) for each in commands]
+        answers = self._answers(guarded)
+        for command in commands:
+            crash_points.reached(Point.ANSWERED, _describe(command))
+        return [
+            event for command, answer in zip(guarded, answers, strict=True) for event in self._events(command, answer)
+        ]
+
+    def _answers(self, commands: Sequence[Command]) -> list[Answer]:
+        """Send what may still be sent; one answer for each command."""
+        now_ms = self._clock.now_ms()
+        refusals = [_refusal(each, now_ms) for each in commands]
+        sent = [command for command, refusal in zip(commands, refusals, strict=True) if refusal is None]
+        received = iter(self._send(sent))
+        return [next(received) if refusal is None else refusal for refusal in refusals]
+
+    def _send(self, commands: Sequence[Command]) -> Sequence[Answer]:
+        for command in commands:
             crash_points.reached(Point.SENDING, _describe(command))
-            outcomes = self._exchange.execute(command)
-        except NotSent as withheld:
-            log.info("%s not sent: %s", type(command).__name__, withheld)
-            return events_for_error(command, withheld, self._clock.now_ms())
+        try:
+            if len(commands) < 2:
+                return [self._exchange.execute(each) for each in commands]
+            answers = self._exchange.execute_batch([each for each in commands if isinstance(each, OrderWrite)])
         except (ExchangeError, ProtocolError) as error:
-            self._log_failure(type(command).__name__, str(error))
-            return events_for_error(command, error, self._clock.now_ms())
-        self._failures.pop(type(command).__name__, None)
-        return outcomes
+            if len(commands) > 1 and isinstance(error, Rejected) and not isinstance(error, AuthError):
+                self._accepts_batches = False
+                log.warning("the exchange refuses batches, so each order is sent by itself: %s", error)
+            return [error] * len(commands)
+        for command, answer in zip(commands, answers, strict=True):
+            if self._accepts_close_position and _is_close_position_refused(command, answer):
+                self._accepts_close_position = False
+                log.warning("the exchange refuses closePosition in a batch, so such orders are sent alone: %s", answer)
+        return answers
+
+    def _events(self, command: Command, answer: Answer) -> Sequence[Event]:
+        """The events of an answer; a failure is logged."""
+        kind = type(command).__name__
+        if isinstance(answer, NotSent):
+            log.info("%s not sent: %s", kind, answer)
+        elif isinstance(answer, ExchangeError | ProtocolError):
+            self._log_failure(kind, str(answer))
+        else:
+            self._failures.pop(kind, None)
+            return answer
+        return events_for_error(command, answer, self._clock.now_ms())
+
+    def _batch_rules(self) -> BatchRules:
+        return BatchRules(self._is_batching() and self._accepts_batches, self._accepts_close_position)
 
     def _log_failure(self, kind: str, reason: str) -> None:
         """Log a failure as a warning, its repetitions at level DEBUG: an outage must not fill the log."""
@@ -134,7 +154,7 @@ class Gateway:
         """Give an entry its ``EntryGuard``, from when it was queued; other commands are sent whatever happens."""
         if not isinstance(command, SubmitOrder) or isinstance(command.before_send, EntryGuard):
             return command
-        if not _is_entry(command):
+        if not is_entry(command):
             return command
         return replace(command, before_send=EntryGuard(command, self._clock, self._is_halted))
 
@@ -170,7 +190,7 @@ def events_for_error(command: Command, error: ExchangeError | ProtocolError, at:
         return [failure, UnreadableMessages(None, str(unreadable), 1, at)]
     if not isinstance(error, AuthError):
         return [failure]
-    scope = ApiScope.READ if isinstance(command, _READS) else ApiScope.TRADE
+    scope = ApiScope.READ if isinstance(command, READS) else ApiScope.TRADE
     return [failure, AuthFailed(error.code, error.reason, scope, at)]
 
 
@@ -202,9 +222,20 @@ def _rejected(
     return OrderRejected(request.symbol, request.client_order_id, code, reason, at, of_access)
 
 
-def _is_entry(command: SubmitOrder) -> bool:
-    known = ClientOrderId.parse(command.request.client_order_id)
-    return known is not None and known.role is OrderRole.ENTRY
+def _refusal(command: Command, now_ms: int) -> NotSent | None:
+    """Why the command must not be sent any more; None if it may."""
+    try:
+        if isinstance(command, SubmitOrder):
+            command.before_send(now_ms)
+    except NotSent as refusal:
+        return refusal
+    return None
+
+
+def _is_close_position_refused(command: Command, answer: Answer) -> bool:
+    """Whether the exchange refused the order for its form, which it may accept outside a batch."""
+    is_malformed = isinstance(answer, Rejected) and answer.code in _PARAMETER_CODES
+    return is_malformed and isinstance(command, SubmitOrder) and command.request.close_position
 
 
 def _describe(command: Command) -> str:
@@ -217,33 +248,3 @@ def _describe(command: Command) -> str:
         case _:
             return type(command).__name__
     return verb + (known.role if known else "")
-
-
-def _lane_of(command: Command) -> int:
-    match command:
-        case SubmitOrder(request):
-            return _symbol_lane(request.symbol)
-        case CancelOrder(symbol) | QueryOrder(symbol) | SetMarginType(symbol) | SetLeverage(symbol):
-            return _symbol_lane(symbol)
-        case FetchFills() | FetchOrders() | FetchInstruments() | FetchIncome() | FetchQuote():
-            return _LANES
-        case TakeSnapshot() | CheckPositions():
-            return _LANES
-        case SetPositionMode() | SetMultiAssetsMode():
-            return _LANES
-        case _:
-            assert_never(command)
-
-
-def _symbol_lane(symbol: str) -> int:
-    return zlib.crc32(symbol.encode()) % _LANES
-
-
-def _priority(command: Command) -> int:
-    match command:
-        case SubmitOrder():
-            return _ENTRY if _is_entry(command) else _PROTECTION
-        case CancelOrder():
-            return _PROTECTION
-        case _:
-            return _QUERY

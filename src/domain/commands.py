@@ -163,7 +163,10 @@ class FetchQuote:
     symbol: str
 
 
-OrderCommand = SubmitOrder | CancelOrder | QueryOrder
+OrderWrite = SubmitOrder | CancelOrder
+"""Commands of which several can leave in one request."""
+
+OrderCommand = OrderWrite | QueryOrder
 
 ReadCommand = FetchFills | FetchOrders | FetchInstruments | FetchIncome | TakeSnapshot | CheckPositions | FetchQuote
 

@@ -15,6 +15,7 @@ from src.domain.commands import (
     FetchInstruments,
     FetchOrders,
     FetchQuote,
+    OrderWrite,
     QueryOrder,
     SetLeverage,
     SetMarginType,
@@ -24,7 +25,6 @@ from src.domain.commands import (
     TakeSnapshot,
 )
 from src.domain.crash_points import Point
-from src.domain.enums import OrderRole
 from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
 from src.domain.events import (
     AccountConfigured,
@@ -39,11 +39,12 @@ from src.domain.events import (
     UnreadableMessages,
 )
 from src.domain.instrument import Instrument, InstrumentList
-from src.domain.orders import ClientOrderId, OrderUpdate, UnrecognizedOrder
+from src.domain.orders import OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Snapshot
-from src.exchange import endpoints, pagination, responses, wire
+from src.exchange import batch, endpoints, pagination, responses, wire
 from src.exchange.client import AsterClient
 from src.exchange.endpoints import Endpoint
+from src.exchange.port import Answer, answer_to
 
 log = logging.getLogger("hunter.rest")
 
@@ -102,6 +103,12 @@ class AsterExchange:
             case _:
                 assert_never(command)
 
+    def execute_batch(self, commands: Sequence[OrderWrite]) -> Sequence[Answer]:
+        """Send the commands in one request, or one by one if the rate limits have no room for that."""
+        if not batch.has_room(self._client, commands):
+            return [answer_to(each, self.execute) for each in commands]
+        return batch.send(self._client, commands)
+
     def snapshot(self, reason: str) -> Snapshot:
         """Read the current account, including its position and multi-assets modes."""
         return self._take_snapshot(reason, None)
@@ -145,18 +152,16 @@ class AsterExchange:
         return PositionsChecked(positions, self._now_ms())
 
     def _submit(self, command: SubmitOrder) -> OrderUpdate:
-        request = command.request
-        own_id = ClientOrderId.parse(request.client_order_id)
-        essential = own_id is not None and own_id.role is not OrderRole.ENTRY
-        parameters = wire.render_order_request(request)
+        parameters = wire.render_order_request(command.request)
+        essential = batch.is_essential(command.request)
         response = self._client.request(
             endpoints.NEW_ORDER, parameters, essential=essential, before_send=command.before_send
         )
-        return _parse_own_order(response, request.symbol, request.client_order_id)
+        return batch.parse_own_order(response, command)
 
     def _cancel(self, command: CancelOrder) -> OrderUpdate:
         response = self._client.request(endpoints.CANCEL_ORDER, _order_parameters(command), essential=True)
-        return _parse_own_order(response, command.symbol, command.client_order_id)
+        return batch.parse_own_order(response, command)
 
     def _query(self, command: QueryOrder) -> OrderUpdate | UnrecognizedOrder | OrderNotFound:
         try:
@@ -205,17 +210,6 @@ class AsterExchange:
 
 def _order_parameters(command: CancelOrder | QueryOrder) -> Parameters:
     return {"symbol": command.symbol, "origClientOrderId": command.client_order_id}
-
-
-def _parse_own_order(response: object, symbol: str, client_order_id: str) -> OrderUpdate:
-    """Parse the order of an accepted write; ``OutcomeUnknown`` if the response is not about that order."""
-    try:
-        order = wire.parse_order(response)
-    except ProtocolError as error:
-        raise OutcomeUnknown(f"the response is not an order: {error}") from error
-    if (order.symbol, order.client_order_id) != (symbol, client_order_id):
-        raise OutcomeUnknown(f"the response is about {order.client_order_id}, not {client_order_id}")
-    return order
 
 
 def _setting_request(command: AccountCommand) -> tuple[Endpoint, Parameters]:

@@ -80,6 +80,9 @@ KLINES = _public(_paths("klines"), 10)
 
 NEW_ORDER = _write(_paths("order"), orders=1)
 CANCEL_ORDER = _write(_paths("order"), method="DELETE")
+PLACE_ORDERS = Endpoint("POST", *_paths("batchOrders"), 5, is_idempotent=False, orders=1)
+"""Up to five orders (Place Multiple Orders); its order count is that of one of them."""
+CANCEL_ORDERS = _write(_paths("batchOrders"), method="DELETE")
 QUERY_ORDER = _read(_paths("order"), 1)
 OPEN_ORDERS = _read(_paths("openOrders"), 40)
 """Weight of a request for all symbols."""

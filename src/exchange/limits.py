@@ -50,16 +50,20 @@ class RateLimits:
 
         ``essential`` requests protect a position or read its true state.
         """
+        requested = {WEIGHT_HEADER: weight, ORDERS_HEADER: orders}
         with self._lock:
-            self._check_backoff(essential)
-            self._roll_minute()
-            requested = {WEIGHT_HEADER: weight, ORDERS_HEADER: orders}
-            for header, amount in requested.items():
-                share = self._nonessential_pct[header] if not essential else _READS_SHARE_PCT if is_read else 100
-                if amount and not self._has_room(header, amount, share):
-                    raise RateLimited(f"budget of {header} is used up", (self._minute + 1) * MINUTE_MS)
+            self._check(requested, essential, is_read)
             for header, amount in requested.items():
                 self._used[header] += amount
+
+    def fits(self, weight: int, *, essential: bool, orders: int) -> bool:
+        """Whether a write of this weight may be sent now."""
+        try:
+            with self._lock:
+                self._check({WEIGHT_HEADER: weight, ORDERS_HEADER: orders}, essential, is_read=False)
+        except RateLimited:
+            return False
+        return True
 
     def update_from_headers(self, headers: Mapping[str, str]) -> None:
         """Raise the local counts to those of the exchange: other programs may share the IP address.
@@ -145,6 +149,14 @@ class RateLimits:
         """True while a 418 ban lasts; until then only orders already on the exchange protect positions."""
         with self._lock:
             return self._is_banned and self._clock.monotonic_ms() < self._full_stop_until
+
+    def _check(self, requested: Mapping[str, int], essential: bool, is_read: bool) -> None:
+        self._check_backoff(essential)
+        self._roll_minute()
+        for header, amount in requested.items():
+            share = self._nonessential_pct[header] if not essential else _READS_SHARE_PCT if is_read else 100
+            if amount and not self._has_room(header, amount, share):
+                raise RateLimited(f"budget of {header} is used up", (self._minute + 1) * MINUTE_MS)
 
     def _check_backoff(self, essential: bool) -> None:
         remaining = (self._full_stop_until if essential else self._backoff_until) - self._clock.monotonic_ms()

@@ -25,6 +25,7 @@ from src.domain.commands import (
     FetchOrders,
     FetchQuote,
     OrderCommand,
+    OrderWrite,
     QueryOrder,
     SetLeverage,
     SetMarginType,
@@ -57,6 +58,7 @@ from src.domain.positions import Snapshot
 from src.engine.account_state import AccountState
 from src.engine.engine import Engine
 from src.engine.state import EngineEvent
+from src.exchange.port import Answer, answer_to
 
 EventBatchSink = Callable[[Sequence[Event]], None]
 """Queues events for the trader, to be committed in one transaction; thread-safe."""
@@ -131,6 +133,10 @@ class PaperExchange:
             return [self._refresh_instruments()]  # the only network request: not under the lock
         with self._lock:
             return self._execute(command, self._clock.now_ms())
+
+    def execute_batch(self, commands: Sequence[OrderWrite]) -> Sequence[Answer]:
+        """Run each command by itself: there is no request to share."""
+        return [answer_to(each, self.execute) for each in commands]
 
     def snapshot(self, reason: str) -> Snapshot:
         """Return the current paper account."""

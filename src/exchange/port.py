@@ -6,13 +6,18 @@ from typing import Protocol
 
 from src.credentials.credentials import AnyCredentials
 from src.domain.checks import Check
-from src.domain.commands import Command
+from src.domain.commands import Command, OrderWrite
+from src.domain.errors import ExchangeError, ProtocolError
 from src.domain.events import Event, Outcome
 from src.domain.instrument import Instrument
 from src.domain.positions import Snapshot
 
 EventSink = Callable[[Event], None]
 """Queues an event for the trader; thread-safe."""
+
+
+Answer = Sequence[Outcome] | ExchangeError | ProtocolError
+"""What came of one command: its outcomes, or the error that ``execute`` would raise."""
 
 
 class Exchange(Protocol):
@@ -23,6 +28,14 @@ class Exchange(Protocol):
 
         Raises ``Rejected`` or ``Unreachable`` if it was not executed, ``OutcomeUnknown`` if it may have been
         (``src.domain.errors``). ``TakeSnapshot`` raises if any part cannot be read.
+        """
+        ...
+
+    def execute_batch(self, commands: Sequence[OrderWrite]) -> Sequence[Answer]:
+        """Run up to five submits, or up to ten cancels of one symbol, in one request; one answer for each, in order.
+
+        An order that its ``before_send`` withholds is left out. Raises if the request as a whole was rejected or its
+        answer was lost: that is the answer to each of them.
         """
         ...
 
@@ -67,3 +80,11 @@ class CredentialCheck(Protocol):
     def check(self, credentials: AnyCredentials, *, hedge_mode: bool | None = None) -> Sequence[Check]:
         """Return one result per check, none with a secret in it; ``hedge_mode`` is the mode in the settings."""
         ...
+
+
+def answer_to(command: OrderWrite, execute: Callable[[OrderWrite], Sequence[Outcome]]) -> Answer:
+    """Run one command by itself; an error becomes its answer."""
+    try:
+        return execute(command)
+    except (ExchangeError, ProtocolError) as error:
+        return error

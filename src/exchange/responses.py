@@ -14,8 +14,9 @@ UNKNOWN_ORDER = -2013
 UNKNOWN_OPEN_ORDER = -2011
 MARGIN_TYPE_UNCHANGED = -4046
 POSITION_MODE_UNCHANGED = -4059
-_OUTCOME_UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007})
-"""Execution status unknown; -1000 and -1001 are too vague to count as a rejection."""
+_OUTCOME_UNKNOWN_CODES = frozenset({-1000, -1001, -1006, -1007, -4083})
+"""Execution status unknown; -1000, -1001 and -4083 (a batch failed) are too vague to count as a rejection."""
+RATE_LIMIT_CODES = frozenset({-1003, -1015})
 _AUTH_CODES = frozenset(
     {-1002, -1011, TIMESTAMP_REJECTED, -1022, -2014, -2015, -4056, -4057, -4087, -4088, NONCE_REJECTED}
 )
@@ -59,6 +60,14 @@ def classify(status: int, body: bytes, *, is_idempotent: bool, rate_limit_error:
     raise _rejected(error_body)
 
 
+def batch_error(entry: object) -> Rejected | OutcomeUnknown:
+    """Return the error that one entry of the response to a batch means; raise ``ProtocolError`` if it is none."""
+    error_body = _redacted(parse_error(entry))
+    if error_body.code >= 0 or error_body.code in _OUTCOME_UNKNOWN_CODES:
+        return OutcomeUnknown(f"code {error_body.code}: {error_body.message}")
+    return _rejected(error_body)
+
+
 def unknown_outcome(reason: str, is_idempotent: bool) -> ExchangeError:
     """Return the error for a request that may or may not have been executed."""
     return Unreachable(reason) if is_idempotent else OutcomeUnknown(reason)
@@ -81,11 +90,14 @@ def _payload(status: int, body: bytes, is_idempotent: bool) -> object:
 
 
 def _parse_error_body(body: bytes) -> ErrorBody | None:
-    """Parse an error body; redact its message, which may quote a key from the request."""
     try:
-        error_body = parse_error(read_json(body))
+        return _redacted(parse_error(read_json(body)))
     except ProtocolError:
         return None
+
+
+def _redacted(error_body: ErrorBody) -> ErrorBody:
+    """Redact the message, which may quote a key from the request."""
     return replace(error_body, message=_redact(error_body.message))
 
 

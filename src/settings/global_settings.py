@@ -188,6 +188,12 @@ class GlobalSettings(SettingsPart):
         le=90,
         json_schema_extra=ui_meta("%"),
     )
+    batch_orders: BoolField = Field(
+        False,
+        title="Batch orders",
+        description="Orders that are due at the same moment share a request. A stop loss is always sent alone, first.",
+        json_schema_extra=ui_meta(),
+    )
     hedge_mode: BoolField = Field(
         True,
         title="Hedge mode",

@@ -15,7 +15,6 @@ _NO_TRAILING = "the stop loss stays at stop_loss_pct from the average entry pric
 _NO_BUFFER = "liquidations are processed as they arrive, without a buffer"
 _SIDE = "an entry opens LONG for a BUY and SHORT for a SELL; trade_side allows only one of them"
 OBSOLETE_GLOBALS: Mapping[str, str] = {
-    "batch_orders": "every order is sent and recorded separately, so a lost response affects one order only",
     "order_batch_window_ms": "every order is sent at once; max_entries_per_minute limits the entries",
     "enable_order_consolidation": "take profit and stop loss cover the whole position: there is nothing to consolidate",
     "use_position_monitor": "every position is always monitored and protected",

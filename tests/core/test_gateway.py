@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from src.core.events import TraderEvent
+from src.core.events import OrderResponse, TraderEvent
 from src.core.gateway import Gateway, event_for_error
 from src.domain.clock import ManualClock
 from src.domain.commands import (
@@ -11,6 +11,7 @@ from src.domain.commands import (
     Command,
     FetchFills,
     FetchQuote,
+    OrderWrite,
     QueryOrder,
     SetLeverage,
     SetMarginType,
@@ -40,6 +41,7 @@ from src.domain.events import (
     UnreadableMessages,
 )
 from src.domain.positions import Snapshot
+from src.exchange.port import Answer
 from tests.builders import NOW, a_request, a_snapshot, an_update
 
 ENTRY = SubmitOrder(a_request(), not_after=NOW + 5_000)
@@ -47,12 +49,20 @@ STOP = SubmitOrder(a_request(OrderRole.STOP_LOSS, 1))
 NAME = ENTRY.request.client_order_id
 
 
-class Scripted:
-    """An exchange with scripted outcomes that remembers its commands."""
+BatchReply = Callable[[Sequence[OrderWrite]], Sequence[Answer]]
 
-    def __init__(self, answer: Callable[[Command], Sequence[Outcome]]) -> None:
-        self._answer = answer
+
+class Scripted:
+    """An exchange with scripted outcomes that remembers its commands and batches."""
+
+    def __init__(self, answer: Callable[[Command], Sequence[Outcome]], answer_batch: BatchReply = lambda _: []) -> None:
+        self._answer, self._answer_batch = answer, answer_batch
         self.commands: list[Command] = []
+        self.batches: list[Sequence[OrderWrite]] = []
+
+    def execute_batch(self, commands: Sequence[OrderWrite]) -> Sequence[Answer]:
+        self.batches.append(commands)
+        return self._answer_batch(commands)
 
     def execute(self, command: Command) -> Sequence[Outcome]:
         self.commands.append(command)
@@ -70,7 +80,7 @@ def raising(error: Exception) -> Callable[[Command], Sequence[Outcome]]:
 
 
 def a_gateway(exchange: Scripted, events: list[TraderEvent], now_ms: int = NOW, halted: bool = False) -> Gateway:
-    return Gateway(exchange, events.append, ManualClock(now_ms), lambda: halted)
+    return Gateway(exchange, events.append, ManualClock(now_ms), lambda: halted, lambda: True)
 
 
 def test_response_is_posted() -> None:
@@ -162,7 +172,7 @@ def test_protection_is_sent_before_entries_and_reads() -> None:
     exchange = Scripted(lambda _: [an_update()])
     query = QueryOrder("BTCUSDT", NAME)
     executed = worked(a_gateway(exchange, events), exchange, [ENTRY, query, CancelOrder("BTCUSDT", NAME), STOP])
-    assert executed == [CancelOrder("BTCUSDT", NAME), STOP, query, ENTRY]
+    assert executed == [STOP, CancelOrder("BTCUSDT", NAME), query, ENTRY]
     assert len(events) == 4
 
 
@@ -205,3 +215,94 @@ def test_rejected_key_posts_auth_failed(command: Command, of_write: bool) -> Non
     failure, rejection = a_gateway(exchange, []).execute(command)
     assert isinstance(failure, OrderRejected if of_write else CommandFailed)
     assert rejection == AuthFailed(-2015, "look on Aster's site", ApiScope.TRADE if of_write else ApiScope.READ, NOW)
+
+
+OTHER = SubmitOrder(a_request(symbol="ETHUSDT", client_order_id="lh-another0-e"), not_after=NOW + 5_000)
+THIRD = SubmitOrder(a_request(symbol="SOLUSDT", client_order_id="lh-another1-e"), not_after=NOW - 1)
+
+
+def run_all(gateway: Gateway, *commands: Command) -> None:
+    gateway.submit(commands)
+    while any(gateway.run_next(lane) for lane in range(gateway.lanes)):
+        pass
+
+
+def test_entries_of_one_burst_leave_in_one_request_and_are_answered_one_by_one() -> None:
+    events: list[TraderEvent] = []
+    accepted = an_update(OTHER.request)
+    exchange = Scripted(lambda _: [], lambda _: [Rejected(-2019, "margin"), [accepted]])
+    run_all(a_gateway(exchange, events), ENTRY, OTHER)
+    assert [list(batch) for batch in exchange.batches] == [[ENTRY, OTHER]]
+    assert exchange.commands == []
+    assert events == [OrderRejected("BTCUSDT", NAME, -2019, "margin", NOW), OrderResponse(accepted)]
+
+
+def test_lost_answer_to_a_batch_leaves_each_order_unresolved() -> None:
+    def lose(_: Sequence[OrderWrite]) -> Sequence[Answer]:
+        raise OutcomeUnknown("503")
+
+    events: list[TraderEvent] = []
+    run_all(a_gateway(Scripted(lambda _: [], lose), events), ENTRY, OTHER)
+    assert events == [
+        OrderUnresolved(each.request.symbol, each.request.client_order_id, "503", NOW) for each in (ENTRY, OTHER)
+    ]
+
+
+def test_expired_entry_is_left_out_of_its_batch() -> None:
+    events: list[TraderEvent] = []
+    exchange = Scripted(lambda _: [], lambda _: [[an_update(ENTRY.request)], [an_update(OTHER.request)]])
+    run_all(a_gateway(exchange, events), ENTRY, THIRD, OTHER)
+    assert [list(batch) for batch in exchange.batches] == [[ENTRY, OTHER]]
+    [rejected] = [event for event in events if isinstance(event, OrderRejected)]
+    assert (rejected.symbol, rejected.code) == ("SOLUSDT", None)
+
+
+def test_stops_never_leave_in_a_batch() -> None:
+    exchange = Scripted(lambda _: [])
+    stop = SubmitOrder(a_request(OrderRole.STOP_LOSS, 1, symbol="ETHUSDT", client_order_id="lh-another0-s1"))
+    run_all(a_gateway(exchange, []), STOP, stop)
+    assert exchange.commands == [STOP, stop]
+    assert exchange.batches == []
+
+
+def test_refused_batch_ends_batches_of_this_run() -> None:
+    def refuse(_: Sequence[OrderWrite]) -> Sequence[Answer]:
+        raise Rejected(-1020, "not supported")
+
+    events: list[TraderEvent] = []
+    exchange = Scripted(lambda _: [], refuse)
+    gateway = a_gateway(exchange, events)
+    run_all(gateway, ENTRY, OTHER)
+    assert [(event.code, event.symbol) for event in events if isinstance(event, OrderRejected)] == [
+        (-1020, "BTCUSDT"),
+        (-1020, "ETHUSDT"),
+    ]
+    run_all(gateway, ENTRY, OTHER)
+    assert len(exchange.batches) == 1
+    assert exchange.commands == [ENTRY, OTHER]
+
+
+def test_refused_key_does_not_end_batches() -> None:
+    def refuse(_: Sequence[OrderWrite]) -> Sequence[Answer]:
+        raise AuthError(-2015, "key")
+
+    exchange = Scripted(lambda _: [], refuse)
+    gateway = a_gateway(exchange, [])
+    run_all(gateway, ENTRY, OTHER)
+    run_all(gateway, ENTRY, OTHER)
+    assert len(exchange.batches) == 2
+
+
+def test_close_position_refused_in_a_batch_is_sent_alone_from_then_on() -> None:
+    takes = [
+        SubmitOrder(a_request(OrderRole.TAKE_PROFIT, 1, symbol=symbol, client_order_id=f"lh-another{number}-t1"))
+        for number, symbol in enumerate(("BTCUSDT", "ETHUSDT"))
+    ]
+    exchange = Scripted(lambda _: [], lambda commands: [Rejected(-1102, "quantity")] * len(commands))
+    gateway = a_gateway(exchange, [])
+    run_all(gateway, *takes)
+    assert [list(batch) for batch in exchange.batches] == [takes]
+    run_all(gateway, *takes)
+    assert exchange.commands == takes
+    run_all(gateway, ENTRY, OTHER)
+    assert len(exchange.batches) == 2

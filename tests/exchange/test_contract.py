@@ -293,6 +293,19 @@ def test_account_survives_a_restart(venue: Venue) -> None:
     assert long_quantity(venue) == 0
 
 
+def test_batch_answers_each_order_and_each_cancel(venue: Venue) -> None:
+    open_entry, bad = an_entry(), an_entry(client_order_id="lh-another0-e", quantity=Quantity(D("0.0000001")))
+    short = an_entry(PRICE + 100, client_order_id="lh-another1-e", side=Side.SELL, position_side=PositionSide.SHORT)
+    placed = venue.exchange.execute_batch([SubmitOrder(each) for each in (open_entry, bad, short)])
+    assert [isinstance(each, Rejected) for each in placed] == [False, True, False]
+    names = {order.client_order_id for order in snapshot_of(venue).open_orders}
+    assert names == {open_entry.client_order_id, short.client_order_id}
+    known = [open_entry.client_order_id, "lh-another2-e", short.client_order_id]
+    cancelled = venue.exchange.execute_batch([CancelOrder(SYMBOL, name) for name in known])
+    assert [isinstance(each, Rejected) and each.code for each in cancelled] == [False, -2011, False]
+    assert snapshot_of(venue).open_orders == ()
+
+
 def _lasting(report: PositionReport) -> tuple[object, ...]:
     """The fields that do not depend on the market price."""
     config = report.leverage, report.margin_type

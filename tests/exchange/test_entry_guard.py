@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from src.core.events import TraderEvent
-from src.core.gateway import EntryGuard, Gateway, _lane_of
+from src.core.gateway import EntryGuard, Gateway
 from src.domain.clock import ManualClock, SteadyClock
 from src.domain.commands import SubmitOrder
 from src.domain.errors import NotSent
@@ -79,7 +79,7 @@ def test_entry_decided_before_a_suspension_is_not_sent_after_it(machine: ManualC
         bot = Bot(server, machine)
         bot.gateway.submit([NEW_ENTRY])
         machine.step(HOURS)
-        bot.gateway.work(_lane_of(NEW_ENTRY), bot.gateway.stop)
+        assert bot.gateway.run_next(lane=0)
         assert server.received_at(ORDER) == []
     [event] = bot.events
     assert isinstance(event, OrderRejected)

@@ -362,7 +362,8 @@ class TestPredecessor:
     def test_obsolete_keys_are_listed_with_their_reason(self) -> None:
         settings = parse_settings(PREDECESSOR)
 
-        assert len(settings.obsolete) == 10
+        assert len(settings.obsolete) == 9
+        assert settings.globals_.batch_orders is True
         assert (
             "globals.use_position_monitor is obsolete: every position is always monitored and protected"
             in settings.obsolete
@@ -426,7 +427,7 @@ class TestPredecessor:
         )
 
     def test_missing_exposure_of_an_older_file_gets_the_safe_default_and_is_named(self) -> None:
-        settings = parse_settings({"globals": {"batch_orders": True}, "symbols": {"BTCUSDT": a_symbol()}})
+        settings = parse_settings({"globals": {"instant_tp_enabled": True}, "symbols": {"BTCUSDT": a_symbol()}})
 
         assert settings.globals_.max_total_exposure_usdt == 200
         [sentence] = settings.adapted
@@ -457,7 +458,7 @@ class TestPredecessor:
         assert document == before
 
     def test_misplaced_obsolete_key_is_unknown(self) -> None:
-        assert "batch_orders is not a setting" in one_fault(a_document(batch_orders=True))
+        assert "instant_tp_enabled is not a setting" in one_fault(a_document(instant_tp_enabled=True))
 
     def test_shorter_entry_lifetime_applies(self) -> None:
         assert parse_settings(PREDECESSOR).globals_.entry_lifetime_ms == 90_000
@@ -472,7 +473,7 @@ JSON_VALUES = st.recursive(
     max_leaves=8,
 )
 SYMBOL_KEYS = st.sampled_from([*settings_schema()["symbols"], "use_trailing_stop", "no_such_key"])
-GLOBAL_KEYS = st.sampled_from([*settings_schema()["globals"], "batch_orders", "no_such_key"])
+GLOBAL_KEYS = st.sampled_from([*settings_schema()["globals"], "instant_tp_enabled", "no_such_key"])
 
 
 @given(

@@ -166,7 +166,7 @@ class TestSaving:
 
         assert both["globals"]["liquidation_buffer_ms"] == 100
         assert both["symbols"]["LINKUSDT"]["use_trailing_stop"] is False
-        assert one["globals"]["batch_orders"] is True
+        assert one["globals"]["instant_tp_enabled"] is True
         assert list(one["symbols"]) == ["BTCUSDT"]
 
     def test_older_file_is_saved_in_our_shape_with_its_obsolete_keys(self, path: Path) -> None:

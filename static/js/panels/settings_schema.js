@@ -25,6 +25,7 @@ const GROUPS = {
         "stale_limit_order_minutes",
         "order_cleanup_interval_seconds",
         "max_entries_per_minute",
+        "batch_orders",
       ],
     ],
     [

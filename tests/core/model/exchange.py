@@ -1,7 +1,7 @@
 """The real engine behind the gateway's ``Exchange`` port, with injectable network faults in between."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
@@ -15,6 +15,7 @@ from src.domain.commands import (
     FetchInstruments,
     FetchOrders,
     FetchQuote,
+    OrderWrite,
     QueryOrder,
     SetLeverage,
     SetMarginType,
@@ -42,12 +43,13 @@ from src.domain.positions import Position, PositionReport, Snapshot
 from src.engine.engine import Engine
 from src.engine.margin import Fees
 from src.engine.state import EngineEvent
+from src.exchange.port import Answer, answer_to
 from src.sandbox.account.audit import ProtectionMonitor
 from src.sandbox.account.position_reports import PositionReports
 from src.sandbox.faults import Faults
 from src.sandbox.streams.user_events import EventLatency, TradeEventOrder
 from tests.builders import a_mark, a_quote, an_instrument
-from tests.core.model.faulty_network import Fault, client_order_id_of, role_of
+from tests.core.model.faulty_network import Fault, Target, client_order_id_of, role_of, target_of
 from tests.core.model.ownership import Ownership
 
 D = Decimal
@@ -76,8 +78,9 @@ class ModelExchange:
         self._event_order = TradeEventOrder(self.irregularities)
         self._position_reports = PositionReports(self.irregularities)
         self.ownership = Ownership(self.position_sides)
-        self.fault: Fault | None = None
-        """Fault to apply to the next command."""
+        self.take_fault: Callable[[Target], Fault | None] = lambda _: None
+        """The fault of the next command of a kind."""
+        self.last_fault: Fault | None = None
         self.is_excused = False
         """An entry was executed after it was rightly considered lost, so limits no longer apply."""
         self._manual_orders = 0
@@ -96,7 +99,7 @@ class ModelExchange:
 
     def execute(self, command: Command) -> Sequence[Outcome]:
         """Execute the command, or apply the pending fault."""
-        fault, self.fault = self.fault, None
+        fault = self.last_fault = self.take_fault(target_of(command))
         self.clock.advance(1)
         if isinstance(command, SubmitOrder):
             self.arrived[command.request.client_order_id] += 1
@@ -114,6 +117,30 @@ class ModelExchange:
                 pass
             case _:
                 raise Unreachable(fault)
+        raise OutcomeUnknown(fault)
+
+    def execute_batch(self, commands: Sequence[OrderWrite]) -> Sequence[Answer]:
+        """Execute the commands in one request, or apply a fault that is pending for one of them.
+
+        A rejection is that of the first one, any other fault that of the request.
+        """
+        faults = (self.take_fault(target_of(each)) for each in commands)
+        fault = self.last_fault = next((each for each in faults if each is not None), None)
+        self.clock.advance(1)
+        self.arrived.update(client_order_id_of(each) for each in commands if isinstance(each, SubmitOrder))
+        match fault:
+            case None | Fault.SLOW:
+                return [answer_to(each, self._perform) for each in commands]
+            case Fault.REJECTED | Fault.WOULD_TRIGGER:
+                others = [answer_to(each, self._perform) for each in commands[1:]]
+                return [Rejected(_REJECTION_CODES[fault], fault), *others]
+            case Fault.NOT_SENT:
+                raise Unreachable(fault)
+            case Fault.RESPONSE_LOST:
+                for each in commands:
+                    self._try(each)
+            case Fault.LATE:
+                self.late += commands
         raise OutcomeUnknown(fault)
 
     def snapshot(self, reason: str) -> Snapshot:

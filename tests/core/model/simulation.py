@@ -5,26 +5,24 @@ import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 from sqlalchemy import event as database_events
 
-from src.core.events import OrderResponse, TraderEvent
+from src.core.events import TraderEvent
 from src.core.gateway import Gateway
 from src.core.order_cleanup import CHECK_POSITIONS_SECONDS, RECONCILE_SECONDS
 from src.database.open_database import open_database
 from src.domain.clock import ManualClock
 from src.domain.commands import Command, OperatorAction, OperatorCommand
 from src.domain.enums import OrderRole
-from src.domain.events import Event, Stream, StreamDown, StreamUp, Task, TaskDue
-from src.domain.orders import OrderUpdate
+from src.domain.events import Stream, StreamDown, StreamUp, Task, TaskDue
 from src.exchange.port import Exchange
 from tests.builders import NOW, some_settings
 from tests.core.harness import Harness
 from tests.core.model.database_view import DatabaseView
 from tests.core.model.exchange import SYMBOL, ModelExchange
-from tests.core.model.faulty_network import Fault, Target, client_order_id_of, role_of, target_of
+from tests.core.model.faulty_network import Fault, Target, client_order_id_of, role_of
 from tests.core.model.invariants import POSITION_CAP, TOTAL_CAP, Invariants
 
 _SECOND_MS = 1000
@@ -65,6 +63,9 @@ class Simulation:
         self._settings = some_settings({**limits, "hedge_mode": hedge_mode}, max_position_usdt=int(POSITION_CAP))
         self.clock = ManualClock(NOW)
         self.exchange = ModelExchange(self.clock, hedge_mode=hedge_mode)
+        self.exchange.take_fault = self._take_fault
+        self.batch_orders = False
+        self._posted: list[TraderEvent] = []
         self.faults: list[tuple[Target, Fault]] = []
         """Faults for the next command of each target."""
         self.responses: list[Sequence[TraderEvent]] = []
@@ -81,7 +82,8 @@ class Simulation:
         database_events.listen(self.harness.engine, "before_cursor_execute", self._count_statement)
         self.harness.context.reconnect_user_stream = self._request_reconnect
         self._is_reconnect_requested = False
-        self.gateway = Gateway(self._make_port(), lambda _: None, self.clock, lambda: False)
+        port, post = self._make_port(), self._posted.append
+        self.gateway = Gateway(port, post, self.clock, lambda: False, lambda: self.batch_orders)
         now = self.clock.now_ms()
         self.publish_prices()
         self.feed(TaskDue(Task.RECONCILE, now), StreamUp(Stream.MARKET, now), StreamUp(Stream.USER, now))
@@ -138,16 +140,13 @@ class Simulation:
         self.gateway.submit(commands)
 
     def execute_next(self, lane: int) -> bool:
-        """Execute the next command of a lane, with a pending fault applied; False if there is none."""
-        try:
-            _, _, command = self.gateway._lanes[lane].get_nowait()
-        except Empty:
+        """Execute the next command of a lane, or several in one request, with a pending fault applied; False if there
+        is none."""
+        if not self.gateway.run_next(lane):
             return False
-        fault = self._take_fault(target_of(command))
-        self.exchange.fault = fault
-        answers = [_as_response(each) for each in self.gateway.execute(command)]
-        self.exchange.fault = None
-        if fault is Fault.SLOW:
+        answers = list(self._posted)
+        self._posted.clear()
+        if self.exchange.last_fault is Fault.SLOW:
             self.responses.append(answers)
         else:
             self.feed(*answers)
@@ -278,8 +277,3 @@ class Simulation:
         is_entry = role_of(name) is OrderRole.ENTRY
         self.exchange.deliver_late(is_considered_lost=is_entry and self.invariants.is_considered_lost(name))
         self.invariants.allow_delay(5)
-
-
-def _as_response(event: Event) -> TraderEvent:
-    """The event as the gateway reports it: a response is not a user data event."""
-    return OrderResponse(event) if isinstance(event, OrderUpdate) else event

@@ -64,6 +64,11 @@ class TraderMachine(RuleBasedStateMachine):
             if value or kind is not FaultKind.STAMPS_DIFFER:
                 self.simulation.exchange.irregularities.inject(SandboxFault(kind, FOREVER, value=value))
 
+    @initialize(batch_orders=st.booleans())
+    def batching(self, batch_orders: bool) -> None:
+        """Whether orders that are due together leave in one request."""
+        self.simulation.batch_orders = batch_orders
+
     @initialize(begin=st.sampled_from(["position", "entry", "flat"]), side=SIDES, steps=STEPS)
     def begin(self, begin: str, side: Side, steps: int) -> None:
         """Start most examples with an entry or a position."""

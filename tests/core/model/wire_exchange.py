@@ -7,7 +7,7 @@ from typing import Any, cast
 from src.core.streamer import LiquidationStreamer
 from src.core.user_stream import UserStream
 from src.domain.clock import Clock
-from src.domain.commands import CancelOrder, Command, SubmitOrder
+from src.domain.commands import CancelOrder, Command, OrderWrite, SubmitOrder
 from src.domain.errors import Rejected
 from src.domain.events import Event, Outcome
 from src.domain.market import Liquidation
@@ -17,7 +17,7 @@ from src.exchange.aster import AsterExchange
 from src.exchange.client import AsterClient
 from src.exchange.endpoints import Endpoint
 from src.exchange.limits import RateLimits
-from src.exchange.port import ListenKeys
+from src.exchange.port import Answer, ListenKeys
 from tests.builders import an_instrument
 from tests.core.model.exchange import SYMBOL, ModelExchange
 from tests.core.model.simulation import Simulation
@@ -111,6 +111,9 @@ class _Port:
 
     def execute(self, command: Command) -> Sequence[Outcome]:
         return self._adapter.execute(command)
+
+    def execute_batch(self, commands: Sequence[OrderWrite]) -> Sequence[Answer]:
+        return self._adapter.execute_batch(commands)
 
 
 class WireSimulation(Simulation):
