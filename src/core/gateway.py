@@ -97,8 +97,7 @@ class Gateway:
         """Execute one command, or several in one request; an error becomes the event that describes its outcome."""
         guarded = [self._guard_entry(each) for each in commands]
         answers = self._answers(guarded)
-        for command in commands:
-            crash_points.reached(Point.ANSWERED, _describe(command))
+        crash_points.reached(Point.ANSWERED, _describe(*commands))
         return [
             event for command, answer in zip(guarded, answers, strict=True) for event in self._events(command, answer)
         ]
@@ -112,11 +111,12 @@ class Gateway:
         return [next(received) if refusal is None else refusal for refusal in refusals]
 
     def _send(self, commands: Sequence[Command]) -> Sequence[Answer]:
-        for command in commands:
-            crash_points.reached(Point.SENDING, _describe(command))
+        if not commands:
+            return []
+        crash_points.reached(Point.SENDING, _describe(*commands))
         try:
-            if len(commands) < 2:
-                return [self._exchange.execute(each) for each in commands]
+            if len(commands) == 1:
+                return [self._exchange.execute(*commands)]
             answers = self._exchange.execute_batch([each for each in commands if isinstance(each, OrderWrite)])
         except (ExchangeError, ProtocolError) as error:
             if len(commands) > 1 and isinstance(error, Rejected) and not isinstance(error, AuthError):
@@ -238,8 +238,10 @@ def _is_close_position_refused(command: Command, answer: Answer) -> bool:
     return is_malformed and isinstance(command, SubmitOrder) and command.request.close_position
 
 
-def _describe(command: Command) -> str:
-    """A short name of a command: the role of the order it submits or cancels, else its type."""
+def _describe(command: Command, *others: Command) -> str:
+    """A short name of a command: the role of the order it submits or cancels, else its type; of several, the first."""
+    if others:
+        return f"batch {_describe(command)}"
     match command:
         case SubmitOrder(request):
             known, verb = ClientOrderId.parse(request.client_order_id), ""

@@ -1,4 +1,4 @@
-"""The catalogue of faults between bot and exchange, F1 to F54, and the generator of docs/faults.md."""
+"""The catalogue of faults between bot and exchange, F1 to F58, and the generator of docs/faults.md."""
 
 import re
 from collections import defaultdict
@@ -83,6 +83,10 @@ _ROWS = (
     ("announcements and undocumented user events", "ignored", ""),
     ("own orders in the public book", "not taken for the market; as without them", ""),
     ("stopped while cancels fail or an entry is unanswered", "waits; names what is left, own exit code", "15 s"),
+    ("batch with one order rejected", "that one dropped; the other open, protected once filled", "5 s"),
+    ("batch executed, response lost", "each order and cancel found by its client order id, none repeated", "10 s"),
+    ("killed between the commit of a batch and its response", "as F56, by the next start", "20 s"),
+    ("batch rejected as a whole", "each order dropped; from then on sent one by one", ""),
 )
 
 CATALOGUE = tuple(CataloguedFault(number, *row) for number, row in enumerate(_ROWS, start=1))

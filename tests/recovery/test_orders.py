@@ -1,11 +1,15 @@
 """The process is killed while an entry is sent, or after its fill before the position is protected."""
 
+from contextlib import suppress
+
 import pytest
 
 from src.domain.crash_points import Point
-from src.domain.enums import OrderRole
-from tests.faults.harness import wait_until
-from tests.recovery.harness import REQUEST_WRITTEN, BotHarness, Crash, each_setup
+from src.domain.enums import OrderRole, Side
+from src.utils.auth import ApiVersion
+from tests.faults.harness import SYMBOL, D, wait_until
+from tests.recovery.conftest import MakeHarness
+from tests.recovery.harness import REQUEST_WRITTEN, BotHarness, Crash, each_setup, with_setup
 
 pytestmark = [pytest.mark.slow, pytest.mark.recovery]
 
@@ -77,3 +81,33 @@ def test_entry_is_never_sent_twice(harness: BotHarness, crash: Crash) -> None:
     harness.fill()  # while the bot is down
     harness.start()
     harness.check_recovered()
+
+
+def trigger_batch_crash(harness: BotHarness) -> None:
+    """Liquidate longs and shorts behind a small liquidation, so that the trader decides on both at once."""
+    for _ in range(50):
+        harness.move(harness.mid_price)
+        with harness.exchange.lock:
+            for side, quantity in ((Side.SELL, "0.001"), (Side.SELL, "1.5"), (Side.BUY, "1.5")):
+                harness.exchange.liquidate(SYMBOL, side, D(quantity))
+        with suppress(AssertionError):
+            wait_until(lambda: harness.has_crashed, 1)
+            return
+    raise AssertionError(f"no batch was sent: {harness.verdicts()[-3:]} {harness.output[-3_000:]}")
+
+
+@pytest.mark.parametrize("point", [REQUEST_WRITTEN, Point.ANSWERED], ids=["before the response", "before its commit"])
+@with_setup(with_launcher=False, scheme=ApiVersion.V3)
+def test_f57_each_order_of_a_batch_is_found_after_a_kill(make_harness: MakeHarness, point: Point | str) -> None:
+    changes = {"hedge_mode": True, "batch_orders": True, "cooldown_sec": 0, "order_ttl_seconds": 600}
+    harness = make_harness(globals=changes)
+    harness.start()
+    harness.arm(Crash(point, f"batch {ENTRY}"))
+    trigger_batch_crash(harness)
+    harness.wait_exited()
+    entries = harness.received_orders(OrderRole.ENTRY)
+    assert len(entries) >= 2
+    harness.start()
+    harness.fill()
+    wait_until(lambda: harness.orders(OrderRole.STOP_LOSS), 20, "a stop loss")
+    harness.check_recovered(entries=len(entries))
