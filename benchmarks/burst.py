@@ -1,110 +1,140 @@
-"""Sends a burst of liquidations through the trader and its database; counts losses and events per second."""
+"""A burst of liquidations through parser, queue, trader and database, beside a floor that stores the same rows.
 
+Of 300 symbols ten are configured, and three of ten liquidations are theirs: each of these gets its stored verdict.
+``python -m benchmarks.burst bot|floor COUNT`` runs one side in its own process and prints JSON.
+"""
+
+import json
+import sqlite3
+import subprocess
+import sys
 import tempfile
+import threading
 import time
-from dataclasses import dataclass
-from decimal import Decimal
+from collections.abc import Callable
 from pathlib import Path
-from random import Random
+from typing import Any
 
-from sqlalchemy import func, select
+import psutil
 
-from src.core.context import TraderContext
-from src.core.event_queue import EventQueue
-from src.core.events import ExchangeHealth
-from src.core.health.status import BotInfo
-from src.core.trader import Trader
-from src.database.db import open_reader, read_transaction
-from src.database.models import DecisionRow, LiquidationRow
+from benchmarks.exchange import background_symbol, liquidation_frame
+from benchmarks.programs import ROOT, settings_document
+from src.core.event_queue import MAX_LIQUIDATIONS, EventQueue
+from src.core.streamer import LiquidationStreamer
 from src.database.open_database import open_database
-from src.database.repositories import Store
-from src.domain.clock import SystemClock
-from src.domain.enums import Side
-from src.domain.market import Liquidation
-from src.sandbox.market.listings import load_listings
-from src.settings.config import Settings, parse_settings
+from src.domain.enums import MarginType, PositionSide
+from src.exchange.wire import read_json
+from src.settings.config import parse_settings
+from tests.builders import NOW, a_report
+from tests.core.harness import Harness
 
-MIN_RATE = 5_000
-
-
-@dataclass(frozen=True, slots=True)
-class Burst:
-    """Result of a burst."""
-
-    pushed: int
-    stored: int
-    decided: int
-    seconds: float
-    baseline_seconds: float
-    """Time to only add up the same numbers."""
-
-    @property
-    def rate(self) -> float:
-        return self.pushed / self.seconds
-
-    @property
-    def is_good(self) -> bool:
-        return self.stored == self.decided == self.pushed and self.rate >= MIN_RATE
-
-    def report(self) -> str:
-        return (
-            f"burst of {self.pushed}: {self.stored} stored, {self.decided} decided, {self.rate:.0f} per second "
-            f"(minimum {MIN_RATE}), {self.seconds / self.baseline_seconds:.0f} × the time to add them up"
-        )
+_BATCH = 500
+_WAIT_SECONDS = 0.001
+_DECISION = (
+    "INSERT INTO decisions (liquidation_id, symbol, liquidation_side, decided_at, gate, reason, numbers, "
+    "window_volume, threshold, client_order_id) "
+    "VALUES (?, ?, 'SELL', ?, 'threshold', ?, ?, '3982.00', '1000000000', NULL)"
+)
+_LIQUIDATION = (
+    "INSERT INTO liquidations (id, symbol, side, quantity, price, average_price, filled_quantity, usdt_value, "
+    "order_type, time_in_force, status, traded_at, event_at, received_at) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 
-def measure_burst(count: int) -> Burst:
-    """Queue all events at once, then run the trader's loop until its queue is empty."""
-    listings = load_listings()
-    instruments = {symbol: listing.instrument for symbol, listing in listings.items()}
-    events = _liquidations(sorted(instruments), count)
-    started = time.perf_counter()
-    sum((each.notional for each in events), Decimal(0))
-    baseline_seconds = time.perf_counter() - started
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "bot.db"
-        clock = SystemClock()
-        database = open_database(path, clock.now_ms())
-        context = TraderContext(
-            _settings(sorted(instruments)), instruments, Store(database.engine, clock), clock, Random(1).randrange, True
-        )
-        trader = Trader(context, BotInfo("benchmark", 0, clock.now_ms(), "sandbox", True), ExchangeHealth)
-        trader.restore()
-        event_queue = EventQueue()
-        started = time.perf_counter()
-        for event in events:
-            event_queue.put(event)
-        event_queue.close()
-        trader.run(event_queue, lambda _: None, lambda: None)
-        seconds = time.perf_counter() - started
-        with read_transaction(open_reader(path)) as connection:
-            stored = connection.scalar(select(func.count()).select_from(LiquidationRow)) or 0
-            decided = connection.scalar(select(func.count()).select_from(DecisionRow)) or 0
-        database.engine.dispose()
-    return Burst(count, stored, decided, seconds, baseline_seconds)
+def measure(program: str, count: int) -> dict[str, float]:
+    """Run one side in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.burst", program, str(count)]
+    output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
+    result: dict[str, float] = json.loads(output.splitlines()[-1])
+    return result
 
 
-def _liquidations(symbols: list[str], count: int) -> list[Liquidation]:
-    """Liquidations of all symbols with realistic sizes: a median near 200 USDT and a long tail."""
-    random, now_ms = Random(7), SystemClock().now_ms()
-    liquidations = []
-    for _ in range(count):
-        price = Decimal(random.randrange(90_000, 110_000)) / 1000
-        quantity = Decimal(round(random.lognormvariate(5.3, 1.9))) / 100 + 1
-        side = random.choice((Side.BUY, Side.SELL))
-        liquidations.append(
-            Liquidation(random.choice(symbols), side, quantity, price, price, quantity, now_ms, now_ms, now_ms)
-        )
-    return liquidations
+def _frames(count: int) -> list[bytes]:
+    return [liquidation_frame(background_symbol(number), NOW) for number in range(count)]
 
 
-def _settings(symbols: list[str]) -> Settings:
-    each = {
-        "volume_threshold": 50_000,
-        "leverage": 5,
-        "trade_value_usdt": 10,
-        "max_position_usdt": 100,
-        "take_profit_pct": 1,
-        "stop_loss_pct": 2,
+def _run_bot(frames: list[bytes], path: Path) -> dict[str, float]:
+    document = settings_document()
+    for each in document["symbols"].values():
+        each["volume_threshold"] = 1_000_000_000
+    crossed = {"position_side": PositionSide.BOTH, "leverage": 5, "margin_type": MarginType.CROSSED}
+    reports = tuple(a_report(symbol=symbol, **crossed) for symbol in document["symbols"])
+    harness = Harness(path, parse_settings(document)).connect(positions=reports)
+    queue = EventQueue()
+    handler = LiquidationStreamer("", lambda: harness.settings.symbols, queue.put, harness.clock).handler
+
+    def receive() -> None:
+        for frame in frames:
+            # A socket holds back what is not read: nothing may be dropped for want of speed.
+            while queue.stats.waiting > MAX_LIQUIDATIONS - _BATCH:
+                time.sleep(_WAIT_SECONDS)
+            handler.on_message(read_json(frame))
+        queue.close()
+
+    def run() -> None:
+        reader = threading.Thread(target=receive)
+        reader.start()
+        harness.trader.run(queue, lambda _: None, lambda: None)
+        reader.join()
+
+    result = _timed(run)
+    with sqlite3.connect(path) as connection:
+        gates = dict(connection.execute("SELECT gate, count(*) FROM decisions GROUP BY gate").fetchall())
+        stored = connection.execute("SELECT count(*) FROM liquidations").fetchone()[0]
+    harness.close()
+    return result | {"stored": stored, "decided": gates.get("threshold", 0), "dropped": queue.stats.dropped}
+
+
+def _run_floor(frames: list[bytes], path: Path) -> dict[str, float]:
+    open_database(path, NOW).engine.dispose()
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA synchronous=FULL")
+    watched = set(settings_document()["symbols"])
+
+    def run() -> None:
+        for start in range(0, len(frames), _BATCH):
+            orders = [json.loads(frame)["data"] for frame in frames[start : start + _BATCH]]
+            rows, decisions = [], []
+            for number, event in enumerate(orders, start + 1):
+                order = event["o"]
+                notional = f"{float(order['z']) * float(order['ap']):.2f}"
+                values = (order["q"], order["p"], order["ap"], order["z"], notional, order["o"], order["f"], order["X"])
+                rows.append((number, order["s"], order["S"], *values, order["T"], event["E"], event["E"]))
+                if order["s"] in watched:
+                    decisions.append((number, order["s"], NOW, "the volume is below the threshold", '{"volume": "1"}'))
+            connection.execute("BEGIN IMMEDIATE")
+            connection.executemany(_LIQUIDATION, rows)
+            connection.executemany(_DECISION, decisions)
+            connection.execute("COMMIT")
+
+    result = _timed(run)
+    stored, decided = (connection.execute(f"SELECT count(*) FROM {each}").fetchone()[0] for each in _TABLES)
+    connection.close()
+    return result | {"stored": stored, "decided": decided, "dropped": 0}
+
+
+_TABLES = ("liquidations", "decisions")
+_PROGRAMS: dict[str, Callable[[list[bytes], Path], dict[str, float]]] = {"bot": _run_bot, "floor": _run_floor}
+
+
+def _timed(run: Callable[[], Any]) -> dict[str, float]:
+    process = psutil.Process()
+    before = process.memory_info().rss
+    started, cpu_started = time.perf_counter(), time.process_time()
+    run()
+    return {
+        "seconds": time.perf_counter() - started,
+        "cpu_seconds": time.process_time() - cpu_started,
+        "grown_mb": (process.memory_info().rss - before) / 1e6,
     }
-    return parse_settings({"globals": {"max_total_exposure_usdt": 1000}, "symbols": dict.fromkeys(symbols, each)})
+
+
+def main() -> None:
+    program, count = sys.argv[1], int(sys.argv[2])
+    with tempfile.TemporaryDirectory() as folder:
+        print(json.dumps(_PROGRAMS[program](_frames(count), Path(folder) / "bot.db")))
+
+
+if __name__ == "__main__":
+    main()

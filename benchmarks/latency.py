@@ -1,212 +1,125 @@
-"""Time from a liquidation to the order at the exchange: the bot and a minimal baseline program, alternating."""
+"""From a frame to the order that follows: the bot beside the floor program, in turn, on the same exchange."""
 
-import json
-import os
-import subprocess
-import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from decimal import Decimal
+from dataclasses import dataclass, field
 from pathlib import Path
-from statistics import median, quantiles
-from typing import Any
 
-from sqlalchemy.exc import OperationalError
+from benchmarks import programs
+from benchmarks.exchange import FLOOR, TRADED
+from benchmarks.programs import ExchangeControl
+from benchmarks.report import Figures, Row
+from src.utils.auth import ApiVersion
 
-from src.database.db import open_reader, read_transaction
-from src.database.models import StateRow
-from src.domain.enums import Side
-from src.domain.orders import OrderRequest
-from src.sandbox.account.limits import RequestLimits
-from src.sandbox.server import SandboxServer
+ROUNDS = 3
+_PAUSE_SECONDS = 0.02
+_QUIET_SECONDS = 0.01
+_BURST_RATE = 4_000
+"""Liquidations a second around the measured one."""
+_WARM_UP = 10
 
-ROOT = Path(__file__).parents[1]
-BOT_SYMBOL, BASELINE_SYMBOL = "BTCUSDT", "ETHUSDT"
-MAX_RATIO = 3.0
-MAX_DISTURBED_SHARE = 0.02
-_START_SECONDS = 30
-_ORDER_SECONDS = 5
-_BETWEEN_EVENTS_SECONDS = 0.05
-_QUOTE_AHEAD_SECONDS = 0.03
-
-_SETTINGS: dict[str, Any] = {
-    "globals": {
-        "simulate_only": False,
-        "db_path": "bot.db",
-        "volume_window_sec": 60,
-        "cooldown_sec": 0,
-        "hedge_mode": False,
-        "order_ttl_seconds": 3600,
-        "max_open_orders_per_symbol": 199,
-        "max_total_exposure_usdt": 100_000,
-    },
-    "symbols": {
-        BOT_SYMBOL: {
-            "volume_threshold": 1,
-            "leverage": 5,
-            "margin_type": "CROSSED",
-            "trade_value_usdt": 40,
-            "max_position_usdt": 50_000,
-            "take_profit_pct": 5,
-            "stop_loss_pct": 5,
-        }
-    },
-}
+Measure = Callable[[ExchangeControl, int], None]
+Say = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Milliseconds of the bot and of the baseline, and how often another request preceded the order."""
+@dataclass(slots=True)
+class _Samples:
+    """Milliseconds of one figure, by round."""
 
-    bot_ms: list[float]
-    baseline_ms: list[float]
-    disturbed: int
-    """Events with another request of the bot between the event and its order."""
+    floor: list[list[float]] = field(default_factory=list)
+    bot: list[list[float]] = field(default_factory=list)
+    other_requests: int = 0
+    """Requests besides orders between an event and its order."""
 
-    @property
-    def ratio(self) -> float:
-        return median(self.bot_ms) / median(self.baseline_ms)
+    def begin_round(self) -> None:
+        self.floor.append([])
+        self.bot.append([])
 
-    @property
-    def is_good(self) -> bool:
-        return self.ratio <= MAX_RATIO and self.disturbed <= len(self.bot_ms) * MAX_DISTURBED_SHARE
-
-    def report(self) -> str:
-        return (
-            f"  baseline p50 {median(self.baseline_ms):.2f} ms, p95 {_p95(self.baseline_ms):.2f} ms\n"
-            f"  bot      p50 {median(self.bot_ms):.2f} ms, p95 {_p95(self.bot_ms):.2f} ms\n"
-            f"  p50 ratio {self.ratio:.2f} (bound {MAX_RATIO})\n"
-            f"  events with another request before their order: {self.disturbed} of {len(self.bot_ms)} "
-            f"(the snapshot every 30 s may precede one in a hundred)"
-        )
+    def row(self, name: str, max_ratio: float, max_tail_ratio: float | None = None) -> Row:
+        return Row(name, Figures(self.floor), Figures(self.bot), max_ratio, max_tail_ratio, self.other_requests)
 
 
-class _CountedLimits(RequestLimits):
-    """The exchange's limits; also counts requests."""
-
-    requests = 0
-
-    def use_weight(self, weight: int, now_ms: int) -> None:
-        self.requests += 1
-        super().use_weight(weight, now_ms)
-
-
-class _OrderTimer:
-    """Records when the next order of a symbol arrives, and how many requests preceded it."""
-
-    def __init__(self, server: SandboxServer) -> None:
-        self._server = server
-        self._arrived = threading.Condition()
-        self._at: dict[str, int] = {}
-        self.disturbed = 0
-        self._limits = server.exchange.limits = _CountedLimits()
-        records = server.exchange.account.request_log
-        receive = records.record
-
-        def timed(request: OrderRequest, at: int, code: int | None = None) -> None:
-            arrived_at = time.perf_counter_ns()
-            receive(request, at, code)
-            with self._arrived:
-                self._at[request.symbol] = arrived_at
-                self._arrived.notify_all()
-
-        records.record = timed  # type: ignore[method-assign]
-
-    def measure(self, symbol: str) -> float:
-        """Emit one liquidation and wait for its order; returns milliseconds."""
-        exchange = self._server.exchange
-        price = exchange.market[symbol].last_price
-        exchange.move(symbol, price)
-        time.sleep(_QUOTE_AHEAD_SECONDS)
-        with self._arrived:
-            self._at.pop(symbol, None)
-            self._limits.requests = 0
-        emitted_at = time.perf_counter_ns()
-        exchange.liquidate(symbol, Side.SELL, Decimal(2), price)
-        with self._arrived:
-            if not self._arrived.wait_for(lambda: symbol in self._at, _ORDER_SECONDS):
-                raise RuntimeError(f"no order for {symbol} within {_ORDER_SECONDS} s")
-            self.disturbed += symbol == BOT_SYMBOL and self._limits.requests > 1
-            return (self._at[symbol] - emitted_at) / 1e6
-
-
-def measure_latency(events: int) -> Latency:
-    """Run the sandbox, the baseline and the bot; alternate between the last two."""
-    with tempfile.TemporaryDirectory() as folder, SandboxServer(Path(folder)) as server:
-        (Path(folder) / "settings.json").write_text(json.dumps(_SETTINGS), encoding="utf-8")
-        timer = _OrderTimer(server)
-        with _baseline(server), _bot(Path(folder)):
-            for _ in range(5):
-                timer.measure(BASELINE_SYMBOL)
-                timer.measure(BOT_SYMBOL)
-            timer.disturbed = 0
-            bot_ms, baseline_ms = [], []
-            for _ in range(events):
-                baseline_ms.append(timer.measure(BASELINE_SYMBOL))
-                bot_ms.append(timer.measure(BOT_SYMBOL))
-                time.sleep(_BETWEEN_EVENTS_SECONDS)
-            _cancel_all(server)
-    return Latency(bot_ms, baseline_ms, timer.disturbed)
-
-
-def _cancel_all(server: SandboxServer) -> None:
-    with server.exchange.lock:
-        for order in server.exchange.engine.open_orders():
-            server.exchange.engine.cancel(order.symbol, server.exchange.now_ms(), order_id=order.order_id)
+def measure_latency(version: ApiVersion, delay_ms: int, events: int, say: Say) -> list[Row]:
+    """All figures for one way to sign and one round trip; ``events`` in each of three rounds."""
+    with _programs(version) as control:
+        control.run("delay", ms=delay_ms)
+        trial = _Trial(control)
+        trial.run_round(_WARM_UP)
+        trial.clear()
+        for number in range(ROUNDS):
+            say(f"event → order, {version}, round trip {delay_ms} ms: round {number + 1} of {ROUNDS}")
+            trial.begin_round()
+            trial.run_round(events)
+    name = f"{version}, {delay_ms} ms"
+    rows = [
+        trial.spaced.row(f"event → order ({name})", 2.0, 3.5),
+        trial.filled.row(f"fill → stop ({name})", 2.5),
+    ]
+    if delay_ms == 0:
+        rows.append(trial.in_burst.row(f"event → order among {_BURST_RATE} a second ({name})", 3.0))
+    rows.append(trial.together.row(f"five symbols at once, last order ({name})", 3.0))
+    return rows
 
 
 @contextmanager
-def _baseline(server: SandboxServer) -> Iterator[None]:
-    command = [sys.executable, "-m", "benchmarks.baseline", server.base_url, server.ws_url, BASELINE_SYMBOL]
-    process = subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    if process.stdin is None or process.stdout is None:
-        raise RuntimeError("the baseline program has no pipes")
-    try:
-        process.stdin.write(f"{server.api_key} {server.api_secret}\n")
-        process.stdin.flush()
-        process.stdout.readline()
-        yield
-    finally:
-        process.kill()
-        process.wait()
+def _programs(version: ApiVersion) -> Iterator[ExchangeControl]:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        programs.exchange() as control,
+        programs.floor(control, version),
+        programs.bot(control, version, Path(folder)),
+    ):
+        yield control
 
 
-@contextmanager
-def _bot(home: Path) -> Iterator[None]:
-    command = [sys.executable, "main.py", "--home", str(home)]
-    with (home / "bot.out").open("w", encoding="utf-8") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=output, env=_environment())
-        try:
-            _wait_until_trading(home)
-            yield
-        finally:
-            process.terminate()
-            process.wait(10)
+class _Trial:
+    """Alternates between floor and bot, so that a slow moment of the machine affects both."""
+
+    def __init__(self, control: ExchangeControl) -> None:
+        self._control = control
+        self.clear()
+
+    def clear(self) -> None:
+        self.spaced, self.filled, self.in_burst, self.together = (_Samples() for _ in range(4))
+        self._all = (self.spaced, self.filled, self.in_burst, self.together)
+        self.begin_round()
+
+    def begin_round(self) -> None:
+        for samples in self._all:
+            samples.begin_round()
+
+    def run_round(self, events: int) -> None:
+        for number in range(events):
+            symbol = TRADED[number % len(TRADED)]
+            self._measure(self.spaced, "signal", symbols=[FLOOR[0]], rival=[symbol])
+            if number % 4 == 0:
+                time.sleep(_QUIET_SECONDS)
+                self._measure(self.filled, "fill", prefix=_prefix(FLOOR[0]), rival=symbol)
+            self._settle()
+            if number % 5 == 1:
+                self._measure(self.in_burst, "signal", symbols=[FLOOR[0]], rival=[symbol], burst=_BURST_RATE)
+                self._settle()
+            if number % 10 == 2:
+                self._measure(self.together, "signal", symbols=list(FLOOR), rival=list(TRADED))
+                self._settle()
+
+    def _measure(self, samples: _Samples, action: str, rival: object, **arguments: object) -> None:
+        """Measure the floor with ``arguments``, then the bot with its own symbols instead."""
+        samples.floor[-1].append(max(self._control.run(action, **arguments)["ms"]))
+        time.sleep(_QUIET_SECONDS)
+        key = "symbols" if action == "signal" else "prefix"
+        mine = rival if action == "signal" else str(rival)
+        result = self._control.run(action, **{**arguments, key: mine})
+        samples.bot[-1].append(max(result["ms"]))
+        samples.other_requests += result["other_requests"]
+
+    def _settle(self) -> None:
+        if left := self._control.run("settle"):
+            raise RuntimeError(f"{left} orders are still open after the positions were closed")
+        time.sleep(_PAUSE_SECONDS)
 
 
-def _environment() -> dict[str, str]:
-    excluded = ("API_KEY", "API_SECRET", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL", "DB_PATH", "HUNTER_HOME")
-    return {name: value for name, value in os.environ.items() if name not in excluded}
-
-
-def _wait_until_trading(home: Path) -> None:
-    deadline = time.monotonic() + _START_SECONDS
-    engine = open_reader(home / "bot.db")
-    while time.monotonic() < deadline:
-        time.sleep(0.1)
-        try:
-            with read_transaction(engine) as connection:
-                row = connection.execute(StateRow.__table__.select().where(StateRow.key == "trading")).first()
-        except OperationalError:
-            continue
-        if row is not None and row.value["state"] == "ACTIVE":
-            return
-    raise RuntimeError(f"the bot did not start trading; its output:\n{(home / 'bot.out').read_text(encoding='utf-8')}")
-
-
-def _p95(values: list[float]) -> float:
-    return quantiles(values, n=20)[-1]
+def _prefix(symbol: str) -> str:
+    return symbol.removesuffix("0USDT")
