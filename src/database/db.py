@@ -5,14 +5,14 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
-from enum import Enum
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, insert, select
+from sqlalchemy import URL, Connection, Engine, create_engine, event, select
 from sqlalchemy.pool import NullPool, QueuePool
 
 from src.database.models import LiquidationRow
+from src.database.statements import prepared_insert, to_json
 from src.domain import crash_points
 from src.domain.crash_points import Point
 from src.domain.enums import Side
@@ -20,6 +20,7 @@ from src.domain.errors import ConfigError
 from src.domain.market import CLOCK_TOLERANCE_MS, Liquidation
 from src.domain.numbers import ZERO
 
+LIQUIDATION = prepared_insert(LiquidationRow)
 BUSY_TIMEOUT_MS = 5_000
 _JOURNAL_SIZE_LIMIT = 4 * 1024 * 1024
 _PAGES_PER_STEP = 2_000
@@ -47,7 +48,7 @@ def open_writer(path: Path) -> Engine:
         pool_size=1,
         max_overflow=0,
         pool_timeout=BUSY_TIMEOUT_MS / 1000,
-        json_serializer=_to_json,
+        json_serializer=to_json,
     )
     _on_connect(engine, _WRITER_PRAGMAS)
 
@@ -64,7 +65,7 @@ def open_reader(path: Path) -> Engine:
         "sqlite://",
         creator=lambda: sqlite3.connect(_read_only(path), uri=True, check_same_thread=False),
         poolclass=NullPool,
-        json_serializer=_to_json,
+        json_serializer=to_json,
     )
     _on_connect(engine, _READER_PRAGMAS)
 
@@ -187,8 +188,8 @@ def make_private(path: Path) -> None:
 
 def insert_liquidation(connection: Connection, liquidation: Liquidation, row_id: int | None = None) -> int:
     """Store one liquidation, optionally under a given row id; return the row id."""
-    values = liquidation_values(liquidation) | ({} if row_id is None else {"id": row_id})
-    return connection.execute(insert(LiquidationRow).returning(LiquidationRow.id), values).scalar_one()
+    values = {"id": row_id, **liquidation_values(liquidation)}
+    return LIQUIDATION.execute(connection, values).lastrowid or 0
 
 
 def get_volume_in_window(
@@ -209,7 +210,7 @@ def get_usdt_volume_in_window(
 
 
 def liquidation_values(liquidation: Liquidation) -> dict[str, Any]:
-    """Return the column values of a liquidation."""
+    """Return the column values of a liquidation, without its row id."""
     return {
         "symbol": liquidation.symbol,
         "side": liquidation.side.value,
@@ -260,19 +261,8 @@ def _on_connect(engine: Engine, pragmas: tuple[str, ...]) -> None:
 
 def json_round_trip(value: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Return the value as a JSON column would return it."""
-    read: dict[str, Any] | None = json.loads(_to_json(value))
+    read: dict[str, Any] | None = json.loads(to_json(value))
     return read
-
-
-def _to_json(value: object) -> str:
-    return json.dumps(value, default=_as_text)  # ASCII: an incomplete character must not fail a commit
-
-
-def _as_text(value: object) -> str:
-    """Render Decimal as plain text, as JSON would make it a float, and enum members as their values."""
-    if isinstance(value, Decimal):
-        return format(value, "f")
-    return str(value.value) if isinstance(value, Enum) else str(value)
 
 
 def file_identity(path: Path) -> tuple[int, int] | None:

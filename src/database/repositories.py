@@ -7,6 +7,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
+from sqlite3 import OperationalError as DriverError
 from typing import Any, TypeVar, overload
 
 from sqlalchemy import Connection, Engine, delete, func, insert, select, update
@@ -14,7 +15,7 @@ from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.orm import DeclarativeBase
 
-from src.database.db import insert_liquidation, json_round_trip, liquidation_values
+from src.database.db import LIQUIDATION, insert_liquidation, json_round_trip, liquidation_values
 from src.database.intent_log import IntentLog
 from src.database.models import (
     AccountHistoryRow,
@@ -24,13 +25,19 @@ from src.database.models import (
     FundingPaymentRow,
     InstrumentRow,
     JournalRow,
-    LiquidationRow,
     PositionRow,
     RunRow,
     SettingsVersionRow,
     StateRow,
 )
-from src.database.tables.market import last_entries, newest_liquidation, prune, recent_liquidations
+from src.database.statements import Prepared, prepared_insert, prepared_upsert
+from src.database.tables.market import (
+    decision_values,
+    last_entries,
+    newest_liquidation,
+    prune,
+    recent_liquidations,
+)
 from src.database.tables.orders import (
     PositionResult,
     add_fill,
@@ -40,6 +47,7 @@ from src.database.tables.orders import (
     has_trade,
     open_orders,
     result_since,
+    uncounted_fees,
 )
 from src.database.tables.positions import add_correction, position_from, position_values
 from src.database.writer import DeferredWriter
@@ -56,6 +64,11 @@ from src.domain.positions import AccountSummary, Correction, Income, PositionRec
 _EQUITY_INTERVAL_MS = 60_000
 _HISTORY_KEPT_MS = 30 * DAY_MS  # of the market history and the journal
 _FILLS_LISTED_MS = 7 * DAY_MS  # the exchange lists our trades of a week at a time (Account Trade List)
+_DECISION, _JOURNAL = prepared_insert(DecisionRow), prepared_insert(JournalRow)
+_REPLACE: dict[type[DeclarativeBase], tuple[Prepared, list[str]]] = {
+    row: (prepared_upsert(row), [column.name for column in row.__table__.primary_key])
+    for row in (PositionRow, AccountHistoryRow, StateRow)
+}
 Found = TypeVar("Found")
 PAPER_ACCOUNT = "paper_account"
 """The state key of the paper exchange's account."""
@@ -119,7 +132,7 @@ class Store:
         """
         try:
             return self.read(query)
-        except OperationalError:
+        except (OperationalError, DriverError):
             if self.error is None:
                 raise
             return default
@@ -149,14 +162,14 @@ class Store:
         else:
             pairs = zip(row_ids, liquidations, strict=True)
             rows = [{"id": row_id, **liquidation_values(each)} for row_id, each in pairs]
-            self._writer.write(lambda connection: connection.execute(insert(LiquidationRow), rows), is_history=True)
+            self._writer.write(lambda connection: LIQUIDATION.execute_many(connection, rows), is_history=True)
         return row_ids
 
     def record_decisions(self, decisions: Sequence[tuple[int, Decision]]) -> None:
         """Store decisions, each with the row id of its liquidation."""
-        rows = [{"liquidation_id": row_id, **asdict(decision)} for row_id, decision in decisions]
+        rows = [decision_values(decision, row_id) for row_id, decision in decisions]
         if rows:
-            self._writer.write(lambda connection: connection.execute(insert(DecisionRow), rows), is_history=True)
+            self._writer.write(lambda connection: _DECISION.execute_many(connection, rows), is_history=True)
 
     def recent_liquidations(self, since_ms: int) -> list[tuple[int, Liquidation]]:
         """Return liquidations traded after an instant with their row ids, oldest first; empty on a read error."""
@@ -213,17 +226,11 @@ class Store:
 
     def uncounted_fees(self, symbol: str, position_side: PositionSide, since_ms: int) -> dict[str, Decimal]:
         """Fees of a position's fills since an instant whose value in dollars is unknown, by asset."""
-        row = FillRow
-        query = select(row.commission_asset, row.commission).where(
-            row.symbol == symbol,
-            row.position_side == position_side.value,
-            row.traded_at >= since_ms,
-            row.commission_value.is_(None),
-            row.is_simulated == self._is_simulated,
-        )
+        position = {"symbol": symbol, "position_side": position_side.value, "since_ms": since_ms}
+        query = partial(uncounted_fees, position=position | self._mode_columns)
         fees: dict[str, Decimal] = {}
-        for each in self.read_or_default(lambda connection: connection.execute(query).all()) or ():
-            fees[each.commission_asset] = fees.get(each.commission_asset, ZERO) + each.commission
+        for asset, fee in self.read_or_default(query) or ():
+            fees[asset] = fees.get(asset, ZERO) + fee
         return fees
 
     # Account
@@ -337,8 +344,9 @@ class Store:
     # Journal, state, runs
 
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
-        values = {"recorded_at": self._clock.now_ms(), "kind": kind, "symbol": symbol, "payload": dict(payload)}
-        self._writer.write(lambda connection: connection.execute(insert(JournalRow), values), is_history=True)
+        entry = {"id": None, "recorded_at": self._clock.now_ms(), "kind": kind, "symbol": symbol}
+        values = entry | {"payload": dict(payload)}
+        self._writer.write(lambda connection: _JOURNAL.execute(connection, values), is_history=True)
 
     def add_settings_version(
         self, document: Mapping[str, object], previous: Mapping[str, object], message: str
@@ -391,8 +399,6 @@ class Store:
 
     def _replace(self, row: type[DeclarativeBase], values: dict[str, Any]) -> None:
         """Insert a row, or update the one with the same key."""
-        keys = [column.name for column in row.__table__.primary_key]
-        rest = {name: value for name, value in values.items() if name not in keys}
-        statement = upsert(row).values(values).on_conflict_do_update(index_elements=keys, set_=rest)
+        statement, keys = _REPLACE[row]
         name = (row, *(values[key] for key in keys))
-        self._writer.write(lambda connection: connection.execute(statement), name)
+        self._writer.write(lambda connection: statement.execute(connection, values), name)

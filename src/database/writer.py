@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 from sqlite3 import DatabaseError
+from sqlite3 import OperationalError as DriverError
 from typing import Any, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -43,6 +44,8 @@ _STORAGE_ERRORS = {
 }
 """SQLite result codes caused by the disk or by other programs (sqlite.org/rescode.html)."""
 _PERMISSION_CODES = (8, 14)
+_FAILURES = (OperationalError, DriverError)
+"""A failed statement of SQLAlchemy, or of the driver (``Prepared``)."""
 Found = TypeVar("Found")
 WriteFn = Callable[[Connection], Any]
 
@@ -115,7 +118,7 @@ class DeferredWriter:
             return default
         try:
             return write_fn(self._connection)
-        except OperationalError as error:
+        except _FAILURES as error:
             self._on_error(error)
             return default
 
@@ -127,7 +130,7 @@ class DeferredWriter:
                 return query(connection)
         try:
             return query(self._connection)
-        except OperationalError as error:
+        except _FAILURES as error:
             self._on_error(error)  # if it cannot be read, it cannot be committed either
             raise
 
@@ -156,7 +159,7 @@ class DeferredWriter:
             self._connection.begin()
             for each in self._uncommitted.values():
                 each.write_fn(self._connection)
-        except OperationalError as error:
+        except _FAILURES as error:
             self._on_error(error)
         else:
             self.error = None
@@ -168,7 +171,7 @@ class DeferredWriter:
         started_at = self._clock.monotonic_ms()
         try:
             self._connection.commit()
-        except OperationalError as error:
+        except _FAILURES as error:
             self._on_error(error)
         else:
             self._uncommitted.clear()
@@ -179,7 +182,7 @@ class DeferredWriter:
     def _record_duration(self, started_at: int) -> None:
         self.slowest_ms = max(self.slowest_ms, self._clock.monotonic_ms() - started_at)
 
-    def _on_error(self, error: OperationalError) -> None:
+    def _on_error(self, error: OperationalError | DriverError) -> None:
         """Defer writes from now on. Raises the error if it is not caused by the disk or another program."""
         reason = describe_storage_error(error)
         if reason is None:
@@ -221,15 +224,16 @@ class DeferredWriter:
         return tuple(file_identity(self._path.with_name(self._path.name + suffix)) for suffix in ("", "-wal"))
 
 
-def describe_storage_error(error: OperationalError) -> str | None:
+def describe_storage_error(error: OperationalError | DriverError) -> str | None:
     """Describe an error caused by the disk or another program; None for any other."""
     return _STORAGE_ERRORS.get(_code(error))
 
 
-def is_transient(error: OperationalError) -> bool:
+def is_transient(error: OperationalError | DriverError) -> bool:
     """Whether the error may go away by itself: a lock, or a full or failing disk."""
     return describe_storage_error(error) is not None and _code(error) not in _PERMISSION_CODES
 
 
-def _code(error: OperationalError) -> int:
-    return int(getattr(error.orig, "sqlite_errorcode", 0)) & 0xFF
+def _code(error: OperationalError | DriverError) -> int:
+    of_driver = error.orig if isinstance(error, OperationalError) else error
+    return int(getattr(of_driver, "sqlite_errorcode", 0)) & 0xFF

@@ -1,6 +1,7 @@
 """The store writes and reads orders, fills, liquidations, positions, funding, journal and state."""
 
 import json
+import sqlite3
 from dataclasses import replace
 from decimal import Decimal
 from enum import Enum
@@ -84,7 +85,7 @@ def test_failed_transaction_writes_nothing(store: Store) -> None:
 
 def test_client_order_id_is_unique(store: Store) -> None:
     record(store, an_order())
-    with pytest.raises(IntegrityError):
+    with pytest.raises(sqlite3.IntegrityError):
         record(store, an_order())
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from sqlalchemy import Engine, text
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from src.database.db import open_reader, quick_check, read_transaction
 from src.database.repositories import Store
@@ -212,7 +212,7 @@ def test_failed_restore_is_retried(store: Store, path: Path, clock: ManualClock)
 
 
 def test_programming_error_is_raised_and_rolled_back(store: Store, path: Path) -> None:
-    with pytest.raises(IntegrityError), store.transaction():
+    with pytest.raises(sqlite3.IntegrityError), store.transaction():
         store.journal("row", {"number": 1})
         store.record_order(an_order(), simulated=False)
         store.record_order(an_order(), simulated=False)

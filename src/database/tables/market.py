@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import Connection, delete, func, select
 
 from src.database.models import DecisionRow, JournalRow, LiquidationRow
+from src.domain.decisions import Decision
 from src.domain.enums import OrderType, Side, TimeInForce
 from src.domain.market import CLOCK_TOLERANCE_MS, Liquidation
 
@@ -30,6 +31,22 @@ def last_entries(connection: Connection) -> dict[tuple[str, Side], tuple[int, in
     return {
         (each.symbol, Side(each.side).opposite): (min(each.traded_at, each.received_at + CLOCK_TOLERANCE_MS), each.id)
         for each in connection.execute(query)
+    }
+
+
+def decision_values(decision: Decision, liquidation_id: int) -> dict[str, Any]:
+    """Return the column values of a decision."""
+    return {
+        "liquidation_id": liquidation_id,
+        "symbol": decision.symbol,
+        "liquidation_side": decision.liquidation_side.value,
+        "decided_at": decision.decided_at,
+        "gate": decision.gate and decision.gate.value,
+        "reason": decision.reason,
+        "numbers": decision.numbers,
+        "window_volume": decision.window_volume,
+        "threshold": decision.threshold,
+        "client_order_id": decision.client_order_id,
     }
 
 

@@ -1,13 +1,13 @@
 """Stores orders and fills, and loads them from their rows."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Connection, insert, select, update
-from sqlalchemy.dialects.sqlite import insert as upsert
+from sqlalchemy import Connection, bindparam, select, update
 
 from src.database.models import SIMULATED, FillRow, OrderRelationshipRow, OrderStatusRow, TradeRow
+from src.database.statements import Prepared, prepared_insert
 from src.domain.enums import (
     OrderRole,
     OrderStatus,
@@ -17,17 +17,59 @@ from src.domain.enums import (
     TimeInForce,
     WorkingType,
 )
+from src.domain.errors import InvariantError
 from src.domain.numbers import ZERO
 from src.domain.orders import Fill, Order, OrderRequest
 
 PositionResult = tuple[Decimal, Decimal, int, Decimal]
 """Realized PnL, fees in dollars, time of the last fill (ms UTC, 0 if none), change in quantity."""
 _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
+_CHANGED = (
+    *("order_id", "status", "order_status", "filled_quantity", "average_price", "reason"),
+    *("sent_at", "event_at", "updated_at", "unresolved_since"),
+)
+_ADDED = ("realized_pnl", "commission", "commission_asset", "updated_at")
+_FILL_FIELDS = (
+    *("symbol", "trade_id", "side", "position_side", "quantity", "price", "realized_pnl"),
+    *("commission", "commission_asset", "is_maker", "traded_at"),
+)
+_TRADE, _RELATIONSHIP, _STATUS = map(prepared_insert, (TradeRow, OrderRelationshipRow, OrderStatusRow))
+_FILL = prepared_insert(FillRow, ignores_known=True)
+_IS_OWN = TradeRow.client_order_id == bindparam("own_id")
+_STORED_STATUS = Prepared(select(TradeRow.status, TradeRow.order_status, TradeRow.filled_quantity).where(_IS_OWN))
+_CHANGE_TRADE = Prepared(update(TradeRow).where(_IS_OWN), ["own_id", *_CHANGED])
+_ADD_TO_TRADE = Prepared(update(TradeRow).where(TradeRow.id == bindparam("row_id")), ["row_id", *_ADDED])
+_UNCOUNTED_FEES = Prepared(
+    select(FillRow.commission_asset, FillRow.commission).where(
+        FillRow.symbol == bindparam("symbol"),
+        FillRow.position_side == bindparam("position_side"),
+        FillRow.traded_at >= bindparam("since_ms"),
+        FillRow.commission_value.is_(None),
+        FillRow.is_simulated == bindparam("is_simulated"),
+    )
+)
+
+
+class _Totals(NamedTuple):
+    """The totals of an order's fills as stored."""
+
+    id: int
+    client_order_id: str
+    realized_pnl: Decimal
+    commission: Decimal
+    commission_asset: str | None
+
+
+_TOTALS = select(*(getattr(TradeRow, name) for name in _Totals._fields)).order_by(TradeRow.id.desc())
+_TRADE_BY_ID = Prepared(_TOTALS.where(_IS_OWN))
+_TRADE_BY_NUMBER = Prepared(
+    _TOTALS.where(TradeRow.symbol == bindparam("of_symbol"), TradeRow.order_id == bindparam("number"))
+)
 
 
 def add_order(connection: Connection, order: Order, source: str, now_ms: int, *, simulated: bool) -> None:
     """Insert a new order, its relationship to its entry, and its first status."""
-    connection.execute(insert(TradeRow), new_trade(order, simulated=simulated))
+    _TRADE.execute(connection, {"id": None, **new_trade(order, simulated=simulated)})
     if order.entry_client_order_id is not None:
         values = {
             "client_order_id": order.client_order_id,
@@ -37,19 +79,19 @@ def add_order(connection: Connection, order: Order, source: str, now_ms: int, *,
             "role": order.role.value,
             "created_at": order.created_at,
         }
-        connection.execute(insert(OrderRelationshipRow), values)
+        _RELATIONSHIP.execute(connection, values)
     _add_status(connection, order, source, now_ms)
 
 
 def change_order(connection: Connection, order: Order, source: str, now_ms: int) -> None:
     """Update the row of an order; add to its status history if status or filled quantity changed."""
-    own = TradeRow.client_order_id == order.client_order_id
-    before = connection.execute(
-        select(TradeRow.status, TradeRow.order_status, TradeRow.filled_quantity).where(own)
-    ).one()
-    changes = trade_changes(order, before.status, now_ms)
-    connection.execute(update(TradeRow).where(own), changes)
-    if (before.order_status, before.filled_quantity) != (order.status.value, order.filled_quantity):
+    own = {"own_id": order.client_order_id}
+    before = _STORED_STATUS.first(connection, own)
+    if before is None:
+        raise InvariantError(f"order {order.client_order_id} is not stored")
+    shown, *stored = before
+    _CHANGE_TRADE.execute(connection, own | trade_changes(order, shown, now_ms))
+    if stored != [order.status.value, order.filled_quantity]:
         _add_status(connection, order, source, now_ms)
 
 
@@ -98,6 +140,7 @@ def new_trade(order: Order, *, simulated: bool) -> dict[str, Any]:
         "price_protect": request.price_protect,
         "realized_pnl": ZERO,
         "commission": ZERO,
+        "commission_asset": None,
         "created_at": order.created_at,
         **trade_changes(order, SIMULATED if simulated else order.status.value, order.created_at),
     }
@@ -161,28 +204,33 @@ def _add_status(connection: Connection, order: Order, source: str, now_ms: int) 
         "recorded_at": now_ms,
         "source": source,
         "reason": order.reason,
+        "id": None,
     }
-    connection.execute(insert(OrderStatusRow), values)
+    _STATUS.execute(connection, values)
 
 
 def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: bool) -> bool:
     """Store a fill and add it to its order's totals; False if it is already stored (I7)."""
     trade = _trade_for(connection, fill)
-    # The Account Trade List has order ids only: the row has the client order id.
-    owner = fill.client_order_id if trade is None else trade.client_order_id
-    values = asdict(fill) | {
+    values = {name: getattr(fill, name) for name in _FILL_FIELDS} | {
+        "id": None,
         "order_id": str(fill.order_id),
-        "client_order_id": owner,
+        # The Account Trade List has order ids only: the row has the client order id.
+        "client_order_id": fill.client_order_id if trade is None else trade.client_order_id,
         "commission_value": fill.fee,
         "is_simulated": is_simulated,
     }
-    statement = upsert(FillRow).on_conflict_do_nothing().returning(FillRow.id)
-    if connection.scalar(statement, values) is None:
+    if not _FILL.execute(connection, values).rowcount:
         return False
     if trade is not None:
-        changes = _totals(trade, fill) | {"updated_at": now_ms}
-        connection.execute(update(TradeRow).where(TradeRow.id == trade.id), changes)
+        _ADD_TO_TRADE.execute(connection, {"row_id": trade.id, **_totals(trade, fill), "updated_at": now_ms})
     return True
+
+
+def uncounted_fees(connection: Connection, position: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """Return asset and amount of each fee of a position whose value in dollars is unknown; ``since_ms`` is among the
+    values of ``position``."""
+    return _UNCOUNTED_FEES.rows(connection, position)
 
 
 def has_trade(connection: Connection, symbol: str, trade_id: int, *, is_simulated: bool) -> bool:
@@ -220,21 +268,20 @@ def load_fills(connection: Connection, order: Order) -> Order:
     return order
 
 
-def _trade_for(connection: Connection, fill: Fill) -> Any:
+def _trade_for(connection: Connection, fill: Fill) -> _Totals | None:
     """Find the order of a fill; order ids are unique only within a symbol."""
-    row = TradeRow
     if fill.client_order_id:
-        is_match = row.client_order_id == fill.client_order_id
+        found = _TRADE_BY_ID.first(connection, {"own_id": fill.client_order_id})
     else:
-        is_match = (row.symbol == fill.symbol) & (row.order_id == str(fill.order_id))
-    columns = (row.id, row.client_order_id, row.realized_pnl, row.commission, row.commission_asset)
-    return connection.execute(select(*columns).where(is_match).order_by(row.id.desc())).first()
+        by_number = {"number": str(fill.order_id), "of_symbol": fill.symbol}
+        found = _TRADE_BY_NUMBER.first(connection, by_number)
+    return None if found is None else _Totals(*found)
 
 
-def _totals(trade: Any, fill: Fill) -> dict[str, Decimal | str]:
+def _totals(trade: _Totals, fill: Fill) -> dict[str, Decimal | str | None]:
     """Return the order's new totals; fees in a second asset are only in ``fills``."""
-    totals: dict[str, Decimal | str] = {"realized_pnl": trade.realized_pnl + fill.realized_pnl}
-    if trade.commission_asset in (None, fill.commission_asset):
-        totals["commission"] = trade.commission + fill.commission
-        totals["commission_asset"] = fill.commission_asset
-    return totals
+    commission, asset = trade.commission, trade.commission_asset
+    if asset in (None, fill.commission_asset):
+        commission, asset = commission + fill.commission, fill.commission_asset
+    realized_pnl = trade.realized_pnl + fill.realized_pnl
+    return {"realized_pnl": realized_pnl, "commission": commission, "commission_asset": asset}
