@@ -333,7 +333,7 @@ class Portfolio:
         return [
             order
             for order in self.orders.values()
-            if order.is_open and symbol in (None, order.symbol) and role in (None, order.role)
+            if order.is_open and (symbol is None or symbol == order.symbol) and (role is None or role is order.role)
         ]
 
     def pending_entries(self) -> list[Order]:
@@ -347,9 +347,7 @@ class Portfolio:
     def orders_for(self, key: PositionKey) -> list[Order]:
         """The bot's orders of a position key that may still fill, or have fills that are not recorded yet."""
         return [
-            order
-            for order in self.orders.values()
-            if (order.symbol, order.request.position_side) == key and (order.is_open or order.has_missing_fills)
+            order for order in self.orders.values() if order.key == key and (order.is_open or order.has_missing_fills)
         ]
 
     def count_stops(self, key: PositionKey) -> int:

@@ -227,6 +227,8 @@ class Order:
     recorded_quantity: Decimal = ZERO
     """Total quantity of the fills in ``trade_ids``; less than ``filled_quantity`` while one is missing."""
 
+    is_open: bool = field(init=False)
+    """Whether it may still fill."""
     client_order_id: str = field(init=False)
     symbol: str = field(init=False)
     key: tuple[str, PositionSide] = field(init=False)
@@ -236,11 +238,7 @@ class Order:
         request = self.request
         self.client_order_id, self.symbol = request.client_order_id, request.symbol
         self.key = request.symbol, request.position_side
-
-    @property
-    def is_open(self) -> bool:
-        """Whether it may still fill."""
-        return not self.status.is_terminal
+        self.is_open = not self.status.is_terminal
 
     @property
     def remaining_quantity(self) -> Decimal:
@@ -251,6 +249,7 @@ class Order:
         if status not in TRANSITIONS[self.status]:
             raise InvariantError(f"order {self.client_order_id} cannot go from {self.status} to {status}")
         self.status = status
+        self.is_open = not status.is_terminal
 
     def apply(self, update: OrderUpdate) -> bool:
         """Merge an update; False if it is older than the known state.

@@ -13,7 +13,14 @@ from src.exchange import endpoints, responses
 from src.exchange.endpoints import Access, Endpoint
 from src.exchange.limits import RateLimits
 from src.exchange.wire import parse_server_time
-from src.utils.auth import ApiRequest, ApiVersion, Signer, make_authenticated_request, make_public_request
+from src.utils.auth import (
+    ApiRequest,
+    ApiVersion,
+    Signer,
+    make_authenticated_request,
+    make_public_request,
+    use_environment,
+)
 
 log = logging.getLogger("hunter.rest")
 
@@ -214,8 +221,9 @@ class AsterClient:
         session: requests.Session | None = getattr(self._sessions, "session", None)
         if session is None:
             session = self._sessions.session = self._session_factory()
-            if self._base_url.startswith(_LOOPBACK):
-                session.trust_env = False  # a configured proxy cannot reach this machine's loopback address
+            if not self._base_url.startswith(_LOOPBACK):  # a proxy cannot reach this machine's loopback address
+                use_environment(session, self._base_url)
+            session.trust_env = False
         return session
 
 

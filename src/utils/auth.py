@@ -12,6 +12,7 @@ from typing import Literal, Protocol
 from urllib.parse import urlencode, urlsplit
 
 import requests
+from requests.structures import CaseInsensitiveDict
 from urllib3.exceptions import ConnectTimeoutError, NewConnectionError
 
 from src.domain.errors import OutcomeUnknown, Unreachable
@@ -147,23 +148,48 @@ def make_public_request(
 def _send(
     session: requests.Session, request: ApiRequest, query: str, headers: Mapping[str, str], body_methods: frozenset[str]
 ) -> requests.Response:
-    in_body = request.method in body_methods
-    url = request.url if in_body or not query else f"{request.url}?{query}"
+    prepared = _prepare(session, request, query, headers, in_body=request.method in body_methods)
+    verify = True if session.verify is None else session.verify
     try:
-        # Following a redirect would send the signature to another host: return it as a response.
-        return session.request(
-            request.method,
-            url,
-            data=query if in_body else None,
-            headers={**headers, **(_FORM_HEADERS if in_body else {})},
-            timeout=request.timeout,
-            allow_redirects=False,
+        # By the adapter: `Session.request` would look up proxies, certificates and .netrc each time, and follow a
+        # redirect, which would send the signature to another host.
+        adapter = session.get_adapter(request.url)
+        response = adapter.send(
+            prepared, timeout=request.timeout, verify=verify, cert=session.cert, proxies=session.proxies
         )
+        response.content  # noqa: B018 - reads it, so that the connection can be used again
     except requests.RequestException as error:
         reason = f"{request}: {_error_kinds(error)}"
         failure = Unreachable(reason) if _was_never_sent(error) else OutcomeUnknown(reason)
+    else:
+        if "Set-Cookie" in response.headers:
+            session.cookies.update(response.cookies)
+        return response
     # Raised outside the handler: the library's exception contains the signed URL and must not be chained.
     raise failure
+
+
+def _prepare(
+    session: requests.Session, request: ApiRequest, query: str, headers: Mapping[str, str], *, in_body: bool
+) -> requests.PreparedRequest:
+    """The request as it is sent. Its parts are valid already, so that none of the library's checks is needed."""
+    prepared = requests.PreparedRequest()
+    prepared.method = request.method
+    prepared.url = request.url if in_body or not query else f"{request.url}?{query}"
+    prepared.body = query.encode() if in_body else None
+    own = {**headers, **(_FORM_HEADERS if in_body else {})}
+    prepared.headers = CaseInsensitiveDict({**{name: str(text) for name, text in session.headers.items()}, **own})
+    if prepared.body is not None or request.method != "GET":
+        prepared.headers["Content-Length"] = str(len(prepared.body or b""))
+    if session.cookies:
+        prepared.prepare_cookies(session.cookies)
+    return prepared
+
+
+def use_environment(session: requests.Session, url: str) -> None:
+    """Set the proxies and certificates that the environment names for a host, once; ignore it from then on."""
+    found = session.merge_environment_settings(url, {}, False, None, None)
+    session.proxies, session.verify, session.trust_env = dict(found["proxies"]), found["verify"], False
 
 
 def _was_never_sent(error: requests.RequestException) -> bool:

@@ -197,21 +197,30 @@ def test_secrets_appear_in_no_log_or_error(
     assert not [secret for secret in (*signatures, API_SECRET, API_KEY) if secret in output]
 
 
-@pytest.mark.parametrize(("base_url", "trusts_environment"), [("https://fapi.asterdex.com", True), ("{}", False)])
-def test_environment_proxy_is_ignored_for_loopback(
-    server: ScriptedServer, clock: ManualClock, limits: RateLimits, base_url: str, trusts_environment: bool
+@pytest.mark.parametrize(("base_url", "proxy"), [("https://fapi.asterdex.com", "http://proxy:1"), ("{}", None)])
+def test_environment_is_read_once_and_ignored_for_loopback(
+    server: ScriptedServer,
+    clock: ManualClock,
+    limits: RateLimits,
+    monkeypatch: pytest.MonkeyPatch,
+    base_url: str,
+    proxy: str | None,
 ) -> None:
     class UnreachableSession(requests.Session):
-        def request(self, *_: object, **__: object) -> requests.Response:
+        def get_adapter(self, url: str) -> requests.adapters.HTTPAdapter:
             raise requests.ConnectTimeout
 
+    monkeypatch.setenv("https_proxy", "http://proxy:1")
+    for name in ("no_proxy", "NO_PROXY", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
     session = UnreachableSession()
     client = AsterClient(base_url.format(server.url), clock, limits, session_factory=lambda: session)
 
     with pytest.raises(Unreachable):
         client.measure_offset()
 
-    assert session.trust_env is trusts_environment
+    assert session.proxies.get("https") == proxy
+    assert (session.verify, session.trust_env) == (True, False)
     assert client.limits is limits
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import requests
+from requests.adapters import HTTPAdapter
 from urllib3.exceptions import MaxRetryError
 from urllib3.exceptions import SSLError as Urllib3SslError
 
@@ -143,7 +144,7 @@ class FailingSession(requests.Session):
         super().__init__()
         self._error = error
 
-    def request(self, *_: object, **__: object) -> requests.Response:
+    def get_adapter(self, url: str) -> HTTPAdapter:
         raise self._error
 
 
