@@ -28,7 +28,7 @@ from src.settings.differences import SettingChange, diff_settings
 from src.settings.import_file import ImportPlan, plan_import
 
 _PROGRAMS = {"older": "the older bot", "node": "the node bot"}
-_REPORT_MS = 1_000
+_REPORT_MS = 3_000
 _NOTHING_CHANGED = "Nothing was changed."
 EXIT_DONE, EXIT_INTERRUPTED, EXIT_FAILED = 0, 1, 2
 

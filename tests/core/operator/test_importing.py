@@ -1,6 +1,8 @@
 """The commands --import-settings and --import-db: what they show, ask, write, and leave alone."""
 
 import json
+import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +11,13 @@ import pytest
 import main as program
 from src.core.operator.cli import parse_arguments
 from src.core.operator.importing import EXIT_DONE, EXIT_FAILED, EXIT_INTERRUPTED, Importer
+from src.database.foreign import foreign_owner
 from src.database.imported import ImportedHistory, read_imported
 from src.database.other_bots import PIECE
 from src.domain.clock import ManualClock
 from src.domain.errors import ConfigError
 from src.settings.config import load_environment, load_settings
-from tests.builders import NOW
+from tests.builders import NOW, D
 from tests.core.harness import Harness
 from tests.database.other_bots import LIQUIDATION, make_node, make_older, older_trade
 from tests.settings.documents import PREDECESSOR, a_document, node_document
@@ -199,7 +202,7 @@ def test_long_work_shows_its_progress(session: Session, monkeypatch: pytest.Monk
     add = ImportedHistory.add_liquidations
 
     def slow(history: ImportedHistory, name: str, rows: Any) -> int:
-        session.clock.advance(1500)
+        session.clock.advance(3500)
         return add(history, name, rows)
 
     monkeypatch.setattr(ImportedHistory, "add_liquidations", slow)
@@ -225,3 +228,49 @@ def test_command_line_runs_both(session: Session, capsys: pytest.CaptureFixture[
 
 def test_an_empty_file_name_starts_no_bot() -> None:
     assert parse_arguments(["--import-db", ""]).command == "import-db"
+
+
+def test_the_commands_named_at_start_take_over_the_older_bots_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its settings.json and bot.db in our home: start, run the two commands of the message, start again."""
+    monkeypatch.setattr(program, "stop_on_signals", lambda _: None)
+    monkeypatch.setattr(program, "set_up_logging", lambda *_, **__: None)
+    monkeypatch.setenv("HUNTER_HOME", str(tmp_path))
+    document = {**PREDECESSOR, "globals": {**PREDECESSOR["globals"], "db_path": "bot.db", "simulate_only": True}}
+    (tmp_path / "settings.json").write_text(json.dumps(document), encoding="utf-8")
+    database = make_older(tmp_path / "bot.db", trades=[older_trade()])
+    assert program.main([]) == 2
+    move, importing = (shlex.split(each) for each in re.findall("`(.*?)`", capsys.readouterr().err))
+    Path(move[1]).rename(move[2])
+    assert importing[:3] == ["python", "main.py", "--import-db"]
+    assert program.main(importing[2:]) == 0
+    assert foreign_owner(database) is None
+    assert read_imported(database, 1).trades[0].count == 1
+    assert program.main(["--status"]) == 1
+    assert "bot: has never run here" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", ["data\\bot.db", "C:\\temp\\new\\bot.db"])
+def test_path_of_the_other_bots_database_is_not_taken_over(session: Session, path: str) -> None:
+    """Not even one that a backslash made unusable: JSON reads the one of ``data\\bot.db`` as a backspace."""
+    written = json.dumps(PREDECESSOR).replace('"globals": {', f'"globals": {{"db_path": "{path}", ')
+    assert session.import_settings(written) == EXIT_DONE
+    assert load_settings(session.settings_file).globals_.db_path == "data/bot.db"
+    assert "this bot keeps its own database; python main.py --import-db FILE takes over that one" in session.text
+    assert not any(not char.isprintable() for each in session.said for char in each)
+
+
+def test_wrapped_and_lower_case_symbols_are_imported(session: Session) -> None:
+    wrapped = {"btcusdt": {"symbol": "btcusdt", "config": {"leverage": 3, "volume_threshold": 900}}}
+    assert session.import_settings({"globals": {"use_position_monitor": True}, "symbols": wrapped}) == EXIT_DONE
+    part = load_settings(session.settings_file).symbols["BTCUSDT"]
+    assert (part.leverage, part.stop_loss_pct) == (3, D(2))
+    assert "stop_loss_pct of BTCUSDT is missing in this older file: 2 applies until you set it" in session.text
+
+
+def test_file_of_windows_in_another_encoding_is_named(session: Session) -> None:
+    file = session.home / "config.json"
+    file.write_text(json.dumps(node_document()), encoding="utf-16")
+    with pytest.raises(ConfigError, match=r"config\.json: the file is not UTF-8: save it in that encoding"):
+        session.importer.import_settings(file)
