@@ -103,6 +103,18 @@ def test_lowest_packages_import_only_the_standard_library(package: str) -> None:
     assert third_party == set()
 
 
+def test_imported_history_reaches_the_bot_nowhere() -> None:
+    """Trades of other bots must not be taken for its own: only the command line and the dashboard open imported.db."""
+    users = {
+        path.relative_to(SRC).as_posix()
+        for path in modules()
+        if {"src.database.imported", "src.database.other_bots"} & set(imports(path))
+    }
+    assert users == {"api/routes/imports.py", "core/operator/importing.py", "database/imported.py"}
+    importing = "src.core.operator.importing"
+    assert [path.name for path in modules() if importing in imports(path)] == []  # main.py alone
+
+
 def test_files_and_functions_stay_within_their_limits() -> None:
     """At most 500 lines in a file and 45 in a function."""
     long_files, long_functions = [], []

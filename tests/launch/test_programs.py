@@ -3,7 +3,7 @@ from pathlib import Path
 from src.bot.bot import STOP_SECONDS
 from src.launch.child import GRACE_S
 from src.launch.programs import BOT_STOP_MS, LOOP_WINDOW_MS, MAX_DELAY_MS, STABLE_MS, RestartPolicy, bot
-from src.launch.shutdown import EXIT_OPEN_ENTRIES
+from src.launch.shutdown import EXIT_CONFIG, EXIT_OPEN_ENTRIES
 from src.launch.start import LEFTOVER_WAIT_MS
 
 
@@ -36,6 +36,11 @@ def test_bot_that_leaves_entries_is_not_restarted() -> None:
     program = bot(Path("home"), {})
     assert EXIT_OPEN_ENTRIES in program.final_codes
     assert EXIT_OPEN_ENTRIES not in program.restart_codes
+
+
+def test_bot_that_finds_another_programs_database_is_not_restarted() -> None:
+    """Exit code 2, as for every fault that a person must correct; the message has the commands."""
+    assert EXIT_CONFIG in bot(Path("home"), {}).final_codes
 
 
 def test_launcher_waits_longer_than_the_bot_for_its_entries() -> None:
