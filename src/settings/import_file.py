@@ -48,6 +48,8 @@ def plan_import(path: Path, current: Settings | None) -> ImportPlan:
     elif isinstance(document, dict) and "global" in document:
         node = convert(document)
         program, converted, notes, names = _NODE, node.document, node.notes, node.names
+        if node.faults:
+            raise SettingsError(path.name, node.faults)
     else:
         raise SettingsError(path.name, [InvalidSetting("", _NEITHER)])
     try:

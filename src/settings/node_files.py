@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, TypeGuard
 
 from src.domain.numbers import PER_CENT, trimmed
+from src.settings.errors import InvalidSetting
 from src.settings.fields import format_value, listed
 from src.settings.schema import new_symbol_defaults
 
@@ -60,6 +61,12 @@ UNUSED_PARTS: Mapping[str, str] = {
     "api": "keys are not copied: python main.py --setup tests them and saves them in .env",
 }
 _STRUCTURE = ("global", "symbols", "version")
+_MERGED = {
+    "thresholdCooldown": "cooldown_sec",
+    "thresholdTimeWindow": "volume_window_sec",
+    "maxSlippageBps": "max_slippage_pct",
+}
+_FLAGS = ("usePostOnly", "useThreshold", "useThresholdSystem")
 _SAME_HERE: Mapping[str, tuple[object, ...]] = {"orderType": ("LIMIT",), "forceMarketEntry": (False,)}
 """Values that need no word: they are what happens here anyway."""
 _UNKNOWN = "not a known key of that bot; docs/settings.md lists all settings"
@@ -79,6 +86,8 @@ class NodeFile:
     document: dict[str, Any]
     notes: tuple[str, ...]
     """One sentence for each key that was left out, changed or added."""
+    faults: tuple[InvalidSetting, ...]
+    """Values of a wrong kind in keys that become one value; those of other keys are found by the validation."""
     names: Mapping[str, str]
     """Where a setting comes from, by our path: ``symbols.BTCUSDT.stop_loss_pct`` is ``symbols.BTCUSDT.slPercent``."""
 
@@ -87,7 +96,7 @@ def convert(document: Mapping[str, Any]) -> NodeFile:
     """Convert a parsed config.json. Values of a wrong kind stay as they are: the validation names them."""
     globals_, symbols = document.get("global", {}), document.get("symbols", {})
     if not isinstance(globals_, dict) or not isinstance(symbols, dict):
-        return NodeFile({"globals": globals_, "symbols": symbols}, (), {"globals": "global"})
+        return NodeFile({"globals": globals_, "symbols": symbols}, (), (), {"globals": "global"})
     parts = {name if name.upper() in symbols else name.upper(): part for name, part in symbols.items()}
     known = {name: part for name, part in parts.items() if isinstance(part, dict)}
     converted = {name: _symbol(part) if name in known else part for name, part in parts.items()}
@@ -101,6 +110,7 @@ def convert(document: Mapping[str, Any]) -> NodeFile:
     return NodeFile(
         {"globals": {**_SIGNAL, **_globals(globals_), **_shared(known), **timing}, "symbols": converted},
         (*notes, *more),
+        tuple(_faults(globals_, known)),
         _names(known),
     )
 
@@ -220,8 +230,19 @@ def _has_threshold(part: Mapping[str, Any]) -> bool:
     return both or (long and short)
 
 
+def _faults(globals_: Mapping[str, Any], parts: Mapping[str, Mapping[str, Any]]) -> Iterator[InvalidSetting]:
+    values = [(f"symbols.{name}.{key}", key, part.get(key)) for name, part in parts.items() for key in SHARED_KEYS]
+    values.append(("global.useThresholdSystem", "useThresholdSystem", globals_.get("useThresholdSystem")))
+    for path, key, value in values:
+        if key in _FLAGS and not isinstance(value, bool | None):
+            yield InvalidSetting(path, f"must be true or false, not {format_value(value)}")
+        if key not in _FLAGS and value is not None and not _is_number(value):
+            yield InvalidSetting(path, f"must be a number, not {format_value(value)}")
+
+
 def _names(parts: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     names = {f"globals.{ours}": f"global.{key}" for key, ours in GLOBAL_KEYS.items()} | {"globals": "global"}
+    names |= {f"globals.{ours}": f"symbols.*.{key}" for key, ours in _MERGED.items()}
     for symbol, part in parts.items():
         names |= {
             f"symbols.{symbol}.{ours}": f"symbols.{symbol}.{key}" for key, ours in SYMBOL_KEYS.items() if key in part

@@ -1,12 +1,13 @@
 """Importing another bot's settings: every key is used or named, nothing becomes riskier unasked."""
 
 import json
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from src.settings.config import Settings, SettingsError, parse_settings
+from src.settings.config import Settings, SettingsError, parse_settings, settings_document
 from src.settings.import_file import ImportPlan, plan_import
 from src.settings.node_files import (
     GLOBAL_KEYS,
@@ -176,6 +177,10 @@ def test_older_file_is_imported_without_its_database_and_obsolete_keys(tmp_path:
             'symbols.BTCUSDT.tradeSize (here trade_value_usdt) must be a number, not "ten"',
         ),
         (node_document(priceOffsetBps=[]), "(here price_offset_pct) must be a number, not a list"),
+        (node_document(shortTradeSize="ten"), 'symbols.BTCUSDT.shortTradeSize must be a number, not "ten"'),
+        (node_document(useThreshold=1), "symbols.BTCUSDT.useThreshold must be true or false, not 1"),
+        (node_document(thresholdCooldown=10**9), "symbols.*.thresholdCooldown (here cooldown_sec) must be between 0"),
+        (node_document(maxSlippageBps=5000), "symbols.*.maxSlippageBps (here max_slippage_pct) must be above 0"),
         ({"global": {"paperMode": "no"}, "symbols": {}}, "global.paperMode (here simulate_only) must be true or false"),
         ({"global": {"positionMode": "BOTH"}, "symbols": {}}, "(here hedge_mode) must be true or false"),
         ({"global": {}, "symbols": {"BTCUSDT": 5}}, "symbols.BTCUSDT must be an object in braces, not 5"),
@@ -205,3 +210,25 @@ def test_of_many_symbols_only_the_first_are_listed(tmp_path: Path) -> None:
     document["symbols"] = {f"COIN{number}USDT": document["symbols"]["BTCUSDT"] for number in range(300)}
     found = note(plan(tmp_path, document), "vwapProtection")
     assert found.startswith("vwapProtection of COIN0USDT, ") and "COIN11USDT and 288 more: entries" in found
+
+
+def test_any_changed_file_is_imported_or_explained(tmp_path: Path) -> None:
+    """Random values, missing and moved keys: the result is valid, or every fault has its place in the file."""
+    chance = random.Random(11)
+    odd: tuple[object, ...] = (None, True, -1, 0, 1e9, 10**30, "", "ten", [], {}, [1], {"a": 1}, "\b")
+    names = ("leverage", "thresholdCooldown", "longTradeSize", "rateLimit", "orderType", "global", "globals", "x")
+    outcomes = {True: 0, False: 0}
+    for _ in range(400):
+        document = json.loads(json.dumps(chance.choice([PREDECESSOR, node_document(useThreshold=True)])))
+        for _ in range(chance.randint(1, 3)):
+            part = chance.choice([document, *(each for each in document.values() if isinstance(each, dict))])
+            part = chance.choice([part, *(each for each in part.values() if isinstance(each, dict))])
+            part[chance.choice([*part, *names])] = json.loads(json.dumps(chance.choice(odd)))
+        try:
+            found = plan(tmp_path, document)
+            assert parse_settings(settings_document(found.settings)) == found.settings
+            outcomes[True] += 1
+        except SettingsError as error:
+            assert error.messages and all(each.startswith("config.json: ") for each in error.messages)
+            outcomes[False] += 1
+    assert min(outcomes.values()) > 50
