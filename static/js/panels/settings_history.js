@@ -6,12 +6,15 @@ import { dateTime, sentence } from "../lib/format.js";
 import { fieldOf, formatSetting, labelOf } from "./settings_diff.js";
 
 const VERSIONS = 50;
+const VERSIONS_OF_MANY_SYMBOLS = 10; // each holds every symbol's settings
+const MANY_SYMBOLS = 100;
 
 /** Open the list of versions, newest first; all but the current one can be restored. */
 export async function showHistory(sheet) {
+  const symbols = Object.keys(sheet.store.get("config")?.symbols ?? {}).length;
   let versions;
   try {
-    versions = await sheet.api.get(`/api/config/history?limit=${VERSIONS}`);
+    versions = await sheet.api.get(`/api/config/history?limit=${symbols > MANY_SYMBOLS ? VERSIONS_OF_MANY_SYMBOLS : VERSIONS}`);
   } catch (error) {
     sheet.notify("error", `Could not load the settings history. ${error.message}`);
     return;
