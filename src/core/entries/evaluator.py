@@ -76,7 +76,8 @@ class EntryEvaluator:
         window = LiquidationWindow(seconds * 1000)
         for liquidation in recent:
             window.add(liquidation)
-        for symbol, side in product(self._context.settings.symbols, Side):
+        liquidated = {each.symbol for each in recent}  # of 500 symbols few: two queries each would hold up the trader
+        for symbol, side in product(filter(liquidated.__contains__, self._context.settings.symbols), Side):
             counted = window.get_usdt_volume_in_window(symbol, now_ms, side)
             in_memory = counted, window.get_volume_in_window(symbol, now_ms, side)
             query: dict[str, Any] = {"symbol": symbol, "window_sec": seconds, "now_ms": now_ms, "side": side}
