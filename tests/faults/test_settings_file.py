@@ -2,7 +2,10 @@
 
 import json
 
+from src.core.operator.importing import Importer
+from src.domain.clock import SystemClock
 from src.exchange.limits import WEIGHT_HEADER
+from tests.database.other_bots import make_older, older_trade
 from tests.faults.conftest import MakeHarness
 from tests.faults.harness import SYMBOL, FaultHarness, wait_until
 
@@ -40,6 +43,24 @@ def test_edit_by_hand_is_in_force_within_two_seconds_and_reopens_no_stream(harne
     assert version["message"] == "edited by hand"
     harness.open_position()
     assert market_connections(harness) == connections
+
+
+def test_imports_beside_the_running_bot_apply_and_disturb_nothing(harness: FaultHarness) -> None:
+    harness.open_position()
+    fills = harness.rows("SELECT * FROM fills")
+    said: list[str] = []
+    importer = Importer(harness._environment, SystemClock(), said.append, None, assume_yes=True)
+    lost = older_trade(symbol=SYMBOL, status="FILLED", filled_qty=0.5, realized_pnl=-900.0)
+
+    assert importer.import_database(make_older(harness.home / "older.db", trades=[lost])) == 0
+    document = {**harness._document, "globals": {**harness._document["globals"], "cooldown_sec": 9}}
+    (harness.home / "other.json").write_text(json.dumps(document), encoding="utf-8")
+    assert importer.import_settings(harness.home / "other.json") == 0
+
+    wait_until(lambda: in_force(harness, "cooldown_sec") == 9, IN_FORCE_WITHIN_SECONDS, "the import is in force")
+    assert any("The running bot applies them within two seconds" in each for each in said)
+    assert harness.rows("SELECT * FROM fills") == fills
+    harness.check_consistency()
 
 
 def test_symbol_added_by_hand_reopens_the_market_stream(harness: FaultHarness) -> None:
