@@ -86,7 +86,7 @@ def run_import(arguments: argparse.Namespace) -> int:
     """Take over another bot's settings or database; returns the exit code."""
     environment = load_environment(find_home(arguments.home))
     ask = input if sys.stdin and sys.stdin.isatty() else None
-    importer = Importer(environment, SystemClock(), partial(print, flush=True), ask, arguments.yes)
+    importer = Importer(environment, SystemClock(), partial(print, flush=True, file=utf8_output()), ask, arguments.yes)
     is_database = arguments.command is CliCommand.IMPORT_DB
     return importer.import_database(arguments.file) if is_database else importer.import_settings(arguments.file)
 

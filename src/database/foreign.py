@@ -13,11 +13,14 @@ _RUNS = frozenset({"bot_runs", "runs"})
 """The bot's table of runs, by its names since the first version."""
 OLDER_BOT, NODE_BOT = "the older bot's database", "the node bot's database"
 _TABLES_OF_OLDER_BOT, _TABLES_OF_NODE_BOT = frozenset({"liquidations", "trades"}), frozenset({"liquidations"})
+_COLUMNS_OF_NODE_BOT = frozenset({"event_time", "volume_usdt"})
+"""Of its liquidations: later versions and copies of it may have more tables."""
 _KNOWN_PROGRAMS = {
     "the dashboard's own control.db": frozenset({"operator_commands", "settings_history"}),
     "history imported from other bots": frozenset({"imports", "liquidations", "trades"}),
     "a database of freqtrade": frozenset({"trades", "orders", "pairlocks"}),
 }
+_NONE: frozenset[str] = frozenset()
 _IS_WINDOWS = os.name == "nt"
 _MAX_NAMED_TABLES = 6
 IMPORT_COMMAND = "python main.py --import-db"
@@ -64,16 +67,16 @@ def foreign_owner(path: Path) -> str | None:
     None for the bot's own, of any version, and for a missing, empty, damaged or unreadable file.
     """
     try:
-        tables = _tables(path) if path.is_file() and path.stat().st_size else frozenset()
+        tables, columns = _look_into(path) if path.is_file() and path.stat().st_size else (_NONE, _NONE)
     except (OSError, sqlite3.Error):
         return None
     if not tables or ("alembic_version" in tables and (tables & _RUNS or len(tables) == 1)):
         return None
-    return _name(tables)
+    return _name(tables, columns)
 
 
-def _tables(path: Path) -> frozenset[str]:
-    """The tables of a file, read without a lock or a new file beside it.
+def _look_into(path: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """The tables of a file and the columns of its liquidations, read without a lock or a new file beside it.
 
     SQLite makes a log and its index when it opens a database in WAL mode, unless that is said to be immutable. One
     whose log holds changes must be read with it.
@@ -82,8 +85,12 @@ def _tables(path: Path) -> frozenset[str]:
     has_log = log.is_file() and log.stat().st_size > 0
     address = f"{path.absolute().as_uri()}?{'mode=ro' if has_log else 'immutable=1'}"
     with closing(sqlite3.connect(address, uri=True, timeout=1)) as connection:
-        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-        return frozenset(name for (name,) in found if not name.startswith("sqlite_"))
+        found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        columns = connection.execute("SELECT name FROM pragma_table_info('liquidations')").fetchall()
+    return (
+        frozenset(name for (name,) in found if not name.startswith("sqlite_")),
+        frozenset(name for (name,) in columns),
+    )
 
 
 def is_write_ahead(path: Path) -> bool:
@@ -92,13 +99,13 @@ def is_write_ahead(path: Path) -> bool:
         return file.read(20)[18:] == b"\2\2"
 
 
-def _name(tables: frozenset[str]) -> str:
+def _name(tables: frozenset[str], columns: frozenset[str]) -> str:
     for program, known in _KNOWN_PROGRAMS.items():
         if known <= tables:
             return program
-    if tables >= _TABLES_OF_OLDER_BOT and not tables & _RUNS:
-        return OLDER_BOT
-    if tables == _TABLES_OF_NODE_BOT:
+    if not tables & _RUNS and (tables == _TABLES_OF_NODE_BOT or columns >= _COLUMNS_OF_NODE_BOT):
         return NODE_BOT
+    if not tables & _RUNS and tables >= _TABLES_OF_OLDER_BOT:
+        return OLDER_BOT
     named = ", ".join(sorted(tables)[:_MAX_NAMED_TABLES])
     return f"with the tables {named}" + (", ..." if len(tables) > _MAX_NAMED_TABLES else "")

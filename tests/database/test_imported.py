@@ -57,6 +57,13 @@ def test_liquidations_of_the_node_bot_are_read(tmp_path: Path) -> None:
     assert OtherDatabase(path, NOW).has_trades is False
 
 
+def test_node_bot_with_more_tables_is_recognised_by_its_columns(tmp_path: Path) -> None:
+    path = make_node(tmp_path / "liquidations.db")
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript("CREATE TABLE trades (id INTEGER PRIMARY KEY); CREATE TABLE funding (id INTEGER)")
+    assert (OtherDatabase(path, NOW).program, len(liquidations(path))) == ("node", 1)
+
+
 def test_trades_of_the_older_bot_are_read(tmp_path: Path) -> None:
     filled = older_trade(status="FILLED", exchange_trade_id="7,8", filled_qty=0.002, realized_pnl=-1.5, commission=0.02)
     (found,) = trades(make_older(tmp_path / "bot.db", trades=[filled]))

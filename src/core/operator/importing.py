@@ -72,7 +72,7 @@ class Importer:
         try:
             return load_settings(file)
         except SettingsError as error:
-            self.say(f"{error.messages[0]}. The file is replaced as a whole and kept as {file.name}.broken.")
+            self.say(f"{error.messages[0]}. An import replaces the file and keeps it as {file.name}.broken.")
             return None
 
     def _is_agreed(self, question: str) -> bool:

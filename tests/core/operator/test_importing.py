@@ -129,7 +129,7 @@ def test_missing_or_faulty_settings_are_replaced_and_kept(session: Session, curr
     assert load_settings(session.settings_file).symbols["BTCUSDT"].leverage == 8
     if current is not None:
         assert (session.home / "settings.json.broken").read_text(encoding="utf-8") == current
-        assert "kept as settings.json.broken" in session.text
+        assert "An import replaces the file and keeps it as settings.json.broken." in session.text
 
 
 def test_unwritable_settings_are_named(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
