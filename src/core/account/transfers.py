@@ -42,6 +42,8 @@ class Transfers:
         self._expected: tuple[Decimal, Decimal] | None = None
         """After a transfer of an asset that is no dollar, in multi-assets mode: the wallet it should lead to, and the
         value that it was counted with."""
+        self._totals_at = 0
+        """Local time at which the totals were read before such a transfer."""
 
     def restore(self, known: dict[str, Any]) -> None:
         self._context.transfers = Decimal(known.get("transfers", 0))
@@ -63,6 +65,8 @@ class Transfers:
         if self._moved_at is not None and snapshot.requested_at >= self._moved_at:
             self._moved_at = None
             self._count_haircut(snapshot)
+        if self._expected is None:
+            self._totals_at = snapshot.requested_at
         self._counted_since = self._counted_since or snapshot.requested_at
         if not is_complete:
             self._is_read = False
@@ -146,8 +150,13 @@ class Transfers:
             self._expected = wallet_balance, counted
 
     def _count_haircut(self, snapshot: Snapshot) -> None:
-        """Count a transfer with what the totals moved by: the exchange values collateral below its mark price."""
-        if self._expected is not None:
+        """Count a transfer with what the totals moved by: the exchange values collateral below its mark price.
+
+        Not if a position has changed since the totals were read before: the difference may be a loss.
+        """
+        tracked_positions = self._context.portfolio.tracked_positions.values()
+        has_traded = any(each.updated_locally_at >= self._totals_at for each in tracked_positions)
+        if self._expected is not None and not has_traded:
             wallet_balance, value = self._expected
             gap = snapshot.account.wallet_balance - wallet_balance
             if gap * value < 0 and abs(gap) <= abs(value) * _MAX_HAIRCUT:

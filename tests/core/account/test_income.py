@@ -264,6 +264,12 @@ def test_deposit_in_multi_assets_mode_shifts_the_totals_and_the_peak(path: Path)
     account = replace(harness.context.account, wallet_balance=D(1190), margin_balance=D(1190))
     harness.snapshot(account=account, multi_assets_mode=True)  # as collateral it is worth less than its mark price
     assert harness.context.transfers == 190
+    harness.feed(replace(update, balances=(Balance("ASTER", D(200), D(200), D(100)),), changed_at=harness.now))
+    harness.feed(harness.account_update(a_position()))
+    harness.clock.advance(1000)
+    account = replace(account, wallet_balance=D(1380), margin_balance=D(1380))
+    harness.snapshot(account=account, multi_assets_mode=True)
+    assert harness.context.transfers == 390  # a position has changed: the difference may be a loss
     harness.close()
 
 
