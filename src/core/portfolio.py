@@ -161,7 +161,7 @@ class TrackedPosition:
 
     @property
     def key(self) -> PositionKey:
-        return self.position.symbol, self.position.position_side
+        return self.position.key
 
     @property
     def is_managed(self) -> bool:

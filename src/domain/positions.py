@@ -23,6 +23,10 @@ class Position:
     """Average price; of an open position 0 means that it is not known: nothing is computed from it."""
 
     @property
+    def key(self) -> PositionKey:
+        return self.symbol, self.position_side
+
+    @property
     def is_open(self) -> bool:
         return self.quantity != 0
 
@@ -87,6 +91,10 @@ class PositionReport:
     """None if the value is not recognized; the other fields are reliable all the same."""
     isolated_margin: Decimal
     updated_at: int
+
+    @property
+    def key(self) -> PositionKey:
+        return self.symbol, self.position_side
 
     @property
     def position(self) -> Position:
@@ -158,6 +166,11 @@ class Snapshot:
     unrecognized_positions: tuple[UnrecognizedPosition, ...] = ()
     has_unreadable_balance: bool = False
     """``balances`` lacks an asset whose balance could not be read."""
+
+    @property
+    def listed_orders(self) -> tuple[OrderUpdate | UnrecognizedOrder, ...]:
+        """All open orders, also those with values we do not recognize."""
+        return *self.open_orders, *self.unrecognized_orders
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,14 @@ from typing import assert_never
 from src.core.account import wallet
 from src.core.account.account_configurator import AccountConfigurator
 from src.core.account.income import IncomeSync
-from src.core.account.reconciliation import GRACE_MS, CorrectionLog, flat_reports, is_unchanged, reconcile
+from src.core.account.reconciliation import (
+    GRACE_MS,
+    CorrectionLog,
+    flat_reports,
+    is_unchanged,
+    reconcile,
+    unconfirmed_orders,
+)
 from src.core.context import TraderContext
 from src.core.orders.order_manager import OrderManager
 from src.core.portfolio import TrackedPosition
@@ -142,7 +149,7 @@ class AccountSync:
         self._save_account(now_ms)
         touched: list[PositionKey] = []
         for change in update.positions:
-            key = change.position.symbol, change.position.position_side
+            key = change.position.key
             tracked = self._context.portfolio.tracked(key)
             if not tracked.believes(change.position.quantity, update.changed_at):
                 tracked.mismatched_since = tracked.mismatched_since or self._context.clock.monotonic_ms()
@@ -201,15 +208,16 @@ class AccountSync:
         portfolio, now_ms = self._context.portfolio, self._context.clock.now_ms()
         absent = self._absent_positions(snapshot)
         snapshot = replace(snapshot, positions=(*snapshot.positions, *absent))
-        result = reconcile(portfolio.orders.values(), portfolio.tracked_positions, portfolio.external_orders, snapshot)
+        result = reconcile(portfolio.tracked_positions, snapshot)
+        unconfirmed = unconfirmed_orders(portfolio.orders.values(), snapshot)
         if is_first:
             self._verify_positions(snapshot)
-        for number in result.closed_external_orders:
-            portfolio.external_orders.pop(number, None)
+        listed = {each.number for each in snapshot.listed_orders}
+        portfolio.external_orders = {key: each for key, each in portfolio.external_orders.items() if key in listed}
         if result.needs_retry:
             self._retry_at = min(self._retry_at or now_ms + GRACE_MS, now_ms + GRACE_MS)
-        touched = [self._orders.on_order_update(update, "snapshot") for update in result.updates]
-        for order in result.unconfirmed_orders:
+        touched = [self._orders.on_order_update(update, "snapshot") for update in snapshot.open_orders]
+        for order in unconfirmed:
             order.mark_uncertain(now_ms)
             self._orders.mark_unresolved(order)
         is_expected = is_first or self._context.trading_status.has(EntryBlock.USER_STREAM)
@@ -219,13 +227,13 @@ class AccountSync:
             tracked.trades.has_others = True  # until its trades have been read
         for report in result.reports:
             self._apply_report(report, snapshot, now_ms)
-            touched.append((report.symbol, report.position_side))
+            touched.append(report.key)
         return [key for key in touched if key is not None]
 
     def _absent_positions(self, snapshot: Snapshot) -> list[PositionReport]:
         """Reports of 0 for positions that repeated snapshots leave out; a first one is only followed by another."""
         absent = flat_reports(snapshot, self._context.portfolio.tracked_positions)
-        keys = [(each.symbol, each.position_side) for each in absent]
+        keys = [each.key for each in absent]
         self._absent_since = {key: self._absent_since.get(key, snapshot.requested_at) for key in keys}
         before = snapshot.requested_at - _ABSENT_MS
         if any(since > before for since in self._absent_since.values()):
@@ -236,14 +244,14 @@ class AccountSync:
 
     def _verify_positions(self, snapshot: Snapshot) -> None:
         """Compare the positions of the last run with the first snapshot; the trades of changed ones are read."""
-        reports = {(each.symbol, each.position_side): each for each in snapshot.positions}
+        reports = {each.key: each for each in snapshot.positions}
         for tracked in self._context.portfolio.open_positions():
             report = reports.get(tracked.key)
             if report is not None and is_unchanged(report, tracked):
                 tracked.trades.has_others = False
 
     def _apply_report(self, report: PositionReport, snapshot: Snapshot, now_ms: int) -> None:
-        portfolio, key = self._context.portfolio, (report.symbol, report.position_side)
+        portfolio, key = self._context.portfolio, report.key
         if (
             not report.quantity
             and key not in portfolio.tracked_positions

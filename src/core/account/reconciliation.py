@@ -1,7 +1,7 @@
 """Compares the portfolio with an exchange snapshot and records every position correction."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from functools import partial
 
 from src.core.context import TraderContext
@@ -11,7 +11,7 @@ from src.database.tables.positions import last_trade_id, unexpected_corrections_
 from src.domain.clock import MINUTE_MS
 from src.domain.enums import PositionSide
 from src.domain.numbers import ZERO
-from src.domain.orders import Order, OrderNumber, OrderUpdate, UnrecognizedOrder
+from src.domain.orders import Order
 from src.domain.positions import Correction, Position, PositionKey, PositionReport, Snapshot
 
 GRACE_MS = 5_000
@@ -25,55 +25,42 @@ _UNDATED_GRACE_MS, _OLDER_GRACE_MS = MINUTE_MS, 10 * MINUTE_MS
 sooner (F39). After one minute, if it has no time stamp or one within the tolerance."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reconciliation:
-    """Changes that make the portfolio agree with the exchange."""
+    """Changes that make the positions of the portfolio agree with the exchange."""
 
-    updates: tuple[OrderUpdate, ...]
-    """Orders as the snapshot shows them, external ones included."""
-    unconfirmed_orders: tuple[Order, ...]
-    """Open orders missing from the snapshot: each is queried, none is assumed closed."""
-    reports: tuple[PositionReport, ...]
+    reports: list[PositionReport] = field(default_factory=list)
     """Position reports to adopt: all that are not older than our own updates."""
-    corrections: tuple[tuple[TrackedPosition, PositionReport], ...]
+    corrections: list[tuple[TrackedPosition, PositionReport]] = field(default_factory=list)
     """Adopted reports that differ from the portfolio."""
-    unseen_trades: tuple[TrackedPosition, ...]
+    unseen_trades: list[TrackedPosition] = field(default_factory=list)
     """Positions of unchanged size that traded after the last trade we know."""
-    closed_external_orders: tuple[OrderNumber, ...]
-    """External orders that are no longer open."""
-    needs_retry: bool
+    needs_retry: bool = False
     """A position differs, but was updated so recently that another snapshot is needed."""
 
 
-def reconcile(
-    orders: Iterable[Order],
-    tracked_positions: dict[PositionKey, TrackedPosition],
-    external: Iterable[OrderNumber],
-    snapshot: Snapshot,
-) -> Reconciliation:
-    """Compare the portfolio with the snapshot; updates received after the snapshot was requested take precedence."""
-    listed: tuple[OrderUpdate | UnrecognizedOrder, ...] = (*snapshot.open_orders, *snapshot.unrecognized_orders)
-    shown = {each.client_order_id for each in listed}
-    shown_numbers = {each.number for each in listed}
-    reports = tuple(report for report in snapshot.positions if _is_applicable(report, tracked_positions, snapshot))
-    different = [report for report in snapshot.positions if _differs(report, tracked_positions)]
-    return Reconciliation(
-        updates=snapshot.open_orders,
-        unconfirmed_orders=tuple(order for order in orders if _is_unconfirmed(order, shown, snapshot)),
-        reports=reports,
-        corrections=tuple(
-            (tracked_positions[report.symbol, report.position_side], report)
-            for report in reports
-            if _differs(report, tracked_positions)
-        ),
-        unseen_trades=tuple(
-            tracked_positions[report.symbol, report.position_side]
-            for report in reports
-            if _has_unseen_trades(report, tracked_positions)
-        ),
-        closed_external_orders=tuple(number for number in external if number not in shown_numbers),
-        needs_retry=any(report not in reports for report in different),
-    )
+def reconcile(tracked_positions: Mapping[PositionKey, TrackedPosition], snapshot: Snapshot) -> Reconciliation:
+    """Compare the positions with the snapshot; updates received after the snapshot was requested take precedence."""
+    found = Reconciliation()
+    for report in snapshot.positions:
+        tracked = tracked_positions.get(report.key)
+        is_different = tracked is not None and tracked.position.quantity != report.quantity
+        if tracked is not None and not _is_applicable(report, tracked, snapshot):
+            found.needs_retry |= is_different
+            continue
+        found.reports.append(report)
+        if tracked is not None and is_different:
+            found.corrections.append((tracked, report))
+        elif tracked is not None and _has_unseen_trades(report, tracked):
+            found.unseen_trades.append(tracked)
+    return found
+
+
+def unconfirmed_orders(orders: Iterable[Order], snapshot: Snapshot) -> list[Order]:
+    """Open orders missing from the snapshot: each is queried, none is assumed closed."""
+    listed = {each.client_order_id for each in snapshot.listed_orders}
+    older = (each for each in orders if each.is_open and (each.sent_at or each.created_at) < snapshot.requested_at)
+    return [each for each in older if each.client_order_id not in listed]
 
 
 def is_unchanged(report: PositionReport, tracked: TrackedPosition) -> bool:
@@ -88,23 +75,13 @@ def is_unchanged(report: PositionReport, tracked: TrackedPosition) -> bool:
     return is_same and 0 < report.updated_at <= known_at + STAMP_TOLERANCE_MS
 
 
-def _is_unconfirmed(order: Order, shown: set[str], snapshot: Snapshot) -> bool:
-    is_older = (order.sent_at or order.created_at) < snapshot.requested_at
-    return order.is_open and is_older and order.client_order_id not in shown
-
-
-def _is_applicable(
-    report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition], snapshot: Snapshot
-) -> bool:
+def _is_applicable(report: PositionReport, tracked: TrackedPosition, snapshot: Snapshot) -> bool:
     """Whether to adopt a report.
 
     One that adds up with the bot's trades is adopted; any other difference must outlast the grace period.
     """
-    tracked = tracked_positions.get((report.symbol, report.position_side))
-    if tracked is None:
-        return True
     adds_up = tracked.is_managed and report.quantity == tracked.trades.quantity
-    if adds_up or not _differs(report, tracked_positions):
+    if adds_up or report.quantity == tracked.position.quantity:
         return tracked.updated_locally_at < snapshot.requested_at
     return not _is_older(report, tracked, snapshot) and tracked.updated_locally_at + GRACE_MS <= snapshot.requested_at
 
@@ -117,22 +94,14 @@ def _is_older(report: PositionReport, tracked: TrackedPosition, snapshot: Snapsh
     return is_recent and report.updated_at < tracked.filled_at
 
 
-def _has_unseen_trades(report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition]) -> bool:
+def _has_unseen_trades(report: PositionReport, tracked: TrackedPosition) -> bool:
     """Whether it may have been closed and reopened at the same size without our receiving the updates."""
-    tracked = tracked_positions.get((report.symbol, report.position_side))
-    if tracked is None or not tracked.is_managed or not report.quantity or _differs(report, tracked_positions):
-        return False
     known_at = max(tracked.reported_at, tracked.filled_at, tracked.trades.accepted_at)
-    return report.updated_at > known_at + STAMP_TOLERANCE_MS
+    return tracked.is_managed and bool(report.quantity) and report.updated_at > known_at + STAMP_TOLERANCE_MS
 
 
 def _is_possible(tracked: TrackedPosition, snapshot: Snapshot) -> bool:
     return snapshot.hedge_mode is (tracked.position.position_side is not PositionSide.BOTH)
-
-
-def _differs(report: PositionReport, tracked_positions: dict[PositionKey, TrackedPosition]) -> bool:
-    tracked = tracked_positions.get((report.symbol, report.position_side))
-    return tracked is not None and tracked.position.quantity != report.quantity
 
 
 def flat_reports(
@@ -142,7 +111,7 @@ def flat_reports(
 
     One that the account's position mode rules out is flat for certain. A listed one that could not be read is not flat.
     """
-    listed = {(each.symbol, each.position_side) for each in snapshot.positions}
+    listed = {each.key for each in snapshot.positions}
     unreadable = {each.symbol for each in snapshot.unrecognized_positions}
     return tuple(
         PositionReport(

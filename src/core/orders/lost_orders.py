@@ -81,10 +81,9 @@ class LostOrders:
             return False
         key = order.key
         held = self._context.portfolio.tracked(key).position.quantity
-        reports = [each for each in snapshot.positions if (each.symbol, each.position_side) == key]
+        reports = [each for each in snapshot.positions if each.key == key]
         is_unchanged = all(report.quantity == held for report in reports)
-        listed: ListedOrders = (*snapshot.open_orders, *snapshot.unrecognized_orders)
-        return is_unchanged and all(shown.client_order_id != order.client_order_id for shown in listed)
+        return is_unchanged and all(each.client_order_id != order.client_order_id for each in snapshot.listed_orders)
 
 
 def is_due(order: Order, now_ms: int) -> bool:

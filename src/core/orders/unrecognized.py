@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterable, Sequence
 
 from src.core.context import TraderContext
-from src.core.orders.lost_orders import REQUEST_LIFETIME_MS, ListedOrders
+from src.core.orders.lost_orders import REQUEST_LIFETIME_MS
 from src.core.orders.order_manager import OrderManager
 from src.core.trading_status import EntryBlock
 from src.domain.enums import OrderRole, OrderStatus
@@ -45,9 +45,8 @@ class UnrecognizedOrders:
 
         Call it after the snapshot's positions were adopted: a close is then decided again on the size that is left.
         """
-        orders: ListedOrders = (*snapshot.open_orders, *snapshot.unrecognized_orders)
-        listed = {each.client_order_id for each in orders}
-        held = {(each.symbol, each.position_side): each.quantity for each in snapshot.positions}
+        listed = {each.client_order_id for each in snapshot.listed_orders}
+        held = {each.key: each.quantity for each in snapshot.positions}
         ended = []
         for order in self._context.portfolio.open_orders():
             ours = self._context.portfolio.tracked(order.key)

@@ -131,7 +131,7 @@ def restore_portfolio(context: TraderContext) -> None:
         context.portfolio.add_order(order)
     for record in context.store.load_positions():
         position = record.position
-        key = position.symbol, position.position_side
+        key = position.key
         tracked = context.portfolio.tracked_positions[key] = TrackedPosition(
             position,
             record.leverage,

@@ -1,10 +1,11 @@
 """Position differences are corrected and recorded once; two within ten minutes lock the account."""
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from src.core.account.reconciliation import GRACE_MS, flat_reports, reconcile
+from src.core.account.reconciliation import GRACE_MS, flat_reports, reconcile, unconfirmed_orders
 from src.core.portfolio import PositionTrades, TrackedPosition
 from src.core.trading_status import EntryBlock
 from src.domain.commands import OperatorAction
@@ -22,16 +23,14 @@ KEY = ("BTCUSDT", PositionSide.LONG)
 
 def test_order_missing_from_snapshot_is_unconfirmed() -> None:
     order = an_order(sent_at=NOW - 1)
-    assert reconcile([order], {}, [], a_snapshot()).unconfirmed_orders == (order,)
+    assert unconfirmed_orders([order], a_snapshot()) == [order]
 
 
 def test_shown_newer_or_closed_order_is_not_unconfirmed() -> None:
     shown = an_order(sent_at=NOW - 1)
     newer = an_order(number=1, sent_at=NOW + 1)
     closed = an_order(number=2, status=OrderStatus.FILLED, sent_at=NOW - 1)
-    found = reconcile([shown, newer, closed], {}, [], a_snapshot(open_orders=(an_update(),)))
-    assert found.unconfirmed_orders == ()
-    assert found.updates == (an_update(),)
+    assert unconfirmed_orders([shown, newer, closed], a_snapshot(open_orders=(an_update(),))) == []
 
 
 ENTRY_ID, GRACE_OVER = "lh-1", NOW - GRACE_MS
@@ -64,17 +63,17 @@ def test_report_is_adopted_or_read_again(
     tracked = TrackedPosition(
         a_position(quantity), entry_order_id=ENTRY_ID, trades=OWN, updated_locally_at=updated_at, filled_at=filled_at
     )
-    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
-    assert found.reports == ((report,) if is_adopted else ())
-    assert found.corrections == (((tracked, report),) if is_adopted else ())
+    found = reconcile({KEY: tracked}, a_snapshot(positions=(report,)))
+    assert found.reports == ([report] if is_adopted else [])
+    assert found.corrections == ([(tracked, report)] if is_adopted else [])
     assert found.needs_retry is not is_adopted
 
 
 def test_equal_report_updates_details() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 1)
     report = a_report("0.01", 50_000, leverage=20)
-    found = reconcile([], {KEY: tracked}, [], a_snapshot(positions=(report,)))
-    assert (found.reports, found.corrections, found.needs_retry) == ((report,), (), False)
+    found = reconcile({KEY: tracked}, a_snapshot(positions=(report,)))
+    assert (found.reports, found.corrections, found.needs_retry) == ([report], [], False)
 
 
 def test_position_missing_from_list_is_flat_unless_unreadable() -> None:
@@ -89,21 +88,23 @@ def test_own_position_traded_since_last_report_has_unseen_trades() -> None:
     tracked = TrackedPosition(
         a_position("0.01"), updated_locally_at=NOW - 1, entry_order_id="lh-1", filled_at=NOW - 5000
     )
-    for updated_at, expected in ((NOW, (tracked,)), (NOW - 5000, ()), (0, ())):
+    for updated_at, expected in ((NOW, [tracked]), (NOW - 5000, []), (0, [])):
         snapshot = a_snapshot(positions=(a_report("0.01", 50_000, updated_at=updated_at),))
-        assert reconcile([], {KEY: tracked}, [], snapshot).unseen_trades == expected
+        assert reconcile({KEY: tracked}, snapshot).unseen_trades == expected
 
 
 def test_external_position_has_no_unseen_trades() -> None:
     tracked = TrackedPosition(a_position("0.01"), updated_locally_at=NOW - 1)
     snapshot = a_snapshot(positions=(a_report("0.01", 50_000, updated_at=NOW),))
-    assert reconcile([], {KEY: tracked}, [], snapshot).unseen_trades == ()
+    assert reconcile({KEY: tracked}, snapshot).unseen_trades == []
 
 
-def test_closed_external_orders_are_listed() -> None:
+def test_external_orders_are_those_that_the_exchange_lists(harness: Harness) -> None:
     shown = an_update(client_order_id="web-1", order_id=7)
-    known = [("BTCUSDT", 7), ("ETHUSDT", 7), ("BTCUSDT", 8)]  # order ids are unique only within a symbol
-    assert reconcile([], {}, known, a_snapshot(open_orders=(shown,))).closed_external_orders == tuple(known[1:])
+    others = [replace(shown, symbol="ETHUSDT"), replace(shown, order_id=8)]  # ids are unique only within a symbol
+    harness.feed(shown, *others)
+    harness.snapshot(open_orders=(shown,))
+    assert list(harness.context.portfolio.external_orders) == [("BTCUSDT", 7)]
 
 
 def differ(harness: Harness, quantity: str) -> None:
