@@ -41,29 +41,41 @@ class OrderIdentity:
 
         One that is not in memory is loaded, or restored if the database has lost it. Its position is the bot's.
         """
-        context, name = self._context, update.client_order_id
-        found, known = context.portfolio.orders.get(name), ClientOrderId.parse(name)
-        if found is not None or known is None:
+        client_order_id, portfolio = update.client_order_id, self._context.portfolio
+        found, name = portfolio.orders.get(client_order_id), ClientOrderId.parse(client_order_id)
+        if found is not None or name is None:
             return found
-        order = context.store.load_order(name)
-        is_readable = context.store.error is None  # unreadable is not unknown
-        if order is None and is_readable and self._is_from_another_bot(update, known):
-            self._report(update, known)
+        order = self.known(client_order_id)
+        is_readable = self._context.store.error is None  # unreadable is not unknown
+        if order is None and is_readable and self._is_from_another_bot(update, name):
+            self._report(update, name)
             return None
-        order = order or self._restore_order(update, known)
-        context.reserve_order_id(name)
-        context.portfolio.add_order(order)
-        tracked = context.portfolio.tracked(order.key)
+        order = order or self._restore_order(update, name)
+        tracked = portfolio.tracked(order.key)
         if not tracked.is_managed:
             tracked.assign_entry(order.entry_client_order_id)  # our protection is open there
         return order
 
-    def _restore_order(self, update: OrderUpdate, known: ClientOrderId) -> Order:
-        entry_id = None if known.role is OrderRole.ENTRY else str(ClientOrderId(known.entry, OrderRole.ENTRY))
-        order = Order(update.to_request(), known.role, created_at=update.event_at, entry_client_order_id=entry_id)
+    def known(self, client_order_id: str) -> Order | None:
+        """Return our order with this id, loaded from the database if it is not in memory; None if there is none."""
+        order = self._context.portfolio.orders.get(client_order_id)
+        if order is None and ClientOrderId.parse(client_order_id) is not None:
+            order = self._context.store.load_order(client_order_id)
+            if order is not None:
+                self._add(order)
+        return order
+
+    def _restore_order(self, update: OrderUpdate, name: ClientOrderId) -> Order:
+        entry_id = None if name.role is OrderRole.ENTRY else str(ClientOrderId(name.entry, OrderRole.ENTRY))
+        order = Order(update.to_request(), name.role, created_at=update.event_at, entry_client_order_id=entry_id)
         self._context.store.record_order(order, simulated=self._context.is_simulated)
         self._context.warn(f"restored an order missing from the database: {order.client_order_id}", order.symbol)
+        self._add(order)
         return order
+
+    def _add(self, order: Order) -> None:
+        self._context.reserve_order_id(order.client_order_id)
+        self._context.portfolio.add_order(order)
 
     def _is_from_another_bot(self, update: OrderUpdate, known: ClientOrderId) -> bool:
         """Whether an order that is missing from our database was placed by another bot.

@@ -79,7 +79,7 @@ class UnrecognizedOrders:
 
     def _record(self, report: UnrecognizedOrder, *, is_listed_open: bool) -> list[PositionKey]:
         """Record an unrecognized order; returns the position key if it is ours and may be open."""
-        order = self._context.portfolio.orders.get(report.client_order_id)
+        order = self._orders.identity.known(report.client_order_id)
         is_revived = is_listed_open and order is not None and order.status is OrderStatus.REJECTED
         if order is not None and (order.is_open or is_revived):
             self._record_own(order, report, is_listed_open=is_listed_open)

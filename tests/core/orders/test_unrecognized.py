@@ -276,6 +276,18 @@ def test_ended_entry_is_open_again_if_it_is_listed(harness: Harness) -> None:
     assert harness.last(STOP).stop_price == D("49000.0")
 
 
+def test_ended_entry_is_open_again_if_it_is_listed_after_a_restart(harness: Harness) -> None:
+    entry = harness.enter()
+    listed = odd(harness, entry)
+    harness.feed(listed)
+    harness.snapshot()
+    again = harness.restart().connect(unrecognized_orders=(listed,))
+    assert again.order(entry).is_open
+    assert again.cancelled() == [entry.client_order_id]
+    assert again.context.portfolio.external_orders == {}
+    again.close()
+
+
 def test_external_unrecognized_event_requests_snapshot(harness: Harness) -> None:
     before = len(harness.commands_of(TakeSnapshot))
     for number in range(5):
