@@ -109,6 +109,8 @@ class FillsFetched:
     fills: tuple[Fill, ...]
     at: int
     since_ms: int = 0
+    is_incomplete: bool = False
+    """Some trades could not be read and are left out."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -77,8 +77,9 @@ class AsterExchange:
             case QueryOrder():
                 return [self._query(command)]
             case FetchFills():
-                fills = pagination.fetch_fills(self._client, command)
-                return [FillsFetched(command.symbol, fills, self._now_ms(), command.since_ms)]
+                fills, problems = pagination.fetch_fills(self._client, command)
+                trades = FillsFetched(command.symbol, fills, self._now_ms(), command.since_ms, bool(problems))
+                return [trades, *self._unreadable(problems)]
             case FetchOrders():
                 orders, unrecognized = pagination.fetch_orders(self._client, command)
                 return [OrdersFetched(command.symbol, orders, command.since_ms, self._now_ms(), unrecognized)]
@@ -88,8 +89,7 @@ class AsterExchange:
             case FetchIncome():
                 incomes, problems = pagination.fetch_income(self._client, command)
                 read = IncomeFetched(incomes, self._now_ms(), command.type, command.symbol)
-                lost = UnreadableMessages(None, problems[-1], len(problems), self._now_ms()) if problems else None
-                return [read] if lost is None else [read, lost]
+                return [read, *self._unreadable(problems)]
             case TakeSnapshot():
                 modes = self._modes if command.is_poll else None
                 return [SnapshotTaken(self._take_snapshot(command.reason, modes), command.reason)]
@@ -108,6 +108,10 @@ class AsterExchange:
         if not batch.has_room(self._client, commands):
             return [answer_to(each, self.execute) for each in commands]
         return batch.send(self._client, commands)
+
+    def _unreadable(self, problems: Sequence[str]) -> list[UnreadableMessages]:
+        """Report the rows of a list that could not be read."""
+        return [UnreadableMessages(None, problems[-1], len(problems), self._now_ms())] if problems else []
 
     def snapshot(self, reason: str) -> Snapshot:
         """Read the current account, including its position and multi-assets modes."""

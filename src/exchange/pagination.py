@@ -19,16 +19,25 @@ _MAX_AGE_MS = 7 * DAY_MS - MINUTE_MS
 _MAX_INCOME_AGE_MS = 4 * _MAX_AGE_MS
 
 
-def fetch_fills(client: AsterClient, command: FetchFills) -> tuple[Fill, ...]:
-    """Return the trades, oldest first. Trades carry only the exchange's order id: ``client_order_id`` is empty."""
+def fetch_fills(client: AsterClient, command: FetchFills) -> tuple[tuple[Fill, ...], tuple[str, ...]]:
+    """Return the trades, oldest first. Trades carry only the exchange's order id: ``client_order_id`` is empty.
+
+    A trade that cannot be read must not lose the others: what is wrong with each is returned separately.
+    """
     fills: dict[int, Fill] = {}
+    problems: list[str] = []
     parameters = _first_page(client, command)
     while True:
-        response = client.request(endpoints.USER_TRADES, parameters, essential=True)
-        page = [parse_fill(each) for each in read_list(response)]
-        fills.update((fill.trade_id, fill) for fill in page)
-        if len(page) < _PAGE_SIZE:
-            return tuple(fills[trade_id] for trade_id in sorted(fills))
+        page = read_list(client.request(endpoints.USER_TRADES, parameters, essential=True))
+        known = len(fills)
+        for each in page:
+            try:
+                fill = parse_fill(each)
+                fills[fill.trade_id] = fill
+            except ProtocolError as error:
+                problems.append(f"trade list: {error}")
+        if len(page) < _PAGE_SIZE or len(fills) == known:
+            return tuple(fills[trade_id] for trade_id in sorted(fills)), tuple(problems)
         parameters = {**_page_of(command.symbol), "fromId": str(max(fills) + 1)}
 
 

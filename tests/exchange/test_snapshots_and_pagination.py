@@ -143,6 +143,27 @@ class TestHistories:
         assert [each["fromId"] for each in parameters] == ["5", "1005"]
         assert all("startTime" not in each for each in parameters)
 
+    @pytest.mark.parametrize("field", ["id", "orderId", "side", "positionSide", "qty", "price", "realizedPnl", "time"])
+    @pytest.mark.parametrize("value", [None, "", "SOMETHING_NEW"])
+    def test_trade_that_cannot_be_read_does_not_lose_the_others(
+        self, exchange: AsterExchange, server: ScriptedServer, field: str, value: str | None
+    ) -> None:
+        broken = {**wire.render_fill(fill(7)), field: value}
+        server.script("GET", self.TRADES, Reply([broken, wire.render_fill(fill(8))]))
+
+        trades, lost = exchange.execute(FetchFills("BTCUSDT", NOW_MS - 1000))
+
+        assert trades == FillsFetched("BTCUSDT", (fill(8),), NOW_MS, NOW_MS - 1000, is_incomplete=True)
+        assert isinstance(lost, UnreadableMessages)
+        assert (lost.count, lost.problem.startswith("trade list: ")) == (1, True)
+
+    def test_page_without_a_readable_trade_is_the_last(self, exchange: AsterExchange, server: ScriptedServer) -> None:
+        server.script("GET", self.TRADES, Reply([{**wire.render_fill(fill(7)), "qty": ""}] * 1000))
+
+        trades, _ = exchange.execute(FetchFills("BTCUSDT", 0, from_trade_id=5))
+
+        assert trades == FillsFetched("BTCUSDT", (), NOW_MS, 0, is_incomplete=True)
+
     def test_trade_history_is_limited_to_seven_days(
         self, exchange: AsterExchange, server: ScriptedServer, caplog: pytest.LogCaptureFixture
     ) -> None:

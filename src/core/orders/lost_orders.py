@@ -35,7 +35,7 @@ class LostOrders:
         history = self._histories.setdefault(event.symbol, _History())
         if isinstance(event, OrdersFetched):
             history.orders = event
-        else:
+        elif not event.is_incomplete:  # the trade that is left out may be the order's
             history.fills = event
 
     def is_confirmed_absent(self, order: Order, now_ms: int, snapshot: Snapshot | None) -> bool:

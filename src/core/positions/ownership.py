@@ -65,7 +65,7 @@ class PositionOwnership:
             if tracked.unexplained is not None and _covers(event, tracked.position.symbol, tracked.opened_at):
                 others = self._other_trades(tracked, event)
                 tracked.unexplained.is_answered = not self._is_undecided(others)
-                if tracked.unexplained.is_answered:
+                if tracked.unexplained.is_answered and (others or not event.is_incomplete):
                     tracked.trades.has_others = bool(others)
         for key, ended in list(self._context.ended_positions.items()):
             symbol, side = key

@@ -75,6 +75,17 @@ def test_history_read_too_early_is_not_proof(path: Path) -> None:
     assert harness.order(entry).status is OrderStatus.PENDING_NEW
 
 
+def test_history_with_a_trade_that_cannot_be_read_is_not_proof(path: Path) -> None:
+    harness, entry = a_lost_entry(path)
+    report_not_found_repeatedly(harness, entry)
+    harness.snapshot()
+    harness.feed(OrdersFetched("BTCUSDT", (), 0, harness.now))
+    for is_incomplete, status in ((True, OrderStatus.PENDING_NEW), (False, OrderStatus.REJECTED)):
+        harness.feed(FillsFetched("BTCUSDT", (), harness.now, is_incomplete=is_incomplete))
+        not_found(harness, entry)
+        assert harness.order(entry).status is status
+
+
 def test_fill_of_unlisted_order_keeps_entry_unresolved(path: Path) -> None:
     harness, entry = a_lost_entry(path)
     report_not_found_repeatedly(harness, entry)

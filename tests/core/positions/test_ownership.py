@@ -371,3 +371,17 @@ def test_second_restart_does_not_take_a_hidden_change_for_the_bots(harness: Harn
     again.wait(60_000)
     assert (questions(again), again.submitted(CLOSE)) == ([], [])
     assert any("by trades that are not the bot's" in message for message in alerts(again, "warning"))
+
+
+def test_trade_that_cannot_be_read_leads_to_the_question(harness: Harness) -> None:
+    """It may be a person's: that the others add up shows nothing after a restart."""
+    offline = Offline(harness)
+    offline.trade(Side.SELL, "0.004", "4")
+    offline.trade(Side.BUY, "0.004")
+    again = offline.restart("0.010")
+    again.wait(2000)
+    own = tuple(replace(each, client_order_id="") for each in offline.fills[:1])
+    again.feed(FillsFetched("BTCUSDT", own, again.now, is_incomplete=True))
+    again.wait(30_000)
+    assert len(questions(again)) == 1
+    assert len(again.submitted(STOP)) <= 1
