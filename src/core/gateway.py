@@ -151,10 +151,10 @@ class Gateway:
         log.log(logging.DEBUG if is_known else logging.WARNING, "%s failed: %s", kind, reason)
 
     def _guard_entry(self, command: Command) -> Command:
-        """Give an entry its ``EntryGuard``, from when it was queued; other commands are sent whatever happens."""
+        """Give an entry or a close its ``EntryGuard``, from when it was queued; other commands are sent in any case."""
         if not isinstance(command, SubmitOrder) or isinstance(command.before_send, EntryGuard):
             return command
-        if not is_entry(command):
+        if not is_entry(command) and command.not_after is None:
             return command
         return replace(command, before_send=EntryGuard(command, self._clock, self._is_halted))
 
@@ -162,8 +162,9 @@ class Gateway:
 class EntryGuard:
     """Decides whether an entry may still be sent: before its deadline, and not under the HALT file (I24).
 
-    The one place of this rule. It is asked when the entry leaves the queue and directly before every attempt to send
-    it: after the rate limit, and again before the retry after a rejected timestamp (-1021).
+    A close has a deadline too: after a suspension it is decided anew. The one place of this rule. It is asked when the
+    order leaves the queue and directly before every attempt to send it: after the rate limit, and again before the
+    retry after a rejected timestamp (-1021).
     """
 
     def __init__(self, command: SubmitOrder, clock: Clock, is_halted: Callable[[], bool]) -> None:
@@ -177,8 +178,9 @@ class EntryGuard:
         # Of a machine that was suspended, maybe only the system clock knows how long.
         suspended_ms = max(0, drift_ms(self._clock) - self._drift_ms)
         if self._command.is_expired(now_ms + suspended_ms):
-            raise NotSent("signal expired before the order was sent")
-        if self._is_halted():
+            subject = "signal expired" if is_entry(self._command) else "close was decided too long"
+            raise NotSent(f"{subject} before the order was sent")
+        if is_entry(self._command) and self._is_halted():
             raise NotSent("the HALT file forbids entries")
 
 

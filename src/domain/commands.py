@@ -94,7 +94,8 @@ def _allow(_now_ms: int) -> None:
 class SubmitOrder:
     request: OrderRequest
     not_after: int | None = None
-    """An entry that was not sent by then (ms UTC) is not sent at all: its signal has expired."""
+    """An order that was not sent by then (ms UTC) is not sent at all: the signal of an entry has expired, and a close
+    is decided anew."""
     before_send: Callable[[int], None] = field(default=_allow, compare=False, repr=False)
     """Called with the current time (ms UTC) directly before each attempt to send it; raises ``NotSent``."""
 

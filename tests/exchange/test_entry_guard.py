@@ -9,6 +9,7 @@ from src.core.events import TraderEvent
 from src.core.gateway import EntryGuard, Gateway
 from src.domain.clock import ManualClock, SteadyClock
 from src.domain.commands import SubmitOrder
+from src.domain.enums import OrderRole
 from src.domain.errors import NotSent
 from src.domain.events import OrderRejected
 from src.domain.instrument import InstrumentList
@@ -19,6 +20,7 @@ from src.exchange.client import AsterClient, ClockOffset
 from src.exchange.limits import RateLimits
 from src.exchange.paper import PaperExchange
 from src.utils.auth import ApiVersion
+from tests.builders import a_request
 from tests.exchange.builders import ACCEPTED, CANCEL, ENTRY, ORDER, STOP, accepted, rejected
 from tests.exchange.conftest import NOW_MS, a_signer
 from tests.exchange.scripted_server import ReceivedRequest, Reply, Reset, ScriptedServer
@@ -84,6 +86,20 @@ def test_entry_decided_before_a_suspension_is_not_sent_after_it(machine: ManualC
     [event] = bot.events
     assert isinstance(event, OrderRejected)
     assert event.reason == TOO_LATE
+
+
+def test_close_decided_before_a_suspension_is_not_sent_after_it(machine: ManualClock) -> None:
+    server, close = Exchange(machine), SubmitOrder(a_request(OrderRole.CLOSE, 1), not_after=NOW_MS + 30_000)
+    with server.running():
+        bot = Bot(server, machine)
+        bot.is_halted = True
+        bot.gateway.submit([close])
+        machine.step(HOURS)
+        assert bot.gateway.run_next(lane=0)
+        assert server.received_at(ORDER) == []
+    [event] = bot.events
+    assert isinstance(event, OrderRejected)
+    assert (event.code, event.reason) == (None, "close was decided too long before the order was sent")
 
 
 def test_entry_is_not_sent_again_after_a_clock_that_stood_still(machine: ManualClock) -> None:

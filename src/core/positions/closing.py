@@ -16,6 +16,7 @@ from src.core.positions.protection_plan import (
     collar_price,
     has_working_stop,
 )
+from src.core.trading_status import EntryBlock
 from src.domain import crash_points
 from src.domain.crash_points import Point
 from src.domain.enums import OrderRole
@@ -29,6 +30,8 @@ _MAX_STOP_REJECTIONS = 2
 _TRIGGERED_STOP_MS = 5_000
 _QUANTITY_ORDER_MS = 10_000
 _RETRY_PAUSE_MS = 1_000
+_CLOSE_LIFETIME_MS = 30_000
+"""A close that waited longer to be sent, as over a suspension, is decided anew on the position as it is then."""
 _LONG_PAUSE_MS = 30_000
 _LATE_FILL_MS = 500
 _MISSING_FILL_MS = 15_000
@@ -134,7 +137,8 @@ class PositionCloser:
             return False  # a partial close that is too small must not delay a full one
         if request is None:
             return self._alert_and_pause(tracked, f"the rest of {symbol} is too small to be closed by an order")
-        self._context.submit_order(request, OrderRole.CLOSE, tracked.entry_order_id)
+        not_after = self._context.clock.now_ms() + _CLOSE_LIFETIME_MS
+        self._context.submit_order(request, OrderRole.CLOSE, tracked.entry_order_id, not_after)
         return True
 
     def on_rejected(self, tracked: TrackedPosition, order: Order, event: OrderRejected) -> None:
@@ -157,8 +161,12 @@ class PositionCloser:
             tracked.exits.next_stop_at = self._context.clock.monotonic_ms() + _LONG_PAUSE_MS
 
     def may_close(self, tracked: TrackedPosition) -> bool:
-        """Whether close orders may be sent: while it is unknown whose position it is, only in place of a stop loss."""
-        return tracked.is_protective_close or not tracked.is_unexplained
+        """Whether close orders may be sent: while it is unknown whose position it is, only in place of a stop loss.
+
+        After a suspension the position may be another one, until the account has been read.
+        """
+        is_unknown = tracked.is_unexplained or self._context.trading_status.has(EntryBlock.PROCESS_STALLED)
+        return tracked.is_protective_close or not is_unknown
 
     def may_place(self, tracked: TrackedPosition, role: OrderRole) -> bool:
         """Whether a protective order may be placed now; rejected ones are retried after a pause."""

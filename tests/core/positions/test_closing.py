@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from src.domain.commands import OperatorAction
+from src.core.events import ProcessStalled
+from src.domain.commands import OperatorAction, SubmitOrder
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, OrderType, Side
 from src.domain.events import Stream, StreamUp
@@ -297,3 +298,31 @@ def test_close_request_of_a_closed_position_does_not_meet_the_next_one(eager: Ha
     assert eager.position().is_open
     again = restart_with(eager, eager.last(STOP))
     assert again.context.portfolio.tracked_positions[LONG].close_reason is None
+
+
+def test_close_decided_before_a_suspension_is_decided_anew_after_reading_the_account(harness: Harness) -> None:
+    harness.open_position()
+    harness.close_position()
+    [queued] = [each for each in harness.commands_of(SubmitOrder) if each.request == harness.last(CLOSE)]
+    assert queued.not_after == harness.now + 30_000
+    harness.clock.advance(8 * 3_600_000)
+    harness.feed(ProcessStalled(8 * 3_600_000, harness.now))
+    harness.reject(harness.last(CLOSE), None)
+    harness.wait(5000)
+    assert len(harness.submitted(CLOSE)) == 1
+    orders = tuple(harness.update_for(harness.last(role)) for role in (STOP, TAKE))
+    harness.snapshot(positions=(harness.report(),), open_orders=orders)
+    harness.wait(1000)
+    assert [each.quantity for each in harness.submitted(CLOSE)] == [D("0.010")] * 2
+
+
+def test_close_of_a_position_that_ended_during_a_suspension_is_not_sent(harness: Harness) -> None:
+    harness.open_position()
+    harness.close_position()
+    harness.clock.advance(8 * 3_600_000)
+    harness.feed(ProcessStalled(8 * 3_600_000, harness.now))
+    harness.reject(harness.last(CLOSE), None)
+    harness.wait(5000)
+    harness.snapshot(positions=(harness.report(quantity=D(0), entry_price=D(0), updated_at=harness.now),))
+    harness.wait(20_000)
+    assert len(harness.submitted(CLOSE)) == 1
