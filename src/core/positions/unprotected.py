@@ -90,7 +90,7 @@ class UnprotectedPositions:
         portfolio = self._context.portfolio
         if not tracked.position.is_open:
             return False
-        if not tracked.is_managed and all(order.key != tracked.key for order in portfolio.pending_entries()):
+        if not tracked.is_managed and not any(_may_have_opened(each, tracked) for each in portfolio.pending_entries()):
             return False  # external
         settings = self._context.symbol_settings(tracked.position.symbol)
         if settings is not None and not settings.stop_loss_enabled:
@@ -126,6 +126,12 @@ class UnprotectedPositions:
         else:
             cause = f"stop losses sent: {len(stops)}, last answer: {stops[-1].reason or 'none'}"
         return f"{cause}; close orders sent: {len(closes)}" if closes else cause
+
+
+def _may_have_opened(entry: Order, tracked: TrackedPosition) -> bool:
+    """Whether the entry may have filled; one that the exchange confirms as unfilled has not."""
+    is_doubtful = entry.order_id is None or entry.unresolved_since is not None or entry.has_missing_fills
+    return entry.key == tracked.key and is_doubtful
 
 
 def _describe(tracked: TrackedPosition) -> str:

@@ -136,6 +136,16 @@ def test_external_position_is_not_part_of_this(harness: Harness) -> None:
     assert not harness.context.trading_status.has(EntryBlock.UNPROTECTED)
 
 
+def test_external_position_beside_an_entry_that_cannot_be_cancelled_is_not_part_of_this(harness: Harness) -> None:
+    entry = harness.enter()
+    harness.feed(harness.account_update(a_position("0.5")))
+    for _ in range(10):
+        harness.wait(2_000)
+        harness.accept(entry)  # each query shows it open and unfilled
+    assert alarms(harness) == []
+    assert not harness.context.trading_status.has(EntryBlock.UNPROTECTED)
+
+
 def test_disabled_stop_is_not_missing(path: Path) -> None:
     harness = Harness(path, some_settings(stop_loss_enabled=False)).connect()
     harness.fill(harness.enter())
