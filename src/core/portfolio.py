@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from src.domain.clock import MINUTE_MS
-from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType
+from src.domain.enums import MarginType, OrderRole, OrderStatus, OrderType, Side
 from src.domain.instrument import Price
 from src.domain.numbers import ZERO
 from src.domain.orders import Fill, Order, OrderNumber, OrderUpdate, UnrecognizedOrder
@@ -350,8 +350,8 @@ class Portfolio:
             order for order in self.orders.values() if order.key == key and (order.is_open or order.has_missing_fills)
         ]
 
-    def count_stops(self, key: PositionKey) -> int:
-        """Number of stop losses open at the exchange for a position key, external ones included."""
+    def stop_sides(self, key: PositionKey) -> list[Side]:
+        """The side of each stop order open at the exchange for a position key, external ones included."""
         ours = [order for order in self.orders_for(key) if order.role is OrderRole.STOP_LOSS and order.order_id]
         others = [
             update
@@ -360,7 +360,7 @@ class Portfolio:
             and (update.symbol, update.position_side) == key
             and update.original_type in _STOP_TYPES
         ]
-        return len(ours) + len(others)
+        return [*(order.request.side for order in ours), *(update.side for update in others)]
 
     def open_positions(self) -> list[TrackedPosition]:
         return [tracked for tracked in self.tracked_positions.values() if tracked.position.is_open]

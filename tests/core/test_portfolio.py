@@ -107,15 +107,15 @@ def test_open_orders_are_found_by_symbol_role_and_key() -> None:
     assert portfolio.orders_for(LONG) == [entry, stop]
 
 
-def test_count_stops_includes_external_stops() -> None:
+def test_stop_sides_include_external_stops() -> None:
     portfolio = Portfolio()
     portfolio.add_order(an_order(OrderRole.STOP_LOSS, 1, order_id=5))
     portfolio.add_order(an_order(OrderRole.STOP_LOSS, 2, status=OrderStatus.PENDING_NEW))
-    theirs = an_update(client_order_id="web", order_id=6, original_type=OrderType.STOP_MARKET)
+    theirs = an_update(client_order_id="web", order_id=6, side=Side.BUY, original_type=OrderType.STOP_MARKET)
     short = an_update(client_order_id="web", order_id=7, position_side=PositionSide.SHORT)
     others = (theirs, short, an_update(client_order_id="web", order_id=8))
     portfolio.external_orders = {each.number: each for each in others}
-    assert portfolio.count_stops(LONG) == 2
+    assert portfolio.stop_sides(LONG) == [Side.SELL, Side.BUY]
 
 
 def test_order_for_fill_matches_either_id_within_symbol() -> None:

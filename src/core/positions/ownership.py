@@ -253,7 +253,8 @@ class PositionOwnership:
 
     def _report(self, tracked: TrackedPosition) -> None:
         symbol, side = tracked.key
-        known, is_unprotected = self._reported.get(tracked.key), not self._context.portfolio.count_stops(tracked.key)
+        closing_side, stops = tracked.position.side.opposite, self._context.portfolio.stop_sides(tracked.key)
+        known, is_unprotected = self._reported.get(tracked.key), closing_side not in stops
         self._reported[tracked.key] = is_unprotected
         if is_unprotected and not known:
             self._context.alert(

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -55,6 +56,20 @@ def test_external_position_with_stop_only_warns(harness: Harness) -> None:
     harness.wait(2000)
     assert messages(harness, "error") == []
     assert messages(harness, "warning")[-1].endswith("not managed, counts toward the exposure")
+
+
+def test_stop_order_on_the_wrong_side_is_no_stop_loss(path: Path) -> None:
+    """In one-way mode a stop order that enlarges a position has the same position side."""
+    harness = Harness(path, some_settings({"hedge_mode": False})).connect()
+    both: dict[str, Any] = {"position_side": PositionSide.BOTH, "type": OrderType.STOP_MARKET}
+    for number, side in ((77, Side.BUY), (78, Side.SELL)):
+        order = a_request(STOP, client_order_id=f"web_{number}", side=side, **both)
+        harness.feed(an_update(order, order_id=number, event_at=harness.now))
+        harness.clock.advance(1000)
+        harness.feed(harness.account_update(a_position(side=PositionSide.BOTH)))
+        harness.wait(6000)
+        assert len(messages(harness, "error")) == 1  # about the first one only
+        assert "has no stop loss" in messages(harness, "error")[0]
 
 
 def test_external_position_is_adopted_after_grace(adopting: Harness) -> None:
