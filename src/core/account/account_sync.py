@@ -73,6 +73,8 @@ class AccountSync:
         self._reported_failure = ""
         """The last error of reading the account that was reported, to report each only once."""
         self._retry_at: int | None = None
+        self._has_gap = False
+        """The user data stream was not trusted at the last snapshot: events of before may have been missed."""
         self._absent_since: dict[PositionKey, int] = {}
         """Open positions that the last snapshot left out, and when the first such snapshot was requested, ms UTC."""
 
@@ -86,10 +88,7 @@ class AccountSync:
         is_first = self.snapshot is None
         self.snapshot = snapshot = event.snapshot
         has_moved = wallet.adopt_snapshot(self._context, snapshot)
-        is_stream_complete = not self._context.trading_status.has(EntryBlock.USER_STREAM)
-        if has_moved and self._context.may_request("unreported balance", _BALANCE_EVERY_MS):
-            is_stream_complete = False  # what moved it may be a transfer or funding that no event has reported
-        self.income.on_snapshot(snapshot, is_stream_complete=is_stream_complete)
+        self.income.on_snapshot(snapshot, is_stream_complete=not self._may_lack_income(has_moved=has_moved))
         self._save_account(snapshot.taken_at)
         touched = self._reconcile(snapshot, is_first=is_first)
         crash_points.reached(Point.RECONCILED)
@@ -102,6 +101,18 @@ class AccountSync:
         if is_first:
             crash_points.reached(Point.STARTED)
         return touched
+
+    def _may_lack_income(self, *, has_moved: bool) -> bool:
+        """Whether transfers or funding may have been missed and are to be read.
+
+        The history weighs more than the account. So in a time without a trusted user data stream, in which the account
+        is read every two seconds, it is read each minute and when a balance has moved, and once more at its end.
+        """
+        had_gap, self._has_gap = self._has_gap, self._context.trading_status.has(EntryBlock.USER_STREAM)
+        if self._has_gap:
+            is_due = self._context.may_request("income of a gap", _BALANCE_EVERY_MS)
+            return has_moved or is_due
+        return had_gap or (has_moved and self._context.may_request("unreported balance", _BALANCE_EVERY_MS))
 
     def on_failed(self, event: CommandFailed) -> None:
         """Handle a failed request; a failed read changes nothing, so entries stay blocked until one succeeds (I16)."""

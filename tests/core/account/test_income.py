@@ -13,7 +13,7 @@ import pytest
 from src.database.queries.fills import net_since
 from src.domain.commands import FetchIncome
 from src.domain.enums import IncomeType, PositionSide
-from src.domain.events import AccountUpdate, CommandFailed, FillsFetched, IncomeFetched
+from src.domain.events import AccountUpdate, CommandFailed, FillsFetched, IncomeFetched, Stream, StreamDown, StreamUp
 from src.domain.positions import Balance, Income
 from tests.builders import a_fill, a_mark, a_position, some_settings
 from tests.core.harness import Harness
@@ -226,6 +226,29 @@ def test_withdrawal_that_only_the_account_shows_is_no_drawdown(limited: Harness)
     limited.snapshot(balances=(Balance("USDT", D(400), D(400)),))
     limited.wait(2_000)
     assert limited.context.transfers == -600
+    assert not is_locked(limited)
+
+
+def test_history_is_read_once_a_minute_while_the_stream_is_down_and_at_its_end(limited: Harness) -> None:
+    """The account is read every two seconds then, and each read of the history weighs 30."""
+    before = len(requests(limited, TRANSFER))
+    limited.feed(StreamDown(Stream.USER, "closed", limited.now))
+    for _ in range(45):
+        limited.wait(2_000)
+        limited.snapshot()
+        limited.answer_income(TRANSFER)
+    assert len(requests(limited, TRANSFER)) == before + 1
+    limited.snapshot(balances=(Balance("USDT", D(400), D(400)),))  # a withdrawal
+    limited.wait(1_000)
+    assert len(requests(limited, TRANSFER)) == before + 2
+    assert not is_locked(limited)
+    limited.answer_income(TRANSFER, an_income(limited, 7, "-600", TRANSFER))
+    limited.wait(1_000)
+    limited.feed(StreamUp(Stream.USER, limited.now))
+    for _ in range(3):
+        limited.snapshot(balances=(Balance("USDT", D(400), D(400)),))
+        limited.wait(1_000)
+    assert len(requests(limited, TRANSFER)) == before + 3
     assert not is_locked(limited)
 
 
