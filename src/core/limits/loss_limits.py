@@ -119,6 +119,8 @@ class LossLimits:
         """The assets whose equity the peak is of; None if it is not known."""
         self._transfers = ZERO
         """Net transfers by which the peak was shifted already."""
+        self._is_drawdown_doubtful = False
+        """The lock started on a drawdown that a transfer may explain which the history has not shown yet."""
         # After a lock its limit counts again from a recorded fill or amount, not from a time, as clocks may be set.
         self._counted_after_fill = 0
         """Id of the last fill that does not count."""
@@ -151,11 +153,14 @@ class LossLimits:
         before = self._lock, self._peak, self._peak_assets, self._transfers
         self._check_expiry()
         self._update_peak()
+        self._recheck_drawdown()
         results = self._results() if self._lock is None else None
         if results is not None:
             lock = required_lock(results, self._context.settings.globals_, self._context.clock.now_ms())
             if lock is not None:
                 self._start(lock)
+                is_unknown = self._context.transfers_unknown_since is not None
+                self._is_drawdown_doubtful = is_unknown and lock.kind is LockKind.DRAWDOWN
                 self._context.warn(lock.message)
         if (self._lock, self._peak, self._peak_assets, self._transfers) != before:
             self._save()
@@ -170,6 +175,18 @@ class LossLimits:
             return None
         self._save()
         return released.reason
+
+    def _recheck_drawdown(self) -> None:
+        """End a lock whose drawdown a transfer explains that has become known since."""
+        lock, limit = self._lock, self._context.settings.globals_.max_drawdown_pct
+        if not self._is_drawdown_doubtful or self._context.transfers_unknown_since is not None:
+            return
+        self._is_drawdown_doubtful = False
+        drawdown = drawdown_pct(TradingResults(ZERO, 0, self._equity(), self._peak))
+        if lock is not None and lock.kind is LockKind.DRAWDOWN and limit is not None and drawdown < limit:
+            self._lock = None
+            self._context.trading_status.clear(EntryBlock.LOSS_LIMIT)
+            self._context.warn(f"a transfer explains the drawdown: the lock ends ({lock.reason})")
 
     def _check_expiry(self) -> None:
         if self._lock is None:

@@ -271,6 +271,23 @@ def test_drawdown_counts_again_if_the_history_cannot_be_read(limited: Harness) -
     again.close()
 
 
+@pytest.mark.parametrize(("amount", "is_explained"), [("-500", True), ("-100", False)])
+def test_drawdown_lock_ends_when_the_history_shows_the_withdrawal(
+    limited: Harness, amount: str, is_explained: bool
+) -> None:
+    again = limited.restart()
+    again.prices()
+    again.snapshot(balances=(Balance("USDT", D(500), D(500)),))
+    again.wait(61_000)
+    assert is_locked(again)
+    again.answer_income(TRANSFER, an_income(again, 9, amount, TRANSFER, paid_at=again.now - 60_000))
+    again.wait(2_000)
+    assert is_locked(again) is not is_explained
+    messages = [each["message"] for each in again.journal("alert")]
+    assert any(each.startswith("a transfer explains the drawdown") for each in messages) is is_explained
+    again.close()
+
+
 def test_deposit_in_multi_assets_mode_shifts_the_totals_and_the_peak(path: Path) -> None:
     settings = some_settings({"multi_assets_mode": True, "max_drawdown_pct": 5}, margin_type="CROSSED")
     harness = Harness(path, settings).connect(multi_assets_mode=True)
