@@ -47,6 +47,8 @@ class TradeSearch:
 class Unexplained(TradeSearch):
     """An open position that the bot's trades do not explain; a person is asked once the search is over."""
 
+    failures: int = 0
+    """How often the list of its trades could not be read although the account could."""
     asked_at: int | None = None
     """When a person was first asked, ms UTC."""
 

@@ -339,6 +339,7 @@ class Trader:
     def _on_command_failed(self, event: CommandFailed) -> None:
         self._instruments.on_failed(event)
         self._account.on_failed(event)
+        self._ownership.on_failed(event)
         self._rest.on_failed(event)
 
     def _on_snapshot(self, event: SnapshotTaken) -> Iterable[PositionKey]:

@@ -19,14 +19,16 @@ from src.core.positions.lifecycle import (
 )
 from src.core.trading_status import EntryBlock
 from src.domain.clock import HOUR_MS
-from src.domain.commands import FetchOrders
+from src.domain.commands import FetchFills, FetchOrders
 from src.domain.enums import OrderRole
-from src.domain.events import FillsFetched
+from src.domain.events import CommandFailed, FillsFetched
 from src.domain.numbers import plain
 from src.domain.orders import Fill
 from src.domain.positions import PositionKey
 
 _REPEAT_ALERT_MS = HOUR_MS
+_MAX_FAILED_READS = 5
+"""About half a minute."""
 _OVERLAP_MS = 60_000
 _CLOCK_TOLERANCE_MS = 2_000
 
@@ -76,6 +78,15 @@ class PositionOwnership:
                 )
                 if self._adds_up(key, ended):
                     mark_trades_complete(self._context, key)
+
+    def on_failed(self, event: CommandFailed) -> None:
+        """Ask a person also if only the list of trades cannot be read: a close must not wait for it without end."""
+        if not isinstance(event.command, FetchFills) or self._context.trading_status.has(EntryBlock.REST):
+            return
+        for tracked in self._context.portfolio.positions_for(event.command.symbol):
+            if tracked.unexplained is not None:
+                tracked.unexplained.failures += 1
+                tracked.unexplained.is_answered |= tracked.unexplained.failures >= _MAX_FAILED_READS
 
     def give_to_bot(self, tracked: TrackedPosition) -> str:
         """Carry out the answer "ours": the bot manages all of the position; returns the answer to the operator."""

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from src.domain.commands import FetchFills, OperatorAction
+from src.domain.commands import CheckPositions, FetchFills, OperatorAction
 from src.domain.decisions import Gate
 from src.domain.enums import IncomeType, OrderRole, OrderStatus, PositionSide, Side
-from src.domain.events import FillsFetched, OrdersFetched
+from src.domain.events import CommandFailed, FillsFetched, OrdersFetched
 from src.domain.orders import Fill
 from src.domain.positions import Income
 from tests.builders import a_fill, a_position, a_request, an_update, some_settings
@@ -385,3 +385,25 @@ def test_trade_that_cannot_be_read_leads_to_the_question(harness: Harness) -> No
     again.wait(30_000)
     assert len(questions(again)) == 1
     assert len(again.submitted(STOP)) <= 1
+
+
+@pytest.mark.parametrize("is_outage", [False, True], ids=["trade list only", "whole account"])
+def test_person_is_asked_if_only_the_trade_list_cannot_be_read(harness: Harness, is_outage: bool) -> None:
+    """A close waited for it without end; during an outage nothing is asked."""
+    offline = Offline(harness)
+    offline.trade(Side.BUY, "0.004")
+    again = offline.restart("0.014")
+    again.close_position()
+    answered = 0
+    for _ in range(60):
+        again.wait(1000)
+        if is_outage:
+            again.feed(CommandFailed(CheckPositions(), None, "HTTP 503", again.now))
+        for command in again.commands_of(FetchFills)[answered:]:
+            answered += 1
+            again.feed(CommandFailed(command, None, "HTTP 503", again.now))
+    assert again.submitted(CLOSE) == []
+    assert len(questions(again)) == (0 if is_outage else 1)
+    again.command(OperatorAction.POSITION_OURS, symbol="BTCUSDT", position_side=PositionSide.LONG)
+    again.close_position()
+    assert [each.quantity for each in again.submitted(CLOSE)] == [D("0.014")]
