@@ -143,11 +143,21 @@ def _is_personal(name: str) -> bool:
 
 
 class FileLock:
-    """An exclusive lock on a file; free again once all its holders have released it or died."""
+    """An exclusive lock on a file; free again once all its holders have released it or died.
+
+    Raises `LaunchError` if the file cannot be opened.
+    """
 
     def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file: IO[bytes] = path.open("ab")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file: IO[bytes] = path.open("ab")
+        except OSError as error:
+            raise LaunchError(
+                f"{error.filename or path} cannot be opened for writing ({error.strerror}). If the program was once "
+                f"started as another user, for example with sudo, make yourself the owner of {path.parent} and of all "
+                "files in it, then start again."
+            ) from error
 
     def fileno(self) -> int:
         """The file descriptor; on POSIX a child that inherits it holds the lock too."""

@@ -1,3 +1,4 @@
+import errno
 import socket
 import stat
 import subprocess
@@ -161,6 +162,23 @@ def test_second_holder_is_rejected_with_the_message(tmp_path: Path) -> None:
     first.release()
     second.acquire(1_000, "still held")
     second.release()
+
+
+@pytest.mark.parametrize("cause", ["the lock is another's", "a file is in the folder's place"])
+def test_lock_that_cannot_be_opened_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cause: str
+) -> None:
+    path = tmp_path / "data" / "launcher.lock"
+    if cause == "the lock is another's":
+
+        def refuse(file: Path, *_: object) -> None:
+            raise PermissionError(errno.EACCES, "Permission denied", str(file))
+
+        monkeypatch.setattr(Path, "open", refuse)
+    else:
+        path.parent.touch()
+    with pytest.raises(LaunchError, match=r"data.* cannot be opened for writing \(.*\)\. If .* sudo"):
+        FileLock(path)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="descriptors are inherited on POSIX only")
