@@ -1,6 +1,8 @@
 """Atomic file replacement and file locks. Standard library only: the launcher uses it before packages are installed."""
 
+import errno
 import os
+import shutil
 import sys
 import tempfile
 from contextlib import suppress
@@ -24,25 +26,49 @@ def lock_exclusively(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+_MOUNTED = frozenset({errno.EBUSY, errno.EXDEV})
+"""The answers to a rename onto a file that is mounted by itself, as containers do with settings.json and .env."""
+
+
 def write_atomic(path: Path, text: str, mode: int) -> None:
     """Replace a file with ``text`` and set its permissions. On OSError the old file stays unchanged.
 
     A reader sees the old content or the new, even after a power failure. The temporary file is readable by its owner
-    only.
+    only. A file that is mounted by itself cannot be replaced and is overwritten in place; its old content stays beside
+    it until that has succeeded.
     """
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     temporary = Path(name)
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
+        _write(handle, text)
         temporary.chmod(mode)
         temporary.replace(path)
-    except OSError:
-        temporary.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        if error.errno not in _MOUNTED:
+            temporary.unlink(missing_ok=True)
+            raise
+        shutil.copyfile(path, temporary)
+        _overwrite(path, text, temporary)
     _sync_directory(path.parent)
+
+
+def _overwrite(path: Path, text: str, copy: Path) -> None:
+    """Write in place; on OSError the old content is restored, or left in ``copy`` if that fails too."""
+    old = path.read_bytes()
+    try:
+        _write(os.open(path, os.O_WRONLY | os.O_TRUNC), text)
+    except OSError:
+        path.write_bytes(old)
+        copy.unlink(missing_ok=True)
+        raise
+    copy.unlink(missing_ok=True)
+
+
+def _write(handle: int, text: str) -> None:
+    with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
 
 
 def _sync_directory(folder: Path) -> None:
