@@ -3,12 +3,13 @@
 They send only public requests, signed reads and the cancel of an order that does not exist, so they cannot trade.
 """
 
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from decimal import Decimal
-from urllib.parse import urlsplit
+from ssl import SSLCertVerificationError
+
+from websocket import WebSocketException
 
 from src.core.account.account_setup import describe, plan_account_setup, unsettable_symbols
 from src.credentials.credentials import AnyCredentials
@@ -23,14 +24,19 @@ from src.domain.positions import Snapshot
 from src.exchange import endpoints, wire
 from src.exchange.aster import AsterExchange, AsterMarket
 from src.exchange.client import AsterClient
+from src.exchange.connection import Connection, Timing
 from src.exchange.credential_check import CLOCK, CredentialChecker, compare_clocks, explain_failure
 from src.exchange.limits import RateLimits
 from src.settings.config import Environment, Settings
 
 _NETWORK, _STREAM, _RULES, _ACCOUNT = "network", "stream", "rules", "account"
 _CHECK_CONNECTION = "check the internet connection, firewalls, and whether Aster is blocked in your country"
-_CONNECT_SECONDS = 5.0
-_PORTS = {"https": 443, "wss": 443, "http": 80, "ws": 80}
+_CHECK_CERTIFICATE = (
+    "if a proxy or a virus scanner reads the connection, export its certificate to a file and name the file in the "
+    "environment variable REQUESTS_CA_BUNDLE; else update the package certifi"
+)
+_ANY_STREAM = "!forceOrder@arr"
+_STREAM_TIMING = Timing(connect_timeout_ms=5_000)
 
 
 class ExchangeChecks:
@@ -71,14 +77,15 @@ class ExchangeChecks:
         yield compare_clocks(self._client)
 
     def _check_stream(self) -> Check:
-        """Check the stream host, which differs from the REST host."""
+        """Open a stream as the bot does: its host differs from the REST host, and its certificate is checked too."""
         url = self._environment.ws_url
-        parts = urlsplit(url)
         try:
-            address = parts.hostname or "", parts.port or _PORTS[parts.scheme]
-            socket.create_connection(address, timeout=_CONNECT_SECONDS).close()
-        except OSError as error:
-            return failed(_STREAM, f"{url} cannot be reached ({error.strerror or error})", _CHECK_CONNECTION)
+            Connection(f"{url}/stream?streams={_ANY_STREAM}", self._clock, _STREAM_TIMING).close()
+        except SSLCertVerificationError as error:
+            problem = f"the certificate of {url} is not trusted ({error.verify_message})"
+            return failed(_STREAM, problem, _CHECK_CERTIFICATE)
+        except (WebSocketException, OSError) as error:
+            return failed(_STREAM, f"{url} cannot be reached ({error})", _CHECK_CONNECTION)
         return passed(_STREAM, f"{url} can be reached")
 
     def _check_credentials(self, credentials: AnyCredentials) -> Iterator[Check]:

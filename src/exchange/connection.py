@@ -1,10 +1,13 @@
 """One WebSocket connection with silence detection and keep-alive pings."""
 
 import contextlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import websocket
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from websocket import ABNF, WebSocketException, WebSocketTimeoutException
 
 from src.domain.clock import HOUR_MS, Clock
@@ -36,6 +39,16 @@ class Timing:
     """Longest wait of one read, and so the longest delay until a stop request is noticed."""
 
 
+def trusted_certificates() -> dict[str, str]:
+    """The certificate authorities that streams trust: the same file or folder as for REST requests.
+
+    Otherwise a proxy's certificate, or an empty store of the system as of python.org's Python on macOS, would let one
+    of them work and not the other.
+    """
+    chosen = os.environ.get("REQUESTS_CA_BUNDLE") or os.environ.get("CURL_CA_BUNDLE") or DEFAULT_CA_BUNDLE_PATH
+    return {"ca_cert_path" if Path(chosen).is_dir() else "ca_certs": chosen}
+
+
 class Connection:
     """An open WebSocket, connected on creation and used by one thread. Raises when the connection fails."""
 
@@ -43,7 +56,11 @@ class Connection:
         self._clock = clock
         self._timing = timing
         self._socket = websocket.create_connection(
-            address, timeout=timing.connect_timeout_ms / 1000, skip_utf8_validation=True, enable_multithread=False
+            address,
+            timeout=timing.connect_timeout_ms / 1000,
+            sslopt=trusted_certificates(),
+            skip_utf8_validation=True,
+            enable_multithread=False,
         )
         self._socket.settimeout(timing.read_timeout_ms / 1000)
         now_ms = clock.monotonic_ms()

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from random import Random
+from ssl import SSLCertVerificationError
 
 from websocket import WebSocketBadStatusException, WebSocketException
 
@@ -190,6 +191,8 @@ def _reason(error: Exception) -> str:
         return f"connection rejected with HTTP {error.status_code}"
     if isinstance(error, ExchangeError | ProtocolError):
         return str(error)
+    if isinstance(error, SSLCertVerificationError):
+        return "connection failed: the certificate is not trusted (main.py --check says what to do)"
     return f"connection failed: {type(error).__name__}"
 
 

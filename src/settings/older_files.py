@@ -21,7 +21,7 @@ OBSOLETE_GLOBALS: Mapping[str, str] = {
     "price_monitor_reconnect_delay": "streams reconnect by themselves, with pauses that grow while it fails",
     "order_status_check_interval": "the account stream reports orders at once, and lists of the exchange confirm them",
     "open_orders_warning_threshold": "max_open_orders_per_symbol limits the open entries instead of a warning",
-    "disable_ssl_verify": "certificates are always checked; add the one of your proxy to the system if it needs one",
+    "disable_ssl_verify": "certificates are always checked; name the file of your proxy's in REQUESTS_CA_BUNDLE",
     "tranche_pnl_increment_pct": _NO_TRANCHES,
     "max_tranches_per_symbol_side": _NO_TRANCHES,
     "instant_tp_enabled": "the take profit is placed at the exchange right after the first fill",

@@ -1,5 +1,6 @@
 """Checks at the exchange against a real sandbox; they never send anything that could trade."""
 
+import ssl
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -105,6 +106,27 @@ def test_unreachable_exchange_is_one_failed_check(environment: Environment) -> N
 def test_unreachable_stream_is_reported(environment: Environment) -> None:
     checks = run_checks(replace(environment, ws_url="ws://127.0.0.1:1"), None)
     assert [check.name for check in checks if check.level is FAIL] == ["stream"]
+
+
+def test_stream_host_that_speaks_no_websocket_is_reported(sandbox: SandboxServer, environment: Environment) -> None:
+    rest_as_stream = sandbox.base_url.replace("http", "ws")
+    [check] = [each for each in run_checks(replace(environment, ws_url=rest_as_stream), None) if each.level is FAIL]
+    assert (check.name, check.message.startswith(f"{rest_as_stream} cannot be reached (")) == ("stream", True)
+
+
+def test_untrusted_certificate_of_the_stream_is_reported(
+    environment: Environment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        error = ssl.SSLCertVerificationError()
+        error.verify_message = "unable to get local issuer certificate"
+        raise error
+
+    monkeypatch.setattr("websocket.create_connection", refuse)
+    [check] = [each for each in run_checks(environment, None) if each.name == "stream"]
+    assert check.level is FAIL
+    assert "is not trusted (unable to get local issuer certificate)" in check.message
+    assert "REQUESTS_CA_BUNDLE" in check.remedy
 
 
 def test_invalid_env_skips_the_exchange_checks(environment: Environment) -> None:

@@ -3,15 +3,17 @@
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from websockets.sync.server import ServerConnection, serve
 
 from src.domain.clock import ManualClock, SystemClock
 from src.domain.errors import InvariantError, ProtocolError, Unreachable
-from src.exchange.connection import Connection
+from src.exchange.connection import Connection, trusted_certificates
 from src.exchange.stream import StreamReader
 from tests.exchange.stream_server import (
     TIMEOUT_SECONDS,
@@ -444,3 +446,21 @@ def test_connection_that_cannot_be_renewed_is_kept(is_requested: bool) -> None:
             clock.advance(timing.max_backoff_ms)
             wait_until(lambda: recorded.messages == [1, 2, 3])
     assert recorded.downs == []
+
+
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, {"ca_certs": DEFAULT_CA_BUNDLE_PATH}),
+        ({"CURL_CA_BUNDLE": "/proxy.pem"}, {"ca_certs": "/proxy.pem"}),
+        ({"REQUESTS_CA_BUNDLE": "{home}", "CURL_CA_BUNDLE": "/proxy.pem"}, {"ca_cert_path": "{home}"}),
+    ],
+)
+def test_streams_trust_the_certificates_that_rest_trusts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], expected: dict[str, str]
+) -> None:
+    for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(home=tmp_path))
+    assert trusted_certificates() == {name: value.format(home=tmp_path) for name, value in expected.items()}
