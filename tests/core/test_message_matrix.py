@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from src.domain.enums import MarginType, OrderRole, TradingState
+from src.domain.commands import FetchIncome, FetchQuote
+from src.domain.enums import IncomeType, MarginType, OrderRole, TradingState
 from src.domain.errors import ProtocolError
-from src.domain.events import AccountUpdate, PositionChange, Task, TaskDue
-from src.domain.positions import AccountSummary, Balance
+from src.domain.events import AccountUpdate, LeverageChanged, PositionChange, Task, TaskDue
+from src.domain.positions import AccountSummary, Balance, Income
 from src.exchange import wire
 from tests.builders import (
     NOW,
@@ -58,6 +59,10 @@ def parse_event(body: object) -> object:
 
 CHANGE = PositionChange(a_position("0.01"), MarginType.ISOLATED, D(5))
 UPDATE = AccountUpdate("ORDER", (Balance("USDT", D(1000), D(900)),), (CHANGE,), NOW, NOW + 1)
+LEVERAGE = wire.render_event(LeverageChanged("BTCUSDT", 10, NOW))
+MODES = wire.render_event(wire.AccountModeChanged(False, True, NOW))
+MARGIN_CALL = wire.render_margin_call([(a_report("0.01", 50_000), D(1))], NOW)
+FUNDING = Income(1, "BTCUSDT", IncomeType.FUNDING_FEE, "USDT", D("-0.1"), NOW, 7)
 SUMMARY = AccountSummary(D(1000), D(1), D(1001), D(900), D(5), D(1))
 MESSAGES: dict[str, tuple[Any, Parse]] = {
     "forceOrder": (wire.render_force_order(a_liquidation(traded_at=NOW - 1)), parse_event),
@@ -65,6 +70,13 @@ MESSAGES: dict[str, tuple[Any, Parse]] = {
     "bookTicker": (wire.render_event(a_quote(at=NOW - 1)), parse_event),
     "ORDER_TRADE_UPDATE": (wire.render_event(a_filled_update()), parse_event),
     "ACCOUNT_UPDATE": (wire.render_event(UPDATE), parse_event),
+    "ACCOUNT_CONFIG_UPDATE": (LEVERAGE, parse_event),
+    "MARGIN_CALL": (MARGIN_CALL, parse_event),
+    "income": ([wire.render_income(FUNDING)], lambda body: [wire.parse_income(each) for each in body]),
+    "depth": (
+        wire.render_depth([(D(49_990), D(1))], [(D(50_010), D(1))], 1, NOW),
+        lambda body: wire.parse_depth(body, "BTCUSDT", NOW),
+    ),
     "positionRisk": ([wire.render_position(a_report("0.01", 50_000))], wire.read_positions),
     "order": (wire.render_order(an_update(STOP)), wire.parse_order),
     "openOrders": ([wire.render_order(an_update(STOP))], wire.read_orders),
@@ -155,6 +167,12 @@ class Story(WireSimulation):
             self.exchange.trade_at(entry.price - 10, entry.quantity)
         self.catch_up()
 
+    def announce_others(self) -> None:
+        """What comes rarely: a leverage change, a margin call, the order book on request, and paid funding."""
+        self.announce(LEVERAGE, MODES, MARGIN_CALL)
+        for command in (FetchQuote("BTCUSDT"), FetchIncome(0)):
+            self.feed(*self.gateway.execute(command))
+
     def signal(self) -> None:
         now = self.clock.now_ms()
         self.liquidate(a_liquidation(traded_at=now, event_at=now, received_at=now))
@@ -205,6 +223,7 @@ def test_protected_and_judging_or_a_named_halt(case: Case) -> None:
     story.alter = case.alter
     story.restart(1)
     story.feed(TaskDue(Task.REFRESH_INSTRUMENTS, story.clock.now_ms()))
+    story.announce_others()
     story.wait(3)
     story.lose_stop()
     story.wait(5)

@@ -2,16 +2,19 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, cast
 
 from src.core.streamer import LiquidationStreamer
 from src.core.user_stream import UserStream
 from src.domain.clock import Clock
 from src.domain.commands import CancelOrder, Command, OrderWrite, SubmitOrder
+from src.domain.enums import IncomeType
 from src.domain.errors import Rejected
 from src.domain.events import Event, Outcome
 from src.domain.market import Liquidation
 from src.domain.orders import OrderUpdate
+from src.domain.positions import Income
 from src.exchange import endpoints, wire
 from src.exchange.aster import AsterExchange
 from src.exchange.client import AsterClient
@@ -75,7 +78,9 @@ class WireClient:
             case endpoints.USER_TRADES:
                 return "userTrades", [wire.render_fill(each) for each in model.fills()]
             case endpoints.INCOME:
-                return "income", []
+                kind = parameters["incomeType"]
+                paid = Income(1, SYMBOL, kind, "USDT", Decimal("-0.1"), self.now_ms())
+                return "income", [wire.render_income(paid)] if kind == IncomeType.FUNDING_FEE else []
             case endpoints.POSITIONS:
                 return "positionRisk", [wire.render_position(each) for each in engine.positions()]
             case endpoints.ACCOUNT:
@@ -146,6 +151,11 @@ class WireSimulation(Simulation):
     def deliver_next(self) -> None:
         if self.exchange.stream:
             self._deliver(self._user, wire.render_event(cast(wire.Renderable, self.exchange.stream.pop(0))))
+
+    def announce(self, *bodies: wire.Body) -> None:
+        """Deliver messages of the user data stream that the engine has not caused."""
+        for body in bodies:
+            self._deliver(self._user, body)
 
     def publish_prices(self) -> None:
         for price in self.exchange.prices():
