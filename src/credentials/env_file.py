@@ -115,14 +115,16 @@ def _statement_at(lines: Sequence[str], index: int) -> Statement:
 
 def _read(path: Path) -> str:
     try:
-        return path.read_bytes().decode("utf-8-sig")
+        text = path.read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
         return ""
     except UnicodeDecodeError:
-        # "from None": the decoding error contains the content of the file.
-        raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8.") from None
+        text = "\0"
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}): check its type and permissions.") from error
+    if "\0" in text:  # as in UTF-16 without a mark; outside of "except", as the decoding error contains the content
+        raise ConfigError(f"{path} is not UTF-8 text: save it as UTF-8.")
+    return text
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -59,7 +59,11 @@ def test_missing_env_file_sets_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"PORT=\xff\xfe", "is not UTF-8"), (b"PORT=1\nnonsense here", "line 2: expected NAME=value")],
+    [
+        (b"PORT=\xff\xfe", "is not UTF-8"),
+        ("PORT=5001\n".encode("utf-16-be"), "is not UTF-8"),
+        (b"PORT=1\nnonsense here", "line 2: expected NAME=value"),
+    ],
 )
 def test_invalid_env_file_is_reported(tmp_path: Path, content: bytes, message: str) -> None:
     (tmp_path / ".env").write_bytes(content)
