@@ -66,7 +66,14 @@ class RequestGuard:
         # Read from the environ: Werkzeug replaces a missing Host by the socket's name.
         host = incoming.environ.get("HTTP_HOST", "")
         if host not in self.hosts or not incoming.environ.get("REQUEST_URI", "/").startswith("/"):
-            raise ApiError(421, "wrong_host", "Open the dashboard at the address that the launcher printed.")
+            port = min(self.hosts).rpartition(":")[2]
+            raise ApiError(
+                421,
+                "wrong_host",
+                "Open the dashboard at the address that the launcher printed, on the machine where it runs. Through an "
+                f"SSH tunnel use the same port at both ends, as in ssh -L {port}:127.0.0.1:{port} user@machine, and "
+                f"open http://127.0.0.1:{port}.",
+            )
 
     def _check_fetch_site(self, incoming: Request) -> None:
         site = incoming.headers.get("Sec-Fetch-Site")

@@ -84,6 +84,11 @@ def test_foreign_host_is_rejected_everywhere(harness: ApiHarness, host: str, pat
     assert response.json["error"]["code"] == "wrong_host"
 
 
+def test_other_port_of_a_tunnel_is_explained(harness: ApiHarness) -> None:
+    response = harness.client.get("/", headers={"Host": "localhost:8080"}, base_url=ORIGIN)
+    assert "ssh -L 5000:127.0.0.1:5000 user@machine, and open http://127.0.0.1:5000." in response.text
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:5000", "localhost:5000", "[::1]:5000"])
 def test_loopback_names_are_accepted(harness: ApiHarness, host: str) -> None:
     assert harness.client.get("/api/health", headers={"Host": host}, base_url=ORIGIN).status_code == 200
