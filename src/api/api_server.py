@@ -7,9 +7,15 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+
+if sys.platform == "win32":
+    resource = None
+else:
+    import resource
 
 ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
@@ -50,6 +56,7 @@ log = logging.getLogger("hunter.dashboard")
 _SCHEMA_MISMATCH = ("no such table", "no such column")
 _THREADS = 48
 _MAX_CONNECTIONS = 500
+_OPEN_FILES = 2048
 _IDLE_SECONDS = 20
 _STOP_SECONDS = 1.0
 _MAX_UNSENT_BYTES = 1024 * 1024
@@ -124,7 +131,7 @@ def create_web_server(app: Flask, environment: Environment) -> Any:
             port=environment.port,
             threads=_THREADS,
             channel_request_lookahead=1,  # lets a stream notice that its page was closed
-            connection_limit=_MAX_CONNECTIONS,
+            connection_limit=_connection_limit(),
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=5,
             max_request_body_size=2 * LARGEST_BODY,
@@ -134,6 +141,22 @@ def create_web_server(app: Flask, environment: Environment) -> Any:
         )
     except OSError as error:
         raise ConfigError(_bind_error_message(environment, error)) from error
+
+
+def _connection_limit() -> int:
+    """How many connections to accept: half of the files that the process may open, if that is fewer.
+
+    A connection that cannot be accepted for want of a file would keep the server's loop busy. Shells on macOS allow
+    256 files and let a process raise that.
+    """
+    if resource is None:
+        return _MAX_CONNECTIONS
+    allowed, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if allowed < _OPEN_FILES:
+        allowed = _OPEN_FILES if highest == resource.RLIM_INFINITY else min(_OPEN_FILES, highest)
+        with suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, highest))
+    return min(_MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
 
 
 def _bind_error_message(environment: Environment, error: OSError) -> str:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 import requests
 
-from src.api.api_server import ROOT, create_app, main, serve
+from src.api.api_server import ROOT, create_app, create_web_server, main, serve
 from src.domain.errors import ConfigError
 from src.settings.config import Environment
 from tests.api.harness import ApiHarness, eventually, served
@@ -116,6 +116,23 @@ def test_missing_package_is_reported_in_one_line(harness: ApiHarness, tmp_path: 
     result = ended(harness.home, tmp_path, PYTHONPATH=str(tmp_path))
     assert result.returncode == 2
     assert result.stderr == "The package flask is missing: start launcher.py once, it installs what is needed.\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit of open files")
+def test_few_open_files_are_raised_or_limit_the_connections(
+    harness: ApiHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An accept that fails for want of a file would keep the loop busy: shells on macOS allow 256."""
+    import resource
+
+    limits = [256, resource.RLIM_INFINITY]
+    monkeypatch.setattr(resource, "getrlimit", lambda _: tuple(limits))
+    monkeypatch.setattr(resource, "setrlimit", lambda _, changed: limits.__setitem__(slice(None), changed))
+    for highest, expected in ((resource.RLIM_INFINITY, 500), (256, 128)):
+        limits[:] = [256, highest]
+        server = create_web_server(harness.app, harness.environment)
+        assert server.adj.connection_limit == expected
+        server.close()
 
 
 def test_unavailable_address_raises_config_error(harness: ApiHarness) -> None:
