@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side
 from src.domain.errors import ConfigError, InvariantError, RateLimited, Rejected
 from src.domain.orders import TRANSITIONS, ClientOrderId, UnrecognizedOrder, new_entry_token
+from src.exchange.wire.fields import LOCAL_ONLY_STATUSES
 from tests.builders import ENTRY_ID, NOW, a_fill, an_order, an_update
 
 D = Decimal
@@ -187,6 +188,16 @@ def test_error_messages() -> None:
     assert ConfigError("one", "two").messages == ("one", "two")
     assert str(Rejected(-2019, "Margin is insufficient.")) == "Margin is insufficient. (-2019)"
     assert RateLimited("slow down", 5, banned=True).banned
+
+
+@pytest.mark.parametrize("known", list(OrderStatus))
+@pytest.mark.parametrize("told", [each for each in OrderStatus if each not in LOCAL_ONLY_STATUSES])
+def test_no_status_that_the_exchange_may_report_raises(known: OrderStatus, told: OrderStatus) -> None:
+    for filled in ("0", "0.002", "0.005", "0.01"):
+        for at in (NOW - 1, NOW, NOW + 1):
+            order = an_order(status=known, filled_quantity=Decimal("0.002"))
+            order.apply(an_update(order.request, status=told, filled_quantity=Decimal(filled), event_at=at))
+            assert order.filled_quantity == max(Decimal("0.002"), Decimal(filled))
 
 
 @pytest.mark.parametrize("known", [each for each in OrderStatus if each.is_terminal])

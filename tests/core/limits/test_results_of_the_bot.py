@@ -6,11 +6,18 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from src.database.db import open_reader, read_transaction
+from src.database.queries.fills import net_since
+from src.domain.commands import FetchFills, FetchIncome
 from src.domain.decisions import Gate
 from src.domain.enums import IncomeType, OrderRole, OrderStatus, PositionSide, Side
+from src.domain.events import FillsFetched, Stream, StreamUp
 from src.domain.instrument import Price, Quantity
+from src.domain.orders import Fill
 from src.domain.positions import Income
-from tests.builders import a_fill, a_report, a_request, an_update, some_settings
+from tests.builders import a_fill, a_position, a_report, a_request, an_update, some_settings
 from tests.core.harness import Harness
 
 D = Decimal
@@ -119,3 +126,85 @@ def test_margin_of_a_persons_open_orders_counts_as_bound(path: Path, harnesses: 
     assert json.loads(shown)["margin"] == "160"
     harness.liquidate()
     assert harness.verdicts() == [Gate.TOTAL_CAP]
+
+
+@pytest.mark.parametrize("side", list(Side))
+def test_trade_by_hand_on_the_stream_does_not_end_a_streak_of_losses(
+    path: Path, harnesses: list[Harness], side: Side
+) -> None:
+    harness = a_harness(path, harnesses, max_consecutive_losses=2)
+    lose(harness, -10)
+    harness.open_position()
+    harness.clock.advance(1000)
+    by_hand = a_request(client_order_id="web_abc", side=side, quantity=Quantity(D("0.001")))
+    fill = a_fill(by_hand, trade_id=900, order_id=9, traded_at=harness.now)
+    update = an_update(by_hand, order_id=9, status=OrderStatus.FILLED, filled_quantity=fill.quantity, fill=fill)
+    harness.feed(harness.account_after(fill), replace(update, event_at=harness.now))
+    harness.clock.advance(1000)
+    harness.fill(harness.last(STOP), pnl=-10)
+    harness.wait(1000)
+    assert "2 losing exits in a row" in harness.context.trading_status.reason
+
+
+@pytest.mark.parametrize("is_closed_first", [False, True], ids=["closed after the first look", "before it"])
+def test_trades_by_hand_around_a_kill_are_all_in_the_result(
+    path: Path, harnesses: list[Harness], is_closed_first: bool
+) -> None:
+    """Two that add up to nothing before the kill, not told, and one that closes the position after it."""
+    harness = a_harness(path, harnesses)
+    entry = harness.open_position()
+    own = replace(harness.a_fill(entry, "0.010"), trade_id=1, traded_at=harness.now)
+    protection = tuple(harness.update_for(harness.last(role)) for role in (STOP, TAKE))
+    trades = [own]
+    for number, side, quantity, pnl in ((901, Side.SELL, "0.004", 4), (902, Side.BUY, "0.004", 0)):
+        harness.clock.advance(5_000)
+        web = a_request(client_order_id="", side=side, quantity=Quantity(D(quantity)))
+        trades.append(a_fill(web, trade_id=number, order_id=number, realized_pnl=D(pnl), traded_at=harness.now))
+    again = harness.restart()
+    harnesses.append(again)
+    again.clock.advance(5_000)
+    again.feed(StreamUp(Stream.MARKET, again.now), StreamUp(Stream.USER, again.now))
+
+    def close_by_hand() -> None:
+        web = a_request(client_order_id="web_x", side=Side.SELL, quantity=Quantity(D("0.010")))
+        trades.append(a_fill(web, trade_id=903, order_id=903, realized_pnl=D("6.8"), traded_at=again.now))
+        update = an_update(web, order_id=903, status=OrderStatus.FILLED, filled_quantity=D("0.010"), fill=trades[-1])
+        again.feed(again.account_update(a_position(0, 0)), replace(update, event_at=again.now))
+        again.clock.advance(500)
+
+    def look(quantity: str, price: int) -> None:
+        report = a_report(quantity, price, updated_at=trades[-1].traded_at)
+        again.snapshot(positions=(report, a_report(position_side=PositionSide.SHORT)), open_orders=protection)
+        again.wait(1_000)
+
+    if not is_closed_first:
+        look("0.010", 50_320)
+    close_by_hand()
+    look("0", 0)
+    answer_histories(again, trades)
+    with read_transaction(open_reader(path)) as connection:
+        assert net_since(connection, since_ms=0, is_simulated=False) == D("10.4")  # 10.8 less four fees
+    assert not any("whose is" in each["message"] for each in again.journal("alert"))
+
+
+def answer_histories(harness: Harness, trades: list[Fill]) -> None:
+    """Let two minutes pass, in which the exchange answers with its trades and their income."""
+    answered = 0
+    for _ in range(24):
+        harness.wait(5_000)
+        for command in harness.sent[answered:]:
+            if isinstance(command, FetchFills):
+                told = tuple(replace(each, client_order_id="") for each in trades)
+                harness.feed(FillsFetched("BTCUSDT", told, harness.now, command.since_ms))
+            elif isinstance(command, FetchIncome):
+                is_fee = command.type is IncomeType.COMMISSION
+                rows = [
+                    Income(
+                        *(each.trade_id, "BTCUSDT", command.type, "USDT"),
+                        *(-each.commission if is_fee else each.realized_pnl, each.traded_at, each.trade_id),
+                    )
+                    for each in trades
+                    if command.type in (IncomeType.COMMISSION, IncomeType.REALIZED_PNL)
+                ]
+                harness.answer_income(command.type, *rows, symbol=command.symbol)
+        answered = len(harness.sent)

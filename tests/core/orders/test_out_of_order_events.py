@@ -5,14 +5,17 @@ from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from src.core.events import OrderResponse, TraderEvent
+from src.domain.commands import OperatorAction
 from src.domain.enums import OrderRole, OrderStatus, PositionSide
 from src.domain.orders import OrderRequest
 from src.domain.positions import Position
 from src.sandbox.streams.user_events import EventLatency
+from tests.builders import a_report, some_settings
 from tests.core.harness import LONG, Harness
 
 D = Decimal
@@ -63,3 +66,38 @@ def test_events_in_any_order_give_same_result(order: list[int], again: list[int]
         assert len(entry.trade_ids) == len(harness.rows("SELECT 1 FROM fills")) == len(PARTS)
         assert tracked.is_managed
         assert len(harness.submitted(STOP)) == 1
+
+
+@pytest.mark.parametrize("hedge_mode", [True, False])
+@pytest.mark.parametrize("skew", [-1, 50])
+@pytest.mark.parametrize("stamp", ["account event", "trade", "none"])
+def test_position_whose_account_event_is_dated_apart_is_closed_once(
+    path: Path, hedge_mode: bool, skew: int, stamp: str
+) -> None:
+    """It was counted twice, the close of the double size was refused, and the second correction halted the bot."""
+    harness = Harness(path, some_settings({"hedge_mode": hedge_mode, "cooldown_sec": 0})).connect()
+    held, side = D(0), PositionSide.LONG if hedge_mode else PositionSide.BOTH
+    for _ in range(2):
+        entry = harness.enter()
+        harness.clock.advance(1000)
+        fill = harness.a_fill(entry)
+        account = replace(harness.account_after(fill), changed_at=fill.traded_at + skew)
+        harness.feed(account, harness.filled_by(entry, fill))
+        held += fill.quantity
+        at = {"account event": fill.traded_at + skew, "trade": fill.traded_at, "none": 0}[stamp]
+        for role in (OrderRole.STOP_LOSS, OrderRole.TAKE_PROFIT):
+            harness.accept(harness.last(role))
+        for _ in range(7):  # more than a minute: also what is dated before the trade would be believed by then
+            harness.clock.advance(10_000)
+            harness.prices()
+            short = [a_report(position_side=PositionSide.SHORT)] if hedge_mode else []
+            report = harness.report(side, quantity=held, updated_at=at)
+            open_orders = tuple(harness.update_for(each.request) for each in harness.context.portfolio.open_orders())
+            harness.snapshot(positions=(report, *short), open_orders=open_orders)
+            harness.audit()
+            harness.confirm_cancels()
+        assert harness.position(side).quantity == held
+    harness.command(OperatorAction.CLOSE_POSITION, symbol="BTCUSDT", position_side=side)
+    assert [each.quantity for each in harness.submitted(OrderRole.CLOSE)] == [held]
+    assert harness.context.trading_status.reason == ""
+    harness.close()
