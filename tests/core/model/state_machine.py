@@ -82,11 +82,22 @@ class TraderMachine(RuleBasedStateMachine):
     @rule(side=SIDES)
     def signal(self, side: Side) -> None:
         """A liquidation large enough to trigger an entry."""
+        self._liquidate(side)
+
+    @rule(fault=st.none() | FAULTS)
+    def signal_on_both_sides(self, fault: Fault | None) -> None:
+        """Two liquidations in one instant: in hedge mode their entries may share a request, and its fault."""
+        if fault is not None:
+            self.inject_fault(Target.ENTRY, fault)
+        self._liquidate(*Side)
+
+    def _liquidate(self, *sides: Side) -> None:
         simulation = self.simulation
         simulation.publish_prices()
         now = simulation.clock.now_ms()
         times = {"traded_at": now, "event_at": now, "received_at": now}
-        simulation.feed(a_liquidation(side=side, average_price=simulation.exchange.middle, **times))
+        middle = simulation.exchange.middle
+        simulation.feed(*(a_liquidation(side=side, average_price=middle, **times) for side in sides))
 
     @rule(side=SIDES, steps=STEPS, kind=KINDS, fault=st.none() | FAULTS)
     def enter(self, side: Side, steps: int, kind: Target, fault: Fault | None) -> None:
