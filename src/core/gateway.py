@@ -162,7 +162,7 @@ class Gateway:
 class EntryGuard:
     """Decides whether an entry may still be sent: before its deadline, and not under the HALT file (I24).
 
-    A close has a deadline too: after a suspension it is decided anew. The one place of this rule. It is asked when the
+    A close has a deadline too: after a suspension it is decided again. The one place of this rule. It is asked when the
     order leaves the queue and directly before every attempt to send it: after the rate limit, and again before the
     retry after a rejected timestamp (-1021).
     """

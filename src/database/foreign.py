@@ -43,7 +43,7 @@ def foreign_message(path: Path, owner: str) -> str:
 
 
 def foreign_remedy(path: Path, owner: str) -> str:
-    """What to do, with the commands; the history of a known bot can be taken over."""
+    """What to do, with the commands; the history of a known bot can be imported."""
     if owner not in (OLDER_BOT, NODE_BOT):
         return _ANOTHER_FILE
     target = _free_name(path)

@@ -1,4 +1,4 @@
-"""``imported.db``: history taken over from other bots, and what each import said.
+"""``imported.db``: history imported from other bots, and what each import said.
 
 It is a file of its own beside the bot's database, written by ``main.py --import-db`` and ``--import-settings`` only and
 read by the dashboard. The bot never opens it: imported trades are no fills of the bot, so they count in no position,
@@ -168,7 +168,7 @@ def open_imported(database: Path) -> Iterator[ImportedHistory]:
 
 @dataclass(frozen=True, slots=True)
 class ImportedPart:
-    """What was taken over of one kind from one program."""
+    """What was imported of one kind from one program."""
 
     program: str
     count: int

@@ -121,7 +121,7 @@ class OtherDatabase:
         except sqlite3.DatabaseError as error:
             raise ConfigError(
                 f"the database {self.path} is damaged ({error}): use a copy of it made before; what was read so far is "
-                "taken over"
+                "imported"
             ) from error
 
 
@@ -141,7 +141,7 @@ def _owner(path: Path) -> str:
         return owner
     found = f"it is {owner}" if owner else "it is this bot's own, or it is damaged"
     raise ConfigError(
-        f"nothing can be taken over from {path}: {found}. Give the older bot's bot.db or the node bot's liquidations.db"
+        f"nothing can be imported from {path}: {found}. Give the older bot's bot.db or the node bot's liquidations.db"
     )
 
 

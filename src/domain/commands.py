@@ -95,7 +95,7 @@ class SubmitOrder:
     request: OrderRequest
     not_after: int | None = None
     """An order that was not sent by then (ms UTC) is not sent at all: the signal of an entry has expired, and a close
-    is decided anew."""
+    is decided again."""
     before_send: Callable[[int], None] = field(default=_allow, compare=False, repr=False)
     """Called with the current time (ms UTC) directly before each attempt to send it; raises ``NotSent``."""
 

@@ -1,4 +1,4 @@
-"""History of other bots: read without changing it, taken over once, kept apart from the bot's own records."""
+"""History of other bots: read without changing it, imported once, kept apart from the bot's own records."""
 
 import sqlite3
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What was taken over from other bots. It is shown apart and counts in no result of the bot."""
+"""What was imported from other bots. It is shown apart and counts in no result of the bot."""
 
 from typing import Any
 

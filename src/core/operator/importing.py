@@ -108,7 +108,7 @@ class Importer:
     def import_database(self, file: Path) -> int:
         """Take over the history of another bot's database, once however often it is run; the bot may run meanwhile.
 
-        Raises ConfigError if a file cannot be read or written; what was taken over before stays.
+        Raises ConfigError if a file cannot be read or written; what was imported before stays.
         """
         source = OtherDatabase(file, self.clock.now_ms())
         self.say(f"{file} is the database of {_PROGRAMS[source.program]}. It is only read.")

@@ -31,7 +31,7 @@ _TRIGGERED_STOP_MS = 5_000
 _QUANTITY_ORDER_MS = 10_000
 _RETRY_PAUSE_MS = 1_000
 _CLOSE_LIFETIME_MS = 30_000
-"""A close that waited longer to be sent, as over a suspension, is decided anew on the position as it is then."""
+"""A close that waited longer to be sent, as over a suspension, is decided again on the position as it is then."""
 _LONG_PAUSE_MS = 30_000
 _LATE_FILL_MS = 500
 _MISSING_FILL_MS = 15_000
