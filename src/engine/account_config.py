@@ -6,11 +6,12 @@ from decimal import Decimal
 from src.domain.enums import MarginType
 from src.domain.errors import Rejected
 from src.domain.events import LeverageChanged
+from src.domain.margin import max_leverage, max_notional
 from src.domain.numbers import ZERO
 from src.domain.positions import PositionKey
 from src.engine.account import EnginePosition
 from src.engine.equity import available_margin, initial_margin, unrealized_pnl
-from src.engine.margin import max_leverage, max_notional, round_amount
+from src.engine.margin import round_amount
 from src.engine.state import EngineState
 
 ADD_MARGIN = 1

@@ -10,6 +10,7 @@ from decimal import Decimal
 from src.domain.enums import MarginType, PositionSide
 from src.domain.errors import Rejected
 from src.domain.instrument import Instrument
+from src.domain.margin import Brackets, max_leverage
 from src.domain.market import MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
@@ -18,7 +19,7 @@ from src.engine.account import Account
 from src.engine.account_state import AccountState, restore_account, save_account
 from src.engine.execution import Executor, Modification, modify
 from src.engine.liquidation import Liquidator
-from src.engine.margin import DEFAULT_BRACKETS, Brackets, Fees, max_leverage, round_amount
+from src.engine.margin import DEFAULT_BRACKETS, Fees, round_amount
 from src.engine.matching import Levels, limit_quantity
 from src.engine.order_checks import check_margin, check_position, check_request, check_trigger
 from src.engine.orders import EngineOrder

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from src.domain.enums import PositionSide, Side
+from src.domain.margin import crossed_collateral, liquidation_price, maintenance_margin
 from src.domain.numbers import ZERO
 from src.domain.positions import AccountSummary, PositionReport
 from src.engine.account import DOLLAR_ASSETS, EnginePosition
-from src.engine.margin import liquidation_price, maintenance_margin, round_amount
+from src.engine.margin import round_amount
 from src.engine.orders import EngineOrder
 from src.engine.state import EngineState
 
@@ -177,10 +178,11 @@ def liquidation_price_of(state: EngineState, held: EnginePosition) -> Decimal:
         crossed = crossed_positions(state, held.asset)
         legs = [each for each in crossed if each.position.symbol == symbol]
         others = [each for each in crossed if each.position.symbol != symbol]
-        collateral = cross_equity(state, held.asset).wallet
-        collateral += sum((unrealized_pnl(state, each) - maintenance_margin_of(state, each) for each in others), ZERO)
+        needs = [(unrealized_pnl(state, each), maintenance_margin_of(state, each)) for each in others]
+        collateral = crossed_collateral(cross_wallet(state, held.asset), needs)
     positions = [each.position for each in legs]
-    return liquidation_price(positions, collateral, state.brackets(symbol), state.mark_price(symbol))
+    price = liquidation_price(positions, collateral, state.brackets(symbol), state.mark_price(symbol))
+    return round_amount(price)
 
 
 def position_report(state: EngineState, symbol: str, position_side: PositionSide) -> PositionReport:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from src.domain.enums import OrderType, PositionSide, Side
 from src.domain.errors import Rejected
 from src.domain.instrument import Instrument
+from src.domain.margin import max_notional
 from src.domain.numbers import ZERO
 from src.domain.orders import OrderRequest
 from src.engine.equity import (
@@ -17,7 +18,6 @@ from src.engine.equity import (
     order_margin,
     resting_exposures,
 )
-from src.engine.margin import max_notional
 from src.engine.matching import Match, is_stop_price_reached
 from src.engine.orders import EngineOrder, only_reduces
 from src.engine.state import EngineState

@@ -8,10 +8,11 @@ from enum import StrEnum
 from src.domain.errors import Rejected
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
 from src.domain.instrument import Instrument
+from src.domain.margin import Brackets
 from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderUpdate
 from src.engine.account import DOLLAR_ASSETS, Account
-from src.engine.margin import Brackets, Fees, round_amount
+from src.engine.margin import Fees, round_amount
 from src.engine.matching import Book
 from src.engine.orders import EngineOrder, Orders
 

@@ -10,10 +10,11 @@ from typing import assert_never
 from src.domain.clock import Clock
 from src.domain.enums import Side
 from src.domain.events import AccountUpdate
+from src.domain.margin import MAX_LEVERAGE
 from src.domain.market import Liquidation, MarkPrice
 from src.domain.orders import Fill, OrderUpdate
 from src.engine.engine import Engine
-from src.engine.margin import MAX_LEVERAGE, Fees
+from src.engine.margin import Fees
 from src.engine.orders import LIQUIDATION_ID_PREFIX
 from src.engine.state import EngineEvent
 from src.exchange.wire import (

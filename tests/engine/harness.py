@@ -6,11 +6,12 @@ from typing import Any
 from src.domain.enums import OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from src.domain.events import AccountUpdate
 from src.domain.instrument import Instrument
+from src.domain.margin import Bracket
 from src.domain.market import MarkPrice, Quote
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import PositionReport
 from src.engine.engine import Engine
-from src.engine.margin import Bracket, Fees
+from src.engine.margin import Fees
 from src.engine.state import EngineEvent
 from tests.builders import NOW, an_instrument
 

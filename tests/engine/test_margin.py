@@ -5,18 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from src.domain.enums import PositionSide
+from src.domain.margin import bracket_of, deductions, liquidation_price, maintenance_margin, max_leverage, max_notional
 from src.domain.positions import Position
-from src.engine.margin import (
-    DEFAULT_BRACKETS,
-    Fees,
-    bracket_of,
-    deductions,
-    liquidation_price,
-    maintenance_margin,
-    max_leverage,
-    max_notional,
-    round_amount,
-)
+from src.engine.margin import DEFAULT_BRACKETS, Fees, round_amount
 from tests.engine.harness import BRACKETS, D
 
 

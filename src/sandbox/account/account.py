@@ -6,12 +6,13 @@ from decimal import Decimal
 
 from src.domain.enums import MarginType, OrderStatus, OrderType, PositionSide, Side
 from src.domain.errors import InvariantError, Rejected
+from src.domain.margin import max_notional
 from src.domain.numbers import ZERO
 from src.domain.orders import Fill, OrderRequest, OrderUpdate
 from src.domain.positions import AccountSummary, Balance, Income, PositionReport
 from src.engine.engine import Engine
 from src.engine.execution import Modification
-from src.engine.margin import Fees, max_notional
+from src.engine.margin import Fees
 from src.engine.state import EngineEvent, SelfTradePrevention
 from src.exchange.wire import AccountModeChanged
 from src.sandbox.account.audit import RequestLog

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from src.domain.instrument import Instrument
-from src.engine.margin import Bracket
+from src.domain.margin import Bracket
 
 _FILE = Path(__file__).with_name("symbols.json")
 _QUOTES = ("USDT", "USDC", "BUSD", "FDUSD", "USD1", "BTC", "ETH", "BNB", "USD")

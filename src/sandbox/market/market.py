@@ -6,9 +6,9 @@ from dataclasses import replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from src.domain.enums import Side
+from src.domain.margin import Brackets
 from src.domain.market import MarkPrice, Quote
 from src.domain.numbers import ZERO
-from src.engine.margin import Brackets
 from src.sandbox.market.candles import Candles, MarketTrade
 from src.sandbox.market.listings import Listing
 

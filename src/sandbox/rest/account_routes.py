@@ -5,9 +5,9 @@ from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
 from src.domain.errors import Rejected
+from src.domain.margin import deductions
 from src.domain.numbers import ZERO
 from src.domain.positions import PositionReport
-from src.engine.margin import deductions
 from src.engine.state import SelfTradePrevention
 from src.exchange.wire import (
     Body,

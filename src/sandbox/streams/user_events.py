@@ -7,11 +7,11 @@ from random import Random
 from typing import assert_never
 
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall
+from src.domain.margin import maintenance_margin
 from src.domain.market import Liquidation
 from src.domain.orders import Fill, OrderUpdate
 from src.domain.positions import PositionKey
 from src.engine.engine import Engine
-from src.engine.margin import maintenance_margin
 from src.engine.state import EngineEvent
 from src.exchange.wire import Body, render_account_update, render_event, render_margin_call
 from src.sandbox.faults import FaultKind, Faults
