@@ -46,6 +46,7 @@ PURE_MODULES = (
 PURE_MAY_IMPORT = (
     "src.domain.",
     "src.settings.config",
+    "src.settings.exits",
     "src.core.portfolio",
     *(f"src.core.{name.replace('/', '.')}" for name in PURE_MODULES),
 )

@@ -12,6 +12,7 @@ from src.domain.commands import (
     CancelOrder,
     CheckPositions,
     Command,
+    FetchBrackets,
     FetchFills,
     FetchIncome,
     FetchInstruments,
@@ -135,7 +136,7 @@ def subject_of(command: Command) -> str:
             return request.symbol
         case CancelOrder(symbol) | QueryOrder(symbol) | SetMarginType(symbol) | SetLeverage(symbol):
             return symbol
-        case FetchFills() | FetchOrders() | FetchInstruments() | FetchIncome() | FetchQuote():
+        case FetchFills() | FetchOrders() | FetchIncome() | FetchQuote() | FetchInstruments() | FetchBrackets():
             return _ACCOUNT
         case TakeSnapshot() | CheckPositions():
             return _ACCOUNT

@@ -18,6 +18,7 @@ from src.domain.decisions import Decision
 from src.domain.enums import LiquidationAction, OrderRole, OrderStatus
 from src.domain.errors import InvariantError
 from src.domain.instrument import Instrument
+from src.domain.margin import Brackets
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.numbers import ZERO
 from src.domain.orders import ClientOrderId, Order, OrderRequest, new_entry_token, order_payload
@@ -83,6 +84,8 @@ class TraderContext:
     """The totals as the exchange last reported them."""
     balances: dict[str, Decimal] = field(default_factory=dict)
     """Wallet balance by asset, each in units of that asset."""
+    cross_balances: dict[str, Decimal] = field(default_factory=dict)
+    """The part of each balance that backs crossed positions: without the margin of isolated ones."""
     has_unreadable_balance: bool = False
     """The exchange last reported a balance that could not be read: an asset missing in ``balances`` is unknown."""
     leverages: dict[str, int] = field(default_factory=dict)
@@ -95,6 +98,10 @@ class TraderContext:
     """Monotonic time since when transfers may be missing in ``transfers`` or in the wallet; None if none are."""
     multi_assets_mode: bool = False
     """All assets of the account back all positions, as last reported."""
+    brackets: Mapping[str, Brackets] = field(default_factory=dict)
+    """Leverage brackets by symbol, as last read; a symbol that is missing is not known yet."""
+    doubted_liquidations: set[str] = field(default_factory=set)
+    """Symbols of which the exchange reported a nearer liquidation price than the bot estimates."""
     outbox: list[Command] = field(default_factory=list)
     """Commands of the open transaction, sent after its commit."""
     after_commit: list[Callable[[], None]] = field(default_factory=list)

@@ -385,10 +385,20 @@ def _has_opened(order: Order, tracked: TrackedPosition) -> bool:
     return is_filled and is_same_side and order.event_at >= tracked.opened_at - STAMP_TOLERANCE_MS
 
 
-def reserved_notional(order: Order) -> Decimal:
-    """Notional an entry may still add to its position: unfilled quantity plus fills not recorded yet."""
+def reserved_quantity(order: Order) -> Decimal:
+    """Quantity an entry may still add to its position: the unfilled part plus fills not recorded yet."""
     open_quantity = (order.request.quantity or ZERO) if order.is_open else order.filled_quantity
-    return max(ZERO, open_quantity - order.recorded_quantity) * (order.request.price or order.average_price)
+    return max(ZERO, open_quantity - order.recorded_quantity)
+
+
+def reserved_price(order: Order) -> Decimal:
+    """The price at which an entry may still add to its position."""
+    return order.request.price or order.average_price
+
+
+def reserved_notional(order: Order) -> Decimal:
+    """Notional an entry may still add to its position."""
+    return reserved_quantity(order) * reserved_price(order)
 
 
 def entry_margin(orders: Iterable[Order], leverage: int) -> Decimal:

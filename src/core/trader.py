@@ -50,6 +50,7 @@ from src.domain.enums import OrderRole, OrderType
 from src.domain.events import (
     AuthFailed,
     AuthRecovered,
+    BracketsFetched,
     CancelRejected,
     CommandFailed,
     FillsFetched,
@@ -278,6 +279,8 @@ class Trader:
                 return self._unrecognized.on_report(event)
             case InstrumentsFetched():
                 return self._instruments.on_fetched(event)
+            case BracketsFetched():
+                self._instruments.brackets.on_fetched(event)
             case OrderRejected():
                 return self._on_order_rejected(event)
             case SnapshotTaken():

@@ -13,11 +13,12 @@ from websocket import WebSocketException
 
 from src.core.account.account_setup import describe, plan_account_setup, unsettable_symbols
 from src.credentials.credentials import AnyCredentials
-from src.doctor.symbols import Brackets, SymbolListing, check_symbol
 from src.domain.checks import Check, CheckLevel, failed, passed, warned
 from src.domain.clock import Clock
+from src.domain.enums import MarginType
 from src.domain.errors import ExchangeError, ProtocolError
 from src.domain.instrument import Instrument
+from src.domain.margin import Brackets, crossed_collateral, maintenance_margin
 from src.domain.numbers import ZERO
 from src.domain.orders import ClientOrderId
 from src.domain.positions import Snapshot
@@ -28,6 +29,7 @@ from src.exchange.connection import Connection, Timing
 from src.exchange.credential_check import CLOCK, CredentialChecker, compare_clocks, explain_failure
 from src.exchange.limits import RateLimits
 from src.settings.config import Environment, Settings
+from src.settings.symbol_checks import SymbolListing, check_symbol
 
 _NETWORK, _STREAM, _RULES, _ACCOUNT = "network", "stream", "rules", "account"
 _CHECK_CONNECTION = "check the internet connection, firewalls, and whether Aster is blocked in your country"
@@ -107,12 +109,18 @@ class ExchangeChecks:
             return
         has_account = self._environment.credentials is not None and is_accepted
         brackets = self._brackets() if has_account else {}
+        snapshot = self._snapshot() if has_account and not settings.globals_.simulate_only else None
         for name, each in settings.symbols.items():
             listing = self._listing(name, listed.instruments.get(name), brackets.get(name, ()))
             problem = next((gap.problem for gap in listed.incomplete if gap.symbol == name), "")
-            yield from check_symbol(name, each, settings.globals_, replace(listing, problem=problem))
-        if has_account and not settings.globals_.simulate_only:
-            yield from self._check_account(settings)
+            listing = replace(listing, problem=problem)
+            if isinstance(snapshot, Snapshot):
+                listing = with_account(listing, snapshot, brackets)
+            yield from check_symbol(name, each, settings.globals_, listing)
+        if isinstance(snapshot, Snapshot):
+            yield from check_account(settings, snapshot)
+        elif snapshot is not None:
+            yield snapshot
 
     def _brackets(self) -> Mapping[str, Brackets]:
         try:
@@ -130,13 +138,31 @@ class ExchangeChecks:
                 price = None
         return SymbolListing(instrument, price, brackets)
 
-    def _check_account(self, settings: Settings) -> Iterator[Check]:
+    def _snapshot(self) -> Snapshot | Check:
+        """The account, or why it cannot be read."""
         try:
-            snapshot = AsterExchange(self._client).snapshot("check")
+            return AsterExchange(self._client).snapshot("check")
         except (ExchangeError, ProtocolError) as error:
-            yield explain_failure(_ACCOUNT, error)
-            return
-        yield from check_account(settings, snapshot)
+            return explain_failure(_ACCOUNT, error)
+
+
+def with_account(listing: SymbolListing, snapshot: Snapshot, brackets: Mapping[str, Brackets]) -> SymbolListing:
+    """Add what backs the symbol in this account. Pure."""
+    instrument = listing.instrument
+    if instrument is None:
+        return listing
+    held = [each for each in snapshot.balances if each.asset == instrument.quote_asset]
+    balance = sum((each.wallet_balance for each in held), ZERO)
+    wallet = sum((each.cross_wallet_balance for each in held), ZERO)
+    if snapshot.multi_assets_mode:
+        balance, wallet = snapshot.account.wallet_balance, snapshot.account.shared_wallet
+    others = [
+        (each.unrealized_pnl, maintenance_margin(brackets[each.symbol], abs(each.quantity) * each.mark_price))
+        for each in snapshot.positions
+        if each.symbol != instrument.symbol and each.quantity and each.symbol in brackets
+        if each.margin_type is not MarginType.ISOLATED
+    ]
+    return replace(listing, balance=balance, collateral=crossed_collateral(wallet, others))
 
 
 def check_account(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:

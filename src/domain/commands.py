@@ -140,6 +140,11 @@ class FetchInstruments:
 
 
 @dataclass(frozen=True, slots=True)
+class FetchBrackets:
+    """Fetch the leverage brackets of all symbols (Notional and Leverage Brackets)."""
+
+
+@dataclass(frozen=True, slots=True)
 class FetchIncome:
     """Fetch the income of one type since an instant (Get Income History), of one symbol or of all."""
 
@@ -169,6 +174,8 @@ OrderWrite = SubmitOrder | CancelOrder
 
 OrderCommand = OrderWrite | QueryOrder
 
-ReadCommand = FetchFills | FetchOrders | FetchInstruments | FetchIncome | TakeSnapshot | CheckPositions | FetchQuote
+RulesQuery = FetchInstruments | FetchBrackets
+
+ReadCommand = FetchFills | FetchOrders | RulesQuery | FetchIncome | TakeSnapshot | CheckPositions | FetchQuote
 
 Command = OrderCommand | ReadCommand | AccountCommand

@@ -9,6 +9,7 @@ from typing import Any
 from src.domain.commands import AccountCommand, Command, OperatorCommand
 from src.domain.enums import IncomeType, MarginType, PositionSide
 from src.domain.instrument import IncompleteInstrument, Instrument
+from src.domain.margin import Brackets
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.orders import Fill, OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
 from src.domain.positions import Balance, Income, Position, PositionReport, Snapshot
@@ -129,6 +130,14 @@ class InstrumentsFetched:
     at: int
     incomplete: tuple[IncompleteInstrument, ...] = ()
     """Listed symbols that lack a trading rule."""
+
+
+@dataclass(frozen=True, slots=True)
+class BracketsFetched:
+    """The exchange's leverage brackets by symbol; those that cannot be read are left out."""
+
+    brackets: Mapping[str, Brackets]
+    at: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +267,9 @@ class TaskDue:
 
 OrderOutcome = OrderUpdate | UnrecognizedOrder | OrderRejected | OrderUnresolved | CancelRejected | OrderNotFound
 
-ReadOutcome = FillsFetched | OrdersFetched | InstrumentsFetched | IncomeFetched | SnapshotTaken | PositionsChecked
+RulesOutcome = InstrumentsFetched | BracketsFetched
+
+ReadOutcome = FillsFetched | OrdersFetched | RulesOutcome | IncomeFetched | SnapshotTaken | PositionsChecked
 
 AccountOutcome = OrderOutcome | ReadOutcome | AccountConfigured | CommandFailed
 

@@ -7,11 +7,11 @@ one, documented by Binance, gives both prices of the sample in Position Informat
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import ROUND_DOWN, Decimal
+from decimal import ROUND_CEILING, Decimal
 from itertools import pairwise
 
 from src.domain.enums import MarginType
-from src.domain.numbers import PER_CENT, ZERO, trimmed
+from src.domain.numbers import PER_CENT, ZERO, six_digits, trimmed
 from src.domain.positions import Position
 
 MAX_LEVERAGE = 125
@@ -131,6 +131,8 @@ class Backing:
     """ISOLATED: the margin of the position. CROSSED: see `crossed_collateral`."""
     other_leg: Position | None = None
     """The crossed position of the other side in hedge mode: both sides have one liquidation price."""
+    unknown: str = "the exchange's leverage brackets are not known yet"
+    """Why there are no brackets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,21 +152,21 @@ class StopBeyondLiquidation:
         if self.is_at_once:
             return ZERO
         distance = self.sign * (self.entry - self.nearest_stop) / self.entry * PER_CENT
-        return max(ZERO, distance).quantize(_PCT_STEP, ROUND_DOWN)
+        return max(ZERO, distance.quantize(_PCT_STEP, ROUND_CEILING) - _PCT_STEP)
 
     @property
     def nearest_stop(self) -> Decimal:
-        """The price beyond which a stop is too late."""
-        return stop_before(self.liquidation, self.sign)
+        """The price at which, and beyond which, a stop is too late; an assumed liquidation price needs no distance."""
+        return stop_before(self.liquidation, self.sign) if self.backing.brackets else self.liquidation
 
     @property
     def problem(self) -> str:
         backing = self.backing
-        kind, stop = f"{backing.leverage}x {backing.margin_type}", f"before its stop loss at {_digits(self.stop)}"
+        kind, stop = f"{backing.leverage}x {backing.margin_type}", f"before its stop loss at {six_digits(self.stop)}"
         if not backing.brackets:
-            assumed = f"a liquidation price of {_digits(self.liquidation)} is assumed"
-            return f"the exchange's leverage brackets are not known yet, so {assumed} ({kind}), {stop} triggers"
-        at = "at once" if self.is_at_once else f"at about {_digits(self.liquidation)}"
+            assumed = f"a liquidation price of {six_digits(self.liquidation)} is assumed"
+            return f"{backing.unknown}, so {assumed} ({kind}), {stop} triggers"
+        at = "at once" if self.is_at_once else f"at about {six_digits(self.liquidation)}"
         return f"the position would be liquidated {at} ({kind}), {stop} triggers"
 
     @property
@@ -201,11 +203,9 @@ def stop_beyond_liquidation(position: Position, stop: Decimal, backing: Backing)
     liquidation, sign = find_liquidation(position, backing), position.side.sign
     is_at_once = bool(backing.brackets) and _equity(position, backing) <= 0
     is_none = liquidation <= 0 or sign * (liquidation - position.entry_price) >= 0
-    # Without brackets the price is a bound, which needs no distance.
-    nearest = stop_before(liquidation, sign) if backing.brackets else liquidation
-    if not is_at_once and (is_none or sign * (stop - nearest) > 0):
-        return None
-    return StopBeyondLiquidation(stop, liquidation, position.entry_price, sign, backing, is_at_once)
+    fault = StopBeyondLiquidation(stop, liquidation, position.entry_price, sign, backing, is_at_once)
+    is_before = is_none or sign * (stop - fault.nearest_stop) > 0
+    return None if is_before and not is_at_once else fault
 
 
 def _equity(position: Position, backing: Backing) -> Decimal:
@@ -215,8 +215,3 @@ def _equity(position: Position, backing: Backing) -> Decimal:
 
 def _legs(position: Position, backing: Backing) -> list[Position]:
     return [position] if backing.other_leg is None else [position, backing.other_leg]
-
-
-def _digits(price: Decimal) -> str:
-    """Render a price with at most six significant digits."""
-    return trimmed(Decimal(f"{price:.6g}")) if price else "0"

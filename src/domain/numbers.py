@@ -15,3 +15,8 @@ def trimmed(value: Decimal) -> str:
     """Render a Decimal without an exponent and without trailing zeros."""
     text = plain(value)
     return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def six_digits(value: Decimal) -> str:
+    """Render an estimate with at most six significant digits."""
+    return trimmed(Decimal(f"{value:.6g}"))

@@ -145,6 +145,15 @@ class AccountSummary:
     """Margin used by positions."""
     maintenance_margin: Decimal
 
+    @property
+    def shared_wallet(self) -> Decimal:
+        """What backs the positions in multi-assets mode, without their PnL.
+
+        The exchange values the assets, with a discount that it does not report: the equity that its available balance
+        shows counts if it is less than the total.
+        """
+        return min(self.wallet_balance, self.available_balance + self.initial_margin - self.unrealized_pnl)
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:

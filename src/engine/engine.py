@@ -50,6 +50,10 @@ class Engine:
         self._state.instruments[instrument.symbol] = instrument
         self._state.book(instrument.symbol).instrument = instrument
 
+    def brackets(self) -> dict[str, Brackets]:
+        """Return the leverage brackets of each symbol."""
+        return {symbol: self._state.brackets(symbol) for symbol in self._state.instruments}
+
     # The market.
     def on_quote(self, quote: Quote) -> list[EngineEvent]:
         """Update the best bid and ask; fill open limit orders they reach and trigger conditional orders."""

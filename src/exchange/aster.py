@@ -10,6 +10,7 @@ from src.domain.commands import (
     CancelOrder,
     CheckPositions,
     Command,
+    FetchBrackets,
     FetchFills,
     FetchIncome,
     FetchInstruments,
@@ -28,6 +29,7 @@ from src.domain.crash_points import Point
 from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
 from src.domain.events import (
     AccountConfigured,
+    BracketsFetched,
     FillsFetched,
     IncomeFetched,
     InstrumentsFetched,
@@ -86,6 +88,9 @@ class AsterExchange:
             case FetchInstruments():
                 listed = AsterMarket(self._client).list_instruments()
                 return [InstrumentsFetched(tuple(listed.instruments.values()), self._now_ms(), listed.incomplete)]
+            case FetchBrackets():
+                brackets = wire.parse_brackets(self._client.request(endpoints.LEVERAGE_BRACKETS, essential=False))
+                return [BracketsFetched(brackets, self._now_ms())]
             case FetchIncome():
                 incomes, problems = pagination.fetch_income(self._client, command)
                 read = IncomeFetched(incomes, self._now_ms(), command.type, command.symbol)

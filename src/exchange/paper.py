@@ -19,6 +19,7 @@ from src.domain.commands import (
     CancelOrder,
     CheckPositions,
     Command,
+    FetchBrackets,
     FetchFills,
     FetchIncome,
     FetchInstruments,
@@ -38,6 +39,7 @@ from src.domain.errors import ConfigError, Rejected
 from src.domain.events import (
     AccountConfigured,
     AccountUpdate,
+    BracketsFetched,
     Event,
     FillsFetched,
     IncomeFetched,
@@ -68,7 +70,7 @@ PAPER_CAPITAL = Decimal(10_000)
 
 InstrumentSource = Callable[[], InstrumentList]
 """Fetches the tradable symbols from the real exchange."""
-PaperQuery = TakeSnapshot | CheckPositions | FetchQuote
+PaperQuery = TakeSnapshot | CheckPositions | FetchQuote | FetchBrackets
 PaperCommand = OrderCommand | AccountCommand | FetchFills | FetchOrders | FetchIncome | PaperQuery
 """Commands that need no request to the real exchange."""
 
@@ -169,6 +171,8 @@ class PaperExchange:
             case FetchOrders(symbol, since_ms):
                 orders = tuple(order for order in engine.all_orders(symbol) if order.event_at >= since_ms)
                 return [OrdersFetched(symbol, orders, since_ms, now_ms)]
+            case FetchBrackets():
+                return [BracketsFetched(engine.brackets(), now_ms)]
             case FetchIncome(since_ms, kind, symbol):
                 recent = (each for each in engine.incomes() if each.type == kind and each.paid_at >= since_ms)
                 incomes = tuple(each for each in recent if symbol in (None, each.symbol))

@@ -1,13 +1,18 @@
 """Edits of settings.json by hand, while the whole bot runs."""
 
 import json
+from typing import Any
+
+import pytest
 
 from src.core.operator.importing import Importer
 from src.domain.clock import SystemClock
+from src.domain.enums import OrderRole
 from src.exchange.limits import WEIGHT_HEADER
+from src.utils.auth import ApiVersion
 from tests.database.other_bots import make_older, older_trade
 from tests.faults.conftest import MakeHarness
-from tests.faults.harness import SYMBOL, FaultHarness, wait_until
+from tests.faults.harness import SYMBOL, D, FaultHarness, wait_until
 
 IN_FORCE_WITHIN_SECONDS = 2
 PATIENT_SECONDS = 10
@@ -112,3 +117,34 @@ def test_settings_that_need_a_restart_keep_their_value_and_say_so(harness: Fault
     assert in_force(harness, "db_path") == "data/bot.db"
     harness.open_position()
     assert not (harness.home / "other.db").exists()
+
+
+@pytest.mark.parametrize("scheme", [ApiVersion.V1])
+def test_shipped_settings_of_the_older_bot_trade_and_are_protected(make_harness: MakeHarness) -> None:
+    """10x CROSSED with a stop 50 % away, on a wallet of 10,000: the exchange reports no liquidation price at all."""
+    older: dict[str, Any] = {
+        "hedge_mode": True,
+        "multi_assets_mode": True,
+        "max_total_exposure_usdt": 1400,
+        "max_stop_orders_per_symbol": 1,
+        "stale_limit_order_minutes": 1,
+        "use_position_monitor": True,
+        "batch_orders": True,
+        "max_raise_factor": 20,  # the smallest order of BTCUSDT is 17 times the 5.5 USDT of that file
+    }
+    symbol: dict[str, Any] = {
+        "margin_type": "CROSSED",
+        "trade_value_usdt": 0.55,
+        "price_offset_pct": 0.1,
+        "stop_loss_pct": 50,
+    }
+    harness = make_harness(older, **symbol).start()
+    wait_until(lambda: harness.state("leverage_brackets"), PATIENT_SECONDS, "the leverage brackets are known")
+    harness.open_position()
+    (stop,) = harness.orders(OrderRole.STOP_LOSS)
+    with harness.exchange.lock:
+        [report] = [each for each in harness.exchange.engine.positions() if each.quantity]
+    assert abs(stop.stop_price / report.entry_price - D("0.5")) < D("0.001")
+    assert report.liquidation_price == 0
+    assert not [alert for alert in harness.alerts() if "the bot estimates" in alert]
+    harness.check_consistency()

@@ -2,12 +2,14 @@
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 
 from src.core.context import TraderContext
 from src.core.positions.closing import PositionCloser
-from src.domain.commands import FetchInstruments
+from src.domain.clock import HOUR_MS
+from src.domain.commands import FetchBrackets, FetchInstruments
 from src.domain.enums import OrderRole
-from src.domain.events import CommandFailed, InstrumentsFetched, OrderRejected
+from src.domain.events import BracketsFetched, CommandFailed, InstrumentsFetched, OrderRejected
 from src.domain.instrument import complete_instruments
 from src.domain.orders import Order
 from src.domain.positions import PositionKey
@@ -21,7 +23,31 @@ _STATUS_CODES = frozenset({-1121, -4108, -4109, -4140})
 """The symbol's status has changed: unknown, delivering, settling or closed for opening."""
 _FILTER_WAIT_MS = 1_000
 """How long a protective order waits for refreshed filters before it is retried with the old ones."""
+_BRACKETS_RETRY_MS = 30_000
 _SYMBOL_SETTINGS_STATE = "symbol_settings"
+
+
+class LeverageBrackets:
+    """Reads the exchange's leverage brackets, which liquidation prices depend on: at the start, then each hour."""
+
+    def __init__(self, context: TraderContext) -> None:
+        self._context = context
+
+    def check(self) -> None:
+        """Called every second: read them again when they are due, after half a minute if a symbol has none."""
+        context = self._context
+        if context.account is None:
+            return
+        is_missing = any(symbol not in context.brackets for symbol in context.settings.symbols)
+        if context.may_request("leverage brackets", _BRACKETS_RETRY_MS if is_missing else HOUR_MS):
+            context.queue_command(FetchBrackets())
+
+    def on_fetched(self, event: BracketsFetched) -> None:
+        """Adopt the brackets; the dashboard reads them from the database."""
+        context = self._context
+        context.brackets = {**context.brackets, **event.brackets}
+        rows = {symbol: [asdict(each) for each in brackets] for symbol, brackets in context.brackets.items()}
+        context.store.set_state("leverage_brackets", {"symbols": rows})
 
 
 class InstrumentRefresher:
@@ -30,6 +56,7 @@ class InstrumentRefresher:
     def __init__(self, context: TraderContext, closing: PositionCloser) -> None:
         self._context = context
         self._closing = closing
+        self.brackets = LeverageBrackets(context)
         self._is_requested = False
         self._not_trading: set[str] = set()
         """Symbols already reported as not trading."""
@@ -76,6 +103,7 @@ class InstrumentRefresher:
 
         Also report those that lack trading rules in the exchange's list, at the start too.
         """
+        self.brackets.check()
         held = {tracked.position.symbol for tracked in self._context.portfolio.open_positions() if tracked.is_managed}
         not_trading = {
             symbol for symbol in held | self._context.settings.symbols.keys() if not self._is_trading(symbol)

@@ -39,6 +39,7 @@ def adopt_snapshot(context: TraderContext, snapshot: Snapshot) -> bool:
     context.leverages = {each.symbol: each.leverage for each in snapshot.positions}
     reported = {each.asset: each.wallet_balance for each in snapshot.balances}
     context.balances = {**context.balances, **reported} if snapshot.has_unreadable_balance else reported
+    context.cross_balances |= {each.asset: each.cross_wallet_balance for each in snapshot.balances}
     context.has_unreadable_balance = snapshot.has_unreadable_balance
     return bool(before) and any(
         before.get(asset, ZERO) != context.balances.get(asset, ZERO) for asset in before.keys() | context.balances
@@ -60,7 +61,10 @@ def adopt_balances(context: TraderContext, update: AccountUpdate) -> None:
         return
     empty = {each.asset for each in update.balances if not (each.wallet_balance or each.change)}
     doubted = {asset for asset in empty if context.balances.get(asset)}
-    context.balances.update((each.asset, each.wallet_balance) for each in update.balances if each.asset not in doubted)
+    for each in update.balances:
+        if each.asset not in doubted:
+            context.balances[each.asset] = each.wallet_balance
+            context.cross_balances[each.asset] = each.cross_wallet_balance
     if doubted and context.may_request("empty balance", _REFRESH_MS):
         context.request_snapshot(f"the balance of {', '.join(sorted(doubted))} is reported as 0")
     if context.multi_assets_mode and context.may_request("wallet totals", _REFRESH_MS):
@@ -95,6 +99,17 @@ def wallet_balance(context: TraderContext, assets: Assets) -> Decimal | None:
     if not assets or not context.balances:
         return context.account.wallet_balance
     return sum((context.balances.get(asset, ZERO) for asset in assets), ZERO)
+
+
+def crossed_wallet(context: TraderContext, symbol: str) -> Decimal:
+    """The balance that backs the crossed positions of a symbol; 0 until the account is known."""
+    assets, account = margin_assets(context, symbol), context.account
+    if account is None:
+        return ZERO
+    if not assets:
+        return account.shared_wallet
+    balance = wallet_balance(context, assets) or ZERO
+    return min(balance, sum((context.cross_balances.get(each, balance) for each in assets), ZERO))
 
 
 def unrealized_pnl(context: TraderContext, assets: Assets) -> Decimal:

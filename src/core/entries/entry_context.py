@@ -5,8 +5,10 @@ from decimal import Decimal
 
 from src.domain.enums import PositionSide, Side, TimeInForce, TradeSide, TradingState
 from src.domain.instrument import Instrument, Price, Quantity
+from src.domain.margin import Backing
 from src.domain.market import Liquidation, MarkPrice, Quote
 from src.domain.numbers import ZERO
+from src.domain.positions import Position
 from src.settings.config import GlobalSettings, SymbolSettings
 
 
@@ -35,6 +37,8 @@ class Exposure:
     """The rate limit leaves room for an entry besides what is reserved for protection."""
     liquidation_warning: str | None = None
     """Why a position of the symbol may be liquidated before its stop loss triggers; None if it may not."""
+    after_entry: tuple[Position, Backing] | None = None
+    """The position after the entry and what backs it; None: nothing but the entry's own margin is known."""
     entries_last_minute: int = 0
     """Entries of all symbols in the last minute; 0 if there is no limit."""
 

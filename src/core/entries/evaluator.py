@@ -15,15 +15,17 @@ from src.core.entries.risk import check_risk
 from src.core.entries.strategy import check_signal, plan_entry
 from src.core.events import ExchangeHealth
 from src.core.portfolio import TrackedPosition, entry_margin, reserved_notional
+from src.core.positions.liquidation_estimate import LiquidationEstimate
 from src.database.db import get_usdt_volume_in_window, get_volume_in_window
 from src.database.queries.fills import entries_since
 from src.domain.clock import MINUTE_MS
 from src.domain.decisions import Decision, Skip
 from src.domain.enums import OrderRole, Side, VolumeScope
+from src.domain.margin import Backing
 from src.domain.market import Liquidation, LiquidationWindow
 from src.domain.numbers import ZERO
 from src.domain.orders import Order
-from src.domain.positions import PositionKey
+from src.domain.positions import Position, PositionKey
 from src.settings.config import SymbolSettings
 
 LastEntries = Mapping[tuple[str, Side], tuple[int, int]]
@@ -132,9 +134,17 @@ class EntryEvaluator:
             unresolved=sum(order.unresolved_since is not None for order in entries),
             obstacle=self._obstacle((symbol, plan.position_side)),
             liquidation_warning=next(filter(None, (each.exits.liquidation_warning for each in held)), None),
+            after_entry=self._after_entry(plan),
             has_request_budget=self._read_exchange_health().has_entry_budget,
             entries_last_minute=self._entries_last_minute(),
         )
+
+    def _after_entry(self, plan: EntryPlan) -> tuple[Position, Backing]:
+        """The position after this entry and those that may still fill, and what backs it."""
+        estimate = LiquidationEstimate(self._context, (plan.symbol, plan.position_side))
+        position, _ = estimate.with_pending().apply_trade(plan.side, plan.quantity, plan.price)
+        margin_type = self._context.settings.symbols[plan.symbol].margin_type
+        return position, estimate.backing(plan.leverage, margin_type, plan.notional)
 
     def _obstacle(self, key: PositionKey) -> str | None:
         """Why the bot's own orders forbid an entry: its symbol is being closed, or old exits would close it (I14)."""

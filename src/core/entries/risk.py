@@ -1,19 +1,13 @@
 """Risk checks of an entry plan. Pure: takes the plan and the current exposure, returns an approved plan or a skip."""
 
 from collections.abc import Iterator
-from decimal import ROUND_CEILING, Decimal
 
 from src.core.entries.entry_context import ApprovedPlan, EntryContext, EntryPlan, Exposure
-from src.core.positions.protection_plan import protection_prices
 from src.domain.decisions import Gate, Numbers, Skip
 from src.domain.enums import OrderRole
-from src.domain.instrument import Instrument
-from src.domain.numbers import PER_CENT, trimmed
+from src.domain.margin import Backing, stop_beyond_liquidation
 from src.domain.positions import Position
-from src.settings.config import SymbolSettings
-
-_PCT_STEP = Decimal("0.0001")
-"""Precision of a suggested distance."""
+from src.settings.exits import protection_prices, unplaceable_exits
 
 
 def check_risk(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> ApprovedPlan | Skip:
@@ -83,61 +77,23 @@ def _exceeded_caps(plan: EntryPlan, entry_context: EntryContext, exposure: Expos
         yield Skip(Gate.MARGIN, f"{margin:.2f} USDT margin needed, {shown} available", numbers)
 
 
-def max_stop_pct(leverage: int) -> Decimal:
-    """The stop distance, in percent of the price, below which a stop triggers before the liquidation price.
-
-    The maintenance margin of a bracket is at most half the initial margin at its highest leverage (Notional and
-    Leverage Brackets), so an isolated position can lose at least half its initial margin before it is liquidated.
-    """
-    return PER_CENT / (2 * leverage)
-
-
 def _stop_inside_liquidation(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
     """A stop beyond the liquidation price never triggers; the price that the exchange reports counts first."""
-    settings = entry_context.symbol_settings
+    settings, instrument = entry_context.symbol_settings, entry_context.instrument
     if exposure.liquidation_warning is not None:
         return Skip(Gate.STOP_INSIDE_LIQUIDATION, exposure.liquidation_warning)
-    if not settings.stop_loss_enabled:
+    if not settings.stop_loss_enabled or instrument is None:
         return None
-    distance_pct = max_stop_pct(plan.leverage)
-    if settings.stop_loss_pct < distance_pct:
-        return None
-    reason = (
-        f"stop_loss_pct {settings.stop_loss_pct} may be beyond the liquidation price at {plan.leverage}x; "
-        f"set it below {distance_pct:.2f}"
+    position, backing = exposure.after_entry or (
+        Position(plan.symbol, plan.position_side, plan.side.sign * plan.quantity, plan.price),
+        Backing(plan.leverage, settings.margin_type, (), plan.margin),
     )
-    return Skip(Gate.STOP_INSIDE_LIQUIDATION, reason, {"stop_pct": settings.stop_loss_pct, "limit_pct": distance_pct})
-
-
-def unplaceable_exits(settings: SymbolSettings, position: Position, instrument: Instrument) -> Iterator[str]:
-    """A sentence with its remedy for each exit that cannot be placed, because the price steps are too coarse.
-
-    Rounded to the instrument's tick, such an exit would be at the entry price, on its wrong side, or at no valid price.
-    """
-    sign, entry = position.side.sign, position.entry_price
-    prices = protection_prices(position, settings, instrument)
-    for role, direction in ((OrderRole.STOP_LOSS, -sign), (OrderRole.TAKE_PROFIT, sign)):
-        price, name = prices[role], f"{role.value.lower()}_pct"
-        if price is None:
-            continue
-        distance = f"{name} {trimmed(getattr(settings, name))}"
-        if (price - entry) * direction <= 0:
-            step = f"one price step is {trimmed(instrument.tick)} at an entry price of {trimmed(entry)}"
-            smallest = trimmed(_smallest_pct(role, settings, position, instrument))
-            yield f"{distance} is too close: {step}; set it to {smallest} or more"
-        elif not instrument.min_price <= price <= instrument.max_price:
-            limits = f"{trimmed(instrument.min_price)} to {trimmed(instrument.max_price)}"
-            yield f"{distance} leads to {trimmed(price)}, and the exchange allows {limits}; set it lower"
-
-
-def _smallest_pct(role: OrderRole, settings: SymbolSettings, position: Position, instrument: Instrument) -> Decimal:
-    """The smallest distance, to four places, whose exit is at least one tick from the entry price."""
-    is_stop = role is OrderRole.STOP_LOSS  # rounded toward the entry; a take profit to the nearest tick
-    ticks = instrument.tick if is_stop else instrument.tick / 2
-    smallest = (ticks / position.entry_price * PER_CENT).quantize(_PCT_STEP, ROUND_CEILING)
-    with_smallest = settings.model_copy(update={f"{role.value.lower()}_pct": smallest})
-    is_tie = protection_prices(position, with_smallest, instrument)[role] == position.entry_price
-    return smallest + _PCT_STEP if is_tie else smallest
+    stop = protection_prices(position, settings, instrument)[OrderRole.STOP_LOSS]
+    too_late = None if stop is None else stop_beyond_liquidation(position, stop, backing)
+    if too_late is None:
+        return None
+    numbers: Numbers = {"stop_price": too_late.stop, "liquidation_price": too_late.liquidation}
+    return Skip(Gate.STOP_INSIDE_LIQUIDATION, f"{too_late.problem}: {too_late.remedy}", numbers)
 
 
 def _exits_placeable(plan: EntryPlan, entry_context: EntryContext, _: Exposure) -> Skip | None:

@@ -6,13 +6,12 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from src.core.context import TraderContext
 from src.core.portfolio import TrackedPosition
 from src.core.positions.closing import PositionCloser
+from src.core.positions.liquidation_estimate import FRESH_MS, LiquidationEstimate, differs_much
 from src.domain.enums import LiquidationAction, OrderRole
 from src.domain.instrument import Instrument, Price
+from src.domain.margin import STOP_BUFFER, find_liquidation, stop_before
+from src.domain.numbers import six_digits
 from src.domain.positions import Position, PositionKey, PositionReport
-
-_FRESH_MS = 60_000
-_BUFFER = Decimal("0.002")
-"""Distance of a moved stop from the liquidation price, as a share of it."""
 
 
 class LiquidationPrices:
@@ -21,6 +20,8 @@ class LiquidationPrices:
     def __init__(self, context: TraderContext, closing: PositionCloser) -> None:
         self._context = context
         self._closing = closing
+        self._surprising: set[str] = set()
+        """Symbols of which the operator knows that the exchange's figure differs from the bot's estimate."""
 
     def on_reports(self, reports: Iterable[PositionReport], at: int) -> list[PositionKey]:
         """Take over the liquidation prices read at ``at``, ms UTC; returns the keys of positions to protect again."""
@@ -31,15 +32,44 @@ class LiquidationPrices:
                 tracked.liquidation_price = report.liquidation_price or None
                 tracked.liquidation_read_at = at
                 touched.append(tracked.key)
+                self._compare(tracked, report)
         return touched
+
+    def _compare(self, tracked: TrackedPosition, report: PositionReport) -> None:
+        """Compare the exchange's figure with the estimate, by which entries are judged before there is a figure.
+
+        While the estimate is the more hopeful one, new positions of the symbol are judged by the safe bound. The
+        operator is told once.
+        """
+        context, symbol = self._context, report.symbol
+        if symbol not in context.brackets or report.mark_price <= 0 or tracked.position.is_entry_unknown:
+            return
+        estimate = LiquidationEstimate(context, tracked.key, uses_figure=False)
+        backing = estimate.backing(report.leverage, report.margin_type or tracked.margin_type)
+        expected, figure = find_liquidation(tracked.position, backing), report.liquidation_price
+        context.doubted_liquidations.discard(symbol)
+        if not differs_much(expected, figure, report.mark_price):
+            return
+        is_hopeful = figure > 0 and tracked.position.side.sign * (figure - expected) > 0
+        if is_hopeful:
+            context.doubted_liquidations.add(symbol)
+        if symbol not in self._surprising:
+            self._surprising.add(symbol)
+            reported, estimated = (six_digits(each) if each else "none" for each in (figure, expected))
+            context.warn(
+                f"the exchange reports a liquidation price of {reported} for {symbol} {tracked.position.direction}, "
+                f"and the bot estimates {estimated}: the exchange's figure counts"
+                + (", and new positions of the symbol need a nearer stop" if is_hopeful else ""),
+                symbol,
+            )
 
     def tighten(self, tracked: TrackedPosition, stop: Price | None, instrument: Instrument) -> Price | None:
         """The price to use for the stop loss instead of ``stop``, which the settings say; None to keep that.
 
-        A position whose liquidation price leaves no room for a stop before the mark price is closed. While the
+        A position is closed if its liquidation price leaves no room for a stop before the mark price. While the
         exchange's figure is older than a minute, nothing changes.
         """
-        if stop is not None and self._context.clock.now_ms() - tracked.liquidation_read_at > _FRESH_MS:
+        if stop is not None and self._context.clock.now_ms() - tracked.liquidation_read_at > FRESH_MS:
             return _nearer(tracked, stop)
         liquidation = tracked.liquidation_price
         if stop is None or liquidation is None or not self._is_near(tracked, stop, liquidation):
@@ -63,7 +93,7 @@ class LiquidationPrices:
         mark = self._context.mark_price(tracked.position.symbol) or entry
         is_wrong_side = sign * (liquidation - entry) >= 0 and sign * (liquidation - mark) >= 0
         # Once near, it stays so until the liquidation price is clearly beyond the stop: no stop moves to and fro.
-        margin = liquidation * _BUFFER if tracked.exits.liquidation_warning else Decimal(0)
+        margin = liquidation * STOP_BUFFER if tracked.exits.liquidation_warning else Decimal(0)
         return liquidation > 0 and not is_wrong_side and sign * (stop - liquidation) <= margin
 
     def _warn(self, tracked: TrackedPosition, stop: Price, liquidation: Decimal, action: LiquidationAction) -> None:
@@ -95,7 +125,7 @@ class LiquidationPrices:
 def _stop_before(position: Position, liquidation: Decimal, instrument: Instrument) -> Price:
     """The stop price just before liquidation, on a tick; rounded away from the liquidation price."""
     sign = position.side.sign
-    return instrument.price(liquidation * (1 + sign * _BUFFER), ROUND_CEILING if sign > 0 else ROUND_FLOOR)
+    return instrument.price(stop_before(liquidation, sign), ROUND_CEILING if sign > 0 else ROUND_FLOOR)
 
 
 def _nearer(tracked: TrackedPosition, stop: Price) -> Price | None:
@@ -106,4 +136,4 @@ def _nearer(tracked: TrackedPosition, stop: Price) -> Price | None:
 
 def _is_before(tracked: TrackedPosition, stop: Price, liquidation: Decimal) -> bool:
     """Whether a stop that was moved earlier still has half its distance from the liquidation price."""
-    return tracked.position.side.sign * (stop - liquidation) >= liquidation * _BUFFER / 2
+    return tracked.position.side.sign * (stop - liquidation) >= liquidation * STOP_BUFFER / 2

@@ -9,18 +9,12 @@ from src.core.health.status import StatusPublisher
 from src.core.portfolio import TrackedPosition
 from src.core.positions.closing import PositionCloser
 from src.core.positions.liquidation import LiquidationPrices
-from src.core.positions.protection_plan import (
-    ProtectionRules,
-    is_working,
-    plan_protection,
-    protection_prices,
-    protective_request,
-    reduces,
-)
+from src.core.positions.protection_plan import ProtectionRules, is_working, plan_protection, protective_request, reduces
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.instrument import Instrument
 from src.domain.orders import Order
 from src.settings.config import SymbolSettings
+from src.settings.exits import protection_prices
 
 log = logging.getLogger("hunter.protection")
 

@@ -6,10 +6,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce, WorkingType
 from src.domain.instrument import Instrument, Price, Quantity
-from src.domain.numbers import PER_CENT
 from src.domain.orders import Order, OrderRequest
 from src.domain.positions import Position, Protection
 from src.settings.config import SymbolSettings
+from src.settings.exits import protection_prices
 
 UNCONFIRMED_STOP_GRACE_MS = 2_000
 """How long a stop without a response counts as working. The check runs every second, so another is placed within
@@ -55,23 +55,6 @@ class ProtectionPlan:
     cancels: tuple[Order, ...] = ()
     stop_loss_price: Price | None = None
     take_profit_price: Price | None = None
-
-
-def protection_prices(
-    position: Position, settings: SymbolSettings, instrument: Instrument
-) -> dict[OrderRole, Price | None]:
-    """Trigger prices relative to the average entry price; None for a role that is disabled.
-
-    The stop is rounded toward the entry, so that the loss never exceeds the configured percentage.
-    """
-    sign, entry = position.side.sign, position.entry_price
-    stop = entry * (1 - sign * settings.stop_loss_pct / PER_CENT)
-    take = entry * (1 + sign * settings.take_profit_pct / PER_CENT)
-    toward_entry = ROUND_CEILING if sign > 0 else ROUND_FLOOR
-    return {
-        OrderRole.STOP_LOSS: instrument.price(stop, toward_entry) if settings.stop_loss_enabled else None,
-        OrderRole.TAKE_PROFIT: instrument.price(take) if settings.take_profit_enabled else None,
-    }
 
 
 def plan_protection(position: Position, orders: Sequence[Order], rules: ProtectionRules) -> ProtectionPlan:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from src.domain.enums import IncomeType, MarginType, PositionSide
 from src.domain.errors import InvariantError, ProtocolError
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall, PositionChange
+from src.domain.margin import Bracket, Brackets
 from src.domain.numbers import ZERO
 from src.domain.orders import UnrecognizedPosition
 from src.domain.positions import AccountSummary, Balance, Income, Position, PositionKey, PositionReport
@@ -81,14 +82,26 @@ def render_margin_type(margin_type: MarginType | None) -> str:
     return "isolated" if margin_type is MarginType.ISOLATED else "cross"
 
 
-def parse_brackets(payload: object) -> dict[str, tuple[tuple[int, Decimal], ...]]:
-    """Parse, per symbol, the max leverage and notional cap of each bracket (Leverage Brackets)."""
-    tables = map(Fields, read_list(payload))
-    return {table.name("symbol"): tuple(map(_bracket, table.children("brackets"))) for table in tables}
+def parse_brackets(payload: object) -> dict[str, Brackets]:
+    """Parse the brackets of each symbol (Notional and Leverage Brackets), by increasing cap.
+
+    A symbol with a bracket that cannot be read is left out: part of its brackets would be a wrong answer.
+    """
+    found: dict[str, Brackets] = {}
+    for table in map(Fields, read_list(payload)):
+        with suppress(ProtocolError):
+            brackets = sorted(map(_bracket, table.children("brackets")), key=lambda each: each.notional_cap)
+            if brackets:
+                found[table.name("symbol")] = tuple(brackets)
+    return found
 
 
-def _bracket(bracket: Fields) -> tuple[int, Decimal]:
-    return bracket.integer("initialLeverage"), bracket.decimal("notionalCap")
+def _bracket(bracket: Fields) -> Bracket:
+    return Bracket(
+        notional_cap=bracket.positive("notionalCap"),
+        max_leverage=bracket.integer("initialLeverage"),
+        maintenance_ratio=bracket.positive("maintMarginRatio"),
+    )
 
 
 def parse_balance(payload: object) -> Balance:

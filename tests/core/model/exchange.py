@@ -10,6 +10,7 @@ from src.domain.commands import (
     CancelOrder,
     CheckPositions,
     Command,
+    FetchBrackets,
     FetchFills,
     FetchIncome,
     FetchInstruments,
@@ -27,6 +28,7 @@ from src.domain.errors import OutcomeUnknown, Rejected, Unreachable
 from src.domain.events import (
     AccountConfigured,
     AccountUpdate,
+    BracketsFetched,
     Event,
     FillsFetched,
     IncomeFetched,
@@ -177,6 +179,8 @@ class ModelExchange:
                 return [OrdersFetched(symbol, orders, since_ms, now)]
             case FetchInstruments():
                 return [InstrumentsFetched((an_instrument(),), now)]
+            case FetchBrackets():
+                return [BracketsFetched(engine.brackets(), now)]
             case FetchIncome(since_ms, kind, symbol):
                 recent = (each for each in engine.incomes() if each.type == kind and each.paid_at >= since_ms)
                 incomes = tuple(each for each in recent if symbol in (None, each.symbol))

@@ -13,13 +13,13 @@ from src.core.positions.protection_plan import (
     close_request,
     collar_price,
     plan_protection,
-    protection_prices,
     protective_request,
 )
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce
 from src.domain.instrument import Price, Quantity
 from src.domain.orders import Order
 from src.domain.positions import Position, Protection
+from src.settings.exits import protection_prices
 from tests.builders import NOW, a_position, an_instrument, an_order, some_settings
 
 D = Decimal

@@ -1,18 +1,27 @@
-"""Checks of each symbol's settings against the exchange's current filters and brackets. Pure."""
+"""Whether a symbol can be traded as set, by the exchange's rules and the account. Pure.
 
-from collections.abc import Iterator, Sequence
+The start of the bot, ``--check`` and the settings page use it; the gates of an entry follow the same rules.
+"""
+
+from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from src.core.entries.risk import max_stop_pct, unplaceable_exits
 from src.domain.checks import Check, failed, passed, warned
-from src.domain.enums import PositionSide, Side, TradeSide
+from src.domain.enums import MarginType, OrderRole, PositionSide, Side, TradeSide
 from src.domain.instrument import Instrument
+from src.domain.margin import (
+    Backing,
+    Brackets,
+    StopBeyondLiquidation,
+    max_leverage,
+    max_notional,
+    stop_beyond_liquidation,
+)
 from src.domain.positions import Position
-from src.settings.config import GlobalSettings, SymbolSettings
-
-Brackets = Sequence[tuple[int, Decimal]]
-"""Max leverage and notional cap of each leverage bracket."""
+from src.settings.exits import protection_prices, unplaceable_exits
+from src.settings.global_settings import GlobalSettings
+from src.settings.symbol_settings import SymbolSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,9 +31,13 @@ class SymbolListing:
     instrument: Instrument | None
     """None if the symbol is not listed."""
     price: Decimal | None
-    """Mid price; None if the order book could not be read."""
+    """A current price; None if it is not known."""
     brackets: Brackets = ()
-    """Empty if unavailable: reading them needs a key."""
+    """Empty if not known: reading them needs a key."""
+    balance: Decimal | None = None
+    """Wallet balance that backs the symbol, in the asset that it is margined in; None if it is not known."""
+    collateral: Decimal | None = None
+    """What backs crossed positions of the symbol (`crossed_collateral`); None if it is not known."""
     problem: str = ""
     """What its entry in the exchange's list lacks, if the bot's orders need it."""
 
@@ -45,9 +58,11 @@ def check_symbol(
         return (failed(name, f"not trading at the exchange now ({instrument.status})", remedy),)
     price = listing.price
     found = (
-        *_check_stop(name, settings),
+        *_no_stop(name, settings),
+        *(_check_stop(name, settings, listing, instrument, price) if price and settings.stop_loss_enabled else ()),
         *_check_leverage(name, settings, listing.brackets),
         *_check_margin(name, settings, limits),
+        *_check_balance(name, settings, listing.balance, instrument.quote_asset),
         *(_check_prices(name, settings, limits, instrument, price) if price else _no_price(name)),
     )
     return found or (passed(name, _summary(settings)),)
@@ -69,9 +84,8 @@ def _check_prices(
 
 def _check_exits(name: str, settings: SymbolSettings, instrument: Instrument, price: Decimal) -> Iterator[Check]:
     """Check that the exchange's price steps can express both exits of the entries that the settings allow."""
-    sides = [side for side in Side if settings.trade_side in (TradeSide.OPPOSITE, side.value)]
     reasons: dict[str, None] = {}
-    for side in sides:
+    for side in _sides(settings):
         position = Position(name, PositionSide.BOTH, Decimal(side.sign), instrument.price(price))
         reasons |= dict.fromkeys(unplaceable_exits(settings, position, instrument))
     for reason in reasons:
@@ -79,30 +93,71 @@ def _check_exits(name: str, settings: SymbolSettings, instrument: Instrument, pr
         yield failed(name, f"{problem}: no entry is made", remedy)
 
 
+def _sides(settings: SymbolSettings) -> list[Side]:
+    return [side for side in Side if settings.trade_side in (TradeSide.OPPOSITE, side.value)]
+
+
 def _no_price(name: str) -> Iterator[Check]:
-    yield warned(name, "order size and exits not checked: its price could not be read", "try again in a minute")
+    yield warned(name, "stop, order size and exits not checked: its price is not known", "try again in a minute")
 
 
-def _check_stop(name: str, settings: SymbolSettings) -> Iterator[Check]:
+def _no_stop(name: str, settings: SymbolSettings) -> Iterator[Check]:
     if not settings.stop_loss_enabled:
         yield warned(name, "no stop loss: only liquidation ends a losing position", "set stop_loss_enabled")
-        return
-    widest = max_stop_pct(settings.leverage)
-    if settings.stop_loss_pct >= widest:
-        message = (
-            f"a stop {settings.stop_loss_pct:f} % away may lie beyond the liquidation price at {settings.leverage}x"
-        )
-        yield failed(name, message, f"set stop_loss_pct below {widest:.2f}, or a lower leverage")
+
+
+def _check_stop(
+    name: str, settings: SymbolSettings, listing: SymbolListing, instrument: Instrument, price: Decimal
+) -> Iterator[Check]:
+    """Check that the stop triggers before the liquidation, after the first entry and at the largest position.
+
+    Nothing is refused by a price that is only assumed: the bot learns the brackets and the wallet before it trades.
+    """
+    wanted = settings.trade_value_usdt * settings.leverage / price
+    first = max(instrument.quantity(wanted), instrument.smallest_quantity(price))
+    reach = max_notional(listing.brackets, settings.leverage)
+    largest = instrument.quantity(min(settings.max_position_usdt * settings.leverage, reach) / price)
+    too_late = _stop_fault(settings, listing, instrument, first)
+    if too_late is not None and too_late.backing.brackets:
+        yield failed(name, too_late.problem, too_late.remedy)
+    elif too_late is not None:
+        yield warned(name, too_late.problem, too_late.remedy)
+    elif too_late := _stop_fault(settings, listing, instrument, max(first, largest)):
+        problem = f"at max_position_usdt {too_late.problem}: the position is not enlarged so far"
+        yield warned(name, problem, f"{too_late.remedy}, or lower max_position_usdt")
+
+
+def _stop_fault(
+    settings: SymbolSettings, listing: SymbolListing, instrument: Instrument, quantity: Decimal
+) -> StopBeyondLiquidation | None:
+    """The fault of the stop of a position of this quantity, opened at the current price on a side that is allowed."""
+    price = instrument.price(listing.price or Decimal(0))
+    for side in _sides(settings):
+        position = Position(instrument.symbol, PositionSide.BOTH, side.sign * quantity, price)
+        stop = protection_prices(position, settings, instrument)[OrderRole.STOP_LOSS]
+        fault = None if stop is None else stop_beyond_liquidation(position, stop, _backing(settings, listing, position))
+        if fault is not None:
+            return fault
+    return None
+
+
+def _backing(settings: SymbolSettings, listing: SymbolListing, position: Position) -> Backing:
+    margin = abs(position.quantity) * position.entry_price / settings.leverage
+    if settings.margin_type is MarginType.ISOLATED:
+        return Backing(settings.leverage, settings.margin_type, listing.brackets, margin)
+    if listing.collateral is None:
+        return Backing(settings.leverage, settings.margin_type, (), margin, unknown="the wallet is not known")
+    return Backing(settings.leverage, settings.margin_type, listing.brackets, listing.collateral)
 
 
 def _check_leverage(name: str, settings: SymbolSettings, brackets: Brackets) -> Iterator[Check]:
     if not brackets:
         return
-    highest = max(leverage for leverage, _ in brackets)
+    highest = max_leverage(brackets)
     if settings.leverage > highest:
         yield failed(name, f"the exchange allows {highest}x at most", f"set leverage to {highest} or less")
         return
-    reach = max(cap for leverage, cap in brackets if leverage >= settings.leverage)
+    reach = max_notional(brackets, settings.leverage)
     notional = settings.max_position_usdt * settings.leverage
     if notional > reach:
         message = (
@@ -121,6 +176,13 @@ def _check_margin(name: str, settings: SymbolSettings, limits: GlobalSettings) -
         if margin > cap:
             message = f"one entry needs {margin:f} USDT margin, {setting} allows {cap:f}"
             yield failed(name, message, f"raise {setting}, or lower trade_value_usdt")
+
+
+def _check_balance(name: str, settings: SymbolSettings, balance: Decimal | None, asset: str) -> Iterator[Check]:
+    margin = settings.trade_value_usdt
+    if balance is not None and balance < margin:
+        message = f"one entry needs {margin:f} {asset} margin, and the wallet has {max(balance, Decimal(0)):.2f}"
+        yield failed(name, message, f"transfer {asset} to the futures account, or lower trade_value_usdt")
 
 
 def _check_size(
@@ -142,4 +204,5 @@ def _check_size(
         yield failed(name, f"{message}: {times}, so no entry is made", remedy)
     else:
         remedy = f"set trade_value_usdt to {margin:.2f} or more to choose the size yourself"
-        yield warned(name, f"{message}: entries are raised to the minimum", remedy)
+        times = f"{smallest / notional:.1f} times the size that is set"
+        yield warned(name, f"{message}: entries are raised to the minimum, {times}", remedy)

@@ -5,12 +5,13 @@ from typing import Any
 
 import pytest
 
-from src.core.entries.risk import max_stop_pct
-from src.doctor.symbols import SymbolListing, check_symbol
 from src.domain.checks import Check, CheckLevel
+from src.domain.margin import Bracket
+from src.settings.symbol_checks import SymbolListing, check_symbol
 from tests.builders import D, an_instrument, some_settings
 
-LISTED = SymbolListing(an_instrument(), D(50_000), ((100, D(10_000)), (20, D(100_000))))
+BRACKETS = (Bracket(D(10_000), 100, D("0.005")), Bracket(D(100_000), 20, D("0.025")))
+LISTED = SymbolListing(an_instrument(), D(50_000), BRACKETS)
 OK, WARN, FAIL = CheckLevel
 
 
@@ -38,8 +39,11 @@ def test_valid_symbol_is_one_line_with_its_entry_size() -> None:
             "exchange's site",
         ),
         (replace(LISTED, instrument=an_instrument(status="SETTLING")), {}, FAIL, "SETTLING", "wait"),
-        (replace(LISTED, price=None), {}, WARN, "could not be read", "try again"),
-        (LISTED, {"stop_loss_pct": 5}, FAIL, "beyond the liquidation price at 10x", "below 5.00"),
+        (replace(LISTED, price=None), {}, WARN, "its price is not known", "try again"),
+        (LISTED, {"stop_loss_pct": 10}, FAIL, "liquidated at about 45226.1 (10x ISOLATED), before its stop", "9.36"),
+        (replace(LISTED, brackets=()), {"stop_loss_pct": 5}, WARN, "brackets are not known", "to 4.99 or less"),
+        (LISTED, {"stop_loss_pct": 9, "max_position_usdt": 9_000}, WARN, "at max_position_usdt", "max_position_usdt"),
+        (replace(LISTED, balance=D(49)), {}, FAIL, "needs 50 USDT margin, and the wallet has 49.00", "transfer USDT"),
         (LISTED, {"stop_loss_enabled": False}, WARN, "no stop loss", "stop_loss_enabled"),
         (LISTED, {"leverage": 101, "stop_loss_pct": "0.1"}, FAIL, "100x at most", "100 or less"),
         (LISTED, {"leverage": 50, "stop_loss_pct": "0.5", "max_position_usdt": 201}, WARN, "10,000 USDT", "200 or"),
@@ -59,19 +63,23 @@ def test_reason_not_to_trade_is_reported_with_its_remedy(
 
 
 def test_every_problem_of_a_symbol_is_its_own_line() -> None:
-    found = run_check(globals_={"max_total_exposure_usdt": 10}, stop_loss_pct=9)
+    found = run_check(globals_={"max_total_exposure_usdt": 10}, stop_loss_pct=10)
     assert [line.level for line in found] == [FAIL, FAIL]
     assert "max_total_exposure_usdt allows 10" in found[1].message
 
 
-def test_leverage_brackets_are_skipped_without_a_key() -> None:
+def test_leverage_is_not_checked_without_brackets() -> None:
     [line] = run_check(replace(LISTED, brackets=()), leverage=101, stop_loss_pct="0.1")
     assert line.level is OK
 
 
-def test_widest_stop_of_the_risk_check_passes() -> None:
-    narrow = max_stop_pct(10) - D("0.01")
-    assert [line.level for line in run_check(stop_loss_pct=narrow)] == [OK]
+def test_crossed_stop_is_judged_by_the_wallet() -> None:
+    crossed: dict[str, Any] = {"margin_type": "CROSSED", "stop_loss_pct": 50}
+    assert [line.level for line in run_check(replace(LISTED, collateral=D(10_000)), **crossed)] == [OK]
+    [poor] = run_check(replace(LISTED, collateral=D(100)), **crossed)
+    assert (poor.level, "add to the wallet" in poor.remedy) == (FAIL, True)
+    [unknown] = run_check(LISTED, **crossed)
+    assert (unknown.level, unknown.message.startswith("the wallet is not known")) == (WARN, True)
 
 
 def test_exits_that_a_coarse_tick_cannot_express_are_reported() -> None:
