@@ -11,6 +11,7 @@ from src.core.portfolio import EndedPosition, Portfolio
 from src.core.trading_status import TradingStatus
 from src.database.repositories import Store
 from src.domain import crash_points
+from src.domain.checks import Check
 from src.domain.clock import Clock
 from src.domain.commands import CancelOrder, Command, FetchQuote, SubmitOrder, TakeSnapshot
 from src.domain.crash_points import Point
@@ -129,6 +130,8 @@ class TraderContext:
     """Symbols without entries until the operator resumes, each with the reason."""
     untradable: dict[str, str] = field(default_factory=dict)
     """Symbols without entries because the account is not configured for them, each with the reason."""
+    unworkable: dict[str, tuple[Check, ...]] = field(default_factory=dict)
+    """By symbol: what prevents or changes its entries as it is set; empty if nothing does."""
     queue_stats: QueueStats = field(default_factory=QueueStats)
     """How far the trader is behind, as of the batch it handles."""
     is_snapshot_pending: bool = False

@@ -15,6 +15,7 @@ from src.core.health.degraded_store import DegradedStore
 from src.core.health.rest_health import RestHealth
 from src.core.health.stall import CrashLoopGuard
 from src.core.health.stream_health import StreamHealth
+from src.core.health.symbol_problems import SymbolProblems
 from src.core.operator.commands import OperatorCommands
 from src.core.operator.stopping import GracefulStop
 from src.core.order_cleanup import expired_entries, orphaned_protection
@@ -45,6 +46,7 @@ class ScheduledTasks:
     auth: AuthHealth
     ownership: PositionOwnership
     streams: StreamHealth
+    symbol_problems: SymbolProblems
     rest: RestHealth
     degraded_store: DegradedStore
     unprotected: UnprotectedPositions
@@ -86,6 +88,7 @@ class ScheduledTasks:
         self.unprotected.check()
         self.operator.enforce()
         self.instruments.check()
+        self.symbol_problems.check()
         self.auth.check()
         self._cancel(expired_entries(self.context.portfolio.orders.values(), self.context.settings.globals_, now_ms))
         self.orders.query_unresolved(now_ms)

@@ -31,6 +31,7 @@ from src.core.health.rest_health import RestHealth
 from src.core.health.stall import CrashLoopGuard, StallDetector, StallGuard
 from src.core.health.status import BotInfo, StatusPublisher
 from src.core.health.stream_health import StreamHealth
+from src.core.health.symbol_problems import SymbolProblems
 from src.core.health.unreadable import UnreadableLog
 from src.core.limits.live_consent import LiveConsent
 from src.core.limits.symbol_locks import SymbolLocks
@@ -118,6 +119,7 @@ class Trader:
             auth=self._auth,
             ownership=self._ownership,
             streams=self._streams,
+            symbol_problems=SymbolProblems(context),
             rest=self._rest,
             degraded_store=self._degraded_store,
             unprotected=self._unprotected,

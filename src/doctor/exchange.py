@@ -162,7 +162,8 @@ def with_account(listing: SymbolListing, snapshot: Snapshot, brackets: Mapping[s
         if each.symbol != instrument.symbol and each.quantity and each.symbol in brackets
         if each.margin_type is not MarginType.ISOLATED
     ]
-    return replace(listing, balance=balance, collateral=crossed_collateral(wallet, others))
+    collateral = crossed_collateral(wallet, others)
+    return replace(listing, balance=balance, collateral=collateral, is_account_known=bool(listing.brackets))
 
 
 def check_account(settings: Settings, snapshot: Snapshot) -> Iterator[Check]:

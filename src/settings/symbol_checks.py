@@ -38,6 +38,8 @@ class SymbolListing:
     """Wallet balance that backs the symbol, in the asset that it is margined in; None if it is not known."""
     collateral: Decimal | None = None
     """What backs crossed positions of the symbol (`crossed_collateral`); None if it is not known."""
+    is_account_known: bool = False
+    """What is missing then is missing to the bot too, which assumes the worst; else it is not known here only."""
     problem: str = ""
     """What its entry in the exchange's list lacks, if the bot's orders need it."""
 
@@ -109,19 +111,19 @@ def _no_stop(name: str, settings: SymbolSettings) -> Iterator[Check]:
 def _check_stop(
     name: str, settings: SymbolSettings, listing: SymbolListing, instrument: Instrument, price: Decimal
 ) -> Iterator[Check]:
-    """Check that the stop triggers before the liquidation, after the first entry and at the largest position.
-
-    Nothing is refused by a price that is only assumed: the bot learns the brackets and the wallet before it trades.
-    """
+    """Check that the stop triggers before the liquidation, after the first entry and at the largest position."""
+    if listing.brackets and settings.leverage > max_leverage(listing.brackets):
+        return  # refused for its leverage
     wanted = settings.trade_value_usdt * settings.leverage / price
     first = max(instrument.quantity(wanted), instrument.smallest_quantity(price))
     reach = max_notional(listing.brackets, settings.leverage)
     largest = instrument.quantity(min(settings.max_position_usdt * settings.leverage, reach) / price)
     too_late = _stop_fault(settings, listing, instrument, first)
-    if too_late is not None and too_late.backing.brackets:
+    if too_late is not None and (too_late.backing.brackets or listing.is_account_known):
         yield failed(name, too_late.problem, too_late.remedy)
     elif too_late is not None:
-        yield warned(name, too_late.problem, too_late.remedy)
+        message = f"not checked whether its stop loss triggers before a liquidation: {too_late.backing.unknown}"
+        yield warned(name, message, "nothing to do: the bot checks it before its first entry")
     elif too_late := _stop_fault(settings, listing, instrument, max(first, largest)):
         problem = f"at max_position_usdt {too_late.problem}: the position is not enlarged so far"
         yield warned(name, problem, f"{too_late.remedy}, or lower max_position_usdt")

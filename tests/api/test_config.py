@@ -307,3 +307,30 @@ def test_notices_about_keys_of_the_older_bot_are_listed(harness: ApiHarness) -> 
     notices = harness.json("/api/config/in-force")["file"]["notices"]
     assert notices[0].startswith("use_trailing_stop of BTCUSDT is not supported yet: ")
     assert notices[1].endswith("was a share in the older bot: it is read as 40 %")
+
+
+def an_unsaved_symbol(**changes: Any) -> dict[str, Any]:
+    document = settings_document(**changes)
+    return {"symbol": "BTCUSDT", "config": document["symbols"]["BTCUSDT"], "globals": document["globals"]}
+
+
+def test_unsaved_settings_are_checked_by_the_rules_of_the_bot(harness: ApiHarness) -> None:
+    def checks(**changes: Any) -> list[dict[str, str]]:
+        found: list[dict[str, str]] = harness.post("/api/config/check", an_unsaved_symbol(**changes)).json["checks"]
+        return found
+
+    assert checks(stop_loss_pct=30) == []  # before the first start nothing is known of the exchange
+    bracket = {"notional_cap": "10000", "max_leverage": 100, "maintenance_ratio": "0.005"}
+    facts = {"price": "50000", "balance": "900", "collateral": "900", "brackets": [bracket]}
+    store = harness.store
+    with store.transaction():
+        store.save_instruments([an_instrument()])
+    harness.set_state("symbol_checks", symbols={"BTCUSDT": facts})
+    assert checks() == []
+    [refused] = checks(stop_loss_pct=30)
+    assert (refused["level"], refused["message"].startswith("the position would be liquidated at")) == ("fail", True)
+    assert checks(stop_loss_pct=30, margin_type="CROSSED") == []
+    assert checks(stop_loss_pct=-1) == []
+    [raised] = checks(trade_value_usdt=2)
+    assert raised["message"].endswith("entries are raised to the minimum, 2.5 times the size that is set")
+    assert harness.json("/api/config")["symbols"]["BTCUSDT"]["stop_loss_pct"] == "2"

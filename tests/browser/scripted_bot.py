@@ -14,7 +14,7 @@ from src.domain.enums import MarginType, OrderRole, OrderStatus, PositionSide
 from src.domain.market import Liquidation
 from src.domain.orders import Order
 from src.domain.positions import Position, PositionRecord, Protection
-from tests.builders import ENTRY_ID, a_fill, a_liquidation, an_order
+from tests.builders import ENTRY_ID, a_fill, a_liquidation, an_instrument, an_order
 
 D = Decimal
 AHEAD_MS = 120_000
@@ -47,6 +47,14 @@ class ScriptedBot:
             self.store.set_state("exposure", {"margin": D("61.24"), "notional": D("306.2"), "cap": D(200)})
             self.store.set_state("external_orders", {"items": []})
             self.store.set_state("account", _account(at))
+
+    def publish_symbol_facts(self) -> None:
+        """Publish what the page checks unsaved settings of BTCUSDT with."""
+        bracket = {"notional_cap": "10000", "max_leverage": 100, "maintenance_ratio": "0.005"}
+        facts = {"price": "50000", "balance": "1000", "collateral": "1000", "brackets": [bracket]}
+        with self.store.transaction():
+            self.store.save_instruments([an_instrument()])
+            self.store.set_state("symbol_checks", {"symbols": {"BTCUSDT": facts}})
 
     def ask_about(self, *symbols: str, side: str = "LONG", held: str = "1.5", own: str = "1.0") -> None:
         """Publish an open question about a position of each symbol, asked twelve minutes ago."""

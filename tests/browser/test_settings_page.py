@@ -215,6 +215,21 @@ def test_minimum_loaded_after_typing_is_a_warning(page: Page, open_page: Callabl
     expect(page.locator("#field-symbols-BTCUSDT-trade_value_usdt")).to_have_value("0.2")
 
 
+def test_stop_beyond_the_liquidation_price_is_a_warning_before_it_is_saved(
+    scene: Scene, open_page: Callable[..., Page]
+) -> None:
+    scene.bot.publish_symbol_facts()
+    page = open_symbol(open_page)
+    lead = page.locator("#settings [data-slot=lead]")
+
+    page.locator("#field-symbols-BTCUSDT-stop_loss_pct").fill("30")
+
+    expect(lead).to_contain_text("The position would be liquidated at about 45226.1 (10x ISOLATED)")
+    expect(lead).to_contain_text("so no entry will be made: set stop_loss_pct to 9.36 or less")
+    page.locator("#field-symbols-BTCUSDT-margin_type").select_option("CROSSED")
+    expect(lead).not_to_contain_text("liquidated")
+
+
 def test_symbol_is_added_and_removed(scene: Scene, open_page: Callable[..., Page]) -> None:
     page = open_page("settings")
     page.get_by_label("Symbol to add").fill("ETHUSDT")

@@ -18,6 +18,7 @@ from src.domain.enums import IncomeType, MarginType, OrderRole, TradingState
 from src.domain.errors import ProtocolError
 from src.domain.events import AccountUpdate, LeverageChanged, PositionChange, Task, TaskDue
 from src.domain.positions import AccountSummary, Balance, Income
+from src.engine.margin import DEFAULT_BRACKETS
 from src.exchange import wire
 from tests.builders import (
     NOW,
@@ -85,6 +86,7 @@ MESSAGES: dict[str, tuple[Any, Parse]] = {
     "account": (wire.render_account(SUMMARY, UPDATE.balances, []), parse_account),
     "positionMode": (wire.render_position_mode(True), wire.parse_position_mode),
     "multiAssetsMode": (wire.render_multi_assets_mode(False), wire.parse_multi_assets_mode),
+    "leverageBracket": ([wire.render_brackets("BTCUSDT", DEFAULT_BRACKETS[:2])], wire.parse_brackets),
     "exchangeInfo": (wire.render_exchange_info([an_instrument()], NOW), wire.parse_instrument_list),
 }
 

@@ -139,7 +139,7 @@ def test_shipped_settings_of_the_older_bot_trade_and_are_protected(make_harness:
         "stop_loss_pct": 50,
     }
     harness = make_harness(older, **symbol).start()
-    wait_until(lambda: harness.state("leverage_brackets"), PATIENT_SECONDS, "the leverage brackets are known")
+    wait_until(lambda: harness.state("symbol_checks"), PATIENT_SECONDS, "the symbol is checked")
     harness.open_position()
     (stop,) = harness.orders(OrderRole.STOP_LOSS)
     with harness.exchange.lock:

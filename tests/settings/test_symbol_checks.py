@@ -12,6 +12,7 @@ from tests.builders import D, an_instrument, some_settings
 
 BRACKETS = (Bracket(D(10_000), 100, D("0.005")), Bracket(D(100_000), 20, D("0.025")))
 LISTED = SymbolListing(an_instrument(), D(50_000), BRACKETS)
+BARE = replace(LISTED, brackets=(), is_account_known=True)
 OK, WARN, FAIL = CheckLevel
 
 
@@ -41,7 +42,8 @@ def test_valid_symbol_is_one_line_with_its_entry_size() -> None:
         (replace(LISTED, instrument=an_instrument(status="SETTLING")), {}, FAIL, "SETTLING", "wait"),
         (replace(LISTED, price=None), {}, WARN, "its price is not known", "try again"),
         (LISTED, {"stop_loss_pct": 10}, FAIL, "liquidated at about 45226.1 (10x ISOLATED), before its stop", "9.36"),
-        (replace(LISTED, brackets=()), {"stop_loss_pct": 5}, WARN, "brackets are not known", "to 4.99 or less"),
+        (replace(LISTED, brackets=()), {"stop_loss_pct": 5}, WARN, "brackets are not known", "the bot checks it"),
+        (BARE, {"stop_loss_pct": 5}, FAIL, "a liquidation price of 47500 is assumed", "to 4.99 or less"),
         (LISTED, {"stop_loss_pct": 9, "max_position_usdt": 9_000}, WARN, "at max_position_usdt", "max_position_usdt"),
         (replace(LISTED, balance=D(49)), {}, FAIL, "needs 50 USDT margin, and the wallet has 49.00", "transfer USDT"),
         (LISTED, {"stop_loss_enabled": False}, WARN, "no stop loss", "stop_loss_enabled"),
@@ -79,7 +81,7 @@ def test_crossed_stop_is_judged_by_the_wallet() -> None:
     [poor] = run_check(replace(LISTED, collateral=D(100)), **crossed)
     assert (poor.level, "add to the wallet" in poor.remedy) == (FAIL, True)
     [unknown] = run_check(LISTED, **crossed)
-    assert (unknown.level, unknown.message.startswith("the wallet is not known")) == (WARN, True)
+    assert (unknown.level, unknown.message.endswith("liquidation: the wallet is not known")) == (WARN, True)
 
 
 def test_exits_that_a_coarse_tick_cannot_express_are_reported() -> None:

@@ -1,6 +1,7 @@
 """The settings: read and change them, their schema, and their history."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from difflib import get_close_matches
 from typing import Any
 
@@ -11,9 +12,18 @@ from src.api.bot_database import read_bot_state
 from src.api.errors import ApiError, bad_parameter, not_found
 from src.api.services import read_bot_database, services
 from src.api.settings_service import FileChanged, SaveResult, SymbolExists, SymbolNotFound
+from src.api.symbol_listings import read_listing
 from src.database.queries.account import settings_versions
 from src.database.queries.market import instruments
-from src.settings.config import SettingsError, new_symbol_defaults, settings_schema, settings_to_json
+from src.domain.checks import CheckLevel
+from src.settings.config import (
+    SettingsError,
+    new_symbol_defaults,
+    parse_settings,
+    settings_schema,
+    settings_to_json,
+)
+from src.settings.symbol_checks import check_symbol
 
 blueprint = Blueprint("config", __name__)
 
@@ -65,6 +75,24 @@ def save_settings() -> dict[str, Any]:
     version = request_args.str_field(document, "version") if "version" in document else None
     document.pop("version", None)
     return _save_response(services().settings.replace(document, version), "Settings saved")
+
+
+@blueprint.post("/api/config/check")
+def check_unsaved_symbol() -> dict[str, Any]:
+    """``{checks: [{level, message, remedy}]}``: what prevents or changes entries under a symbol's unsaved settings.
+
+    Takes ``{symbol, config, globals}`` and saves nothing. Faulty settings have no checks: saving names their faults.
+    """
+    document, (symbol, config) = request_args.json_body(), _symbol_and_config()
+    try:
+        settings = parse_settings({"globals": document.get("globals"), "symbols": {symbol: config}})
+    except SettingsError:
+        return {"checks": []}
+    with read_bot_database() as connection:
+        listing = read_listing(connection, symbol, services().clock.now_ms())
+    checks = () if listing is None else check_symbol(symbol, settings.symbols[symbol], settings.globals_, listing)
+    levels = {CheckLevel.FAIL} if listing is None or listing.price is None else {CheckLevel.FAIL, CheckLevel.WARN}
+    return {"checks": [asdict(each) for each in checks if each.level in levels]}
 
 
 @blueprint.post("/api/config/symbol")

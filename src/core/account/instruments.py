@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
 
 from src.core.context import TraderContext
 from src.core.positions.closing import PositionCloser
@@ -43,11 +42,7 @@ class LeverageBrackets:
             context.queue_command(FetchBrackets())
 
     def on_fetched(self, event: BracketsFetched) -> None:
-        """Adopt the brackets; the dashboard reads them from the database."""
-        context = self._context
-        context.brackets = {**context.brackets, **event.brackets}
-        rows = {symbol: [asdict(each) for each in brackets] for symbol, brackets in context.brackets.items()}
-        context.store.set_state("leverage_brackets", {"symbols": rows})
+        self._context.brackets = {**self._context.brackets, **event.brackets}
 
 
 class InstrumentRefresher:

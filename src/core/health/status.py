@@ -9,6 +9,7 @@ from src.core.context import TraderContext
 from src.core.entries.evaluator import EntryEvaluator
 from src.core.events import ExchangeHealth
 from src.core.health.stream_health import StreamHealth
+from src.core.health.symbol_problems import untradable
 from src.core.portfolio import TrackedPosition
 from src.core.positions.ownership import PositionOwnership
 from src.core.positions.protection_plan import ProtectionPlan, is_working, reduces
@@ -43,6 +44,8 @@ def publish_waiting(store: Store, identity: BotInfo, now_ms: int, reason: str) -
         store.set_state("settings", {})  # those of the last run are not in force any more
 
 
+_MAX_EXPLAINED = 3
+"""Of more symbols that cannot be traded as set only the names are published."""
 _JOURNAL_AGAIN_MS = 10 * MINUTE_MS
 _NUMBERS = re.compile(r"\d+")
 
@@ -104,14 +107,25 @@ class StatusPublisher:
             self._context.store.set_state("position_questions", {"items": questions})
         current = self._context.trading_status
         needs_resume = current.needs_resume or bool(self._context.symbol_locks)
-        untradable = [f"no entries in {symbol}: {reason}" for symbol, reason in self._context.untradable.items()]
-        now = current.state.value, "; ".join(filter(None, [current.reason, *untradable])), needs_resume
+        not_traded = [f"no entries in {symbol}: {reason}" for symbol, reason in self._context.untradable.items()]
+        reasons = [current.reason, *not_traded, self._untradable_as_set()]
+        now = current.state.value, "; ".join(filter(None, reasons)), needs_resume
         if now != self._last_status:
             self._last_status = now
             payload = {"state": now[0], "reason": now[1]}
             self._context.store.set_state("trading", {**payload, "needs_resume": needs_resume})
             if self._is_news(*now[:2]):
                 self._context.journal("state", payload)
+
+    def _untradable_as_set(self) -> str:
+        """Every symbol that cannot be traded as set, the first few with their reasons."""
+        faults = {symbol: untradable(checks) for symbol, checks in self._context.unworkable.items()}
+        failed = {symbol: each for symbol, each in faults.items() if each and symbol not in self._context.untradable}
+        shown = [f"no entries in {name}: {each[0].message}" for name, each in list(failed.items())[:_MAX_EXPLAINED]]
+        others = list(failed)[_MAX_EXPLAINED:]
+        if others:
+            shown.append(f"no entries in {', '.join(others)} as set: the settings page says why")
+        return "; ".join(shown)
 
     def _is_news(self, state: str, reason: str) -> bool:
         """Whether the state has changed, or its reason is one that was not journaled lately."""

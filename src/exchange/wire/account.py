@@ -8,7 +8,7 @@ from decimal import Decimal
 from src.domain.enums import IncomeType, MarginType, PositionSide
 from src.domain.errors import InvariantError, ProtocolError
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall, PositionChange
-from src.domain.margin import Bracket, Brackets
+from src.domain.margin import Bracket, Brackets, deductions
 from src.domain.numbers import ZERO
 from src.domain.orders import UnrecognizedPosition
 from src.domain.positions import AccountSummary, Balance, Income, Position, PositionKey, PositionReport
@@ -88,8 +88,9 @@ def parse_brackets(payload: object) -> dict[str, Brackets]:
     A symbol with a bracket that cannot be read is left out: part of its brackets would be a wrong answer.
     """
     found: dict[str, Brackets] = {}
-    for table in map(Fields, read_list(payload)):
+    for row in read_list(payload):
         with suppress(ProtocolError):
+            table = Fields(row)
             brackets = sorted(map(_bracket, table.children("brackets")), key=lambda each: each.notional_cap)
             if brackets:
                 found[table.name("symbol")] = tuple(brackets)
@@ -102,6 +103,24 @@ def _bracket(bracket: Fields) -> Bracket:
         max_leverage=bracket.integer("initialLeverage"),
         maintenance_ratio=bracket.positive("maintMarginRatio"),
     )
+
+
+def render_brackets(symbol: str, brackets: Brackets) -> Body:
+    floors = [ZERO, *(bracket.notional_cap for bracket in brackets)]
+    rows = [
+        {
+            "bracket": place,
+            "initialLeverage": bracket.max_leverage,
+            "notionalCap": int(bracket.notional_cap),
+            "notionalFloor": int(floor),
+            "maintMarginRatio": float(bracket.maintenance_ratio),
+            "cum": float(deduction),
+        }
+        for place, (bracket, floor, deduction) in enumerate(
+            zip(brackets, floors, deductions(brackets), strict=False), start=1
+        )
+    ]
+    return {"symbol": symbol, "brackets": rows}
 
 
 def parse_balance(payload: object) -> Balance:

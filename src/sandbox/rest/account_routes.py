@@ -5,7 +5,6 @@ from decimal import Decimal
 
 from src.domain.enums import MarginType, PositionSide
 from src.domain.errors import Rejected
-from src.domain.margin import deductions
 from src.domain.numbers import ZERO
 from src.domain.positions import PositionReport
 from src.engine.state import SelfTradePrevention
@@ -15,6 +14,7 @@ from src.exchange.wire import (
     decimal_str,
     render_account,
     render_balance,
+    render_brackets,
     render_fill,
     render_income,
     render_multi_assets_mode,
@@ -167,22 +167,7 @@ def _brackets(exchange: SandboxExchange, parameters: Parameters) -> object:
 
 
 def _bracket_table(exchange: SandboxExchange, symbol: str) -> Body:
-    brackets = exchange.market[symbol].brackets
-    floors = [ZERO, *(bracket.notional_cap for bracket in brackets)]
-    rows = [
-        {
-            "bracket": place,
-            "initialLeverage": bracket.max_leverage,
-            "notionalCap": int(bracket.notional_cap),
-            "notionalFloor": int(floor),
-            "maintMarginRatio": float(bracket.maintenance_ratio),
-            "cum": float(deduction),
-        }
-        for place, (bracket, floor, deduction) in enumerate(
-            zip(brackets, floors, deductions(brackets), strict=False), start=1
-        )
-    ]
-    return {"symbol": symbol, "brackets": rows}
+    return render_brackets(symbol, exchange.market[symbol].brackets)
 
 
 def _adl_quantiles(exchange: SandboxExchange, parameters: Parameters) -> list[Body]:

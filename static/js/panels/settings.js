@@ -7,7 +7,7 @@ import { createDraft } from "./settings_draft.js";
 import { buildForm, refillForm, showFault } from "./settings_form.js";
 import { showHistory } from "./settings_history.js";
 import { showImports } from "./settings_imports.js";
-import { summaryOf } from "./settings_summary.js";
+import { createChecker, summaryOf } from "./settings_summary.js";
 import { fillSymbolOptions, paintList } from "./settings_list.js";
 import { toNumber } from "../lib/format.js";
 import { groupsOf } from "./settings_schema.js";
@@ -18,6 +18,7 @@ export function mount(view, store, { api, notify, commands, keep, onSaved }) {
   // `symbol` is the section shown (null: global settings), `rows` its fields by path, `shown` what they were built for.
   const sheet = { view, store, api, notify, keep, onSaved, draft: createDraft(), symbol: null, rows: new Map(), shown: "", faults: [] };
   sheet.choose = (symbol) => choose(sheet, symbol);
+  sheet.checksOf = createChecker(api, () => paintHead(sheet));
   const restart = () => commands.send("restart", "Restart the bot", "/api/control", { action: "restart" });
   const onSlot = (name, type, act) => on(slot(view, name), type, act);
   return combine(
@@ -91,7 +92,7 @@ function paintAround(sheet) {
   paintDiff(view, { changes: draft.changes(config), faults, rows, schema: store.get("schema") });
 }
 
-function paintHead({ view, store, draft, symbol }) {
+function paintHead({ view, store, draft, symbol, checksOf }) {
   const [config, schema] = [store.get("config"), store.get("schema")];
   if (!config || !schema) return;
   const { globals, symbols } = draft.document(config);
@@ -101,6 +102,7 @@ function paintHead({ view, store, draft, symbol }) {
     price: toNumber(ofSymbol(store.get("positions"))?.markPrice ?? ofSymbol(store.get("liquidations"))?.price),
     maxRaise: toNumber(globals.max_raise_factor ?? schema.globals.max_raise_factor.default),
   };
+  if (symbol) facts.checks = checksOf({ symbol, config: symbols[symbol], globals });
   const lead = symbol ? summaryOf(symbols[symbol], facts) : { text: "Apply to all symbols.", isWarning: false };
   fill(view, { title: symbol ?? "Global settings", lead: lead.text });
   setTone(slot(view, "lead"), lead.isWarning ? "warn" : "flat");

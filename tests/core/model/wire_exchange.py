@@ -95,6 +95,8 @@ class WireClient:
                 return "multiAssetsMode", wire.render_multi_assets_mode(engine.multi_assets_mode)
             case endpoints.EXCHANGE_INFO:
                 return "exchangeInfo", wire.render_exchange_info([an_instrument()], self.now_ms())
+            case endpoints.LEVERAGE_BRACKETS:
+                return "leverageBracket", [wire.render_brackets(*each) for each in engine.brackets().items()]
             case endpoints.DEPTH:
                 quote = model.prices()[1]
                 bids, asks = [(quote.bid, quote.bid_quantity)], [(quote.ask, quote.ask_quantity)]
