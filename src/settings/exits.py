@@ -52,7 +52,7 @@ def unplaceable_exits(settings: SymbolSettings, position: Position, instrument: 
 
 
 def _smallest_pct(role: OrderRole, settings: SymbolSettings, position: Position, instrument: Instrument) -> Decimal:
-    """The smallest distance, to four places, whose exit is at least one tick from the entry price."""
+    """The smallest distance, to four places, at which the exit is at least one tick from the entry price."""
     is_stop = role is OrderRole.STOP_LOSS  # rounded toward the entry; a take profit to the nearest tick
     ticks = instrument.tick if is_stop else instrument.tick / 2
     smallest = (ticks / position.entry_price * PER_CENT).quantize(_PCT_STEP, ROUND_CEILING)

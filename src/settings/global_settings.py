@@ -110,14 +110,6 @@ class GlobalSettings(SettingsPart):
         le=200,
         json_schema_extra=ui_meta("orders"),
     )
-    max_stop_orders_per_symbol: IntField = Field(
-        4,
-        title="Max. stops per position",
-        description="Entries are blocked while a position has more stop losses than this, manual ones included.",
-        ge=1,
-        le=10,
-        json_schema_extra=ui_meta("orders"),
-    )
     on_liquidation_near: LiquidationAction = Field(
         LiquidationAction.TIGHTEN,
         title="Liquidation before the stop",

@@ -13,9 +13,14 @@ from src.settings.schema import new_symbol_defaults
 _NO_TRANCHES = "a position has one average entry; max_position_usdt limits its size"
 _NO_TRAILING = "the stop loss stays at stop_loss_pct from the average entry price: choose its distance accordingly"
 _NO_BUFFER = "liquidations are processed as they arrive, without a buffer"
+_ONE_STOP = (
+    "the bot keeps one stop loss per position, and a symbol with a manual stop takes no entry: cancel that stop to "
+    "trade it"
+)
 _SIDE = "an entry opens LONG for a BUY and SHORT for a SELL; trade_side allows only one of them"
 OBSOLETE_GLOBALS: Mapping[str, str] = {
     "order_batch_window_ms": "every order is sent at once; max_entries_per_minute limits the entries",
+    "max_stop_orders_per_symbol": _ONE_STOP,
     "enable_order_consolidation": "take profit and stop loss cover the whole position: there is nothing to consolidate",
     "use_position_monitor": "every position is always monitored and protected",
     "price_monitor_reconnect_delay": "streams reconnect by themselves, with pauses that grow while it fails",
@@ -95,7 +100,7 @@ def keep_obsolete(earlier: object, document: Mapping[str, dict[str, Any]]) -> di
 def _unwrap(document: Mapping[str, object]) -> tuple[dict[str, object], list[str]]:
     """Replace ``{"symbol": NAME, "config": {...}}`` by its config; return the names of these symbols too.
 
-    All names are in upper case afterwards, except one whose upper-case name is there too: which of them is meant?
+    All names are in upper case afterwards, except one if its upper-case name is there too: which of them is meant?
     """
     symbols = document.get("symbols")
     if not isinstance(symbols, dict):
@@ -165,7 +170,7 @@ def _fill(symbols: dict[str, Any], key: str, value: object) -> Iterable[str]:
 
 
 def _replace_impossible_stops(symbols: dict[str, Any], value: object) -> Iterable[str]:
-    """The older bot allowed a stop at a price of 0, also for a symbol whose stop is off."""
+    """The older bot allowed a stop at a price of 0, also for a symbol that has its stop off."""
     found = [name for name, part in symbols.items() if isinstance(part, dict) and part.get("stop_loss_pct") == _AT_ZERO]
     for name in found:
         symbols[name]["stop_loss_pct"] = value

@@ -355,14 +355,14 @@ class TestPredecessor:
         settings = load_settings(path)
 
         assert not settings.globals_.simulate_only
-        assert settings.globals_.max_stop_orders_per_symbol == 1
+        assert settings.globals_.max_open_orders_per_symbol == 12
         assert settings.symbols["LINKUSDT"].trade_value_usdt == Decimal("0.75")
         assert settings.symbols["LINKUSDT"].threshold_for(Side.SELL) == 21_000
 
     def test_obsolete_keys_are_listed_with_their_reason(self) -> None:
         settings = parse_settings(PREDECESSOR)
 
-        assert len(settings.obsolete) == 9
+        assert len(settings.obsolete) == 10
         assert settings.globals_.batch_orders is True
         assert (
             "globals.use_position_monitor is obsolete: every position is always monitored and protected"

@@ -29,8 +29,6 @@ class Exposure:
     """External orders and positions of the symbol."""
     unresolved: int = 0
     """Unconfirmed entries of the symbol: the response to them was lost."""
-    stop_orders: int = 0
-    """Open stop losses of the symbol's position, external ones included; in hedge mode of the side with most."""
     obstacle: str | None = None
     """Why our own orders forbid an entry: the symbol is being closed, or orders of the last position are left."""
     has_request_budget: bool = True

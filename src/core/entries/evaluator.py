@@ -129,7 +129,6 @@ class EntryEvaluator:
             symbol_notional=sum((each.position.quantity * each.position.entry_price for each in held), ZERO)
             + sum((order.request.side.sign * reserved_notional(order) for order in entries), ZERO),
             open_entries=len(entries),
-            stop_orders=max((len(portfolio.stop_sides(each.key)) for each in held), default=0),
             external_orders=len(external) + len(not_ours),
             unresolved=sum(order.unresolved_since is not None for order in entries),
             obstacle=self._obstacle((symbol, plan.position_side)),

@@ -34,15 +34,6 @@ def _open_orders(_: EntryPlan, entry_context: EntryContext, exposure: Exposure) 
     return Skip(Gate.OPEN_ORDERS, f"{exposure.open_entries} entries are open, limit {limit}", numbers)
 
 
-def _stop_orders(_: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
-    """Too many stop losses mean that something keeps replacing them. Protection itself is never limited."""
-    limit = entry_context.settings.max_stop_orders_per_symbol
-    if exposure.stop_orders <= limit:
-        return None
-    numbers = {"stops": exposure.stop_orders, "limit": limit}
-    return Skip(Gate.OPEN_ORDERS, f"{exposure.stop_orders} stop losses are open, limit {limit}", numbers)
-
-
 def _opposite_position(plan: EntryPlan, entry_context: EntryContext, exposure: Exposure) -> Skip | None:
     """In one-way mode an entry against an open position or entry would close it instead of opening a position."""
     if entry_context.settings.hedge_mode or exposure.symbol_notional * plan.side.sign >= 0:
@@ -124,7 +115,6 @@ def _entry_rate(_plan: EntryPlan, entry_context: EntryContext, exposure: Exposur
 
 _RISK_GATES = (
     _open_orders,
-    _stop_orders,
     _opposite_position,
     _caps,
     _stop_inside_liquidation,

@@ -39,7 +39,7 @@ class LiquidationPrices:
         """Compare the exchange's figure with the estimate, by which entries are judged before there is a figure.
 
         While the estimate is the more hopeful one, new positions of the symbol are judged by the safe bound. The
-        operator is told once.
+        operator is warned once.
         """
         context, symbol = self._context, report.symbol
         if symbol not in context.brackets or report.mark_price <= 0 or tracked.position.is_entry_unknown:

@@ -33,7 +33,6 @@ const GROUPS = {
       [
         "max_total_exposure_usdt",
         "max_open_orders_per_symbol",
-        "max_stop_orders_per_symbol",
         "max_raise_factor",
         "on_liquidation_near",
         "rate_limit_buffer_pct",

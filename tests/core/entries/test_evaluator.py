@@ -14,7 +14,7 @@ from src.domain.commands import FetchQuote, OperatorAction, OperatorCommand, Sub
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, OrderStatus, OrderType, PositionSide, Side, TimeInForce, VolumeScope
 from src.domain.orders import OrderUpdate
-from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_order, an_update, some_settings
+from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_update, some_settings
 from tests.core.harness import Harness
 from tests.engine.harness import EngineHarness
 
@@ -175,23 +175,14 @@ def test_one_way_mode_never_trades_against_position(path: Path) -> None:
     assert (stop.side, stop.position_side, stop.close_position) == (Side.SELL, PositionSide.BOTH, True)
 
 
-def stops(count: int) -> list[OrderUpdate]:
-    """More of our stop losses than the protection plan would keep."""
-    requests = [an_order(OrderRole.STOP_LOSS, number).request for number in range(100, 100 + count)]
-    return [an_update(request, order_id=500 + number) for number, request in enumerate(requests)]
-
-
-def test_too_many_stops_block_entries_not_protection(path: Path) -> None:
-    harness = Harness(path, some_settings({"cooldown_sec": 0, "max_stop_orders_per_symbol": 2})).connect()
+def test_stop_placed_by_hand_blocks_entries_of_its_symbol(path: Path) -> None:
+    harness = Harness(path, some_settings({"cooldown_sec": 0})).connect()
     harness.open_position()
-    harness.feed(*stops(3))
+    harness.feed(an_update(replace(harness.last(OrderRole.STOP_LOSS), client_order_id="web_1"), order_id=500))
     harness.liquidate()
     assert harness.verdicts() == [None, Gate.OPEN_ORDERS]
     reason = harness.rows("SELECT reason FROM decisions ORDER BY liquidation_id")[-1]["reason"]
-    assert reason == "4 stop losses are open, limit 2"
-    harness.end_order(harness.submitted(OrderRole.STOP_LOSS)[0])
-    harness.feed(*[replace(stop, status=OrderStatus.CANCELED) for stop in stops(3)])
-    assert len(harness.submitted(OrderRole.STOP_LOSS)) == 2
+    assert reason == "external orders or position on this symbol"
 
 
 def test_other_events_are_applied_before_liquidations(harness: Harness) -> None:
