@@ -13,7 +13,7 @@ from src.credentials.credentials import Credentials, WalletCredentials
 from src.domain.assets import DOLLAR_ASSETS, dollar_asset
 from src.domain.numbers import plain
 from src.settings.environment import HOME_HELP, Environment, find_home, load_environment
-from src.settings.errors import InvalidSetting, SettingsError, invalid_settings
+from src.settings.errors import InvalidSetting, SettingsError, broken_texts, invalid_settings
 from src.settings.fields import SettingsPart, format_value
 from src.settings.file import read_document, write_document
 from src.settings.global_settings import GlobalSettings
@@ -88,6 +88,8 @@ def parse_settings(document: object, source: str = "settings.json") -> Settings:
     """Validate a settings document. Raises `SettingsError` with all faults at once."""
     if not isinstance(document, Mapping):
         raise SettingsError(source, [InvalidSetting("", f"must be an object in braces, not {format_value(document)}")])
+    if broken := tuple(broken_texts(document)):
+        raise SettingsError(source, broken)
     file = adapt({name: value for name, value in document.items() if not _is_schema_reference(name, value)})
     try:
         settings = Settings.model_validate(file.document, by_name=False, by_alias=True)

@@ -2,7 +2,7 @@
 
 import difflib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -93,6 +93,20 @@ def invalid_settings(error: ValidationError) -> tuple[InvalidSetting, ...]:
     return tuple(_invalid_setting(details) for details in error.errors(include_url=False))
 
 
+def broken_texts(value: object, path: tuple[str, ...] = ()) -> Iterator[InvalidSetting]:
+    """A fault for each name and text that is no text: JSON can hold half of a character, as in ``"\\ud800"``."""
+    match value:
+        case str() if any("\ud800" <= char <= "\udfff" for char in value):
+            yield InvalidSetting(_path(path), "holds half of a character (\\ud800 to \\udfff): write the text again")
+        case Mapping():
+            for name, part in value.items():
+                shown = str(name).encode(errors="backslashreplace").decode()
+                yield from broken_texts(name, (*path, shown)) if shown != name else broken_texts(part, (*path, shown))
+        case list():
+            for number, part in enumerate(value):
+                yield from broken_texts(part, (*path, str(number)))
+
+
 def _invalid_setting(details: ErrorDetails) -> InvalidSetting:
     location = [str(step) for step in details["loc"]]
     return InvalidSetting(_path(location), _message(details, location))
@@ -100,7 +114,7 @@ def _invalid_setting(details: ErrorDetails) -> InvalidSetting:
 
 def _path(location: Sequence[str]) -> str:
     # pydantic appends this step if the key of a mapping is invalid rather than its value.
-    return ".".join(step for step in location if step != "[key]")
+    return ".".join(step or '""' for step in location if step != "[key]")
 
 
 def _message(details: ErrorDetails, location: Sequence[str]) -> str:

@@ -487,3 +487,17 @@ def test_any_document_is_valid_or_rejected_with_sentences(globals_: dict[str, An
         assert all(fault.path and fault.message for fault in error.details)
     else:
         assert settings.symbols["BTCUSDT"].leverage in range(1, 126)
+
+
+def test_half_of_a_character_is_refused_with_its_path() -> None:
+    """JSON allows it as an escape; it can be neither stored nor shown."""
+    unknown: dict[str, Any] = {"\udfff": 1}
+    faults = [a_document(globals_={"db_path": "data/\ud800.db"}), a_document(**unknown)]
+    paths = []
+    for document in faults:
+        with pytest.raises(SettingsError) as refused:
+            parse_settings(document)
+        [fault] = refused.value.details
+        paths.append(fault.path)
+        assert fault.message.startswith("holds half of a character")
+    assert paths == ["globals.db_path", "symbols.BTCUSDT.\\udfff"]
