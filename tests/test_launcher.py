@@ -16,6 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from src.launch.home import Address
+from src.launch.start import health_mode
 from tests.helpers import free_port
 
 pytestmark = pytest.mark.processes
@@ -181,9 +183,22 @@ def test_wrong_settings_exit_with_code_2(project: Project) -> None:
     assert project.processes() == []
 
 
-def test_port_in_use_is_reported_in_one_line(project: Project) -> None:
+@posix_only
+def test_bot_runs_while_the_dashboards_port_is_taken(project: Project) -> None:
     with socket.create_server(("127.0.0.1", project.port)):
         run = project.launch()
+        wait_for(lambda: f"Port {project.port} on 127.0.0.1 is in use" in run.text, run)
+        wait_for(lambda: "[bot]       key personal" in run.text, run)
+        assert "The bot starts without its dashboard, which is tried again." in run.text
+        assert run.process.poll() is None
+    wait_for(lambda: health_mode(Address("127.0.0.1", project.port)) == "paper", run)
+    run.process.terminate()
+    assert run.code() == 0
+
+
+def test_demo_reports_a_port_in_use_in_one_line(project: Project) -> None:
+    with socket.create_server(("127.0.0.1", project.port)):
+        run = project.launch("--demo")
         assert run.code() == 2
     assert run.text.startswith(f"[launcher]  Port {project.port} on 127.0.0.1 is in use")
     assert run.text.count("\n") == 1
@@ -194,8 +209,7 @@ def test_port_of_the_env_file_is_used_without_demo(project: Project) -> None:
         port = other.getsockname()[1]
         project.write(".env", f"PORT={port}\n")
         run = project.launch(PORT="")
-        assert run.code() == 2
-    assert f"Port {port} " in run.text
+        wait_for(lambda: f"Port {port} " in run.text, run)
 
 
 def test_second_launcher_is_rejected_in_one_line(project: Project) -> None:

@@ -5,6 +5,8 @@ the origin check, an HTML form fails the content type check, and none of them ca
 """
 
 import hmac
+import logging
+import re
 import secrets
 from dataclasses import dataclass
 from ipaddress import ip_address
@@ -23,6 +25,9 @@ LARGEST_BODY = 1_000_000
 """Of the routes in ``_LARGE_BODY_PATHS``: as large as settings.json may be, which is enough for 500 symbols."""
 _LARGE_BODY_PATHS = frozenset({"/api/config"})
 
+log = logging.getLogger("hunter.dashboard")
+
+_TOKEN = re.compile(rb"[A-Za-z0-9_-]{32,128}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SAME_ORIGIN_SITES = frozenset({"same-origin", "none"})
 _CONTENT_SECURITY_POLICY = "; ".join(
@@ -140,23 +145,29 @@ def require_loopback(host: str) -> None:
 
 
 def load_token(folder: Path) -> str:
-    """The dashboard's token, created atomically at the first start in a file that only its owner can read."""
+    """The dashboard's token, created atomically at the first start in a file that only its owner can read.
+
+    A damaged file is replaced: pages that are open then have to be reloaded.
+    """
     path = folder / TOKEN_FILE
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        if not path.exists():
-            write_atomic(path, secrets.token_urlsafe(32), 0o600)
+        token = _read_token(path)
+        if token is None:
+            token = secrets.token_urlsafe(32)
+            write_atomic(path, token, 0o600)
     except OSError as error:
-        raise ConfigError(f"{path} cannot be written: {error.strerror}.") from error
-    return _read_token(path)
-
-
-def _read_token(path: Path) -> str:
-    try:
-        path.chmod(0o600)
-        token = path.read_text(encoding="utf-8").strip()
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}.") from error
-    if len(token) < 32:
-        raise ConfigError(f"{path} contains no valid token: delete it and start again.")
+        raise ConfigError(f"{path} cannot be read or written: {error.strerror}.") from error
     return token
+
+
+def _read_token(path: Path) -> str | None:
+    """The token in the file; None if there is none. Raises OSError."""
+    if not path.exists():
+        return None
+    path.chmod(0o600)
+    token = path.read_bytes().strip()
+    if not _TOKEN.fullmatch(token):
+        log.warning("%s was damaged and has been replaced: reload pages that are open", path.name)
+        return None
+    return token.decode("ascii")

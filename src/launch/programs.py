@@ -9,6 +9,7 @@ from src.launch.shutdown import EXIT_CONFIG, EXIT_LOCKED, EXIT_OPEN_ENTRIES, EXI
 
 FIRST_DELAY_MS = 500
 MAX_DELAY_MS = 5_000  # I33: a killed bot restarts within five seconds
+DASHBOARD_MAX_DELAY_MS = 30_000  # what keeps it from starting, such as a taken port, can last for hours
 STABLE_MS = 60_000  # running this long resets the delay
 LOOP_WINDOW_MS = 300_000
 LOOP_COUNT = 5  # exits within LOOP_WINDOW_MS that make a crash loop
@@ -26,6 +27,10 @@ class Program:
     environment: dict[str, str]
     final_codes: frozenset[int] = frozenset()
     """Exit codes after which the launcher stops everything and exits with the same code."""
+    unready_codes: frozenset[int] = frozenset()
+    """Exit codes that say that it cannot start at present: it is tried again, and the others run on."""
+    max_delay_ms: int = MAX_DELAY_MS
+    """The longest pause before it is started again."""
     restart_codes: frozenset[int] = frozenset()
     """Exit codes that request an immediate restart, for example from the dashboard; not counted as crashes."""
     is_required: bool = False
@@ -55,8 +60,14 @@ def bot(home: Path, environment: dict[str, str], *, accept_live: bool = False) -
 
 
 def dashboard(home: Path, environment: dict[str, str]) -> Program:
-    """The dashboard; its crashes do not affect the bot."""
-    return Program("dashboard", ("src/api/api_server.py", "--home", str(home)), environment, frozenset({EXIT_CONFIG}))
+    """The dashboard; neither its crashes nor a port that is taken affect the bot."""
+    return Program(
+        "dashboard",
+        ("src/api/api_server.py", "--home", str(home)),
+        environment,
+        unready_codes=frozenset({EXIT_CONFIG}),
+        max_delay_ms=DASHBOARD_MAX_DELAY_MS,
+    )
 
 
 def sandbox(home: Path, environment: dict[str, str], options: Options) -> Program:
@@ -95,9 +106,9 @@ class RestartPolicy:
     consecutive: int = 0
     recent: list[int] = field(default_factory=list)
 
-    def record_exit(self, started_ms: int, ended_ms: int) -> Restart:
-        """Record an exit. The delay doubles each time and falls back after a stable minute."""
+    def record_exit(self, started_ms: int, ended_ms: int, max_delay_ms: int = MAX_DELAY_MS) -> Restart:
+        """Record an exit. The delay doubles each time, up to the maximum, and falls back after a stable minute."""
         self.consecutive = 1 if ended_ms - started_ms >= STABLE_MS else self.consecutive + 1
         self.recent = [at for at in self.recent if ended_ms - at < LOOP_WINDOW_MS] + [ended_ms]
-        delay_ms = min(FIRST_DELAY_MS * 2 ** min(self.consecutive - 1, 16), MAX_DELAY_MS)
+        delay_ms = min(FIRST_DELAY_MS * 2 ** min(self.consecutive - 1, 16), max_delay_ms)
         return Restart(delay_ms, len(self.recent) >= LOOP_COUNT)

@@ -79,13 +79,27 @@ def _launch(paths: LaunchPaths, options: Options, console: Console) -> int:
     python = ensure_venv(paths.root, paths.root / "requirements.txt", console, install=options.install)
     in_file = {} if paths.is_demo else read_host_and_port(python, paths.root, paths.home / ".env")
     address = dashboard_address(os.environ, in_file)
-    require_free_port(address)
+    is_port_free = _check_port(address, console, is_demo=paths.is_demo)
     programs = _programs(paths, address, options, console)
     command = [str(python), "-m", "src.launch.child"]
     supervisor = Supervisor(command, programs, paths.root, console, inherited_fds=(children.fileno(),))
     stop_on_signals(supervisor.request_stop)
-    announce(address, console, is_demo=options.demo)
+    if is_port_free:  # otherwise another program would answer
+        announce(address, console, is_demo=options.demo)
     return supervisor.run()
+
+
+def _check_port(address: Address, console: Console, *, is_demo: bool) -> bool:
+    """Whether the dashboard can listen. Without it the bot still starts, as it may have positions to protect; the
+    demo has none and ends with `LaunchError`."""
+    try:
+        require_free_port(address)
+    except LaunchError as error:
+        if is_demo:
+            raise
+        console.say(f"{error} The bot starts without its dashboard, which is tried again.")
+        return False
+    return True
 
 
 def _programs(paths: LaunchPaths, address: Address, options: Options, console: Console) -> list[Program]:

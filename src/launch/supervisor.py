@@ -199,11 +199,17 @@ class Supervisor:
 
     def _plan_restart(self, managed: ManagedProcess, code: int) -> None:
         now_ms = self._clock.monotonic_ms()
-        restart = managed.restart_policy.record_exit(managed.started_ms, now_ms)
+        restart = managed.restart_policy.record_exit(managed.started_ms, now_ms, managed.program.max_delay_ms)
         managed.due_ms = now_ms + restart.delay_ms
         crash_points.reached(Point.DEATH_NOTICED, managed.program.label)
         label = managed.program.label
-        self._console.say(f"The {label} {_describe_exit(code)}: restarting it in {restart.delay_ms / 1000:g} s.")
+        pause = f"{restart.delay_ms / 1000:g} s"
+        if code in managed.program.unready_codes:
+            self._console.say(
+                f"The {label} cannot start; its line above says why. The others run on, it is tried again in {pause}."
+            )
+        else:
+            self._console.say(f"The {label} {_describe_exit(code)}: restarting it in {pause}.")
         if now_ms - managed.started_ms >= LOOP_RESET_MS:
             managed.is_crash_loop = False
         if restart.is_crash_loop and managed.program.crash_loop_args and not managed.is_crash_loop:

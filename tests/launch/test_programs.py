@@ -2,7 +2,16 @@ from pathlib import Path
 
 from src.bot.bot import STOP_SECONDS
 from src.launch.child import GRACE_S
-from src.launch.programs import BOT_STOP_MS, LOOP_WINDOW_MS, MAX_DELAY_MS, STABLE_MS, RestartPolicy, bot
+from src.launch.programs import (
+    BOT_STOP_MS,
+    DASHBOARD_MAX_DELAY_MS,
+    LOOP_WINDOW_MS,
+    MAX_DELAY_MS,
+    STABLE_MS,
+    RestartPolicy,
+    bot,
+    dashboard,
+)
 from src.launch.shutdown import EXIT_CONFIG, EXIT_OPEN_ENTRIES
 from src.launch.start import LEFTOVER_WAIT_MS
 
@@ -41,6 +50,14 @@ def test_bot_that_leaves_entries_is_not_restarted() -> None:
 def test_bot_that_finds_another_programs_database_is_not_restarted() -> None:
     """Exit code 2, as for every fault that a person must correct; the message has the commands."""
     assert EXIT_CONFIG in bot(Path("home"), {}).final_codes
+
+
+def test_dashboard_never_stops_the_bot() -> None:
+    program = dashboard(Path("home"), {})
+    assert not program.final_codes and EXIT_CONFIG in program.unready_codes
+    policy = RestartPolicy()
+    pauses = [policy.record_exit(0, 1, program.max_delay_ms).delay_ms for _ in range(9)]
+    assert pauses[-1] == DASHBOARD_MAX_DELAY_MS
 
 
 def test_launcher_waits_longer_than_the_bot_for_its_entries() -> None:

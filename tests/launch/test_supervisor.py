@@ -147,6 +147,21 @@ def test_final_exit_code_stops_everything(harness: Harness, code: int) -> None:
     assert harness.children() == []
 
 
+def test_dashboard_that_cannot_start_is_named_and_tried_again(harness: Harness) -> None:
+    ready = "import pathlib, sys\nif not pathlib.Path(sys.argv[1], 'free').exists():\n    raise SystemExit(2)\n"
+    options = {"unready_codes": frozenset({2}), "max_delay_ms": 50}
+    harness.start(
+        harness.program("bot", RUNS + "print('up')\n" + WAITS),
+        harness.program("dashboard", ready + RUNS + "print('serving')\n" + WAITS, **options),
+    )
+    wait_for(lambda: harness.has_printed("The dashboard cannot start; its line above says why. The others run on,"))
+    (harness.folder / "free").touch()
+    wait_for(lambda: harness.has_printed("[dashboard] serving"))
+    assert harness.out.getvalue().count("[bot]       up") == 1
+    harness.stop()
+    assert harness.code() == 0
+
+
 def test_final_code_of_a_program_that_is_stopped_is_the_launchers(harness: Harness) -> None:
     script = RUNS + "print('up')\n" + WAITS + "raise SystemExit(5)\n"
     harness.start(
