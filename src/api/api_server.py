@@ -1,43 +1,36 @@
 """The dashboard process: builds the Flask app of the page and its API, and serves it on this machine."""
 
 import argparse
-import errno
 import logging
 import os
 import sys
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-if sys.platform == "win32":
-    resource = None
-else:
-    import resource
 
 ROOT = Path(__file__).resolve().parents[2]
 if __name__ == "__main__":
     sys.path[0] = str(ROOT)  # replaces the script's own folder, from which src cannot be imported
 
-from src.launch.errors import required_packages  # noqa: E402 - needs the path above
+from src.launch.errors import LaunchError, required_packages  # noqa: E402 - needs the path above
 
 with required_packages(of_program=__name__ == "__main__"):
     from flask import Flask
     from sqlalchemy.exc import SQLAlchemyError
-    from waitress.server import create_server
 
     from src.api.bot_database import BotDatabase, Commands, JournalTail, UnusableDatabase
     from src.api.errors import ApiError, register_errors
     from src.api.market_cache import MarketCache
     from src.api.routes import BLUEPRINTS
-    from src.api.security import LARGEST_BODY, RequestGuard, allowed_hosts, install_guard, load_token, require_loopback
+    from src.api.security import RequestGuard, allowed_hosts, install_guard, load_token, require_loopback
     from src.api.serialization import DecimalJSONProvider
     from src.api.services import EXTENSION, Services
     from src.api.settings_service import SettingsService
     from src.api.setup_service import SetupService
     from src.api.sse import EventHub
+    from src.api.web_server import WebServer
     from src.credentials.credentials import CREDENTIAL_NAMES
     from src.database.control import open_control
     from src.domain.clock import Clock, SystemClock
@@ -47,6 +40,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.exchange.credential_check import CredentialChecker
     from src.exchange.limits import RateLimits
     from src.exchange.port import CredentialCheck, MarketReader
+    from src.launch.home import Address, require_free_port
     from src.launch.shutdown import EXIT_CONFIG, EXIT_CRASH, EXIT_STOPPED, stop_on_signals
     from src.settings.config import HOME_HELP, Environment, find_home, load_environment
     from src.utils.log import set_up_logging
@@ -54,12 +48,7 @@ with required_packages(of_program=__name__ == "__main__"):
 log = logging.getLogger("hunter.dashboard")
 
 _SCHEMA_MISMATCH = ("no such table", "no such column")
-_THREADS = 48
-_MAX_CONNECTIONS = 500
-_OPEN_FILES = 2048
-_IDLE_SECONDS = 20
 _STOP_SECONDS = 1.0
-_MAX_UNSENT_BYTES = 1024 * 1024
 
 
 def create_app(
@@ -121,50 +110,22 @@ def event_hub_of(app: Flask) -> EventHub:
     return services.event_hub
 
 
-def create_web_server(app: Flask, environment: Environment) -> Any:
-    """A waitress server bound to its port. Raises ConfigError if the address is not available."""
+def create_web_server(app: Flask, environment: Environment) -> WebServer:
+    """A server bound to its addresses. Raises ConfigError if one of them is not available."""
     require_loopback(environment.host)
+    address = Address(environment.host, environment.port)
     try:
-        return create_server(
-            app,
-            host=environment.host,
-            port=environment.port,
-            threads=_THREADS,
-            channel_request_lookahead=1,  # lets a stream notice that its page was closed
-            connection_limit=_connection_limit(),
-            channel_timeout=_IDLE_SECONDS,
-            cleanup_interval=5,
-            max_request_body_size=2 * LARGEST_BODY,
-            outbuf_high_watermark=_MAX_UNSENT_BYTES,
-            asyncore_use_poll=os.name != "nt",
-            ident=None,
-        )
-    except OSError as error:
-        raise ConfigError(_bind_error_message(environment, error)) from error
+        return WebServer(app, address.listen_hosts, environment.port)
+    except (OSError, ValueError) as error:  # ValueError: a host name that nothing resolves
+        raise ConfigError(_bind_error_message(address, error)) from error
 
 
-def _connection_limit() -> int:
-    """How many connections to accept: half of the files that the process may open, if that is fewer.
-
-    A connection that cannot be accepted for want of a file would keep the server's loop busy. Shells on macOS allow
-    256 files and let a process raise that.
-    """
-    if resource is None:
-        return _MAX_CONNECTIONS
-    allowed, highest = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if allowed < _OPEN_FILES:
-        allowed = _OPEN_FILES if highest == resource.RLIM_INFINITY else min(_OPEN_FILES, highest)
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, highest))
-    return min(_MAX_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2)
-
-
-def _bind_error_message(environment: Environment, error: OSError) -> str:
-    where = f"port {environment.port} on {environment.host}"
-    if error.errno == errno.EADDRINUSE:
-        other = environment.port % 65535 + 1
-        return f"{where} is in use by another program: choose another port, for example PORT={other}."
-    return f"the dashboard cannot listen on {where}: {error.strerror or error}."
+def _bind_error_message(address: Address, error: OSError | ValueError) -> str:
+    try:
+        require_free_port(address)
+    except LaunchError as found:  # names the address and the remedy
+        return str(found)
+    return f"The dashboard cannot listen on port {address.port} on {address.host}: {error}."
 
 
 def serve(app: Flask, environment: Environment, stop: threading.Event) -> int:

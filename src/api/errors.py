@@ -21,8 +21,11 @@ _DEFAULT_MESSAGES = {
 class ApiError(Exception):
     """A failed request; the message is shown to the user."""
 
-    def __init__(self, status: int, code: str, message: str, **details: Any) -> None:
+    def __init__(
+        self, status: int, code: str, message: str, *, retry_after_s: int | None = None, **details: Any
+    ) -> None:
         super().__init__(message)
+        self.retry_after_s = retry_after_s
         self.status = status
         self.code = code
         self.message = message
@@ -31,6 +34,8 @@ class ApiError(Exception):
     def response(self) -> Response:
         body = jsonify({"error": {"code": self.code, "message": self.message, **self.details}})
         body.status_code = self.status
+        if self.retry_after_s is not None:
+            body.headers["Retry-After"] = str(self.retry_after_s)
         return body
 
 

@@ -17,7 +17,10 @@ from src.domain.clock import Clock
 
 log = logging.getLogger(__name__)
 
-MAX_SUBSCRIBERS = 8
+MAX_STREAMS = 40
+MAX_STREAMS_PER_CLIENT = 4
+"""A browser needs one, which its tabs share."""
+REFUSED_RETRY_SECONDS = 20
 QUEUE_LENGTH = 1_000
 REPLAY_LENGTH = 1_000
 POLL_SECONDS = 0.1
@@ -55,6 +58,8 @@ class Subscription:
     """The unread events of one page: the hub's thread fills it, the page's request empties it."""
 
     backlog: tuple[str, ...]
+    client: str = ""
+    """Who opened it: the browser's name for itself, else its address."""
     pending: queue.Queue[str] = field(default_factory=lambda: queue.Queue(QUEUE_LENGTH))
 
     def put(self, text: str, reset: str) -> None:
@@ -104,15 +109,17 @@ class EventHub:
         """Stop the thread and end all streams; may be called from a signal handler."""
         self._stop.set()
 
-    def subscribe(self, seen_id: int | None) -> Subscription:
+    def subscribe(self, seen_id: int | None, client: str = "") -> Subscription:
         """Subscribe a page that has seen the journal up to ``seen_id`` (None: a new page).
 
-        Raises `ApiError` 429 above MAX_SUBSCRIBERS.
+        Raises `ApiError` 429 above MAX_STREAMS_PER_CLIENT and MAX_STREAMS: the page then has to poll.
         """
         with self._lock:
-            if len(self._subscriptions) >= MAX_SUBSCRIBERS:
-                raise ApiError(429, "too_many_streams", f"{MAX_SUBSCRIBERS} pages are open already. Close one of them.")
-            subscription = Subscription(tuple(self._backlog(seen_id)))
+            own = sum(each.client == client for each in self._subscriptions)
+            if own >= MAX_STREAMS_PER_CLIENT or len(self._subscriptions) >= MAX_STREAMS:
+                message = "Too many pages are open: this one updates every few seconds. Close some of them."
+                raise ApiError(429, "too_many_streams", message, retry_after_s=REFUSED_RETRY_SECONDS)
+            subscription = Subscription(tuple(self._backlog(seen_id)), client)
             self._subscriptions.add(subscription)
         return subscription
 

@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ _SANDBOX_FILES = (
     ".env",
     *(f"{database}{part}" for database in ("bot.db", "control.db") for part in ("", "-wal", "-shm")),
 )
+_LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "::1")
+_AIRPLAY_PORTS = (5000, 7000)
 ENV_FILE_READER = "src.credentials.env_file"
 """The module that reads ``.env``. It needs an installed package, so it runs in a child process."""
 SUPERVISED = "HUNTER_SUPERVISED"
@@ -41,6 +44,25 @@ class Address:
     def browser_host(self) -> str:
         """The host to connect to from this machine: the loopback address for a wildcard."""
         return {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+
+    @property
+    def listen_hosts(self) -> tuple[str, ...]:
+        """The hosts to listen on: for a loopback name both loopback addresses that this machine has.
+
+        Browsers take ``localhost`` for either, so no other program may have one of them.
+        """
+        if self.host not in _LOOPBACK_HOSTS:
+            return (self.host,)
+        return ("127.0.0.1", "::1") if _has_ipv6_loopback() else ("127.0.0.1",)
+
+    def busy_message(self, host: str, platform: str = sys.platform) -> str:
+        """The sentence for a port that another program has on this host."""
+        usual = " (on a Mac usually AirPlay Receiver, which can be switched off in the system settings)"
+        owner = usual if platform == "darwin" and self.port in _AIRPLAY_PORTS else ""
+        return (
+            f"Port {self.port} on {host} is in use by another program{owner}: "
+            f"choose another one, for example PORT={self.port % 65535 + 1} in the environment or in .env."
+        )
 
     @property
     def url(self) -> str:
@@ -75,18 +97,20 @@ def dashboard_address(environment: Mapping[str, str], env_file: Mapping[str, str
 
 def require_free_port(address: Address) -> None:
     """Raise `LaunchError` if the dashboard cannot listen on this address."""
-    busy = (
-        f"Port {address.port} on {address.host} is in use by another program: "
-        f"choose another one, for example PORT={address.port % 65535 + 1} in the environment or in .env."
-    )
-    if _is_port_in_use(address):  # macOS allows a bind next to a wildcard listener
+    for host in address.listen_hosts:
+        _require_free(address, host)
+
+
+def _require_free(address: Address, host: str) -> None:
+    busy = address.busy_message(host)
+    if _is_port_in_use(Address(host, address.port)):  # macOS allows a bind next to a wildcard listener
         raise LaunchError(busy)
-    family = socket.AF_INET6 if ":" in address.host else socket.AF_INET
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         if os.name != "nt":
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as the server: ignore TIME_WAIT
         try:
-            probe.bind((address.host, address.port))
+            probe.bind((host, address.port))
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise LaunchError(busy) from error
@@ -95,6 +119,15 @@ def require_free_port(address: Address) -> None:
                 f"The dashboard cannot listen on HOST={address.host} port {address.port} ({reason}): set "
                 "HOST=127.0.0.1 in .env, and remove HOST from the environment if your shell sets it."
             ) from error
+
+
+def _has_ipv6_loopback() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6, socket.SOCK_STREAM) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
 def _is_port_in_use(address: Address) -> bool:

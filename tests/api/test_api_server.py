@@ -95,7 +95,7 @@ def test_port_in_use_is_reported_in_one_line(harness: ApiHarness, tmp_path: Path
         port = other.getsockname()[1]
         result = ended(harness.home, tmp_path, PORT=str(port))
     assert result.returncode == 2
-    assert re.fullmatch(rf"port {port} on 127.0.0.1 is in use by another program: .*\n", result.stderr)
+    assert re.fullmatch(rf"Port {port} on 127.0.0.1 is in use by another program: .*\n", result.stderr)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1"])
@@ -131,7 +131,7 @@ def test_few_open_files_are_raised_or_limit_the_connections(
     for highest, expected in ((resource.RLIM_INFINITY, 500), (256, 128)):
         limits[:] = [256, highest]
         server = create_web_server(harness.app, harness.environment)
-        assert server.adj.connection_limit == expected
+        assert server.settings.connection_limit == expected
         server.close()
 
 

@@ -11,7 +11,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from src.api import sse
 from src.api.bot_database import BotDatabase, JournalTail
 from src.api.errors import ApiError
-from src.api.sse import MAX_SUBSCRIBERS, QUEUE_LENGTH, EventHub
+from src.api.routes.journal import CLIENT_HEADER
+from src.api.sse import MAX_STREAMS, MAX_STREAMS_PER_CLIENT, QUEUE_LENGTH, EventHub
 from src.database.open_database import open_database
 from src.domain.clock import ManualClock
 from tests.api.harness import ApiHarness, EventStream, RunningDashboard, eventually, served
@@ -85,11 +86,14 @@ def test_invalid_last_event_id_is_ignored(running: RunningDashboard) -> None:
 
 
 def test_pages_above_the_limit_get_429(running: RunningDashboard) -> None:
-    pages = [EventStream(running) for _ in range(MAX_SUBSCRIBERS)]
+    pages = [EventStream(running) for _ in range(MAX_STREAMS_PER_CLIENT)]
     response = running.get("/api/stream")
     assert (response.status_code, response.json()["error"]["code"]) == (429, "too_many_streams")
+    assert int(response.headers["Retry-After"]) > 0
+    with EventStream(running, **{CLIENT_HEADER: "a" * 32}) as other_browser:
+        assert other_browser.next()["kind"] == "hello"
     pages.pop().response.close()
-    assert eventually(lambda: running.streams.subscriber_count == MAX_SUBSCRIBERS - 1)
+    assert eventually(lambda: running.streams.subscriber_count == MAX_STREAMS_PER_CLIENT - 1)
     with EventStream(running) as page:
         assert page.next()["kind"] == "hello"
     for page in pages:
@@ -110,15 +114,16 @@ def test_head_request_takes_no_subscription(running: RunningDashboard) -> None:
 
 
 def test_200_stalled_readers_block_nobody(running: RunningDashboard) -> None:
-    request = f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{running.harness.port}\r\n\r\n".encode()
     stalled = []
-    for _ in range(200):
+    for number in range(200):
+        head = f"GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:{running.harness.port}\r\n"
+        request = f"{head}{CLIENT_HEADER}: {number:032x}\r\n\r\n".encode()
         connection = socket.create_connection(("127.0.0.1", running.harness.port))
         connection.sendall(request)
         stalled.append(connection)
-    assert eventually(lambda: running.streams.subscriber_count == MAX_SUBSCRIBERS)
+    assert eventually(lambda: running.streams.subscriber_count == MAX_STREAMS)
     assert running.get("/api/positions").status_code == 200
-    assert running.streams.subscriber_count == MAX_SUBSCRIBERS, "it was answered while they stalled"
+    assert running.streams.subscriber_count == MAX_STREAMS, "it was answered while they stalled"
     for connection in stalled:
         connection.close()
     assert eventually(lambda: running.streams.subscriber_count == 0)
@@ -255,8 +260,8 @@ def test_unreadable_journal_is_retried(harness: ApiHarness, streams: EventHub) -
 
 
 def test_subscriptions_above_the_limit_are_rejected(streams: EventHub) -> None:
-    for _ in range(MAX_SUBSCRIBERS):
-        streams.subscribe(None)
+    for client in range(MAX_STREAMS):
+        streams.subscribe(None, f"browser {client}")
     with pytest.raises(ApiError) as caught:
-        streams.subscribe(None)
+        streams.subscribe(None, "another browser")
     assert caught.value.status == 429

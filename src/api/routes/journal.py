@@ -1,5 +1,7 @@
 """The journal: pages of entries, and a live event stream."""
 
+import re
+
 from flask import Blueprint, Response, jsonify, request
 
 from src.api import request_args
@@ -8,6 +10,8 @@ from src.database.queries.account import journal_after, latest_journal
 
 blueprint = Blueprint("journal", __name__)
 
+CLIENT_HEADER = "X-Hunter-Client"
+_CLIENT_NAME = re.compile(r"[0-9a-f]{32}")
 _MAX_ID = 2**63 - 1
 KINDS = (
     "liquidation",
@@ -42,11 +46,17 @@ def list_entries() -> Response:
 def stream_events() -> Response:
     """Server-sent events: ``hello``, the entries missed since Last-Event-ID, then new entries."""
     event_hub = services().event_hub
-    subscription = event_hub.subscribe(_last_id())
+    subscription = event_hub.subscribe(_last_id(), _client())
     is_disconnected = request.environ.get("waitress.client_disconnected", lambda: False)
     response = Response(event_hub.read(subscription, is_disconnected), mimetype="text/event-stream")
     response.call_on_close(lambda: event_hub.unsubscribe(subscription))
     return response
+
+
+def _client() -> str:
+    """Who opens the stream: the name that a browser made up for itself, else the address."""
+    name = request.headers.get(CLIENT_HEADER, "")
+    return name if _CLIENT_NAME.fullmatch(name) else str(request.remote_addr)
 
 
 def _last_id() -> int | None:
