@@ -6,8 +6,8 @@ import { setText, combine } from "./lib/dom.js";
 import { watchBotLiveness } from "./lib/bot_liveness.js";
 import { humanize } from "./lib/format.js";
 import { createPoller } from "./lib/polling.js";
+import { followSharedStream } from "./lib/shared_stream.js";
 import { createStore } from "./lib/store.js";
-import { followStream } from "./lib/stream.js";
 import { makeTabs } from "./lib/tabs.js";
 import { followTheme } from "./lib/theme.js";
 import * as account from "./panels/account.js";
@@ -103,7 +103,7 @@ function start() {
   const undo = combine(
     mountPanels({ store, api, notify, commands, choice, poller }),
     watchBotLiveness(store),
-    followStream("/api/stream", { onEvent, onState: (state) => store.set("stream", state) }),
+    followSharedStream({ onEvent, onState: (state) => store.set("stream", state) }),
     ...Object.entries(POLLED_MS).map(([name, ms]) => poller.poll(name, ms)),
   );
   poller.refresh("config", "schema", "symbols", "live");

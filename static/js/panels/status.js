@@ -6,6 +6,8 @@ import { capitalize, toNumber, plainNumber, signed, size, span, tone, MODE_TONES
 
 /** The label and tone of each trading state. */
 export const STATES = { ACTIVE: ["Running", "gain"], REDUCE_ONLY: ["Paused", "warn"], HALTED: ["Halted", "loss"] };
+const PAGE_STATES = { live: "live", refused: "every few seconds" };
+const REFUSED = "Too many pages are open: this one updates every few seconds. Close some of them.";
 const MARKET_STALE_MS = 30_000;
 const MAX_CLOCK_OFFSET_MS = 1_000;
 
@@ -52,14 +54,15 @@ function paintConnections(bar, store) {
   const now = store.get("now");
   const marketAge = ageAt(now, market_stream?.last_event_at);
   const weight = toNumber(api_weight?.used) / toNumber(api_weight?.limit);
-  const isStreaming = store.get("stream") === "live";
+  const stream = store.get("stream");
   setConnection(bar, "market", marketAge === null ? "no data yet" : span(marketAge), marketAge > MARKET_STALE_MS);
   setConnection(bar, "user", user_stream?.state ?? "—", !["up", "live", "off"].includes(user_stream?.state ?? "off"));
   const hasWeight = Number.isFinite(weight);
   setConnection(bar, "weight", hasWeight ? `${plainNumber(api_weight.used)} / ${plainNumber(api_weight.limit)}` : "—", weight > 0.7);
   setConnection(bar, "clock", clock_offset_ms === null ? "—" : `${signed(clock_offset_ms, 0)} ms`, Math.abs(clock_offset_ms) > MAX_CLOCK_OFFSET_MS);
   setConnection(bar, "bot", bot?.heartbeat_at ? span(ageAt(now, bot.heartbeat_at)) : "—", !store.get("controls")?.enabled);
-  setConnection(bar, "page", isStreaming ? "live" : "reconnecting", !isStreaming);
+  setConnection(bar, "page", PAGE_STATES[stream] ?? "reconnecting", stream !== "live");
+  setTitle(slot(bar, "page"), stream === "refused" ? REFUSED : "");
 }
 
 const ageAt = (now, at) => (at ? now - at : null);
