@@ -163,6 +163,9 @@ class Commands:
         self._clock = clock
         self._lock = threading.Lock()  # the writer has one connection; requests run in parallel
 
+    def monotonic_ms(self) -> int:
+        return self._clock.monotonic_ms()
+
     def submit(self, action: OperatorAction, nonce: str, **details: Any) -> int:
         """Store a command and return its id; the same nonce again returns the same command."""
         with self._lock:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from src.api.bot_database import Commands
+from src.api.errors import ApiError
 from src.database.control import SettingsVersion
 from src.domain import crash_points
 from src.domain.commands import OperatorAction
@@ -26,8 +27,12 @@ from src.settings.config import (
     settings_to_json,
     with_mode,
 )
-from src.settings.differences import Document, SettingChange, diff_settings
+from src.settings.differences import Document, diff_settings
+from src.settings.fields import path_fault
+from src.settings.file import read_document
 
+SAVES_AT_ONCE = 20
+SAVES_WINDOW_MS = 60_000
 _FILE_ONLY_SETTING = "db_path"
 
 
@@ -58,6 +63,7 @@ class SettingsService:
     def __init__(self, path: Path, commands: Commands) -> None:
         self._path = path
         self._commands = commands
+        self._saved_at: list[int] = []
         self._lock = threading.Lock()  # two concurrent read-modify-writes would lose one change
 
     def current(self) -> Settings:
@@ -153,8 +159,8 @@ class SettingsService:
         before, after = self._saved_document(), settings_to_json(settings)
         changes = list(diff_settings(before, after))
         was_valid = bool(before["globals"])
-        if was_valid:
-            self._reject_database_path(changes)
+        self._reject_database_path(after)
+        self._limit_saves()
         save_settings(self._path, settings)
         crash_points.reached(Point.SETTINGS_SAVED)
         if was_valid and not self._commands.settings_history(1):
@@ -171,12 +177,32 @@ class SettingsService:
         except SettingsError:
             return {"globals": {}, "symbols": {}}
 
-    def _reject_database_path(self, changes: list[SettingChange]) -> None:
-        # A page must not choose which files the bot writes.
-        path = f"globals.{_FILE_ONLY_SETTING}"
-        if any(change.path == path for change in changes):
-            fault = InvalidSetting(path, "can only be changed in settings.json")
+    def _reject_database_path(self, after: Document) -> None:
+        """A page must not choose which files the bot writes: the path stays as it is in the file, even in one with
+        faults, and as in the last version saved if the file cannot be parsed at all."""
+        if after["globals"].get(_FILE_ONLY_SETTING) != self._database_path():
+            fault = InvalidSetting(f"globals.{_FILE_ONLY_SETTING}", "can only be changed in settings.json")
             raise SettingsError(self._path.name, [fault])
+
+    def _database_path(self) -> str | None:
+        try:
+            document = read_document(self._path)
+        except SettingsError:
+            newest = self._commands.settings_history(1)
+            document = newest[0].document if newest else None
+        part = document.get("globals") if isinstance(document, dict) else None
+        path = part.get(_FILE_ONLY_SETTING) if isinstance(part, dict) else None
+        return path if isinstance(path, str) and path_fault(path) is None else None
+
+    def _limit_saves(self) -> None:
+        """Raise `ApiError` 429 above SAVES_AT_ONCE within SAVES_WINDOW_MS: the bot applies each save between trades."""
+        now_ms = self._commands.monotonic_ms()
+        self._saved_at = [at for at in self._saved_at if now_ms - at < SAVES_WINDOW_MS]
+        if len(self._saved_at) >= SAVES_AT_ONCE:
+            wait_s = -(-(self._saved_at[0] + SAVES_WINDOW_MS - now_ms) // 1000)
+            message = f"Too many saves in a row; nothing was saved. Try again in {wait_s} s."
+            raise ApiError(429, "too_many_saves", message, retry_after_s=wait_s)
+        self._saved_at.append(now_ms)
 
 
 def _version_row(version: SettingsVersion, older: Document | None) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import JSON, Connection, Engine, func, insert, inspect, select
+from sqlalchemy import JSON, Connection, Engine, delete, func, insert, inspect, select
 from sqlalchemy.exc import DatabaseError
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -17,6 +17,9 @@ from src.domain.enums import PositionSide
 
 log = logging.getLogger("hunter.database")
 
+MAX_COMMANDS = 1_000
+"""The bot carries commands out within a second; older ones only serve to recognise a repeated request."""
+MAX_SETTINGS_VERSIONS = 100
 _ACTIONS = frozenset(action.value for action in OperatorAction)
 _NEW_COLUMN_NAMES = {
     "operator_commands": {
@@ -125,12 +128,20 @@ class CommandWriter:
             newest = connection.scalar(select(func.max(row.id))) or 0
             values = {"id": max(now_ms, newest + 1), "action": action.value, "created_at": now_ms}
             values["idempotency_key"] = idempotency_key
-            return connection.execute(insert(row).values(values | details).returning(row.id)).scalar_one()
+            new_id: int = connection.execute(insert(row).values(values | details).returning(row.id)).scalar_one()
+            _keep_newest(connection, row, MAX_COMMANDS)
+            return new_id
 
     def add_settings_version(self, document: dict[str, Any], message: str, now_ms: int) -> None:
-        """Add a settings file to the history."""
+        """Add a settings file to the history, which keeps the newest MAX_SETTINGS_VERSIONS."""
         with self._engine.begin() as connection:
             connection.execute(insert(SettingsHistoryRow).values(document=document, message=message, saved_at=now_ms))
+            _keep_newest(connection, SettingsHistoryRow, MAX_SETTINGS_VERSIONS)
+
+
+def _keep_newest(connection: Connection, row: type[OperatorCommandRow | SettingsHistoryRow], count: int) -> None:
+    oldest_kept = select(row.id).order_by(row.id.desc()).offset(count - 1).limit(1).scalar_subquery()
+    connection.execute(delete(row).where(row.id < oldest_kept))
 
 
 class CommandReader:

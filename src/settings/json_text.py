@@ -14,18 +14,26 @@ _JSON_WORDS = frozenset(_PYTHON_WORDS.values())
 _COMMENT = re.compile(r"//|/\*|#|<!--")
 _WORD = re.compile(r"[A-Za-z_]\w*")
 _TOKEN = re.compile(r'"(?:\\.|[^"\\])*"|[{}]|-?Infinity|NaN', re.DOTALL)
+_HALF_CHARACTER = re.compile(r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
 _COLON = re.compile(r"\s*:")
 _NUL = "a NUL byte is here, as after a crash or on a full disk: restore a copy of the file, or save it as UTF-8 text"
 _BACKSLASH = "a single backslash in a text is not allowed here: write / or \\\\"
 _COMMA_IN_NUMBER = "a decimal number is written with a point, like 0.45"
 
 
+class _HalfCharacter(ValueError):
+    pass
+
+
 def parse_document(text: str, source: str) -> object:
     """Parse JSON with exact decimals. Raises `SettingsError`, also for NaN, Infinity and duplicate names."""
     try:
-        return json.loads(
+        document: object = json.loads(
             text, parse_float=Decimal, parse_constant=_reject_constant, object_pairs_hook=_reject_duplicates
         )
+        if half := _HALF_CHARACTER.search(text):  # an escape of half a character, or of a whole one
+            _reject_half_characters(document, half.group())
+        return document
     except json.JSONDecodeError as error:
         message = _syntax_message(text, error)
     except RecursionError:
@@ -35,6 +43,16 @@ def parse_document(text: str, source: str) -> object:
     except ValueError as error:
         message = _content_message(text, error)
     raise SettingsError(source, [InvalidSetting("", message)])
+
+
+def _reject_half_characters(value: object, shown: str) -> None:
+    """Raise ValueError for half of a UTF-16 pair in any text, which could be neither stored nor sent."""
+    if isinstance(value, str):
+        if any("\ud800" <= char <= "\udfff" for char in value):
+            raise _HalfCharacter(f"{shown} is half of a character: write the whole one")
+    elif isinstance(value, dict | list):
+        for part in (*value, *value.values()) if isinstance(value, dict) else value:
+            _reject_half_characters(part, shown)
 
 
 def _reject_constant(name: str) -> object:
@@ -131,6 +149,8 @@ def _expected(problem: str) -> str:
 
 def _content_message(text: str, error: ValueError) -> str:
     """A fault that the parser reports without a position."""
+    if isinstance(error, _HalfCharacter):
+        return str(error)
     if "integer string" in str(error):
         return "a number has thousands of digits: shorten it"
     if "twice" in str(error):

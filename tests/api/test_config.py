@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import requests
 
+from src.api.settings_service import SAVES_AT_ONCE
 from src.database.control import CommandReader
 from src.domain.commands import OperatorAction
 from src.settings.config import load_settings, parse_settings, settings_to_json, with_defaults
@@ -175,9 +176,11 @@ def test_every_error_is_listed_and_nothing_is_saved(harness: ApiHarness) -> None
     )
 
 
-@pytest.mark.parametrize(
-    "body", ['{"globals": NaN}', '{"a": 1, "a": 2}', "[]", '"x"', "{", "", "\udcff", '{"a":' * 9_999]
-)
+NO_OBJECTS = ('{"globals": NaN}', '{"a": 1, "a": 2}', "[]", '"x"', "{", "", "\udcff", '{"a":' * 9_999)
+HALF_CHARACTERS = (r'{"a": "\ud800"}', r'{"\udfff": 1}', r'{"a": [{"b": "x\uDBFFx"}]}')
+
+
+@pytest.mark.parametrize("body", [*NO_OBJECTS, *HALF_CHARACTERS])
 def test_body_that_is_not_a_json_object_is_rejected(harness: ApiHarness, body: str) -> None:
     data = body.encode("utf-8", "surrogateescape")
     headers = {"Origin": "http://127.0.0.1:5000", "X-Hunter-Token": harness.token, "Content-Type": "application/json"}
@@ -211,6 +214,50 @@ def test_database_path_cannot_be_changed_from_the_page(harness: ApiHarness) -> N
     assert response.status_code == 400
     assert response.json["error"]["faults"][0]["path"] == "globals.db_path"
     assert "db_path" not in harness.saved_settings()["globals"]
+
+
+@pytest.mark.parametrize("chosen", ["../elsewhere.db", "/etc/cron.d/bot", "data/other.db"])
+@pytest.mark.parametrize("broken", ['{"globals": {"db_path": "data/mine.db"}, "symbols": 3}', "{", ""])
+def test_database_path_cannot_be_chosen_while_the_settings_are_broken(
+    harness: ApiHarness, broken: str, chosen: str
+) -> None:
+    harness.settings_file.write_text(broken, encoding="utf-8")
+    document = settings_document()
+    document["globals"]["db_path"] = chosen
+    response = harness.post("/api/config", document)
+    assert response.status_code == 400
+    assert response.json["error"]["faults"][0]["path"] == "globals.db_path"
+    assert harness.settings_file.read_text(encoding="utf-8") == broken
+
+
+@pytest.mark.parametrize("broken", ['{"globals": {"db_path": "data/mine.db"}, "symbols": 3}', "{"])
+def test_database_path_of_broken_settings_is_kept(harness: ApiHarness, broken: str) -> None:
+    document = settings_document()
+    document["globals"]["db_path"] = "data/mine.db"
+    harness.write_settings(document)
+    assert harness.post("/api/config", document).status_code == 200
+    harness.settings_file.write_text(broken, encoding="utf-8")
+    assert harness.post("/api/config", settings_document()).status_code == 400, "the bot would start an empty database"
+    assert harness.post("/api/config", document).status_code == 200
+
+
+def test_200_saves_of_126_symbols_are_limited_and_bounded(harness: ApiHarness) -> None:
+    document = settings_document()
+    symbol = document["symbols"].pop("BTCUSDT")
+    document["symbols"] = {f"COIN{number}USDT": symbol for number in range(126)}
+    statuses = []
+    for number in range(200):
+        document["globals"]["max_total_exposure_usdt"] = 1_000 + number
+        answer = harness.post("/api/config", document)
+        statuses.append(answer.status_code)
+    assert statuses == [200] * SAVES_AT_ONCE + [429] * (200 - SAVES_AT_ONCE)
+    assert answer.json["error"]["code"] == "too_many_saves" and int(answer.headers["Retry-After"]) == 60
+    assert len(sent_commands(harness)) == SAVES_AT_ONCE
+    assert harness.saved_settings()["globals"]["max_total_exposure_usdt"] == 1_000 + SAVES_AT_ONCE - 1
+
+    harness.clock.advance(60_000)
+
+    assert harness.post("/api/config", document).status_code == 200
 
 
 def test_added_symbol_has_defaults_and_given_values(harness: ApiHarness) -> None:

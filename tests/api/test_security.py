@@ -196,6 +196,14 @@ def test_path_traversal_is_not_possible(harness: ApiHarness, path: str) -> None:
     assert harness.get(path).status_code == 404
 
 
+@pytest.mark.parametrize(
+    "path", ["/api/trades/%ED%A0%80", "/api/trades?symbol=%ED%A0%80", "/api/journal?kind=%ED%BF%BF"]
+)
+def test_half_characters_in_the_address_are_no_internal_error(harness: ApiHarness, path: str) -> None:
+    harness.heartbeat()
+    assert harness.get(path).status_code in (200, 400, 404)
+
+
 def test_unknown_paths_and_methods_are_json_errors(harness: ApiHarness) -> None:
     assert harness.get("/api/nothing").json["error"]["code"] == "not_found"
     response = harness.post("/api/health", {})

@@ -92,6 +92,20 @@ def test_settings_history_is_kept(writer: Engine) -> None:
     assert found == [(NOW, '{"globals": {"db_path": "bot.db"}}', "币安人生USDT added")]
 
 
+def test_old_settings_versions_and_commands_are_pruned(
+    writer: Engine, control: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("src.database.control.MAX_SETTINGS_VERSIONS", 3)
+    monkeypatch.setattr("src.database.control.MAX_COMMANDS", 4)
+    commands = CommandWriter(writer)
+    for number in range(6):
+        commands.add_settings_version({"number": number}, "saved", NOW)
+    ids = [commands.add(OperatorAction.PAUSE, f"nonce-{number}", NOW) for number in range(6)]
+    with read_transaction(writer) as connection:
+        assert [version.document["number"] for version in settings_history(connection, 10)] == [5, 4, 3]
+    assert [command.id for command in CommandReader(control).after(0)] == ids[2:]
+
+
 def test_earlier_version_is_upgraded(control: Path, caplog: pytest.LogCaptureFixture) -> None:
     control.parent.mkdir()
     with closing(sqlite3.connect(control)) as connection:

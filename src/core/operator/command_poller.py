@@ -53,9 +53,10 @@ class CommandPoller:
             heartbeat()
             self._poll_files()
             self._poll_settings()
+            loaded: Settings | None = None
             for command in self._reader.after(last_id):
                 last_id = command.id
-                self._forward(command)
+                loaded = self._forward(command, loaded)
 
     def stop(self) -> None:
         self._stopping.set()
@@ -82,15 +83,23 @@ class CommandPoller:
             log.error("cannot read the control files: %s", error)
         self._error = error
 
-    def _forward(self, command: OperatorCommand) -> None:
+    def _forward(self, command: OperatorCommand, loaded: Settings | None) -> Settings | None:
+        """Forward a command and return the settings ``loaded`` in this poll.
+
+        The file was saved before its command: one load serves all saves of a poll, however many there are.
+        """
         if command.action is not OperatorAction.RELOAD_SETTINGS:
             self._post(command)
-            return
-        try:
-            self._apply(self._watcher.load(), command.id)
-        except SettingsError as error:
-            self._refuse(error)
-            self._post(command)  # the trader answers that nothing has changed
+        elif loaded is not None:
+            self._post(SettingsChanged(loaded, command.id))
+        else:
+            try:
+                loaded = self._watcher.load()
+                self._apply(loaded, command.id)
+            except SettingsError as error:
+                self._refuse(error)
+                self._post(command)  # the trader answers that nothing has changed
+        return loaded
 
     def _poll_settings(self) -> None:
         """Forward an edit of the settings file; the first poll also finds an edit made while the bot started."""

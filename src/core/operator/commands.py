@@ -144,6 +144,9 @@ class OperatorCommands:
 
     def apply_settings(self, event: SettingsChanged, entries: EntryEvaluator) -> None:
         """Replace the running settings and recheck everything that depends on them."""
+        if event.command_id is not None and event.settings is self._requested:  # several saves, loaded once
+            self.acknowledge(event.command_id, OperatorAction.RELOAD_SETTINGS, "settings applied")
+            return
         running = self._context.settings
         protecting = {symbol: self._context.symbol_settings(symbol) for symbol in running.symbols}
         self._context.settings = effective_settings(event.settings, running)

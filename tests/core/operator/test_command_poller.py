@@ -91,6 +91,15 @@ def test_new_settings_are_loaded_and_forwarded(tmp_path: Path, control: Engine) 
     assert running.reloads == 1
 
 
+def test_many_saves_are_loaded_once_and_answered_each(tmp_path: Path, control: Engine) -> None:
+    writer = CommandWriter(control)
+    ids = [writer.add(OperatorAction.RELOAD_SETTINGS, f"nonce-{number}", NOW) for number in range(20)]
+    running = RunningPoller(tmp_path)
+    events = running.wait_for(len(ids))
+    assert [event.command_id for event in events if isinstance(event, SettingsChanged)] == ids
+    assert len({id(event.settings) for event in events if isinstance(event, SettingsChanged)}) == running.reloads == 1
+
+
 def test_removed_symbol_keeps_its_prices(tmp_path: Path, control: Engine) -> None:
     document = settings_document()
     document["symbols"]["ETHUSDT"] = document["symbols"].pop("BTCUSDT")

@@ -167,6 +167,15 @@ def test_settings_reload_is_answered_by_id(harness: Harness) -> None:
     ]
 
 
+def test_second_save_of_the_same_settings_is_only_answered(harness: Harness) -> None:
+    changed = some_settings(leverage=5)
+    harness.feed(SettingsChanged(changed, NOW + 1))
+    notes = harness.journal("settings")
+    harness.feed(SettingsChanged(changed, NOW + 2))
+    assert answers(harness) == ["settings applied", "settings applied"]
+    assert harness.journal("settings") == notes
+
+
 def versions_of(harness: Harness) -> list[tuple[str, int, int]]:
     """Message, earlier and new leverage of each version that was edited by hand, newest first."""
     with read_transaction(open_reader(harness.path)) as connection:
