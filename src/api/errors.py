@@ -1,6 +1,7 @@
 """Error responses, all in one format: ``{"error": {"code", "message"}}`` with the matching status."""
 
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 from flask import Flask, Response, jsonify
@@ -22,10 +23,10 @@ class ApiError(Exception):
     """A failed request; the message is shown to the user."""
 
     def __init__(
-        self, status: int, code: str, message: str, *, retry_after_s: int | None = None, **details: Any
+        self, status: int, code: str, message: str, *, headers: Mapping[str, str] | None = None, **details: Any
     ) -> None:
         super().__init__(message)
-        self.retry_after_s = retry_after_s
+        self.headers = headers or {}
         self.status = status
         self.code = code
         self.message = message
@@ -34,8 +35,7 @@ class ApiError(Exception):
     def response(self) -> Response:
         body = jsonify({"error": {"code": self.code, "message": self.message, **self.details}})
         body.status_code = self.status
-        if self.retry_after_s is not None:
-            body.headers["Retry-After"] = str(self.retry_after_s)
+        body.headers.update(self.headers)
         return body
 
 

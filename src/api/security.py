@@ -29,6 +29,8 @@ log = logging.getLogger("hunter.dashboard")
 
 _TOKEN = re.compile(rb"[A-Za-z0-9_-]{32,128}")
 _SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_PAGES = frozenset({"/", "/setup"})
+_FORGET_WORKERS = {"Clear-Site-Data": '"cache", "storage"'}
 _SAME_ORIGIN_SITES = frozenset({"same-origin", "none"})
 _CONTENT_SECURITY_POLICY = "; ".join(
     (
@@ -62,6 +64,7 @@ class RequestGuard:
     def check(self, incoming: Request) -> None:
         """Raise `ApiError` if the request is not allowed."""
         self._check_host(incoming)
+        self._check_destination(incoming)
         if incoming.path.startswith("/api/"):
             self._check_fetch_site(incoming)
         if incoming.method not in _SAFE_METHODS:
@@ -79,6 +82,17 @@ class RequestGuard:
                 f"SSH tunnel use the same port at both ends, as in ssh -L {port}:127.0.0.1:{port} user@machine, and "
                 f"open http://127.0.0.1:{port}.",
             )
+
+    def _check_destination(self, incoming: Request) -> None:
+        """Turn away a service worker that another program left in the browser for this port.
+
+        It would answer in the place of this server. The browser asks for its script now and then and says so, and the
+        answer makes it forget the worker; a page that a worker fetches is not what the browser asked for either.
+        """
+        destination = incoming.headers.get("Sec-Fetch-Dest")
+        is_script = destination == "serviceworker" or "Service-Worker" in incoming.headers
+        if is_script or (incoming.path in _PAGES and destination not in (None, "document")):
+            raise ApiError(403, "no_page", "Open the dashboard in a tab of its own.", headers=_FORGET_WORKERS)
 
     def _check_fetch_site(self, incoming: Request) -> None:
         site = incoming.headers.get("Sec-Fetch-Site")

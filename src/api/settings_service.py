@@ -201,7 +201,7 @@ class SettingsService:
         if len(self._saved_at) >= SAVES_AT_ONCE:
             wait_s = -(-(self._saved_at[0] + SAVES_WINDOW_MS - now_ms) // 1000)
             message = f"Too many saves in a row; nothing was saved. Try again in {wait_s} s."
-            raise ApiError(429, "too_many_saves", message, retry_after_s=wait_s)
+            raise ApiError(429, "too_many_saves", message, headers={"Retry-After": str(wait_s)})
         self._saved_at.append(now_ms)
 
 

@@ -118,7 +118,7 @@ class EventHub:
             own = sum(each.client == client for each in self._subscriptions)
             if own >= MAX_STREAMS_PER_CLIENT or len(self._subscriptions) >= MAX_STREAMS:
                 message = "Too many pages are open: this one updates every few seconds. Close some of them."
-                raise ApiError(429, "too_many_streams", message, retry_after_s=REFUSED_RETRY_SECONDS)
+                raise ApiError(429, "too_many_streams", message, headers={"Retry-After": str(REFUSED_RETRY_SECONDS)})
             subscription = Subscription(tuple(self._backlog(seen_id)), client)
             self._subscriptions.add(subscription)
         return subscription

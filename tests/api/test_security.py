@@ -149,6 +149,24 @@ def test_link_from_another_site_opens_the_page(harness: ApiHarness) -> None:
     assert harness.client.get("/", headers={"Sec-Fetch-Site": "cross-site"}, base_url=ORIGIN).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/sw.js", {"Sec-Fetch-Dest": "serviceworker"}),
+        ("/static/js/dashboard.js", {"Service-Worker": "script"}),
+        ("/", {"Sec-Fetch-Dest": "empty"}),
+        ("/setup", {"Sec-Fetch-Dest": "iframe"}),
+    ],
+)
+def test_service_worker_is_turned_away_and_forgotten(harness: ApiHarness, path: str, headers: dict[str, str]) -> None:
+    response = harness.client.get(path, headers=headers, base_url=ORIGIN)
+    assert response.status_code == 403
+    assert response.headers["Clear-Site-Data"] == '"cache", "storage"'
+    assert harness.token not in response.text
+    opened = harness.client.get("/", headers={"Sec-Fetch-Dest": "document"}, base_url=ORIGIN)
+    assert opened.status_code == 200 and "Clear-Site-Data" not in opened.headers
+
+
 @pytest.mark.parametrize("path", EVERY_POST)
 def test_body_above_the_routes_limit_is_rejected(harness: ApiHarness, path: str) -> None:
     """64 kB; the settings may be as large as their file."""

@@ -1,12 +1,16 @@
 """Many open pages of one browser: they share one event stream, and commands always find a connection."""
 
+import threading
 from collections.abc import Callable
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from playwright.sync_api import Page, expect
 
+from src.api.api_server import create_app
 from src.domain.commands import OperatorAction
 from tests.api.harness import eventually
-from tests.browser.conftest import Scene
+from tests.browser.conftest import Scene, answering
 from tests.browser.test_trading import sent_commands
 
 TABS = 6
@@ -92,3 +96,50 @@ def test_refused_page_says_so_and_polls(scene: Scene, page: Page, open_page: Cal
 
     expect(page.locator("#book-positions tbody tr")).to_have_count(1)
     assert asked == ["stream"], "it is not asked again before Retry-After"
+
+
+CHECK_FOR_UPDATE = """navigator.serviceWorker.getRegistration()
+  .then((found) => found?.update()).then(() => true, () => false)"""
+
+
+class LeftoverApp(BaseHTTPRequestHandler):
+    """Another program's page, whose service worker answers every request itself."""
+
+    worker = """
+      addEventListener("install", () => skipWaiting());
+      addEventListener("activate", (event) => event.waitUntil(clients.claim()));
+      addEventListener("fetch", (event) => event.respondWith(
+        new Response("<title>leftover</title>", { headers: { "Content-Type": "text/html" } })));
+    """
+    page = "<title>first</title><script>navigator.serviceWorker.register('/sw.js')</script>"
+
+    def do_GET(self) -> None:
+        is_worker = self.path == "/sw.js"
+        self.send_response(200)
+        self.send_header("Content-Type", "text/javascript" if is_worker else "text/html")
+        self.end_headers()
+        self.wfile.write((self.worker if is_worker else self.page).encode())
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def test_service_worker_left_on_the_port_is_turned_away(scene: Scene, page: Page) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), LeftoverApp) as leftover:
+        port = leftover.server_address[1]
+        threading.Thread(target=leftover.serve_forever, daemon=True).start()
+        page.goto(f"http://127.0.0.1:{port}/")
+        page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+        page.goto(f"http://127.0.0.1:{port}/")
+        assert page.title() == "leftover"
+        leftover.shutdown()
+    environment = replace(scene.environment, port=port)
+    with answering(create_app(environment), environment):
+
+        def is_ours() -> bool:
+            page.evaluate(CHECK_FOR_UPDATE)  # the browser does so by itself some seconds after a visit
+            page.goto(f"http://127.0.0.1:{port}/")
+            return page.title() != "leftover"
+
+        assert eventually(is_ours)
+        expect(page.locator("#status")).to_be_visible()
