@@ -42,6 +42,7 @@ def start(arguments: argparse.Namespace, stop: threading.Event) -> int:
     environment = load_environment(find_home(arguments.home))
     credentials = environment.credentials
     hidden = credentials.secrets if credentials else ()
+    environment.make_private()
     set_up_logging("bot", environment.log_directory, secrets=hidden)
     settings = load_settings(environment.settings_file)
     for sentence in (*environment.warnings, *settings.obsolete, *settings.adapted):
@@ -137,4 +138,5 @@ def exit_process(code: int) -> NoReturn:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # whatever is written is for its owner only
     exit_process(main())

@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ with required_packages(of_program=__name__ == "__main__"):
     from src.api.market_cache import MarketCache
     from src.api.routes import BLUEPRINTS
     from src.api.security import RequestGuard, allowed_hosts, install_guard, load_token, require_loopback
-    from src.api.serialization import DecimalJSONProvider
+    from src.api.serialization import DecimalJSONProvider, hide_home
     from src.api.services import EXTENSION, Services
     from src.api.settings_service import SettingsService
     from src.api.setup_service import SetupService
@@ -64,9 +64,10 @@ def create_app(
     Opens ``control.db`` and the token file; the bot's database may be missing. Raises ConfigError.
     """
     app = Flask("hunter", template_folder=ROOT / "templates", static_folder=ROOT / "static")
-    app.json = DecimalJSONProvider(app)
+    hide = hide_home(environment.home)
+    app.json = DecimalJSONProvider(app, hide)
     app.url_map.merge_slashes = False  # an unknown path is a 404, never a redirect
-    services = _compose(environment, clock or SystemClock(), market, checker)
+    services = _compose(environment, clock or SystemClock(), market, checker, hide)
     app.extensions[EXTENSION] = services
     register_errors(app)
     app.register_error_handler(SQLAlchemyError, _handle_database_error)
@@ -77,7 +78,11 @@ def create_app(
 
 
 def _compose(
-    environment: Environment, clock: Clock, market: MarketReader | None, checker: CredentialCheck | None
+    environment: Environment,
+    clock: Clock,
+    market: MarketReader | None,
+    checker: CredentialCheck | None,
+    hide: Callable[[str], str],
 ) -> Services:
     commands = Commands(open_control(environment.control_database), clock)
     bot_database = BotDatabase(environment.database)
@@ -92,6 +97,7 @@ def _compose(
         event_hub=EventHub(JournalTail(environment.database, bot_database), clock),
         setup_service=SetupService(environment, settings, commands, checker, threading.Lock()),
         token=load_token(environment.control_database.parent),
+        hide_home=hide,
     )
 
 
@@ -153,6 +159,7 @@ def run(home: str | None, stop: threading.Event) -> int:
     environment = replace(load_environment(find_home(home)), credentials=None)
     for name in CREDENTIAL_NAMES:
         os.environ.pop(name, None)  # this process never needs the bot's keys, so it must not hold them
+    environment.make_private()
     set_up_logging("dashboard", environment.log_directory)
     logging.getLogger("waitress").setLevel(logging.WARNING)  # it warns at every closed page
     if not environment.database.exists():
@@ -183,4 +190,5 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # whatever is written is for its owner only
     sys.exit(main())

@@ -2,15 +2,28 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from flask import Response
 from flask.json.provider import DefaultJSONProvider
+from flask.sansio.app import App
 
 from src.domain.numbers import plain
+
+
+def hide_home(home: Path) -> Callable[[str], str]:
+    """A function that shortens the paths in a JSON text to what follows ``home``: it names the user of this machine."""
+    if home == home.parent:
+        return str
+    start = re.escape(json.dumps(str(home), ensure_ascii=False)[1:-1])
+    path = re.compile(rf"(?<![\w/.-]){start}(?:(?P<separator>[/\\]+)|(?![\w.-]))")
+    return lambda text: path.sub(lambda found: "" if found["separator"] else "the home directory", text)
 
 
 class DecimalJSONProvider(DefaultJSONProvider):
@@ -18,6 +31,14 @@ class DecimalJSONProvider(DefaultJSONProvider):
 
     ensure_ascii = False
     sort_keys = False
+
+    def __init__(self, app: App, hide: Callable[[str], str]) -> None:
+        """``hide`` is applied to every JSON text."""
+        super().__init__(app)
+        self._hide = hide
+
+    def dumps(self, obj: Any, **options: Any) -> str:
+        return self._hide(super().dumps(obj, **options))
 
     @staticmethod
     def default(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """The objects that the views share, created once by ``create_app``."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -34,6 +34,8 @@ class Services:
     event_hub: EventHub
     setup_service: SetupService
     token: str
+    hide_home: Callable[[str], str]
+    """Shortens the paths in a text to what follows the home directory."""
 
 
 def services() -> Services:

@@ -15,6 +15,7 @@ from src.domain import crash_points
 from src.domain.commands import OperatorAction
 from src.domain.crash_points import Point
 from src.settings.config import (
+    GlobalSettings,
     InvalidSetting,
     Settings,
     SettingsError,
@@ -34,6 +35,7 @@ from src.settings.file import read_document
 SAVES_AT_ONCE = 20
 SAVES_WINDOW_MS = 60_000
 _FILE_ONLY_SETTING = "db_path"
+_DEFAULT_DATABASE = str(GlobalSettings.model_fields[_FILE_ONLY_SETTING].default)
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +182,8 @@ class SettingsService:
     def _reject_database_path(self, after: Document) -> None:
         """A page must not choose which files the bot writes: the path stays as it is in the file, even in one with
         faults, and as in the last version saved if the file cannot be parsed at all."""
-        if after["globals"].get(_FILE_ONLY_SETTING) != self._database_path():
+        home, chosen = self._path.parent, after["globals"].get(_FILE_ONLY_SETTING)
+        if home / (chosen or _DEFAULT_DATABASE) != home / (self._database_path() or _DEFAULT_DATABASE):
             fault = InvalidSetting(f"globals.{_FILE_ONLY_SETTING}", "can only be changed in settings.json")
             raise SettingsError(self._path.name, [fault])
 

@@ -62,7 +62,7 @@ def _invalid(*faults: str) -> ApiError:
     return ApiError(400, "invalid_credentials", " ".join(faults), faults=list(faults))
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SetupService:
     """Tests and saves credentials, sets the mode, and restarts the bot. The lock allows one of these at a time."""
 
@@ -71,6 +71,8 @@ class SetupService:
     commands: Commands
     checker: CredentialCheck | None
     lock: threading.Lock
+    _last_look: tuple[tuple[int, ...] | None, bool] = (None, True)
+    """The version of ``.env`` that was last read, and whether nothing was chosen in it."""
 
     @property
     def env_file(self) -> Path:
@@ -84,11 +86,21 @@ class SetupService:
             raise _unreadable(error) from error
 
     def is_first_run(self) -> bool:
-        """Whether neither paper nor live was chosen yet; an unreadable ``.env`` counts as a choice."""
-        try:
-            return not self.environment.env_override_keys and self.stored().is_empty
-        except ApiError:
+        """Whether neither paper nor live was chosen yet; an unreadable ``.env`` counts as a choice.
+
+        The file, which holds the keys, is only read again when it has changed.
+        """
+        if self.environment.env_override_keys:
             return False
+        version = _file_version(self.env_file)
+        known, is_empty = self._last_look
+        if version != known:
+            try:
+                is_empty = self.stored().is_empty
+            except ApiError:
+                is_empty = False
+            self._last_look = version, is_empty
+        return is_empty
 
     def test(self, credentials: AnyCredentials) -> Sequence[Check]:
         """Test the credentials at the exchange. Raises `ApiError` 429 while another test runs."""
@@ -149,6 +161,15 @@ class SetupService:
         except OSError as error:
             message = f"{self.env_file} cannot be written: {error.strerror}."
             raise ApiError(503, "env_not_writable", message) from error
+
+
+def _file_version(path: Path) -> tuple[int, ...] | None:
+    """Changes with the content of a file; None if it cannot be found."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _unreadable(error: ConfigError) -> ApiError:

@@ -29,6 +29,15 @@ SUPERVISED = "HUNTER_SUPERVISED"
 MALLOC_ENV = {"MALLOC_ARENA_MAX": "2"}
 """Limits glibc to two malloc arenas. With one arena per thread, freed memory piles up and a dashboard that runs for
 weeks grows."""
+CREDENTIAL_VARIABLES = (
+    "API_KEY",
+    "API_SECRET",
+    "ASTER_USER_ADDRESS",
+    "ASTER_SIGNER_PRIVATE_KEY",
+    "ASTER_SIGNER_ADDRESS",
+)
+WITHHELD_KEYS = "HUNTER_WITHHELD_KEYS"
+"""Tells the dashboard which keys the bot has from its environment, see `without_keys`."""
 PERSONAL_VARIABLES = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
 """Removed from the environment of the demo, together with ``ASTER_*`` and ``*_PROXY``."""
 
@@ -166,6 +175,13 @@ def child_environment(environment: Mapping[str, str], address: Address, *, is_co
     return {**MALLOC_ENV, **environment, **ours, **({"FORCE_COLOR": "1"} if is_coloured else {})}
 
 
+def without_keys(environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment without the keys, which only the bot needs, but with their names: they override ``.env``."""
+    keys = [name for name in environment if name.upper() in CREDENTIAL_VARIABLES and environment[name].strip()]
+    rest = {name: value for name, value in environment.items() if name.upper() not in CREDENTIAL_VARIABLES}
+    return rest | ({WITHHELD_KEYS: ",".join(name.upper() for name in keys)} if keys else {})
+
+
 def demo_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """The environment without the user's credentials, paths and proxies."""
     return {name: value for name, value in environment.items() if not _is_personal(name.upper())}
@@ -183,7 +199,8 @@ class FileLock:
 
     def __init__(self, path: Path) -> None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            path.touch(mode=0o600)
             self._file: IO[bytes] = path.open("ab")
         except OSError as error:
             raise LaunchError(

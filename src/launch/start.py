@@ -20,6 +20,7 @@ from src.launch.home import (
     prepare_demo,
     read_host_and_port,
     require_free_port,
+    without_keys,
 )
 from src.launch.options import Options, parse_options
 from src.launch.programs import Program, bot, dashboard, sandbox
@@ -105,7 +106,8 @@ def _check_port(address: Address, console: Console, *, is_demo: bool) -> bool:
 def _programs(paths: LaunchPaths, address: Address, options: Options, console: Console) -> list[Program]:
     environment = child_environment(os.environ, address, is_coloured=console.is_coloured)
     if not options.demo:
-        return [bot(paths.home, environment, accept_live=options.yes), dashboard(paths.home, environment)]
+        trading = bot(paths.home, environment, accept_live=options.yes)
+        return [trading, dashboard(paths.home, without_keys(environment))]
     prepare_demo(paths.home, paths.root / "src" / "sandbox" / "demo_settings.json")
     environment = demo_environment(environment)
     sandbox_program = sandbox(paths.home, environment, options)

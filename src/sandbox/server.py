@@ -7,6 +7,7 @@ work under the lock takes microseconds; a queue per owner would make every REST 
 
 import errno
 import logging
+import os
 import sys
 import threading
 from collections.abc import Callable, Sequence
@@ -220,4 +221,5 @@ def _print_progress(exchange: SandboxExchange, stopped: threading.Event) -> None
 
 
 if __name__ == "__main__":
+    os.umask(0o077)  # whatever is written is for its owner only
     sys.exit(main(sys.argv[1:]))

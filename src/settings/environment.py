@@ -15,12 +15,15 @@ from src.settings.fields import path_fault
 from src.settings.file import read_document
 from src.settings.global_settings import GlobalSettings
 from src.settings.networks import Hosts, resolve_hosts
+from src.utils.files import close_to_others
 
 PROJECT_ROOT = Path(__file__).resolve().parents[2]
 DEFAULT_HOST = "127.0.0.1"
 DEFAULT_PORT = 5000
 SUPERVISED = "HUNTER_SUPERVISED"
 """Set by a launcher or service that restarts the bot on request (exit code 4)."""
+WITHHELD_KEYS = "HUNTER_WITHHELD_KEYS"
+"""Names of the credentials that the launcher has as variables and hands to the bot alone, separated by commas."""
 _NAMES = (*CREDENTIAL_NAMES, "HOST", "PORT", "DB_PATH", "ASTER_NETWORK", "ASTER_BASE_URL", "ASTER_WS_URL")
 
 Value = TypeVar("Value")
@@ -54,6 +57,16 @@ class Environment:
     @property
     def log_directory(self) -> Path:
         return self.database.parent / "logs"
+
+    def make_private(self) -> None:
+        """Close the folders of data and logs to other users of this machine, with the files in them.
+
+        A folder that holds more than this program's files, as a ``db_path`` outside the home directory may name, keeps
+        its permissions.
+        """
+        for folder in (self.database.parent, self.log_directory):
+            if self.home in folder.parents:
+                close_to_others(folder)
 
     @property
     def settings_file(self) -> Path:
@@ -112,10 +125,14 @@ def read_environment(home: Path, variables: Mapping[str, str] | None = None) -> 
         credentials=credentials,
         database=home / (path or _default_database(resolved.network, home)),
         is_supervised=bool(process.get(SUPERVISED)),
-        env_override_keys=known.from_process & frozenset(CREDENTIAL_NAMES),
+        env_override_keys=(known.from_process | _withheld(process)) & frozenset(CREDENTIAL_NAMES),
         warnings=(*_file_warnings(home / ".env"), *_host_warnings(resolved)),
     )
     return environment, tuple(faults)
+
+
+def _withheld(process: Mapping[str, str]) -> frozenset[str]:
+    return frozenset(process.get(WITHHELD_KEYS, "").split(","))
 
 
 def _collect_errors(faults: list[str], read: Callable[[], Value]) -> Value | None:

@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+import stat
 import sys
 import tempfile
 from contextlib import suppress
@@ -28,6 +29,24 @@ def lock_exclusively(descriptor: int) -> None:
 
 _MOUNTED = frozenset({errno.EBUSY, errno.EXDEV})
 """The answers to a rename onto a file that is mounted by itself, as containers do with settings.json and .env."""
+
+
+def close_to_others(folder: Path) -> None:
+    """Create a folder that only its owner can enter, or close an existing one together with the files in it.
+
+    What belongs to another user stays as it is; whoever writes there next reports what is wrong.
+    """
+    with suppress(OSError):
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for path in (folder, *folder.iterdir()):
+            _close_to_others(path)
+
+
+def _close_to_others(path: Path) -> None:
+    with suppress(OSError):  # a temporary file may be gone already
+        mode = path.lstat().st_mode
+        if mode & 0o077 and (stat.S_ISDIR(mode) or stat.S_ISREG(mode)):
+            path.chmod(stat.S_IMODE(mode) & 0o700)
 
 
 def write_atomic(path: Path, text: str, mode: int) -> None:

@@ -4,6 +4,7 @@ import os
 import re
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import threading
@@ -49,6 +50,7 @@ def started(harness: ApiHarness, folder: Path, **variables: str) -> Iterator["su
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        umask=0 if os.name != "nt" else -1,
     )
     try:
         assert eventually(lambda: answers(harness.port) or process.poll() is not None)
@@ -78,8 +80,27 @@ def test_serves_without_database_and_stops_on_signal(harness: ApiHarness, tmp_pa
         output, _ = process.communicate(timeout=60)
         stream.close()
     assert process.returncode == 0
+    if os.name != "nt":
+        written = [harness.home / "data", *(harness.home / "data").rglob("*")]
+        assert {stat.S_IMODE(each.stat().st_mode) for each in written if each.is_dir()} == {0o700}
+        assert {stat.S_IMODE(each.stat().st_mode) for each in written if each.is_file()} == {0o600}
     assert "no database yet: the bot has not run in this home" in output
     assert "canary" not in output + page.text
+
+
+@pytest.mark.parametrize("program", ["main.py", "src/api/api_server.py", "src/sandbox/server.py"])
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_every_program_writes_files_for_its_owner_only(program: str) -> None:
+    script = (
+        "import atexit, os, runpy, sys\n"
+        "atexit.register(lambda: print(f'umask {os.umask(0):o}'))\n"
+        f"sys.argv = [{program!r}, '--help']\n"
+        f"runpy.run_path({program!r}, run_name='__main__')\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60, umask=0, check=False
+    )
+    assert result.stdout.endswith("umask 77\n"), result.stderr
 
 
 def test_help_lists_the_options(tmp_path: Path) -> None:

@@ -310,3 +310,35 @@ def add_position(harness: ApiHarness, protection: Protection) -> None:
             as_of=NOW,
         )
     )
+
+
+def test_page_does_not_parse_the_env_file_again(harness: ApiHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    harness.write_env("API_KEY=canaryKey0123abcd\nAPI_SECRET=canarySecret4567wxyz\n")
+    assert "Liquidation Hunter" in harness.get("/").text
+
+    def fail(_path: Path) -> None:
+        raise AssertionError("the file holds the keys")
+
+    monkeypatch.setattr("src.api.setup_service.load_stored", fail)
+    assert harness.get("/").status_code == 200
+
+
+def test_choice_made_outside_the_page_is_noticed(harness: ApiHarness) -> None:
+    assert 'id="setup"' in harness.get("/").text
+    harness.write_env("HUNTER_SETUP=paper\n")
+    assert 'id="setup"' not in harness.get("/").text
+
+
+def test_no_answer_holds_the_home_path(harness: ApiHarness) -> None:
+    harness.heartbeat()
+    harness.journal("alert", {"message": f"damaged, moved to {harness.home / 'data' / 'bot.db.corrupt-1'}"})
+    assert harness.app.name
+    harness.write_env("this is no line of a .env\n")
+    fault = harness.get("/api/setup")
+    assert fault.status_code == 503 and str(harness.home) not in fault.text
+    assert fault.json["error"]["message"] == ".env, line 1: expected NAME=value."
+    (entry,) = harness.json("/api/journal")
+    assert entry["payload"]["message"] == f"damaged, moved to {Path('data', 'bot.db.corrupt-1')}"
+    harness.settings_file.unlink()
+    for path in ("/", "/setup", "/api/config", "/api/health", "/api/journal", "/api/config/in-force"):
+        assert str(harness.home) not in harness.get(path).text

@@ -44,6 +44,13 @@ def test_stream_starts_with_hello_and_follows_the_journal(harness: ApiHarness, r
     }
 
 
+def test_event_does_not_hold_the_home_path(harness: ApiHarness, running: RunningDashboard) -> None:
+    with EventStream(running) as page:
+        page.next()
+        harness.journal("alert", {"message": f"moved to {harness.home / 'data'}"})
+        assert page.next()["data"]["payload"] == {"message": "moved to data"}
+
+
 def test_every_page_gets_every_event(harness: ApiHarness, running: RunningDashboard) -> None:
     with EventStream(running) as one, EventStream(running) as other:
         assert one.next()["kind"] == other.next()["kind"] == "hello"

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from src.credentials.credentials import CREDENTIAL_NAMES
 from src.launch.errors import LaunchError
 from src.launch.home import (
+    CREDENTIAL_VARIABLES,
+    WITHHELD_KEYS,
     Address,
     FileLock,
     child_environment,
@@ -17,7 +20,9 @@ from src.launch.home import (
     prepare_demo,
     read_host_and_port,
     require_free_port,
+    without_keys,
 )
+from src.settings import environment
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -139,6 +144,16 @@ def test_demo_environment_hides_the_users_account() -> None:
     )
     environment = dict.fromkeys(personal, "x") | {"PORT": "5001", "HOST": "0.0.0.0", "PATH": "/bin"}
     assert demo_environment(environment) == {"PORT": "5001", "HOST": "0.0.0.0", "PATH": "/bin"}
+
+
+def test_keys_are_handed_to_the_bot_alone() -> None:
+    assert CREDENTIAL_VARIABLES == CREDENTIAL_NAMES and WITHHELD_KEYS == environment.WITHHELD_KEYS
+    keys = dict.fromkeys(CREDENTIAL_NAMES, "secret") | {"API_SECRET": ""}
+    handed = without_keys({**keys, "PATH": "/bin", "ASTER_NETWORK": "testnet"})
+    assert "secret" not in handed.values()
+    assert {name: handed[name] for name in ("PATH", "ASTER_NETWORK")} == {"PATH": "/bin", "ASTER_NETWORK": "testnet"}
+    assert set(handed[WITHHELD_KEYS].split(",")) == set(CREDENTIAL_NAMES) - {"API_SECRET"}
+    assert without_keys({"PATH": "/bin"}) == {"PATH": "/bin"}
 
 
 def test_children_use_colours_on_a_terminal() -> None:

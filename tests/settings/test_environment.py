@@ -1,6 +1,7 @@
 """Reading .env and process variables: network, hosts, keys and files; conflicting values are rejected."""
 
 import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from src.domain.enums import Network
 from src.domain.errors import ConfigError
 from src.settings.config import Credentials, Environment, WalletCredentials, find_home, load_environment
-from src.settings.environment import PROJECT_ROOT
+from src.settings.environment import PROJECT_ROOT, WITHHELD_KEYS
 from src.settings.networks import is_local
 from src.utils.auth import ApiVersion
 from src.utils.log import make_redactor
@@ -329,6 +330,36 @@ def test_testnet_has_its_own_data_folder(tmp_path: Path) -> None:
     assert load_environment(tmp_path, {"ASTER_NETWORK": "testnet"}).database == tmp_path / "data" / "testnet" / "bot.db"
     named = load_environment(tmp_path, {"ASTER_NETWORK": "testnet", "DB_PATH": "mine/bot.db"})
     assert named.database == tmp_path / "mine" / "bot.db"
+
+
+def test_keys_that_the_launcher_withholds_are_listed(tmp_path: Path) -> None:
+    found = load_environment(tmp_path, {WITHHELD_KEYS: "API_KEY,API_SECRET,PATH"})
+    assert found.env_override_keys == {"API_KEY", "API_SECRET"}
+    assert found.credentials is None
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_data_and_logs_are_closed_to_others(tmp_path: Path) -> None:
+    logs = tmp_path / "data" / "logs"
+    logs.mkdir(parents=True, mode=0o777)
+    for file in (tmp_path / "data" / "dashboard.token", logs / "bot.log", tmp_path / "settings.json"):
+        file.touch()
+        file.chmod(0o664)
+    load_environment(tmp_path, {}).make_private()
+    assert [stat.S_IMODE(each.stat().st_mode) for each in (tmp_path / "data", logs)] == [0o700, 0o700]
+    assert stat.S_IMODE((tmp_path / "data" / "dashboard.token").stat().st_mode) == 0o600
+    assert stat.S_IMODE((logs / "bot.log").stat().st_mode) == 0o600
+    assert stat.S_IMODE((tmp_path / "settings.json").stat().st_mode) == 0o664
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
+def test_folder_outside_the_home_directory_keeps_its_permissions(tmp_path: Path) -> None:
+    home, shared = tmp_path / "home", tmp_path / "shared"
+    home.mkdir()
+    shared.mkdir()
+    shared.chmod(0o755)
+    load_environment(home, {"DB_PATH": str(shared / "bot.db")}).make_private()
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o755
 
 
 def test_credentials_set_in_the_process_are_listed(tmp_path: Path) -> None:

@@ -48,7 +48,8 @@ def stream_events() -> Response:
     event_hub = services().event_hub
     subscription = event_hub.subscribe(_last_id(), _client())
     is_disconnected = request.environ.get("waitress.client_disconnected", lambda: False)
-    response = Response(event_hub.read(subscription, is_disconnected), mimetype="text/event-stream")
+    events = map(services().hide_home, event_hub.read(subscription, is_disconnected))
+    response = Response(events, mimetype="text/event-stream")
     response.call_on_close(lambda: event_hub.unsubscribe(subscription))
     return response
 
