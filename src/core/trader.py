@@ -349,6 +349,7 @@ class Trader:
 
     def _on_snapshot(self, event: SnapshotTaken) -> Iterable[PositionKey]:
         self._auth.on_response()
+        self._auth.on_snapshot(event.snapshot.api_wallet)
         unrecognized = self._unrecognized.on_snapshot(event.snapshot)
         self._rest.on_snapshot(event.snapshot)
         touched = [*self._account.on_snapshot(event), *self._unrecognized.end_unlisted(event.snapshot)]

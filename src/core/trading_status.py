@@ -33,6 +33,7 @@ class EntryBlock(StrEnum):
     CLOCK = "clock"
     QUEUE_BACKLOG = "backlog"
     STOPPING = "stopping"
+    WITHDRAW_RIGHT = "withdraw_right"
 
 
 _HALTS = frozenset({EntryBlock.OPERATOR_HALT, EntryBlock.HALT_FILE, EntryBlock.AUTH_FAILED})

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 
+from src.domain.api_wallet import ApiWallet
 from src.domain.enums import IncomeType, MarginType, PositionSide, Side
 from src.domain.numbers import ZERO
 from src.domain.orders import OrderUpdate, UnrecognizedOrder, UnrecognizedPosition
@@ -175,6 +176,8 @@ class Snapshot:
     unrecognized_positions: tuple[UnrecognizedPosition, ...] = ()
     has_unreadable_balance: bool = False
     """``balances`` lacks an asset whose balance could not be read."""
+    api_wallet: ApiWallet | None = None
+    """The API wallet that signs; None if an API key does, or the exchange has not told."""
 
     @property
     def listed_orders(self) -> tuple[OrderUpdate | UnrecognizedOrder, ...]:

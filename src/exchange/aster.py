@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from typing import assert_never
 
 from src.domain import crash_points
+from src.domain.api_wallet import ApiWallet
+from src.domain.clock import HOUR_MS
 from src.domain.commands import (
     AccountCommand,
     CancelOrder,
@@ -26,7 +28,7 @@ from src.domain.commands import (
     TakeSnapshot,
 )
 from src.domain.crash_points import Point
-from src.domain.errors import OutcomeUnknown, ProtocolError, Rejected, Unreachable
+from src.domain.errors import ExchangeError, OutcomeUnknown, ProtocolError, Rejected, Unreachable
 from src.domain.events import (
     AccountConfigured,
     BracketsFetched,
@@ -63,6 +65,9 @@ class AsterExchange:
         self._client = client
         self._modes: tuple[bool, bool] | None = None
         """Hedge mode and multi-assets mode from the last full read."""
+        self._api_wallet: ApiWallet | None = None
+        self._api_wallet_due_at = 0
+        """When to read the API wallet again, on the monotonic clock."""
 
     @property
     def offset_ms(self) -> int | None:
@@ -134,12 +139,14 @@ class AsterExchange:
         crash_points.reached(Point.SNAPSHOT_HALF_READ)
         open_orders, unrecognized_orders = wire.read_orders(self._get(endpoints.OPEN_ORDERS))
         account = self._get(endpoints.ACCOUNT)
-        if self._now_ms() - requested_at > _MAX_SNAPSHOT_MS:
+        taken_at = self._now_ms()
+        if taken_at - requested_at > _MAX_SNAPSHOT_MS:
             raise Unreachable(f"reading the account took over {_MAX_SNAPSHOT_MS // 1000} s; it is read again")
+        self._read_api_wallet()
         log.debug("snapshot read reason=%s positions=%s orders=%s", reason, len(positions), len(open_orders))
         return Snapshot(
             requested_at=requested_at,
-            taken_at=self._now_ms(),
+            taken_at=taken_at,
             hedge_mode=hedge_mode,
             multi_assets_mode=multi_assets_mode,
             account=wire.parse_account(account),
@@ -149,7 +156,20 @@ class AsterExchange:
             unrecognized_orders=unrecognized_orders,
             unrecognized_positions=unrecognized_positions,
             has_unreadable_balance=wire.has_unreadable_balance(account),
+            api_wallet=self._api_wallet,
         )
+
+    def _read_api_wallet(self) -> None:
+        """Read the API wallet's end and rights once an hour. A failure changes nothing: the account counts as read."""
+        address, now_ms = self._client.wallet_address, self._client.clock.monotonic_ms()
+        if address is None or now_ms < self._api_wallet_due_at:
+            return
+        self._api_wallet_due_at = now_ms + HOUR_MS
+        try:
+            listed = self._client.request(endpoints.API_WALLETS, essential=False)
+            self._api_wallet = wire.parse_api_wallet(listed, address)
+        except (ExchangeError, ProtocolError) as error:
+            log.warning("the API wallet's rights and end could not be read: %s", error)
 
     def _read_modes(self) -> tuple[bool, bool]:
         hedge_mode = wire.parse_position_mode(self._get(endpoints.POSITION_MODE))

@@ -109,6 +109,11 @@ class AsterClient:
         return self._clock
 
     @property
+    def wallet_address(self) -> str | None:
+        """The address of the API wallet that signs; None for an API key, and without a signer."""
+        return self._signer.wallet_address if self._signer else None
+
+    @property
     def limits(self) -> RateLimits:
         return self._limits
 

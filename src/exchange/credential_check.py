@@ -10,6 +10,7 @@ from dataclasses import replace
 from decimal import Decimal
 
 from src.credentials.credentials import AnyCredentials
+from src.domain.api_wallet import WITHDRAW_RISK
 from src.domain.checks import Check, CheckLevel, failed, passed, warned
 from src.domain.clock import MAX_CLOCK_OFFSET_MS, Clock
 from src.domain.enums import Network
@@ -21,6 +22,7 @@ from src.exchange.endpoints import Endpoint
 from src.exchange.limits import RateLimits
 
 CLOCK, ACCESS, TRADING, BALANCE, MODE = "clock", "access", "right to trade", "balance", "position mode"
+WALLET = "API wallet"
 """The bot places no entries beyond this offset (I25)."""
 _NOTABLE_CLOCK_OFFSET_MS = 500
 _CLOCK_RETRIES = 2
@@ -62,6 +64,7 @@ class _CredentialTest:
             (ACCESS, self._account),
             (TRADING, self._trading),
             (MODE, self._mode),
+            (WALLET, self._wallet),
         )
         for name, step in steps:
             try:
@@ -105,6 +108,26 @@ class _CredentialTest:
         wanted = "hedge" if self._hedge_mode else "one-way"
         remedy = "the bot changes it at startup if no position or order is open"
         yield warned(MODE, f"{message}, the settings require {wanted}", remedy)
+
+    def _wallet(self) -> Iterator[Check]:
+        """Check when the API wallet ends, and that it may not withdraw; an API key tells neither."""
+        address, now_ms = self._client.wallet_address, self._client.clock.now_ms()
+        if address is None:
+            return
+        try:
+            wallet = wire.parse_api_wallet(self._get(endpoints.API_WALLETS), address)
+        except (ExchangeError, ProtocolError) as error:
+            yield warned(WALLET, f"not checked: {error}", "check its end and its rights on Aster's site")
+            return
+        if warning := wallet.warning(now_ms):
+            message, _, remedy = warning.partition(": ")
+            yield (failed if wallet.has_ended(now_ms) else warned)(WALLET, message, remedy)
+        if wallet.can_withdraw:
+            message, _, remedy = WITHDRAW_RISK.partition(": ")
+            yield warned(WALLET, f"{message}; the bot makes no entries with it", remedy)
+        elif not warning:
+            addresses = wallet.allowed_addresses or "any address"
+            yield passed(WALLET, f"may not withdraw, valid for more than 14 days, usable from {addresses}")
 
     def _get(self, endpoint: Endpoint) -> object:
         """Read with low priority, so that a running bot keeps its share of the rate limit."""

@@ -102,6 +102,9 @@ SET_MULTI_ASSETS_MODE = _write(_paths("multiAssetsMargin"))
 SET_MARGIN_TYPE = _write(_paths("marginType"))
 SET_LEVERAGE = _write(_paths("leverage"))
 
+API_WALLETS = Endpoint("GET", "", "/fapi/v3/agent", 20)
+"""The approved API wallets of the account, V3 only. Its weight is not documented."""
+
 CREATE_LISTEN_KEY = _listen_key("POST")
 EXTEND_LISTEN_KEY = _listen_key("PUT")
 CLOSE_LISTEN_KEY = _listen_key("DELETE")

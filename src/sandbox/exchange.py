@@ -7,7 +7,8 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import assert_never
 
-from src.domain.clock import Clock
+from src.domain.api_wallet import ApiWallet
+from src.domain.clock import DAY_MS, Clock
 from src.domain.enums import Side
 from src.domain.events import AccountUpdate
 from src.domain.margin import MAX_LEVERAGE
@@ -53,6 +54,7 @@ QUOTE_ASSET = "USDT"
 INITIAL_BALANCE = Decimal(10_000)
 """Initial balance of the account, USDT."""
 _SECOND_MS = 1000
+_API_WALLET_VALIDITY_MS = 180 * DAY_MS
 _MAX_FUNDING_HISTORY = 1_000
 _MAX_WAIT_MS = 50
 _MIN_WAIT_MS = 1
@@ -70,6 +72,7 @@ class SandboxExchange:
     ) -> None:
         self.lock = threading.RLock()  # reentrant: tests hold it while they call methods that take it
         self.keys = keys
+        self.api_wallet = ApiWallet(clock.now_ms() + _API_WALLET_VALIDITY_MS, can_withdraw=False, allowed_addresses="")
         self.faults = faults
         self.limits = RequestLimits()
         self.listen_key = ListenKey()

@@ -20,6 +20,12 @@ class GlobalSettings(SettingsPart):
         description="Paper trading: no order is sent. Switch off for real orders.",
         json_schema_extra=ui_meta(applies="after restart"),
     )
+    allow_withdraw_key: BoolField = Field(
+        False,
+        title="Allow an API wallet that may withdraw",
+        description="Off: no entries while Aster reports that the API wallet may withdraw funds.",
+        json_schema_extra=ui_meta(),
+    )
     volume_window_sec: IntField = Field(
         60,
         title="Volume window",

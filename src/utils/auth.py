@@ -44,6 +44,11 @@ class Signer(Protocol):
     def api_version(self) -> ApiVersion: ...
 
     @property
+    def wallet_address(self) -> str | None:
+        """The address of the API wallet that signs; None for an API key."""
+        ...
+
+    @property
     def headers(self) -> Mapping[str, str]:
         """Headers of every request of this account."""
         ...
@@ -62,6 +67,7 @@ class HmacSigner:
     """V1: HMAC-SHA256 over query and body, concatenated; the signature is the last parameter."""
 
     api_version = ApiVersion.V1
+    wallet_address: str | None = None
     headers: Mapping[str, str]
     body_methods = frozenset({"POST", "PUT"})
 
@@ -92,6 +98,7 @@ class Eip712Signer:
     def __init__(self, user: str, private_key: str, chain_id: int, microsecond: int | None = None) -> None:
         self._chain_id = chain_id
         self._wallet = load_account(private_key)
+        self.wallet_address: str | None = self._wallet.address
         self._payload = {"user": user, "signer": self._wallet.address}
         self._lock = threading.Lock()  # several threads sign requests, and no two may share a nonce
         self._last_nonce = 0

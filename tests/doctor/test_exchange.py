@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from src.credentials.credentials import AnyCredentials, Credentials
+from src.credentials.credentials import AnyCredentials, Credentials, WalletCredentials
 from src.doctor.exchange import ExchangeChecks, check_account
 from src.domain.checks import Check, CheckLevel
 from src.domain.clock import Clock, ManualClock, SystemClock
@@ -51,8 +51,10 @@ def real(**changes: Any) -> Settings:
 def test_all_checks_run_without_placing_or_changing_anything(sandbox: SandboxServer, environment: Environment) -> None:
     before = sandbox.exchange.engine.save()
     checks = run_checks(environment, real())
+    is_wallet = isinstance(environment.credentials, WalletCredentials)
     assert [check.name for check in checks] == [
         *["network", "clock", "stream", "access", "balance", "right to trade", "position mode"],
+        *(["API wallet"] if is_wallet else []),
         *["BTCUSDT", "account"],
     ]
     assert of(checks, FAIL) == []

@@ -6,10 +6,11 @@ from dataclasses import replace
 import pytest
 
 from src.credentials.credentials import AnyCredentials, Credentials, WalletCredentials
+from src.domain.api_wallet import ApiWallet
 from src.domain.checks import Check, CheckLevel, all_passed
-from src.domain.clock import ManualClock, SystemClock
+from src.domain.clock import DAY_MS, ManualClock, SystemClock
 from src.domain.enums import Network
-from src.exchange.credential_check import ACCESS, BALANCE, CLOCK, MODE, TRADING, CredentialChecker
+from src.exchange.credential_check import ACCESS, BALANCE, CLOCK, MODE, TRADING, WALLET, CredentialChecker
 from src.sandbox.faults import FOREVER, Fault, FaultKind
 from src.sandbox.server import SandboxServer
 from src.utils.auth import ApiVersion
@@ -52,7 +53,7 @@ def right(request: pytest.FixtureRequest, sandbox: SandboxServer) -> AnyCredenti
 
 def test_valid_key_passes_every_check(sandbox: SandboxServer, right: AnyCredentials) -> None:
     checks = check_credentials(sandbox, right)
-    assert [check.name for check in checks] == NAMES
+    assert [check.name for check in checks] == names_for(right)
     assert {check.level for check in checks} == {CheckLevel.OK}
     assert all_passed(checks)
     assert "USDT" in checks[2].message
@@ -60,10 +61,34 @@ def test_valid_key_passes_every_check(sandbox: SandboxServer, right: AnyCredenti
 
 
 def test_different_position_mode_is_a_warning(sandbox: SandboxServer, right: AnyCredentials) -> None:
-    is_hedge = "hedge" in check_credentials(sandbox, right)[-1].message
-    mode = check_credentials(sandbox, right, hedge_mode=not is_hedge)[-1]
+    place = NAMES.index(MODE)
+    is_hedge = "hedge" in check_credentials(sandbox, right)[place].message
+    mode = check_credentials(sandbox, right, hedge_mode=not is_hedge)[place]
     assert mode.level is CheckLevel.WARN
     assert "the bot changes it at startup" in mode.line
+
+
+def names_for(credentials: AnyCredentials) -> list[str]:
+    return [*NAMES, WALLET] if isinstance(credentials, WalletCredentials) else NAMES
+
+
+@pytest.mark.parametrize(
+    ("days", "can_withdraw", "level", "words"),
+    [
+        (20, False, CheckLevel.OK, "may not withdraw"),
+        (13, False, CheckLevel.WARN, "the API wallet ends on "),
+        (-1, False, CheckLevel.FAIL, "the API wallet ended on "),
+        (20, True, CheckLevel.WARN, "may withdraw your funds; the bot makes no entries with it"),
+    ],
+)
+def test_api_wallets_end_and_rights_are_checked(
+    sandbox: SandboxServer, days: int, can_withdraw: bool, level: CheckLevel, words: str
+) -> None:
+    ends_at = SystemClock().now_ms() + days * DAY_MS
+    sandbox.exchange.api_wallet = ApiWallet(ends_at, can_withdraw, "192.0.2.1")
+    wallet = check_credentials(sandbox, credentials_of(sandbox, ApiVersion.V3))[-1]
+    assert (wallet.name, wallet.level) == (WALLET, level)
+    assert words in wallet.message
 
 
 def test_wrong_secret_has_a_remedy_and_is_not_shown(sandbox: SandboxServer) -> None:
@@ -86,7 +111,7 @@ def test_read_only_key_fails_the_trading_check(sandbox: SandboxServer, right: An
     sandbox.faults.inject(Fault(FaultKind.REJECTED, FOREVER, "/order", "DELETE", 2015))
     checks = check_credentials(sandbox, right)
     assert failed_in(checks).name == TRADING
-    assert [check.name for check in checks] == NAMES  # the mode is checked nevertheless
+    assert [check.name for check in checks] == names_for(right)  # the mode is checked nevertheless
     assert not all_passed(checks)
 
 

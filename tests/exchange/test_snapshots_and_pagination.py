@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from src.domain.clock import ManualClock
+from src.domain.api_wallet import ApiWallet
+from src.domain.clock import DAY_MS, HOUR_MS, ManualClock
 from src.domain.commands import FetchFills, FetchIncome, FetchOrders, TakeSnapshot
 from src.domain.enums import IncomeType, MarginType, PositionSide, Side
 from src.domain.errors import (
@@ -23,7 +24,7 @@ from src.exchange.aster import AsterExchange
 from src.exchange.limits import RateLimits
 from src.utils.auth import ApiVersion
 from tests.exchange.builders import ACCEPTED, failure_of, rejected
-from tests.exchange.conftest import NOW_MS
+from tests.exchange.conftest import NOW_MS, a_signer
 from tests.exchange.scripted_server import ReceivedRequest, Reply, Reset, ScriptedServer
 
 REPORT = PositionReport(
@@ -32,6 +33,7 @@ REPORT = PositionReport(
 )  # fmt: skip
 SUMMARY = AccountSummary(Decimal(1000), Decimal(1), Decimal(1001), Decimal(900), Decimal(30), Decimal(3))
 USDT = Balance("USDT", Decimal(1000), Decimal(1000))
+API_WALLETS = "/fapi/v3/agent"
 SNAPSHOT_BODIES = {
     "/fapi/v1/positionSide/dual": wire.render_position_mode(False),
     "/fapi/v1/multiAssetsMargin": wire.render_multi_assets_mode(True),
@@ -53,9 +55,30 @@ def readable(server: ScriptedServer) -> ScriptedServer:
     return server
 
 
+@pytest.mark.usefixtures("readable")
+def test_api_wallet_is_read_once_an_hour_and_its_failure_changes_nothing(
+    exchange: AsterExchange, server: ScriptedServer, clock: ManualClock, scheme: ApiVersion
+) -> None:
+    address = a_signer(scheme).wallet_address
+    wallet = ApiWallet(NOW_MS + 60 * DAY_MS, True, "192.0.2.1 10.0.0.0/24")
+    if address is not None:
+        others = wire.render_api_wallet(replace(wallet, can_withdraw=False), "0x00")
+        server.script("GET", API_WALLETS, Reply([others, wire.render_api_wallet(wallet, address.lower())]))
+    expected = None if address is None else wallet
+
+    assert exchange.snapshot("start").api_wallet == expected
+    server.script("GET", API_WALLETS, Reply(b"", 404))
+    assert exchange.snapshot("again").api_wallet == expected
+    clock.advance(HOUR_MS)
+    assert exchange.snapshot("later").api_wallet == expected
+    assert len(server.received_at(API_WALLETS)) == (0 if address is None else 2)
+
+
 class TestSnapshot:
     @pytest.mark.usefixtures("readable")
-    def test_snapshot_contains_every_part(self, exchange: AsterExchange, limits: RateLimits) -> None:
+    def test_snapshot_contains_every_part(
+        self, exchange: AsterExchange, limits: RateLimits, scheme: ApiVersion
+    ) -> None:
         outcome = exchange.execute(TakeSnapshot("start"))[0]
 
         assert isinstance(outcome, SnapshotTaken)
@@ -67,7 +90,8 @@ class TestSnapshot:
         assert snapshot.balances == (USDT,)
         assert snapshot.positions == (REPORT,)
         assert snapshot.open_orders == (ACCEPTED,)
-        assert limits.weight_used == 1 + 30 + 30 + 5 + 40 + 5
+        api_wallets = 20 if scheme is ApiVersion.V3 else 0
+        assert limits.weight_used == 1 + 30 + 30 + 5 + 40 + 5 + api_wallets
 
     @pytest.mark.parametrize("path", SNAPSHOT_BODIES)
     @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ import logging
 
 from src.core.context import TraderContext
 from src.core.trading_status import EntryBlock
-from src.domain.clock import MINUTE_MS
+from src.domain.api_wallet import WITHDRAW_RISK, ApiWallet
+from src.domain.clock import DAY_MS, MINUTE_MS
 from src.domain.events import ApiScope, AuthFailed, AuthRecovered
 
 log = logging.getLogger("hunter.account")
@@ -29,6 +30,8 @@ class AuthHealth:
         """Monotonic time; None while orders are not rejected."""
         self._reported: set[str] = set()
         """Reasons already alerted since everything last worked."""
+        self._warn_at = 0
+        """When to warn of the API wallet's end again."""
 
     def on_auth_failed(self, event: AuthFailed) -> None:
         """Block entries; the first failure requests a snapshot, which is retried until the exchange answers."""
@@ -47,6 +50,18 @@ class AuthHealth:
     def on_response(self) -> None:
         """A signed request has succeeded."""
         self._recover(ApiScope.READ)
+
+    def on_snapshot(self, wallet: ApiWallet | None) -> None:
+        """Block entries while the API wallet may withdraw, and warn once a day before it ends."""
+        if wallet is None:
+            return
+        is_risk = wallet.can_withdraw and not self._context.settings.globals_.allow_withdraw_key
+        self._context.trading_status.set_or_clear(EntryBlock.WITHDRAW_RIGHT, WITHDRAW_RISK if is_risk else None)
+        now_ms = self._context.clock.now_ms()
+        warning = wallet.warning(now_ms)
+        if warning is not None and now_ms >= self._warn_at:
+            self._warn_at = now_ms + DAY_MS
+            self._context.warn(warning)
 
     def on_auth_recovered(self, event: AuthRecovered) -> None:
         self._recover(event.scope)

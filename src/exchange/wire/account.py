@@ -5,6 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
+from src.domain.api_wallet import ApiWallet
 from src.domain.enums import IncomeType, MarginType, PositionSide
 from src.domain.errors import InvariantError, ProtocolError
 from src.domain.events import AccountUpdate, LeverageChanged, MarginCall, PositionChange
@@ -334,6 +335,32 @@ def parse_leverage(payload: object) -> int:
 
 def render_leverage(symbol: str, leverage: int, max_notional: Decimal) -> Body:
     return {"leverage": leverage, "maxNotionalValue": decimal_str(max_notional), "symbol": symbol}
+
+
+def parse_api_wallet(payload: object, address: str) -> ApiWallet:
+    """Parse the approved API wallets (``GET /fapi/v3/agent``) and return the one with this address.
+
+    Aster documents the response with its builder codes, not with the futures API.
+    """
+    for fields in map(Fields, read_list(payload)):
+        if fields.text("agentAddress").lower() == address.lower():
+            allowed = fields.text("ipWhitelist") if "ipWhitelist" in fields else ""
+            return ApiWallet(fields.integer("expired"), fields.boolean("canWithdraw"), allowed)
+    raise ProtocolError("the API wallet is not in the list of approved ones", None)
+
+
+def render_api_wallet(wallet: ApiWallet, address: str) -> Body:
+    return {
+        "agentAddress": address,
+        "agentName": "sandbox",
+        "ipWhitelist": wallet.allowed_addresses,
+        "expired": wallet.ends_at,
+        "source": "api",
+        "canRead": True,
+        "canSpotTrade": False,
+        "canPerpTrade": True,
+        "canWithdraw": wallet.can_withdraw,
+    }
 
 
 def parse_listen_key(payload: object) -> str:

@@ -13,6 +13,7 @@ from src.exchange.wire import (
     ErrorBody,
     decimal_str,
     render_account,
+    render_api_wallet,
     render_balance,
     render_brackets,
     render_fill,
@@ -278,6 +279,10 @@ def _builders(_exchange: SandboxExchange, _parameters: Parameters) -> list[Body]
     return []
 
 
+def _api_wallets(exchange: SandboxExchange, _parameters: Parameters) -> list[Body]:
+    return [render_api_wallet(exchange.api_wallet, exchange.keys.wallet.signer)]
+
+
 def _v3_route(method: str, name: str, action: Action, weight: Weight = 1, *parameters: str) -> Route:
     return Route(method, (f"/fapi/v3/{name}",), action, Security.SIGNED, weight, parameters)
 
@@ -287,4 +292,5 @@ V3_ROUTES = (
     _v3_route("GET", "stpMode", _stp_mode, 30),
     _v3_route("POST", "stpMode", _set_stp_mode, 1, "stpMode"),
     _v3_route("GET", "builder", _builders),
+    _v3_route("GET", "agent", _api_wallets, 20),
 )

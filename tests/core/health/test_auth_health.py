@@ -4,10 +4,14 @@ from pathlib import Path
 
 import pytest
 
+from src.core.events import SettingsChanged
 from src.core.trading_status import EntryBlock
+from src.domain.api_wallet import WITHDRAW_RISK, ApiWallet
+from src.domain.clock import DAY_MS
 from src.domain.decisions import Gate
 from src.domain.enums import OrderRole, TradingState
 from src.domain.events import ApiScope, AuthFailed, AuthRecovered
+from tests.builders import some_settings
 from tests.core.harness import Harness
 
 REVOKED = "the key or API wallet is unknown: look on Aster's site"
@@ -92,3 +96,40 @@ def test_auth_failure_does_not_stop_protection(path: Path) -> None:
     fail_auth(harness)
     harness.fill(entry)
     assert harness.submitted(OrderRole.STOP_LOSS) != []
+
+
+def take_snapshot(harness: Harness, *, days: int = 60, can_withdraw: bool = False) -> None:
+    harness.snapshot(api_wallet=ApiWallet(harness.now + days * DAY_MS, can_withdraw, ""))
+
+
+def test_api_wallet_that_may_withdraw_blocks_entries_until_it_is_allowed(harness: Harness) -> None:
+    take_snapshot(harness, can_withdraw=True)
+    assert harness.context.trading_status.reason == WITHDRAW_RISK
+    harness.liquidate()
+    assert harness.verdicts() == [Gate.TRADING_STATE]
+
+    harness.feed(SettingsChanged(some_settings({"allow_withdraw_key": True})))
+    take_snapshot(harness, can_withdraw=True)
+    assert harness.context.trading_status.state is TradingState.ACTIVE
+
+
+def test_withdrawn_right_ends_the_block(harness: Harness) -> None:
+    take_snapshot(harness, can_withdraw=True)
+    harness.snapshot(api_wallet=None)
+    assert harness.context.trading_status.has(EntryBlock.WITHDRAW_RIGHT), "an unread wallet changes nothing"
+    take_snapshot(harness)
+    assert not harness.context.trading_status.has(EntryBlock.WITHDRAW_RIGHT)
+
+
+def test_end_of_the_api_wallet_is_announced_once_a_day_from_14_days_before(harness: Harness) -> None:
+    def warnings() -> int:
+        return sum("the API wallet ends on " in each["message"] for each in harness.journal("alert"))
+
+    take_snapshot(harness, days=14)
+    assert warnings() == 0
+    for _ in range(2):
+        take_snapshot(harness, days=13)
+    assert warnings() == 1
+    harness.clock.advance(DAY_MS)
+    take_snapshot(harness, days=12)
+    assert warnings() == 2

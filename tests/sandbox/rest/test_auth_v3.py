@@ -21,6 +21,7 @@ ONLY_V3 = {
     ("GET", "fapi", "stpMode"),
     ("POST", "fapi", "stpMode"),
     ("GET", "fapi", "builder"),
+    ("GET", "fapi", "agent"),
 }
 
 
