@@ -177,7 +177,7 @@ class Snapshot:
     has_unreadable_balance: bool = False
     """``balances`` lacks an asset whose balance could not be read."""
     api_wallet: ApiWallet | None = None
-    """The API wallet that signs; None if an API key does, or the exchange has not told."""
+    """The API wallet that signs; None if an API key does, or it could not be read."""
 
     @property
     def listed_orders(self) -> tuple[OrderUpdate | UnrecognizedOrder, ...]:

@@ -110,7 +110,7 @@ class _CredentialTest:
         yield warned(MODE, f"{message}, the settings require {wanted}", remedy)
 
     def _wallet(self) -> Iterator[Check]:
-        """Check when the API wallet ends, and that it may not withdraw; an API key tells neither."""
+        """Check when the API wallet ends, and that it may not withdraw; of an API key neither is known."""
         address, now_ms = self._client.wallet_address, self._client.clock.now_ms()
         if address is None:
             return

@@ -37,7 +37,7 @@ CREDENTIAL_VARIABLES = (
     "ASTER_SIGNER_ADDRESS",
 )
 WITHHELD_KEYS = "HUNTER_WITHHELD_KEYS"
-"""Tells the dashboard which keys the bot has from its environment, see `without_keys`."""
+"""Names the keys that the bot has from its environment for the dashboard, see `without_keys`."""
 PERSONAL_VARIABLES = ("API_KEY", "API_SECRET", "DB_PATH", "HUNTER_HOME")
 """Removed from the environment of the demo, together with ``ASTER_*`` and ``*_PROXY``."""
 

@@ -8,14 +8,14 @@ const pages = new Set();
 let state = "lost";
 let stop = null;
 
-const tell = (message) => pages.forEach((page) => page.postMessage(message));
+const sendAll = (message) => pages.forEach((page) => page.postMessage(message));
 
 function follow() {
   return followStream(STREAM, {
-    onEvent: (event) => tell({ event }),
+    onEvent: (event) => sendAll({ event }),
     onState: (next) => {
       state = next;
-      tell({ state });
+      sendAll({ state });
     },
   });
 }
@@ -37,4 +37,4 @@ self.onconnect = ({ ports: [page] }) => {
   stop ??= follow();
 };
 
-setInterval(() => tell({ state }), BEAT_MS);
+setInterval(() => sendAll({ state }), BEAT_MS);
