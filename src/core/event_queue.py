@@ -10,11 +10,13 @@ from src.core.events import (
     TraderEvent,
 )
 from src.domain.clock import Clock, SystemClock
+from src.domain.events import AccountUpdate
 from src.domain.market import Liquidation, MarkPrice, Quote
 
 _MAX_LIQUIDATIONS_PER_BATCH = 500
 """Liquidations evaluated in one transaction, which limits how long a fill waits for it."""
 MAX_LIQUIDATIONS = 30_000
+_TRADE_SECONDS = 0.002
 _CLOCK = SystemClock()
 
 
@@ -74,6 +76,8 @@ class EventQueue:
         """Everything that has arrived: prices, then urgent events, then liquidations, each in order of arrival."""
         with self._arrived:
             self._arrived.wait_for(self._is_ready, wait_seconds)
+            if self._is_half_a_trade():
+                self._arrived.wait_for(lambda: not self._is_half_a_trade(), _TRADE_SECONDS)
             batch: list[TraderEvent] = [*self._quotes.values(), *self._urgent]
             batch += islice(self._liquidations, _MAX_LIQUIDATIONS_PER_BATCH)
             since, self._urgent_since = self._urgent_since, None
@@ -83,6 +87,14 @@ class EventQueue:
             for _ in range(min(len(self._liquidations), _MAX_LIQUIDATIONS_PER_BATCH)):
                 self._liquidations.popleft()
             return batch
+
+    def _is_half_a_trade(self) -> bool:
+        """Whether only the account's update of a trade has arrived, which the exchange sends before the order's.
+
+        Both in one transaction protect the position sooner than two transactions, one after the other.
+        """
+        is_half = len(self._urgent) == 1 and isinstance(self._urgent[0], AccountUpdate)
+        return is_half and not self._liquidations and not self._is_closed
 
     def close(self) -> None:
         """Wake the trader, which handles the remaining events and ends."""

@@ -4,7 +4,7 @@ from src.core.event_queue import MAX_LIQUIDATIONS, EventQueue, QueueStats
 from src.core.events import TraderEvent
 from src.domain.clock import ManualClock
 from src.domain.enums import Side
-from src.domain.events import Task, TaskDue
+from src.domain.events import AccountUpdate, Task, TaskDue
 from tests.builders import NOW, a_liquidation, a_mark, a_quote, an_update
 
 
@@ -27,6 +27,22 @@ def test_fills_overtake_liquidations() -> None:
     first, second = event_queue.take_batch(0), event_queue.take_batch(0)
     assert first[0] == an_update()
     assert [*first[1:], *second] == liquidations
+
+
+def test_account_update_is_taken_with_the_order_update_of_its_trade() -> None:
+    event_queue = EventQueue()
+    account = AccountUpdate("ORDER", (), (), NOW, NOW)
+    event_queue.put(account)
+    sender = threading.Thread(target=event_queue.put, args=[an_update()])
+    sender.start()
+    batch = event_queue.take_batch(0)
+    sender.join()
+    assert batch + event_queue.take_batch(0) == [account, an_update()]
+    event_queue.put(account)
+    event_queue.put(a_liquidation(1))
+    assert len(event_queue.take_batch(0)) == 2
+    event_queue.put(account)
+    assert event_queue.take_batch(0) == [account]
 
 
 def test_oldest_liquidations_are_dropped_and_counted() -> None:
