@@ -4,6 +4,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 from src.core.event_queue import QueueStats
 from src.core.operator.restart import RestartRequest
@@ -31,6 +32,7 @@ log = logging.getLogger("hunter.trader")
 QUOTE_INTERVAL_MS = 1_000
 _MAX_JOURNAL_ITEMS = 20
 """Of a burst of liquidations only so many are journaled one by one."""
+_MAX_LOG_LINES = 50
 MAX_CANCEL_ATTEMPTS = 5
 """Cancels of one order before retries slow down; each follows a response that shows the order still open."""
 _SLOW_RETRY_MS = 30_000
@@ -107,6 +109,8 @@ class TraderContext:
     """Commands of the open transaction, sent after its commit."""
     after_commit: list[Callable[[], None]] = field(default_factory=list)
     """Callables to run once the open transaction is committed."""
+    _log_lines: list[Callable[[], None]] = field(default_factory=list)
+    """What is logged once the trader has nothing else to do."""
     reconnect_user_stream: Callable[[], None] = lambda: None
     """Reconnects the user data stream."""
     entries_to_cancel: set[str] = field(default_factory=set)
@@ -154,6 +158,24 @@ class TraderContext:
             action()
         commands, self.outbox = self.outbox, []
         return commands
+
+    def log_later(self, message: str, *values: object) -> None:
+        """Log what was done once the trader has nothing else to do, at the latest after some more lines.
+
+        Formatting and writing a line takes a while, and would delay the thread that sends the order.
+        """
+        self._log_lines.append(partial(log.info, message, *values))
+        if len(self._log_lines) >= _MAX_LOG_LINES:
+            self.write_log()
+
+    @property
+    def has_log_lines(self) -> bool:
+        return bool(self._log_lines)
+
+    def write_log(self) -> None:
+        lines, self._log_lines = self._log_lines, []
+        for write in lines:
+            write()
 
     def journal(self, kind: str, payload: Mapping[str, object], symbol: str | None = None) -> None:
         """Append an entry to the journal: the audit log, which the dashboard shows."""
@@ -297,7 +319,7 @@ class TraderContext:
         ]
         self.journal("liquidation", {"count": len(liquidations), "items": newest})
         for decision in decisions[-_MAX_JOURNAL_ITEMS:]:
-            log.info(
+            self.log_later(
                 "liquidation evaluated symbol=%s side=%s reason=%s",
                 *(decision.symbol, decision.liquidation_side, decision.reason),
             )

@@ -76,6 +76,8 @@ from src.domain.positions import PositionKey
 log = logging.getLogger("hunter.trader")
 
 _IDLE_SECONDS = 0.5
+_LOG_SECONDS = 0.01
+"""Lines that wait are written after so long without an event."""
 
 
 class Trader:
@@ -152,12 +154,15 @@ class Trader:
         stall_detector = StallDetector(self._context.clock)
         while not event_queue.is_closed:
             heartbeat()
-            events = event_queue.take_batch(_IDLE_SECONDS)
+            events = event_queue.take_batch(_LOG_SECONDS if self._context.has_log_lines else _IDLE_SECONDS)
             self._context.queue_stats = event_queue.stats
             stall = stall_detector.check()
             if stall is not None:
                 submit(self.handle([stall]))  # before the events that were queued meanwhile
             submit(self.handle(events))
+            if not events:
+                self._context.write_log()
+        self._context.write_log()
 
     def handle(self, events: Sequence[TraderEvent]) -> list[Command]:
         """Apply a batch in one transaction and return the commands that may be sent, now that it is committed.
@@ -205,7 +210,7 @@ class Trader:
             time_in_force=plan.time_in_force,
         )
         self._context.submit_order(request, OrderRole.ENTRY, entry_client_order_id=None, not_after=plan.not_after)
-        log.info(
+        self._context.log_later(
             "entry placed symbol=%s side=%s quantity=%s price=%s notional=%.2f",
             *(plan.symbol, plan.side, plan.quantity, plan.price, plan.notional),
         )

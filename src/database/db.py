@@ -54,7 +54,9 @@ def open_writer(path: Path) -> Engine:
 
     @event.listens_for(engine, "begin")
     def _begin_immediate(connection: Connection) -> None:
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        driver: Any = connection.connection.driver_connection
+        if not driver.in_transaction:  # `begin_immediate` has begun one
+            driver.execute("BEGIN IMMEDIATE")
 
     return engine
 
@@ -167,6 +169,24 @@ def set_busy_timeout(connection: Connection, timeout_ms: int) -> None:
     """Set how long this connection waits for a lock of another."""
     driver: Any = connection.connection.driver_connection  # SQLAlchemy would begin a transaction of its own
     driver.execute(f"PRAGMA busy_timeout={timeout_ms}")
+
+
+def begin_immediate(connection: Connection) -> None:
+    """Begin a transaction by the driver; SQLAlchemy joins it with its first statement.
+
+    Raises the driver's ``sqlite3.OperationalError``.
+    """
+    driver: Any = connection.connection.driver_connection
+    driver.execute("BEGIN IMMEDIATE")
+
+
+def commit_transaction(connection: Connection) -> None:
+    """Commit what ``begin_immediate`` began. Raises either kind of OperationalError."""
+    driver: Any = connection.connection.driver_connection
+    if connection.in_transaction():
+        connection.commit()
+    else:
+        driver.commit()
 
 
 def rollback_raw(connection: Connection) -> None:

@@ -14,7 +14,9 @@ from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import OperationalError
 
 from src.database.db import (
+    begin_immediate,
     checkpoint,
+    commit_transaction,
     file_identity,
     open_reader,
     read_transaction,
@@ -67,6 +69,7 @@ class DeferredWriter:
         self._engine = engine
         self._clock = clock
         self._path = Path(engine.url.database or "")
+        self._files = self._path, self._path.with_name(f"{self._path.name}-wal")
         self._reader = open_reader(self._path)
         self._connection: Connection | None = None
         self._is_open = False
@@ -156,7 +159,7 @@ class DeferredWriter:
         try:
             self._connection = self._engine.connect()
             set_busy_timeout(self._connection, _RETRY_TIMEOUT_MS if self.error else WRITE_TIMEOUT_MS)
-            self._connection.begin()
+            begin_immediate(self._connection)
             for each in self._uncommitted.values():
                 each.write_fn(self._connection)
         except _FAILURES as error:
@@ -170,7 +173,7 @@ class DeferredWriter:
             return
         started_at = self._clock.monotonic_ms()
         try:
-            self._connection.commit()
+            commit_transaction(self._connection)
         except _FAILURES as error:
             self._on_error(error)
         else:
@@ -221,7 +224,7 @@ class DeferredWriter:
 
     def _current_file_ids(self) -> tuple[tuple[int, int] | None, ...]:
         """Identities of the current file and its write-ahead log."""
-        return tuple(file_identity(self._path.with_name(self._path.name + suffix)) for suffix in ("", "-wal"))
+        return tuple(map(file_identity, self._files))
 
 
 def describe_storage_error(error: OperationalError | DriverError) -> str | None:

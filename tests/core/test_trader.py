@@ -1,7 +1,11 @@
 """Batches: facts first, then protection once per position, then liquidations."""
 
+import logging
 from pathlib import Path
 
+import pytest
+
+from src.core.event_queue import EventQueue
 from src.domain.commands import CancelOrder, SubmitOrder
 from src.domain.enums import OrderRole, OrderStatus
 from src.domain.positions import Position
@@ -59,3 +63,24 @@ def test_liquidation_is_evaluated_after_fills_of_its_batch(path: Path) -> None:
     liquidation = a_liquidation(60_000, traded_at=harness.now, event_at=harness.now, received_at=harness.now)
     harness.feed(liquidation, harness.account_after(fill), harness.filled_by(entry, fill))
     assert harness.verdicts() == [None, "position_cap"]
+
+
+def test_log_lines_wait_until_no_event_is_left(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="hunter")
+    harness.liquidate()
+    assert harness.context.has_log_lines
+    assert "entry placed" not in caplog.text
+    event_queue = EventQueue()
+    event_queue.close()
+    harness.trader.run(event_queue, lambda _: None, lambda: None)
+    assert "entry placed" in caplog.text
+    assert not harness.context.has_log_lines
+
+
+def test_log_lines_are_written_before_they_are_too_many(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="hunter")
+    for number in range(49):
+        harness.context.log_later("line %s", number)
+    assert not caplog.messages
+    harness.context.log_later("line %s", 49)
+    assert caplog.messages == [f"line {number}" for number in range(50)]

@@ -148,7 +148,7 @@ class FillRecorder:
 
     def _journal_fill(self, fill: Fill, order: Order | None) -> None:
         role = order.role if order is not None else "FORCED"
-        log.info(
+        self._context.log_later(
             "fill recorded symbol=%s role=%s side=%s quantity=%s price=%s",
             *(fill.symbol, role, fill.side, fill.quantity, fill.price),
         )

@@ -59,7 +59,7 @@ class OrderManager:
 
     def _on_change(self, order: Order, before: OrderStatus) -> None:
         self._context.journal_order(order)
-        log.info(
+        self._context.log_later(
             "order changed symbol=%s role=%s id=%s status=%s",
             *(order.symbol, order.role, order.client_order_id, order.status),
         )

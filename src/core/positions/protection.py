@@ -1,6 +1,5 @@
 """Places and replaces a position's protective orders according to its protection plan."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,8 +14,6 @@ from src.domain.instrument import Instrument
 from src.domain.orders import Order
 from src.settings.config import SymbolSettings
 from src.settings.exits import protection_prices
-
-log = logging.getLogger("hunter.protection")
 
 _AMENDMENT_INTERVAL_MS = 250
 
@@ -57,7 +54,9 @@ class ProtectionManager:
                 role,
                 entry_client_order_id=entry_order_id,
             )
-            log.info("protection placed role=%s symbol=%s stop_price=%s", role, tracked.position.symbol, price)
+            self._context.log_later(
+                "protection placed role=%s symbol=%s stop_price=%s", role, tracked.position.symbol, price
+            )
         cancelled = [order for order in plan.cancels if self._context.cancel_order(order)]
         self._status.save_position(tracked, plan)
         if submits or cancelled:
