@@ -165,6 +165,7 @@ class Bot:
             clock,
             lambda: control_files.is_halted,
             lambda: operator.settings.globals_.batch_orders,
+            (lambda: None) if bot_info.is_simulated else self._client.keep_connection,
         )
         self._threads.add("trader", partial(trader.run, self._event_queue, gateway.submit))
         for lane in range(gateway.lanes):

@@ -47,11 +47,14 @@ class Gateway:
         clock: Clock,
         is_halted: Callable[[], bool],
         is_batching: Callable[[], bool] = lambda: False,
+        keep_connection: Callable[[], None] = lambda: None,
     ) -> None:
         self._exchange = exchange
         self._post = post
         self._clock = clock
         self._is_halted = is_halted
+        self._keep_connection = keep_connection
+        """Called in each lane's thread at its start and while it is idle."""
         self._is_batching = is_batching
         self._queue = CommandQueue(self._batch_rules)
         self._accepts_batches = self._accepts_close_position = True
@@ -73,9 +76,11 @@ class Gateway:
 
     def work(self, lane: int, heartbeat: Callable[[], None]) -> None:
         """Execute the commands of one lane until ``stop`` is called."""
+        self._keep_connection()
         while not self._stopping.is_set():
             heartbeat()
-            self.run_next(lane, _IDLE_SECONDS)
+            if not self.run_next(lane, _IDLE_SECONDS):
+                self._keep_connection()
 
     def run_next(self, lane: int, timeout_seconds: float = 0) -> bool:
         """Execute the next commands of a lane and post what came of them; False if there are none."""

@@ -8,15 +8,17 @@ from typing import assert_never
 import requests
 
 from src.domain.clock import MAX_CLOCK_OFFSET_MS, MINUTE_MS, Clock, SteadyClock
-from src.domain.errors import AuthError, InvariantError, OutcomeUnknown, ProtocolError, Unreachable
+from src.domain.errors import AuthError, ExchangeError, InvariantError, OutcomeUnknown, ProtocolError, Unreachable
 from src.exchange import endpoints, responses
 from src.exchange.endpoints import Access, Endpoint
 from src.exchange.limits import RateLimits
 from src.exchange.wire import parse_server_time
 from src.utils.auth import (
+    DEFAULT_TIMEOUT,
     ApiRequest,
     ApiVersion,
     Signer,
+    Timeout,
     make_authenticated_request,
     make_public_request,
     use_environment,
@@ -28,6 +30,10 @@ _RECHECK_MS = 10 * MINUTE_MS
 _RECHECK_WHILE_OFF_MS = 10_000
 """Check more often while the clock is off, to notice when it has been corrected."""
 _TOLERANCE_MS = 500
+_IDLE_MS = 20_000
+"""A connection that was idle for so long is used: routers forget one after a minute or more."""
+_IDLE_TIMEOUT = (1.0, 1.0)
+"""Seconds; an order may be waiting meanwhile."""
 BeforeSend = Callable[[int], None]
 """Takes the current time (ms UTC); raises ``NotSent`` if the request must not be sent any more."""
 _LOOPBACK = ("http://127.0.0.1", "http://localhost", "http://[::1]")
@@ -144,6 +150,19 @@ class AsterClient:
         if self._offset.is_due:
             self.measure_offset()
 
+    def keep_connection(self) -> None:
+        """Use this thread's connection if it has been idle, so that its next order waits for no handshake.
+
+        A connection that a router has forgotten fails here, and not with an order whose response would be lost.
+        """
+        last_used_at: int | None = getattr(self._sessions, "used_at", None)
+        if last_used_at is not None and self._clock.monotonic_ms() - last_used_at < _IDLE_MS:
+            return
+        try:
+            self._request_once(endpoints.TIME, {}, essential=False, timeout=_IDLE_TIMEOUT)
+        except (ExchangeError, ProtocolError) as error:
+            log.debug("connection not kept reason=%s", error)
+
     def request(
         self,
         endpoint: Endpoint,
@@ -184,14 +203,15 @@ class AsterClient:
         parameters: Mapping[str, str],
         essential: bool,
         check: Callable[[], None] = lambda: None,
+        timeout: Timeout = DEFAULT_TIMEOUT,
     ) -> object:
         self._heartbeat()
-        sent_at = self._clock.monotonic_ms()
+        sent_at = self._sessions.used_at = self._clock.monotonic_ms()
         is_read = endpoint.is_idempotent and not endpoint.is_critical
         self._limits.acquire(endpoint.weight, essential=essential, orders=endpoint.orders, is_read=is_read)
         check()
         response = self._send(
-            endpoint, ApiRequest(endpoint.method, self._base_url + endpoint.path(self._scheme), parameters)
+            endpoint, ApiRequest(endpoint.method, self._base_url + endpoint.path(self._scheme), parameters, timeout)
         )
         status, headers = response.status_code, response.headers
         self._limits.update_from_headers(headers)

@@ -21,6 +21,7 @@ from src.utils.eip712 import encode_message, load_account
 Method = Literal["GET", "POST", "PUT", "DELETE"]
 Timeout = tuple[float, float]
 """Connect timeout and read timeout, seconds."""
+DEFAULT_TIMEOUT: Timeout = (2.0, 5.0)
 RECV_WINDOW_MS = 3000
 """Validity of a request: short, so that a request without a response cannot be executed late (Timing Security)."""
 _NONCE_WINDOW_US = 10_000_000
@@ -128,7 +129,7 @@ class ApiRequest:
     method: Method
     url: str
     parameters: Mapping[str, str] = field(default_factory=dict)
-    timeout: Timeout = (2.0, 5.0)
+    timeout: Timeout = DEFAULT_TIMEOUT
 
     def __str__(self) -> str:
         return f"{self.method} {urlsplit(self.url).path}"

@@ -306,3 +306,23 @@ def test_close_position_refused_in_a_batch_is_sent_alone_from_then_on() -> None:
     assert exchange.commands == takes
     run_all(gateway, ENTRY, OTHER)
     assert len(exchange.batches) == 2
+
+
+def test_every_lane_keeps_its_connection_from_the_start_and_while_idle() -> None:
+    used: list[str] = []
+    second = threading.Event()
+
+    def keep_connection() -> None:
+        used.append(threading.current_thread().name)
+        if len(used) > 1:
+            second.set()
+
+    exchange = Scripted(lambda _: [])
+    gateway = Gateway(exchange, lambda _: None, ManualClock(NOW), lambda: False, keep_connection=keep_connection)
+    lane = threading.Thread(target=gateway.work, args=[0, lambda: None], name="lane")
+    lane.start()
+    assert second.wait(10)
+    gateway.stop()
+    lane.join()
+    assert set(used) == {"lane"}
+    assert not exchange.commands

@@ -224,6 +224,19 @@ def test_environment_is_read_once_and_ignored_for_loopback(
     assert client.limits is limits
 
 
+def test_idle_connection_is_used_every_twenty_seconds(
+    client: AsterClient, server: ScriptedServer, clock: ManualClock
+) -> None:
+    for waited_ms in (0, 19_999, 1, 19_999):
+        clock.advance(waited_ms)
+        client.keep_connection()
+    assert len(server.received_at("/fapi/v1/time")) == 2
+    server.script("GET", "/fapi/v1/time", Reset())
+    clock.advance(20_000)
+    client.keep_connection()
+    assert len(server.received_at("/fapi/v1/time")) == 3
+
+
 def test_clocks_are_compared_first_and_every_ten_minutes() -> None:
     clock = ManualClock(NOW)
     offset = ClockOffset(clock)
