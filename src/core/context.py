@@ -143,6 +143,8 @@ class TraderContext:
     next_snapshot_reason: str | None = None
     """Why another snapshot is requested as soon as the pending one has arrived."""
     _order_numbers: dict[str, int] = field(default_factory=dict)
+    _own_entries: set[str] = field(default_factory=set)
+    """Tokens of the entries of this run: no earlier run has used a number of theirs."""
     _requested_at: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -238,9 +240,9 @@ class TraderContext:
         return True
 
     def new_entry_id(self) -> str:
-        return str(
-            ClientOrderId(new_entry_token(self.clock.now_ms(), self.bot_tag, self.random_below), OrderRole.ENTRY)
-        )
+        token = new_entry_token(self.clock.now_ms(), self.bot_tag, self.random_below)
+        self._own_entries.add(token)
+        return str(ClientOrderId(token, OrderRole.ENTRY))
 
     def next_order_id(self, entry_id: str, role: OrderRole) -> str:
         """The next unused client order id for a protective or closing order of this entry.
@@ -251,8 +253,11 @@ class TraderContext:
         if entry is None:
             raise InvariantError(f"{entry_id} is not one of our entries")
         number = self._order_numbers.get(entry.entry, 0) + 1
-        while self.store.load_order(client_order_id := str(ClientOrderId(entry.entry, role, number))) is not None:
-            number += 1  # used by an earlier run
+        client_order_id = str(ClientOrderId(entry.entry, role, number))
+        if entry.entry not in self._own_entries:
+            while self.store.load_order(client_order_id) is not None:
+                number += 1  # used by an earlier run
+                client_order_id = str(ClientOrderId(entry.entry, role, number))
         self._order_numbers[entry.entry] = number
         return client_order_id
 

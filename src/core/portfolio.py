@@ -378,7 +378,7 @@ class Portfolio:
 
 
 def _has_opened(order: Order, tracked: TrackedPosition) -> bool:
-    if order.role is not OrderRole.ENTRY or (order.symbol, order.request.position_side) != tracked.key:
+    if order.role is not OrderRole.ENTRY or order.key != tracked.key:
         return False
     is_filled = order.status in (OrderStatus.PARTIALLY_FILLED, OrderStatus.FILLED)
     is_same_side = order.request.side is tracked.position.side

@@ -19,10 +19,6 @@ from sqlalchemy.sql.selectable import Select
 Values = Mapping[str, Any]
 
 
-def to_json(value: object) -> str:
-    return json.dumps(value, default=_as_text)  # ASCII: an incomplete character must not fail a commit
-
-
 def _as_text(value: object) -> str:
     """Render Decimal as plain text, as JSON would make it a float, and enum members as their values."""
     if isinstance(value, Decimal):
@@ -30,6 +26,7 @@ def _as_text(value: object) -> str:
     return str(value.value) if isinstance(value, Enum) else str(value)
 
 
+to_json = json.JSONEncoder(default=_as_text).encode  # ASCII: an incomplete character must not fail a commit
 _DIALECT = sqlite_dialect(paramstyle="qmark", json_serializer=to_json)
 
 
