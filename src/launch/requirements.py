@@ -1,5 +1,6 @@
 """Reads requirements files and compares them with the installed packages; needs only the standard library."""
 
+import platform
 import re
 import sys
 from collections.abc import Iterator
@@ -7,6 +8,7 @@ from importlib import metadata
 from pathlib import Path
 
 _REQUIREMENT = re.compile(r"(?P<name>[A-Za-z0-9][A-Za-z0-9._-]*)\s*(?P<versions>[^;#@]*)(?P<source>@?)")
+_CONDITION = re.compile(r'(?P<subject>python_version <|platform_machine in) "(?P<value>[^"]+)"')
 _VERSION = re.compile(r"\s*(~=|==|>=|<=|!=|<|>)\s*(\d+(?:\.\d+)*)\s*")
 _RELEASE = re.compile(r"\d+(?:\.\d+)*")
 
@@ -42,12 +44,27 @@ def is_satisfied(line: str) -> bool:
     found = _REQUIREMENT.match(line)
     if found is None:
         return False
+    if not _is_for_this_machine(line):
+        return True
     try:
         installed = metadata.version(found["name"])
     except metadata.PackageNotFoundError:
         return False
     wanted = [part for part in found["versions"].split(",") if part.strip()]
     return bool(found["source"]) or all(allows(part, installed) for part in wanted)
+
+
+def _is_for_this_machine(line: str) -> bool:
+    """Whether the conditions behind the ``;`` of a line are met; one of another kind than ours counts as met."""
+    conditions = line.partition(";")[2].split(" and ")
+    found = [_CONDITION.fullmatch(each.strip()) for each in conditions]
+    return all(_is_met(each["subject"], each["value"]) for each in found if each is not None)
+
+
+def _is_met(subject: str, value: str) -> bool:
+    if subject == "platform_machine in":
+        return platform.machine() in value.split()
+    return sys.version_info[:2] < _numbers(value)
 
 
 def allows(specifier: str, installed: str) -> bool:

@@ -5,6 +5,7 @@ with a V1 key does not need it.
 """
 
 import sys
+from contextlib import suppress
 from functools import cache
 from types import ModuleType
 from typing import TYPE_CHECKING
@@ -30,6 +31,9 @@ def load_library() -> ModuleType:
     limit = sys.getrecursionlimit()
     try:
         import eth_account
+
+        with suppress(ImportError):  # without it eth-account signs in plain Python, which takes far longer
+            import coincurve  # noqa: F401 - loaded now, so that the first order does not wait for it
     finally:
         sys.setrecursionlimit(limit)
     return eth_account

@@ -1,6 +1,7 @@
 """Requirements are compared with the installed packages; a complete virtual environment is used as it is."""
 
 import io
+import platform
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -93,3 +94,16 @@ def test_other_python_creates_an_environment(
     requirements.write_text(requirements.read_text(encoding="utf-8") + missing, encoding="utf-8")
     with pytest.raises(RuntimeError, match="created"):
         ensure_venv(requirements.parent, requirements, Console(io.StringIO()))
+
+
+@pytest.mark.parametrize(
+    ("condition", "is_met"),
+    [
+        ('python_version < "3.4"', True),
+        ('python_version < "99.1"', False),
+        ('platform_machine in "none"', True),
+        (f'python_version < "99.1" and platform_machine in "none {platform.machine()}"', False),
+    ],
+)
+def test_package_for_another_machine_is_not_missing(condition: str, is_met: bool) -> None:
+    assert is_satisfied(f"no-such-package>=1; {condition}") is is_met
