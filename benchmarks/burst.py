@@ -19,6 +19,7 @@ import psutil
 
 from benchmarks.exchange import background_symbol, liquidation_frame
 from benchmarks.programs import ROOT, settings_document
+from src.bot.threads import tune_interpreter
 from src.core.event_queue import MAX_LIQUIDATIONS, EventQueue
 from src.core.streamer import LiquidationStreamer
 from src.database.open_database import open_database
@@ -71,6 +72,8 @@ def _run_bot(frames: list[bytes], path: Path) -> dict[str, float]:
                 time.sleep(_WAIT_SECONDS)
             handler.on_message(read_json(frame))
         queue.close()
+
+    tune_interpreter()
 
     def run() -> None:
         reader = threading.Thread(target=receive)

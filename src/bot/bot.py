@@ -1,10 +1,8 @@
 """The bot process: builds the components, runs their threads and shuts them down."""
 
-import gc
 import logging
 import os
 import secrets
-import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,7 +17,7 @@ from src.bot.startup import (
     name_open_entries,
     record_edit_while_stopped,
 )
-from src.bot.threads import JOIN_SECONDS, ThreadGroup, heartbeat_current_thread
+from src.bot.threads import JOIN_SECONDS, ThreadGroup, heartbeat_current_thread, tune_interpreter
 from src.core.context import TraderContext
 from src.core.event_queue import EventQueue
 from src.core.events import ExchangeHealth
@@ -66,9 +64,6 @@ _RESTART_SECONDS = 1.5
 """Before a restart: the next process takes care of what is left."""
 _REPORT_SECONDS = 1.0
 _CHECK_SECONDS = 0.2
-_GC_THRESHOLDS = (20_000, 20, 50)
-"""New objects before a collection, and how many of each generation before the next one is collected too."""
-_SWITCH_SECONDS = 0.0005
 USER_STREAM_TIMING = Timing(stale_after_ms=None)
 """The user data stream is silent while nothing happens to the account."""
 
@@ -140,7 +135,7 @@ class Bot:
             self._warn("the last run did not shut down cleanly: checking everything against the exchange")
         if terms := load_pending_terms(self._store):  # before the threads start: then only the trader uses the store
             prompt_in_terminal(terms, self._event_queue.put)
-        _tune_interpreter()
+        tune_interpreter()
         self._threads.start()
         return self._shut_down(trader, self._supervise())
 
@@ -289,18 +284,6 @@ class Bot:
         log.warning("%s", message)
         with self._store.transaction():
             self._store.journal("alert", {"level": "warning", "message": message})
-
-
-def _tune_interpreter() -> None:
-    """Keep the interpreter's own work off the path from an event to its order.
-
-    What exists after the start lives as long as the process: the collector need not look at it again. A thread that
-    has work waits at most half a millisecond for one that computes.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(*_GC_THRESHOLDS)
-    sys.setswitchinterval(_SWITCH_SECONDS)
 
 
 def _make_reader(address: Callable[[], str], handler: StreamHandler, clock: Clock, timing: Timing) -> StreamReader:

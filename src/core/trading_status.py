@@ -90,4 +90,6 @@ class TradingStatus:
     @property
     def reason(self) -> str:
         """All reasons in one sentence for the operator; empty while trading."""
+        if not self._reasons:  # asked for every liquidation
+            return ""
         return "; ".join(self._reasons[entry_block] for entry_block in EntryBlock if entry_block in self._reasons)
