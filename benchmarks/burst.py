@@ -1,7 +1,7 @@
 """A burst of liquidations through parser, queue, trader and database, beside a floor that stores the same rows.
 
 Of 300 symbols ten are configured, and three of ten liquidations are theirs: each of these gets its stored verdict.
-``python -m benchmarks.burst bot|floor COUNT`` runs one side in its own process and prints JSON.
+``python -m benchmarks.burst bot|floor COUNT FOLDER`` runs one side in its own process and prints JSON.
 """
 
 import json
@@ -43,9 +43,9 @@ _LIQUIDATION = (
 )
 
 
-def measure(program: str, count: int) -> dict[str, float]:
+def measure(program: str, count: int, folder: Path) -> dict[str, float]:
     """Run one side in a process of its own."""
-    command = [sys.executable, "-m", "benchmarks.burst", program, str(count)]
+    command = [sys.executable, "-m", "benchmarks.burst", program, str(count), str(folder)]
     output = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     result: dict[str, float] = json.loads(output.splitlines()[-1])
     return result
@@ -135,7 +135,7 @@ def _timed(run: Callable[[], Any]) -> dict[str, float]:
 
 def main() -> None:
     program, count = sys.argv[1], int(sys.argv[2])
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory(dir=sys.argv[3]) as folder:
         print(json.dumps(_PROGRAMS[program](_frames(count), Path(folder) / "bot.db")))
 
 

@@ -41,9 +41,12 @@ class _Samples:
         return Row(name, Figures(self.floor), Figures(self.bot), max_ratio, max_tail_ratio, self.other_requests)
 
 
-def measure_latency(version: ApiVersion, delay_ms: int, events: int, say: Say) -> list[Row]:
-    """All figures for one way to sign and one round trip; ``events`` in each of three rounds."""
-    with _programs(version) as control:
+def measure_latency(version: ApiVersion, delay_ms: int, events: int, folder: Path, say: Say) -> list[Row]:
+    """All figures for one way to sign and one round trip; ``events`` in each of three rounds.
+
+    The bot's database is in a directory of its own within ``folder``.
+    """
+    with _programs(version, folder) as control:
         control.run("delay", ms=delay_ms)
         trial = _Trial(control)
         trial.run_round(_WARM_UP)
@@ -64,9 +67,9 @@ def measure_latency(version: ApiVersion, delay_ms: int, events: int, say: Say) -
 
 
 @contextmanager
-def _programs(version: ApiVersion) -> Iterator[ExchangeControl]:
+def _programs(version: ApiVersion, parent: Path) -> Iterator[ExchangeControl]:
     with (
-        tempfile.TemporaryDirectory() as folder,
+        tempfile.TemporaryDirectory(dir=parent) as folder,
         programs.exchange() as control,
         programs.floor(control, version),
         programs.bot(control, version, Path(folder)),
