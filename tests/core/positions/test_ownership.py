@@ -316,7 +316,9 @@ def test_reversed_position_is_released_without_a_question(path: Path) -> None:
     harness.wait(30_000)
     assert (questions(harness), harness.submitted(CLOSE)) == ([], [])
     assert set(shown) <= set(harness.cancelled())
-    assert any("was closed by other trades" in each for each in alerts(harness))
+    released, unprotected = alerts(harness)[-2:]
+    assert "was closed by other trades" in released
+    assert "-0.005, has no stop loss" in unprotected  # the bot's old stop is on the other side
     assert harness.rows("SELECT protection FROM positions")[0]["protection"] == "external"
 
 
