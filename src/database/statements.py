@@ -44,7 +44,7 @@ class Prepared:
         self._results = [_processor(column.type, "result") for column in selected]
 
     def execute(self, connection: Connection, values: Values) -> sqlite3.Cursor:
-        """Run it once; the cursor tells how many rows it changed, or which row it added."""
+        """Run it once; the cursor says how many rows it changed, or which row it added."""
         cursor: sqlite3.Cursor = _driver(connection).execute(self._sql, self._bound(values))
         return cursor
 

@@ -190,7 +190,7 @@ class AccountConfigurator:
         return min(2 * attempt.pause_ms, _LONGEST_PAUSE_MS) if attempt.rejections else _FIRST_PAUSE_MS
 
     def _forget_alerts(self, setup: AccountSetup, reasons: dict[str, str]) -> None:
-        """Forget the alerts of what fits now, and tell the operator that it does."""
+        """Forget the alerts of what fits now, and say so to the operator."""
         remaining = {symbol_of(command) for command in setup.commands} | reasons.keys()
         if setup.conflicts:
             remaining.add(None)
