@@ -162,9 +162,11 @@ class PositionOwnership:
             return
         is_dropped = is_first and tracked.close_reason is not None and not tracked.is_protective_close
         dropped = " It was to be closed; that is dropped." if is_dropped else ""
+        accepted = tracked.trades.accepted_quantity
+        given = f" and the {plain(accepted)} that it was given" if accepted else ""
         self._context.alert(
             f"whose is the position of {symbol} {side}? The exchange holds {plain(tracked.position.quantity)}, the "
-            f"bot's own trades explain {plain(tracked.trades.quantity)}. Its stop loss and take profit stay; no "
+            f"bot's own trades{given} explain {plain(tracked.trades.quantity)}. Its stop loss and take profit stay; no "
             f"entry is made, and it is closed only if no stop loss can be placed.{dropped} Answer on the dashboard, or "
             f"with main.py --position {symbol} {side} --ours (the bot manages all of it) or --external (the bot "
             "cancels its orders and leaves it alone)",

@@ -183,6 +183,17 @@ def test_answer_ours_lets_the_bot_manage_all_of_it(asked: tuple[Offline, Harness
     assert questions(last) == questions(again)
 
 
+def test_second_question_names_what_the_bot_was_given(asked: tuple[Offline, Harness]) -> None:
+    offline, again = asked
+    again.command(OperatorAction.POSITION_OURS, symbol="BTCUSDT", position_side=PositionSide.LONG)
+    again.wait(5_000)
+    again.feed(again.account_update(a_position("0.016")))
+    again.wait(2_000)
+    offline.deliver(again)
+    again.wait(30_000)
+    assert "holds 0.016, the bot's own trades and the 0.004 that it was given explain 0.014" in questions(again)[-1]
+
+
 def test_answer_external_cancels_the_orders_behind_it(asked: tuple[Offline, Harness]) -> None:
     offline, again = asked
     again.command(OperatorAction.POSITION_EXTERNAL, symbol="BTCUSDT", position_side=PositionSide.LONG)
