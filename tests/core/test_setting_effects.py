@@ -17,7 +17,8 @@ from src.core.entries.strategy import check_signal, plan_entry
 from src.core.limits.loss_limits import TradingResults, required_lock
 from src.core.order_cleanup import OrderCleanup, expired_entries
 from src.database.open_database import open_database
-from src.domain.clock import ManualClock
+from src.domain.api_wallet import ApiWallet
+from src.domain.clock import DAY_MS, ManualClock
 from src.domain.commands import CancelOrder
 from src.domain.decisions import Skip
 from src.domain.enums import MarginType, OrderRole, OrderStatus, PositionSide, Side
@@ -128,6 +129,12 @@ def exchange_of_a_bot(settings: Settings, path: Path) -> object:
     return type(bot._exchange({}))
 
 
+def entries_with_a_key_that_may_withdraw(settings: Settings, path: Path) -> object:
+    harness = Harness(path, settings).connect()
+    harness.snapshot(api_wallet=ApiWallet(NOW + 60 * DAY_MS, True, ""))
+    return harness.context.trading_status.state
+
+
 def database_file(settings: Settings, path: Path) -> object:
     save_settings(path.parent / "settings.json", settings)
     return load_environment(path.parent, {}).database
@@ -187,6 +194,9 @@ class Effect:
 EFFECTS: dict[str, dict[str, Effect]] = {
     "globals": {
         "simulate_only": Effect(True, exchange_of_a_bot, "orders go to the exchange, or to the paper account"),
+        "allow_withdraw_key": Effect(
+            True, entries_with_a_key_that_may_withdraw, "whether entries are made with an API wallet that may withdraw"
+        ),
         "volume_window_sec": Effect(
             20,
             window((0, Side.SELL), (25_000, Side.SELL)),
