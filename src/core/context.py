@@ -94,7 +94,7 @@ class TraderContext:
     leverages: dict[str, int] = field(default_factory=dict)
     """Leverage by symbol, as last reported."""
     fills_without_fee: dict[str, int] = field(default_factory=dict)
-    """Symbols with fills whose commission was not reported, and the time of the oldest one, ms UTC."""
+    """Symbols with fills without a reported commission, and the time of the oldest one, ms UTC."""
     transfers: Decimal = ZERO
     """Deposits less withdrawals, in dollars, since the bot first traded this account: no profit and no loss."""
     transfers_unknown_since: int | None = None

@@ -225,7 +225,7 @@ class Store:
         return self.read(partial(position_filter, since_ms=since_ms))
 
     def uncounted_fees(self, symbol: str, position_side: PositionSide, since_ms: int) -> dict[str, Decimal]:
-        """Fees of a position's fills since an instant whose value in dollars is unknown, by asset."""
+        """Fees with an unknown value in dollars of a position's fills since an instant, by asset."""
         position = {"symbol": symbol, "position_side": position_side.value, "since_ms": since_ms}
         query = partial(uncounted_fees, position=position | self._mode_columns)
         fees: dict[str, Decimal] = {}
@@ -286,7 +286,7 @@ class Store:
         return self.read_or_default(query, default=False)
 
     def fills_without_fee(self, since_ms: int) -> dict[str, int]:
-        """Return the symbols with fills whose commission was not reported, and the time of the oldest one, ms UTC."""
+        """Return the symbols with fills without a reported commission, and the time of the oldest one, ms UTC."""
         row = FillRow
         query = (
             select(row.symbol, func.min(row.traded_at).label("oldest"))

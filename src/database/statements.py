@@ -44,7 +44,7 @@ class Prepared:
         self._results = [_processor(column.type, "result") for column in selected]
 
     def execute(self, connection: Connection, values: Values) -> sqlite3.Cursor:
-        """Run it once; the cursor says how many rows it changed, or which row it added."""
+        """Run it once; the cursor has the number of rows it changed and the id of the row it added."""
         cursor: sqlite3.Cursor = _driver(connection).execute(self._sql, self._bound(values))
         return cursor
 
@@ -72,7 +72,7 @@ class Prepared:
 def prepared_insert(row: type[DeclarativeBase], *, ignores_known: bool = False) -> Prepared:
     """Insert a row of the table; without ``id`` among the columns, SQLite assigns it if its value is None.
 
-    With ``ignores_known`` a row whose key exists is left as it is, and the cursor counts 0 rows.
+    With ``ignores_known`` a row with a known key is left as it is, and the cursor counts 0 rows.
     """
     statement = upsert(row).on_conflict_do_nothing() if ignores_known else insert(row)
     return Prepared(statement, _column_names(row))

@@ -153,7 +153,7 @@ class AsterClient:
     def keep_connection(self) -> None:
         """Use this thread's connection if it has been idle, so that its next order waits for no handshake.
 
-        A connection that a router has forgotten fails here, and not with an order whose response would be lost.
+        A connection that a router has forgotten fails here, and not with an order, which would lose its response.
         """
         last_used_at: int | None = getattr(self._sessions, "used_at", None)
         if last_used_at is not None and self._clock.monotonic_ms() - last_used_at < _IDLE_MS:

@@ -228,7 +228,7 @@ def add_fill(connection: Connection, fill: Fill, now_ms: int, *, is_simulated: b
 
 
 def uncounted_fees(connection: Connection, position: Mapping[str, Any]) -> list[tuple[Any, ...]]:
-    """Return asset and amount of each fee of a position whose value in dollars is unknown; ``since_ms`` is among the
+    """Return asset and amount of each fee of a position with an unknown value in dollars; ``since_ms`` is among the
     values of ``position``."""
     return _UNCOUNTED_FEES.rows(connection, position)
 
