@@ -38,7 +38,7 @@ ENDPOINTS = (
     "/api/trades?limit=1000&hours=43800",
     "/api/trades?limit=100&hours=43800&include_all=true&symbol=COIN001USDT",
     "/api/trades?limit=100&hours=43800&status=CANCELED",
-    "/api/trades/100",
+    "/api/trades/40",
     "/api/chart?symbol=COIN001USDT",
     "/api/journal?limit=400&kind=alert,state,settings,command",
     "/api/journal?limit=400",

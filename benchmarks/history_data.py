@@ -8,13 +8,17 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
+from src.database.db import checkpoint, open_writer
 from src.database.models import BotBase
 from src.database.open_database import open_database
+from src.database.results import refresh
+from src.database.tables.market import summarize_liquidations
 from src.domain.clock import DAY_MS, HOUR_MS, MINUTE_MS, SystemClock
 
 FILE = "bot.db"
@@ -195,7 +199,20 @@ def make_history(folder: Path, scale: Scale) -> Path:
         connection.execute("INSERT INTO bot_state VALUES ('bot', ?, ?)", (json.dumps({"is_simulated": False}), now_ms))
         connection.execute("INSERT INTO bot_runs VALUES (1, 'history', 1, ?, ?)", (now_ms - HOUR_MS, now_ms))
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    _summarize(path)
     return path
+
+
+def _summarize(path: Path) -> None:
+    """Make closed positions and summaries, as the bot does step by step."""
+    engine = open_writer(path)
+    for step in (refresh, partial(summarize_liquidations, limit=_CHUNK)):
+        is_done = False
+        while not is_done:
+            with engine.begin() as connection:
+                is_done = step(connection) == 0
+    checkpoint(engine)
+    engine.dispose()
 
 
 def _fill(connection: sqlite3.Connection, table: str, rows: Iterator[_Row]) -> None:

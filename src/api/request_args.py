@@ -12,6 +12,7 @@ from src.settings.config import SettingsError
 from src.settings.json_text import parse_document
 
 MAX_ROWS = 1_000
+_MAX_ID = 10**12 - 1
 _MAX_SYMBOL_LENGTH = 40
 _NONCE_PATTERN = re.compile(r"[A-Za-z0-9_-]{8,64}\Z")
 _MAX_HOURS = 24 * 366 * 5
@@ -31,6 +32,11 @@ def int_arg(name: str, default: int, minimum: int, maximum: int) -> int:
 
 def limit_arg(default: int = 100) -> int:
     return int_arg("limit", default, 1, MAX_ROWS)
+
+
+def before_arg() -> int | None:
+    """The id of the last row of the previous page; None for the first page."""
+    return int_arg("before", 0, 1, _MAX_ID) or None
 
 
 def since_arg(now_ms: int, default_hours: int) -> int:

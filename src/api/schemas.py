@@ -5,10 +5,10 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
-from src.api.round_trips import signed_fee, uncounted_amounts
 from src.database.queries.account import PositionQuestion
 from src.database.queries.fills import ExternalIncome, FillRecord, FundingRecord
 from src.database.queries.orders import OrderRow
+from src.database.round_trips import signed_fee, uncounted_amounts
 from src.database.tables.positions import position_from
 from src.domain.enums import IncomeType, MarginType, OrderRole
 from src.domain.numbers import ZERO

@@ -4,9 +4,10 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, is_dataclass
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -49,20 +50,27 @@ class DecimalJSONProvider(DefaultJSONProvider):
         return DefaultJSONProvider.default(value)
 
 
+_ROWS_PER_PART = 200
 _FORMULA_PREFIXES = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_attachment(name: str, rows: Sequence[Mapping[str, Any]]) -> Response:
-    """A CSV file of the rows with a header line; empty without rows."""
-    text = io.StringIO(newline="")
-    if rows:
-        writer = csv.writer(text)
-        writer.writerow(rows[0])
-        writer.writerows([_cell(value) for value in row.values()] for row in rows)
-    # The byte order mark makes spreadsheet programs read it as UTF-8.
-    response = Response("\ufeff" + text.getvalue(), mimetype="text/csv")
+def csv_attachment(name: str, rows: Iterable[Mapping[str, Any]]) -> Response:
+    """A CSV file of the rows with a header line; empty without rows. It is sent while the rows are read."""
+    response = Response(_csv_parts(rows), mimetype="text/csv")
     response.headers["Content-Disposition"] = f'attachment; filename="{name}"'
     return response
+
+
+def _csv_parts(rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    yield "\ufeff"  # the byte order mark makes spreadsheet programs read it as UTF-8
+    unread = iter(rows)
+    for number, part in enumerate(iter(lambda: list(islice(unread, _ROWS_PER_PART)), [])):
+        text = io.StringIO(newline="")
+        writer = csv.writer(text)
+        if number == 0:
+            writer.writerow(part[0])
+        writer.writerows([_cell(value) for value in row.values()] for row in part)
+        yield text.getvalue()
 
 
 def _cell(value: Any) -> str:

@@ -23,7 +23,8 @@ from src.core.orders.order_manager import OrderManager
 from src.core.positions.ownership import PositionOwnership
 from src.core.positions.unprotected import UnprotectedPositions
 from src.core.trading_status import EntryBlock
-from src.domain.clock import MINUTE_MS
+from src.database.tables.market import Cutoffs
+from src.domain.clock import DAY_MS, MINUTE_MS
 from src.domain.events import Task, TaskDue
 from src.domain.orders import Order
 from src.domain.positions import PositionKey
@@ -68,7 +69,7 @@ class ScheduledTasks:
             case Task.REFRESH_INSTRUMENTS:
                 self.instruments.request()
             case Task.PRUNE:
-                self.context.store.prune_history()
+                self.context.store.maintenance.prune_before(self._cutoffs())
             case Task.CHECKPOINT:
                 if not self.context.queue_stats.waiting:  # only while the trader has caught up
                     self.context.after_commit.append(self.context.store.checkpoint)
@@ -121,6 +122,14 @@ class ScheduledTasks:
         context.cancel_attempts = {
             name: attempts for name, attempts in context.cancel_attempts.items() if name in context.portfolio.orders
         }
+
+    def _cutoffs(self) -> Cutoffs:
+        now_ms, settings = self.context.clock.now_ms(), self.context.settings.globals_
+        return Cutoffs(
+            liquidations=now_ms - settings.keep_liquidations_days * DAY_MS,
+            journal=now_ms - settings.keep_journal_days * DAY_MS,
+            equity=now_ms - settings.keep_equity_days * DAY_MS,
+        )
 
     def _cancel(self, stale: Iterable[Order]) -> None:
         """Cancel orders that should no longer be open; unconfirmed ones as soon as the exchange reports them."""

@@ -162,6 +162,8 @@ class Trader:
             submit(self.handle(events))
             if not events:
                 self._context.write_log()
+            if not event_queue.stats.waiting:
+                self._context.store.maintenance.run()
         self._context.write_log()
 
     def handle(self, events: Sequence[TraderEvent]) -> list[Command]:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, select
+from sqlalchemy import URL, ColumnElement, Connection, Engine, and_, create_engine, event, or_, select
 from sqlalchemy.pool import NullPool, QueuePool
 
 from src.database.models import LiquidationRow
@@ -27,6 +27,7 @@ _PAGES_PER_STEP = 2_000
 IS_COUNTED = LiquidationRow.traded_at <= LiquidationRow.received_at + CLOCK_TOLERANCE_MS
 """Liquidations that count: all but the future-dated ones, as ``Liquidation.is_future_dated``."""
 _WRITER_PRAGMAS = (
+    "auto_vacuum=INCREMENTAL",  # of a new file only: a full one keeps what it was made with until a VACUUM
     "journal_mode=WAL",
     "synchronous=FULL",  # a committed order must survive a power cut
     f"busy_timeout={BUSY_TIMEOUT_MS}",
@@ -253,6 +254,17 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
     """Open a consistent view for a few queries. Keep it short: an open reader lets the log grow."""
     with engine.connect() as connection, connection.begin():
         yield connection
+
+
+def older_than(connection: Connection, at: Any, row_id: Any, before: int) -> ColumnElement[bool]:
+    """The condition for the rows that follow the row ``before`` in a list sorted by time and id, newest first.
+
+    If that row was deleted meanwhile, those with a lower id.
+    """
+    last_at = connection.scalar(select(at).where(row_id == before))
+    if last_at is None:
+        return cast(ColumnElement[bool], row_id < before)
+    return and_(at <= last_at, or_(at < last_at, row_id < before))
 
 
 def _window(connection: Connection, symbol: str, window_sec: int, now_ms: int, side: Side | None) -> list[Any]:

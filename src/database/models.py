@@ -17,6 +17,7 @@ from sqlalchemy import (
     String,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -109,7 +110,18 @@ class DecisionRow(BotBase):
     """The decision on a liquidation of a configured symbol."""
 
     __tablename__ = "decisions"
-    __table_args__ = (Index(None, "symbol", "decided_at"), Index(None, "client_order_id"))
+    __table_args__ = (
+        Index(None, "symbol", "decided_at"),
+        Index(None, "client_order_id"),
+        Index(None, "decided_at"),
+        Index("ix_decisions_entries", "decided_at", sqlite_where=text("gate IS NULL")),
+        Index("ix_decisions_entries_symbol", "symbol", "decided_at", sqlite_where=text("gate IS NULL")),
+        Index(
+            "ix_decisions_newest_entry",
+            *("symbol", "liquidation_side", "liquidation_id"),
+            sqlite_where=text("gate IS NULL"),
+        ),
+    )
 
     liquidation_id: Mapped[int] = mapped_column(ForeignKey("liquidations.id", ondelete="CASCADE"), primary_key=True)
     symbol: Mapped[str]
@@ -136,7 +148,14 @@ class TradeRow(BotBase):
         Index(None, "created_at"),
         Index(None, "order_id"),
         Index(None, "entry_client_order_id"),
-        Index(None, "order_status"),
+        Index(None, "order_status", "created_at"),
+        Index(None, "updated_at"),
+        Index(
+            "ix_trades_entries",
+            *("created_at", "symbol", "order_status", "status"),
+            sqlite_where=text("role = 'ENTRY'"),
+        ),
+        Index("ix_trades_simulated", "created_at", sqlite_where=text("status = 'SIMULATED'")),
         _one_of("status", [*_values(OrderStatus), SIMULATED], "status"),
         _one_of("order_status", _values(OrderStatus), "order_status"),
     )
@@ -218,6 +237,7 @@ class FillRow(BotBase):
         UniqueConstraint("symbol", "trade_id", "is_simulated"),
         Index(None, "client_order_id"),
         Index(None, "traded_at"),
+        Index(None, "symbol", "position_side", "traded_at"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)

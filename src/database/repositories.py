@@ -17,6 +17,7 @@ from sqlalchemy.orm import DeclarativeBase
 
 from src.database.db import LIQUIDATION, insert_liquidation, json_round_trip, liquidation_values
 from src.database.intent_log import IntentLog
+from src.database.maintenance import Maintenance
 from src.database.models import (
     AccountHistoryRow,
     DecisionRow,
@@ -35,7 +36,6 @@ from src.database.tables.market import (
     decision_values,
     last_entries,
     newest_liquidation,
-    prune,
     recent_liquidations,
 )
 from src.database.tables.orders import (
@@ -62,7 +62,6 @@ from src.domain.orders import Fill, Order
 from src.domain.positions import AccountSummary, Correction, Income, PositionRecord
 
 _EQUITY_INTERVAL_MS = 60_000
-_HISTORY_KEPT_MS = 30 * DAY_MS  # of the market history and the journal
 _FILLS_LISTED_MS = 7 * DAY_MS  # the exchange lists our trades of a week at a time (Account Trade List)
 _DECISION, _JOURNAL = prepared_insert(DecisionRow), prepared_insert(JournalRow)
 _REPLACE: dict[type[DeclarativeBase], tuple[Prepared, list[str]]] = {
@@ -85,6 +84,7 @@ class Store:
         self._clock = clock
         self._is_simulated = is_simulated
         self._writer = DeferredWriter(engine, clock)
+        self.maintenance = Maintenance(self._writer, clock)
         self._last_equity_at = 0
         self._last_liquidation_id: int | None = None
         self._state_cache: dict[str, Mapping[str, Any] | None] = {}
@@ -155,6 +155,7 @@ class Store:
             self._last_liquidation_id = self.read(newest_liquidation)
         row_ids = [self._last_liquidation_id + number for number in range(1, len(liquidations) + 1)]
         self._last_liquidation_id = row_ids[-1]
+        self.maintenance.has_new_liquidations = True
         if len(row_ids) == 1:  # the usual case; the rest is for bursts
             self._writer.write(
                 partial(insert_liquidation, liquidation=liquidations[0], row_id=row_ids[0]), is_history=True
@@ -201,7 +202,7 @@ class Store:
         self._pending_fills.add((fill.symbol, fill.trade_id))
         add = partial(add_fill, fill=fill, now_ms=now_ms, is_simulated=self._is_simulated)
         is_new = bool(self._writer.write(add, default=True))
-        self.results_version += is_new
+        self._on_result(is_new)
         return is_new
 
     def has_fill(self, fill: Fill) -> bool:
@@ -247,7 +248,7 @@ class Store:
             .returning(FundingPaymentRow.transaction_id)
         )
         is_new = self._writer.write(lambda connection: connection.scalar(statement), default=0) is not None
-        self.results_version += is_new
+        self._on_result(is_new)
         return is_new
 
     def record_external_income(self, income: Income, value: Decimal | None) -> bool:
@@ -260,7 +261,7 @@ class Store:
             .returning(ExternalIncomeRow.transaction_id)
         )
         is_new = self._writer.write(lambda connection: connection.scalar(statement), default=0) is not None
-        self.results_version += is_new
+        self._on_result(is_new)
         return is_new
 
     def complete_fee(self, income: Income, value: Decimal | None) -> bool:
@@ -275,7 +276,7 @@ class Store:
         }
         statement = update(row).where(is_it, row.is_simulated == self._is_simulated).values(changes)
         is_done = bool(self._writer.write(lambda connection: connection.execute(statement).rowcount, default=0))
-        self.results_version += is_done
+        self._on_result(is_done)
         return is_done
 
     def has_trade(self, symbol: str, trade_id: int) -> bool:
@@ -288,13 +289,14 @@ class Store:
     def fills_without_fee(self, since_ms: int) -> dict[str, int]:
         """Return the symbols with fills without a reported commission, and the time of the oldest one, ms UTC."""
         row = FillRow
-        query = (
-            select(row.symbol, func.min(row.traded_at).label("oldest"))
-            .where(row.commission_asset == "", row.traded_at >= since_ms, row.is_simulated == self._is_simulated)
-            .group_by(row.symbol)
+        is_lacking = (row.commission_asset == "") & (row.is_simulated == self._is_simulated)
+        newest_first = (
+            select(row.symbol, row.traded_at)
+            .where(is_lacking, row.traded_at >= since_ms)
+            .order_by(row.traded_at.desc())
         )
         return self.read_or_default(
-            lambda connection: {each.symbol: each.oldest for each in connection.execute(query)}, default={}
+            lambda connection: {each.symbol: each.traded_at for each in connection.execute(newest_first)}, default={}
         )
 
     def record_correction(self, correction: Correction) -> bool:
@@ -315,6 +317,7 @@ class Store:
         statement = delete(row).where(*position_filter, row.is_simulated == self._is_simulated)
         name = (row, symbol, position_side.value, self._is_simulated)
         self._writer.write(lambda connection: connection.execute(statement), name)
+        self.maintenance.has_new_results = True  # a position that a person closed ends with it
 
     def load_positions(self) -> list[PositionRecord]:
         query = select(PositionRow.__table__).where(PositionRow.is_simulated == self._is_simulated)
@@ -380,13 +383,9 @@ class Store:
         statement = update(RunRow).where(RunRow.id == newest).values(ended_at=self._clock.now_ms())
         self._writer.write(lambda connection: connection.execute(statement))
 
-    def prune(self, before_ms: int, limit: int = 5_000) -> int:
-        """Delete up to ``limit`` old liquidations and journal entries; orders, fills and funding stay."""
-        return int(self._writer.write(partial(prune, before_ms=before_ms, limit=limit), prune, default=0))
-
-    def prune_history(self) -> int:
-        """Delete some rows that are older than the history kept; return how many."""
-        return self.prune(self._clock.now_ms() - _HISTORY_KEPT_MS)
+    def _on_result(self, is_new: bool) -> None:
+        self.results_version += is_new
+        self.maintenance.has_new_results |= is_new
 
     @property
     def _mode_columns(self) -> dict[str, Any]:

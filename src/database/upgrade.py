@@ -8,12 +8,13 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 
+from src.database import results
 from src.database.db import backup
 from src.domain.errors import ConfigError
 
 
 def migrate(engine: Engine, path: Path, migrations: Path) -> None:
-    """Back up the database, then run each migration in its own transaction. Raises ConfigError."""
+    """Back up the database, run each migration in its own transaction, and make what is derived. Raises ConfigError."""
     config = Config()
     config.set_main_option("script_location", migrations.as_posix().replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -32,6 +33,14 @@ def migrate(engine: Engine, path: Path, migrations: Path) -> None:
             )
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
+    while _refresh_one(engine):
+        pass
+
+
+def _refresh_one(engine: Engine) -> bool:
+    """Make the derived rows of one symbol again, in a transaction of its own; False if none needs it."""
+    with engine.begin() as connection:
+        return results.refresh(connection, limit=1) > 0
 
 
 def _check_revision(found: str, scripts: ScriptDirectory, path: Path) -> None:

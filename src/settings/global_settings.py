@@ -230,6 +230,30 @@ class GlobalSettings(SettingsPart):
         max_length=1000,
         json_schema_extra=ui_meta(applies="after restart"),
     )
+    keep_liquidations_days: IntField = Field(
+        30,
+        title="Keep liquidations",
+        description="Older liquidations and their verdicts are deleted. Orders, trades and results are kept for ever.",
+        ge=2,
+        le=3650,
+        json_schema_extra=ui_meta("days"),
+    )
+    keep_journal_days: IntField = Field(
+        30,
+        title="Keep the log",
+        description="Older entries of the log are deleted.",
+        ge=2,
+        le=3650,
+        json_schema_extra=ui_meta("days"),
+    )
+    keep_equity_days: IntField = Field(
+        1825,
+        title="Keep the equity curve",
+        description="Older points of the equity curve, one a minute, are deleted.",
+        ge=31,
+        le=3650,
+        json_schema_extra=ui_meta("days"),
+    )
 
     @property
     def entry_lifetime_ms(self) -> int:

@@ -31,6 +31,7 @@ EVERY_GET = (
     "/api/pnl/stats",
     "/api/pnl/symbols",
     "/api/positions",
+    "/api/round-trips",
     "/api/setup",
     "/api/stats",
     "/api/trades",

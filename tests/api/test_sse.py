@@ -14,6 +14,7 @@ from src.api.errors import ApiError
 from src.api.routes.journal import CLIENT_HEADER
 from src.api.sse import MAX_STREAMS, MAX_STREAMS_PER_CLIENT, QUEUE_LENGTH, EventHub
 from src.database.open_database import open_database
+from src.database.tables.market import Cutoffs
 from src.domain.clock import ManualClock
 from tests.api.harness import ApiHarness, EventStream, RunningDashboard, eventually, served
 from tests.builders import NOW, D
@@ -76,7 +77,7 @@ def test_unavailable_history_is_a_reset(harness: ApiHarness, running: RunningDas
     harness.clock.advance(1_000)
     store = harness.store
     with store.transaction():
-        store.prune(NOW + 1)  # removes all entries so far
+        store.maintenance.prune(Cutoffs(NOW + 1, NOW + 1, NOW + 1))  # removes all entries so far
     harness.journal("order")
     assert eventually(lambda: running.streams.last_id == 4)
     with EventStream(running, **{"Last-Event-ID": last_id}) as page:

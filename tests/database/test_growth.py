@@ -9,6 +9,7 @@ from sqlalchemy import Engine, text
 
 from src.database.db import data_version, open_reader, read_transaction
 from src.database.repositories import Store
+from src.database.tables.market import Cutoffs
 from src.domain.clock import ManualClock
 from src.domain.enums import OrderRole, OrderStatus
 from tests.builders import a_fill, a_liquidation, an_order
@@ -87,7 +88,8 @@ def test_pruned_database_keeps_its_size_and_every_order(store: Store, path: Path
                     done = an_order(OrderRole.CLOSE, day + 1, OrderStatus.FILLED)
                     store.record_order(done, simulated=False)
                     store.record_fill(a_fill(done.request, trade_id=day + 1, traded_at=clock.now_ms()))
-                store.prune_history()
+                month_ago = clock.now_ms() - 30 * DAY_MS
+                store.maintenance.prune(Cutoffs(month_ago, month_ago, month_ago))
             clock.advance(DAY_MS // 96)
         store.checkpoint()
         sizes.append(path.stat().st_size)

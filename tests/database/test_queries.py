@@ -60,18 +60,18 @@ def test_bounds_of_empty_journal(connection: Connection) -> None:
 
 
 def test_fills_are_chronological_and_have_roles(reader: Connection) -> None:
-    found = fills.fills(reader)
+    found = fills.fills(reader, 0, "BTCUSDT")
     assert [(fill.trade_id, fill.role, fill.is_simulated) for fill in found] == [
         (1, "ENTRY", False),
         (2, "ENTRY", False),
         (3, None, False),
     ]
-    assert [fill.trade_id for fill in fills.fills(reader, NOW + 2)] == [2, 3]
-    assert fills.fills(reader, symbol="ETHUSDT") == []
+    assert [fill.trade_id for fill in fills.fills(reader, NOW + 2, "BTCUSDT")] == [2, 3]
+    assert fills.fills(reader, 0, "ETHUSDT") == []
     assert [fill.trade_id for fill in fills.fills_of(reader, [ENTRY_ID])] == [1, 2]
     many = [ENTRY_ID, *(f"lh-none{number}-e" for number in range(40_000))]
     assert [fill.trade_id for fill in fills.fills_of(reader, many)] == [1, 2]
-    assert [payment.amount for payment in fills.funding(reader)] == [D("-0.25")]
+    assert [payment.amount for payment in fills.funding(reader, 0, is_simulated=False)] == [D("-0.25")]
 
 
 def test_bot_is_alive_between_start_and_clean_end(path: Path, store: Store) -> None:
@@ -122,7 +122,7 @@ def test_thinned_equity_curve_keeps_newest_point(reader: Connection) -> None:
 
 
 def test_volumes_by_hour_and_symbol(reader: Connection) -> None:
-    assert market.volume_by_symbol(reader, 0) == {"BTCUSDT": (1, "60000.00"), "ETHUSDT": (1, "60000.00")}
+    assert market.volume_by_symbol(reader, 0) == {"BTCUSDT": (1, 60_000), "ETHUSDT": (1, 60_000)}
     (hour,) = market.hourly_volume(reader, 0)
     assert (hour["volume"], hour["liquidations"]) == ("120000.00", 2)
 

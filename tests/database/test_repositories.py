@@ -11,6 +11,7 @@ from sqlalchemy import Engine
 from sqlalchemy.exc import IntegrityError
 
 from src.database.repositories import Store
+from src.database.tables.market import Cutoffs
 from src.domain.clock import ManualClock
 from src.domain.decisions import Decision, Gate
 from src.domain.enums import MarginType, OrderRole, OrderStatus, PositionSide, Side
@@ -259,7 +260,7 @@ def test_pruning_is_bounded_and_deletes_decisions(store: Store, engine: Engine) 
         ids = store.insert_liquidations([a_liquidation(traded_at=NOW + number) for number in range(10)])
         store.record_decisions([(row_id, a_decision()) for row_id in ids])
         store.journal("alert", {"message": "kept"})
-        gone = [store.prune(NOW + 7, limit=4) for _ in range(3)]
+        gone = [store.maintenance.prune(before(NOW + 7), limit=4) for _ in range(3)]
     assert gone == [4 + 1, 3, 0]
     assert rows(engine, "SELECT count(*) FROM liquidations") == [(3,)]
     assert rows(engine, "SELECT min(liquidation_id), count(*) FROM decisions") == [(ids[7], 3)]
@@ -350,7 +351,7 @@ def test_journal_stores_money_as_text_at_any_depth(store: Store, engine: Engine)
 def test_journal_ids_are_never_reused(store: Store, engine: Engine) -> None:
     with store.transaction():
         store.journal("alert", {"message": "one"})
-        store.prune(NOW + 1)
+        store.maintenance.prune(before(NOW + 1))
         store.journal("alert", {"message": "two"})
     assert rows(engine, "SELECT id FROM journal") == [(2,)]
 
@@ -395,28 +396,30 @@ def test_incomplete_character_does_not_fail_commit(store: Store) -> None:
         assert store.get_state("text") == {"币安": "\ud800"}
 
 
-def test_history_is_kept_for_a_month(store: Store, engine: Engine, clock: ManualClock) -> None:
+def before(at: int) -> Cutoffs:
+    return Cutoffs(at, at, at)
+
+
+def test_each_kind_of_history_has_its_own_cutoff(store: Store, engine: Engine) -> None:
     with store.transaction():
-        store.insert_liquidations([a_liquidation(traded_at=NOW), a_liquidation(traded_at=NOW + DAY_MS)])
+        store.insert_liquidations([a_liquidation(traded_at=NOW + number) for number in range(3)])
         store.journal("news", {})
-    clock.advance(30 * DAY_MS)
+        store.maintenance.prune_before(Cutoffs(liquidations=NOW + 1, journal=NOW, equity=NOW))
+        store.maintenance.step()
+    assert rows(engine, "SELECT traded_at FROM liquidations") == [(NOW + 1,), (NOW + 2,)]
+    assert rows(engine, "SELECT count(*) FROM journal") == [(1,)]
     with store.transaction():
-        assert store.prune_history() == 0
-    clock.advance(1)
-    with store.transaction():
-        assert store.prune_history() == 2
-    assert rows(engine, "SELECT traded_at FROM liquidations") == [(NOW + DAY_MS,)]
-    assert rows(engine, "SELECT count(*) FROM journal") == [(0,)]
+        assert store.maintenance.prune(Cutoffs(liquidations=NOW, journal=NOW + 1, equity=NOW)) == 1
+    assert rows(engine, "SELECT count(*) FROM liquidations") == [(2,)]
 
 
-def test_orders_fills_and_funding_are_never_pruned(store: Store, engine: Engine, clock: ManualClock) -> None:
+def test_orders_fills_and_funding_are_never_pruned(store: Store, engine: Engine) -> None:
     with store.transaction():
         store.record_order(an_order(), simulated=False)
         store.record_fill(a_fill())
         store.record_funding(Income(1, "BTCUSDT", "FUNDING_FEE", "USDT", Decimal("-0.1"), NOW))
-    clock.advance(10_000 * DAY_MS)
     with store.transaction():
-        assert store.prune_history() == 0
+        assert store.maintenance.prune(before(NOW + 10_000 * DAY_MS)) == 0
     for table in ("trades", "order_status", "fills", "funding_payments"):
         assert rows(engine, f"SELECT count(*) FROM {table}") == [(1,)]
 

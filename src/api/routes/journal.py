@@ -30,7 +30,10 @@ KINDS = (
 
 @blueprint.get("/api/journal")
 def list_entries() -> Response:
-    """Entries after the id ``after``, else the newest ones, oldest first; ``kind`` filters by kinds."""
+    """Entries after the id ``after``, else the newest ones, oldest first; ``kind`` filters by kinds.
+
+    ``before`` gives those before an id: the page that precedes an earlier answer.
+    """
     kinds = request_args.enum_list_arg("kind", KINDS)
     with read_bot_database() as connection:
         if "after" in request.args:
@@ -38,7 +41,7 @@ def list_entries() -> Response:
                 connection, request_args.int_arg("after", 0, 0, _MAX_ID), request_args.limit_arg(), kinds
             )
         else:
-            entries = latest_journal(connection, request_args.limit_arg(), kinds)
+            entries = latest_journal(connection, request_args.limit_arg(), kinds, request_args.before_arg())
     return jsonify([entry.to_dict() for entry in entries])
 
 

@@ -77,7 +77,15 @@ def _configured() -> list[str]:
 def list_liquidations() -> Response:
     since = request_args.since_arg(services().clock.now_ms(), default_hours=24)
     with read_bot_database() as connection:
-        return jsonify(queries.liquidations(connection, since, request_args.limit_arg(), request_args.symbol_arg()))
+        return jsonify(
+            queries.liquidations(
+                connection,
+                since,
+                request_args.limit_arg(),
+                request_args.symbol_arg(),
+                request_args.before_arg(),
+            )
+        )
 
 
 @blueprint.get("/api/decisions")
@@ -85,6 +93,10 @@ def list_decisions() -> Response:
     only_entries = request_args.bool_arg("only_entries")
     with read_bot_database() as connection:
         rows = queries.decisions(
-            connection, request_args.limit_arg(), request_args.symbol_arg(), only_entries=only_entries
+            connection,
+            request_args.limit_arg(),
+            request_args.symbol_arg(),
+            request_args.before_arg(),
+            only_entries=only_entries,
         )
     return jsonify(rows)

@@ -15,7 +15,7 @@ from src.database.queries import market, orders
 blueprint = Blueprint("performance", __name__)
 
 _MAX_DAYS = 366 * 5
-_NO_LIQUIDATION = (0, "0.00")
+_NO_LIQUIDATION = (0, 0.0)
 _NO_ENTRY = {"trade_count": 0, "success_count": 0, "simulated_count": 0}
 
 
@@ -24,12 +24,18 @@ def show_stats() -> dict[str, Any]:
     since = request_args.since_arg(services().clock.now_ms(), default_hours=24)
     with read_bot_database() as connection:
         entries = orders.order_totals(connection, since)
-        return {
-            "liquidations": market.liquidation_totals(connection, since),
-            "trades": _totals(entries),
-            "by_symbol": _by_symbol(entries, market.volume_by_symbol(connection, since)),
-            "hourly_volume": market.hourly_volume(connection, since),
-        }
+        volumes = market.volume_by_symbol(connection, since)
+        hourly = market.hourly_volume(connection, since)
+    return {
+        "liquidations": {
+            "total_liquidations": sum(count for count, _ in volumes.values()),
+            "total_liquidation_volume": f"{sum(volume for _, volume in volumes.values()):.2f}",
+            "unique_symbols": len(volumes),
+        },
+        "trades": _totals(entries),
+        "by_symbol": _by_symbol(entries, volumes),
+        "hourly_volume": hourly,
+    }
 
 
 def _totals(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -45,13 +51,13 @@ def _totals(entries: Sequence[dict[str, Any]]) -> dict[str, Any]:
     }
 
 
-def _by_symbol(entries: Sequence[dict[str, Any]], volumes: dict[str, tuple[int, str]]) -> list[dict[str, Any]]:
+def _by_symbol(entries: Sequence[dict[str, Any]], volumes: dict[str, tuple[int, float]]) -> list[dict[str, Any]]:
     """Traded symbols first, then by liquidated volume."""
     traded = {each["symbol"]: each for each in entries}
     rows = []
     for symbol in traded.keys() | volumes.keys():
         count, volume = volumes.get(symbol, _NO_LIQUIDATION)
-        counts = {"liquidation_count": count, "liquidation_volume": volume}
+        counts = {"liquidation_count": count, "liquidation_volume": f"{volume:.2f}"}
         rows.append({"symbol": symbol, **_NO_ENTRY, **traded.get(symbol, {}), **counts})
     return sorted(rows, key=lambda row: (-row["trade_count"], -float(row["liquidation_volume"]), row["symbol"]))
 

@@ -5,10 +5,12 @@ from dataclasses import asdict, dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Float, Row, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Float, Row, cast, func, select, text
 
 from src.database.control import SettingsVersion
 from src.database.models import AccountHistoryRow, JournalRow, PositionRow, RunRow, SettingsVersionRow, StateRow
+from src.database.tables.history import DailyEquityRow
+from src.domain.clock import DAY_MS
 from src.domain.commands import OperatorAction
 from src.domain.enums import PositionSide
 from src.domain.positions import Protection
@@ -125,20 +127,40 @@ def live_position_symbols(connection: Connection) -> list[str]:
     return [] if is_paper_mode(connection) else sorted(connection.scalars(query))
 
 
+_CURVE = text(
+    """
+    WITH RECURSIVE point(at) AS (
+      SELECT (SELECT recorded_at FROM account_history
+              WHERE recorded_at >= :since AND is_simulated = :mode ORDER BY recorded_at LIMIT 1)
+      UNION ALL
+      SELECT (SELECT recorded_at FROM account_history
+              WHERE recorded_at >= point.at + :step AND is_simulated = :mode ORDER BY recorded_at LIMIT 1)
+      FROM point WHERE point.at IS NOT NULL
+    )
+    SELECT at FROM point WHERE at IS NOT NULL
+    """
+)
+"""One point for each step of time, each found by the index: the history between them is not read."""
+
+
 def equity(connection: Connection, since_ms: int, limit: int) -> list[Row[Any]]:
     """Return the account history, oldest first, thinned to about ``limit`` points including the newest."""
-    row = AccountHistoryRow
-    condition = (row.recorded_at >= since_ms) & (row.is_simulated == is_paper_mode(connection))
-    count, last = connection.execute(select(func.count(), func.max(row.recorded_at)).where(condition)).one()
-    step = max(1, -(-count // limit))
-    rank = func.row_number().over(order_by=row.recorded_at).label("rank")
-    ranked = select(*row.__table__.columns, rank).where(condition).subquery()
-    query = (
-        select(ranked)
-        .where((ranked.c.rank % step == 0) | (ranked.c.recorded_at == last))
-        .order_by(ranked.c.recorded_at)
-    )
-    return list(connection.execute(query))
+    row, mode = AccountHistoryRow, is_paper_mode(connection)
+    bounds = [
+        connection.scalar(
+            select(row.recorded_at)
+            .where(row.recorded_at >= since_ms, row.is_simulated == mode)
+            .order_by(order)
+            .limit(1)
+        )
+        for order in (row.recorded_at, row.recorded_at.desc())
+    ]
+    if bounds[0] is None or bounds[1] is None:
+        return []
+    step = max(1, (bounds[1] - bounds[0]) // limit)
+    points = set(connection.scalars(_CURVE, {"since": since_ms, "step": step, "mode": mode})) | {bounds[1]}
+    query = select(*row.__table__.columns).where(row.recorded_at.in_(points), row.is_simulated == mode)
+    return list(connection.execute(query.order_by(row.recorded_at)))
 
 
 def highest_equity(connection: Connection, since_ms: int) -> float | None:
@@ -146,10 +168,14 @@ def highest_equity(connection: Connection, since_ms: int) -> float | None:
 
     A drawdown is measured from it plus the net transfers until now: a transfer is no profit and no drawdown.
     """
-    row = AccountHistoryRow
-    query = select(func.max(cast(row.margin_balance, Float) - cast(row.transfers, Float)))
-    condition = query.where(row.recorded_at >= since_ms, row.is_simulated == is_paper_mode(connection))
-    return connection.execute(condition).scalar()
+    row, day, mode = AccountHistoryRow, DailyEquityRow, is_paper_mode(connection)
+    first_day = since_ms + -since_ms % DAY_MS
+    part = select(func.max(cast(row.margin_balance, Float) - cast(row.transfers, Float))).where(
+        row.recorded_at >= since_ms, row.recorded_at < first_day, row.is_simulated == mode
+    )
+    whole = select(func.max(day.highest)).where(day.day >= first_day, day.is_simulated == mode)
+    found = [each for each in (connection.scalar(part), connection.scalar(whole)) if each is not None]
+    return max(found, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,18 +197,30 @@ _COLUMNS = (JournalRow.id, JournalRow.recorded_at, JournalRow.kind, JournalRow.s
 
 def journal_after(connection: Connection, entry_id: int, limit: int, kinds: tuple[str, ...] = ()) -> list[JournalEntry]:
     """Return the entries after an id, oldest first, optionally of some kinds only."""
-    query = select(*_COLUMNS).where(JournalRow.id > entry_id).order_by(JournalRow.id).limit(limit)
-    if kinds:
-        query = query.where(JournalRow.kind.in_(kinds))
-    return [JournalEntry(*row) for row in connection.execute(query)]
+    return _entries(connection, (JournalRow.id > entry_id,), JournalRow.id, limit, kinds)
 
 
-def latest_journal(connection: Connection, limit: int, kinds: tuple[str, ...] = ()) -> list[JournalEntry]:
-    """Return the newest entries, oldest first, optionally of some kinds only."""
-    query = select(*_COLUMNS).order_by(JournalRow.id.desc()).limit(limit)
-    if kinds:
-        query = query.where(JournalRow.kind.in_(kinds))
-    return [JournalEntry(*row) for row in connection.execute(query)][::-1]
+def latest_journal(
+    connection: Connection, limit: int, kinds: tuple[str, ...] = (), before: int | None = None
+) -> list[JournalEntry]:
+    """Return the newest entries, oldest first, optionally of some kinds or with lower ids than ``before``."""
+    is_older = () if before is None else (JournalRow.id < before,)
+    return _entries(connection, is_older, JournalRow.id.desc(), limit, kinds)[::-1]
+
+
+def _entries(
+    connection: Connection,
+    conditions: tuple[ColumnElement[bool], ...],
+    order: Any,
+    limit: int,
+    kinds: tuple[str, ...],
+) -> list[JournalEntry]:
+    """The first entries in an order of ids. One query for each kind: rare kinds are few among millions of rows."""
+    query = select(*_COLUMNS).where(*conditions).order_by(order).limit(limit)
+    of_kinds = [query.where(JournalRow.kind == kind) for kind in dict.fromkeys(kinds)] or [query]
+    found = [JournalEntry(*row) for each in of_kinds for row in connection.execute(each)]
+    is_newest_first = order is not JournalRow.id
+    return sorted(found, key=lambda entry: entry.id, reverse=is_newest_first)[:limit]
 
 
 def journal_bounds(connection: Connection) -> tuple[int, int]:

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Select, func, literal_column, or_, select
 
 from src.database.models import ExternalIncomeRow, FillRow, FundingPaymentRow, TradeRow
-from src.domain.enums import IncomeType, OrderRole
+from src.domain.enums import IncomeType, OrderRole, PositionSide
 from src.domain.numbers import ZERO
 from src.domain.orders import FORCED_ORDER_PREFIXES
 
+END_OF_TIME = 2**62
+"""Later than any instant, ms UTC."""
+_FEW_FILLS = 2_000
 _IDS_PER_QUERY = 10_000  # SQLite allows 32,766 values in a statement
 
 
@@ -55,12 +58,25 @@ class FundingRecord:
     is_simulated: bool = False
 
 
-def fills(connection: Connection, since_ms: int = 0, symbol: str | None = None) -> list[FillRecord]:
-    """Return fills in chronological order."""
-    query = _FILLS.where(FillRow.traded_at >= since_ms)
-    if symbol is not None:
-        query = query.where(FillRow.symbol == symbol)
-    return _read(connection, query)
+def fills(connection: Connection, since_ms: int, symbol: str) -> list[FillRecord]:
+    """Return the fills of a symbol in chronological order."""
+    sides = FillRow.position_side.in_([side.value for side in PositionSide])  # of all sides: the index begins with them
+    return _read(connection, _FILLS.where(FillRow.symbol == symbol, sides, FillRow.traded_at >= since_ms))
+
+
+def fills_of_position(
+    connection: Connection,
+    symbol: str,
+    position_side: PositionSide,
+    since_ms: int,
+    *,
+    is_simulated: bool,
+    until_ms: int = END_OF_TIME,
+) -> list[FillRecord]:
+    """Return the fills of one position key and mode in chronological order; both ends belong to the time."""
+    row = FillRow
+    own = (row.symbol == symbol) & (row.position_side == position_side.value) & (row.is_simulated == is_simulated)
+    return _read(connection, _FILLS.where(own, row.traded_at >= since_ms, row.traded_at <= until_ms))
 
 
 def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[FillRecord]:
@@ -72,11 +88,22 @@ def fills_of(connection: Connection, client_order_ids: Sequence[str]) -> list[Fi
     return sorted(found, key=lambda fill: (fill.traded_at, fill.symbol, fill.trade_id))
 
 
-def funding(connection: Connection, since_ms: int = 0, *, is_external: bool = False) -> list[FundingRecord]:
+def funding(
+    connection: Connection,
+    since_ms: int,
+    *,
+    is_simulated: bool,
+    symbol: str | None = None,
+    is_external: bool = False,
+    until_ms: int = END_OF_TIME,
+) -> list[FundingRecord]:
     """Return the funding of the bot's positions, or of a person's own ones, in chronological order."""
     row = FundingPaymentRow
     columns = (row.transaction_id, row.symbol, row.asset, row.amount, row.dollar_value, row.paid_at, row.is_simulated)
-    query = select(*columns).where(row.paid_at >= since_ms, row.is_external == is_external)
+    is_of_mode = (row.is_external == is_external, row.is_simulated == is_simulated)
+    query = select(*columns).where(row.paid_at >= since_ms, row.paid_at <= until_ms, *is_of_mode)
+    if symbol is not None:
+        query = query.where(row.symbol == symbol)
     query = query.order_by(row.paid_at, row.transaction_id)
     return [FundingRecord(*found) for found in connection.execute(query)]
 
@@ -99,7 +126,14 @@ class ExternalIncome:
         return self.type == IncomeType.TRANSFER
 
 
-def external_income(connection: Connection, since_ms: int = 0) -> list[ExternalIncome]:
+def external_income(
+    connection: Connection,
+    since_ms: int,
+    *,
+    is_simulated: bool,
+    symbol: str | None = None,
+    until_ms: int = END_OF_TIME,
+) -> list[ExternalIncome]:
     """Return transfers and results of manual trades in chronological order, without those of recorded fills."""
     row = ExternalIncomeRow
     is_ours = (
@@ -107,6 +141,9 @@ def external_income(connection: Connection, since_ms: int = 0) -> list[ExternalI
     )
     columns = (row.type, row.symbol, row.asset, row.amount, row.dollar_value, row.paid_at, row.is_simulated)
     query = select(*columns).outerjoin(FillRow, is_ours).where(row.paid_at >= since_ms, FillRow.id.is_(None))
+    query = query.where(row.is_simulated == is_simulated, row.paid_at <= until_ms)
+    if symbol is not None:
+        query = query.where(row.symbol == symbol)
     return [ExternalIncome(*found) for found in connection.execute(query.order_by(row.paid_at, row.transaction_id))]
 
 
@@ -166,12 +203,9 @@ def net_since(connection: Connection, since_ms: int, *, is_simulated: bool) -> D
     row = FillRow
     columns = (row.realized_pnl, row.commission_value)
     recorded = connection.execute(select(*columns).where(row.traded_at >= since_ms, row.is_simulated == is_simulated))
-    payments = (each.value or ZERO for each in funding(connection, since_ms) if each.is_simulated == is_simulated)
-    by_hand = (
-        each.value or ZERO
-        for each in external_income(connection, since_ms)
-        if each.is_simulated == is_simulated and not each.is_transfer
-    )
+    payments = (each.value or ZERO for each in funding(connection, since_ms, is_simulated=is_simulated))
+    income = external_income(connection, since_ms, is_simulated=is_simulated)
+    by_hand = (each.value or ZERO for each in income if not each.is_transfer)
     other = sum(payments, sum(by_hand, ZERO))
     return sum((fill.realized_pnl - (fill.commission_value or ZERO) for fill in recorded), other)
 
@@ -181,13 +215,16 @@ def recent_exits(connection: Connection, fill_id: int, limit: int, *, is_simulat
 
     Manual trades are no exits of the bot.
     """
+    # Few fills are read by their ids and sorted; the sign keeps SQLite from reading all of them in order of time.
+    is_few = newest_fill_id(connection) - fill_id <= _FEW_FILLS
+    newest_first: ColumnElement[Any] = literal_column("+fills.traded_at") if is_few else FillRow.traded_at.expression
     is_forced = or_(*(FillRow.client_order_id.startswith(prefix, autoescape=True) for prefix in FORCED_ORDER_PREFIXES))
     query = (
         select(FillRow.client_order_id, FillRow.realized_pnl)
         .outerjoin(TradeRow, TradeRow.client_order_id == FillRow.client_order_id)
         .where(FillRow.id > fill_id, FillRow.is_simulated == is_simulated)
         .where(or_(TradeRow.role.is_(None) & is_forced, TradeRow.role != OrderRole.ENTRY.value))
-        .order_by(FillRow.traded_at.desc(), FillRow.id.desc())
+        .order_by(newest_first.desc(), FillRow.id.desc())
     )
     exits: defaultdict[str, Decimal] = defaultdict(Decimal)
     with connection.execute(query) as found:
@@ -205,5 +242,6 @@ def newest_fill_id(connection: Connection) -> int:
 
 def entries_since(connection: Connection, since_ms: int) -> int:
     """Count the entries placed after an instant, whatever their result."""
-    query = select(func.count()).where(TradeRow.role == OrderRole.ENTRY.value, TradeRow.created_at > since_ms)
+    is_entry = TradeRow.role == literal_column(f"'{OrderRole.ENTRY}'")  # as in the condition of the index
+    query = select(func.count()).where(is_entry, TradeRow.created_at > since_ms)
     return connection.scalar(query) or 0

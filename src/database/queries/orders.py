@@ -3,8 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Float, Row, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Float, Row, cast, func, literal_column, or_, select
 
+from src.database.db import older_than
 from src.database.models import SIMULATED, OrderRelationshipRow, OrderStatusRow, TradeRow
 from src.database.queries.account import is_paper_mode
 from src.domain.enums import OrderStatus
@@ -12,6 +13,7 @@ from src.domain.enums import OrderStatus
 STATUSES: tuple[str, ...] = (*(status.value for status in OrderStatus), SIMULATED)
 OPEN_STATUSES: tuple[str, ...] = tuple(status.value for status in OrderStatus if not status.is_terminal)
 _ALL = select(*TradeRow.__table__.columns)
+_MAX_OF_POSITION = 200
 
 OrderRow = Row[Any]
 
@@ -22,17 +24,25 @@ def orders(
     limit: int,
     symbol: str | None = None,
     status: str | None = None,
+    before: int | None = None,
     *,
     include_all: bool = False,
 ) -> list[OrderRow]:
-    """Return orders, newest first: those with fills, those of one status, or all."""
+    """Return orders, newest first: those with fills, those of one status, or all.
+
+    ``before`` is the row id of the last one of the previous page.
+    """
     query = _ALL.where(TradeRow.created_at >= since_ms).order_by(TradeRow.created_at.desc(), TradeRow.id.desc())
     if symbol is not None:
         query = query.where(TradeRow.symbol == symbol)
-    if status is not None:
-        query = query.where(or_(TradeRow.status == status, TradeRow.order_status == status))
+    if status == SIMULATED:
+        query = query.where(TradeRow.status == literal_column(f"'{SIMULATED}'"))  # as in the condition of its index
+    elif status is not None:
+        query = query.where(TradeRow.order_status == status)
     elif not include_all:
         query = query.where(cast(TradeRow.filled_quantity, Float) > 0)
+    if before is not None:
+        query = query.where(older_than(connection, TradeRow.created_at, TradeRow.id, before))
     return list(connection.execute(query.limit(limit)))
 
 
@@ -67,13 +77,11 @@ def orders_by_id(connection: Connection, client_order_ids: Iterable[str]) -> dic
 
 def orders_of_position(connection: Connection, symbol: str, position_side: str, since_ms: int) -> list[OrderRow]:
     """Return the orders of a position created since it was opened, and older open ones; newest first."""
-    query = _ALL.where(
-        _is_of_mode(connection),
-        TradeRow.symbol == symbol,
-        TradeRow.position_side == position_side,
-        or_(TradeRow.created_at >= since_ms, TradeRow.order_status.in_(OPEN_STATUSES)),
-    )
-    return list(connection.execute(query.order_by(TradeRow.id.desc()).limit(200)))
+    own = _ALL.where(_is_of_mode(connection), TradeRow.symbol == symbol, TradeRow.position_side == position_side)
+    recent = own.where(TradeRow.created_at >= since_ms).order_by(TradeRow.created_at.desc()).limit(_MAX_OF_POSITION)
+    still_open = own.where(TradeRow.order_status.in_(OPEN_STATUSES), TradeRow.created_at < since_ms)
+    found = [*connection.execute(recent), *connection.execute(still_open)]
+    return sorted(found, key=lambda row: int(row.id), reverse=True)[:_MAX_OF_POSITION]
 
 
 def _is_of_mode(connection: Connection) -> ColumnElement[bool]:
@@ -108,8 +116,8 @@ def order_totals(connection: Connection, since_ms: int) -> list[dict[str, Any]]:
     is_simulated = (row.status == SIMULATED).cast(Float)
     query = (
         select(row.symbol, func.count(), func.sum(is_filled), func.sum(is_simulated))
-        .where(row.created_at >= since_ms, row.role == "ENTRY")
-        .group_by(row.symbol)
+        .where(row.created_at >= since_ms, row.role == literal_column("'ENTRY'"))  # as in the condition of its index
+        .group_by(literal_column("+trades.symbol"))  # the sign keeps SQLite from reading all orders by another index
         .order_by(func.count().desc(), row.symbol)
     )
     return [

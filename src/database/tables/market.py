@@ -1,19 +1,47 @@
 """Reads and deletes rows of the market history: liquidations, decisions, journal."""
 
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, select, text
+from sqlalchemy.dialects.sqlite import insert as upsert
 
-from src.database.models import DecisionRow, JournalRow, LiquidationRow
+from src.database.models import AccountHistoryRow, DecisionRow, JournalRow, LiquidationRow
+from src.database.tables.history import SummarizedRow
+from src.domain.clock import DAY_MS, HOUR_MS
 from src.domain.decisions import Decision
 from src.domain.enums import OrderType, Side, TimeInForce
 from src.domain.market import CLOCK_TOLERANCE_MS, Liquidation
 
+_LIQUIDATIONS = "liquidations"
+"""The name of their row in ``summarized``."""
+_SUMMED = (
+    f"count(*), sum(CAST(usdt_value AS REAL)) FROM liquidations WHERE id > :first AND id <= :last "
+    f"AND traded_at <= received_at + {CLOCK_TOLERANCE_MS} GROUP BY"
+)
+_ADDED = "DO UPDATE SET liquidations = liquidations + excluded.liquidations, volume = volume + excluded.volume"
+_ADD_VOLUMES = (
+    text(
+        f"INSERT INTO hourly_volume SELECT traded_at - traded_at % {HOUR_MS} AS at, {_SUMMED} at "
+        f"ON CONFLICT (hour) {_ADDED}"
+    ),
+    *(
+        text(
+            f"INSERT INTO symbol_volume SELECT {span}, traded_at - traded_at % {span} AS at, symbol, {_SUMMED} at, "
+            "symbol "
+            f"ON CONFLICT (span, begins_at, symbol) {_ADDED}"
+        )
+        for span in (HOUR_MS, DAY_MS)
+    ),
+)
+
 
 def recent_liquidations(connection: Connection, since_ms: int) -> list[tuple[int, Liquidation]]:
     """Return liquidations traded after an instant with their row ids, oldest first."""
-    query = select(LiquidationRow.__table__).where(LiquidationRow.traded_at > since_ms).order_by(LiquidationRow.id)
-    return [(row.id, _liquidation_from(row)) for row in connection.execute(query)]
+    query = select(LiquidationRow.__table__).where(LiquidationRow.traded_at > since_ms)
+    # Sorted here: to sort by id, SQLite would read the whole table in that order.
+    found = sorted(connection.execute(query), key=lambda row: int(row.id))
+    return [(row.id, _liquidation_from(row)) for row in found]
 
 
 def last_entries(connection: Connection) -> dict[tuple[str, Side], tuple[int, int]]:
@@ -51,8 +79,30 @@ def decision_values(decision: Decision, liquidation_id: int) -> dict[str, Any]:
 
 
 def newest_liquidation(connection: Connection) -> int:
-    """Return the highest row id; 0 if there is none."""
-    return connection.scalar(select(func.max(LiquidationRow.id))) or 0
+    """Return the highest row id ever given; 0 if there was none. All rows may have been deleted meanwhile."""
+    return max(connection.scalar(select(func.max(LiquidationRow.id))) or 0, summarized_liquidation(connection))
+
+
+def summarized_liquidation(connection: Connection) -> int:
+    """Return the row id up to which the liquidations are part of the hourly and daily volumes."""
+    return connection.scalar(select(SummarizedRow.last_id).where(SummarizedRow.name == _LIQUIDATIONS)) or 0
+
+
+def summarize_liquidations(connection: Connection, limit: int) -> int:
+    """Add up to ``limit`` liquidations to the hourly and daily volumes; return how many rows there were."""
+    first = summarized_liquidation(connection)
+    newest = select(LiquidationRow.id).where(LiquidationRow.id > first).order_by(LiquidationRow.id).limit(limit)
+    ids = list(connection.scalars(newest))
+    if ids:
+        for statement in _ADD_VOLUMES:
+            connection.execute(statement, {"first": first, "last": ids[-1]})
+        values = {"name": _LIQUIDATIONS, "last_id": ids[-1]}
+        connection.execute(
+            upsert(SummarizedRow)
+            .values(values)
+            .on_conflict_do_update(index_elements=["name"], set_={"last_id": ids[-1]})
+        )
+    return len(ids)
 
 
 def _liquidation_from(row: Any) -> Liquidation:
@@ -72,9 +122,24 @@ def _liquidation_from(row: Any) -> Liquidation:
     )
 
 
-def prune(connection: Connection, before_ms: int, limit: int) -> int:
+@dataclass(frozen=True, slots=True)
+class Cutoffs:
+    """Instants, ms UTC: older rows are deleted."""
+
+    liquidations: int
+    """Verdicts are deleted with their liquidations."""
+    journal: int
+    equity: int
+
+
+def prune(connection: Connection, before: Cutoffs, limit: int) -> int:
     """Delete up to ``limit`` old rows of each table; return how many were deleted."""
-    old = select(LiquidationRow.id).where(LiquidationRow.traded_at < before_ms).limit(limit)
-    old_entries = select(JournalRow.id).where(JournalRow.recorded_at < before_ms).limit(limit)
-    deleted = connection.execute(delete(LiquidationRow).where(LiquidationRow.id.in_(old))).rowcount
-    return deleted + connection.execute(delete(JournalRow).where(JournalRow.id.in_(old_entries))).rowcount
+    deleted = 0
+    for row_id, at, until in (
+        (LiquidationRow.id, LiquidationRow.traded_at, before.liquidations),
+        (JournalRow.id, JournalRow.recorded_at, before.journal),
+        (AccountHistoryRow.recorded_at, AccountHistoryRow.recorded_at, before.equity),
+    ):
+        old = select(row_id).where(at < until).limit(limit)
+        deleted += connection.execute(delete(row_id.class_).where(row_id.in_(old))).rowcount
+    return deleted

@@ -100,8 +100,12 @@ def open_orders(connection: Connection, filled_since_ms: int, *, is_simulated: b
     row = TradeRow
     is_recent = (row.filled_quantity != ZERO) & (row.updated_at > filled_since_ms)
     is_of_mode = (row.status == SIMULATED) if is_simulated else (row.status != SIMULATED)
-    query = select(row.__table__).where(is_of_mode, row.order_status.in_(_OPEN) | is_recent).order_by(row.id)
-    orders = [load_fills(connection, order_from(each)) for each in connection.execute(query).all()]
+    found = {  # two queries, each with its index
+        each.id: each
+        for condition in (row.order_status.in_(_OPEN), is_recent)
+        for each in connection.execute(select(row.__table__).where(is_of_mode, condition))
+    }
+    orders = [load_fills(connection, order_from(found[row_id])) for row_id in sorted(found)]
     return [order for order in orders if order.is_open or order.has_missing_fills]
 
 

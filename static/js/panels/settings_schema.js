@@ -43,6 +43,7 @@ const GROUPS = {
       "Account",
       ["hedge_mode", "multi_assets_mode", "set_leverage", "set_margin_type", "adopt_foreign_positions", "db_path"],
     ],
+    ["History", ["keep_liquidations_days", "keep_journal_days", "keep_equity_days"]],
   ],
   symbols: [
     ["Signal", ["volume_threshold", "volume_threshold_long", "volume_threshold_short", "trade_side"]],

@@ -146,6 +146,7 @@ def test_old_history_is_pruned_when_due(harness: Harness) -> None:
     harness.liquidate(1000)
     harness.clock.advance(40 * 24 * 3_600_000)
     harness.feed(TaskDue(Task.PRUNE, harness.now))
+    harness.context.store.maintenance.run()
     assert harness.rows("SELECT * FROM liquidations") == []
 
 

@@ -3,8 +3,8 @@
 from dataclasses import replace
 from decimal import Decimal
 
-from src.api.round_trips import EXTERNAL, round_trips, uncounted_amounts
 from src.database.queries.fills import ExternalIncome, FillRecord, FundingRecord
+from src.database.round_trips import EXTERNAL, round_trips, uncounted_amounts
 from src.domain.enums import Side
 from tests.builders import NOW, D
 

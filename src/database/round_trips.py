@@ -1,9 +1,10 @@
 """Groups fills into round trips: a position from its first opening fill to the fill that closed it. Pure."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import TypeVar
 
 from src.database.queries.fills import ExternalIncome, FillRecord, FundingRecord
 from src.domain.enums import IncomeType, OrderRole, PositionSide, Side
@@ -42,6 +43,8 @@ class RoundTrip:
     """Time of its newest fill."""
     external: list[ExternalIncome] = field(default_factory=list)
     """Results of manual trades in it, from the income history."""
+    lacks_amounts: bool = False
+    """A fee of it was not reported, or is in an asset whose price is unknown."""
 
     @property
     def has_manual_trades(self) -> bool:
@@ -59,8 +62,21 @@ class RoundTrip:
     def net_pnl(self) -> Decimal:
         return self.realized_pnl + self.commission + self.funding_fee
 
-    def was_open_at(self, at: int) -> bool:
-        return self.opened_at <= at and (self.closed_at is None or at <= self.closed_at)
+    @property
+    def entry_price(self) -> Decimal | None:
+        """The average price of its opening fills; None if they were not recorded."""
+        return self.entry_value / self.quantity if self.quantity else None
+
+    @property
+    def exit_price(self) -> Decimal | None:
+        """The average price of its closing fills; None if there are none."""
+        return self.exit_value / self.closed_quantity if self.closed_quantity else None
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every fill, fee and payment is known, with its value in dollars."""
+        amounts = [*(each.value for each in self.payments), *(each.value for each in self.external)]
+        return not self.lacks_amounts and self.open_quantity == 0 and None not in amounts
 
 
 def signed_fee(fill: FillRecord) -> Decimal:
@@ -87,11 +103,13 @@ def round_trips(
     funding: Sequence[FundingRecord] = (),
     external: Iterable[ExternalIncome] = (),
     open_positions: Collection[TripKey] | None = None,
+    others: Sequence[RoundTrip] = (),
 ) -> list[RoundTrip]:
     """The trips in the order of their opening; open ones have no ``closed_at``. ``fills`` must be sorted by time.
 
     A trip that a person closed has no fill for it: it ends with the last manual result before the next entry, or if
-    its position is not among ``open_positions``.
+    its position is not among ``open_positions``. Payments and manual results belong to the symbol's oldest trip open
+    at that time, also among ``others``: trips that are known already.
     """
     results = [each for each in external if not each.is_transfer]
     open_trips: dict[tuple[str, str], RoundTrip] = {}
@@ -114,8 +132,11 @@ def round_trips(
     for key, trip in open_trips.items():
         if open_positions is not None and key not in open_positions:
             _close_by_hand(trip, results, None)
-    _assign_funding(trips, funding)
-    _assign_results(trips, results)
+    owners = sorted((*others, *trips), key=lambda trip: trip.opened_at)
+    for payment, trip in _owned(owners, funding):
+        trip.payments.append(payment)
+    for result, trip in _owned(owners, results):
+        _add_result(trip, result)
     return trips
 
 
@@ -148,6 +169,7 @@ def _add_fill(trip: RoundTrip, fill: FillRecord) -> FillRecord | None:
     """Add a fill to a trip; the quantity beyond flat is returned as a fill of the opposite trip."""
     trip.orders.add(fill.client_order_id)
     trip.changed_at = fill.traded_at
+    trip.lacks_amounts |= fill.commission_value is None or not fill.commission_asset
     if fill.side == trip.side:
         trip.quantity += fill.quantity
         trip.entry_value += fill.quantity * fill.price
@@ -183,28 +205,27 @@ def _remainder(fill: FillRecord, closed: Decimal) -> FillRecord:
     return replace(fill, quantity=rest, commission=commission, commission_value=value, realized_pnl=ZERO)
 
 
-def _assign_results(trips: Iterable[RoundTrip], results: Iterable[ExternalIncome]) -> None:
-    """Add each manual result to the symbol's oldest trip open at that time."""
-    known = list(trips)
-    for result in results:
-        owner = next(
-            (each for each in known if each.symbol == result.symbol and each.was_open_at(result.paid_at)), None
-        )
-        if owner is None:
-            continue
-        owner.external.append(result)
-        if result.type == IncomeType.COMMISSION:
-            owner.commission += result.value or ZERO
-        else:
-            owner.realized_pnl += result.value or ZERO
+Paid = TypeVar("Paid", FundingRecord, ExternalIncome)
 
 
-def _assign_funding(trips: Iterable[RoundTrip], funding: Iterable[FundingRecord]) -> None:
-    """Assign funding, which the exchange reports by symbol only, to the symbol's oldest trip open at that time."""
-    by_symbol: dict[str, list[RoundTrip]] = defaultdict(list)
+def _owned(trips: Iterable[RoundTrip], paid: Iterable[Paid]) -> Iterator[tuple[Paid, RoundTrip]]:
+    """Each amount with the symbol's oldest trip open at that time: the exchange reports funding by symbol only."""
+    waiting: defaultdict[str, deque[RoundTrip]] = defaultdict(deque)
     for trip in trips:
-        by_symbol[trip.symbol].append(trip)
-    for payment in funding:
-        owner = next((trip for trip in by_symbol[payment.symbol] if trip.was_open_at(payment.paid_at)), None)
-        if owner is not None:
-            owner.payments.append(payment)
+        waiting[trip.symbol].append(trip)
+    opened: defaultdict[str, list[RoundTrip]] = defaultdict(list)
+    for each in sorted(paid, key=lambda each: each.paid_at):
+        later, current, at = waiting[each.symbol], opened[each.symbol], each.paid_at
+        while later and later[0].opened_at <= at:
+            current.append(later.popleft())
+        current[:] = [trip for trip in current if trip.closed_at is None or at <= trip.closed_at]
+        if current:
+            yield each, current[0]
+
+
+def _add_result(trip: RoundTrip, result: ExternalIncome) -> None:
+    trip.external.append(result)
+    if result.type == IncomeType.COMMISSION:
+        trip.commission += result.value or ZERO
+    else:
+        trip.realized_pnl += result.value or ZERO
