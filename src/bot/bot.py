@@ -20,8 +20,9 @@ from src.bot.startup import (
 from src.bot.threads import JOIN_SECONDS, ThreadGroup, heartbeat_current_thread, tune_interpreter
 from src.core.context import TraderContext
 from src.core.event_queue import EventQueue
-from src.core.events import ExchangeHealth
+from src.core.events import DatabaseChecked, ExchangeHealth
 from src.core.gateway import Gateway
+from src.core.health.degraded_store import UNCHECKED
 from src.core.health.stall import StallDetector, block_entries
 from src.core.health.status import BotInfo
 from src.core.limits.live_consent import load_pending_terms
@@ -33,9 +34,11 @@ from src.core.operator.stopping import GracefulStop
 from src.core.order_cleanup import OrderCleanup
 from src.core.streamer import LiquidationStreamer
 from src.core.trader import Trader
+from src.core.trading_status import EntryBlock
 from src.core.user_stream import UserStream
 from src.database.backups import Backups, BackupWorker
 from src.database.control import CommandReader
+from src.database.integrity import IntegrityCheck
 from src.database.open_database import OpenedDatabase
 from src.database.repositories import PAPER_ACCOUNT, Store
 from src.domain import crash_points
@@ -104,6 +107,7 @@ class Bot:
             offset=self._offset,
         )
         self._event_queue = EventQueue(self._clock)
+        self._needs_check = database.needs_check
         self._threads = ThreadGroup(self._clock)
         self._restart = RestartRequest(config.started_at, is_supervised=environment.is_supervised)
         self._commands = CommandReader(environment.control_database)
@@ -128,7 +132,7 @@ class Bot:
         with self._store.transaction():
             was_clean = self._store.begin_run(VERSION, os.getpid())
         record_edit_while_stopped(self._store, self._config.settings, self._commands)
-        trader = self._compose(listed, bot_info)
+        trader = self._compose(listed, bot_info, is_checked_first=not was_clean)
         if quarantined_to:
             self._warn(f"the database was damaged and was moved to {quarantined_to}; a new one was created")
         if not was_clean:
@@ -137,9 +141,12 @@ class Bot:
             prompt_in_terminal(terms, self._event_queue.put)
         tune_interpreter()
         self._threads.start()
+        if self._needs_check:
+            path = self._config.environment.database
+            IntegrityCheck(path, lambda damage: self._event_queue.put(DatabaseChecked(damage))).start()
         return self._shut_down(trader, self._supervise())
 
-    def _compose(self, listed: InstrumentList, bot_info: BotInfo) -> Trader:
+    def _compose(self, listed: InstrumentList, bot_info: BotInfo, *, is_checked_first: bool) -> Trader:
         config, clock, instruments = self._config, self._clock, listed.instruments
         random_below = secrets.randbelow
         context = TraderContext(config.settings, instruments, self._store, clock, random_below, bot_info.is_simulated)
@@ -147,6 +154,8 @@ class Bot:
         context.restart, context.assume_yes = self._restart, config.assume_yes
         if config.protect_only:
             block_entries(context, is_supervised=config.environment.is_supervised)
+        if self._needs_check and is_checked_first:
+            context.trading_status.block(EntryBlock.DATABASE_CHECK, UNCHECKED)
         trader = Trader(context, bot_info, self._exchange_health)
         last_command = trader.restore()
         control_files = ControlFiles(config.environment.database)

@@ -83,8 +83,15 @@ class FileCommand:
     position_side: PositionSide | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseChecked:
+    """The database was read from end to end; ``damage`` is what is wrong with it."""
+
+    damage: str | None
+
+
 OperatorInput = OperatorCommand | HaltFileChanged | FileCommand | ConsentTyped
-InternalEvent = TaskDue | OperatorInput | SettingsChanged | SettingsRefused | ProcessStalled
+InternalEvent = TaskDue | OperatorInput | SettingsChanged | SettingsRefused | ProcessStalled | DatabaseChecked
 Fact = ExchangeEvent | OrderResponse | InternalEvent
 """Everything that changes the trader's state: all events but prices and liquidations."""
 TraderEvent = MarketEvent | Fact

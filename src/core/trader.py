@@ -14,6 +14,7 @@ from src.core.entries.evaluator import EntryEvaluator
 from src.core.event_queue import EventQueue
 from src.core.events import (
     ConsentTyped,
+    DatabaseChecked,
     ExchangeHealth,
     Fact,
     FileCommand,
@@ -324,6 +325,8 @@ class Trader:
                 self._operator.refuse_settings(event)
             case ProcessStalled():
                 self._stall_guard.on_resumed(event)
+            case DatabaseChecked():
+                self._degraded_store.on_checked(event)
             case _:
                 assert_never(event)
         return ()

@@ -15,6 +15,7 @@ class EntryBlock(StrEnum):
     POSITION_MISMATCH = "books"
     CONSENT = "consent"
     DATABASE = "ledger"
+    DATABASE_CHECK = "database_check"
     STARTING = "starting"
     PROTECT_ONLY = "protect_only"
     CRASH_LOOP = "crash_loop"

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DatabaseError, OperationalError
 
 from src.database.db import make_private, open_reader, open_writer, quarantine, quick_check, read_transaction
 from src.database.foreign import reject_foreign
+from src.database.integrity import damage_mark
 from src.database.writer import is_transient
 from src.domain.errors import ConfigError
 from src.utils.files import lock_exclusively
@@ -22,7 +23,8 @@ log = logging.getLogger("hunter.database")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _LOCKED_ERRNOS = (errno.EACCES, errno.EAGAIN, errno.EDEADLK)
 """Errors of a lock held by another process."""
-_MAX_FULL_CHECK_BYTES = 256 * 1024 * 1024
+CHECKED_AT_START_BYTES = 16 * 1024 * 1024
+"""A larger database is checked while the bot runs (``IntegrityCheck``): to read it from a cold disk takes seconds."""
 _MOUNTS = Path("/proc/mounts")
 _NETWORK_FILE_SYSTEMS = ("nfs", "cifs", "smb", "ncpfs", "fuse.sshfs", "9p", "afs", "ceph", "glusterfs", "davfs")
 _SYNC_FOLDERS = ("dropbox", "onedrive", "google drive", "googledrive", "icloud", "mobile documents")
@@ -43,6 +45,8 @@ class OpenedDatabase:
     engine: Engine
     quarantined_to: Path | None
     """The new path of the previous database, if it was corrupt."""
+    needs_check: bool = False
+    """Whether its integrity has yet to be checked."""
 
 
 def open_database(path: Path, now_ms: int) -> OpenedDatabase:
@@ -52,7 +56,10 @@ def open_database(path: Path, now_ms: int) -> OpenedDatabase:
     if is_network_drive(path):
         log.warning("the database %s is on a network drive, which can damage it: move it to a local disk", path)
     reject_foreign(path)
-    damage = quick_check(path, thorough=_was_killed(path))
+    needs_check = _is_large(path) and not damage_mark(path).exists()
+    damage = _open_fault(path) if needs_check else quick_check(path, thorough=not _is_large(path) and _was_killed(path))
+    with suppress(OSError):  # then the next start checks the whole file again
+        damage_mark(path).unlink(missing_ok=True)
     quarantined = None
     if damage is not None:
         quarantined = quarantine(path, now_ms)
@@ -68,12 +75,28 @@ def open_database(path: Path, now_ms: int) -> OpenedDatabase:
         engine.dispose()
         kind = DatabaseBusy if is_transient(error) else ConfigError
         raise kind(f"the database {path} cannot be written: {error.orig}") from error
-    return OpenedDatabase(engine, quarantined)
+    return OpenedDatabase(engine, quarantined, needs_check and quarantined is None)
+
+
+def _is_large(path: Path) -> bool:
+    return path.exists() and path.stat().st_size > CHECKED_AT_START_BYTES
+
+
+def _open_fault(path: Path) -> str | None:
+    """Why a file cannot even be opened as a database; None if it can."""
+    try:
+        with read_transaction(open_reader(path)) as connection:
+            revision_of(connection)
+    except OperationalError as error:
+        raise ConfigError(f"the database {path} cannot be read: {error.orig}") from error
+    except DatabaseError as error:
+        return str(error.orig)
+    return None
 
 
 def _was_killed(path: Path) -> bool:
-    """Whether the last run did not end cleanly: then the full check runs, unless the file is too large for it."""
-    if not path.exists() or path.stat().st_size > _MAX_FULL_CHECK_BYTES:
+    """Whether the last run did not end cleanly: then indexes are checked too."""
+    if not path.exists():
         return False
     try:
         with read_transaction(open_reader(path)) as connection:

@@ -24,6 +24,7 @@ from src.database.db import (
     rollback_raw,
     set_busy_timeout,
 )
+from src.database.integrity import mark_if_damaged
 from src.domain.clock import Clock
 from src.domain.errors import ConfigError, InvariantError
 
@@ -100,7 +101,8 @@ class DeferredWriter:
             self._begin()
             yield
             self._commit()
-        except BaseException:
+        except BaseException as error:
+            mark_if_damaged(self._path, getattr(error, "orig", error))
             self._uncommitted.clear()  # the process will exit: nothing uncommitted has happened
             raise
         finally:

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Iterable
 
 from src.core.context import TraderContext
+from src.core.events import DatabaseChecked
 from src.core.trading_status import EntryBlock
 from src.database.intent_log import Intent
 from src.domain.commands import Command, SubmitOrder
@@ -13,6 +14,7 @@ from src.domain.orders import Order
 log = logging.getLogger("hunter.trader")
 
 _SLOW_MS = 1_000
+UNCHECKED = "the last run did not end cleanly: no entries until the database is checked, positions are protected"
 
 
 class DegradedStore:
@@ -62,6 +64,18 @@ class DegradedStore:
         log.critical("%s; entries are blocked, protection and closing go on", reason)
         if before is None:
             self._context.warn(f"{reason}; entries were blocked, protection and closing went on")
+
+    def on_checked(self, event: DatabaseChecked) -> None:
+        """End the wait for the check; a damaged database blocks entries until the next start has moved it aside."""
+        if event.damage is None:
+            self._context.trading_status.clear(EntryBlock.DATABASE_CHECK)
+            return
+        reason = (
+            f"the database is damaged ({event.damage}): no entries, positions stay protected. Restart the bot: it "
+            "moves the file aside and begins a new one"
+        )
+        self._context.trading_status.block(EntryBlock.DATABASE_CHECK, reason)
+        self._context.alert(reason)
 
     def check_write_latency(self) -> None:
         """Warn about slow writes: they often precede a failing disk."""

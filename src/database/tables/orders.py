@@ -1,6 +1,6 @@
 """Stores orders and fills, and loads them from their rows."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -23,6 +23,7 @@ from src.domain.orders import Fill, Order, OrderRequest
 
 PositionResult = tuple[Decimal, Decimal, int, Decimal]
 """Realized PnL, fees in dollars, time of the last fill (ms UTC, 0 if none), change in quantity."""
+_IDS_PER_QUERY = 10_000  # SQLite allows 32,766 values in a statement
 _OPEN = tuple(status for status in OrderStatus if not status.is_terminal)
 _CHANGED = (
     *("order_id", "status", "order_status", "filled_quantity", "average_price", "reason"),
@@ -105,7 +106,8 @@ def open_orders(connection: Connection, filled_since_ms: int, *, is_simulated: b
         for condition in (row.order_status.in_(_OPEN), is_recent)
         for each in connection.execute(select(row.__table__).where(is_of_mode, condition))
     }
-    orders = [load_fills(connection, order_from(found[row_id])) for row_id in sorted(found)]
+    orders = [order_from(found[row_id]) for row_id in sorted(found)]
+    _load_all_fills(connection, orders)
     return [order for order in orders if order.is_open or order.has_missing_fills]
 
 
@@ -261,6 +263,18 @@ def result_since(
     commission = sum((each.commission_value or ZERO for each in found), ZERO)
     change = sum((Side(each.side).sign * each.quantity for each in found), ZERO)
     return profit, commission, max((each.traded_at for each in found), default=0), change
+
+
+def _load_all_fills(connection: Connection, orders: Sequence[Order]) -> None:
+    """Add the stored fills to many orders, with few queries."""
+    by_id = {order.client_order_id: order for order in orders}
+    names = list(by_id)
+    for start in range(0, len(names), _IDS_PER_QUERY):
+        part = FillRow.client_order_id.in_(names[start : start + _IDS_PER_QUERY])
+        query = select(FillRow.client_order_id, FillRow.trade_id, FillRow.quantity).where(part)
+        for client_order_id, trade_id, quantity in connection.execute(query):
+            by_id[client_order_id].trade_ids.add(trade_id)
+            by_id[client_order_id].recorded_quantity += quantity
 
 
 def load_fills(connection: Connection, order: Order) -> Order:
