@@ -90,6 +90,25 @@ def test_slow_response_counts_unless_a_later_one_came_first(
     assert received == ["first", "third"]
 
 
+def test_page_does_not_ask_again_while_the_server_computes(evaluate_module: Callable[[str, str], Any]) -> None:
+    received = evaluate_module(
+        "lib/polling",
+        POLLING_SCRIPT
+        % """
+          await request();
+          for (let number = 0; number < 35; number += 1) {
+            refresh("health");
+            await pause();
+          }
+          const asked = answers.length;
+          answers[0]("first");
+          while (answers.length === asked) await pause();
+          answers[1](`second after ${asked}`);
+        """,
+    )
+    assert received == ["first", "second after 1"]
+
+
 def test_kept_value_is_newer_than_responses_under_way(
     evaluate_module: Callable[[str, str], Any],
 ) -> None:
