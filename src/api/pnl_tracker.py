@@ -47,12 +47,11 @@ class PnlTracker:
     def stats(self, days: int, now_ms: int) -> dict[str, Any]:
         """Results of the last ``days`` UTC days, including today."""
         since = first_day(days, now_ms)
-        by_day: defaultdict[str, Result] = defaultdict(Result)
-        total = Result()
+        every_day: defaultdict[int, Result] = defaultdict(Result)
         for day, _, result in self._results(since):
-            total.add(result)
-            if result.is_listed:
-                by_day[day_of(day)].add(result)
+            every_day[day].add(result)
+        total = _total(every_day.values())
+        by_day = {day_of(day): result for day, result in every_day.items() if result.is_listed}
         return {
             "days": days,
             "since": since,

@@ -317,12 +317,8 @@ class TraderContext:
         self.journal("order", order_payload(order), order.symbol)
 
     def journal_liquidations(self, liquidations: Sequence[Liquidation], decisions: Sequence[Decision]) -> None:
-        """Journal a batch: how many there were, and the newest of them."""
-        newest = [
-            {"symbol": each.symbol, "side": each.side, "price": each.fill_price, "usdt_value": each.notional}
-            for each in liquidations[-_MAX_JOURNAL_ITEMS:]
-        ]
-        self.journal("liquidation", {"count": len(liquidations), "items": newest})
+        """Journal a batch: how many there were. They are stored themselves, and the page reads them there."""
+        self.journal("liquidation", {"count": len(liquidations)})
         for decision in decisions[-_MAX_JOURNAL_ITEMS:]:
             self.log_later(
                 "liquidation evaluated symbol=%s side=%s reason=%s",

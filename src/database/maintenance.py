@@ -84,5 +84,6 @@ def _release_pages(connection: Connection) -> int:
     pages = min(_PAGES_PER_STEP, free - _FREE_PAGES_KEPT)
     if pages <= 0 or not is_incremental:
         return 0
-    connection.exec_driver_sql(f"PRAGMA incremental_vacuum({pages})").fetchall()
+    for _ in range(pages):  # it frees a page at each step, and Python's driver makes only one
+        connection.exec_driver_sql("PRAGMA incremental_vacuum(1)")
     return pages

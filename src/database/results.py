@@ -98,8 +98,12 @@ class Result:
 
     def add(self, other: "Result") -> None:
         """Add the totals of other trades."""
-        for name in ("realized_pnl", "commission", "funding_fee", "trades", "winning_trades", "losing_trades"):
-            setattr(self, name, getattr(self, name) + getattr(other, name))
+        self.realized_pnl += other.realized_pnl
+        self.commission += other.commission
+        self.funding_fee += other.funding_fee
+        self.trades += other.trades
+        self.winning_trades += other.winning_trades
+        self.losing_trades += other.losing_trades
         self.gross_profit += other.gross_profit
         self.gross_loss += other.gross_loss
         if other.best_trade is not None and other.worst_trade is not None:

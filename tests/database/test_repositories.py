@@ -413,6 +413,28 @@ def test_each_kind_of_history_has_its_own_cutoff(store: Store, engine: Engine) -
     assert rows(engine, "SELECT count(*) FROM liquidations") == [(2,)]
 
 
+def test_hourly_volumes_of_symbols_end_with_their_liquidations(store: Store, engine: Engine) -> None:
+    with store.transaction():
+        store.insert_liquidations([a_liquidation(traded_at=NOW - DAY_MS), a_liquidation(traded_at=NOW)])
+        store.maintenance.step()
+        store.maintenance.prune_before(before(NOW - DAY_MS // 2))
+        for _ in range(3):
+            store.maintenance.step()
+    assert rows(engine, "SELECT count(*) FROM symbol_volume WHERE span = 3600000") == [(1,)]
+    assert rows(engine, "SELECT count(*) FROM symbol_volume WHERE span = 86400000") == [(2,)]
+    assert rows(engine, "SELECT count(*) FROM hourly_volume") == [(2,)]
+
+
+def test_row_ids_go_on_after_every_liquidation_was_deleted(store: Store, engine: Engine, clock: ManualClock) -> None:
+    with store.transaction():
+        (first,) = store.insert_liquidations([a_liquidation(traded_at=NOW)])
+        store.maintenance.step()
+        store.maintenance.prune(before(NOW + 1))
+    other = Store(engine, clock)
+    with other.transaction():
+        assert other.insert_liquidations([a_liquidation(traded_at=NOW + 2)]) == [first + 1]
+
+
 def test_orders_fills_and_funding_are_never_pruned(store: Store, engine: Engine) -> None:
     with store.transaction():
         store.record_order(an_order(), simulated=False)

@@ -7,7 +7,7 @@ from sqlalchemy import Connection, delete, func, select, text
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from src.database.models import AccountHistoryRow, DecisionRow, JournalRow, LiquidationRow
-from src.database.tables.history import SummarizedRow
+from src.database.tables.history import SummarizedRow, SymbolVolumeRow
 from src.domain.clock import DAY_MS, HOUR_MS
 from src.domain.decisions import Decision
 from src.domain.enums import OrderType, Side, TimeInForce
@@ -127,7 +127,7 @@ class Cutoffs:
     """Instants, ms UTC: older rows are deleted."""
 
     liquidations: int
-    """Verdicts are deleted with their liquidations."""
+    """Verdicts and the hourly volumes of symbols are deleted with them."""
     journal: int
     equity: int
 
@@ -142,4 +142,13 @@ def prune(connection: Connection, before: Cutoffs, limit: int) -> int:
     ):
         old = select(row_id).where(at < until).limit(limit)
         deleted += connection.execute(delete(row_id.class_).where(row_id.in_(old))).rowcount
-    return deleted
+    return deleted + _prune_hour(connection, before.liquidations)
+
+
+def _prune_hour(connection: Connection, before_ms: int) -> int:
+    """Delete the volumes by symbol of one old hour; those of whole days, and of all symbols together, are kept."""
+    row = SymbolVolumeRow
+    oldest = connection.scalar(select(func.min(row.begins_at)).where(row.span == HOUR_MS))
+    if oldest is None or oldest >= before_ms:
+        return 0
+    return connection.execute(delete(row).where(row.span == HOUR_MS, row.begins_at == oldest)).rowcount
