@@ -62,11 +62,11 @@ class Environment:
         """Close the folders of data and logs to other users of this machine, with the files in them.
 
         A folder that holds more than this program's files, as a ``db_path`` outside the home directory may name, keeps
-        its permissions.
+        its permissions. The database is closed when it is opened: until then it may be another program's.
         """
         for folder in (self.database.parent, self.log_directory):
             if self.home in folder.parents:
-                close_to_others(folder)
+                close_to_others(folder, except_for=self.database.name)
 
     @property
     def settings_file(self) -> Path:

@@ -31,14 +31,15 @@ _MOUNTED = frozenset({errno.EBUSY, errno.EXDEV})
 """The answers to a rename onto a file that is mounted by itself, as containers do with settings.json and .env."""
 
 
-def close_to_others(folder: Path) -> None:
+def close_to_others(folder: Path, except_for: str) -> None:
     """Create a folder that only its owner can enter, or close an existing one together with the files in it.
 
+    Files with names that begin with ``except_for`` keep their permissions.
     What belongs to another user stays as it is; whoever writes there next reports what is wrong.
     """
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        for path in (folder, *folder.iterdir()):
+        for path in (folder, *(each for each in folder.iterdir() if not each.name.startswith(except_for))):
             _close_to_others(path)
 
 

@@ -342,7 +342,8 @@ def test_keys_that_the_launcher_withholds_are_listed(tmp_path: Path) -> None:
 def test_data_and_logs_are_closed_to_others(tmp_path: Path) -> None:
     logs = tmp_path / "data" / "logs"
     logs.mkdir(parents=True, mode=0o777)
-    for file in (tmp_path / "data" / "dashboard.token", logs / "bot.log", tmp_path / "settings.json"):
+    database = tmp_path / "data" / "bot.db"
+    for file in (database, tmp_path / "data" / "dashboard.token", logs / "bot.log", tmp_path / "settings.json"):
         file.touch()
         file.chmod(0o664)
     load_environment(tmp_path, {}).make_private()
@@ -350,6 +351,7 @@ def test_data_and_logs_are_closed_to_others(tmp_path: Path) -> None:
     assert stat.S_IMODE((tmp_path / "data" / "dashboard.token").stat().st_mode) == 0o600
     assert stat.S_IMODE((logs / "bot.log").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "settings.json").stat().st_mode) == 0o664
+    assert stat.S_IMODE(database.stat().st_mode) == 0o664, "it may be another program's"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX modes")
