@@ -57,7 +57,7 @@ def open_writer(path: Path) -> Engine:
     def _begin_immediate(connection: Connection) -> None:
         driver: Any = connection.connection.driver_connection
         if not driver.in_transaction:  # `begin_immediate` has begun one
-            driver.execute("BEGIN IMMEDIATE")
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
 
     return engine
 

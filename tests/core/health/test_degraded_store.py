@@ -5,12 +5,12 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from decimal import Decimal
+from unittest.mock import Mock
 
 import pytest
-from sqlalchemy import Connection, event
-from sqlalchemy.exc import OperationalError
 
 from src.core.trading_status import EntryBlock
+from src.database import writer
 from src.database.intent_log import IntentLog
 from src.domain.commands import OperatorAction
 from src.domain.enums import OrderRole, OrderStatus, TradingState
@@ -67,15 +67,12 @@ def test_no_entry_while_database_is_locked(harness: Harness) -> None:
     assert harness.verdicts() == ["trading_state"]
 
 
-def test_entry_without_committed_intent_is_not_sent(harness: Harness) -> None:
+def test_entry_without_committed_intent_is_not_sent(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     full = sqlite3.OperationalError("database or disk is full")
     full.sqlite_errorcode = sqlite3.SQLITE_FULL
-
-    @event.listens_for(harness.engine, "commit", once=True)
-    def fail(_: Connection) -> None:
-        raise OperationalError("COMMIT", None, full)
-
-    harness.liquidate()
+    with monkeypatch.context() as disk:
+        disk.setattr(writer, "commit_transaction", Mock(side_effect=full))
+        harness.liquidate()
     assert harness.submitted() == []
     assert harness.context.portfolio.open_orders() == []
     harness.wait(TRY_MS)
