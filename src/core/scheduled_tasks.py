@@ -28,6 +28,7 @@ from src.domain.clock import DAY_MS, MINUTE_MS
 from src.domain.events import Task, TaskDue
 from src.domain.orders import Order
 from src.domain.positions import PositionKey
+from src.settings.global_settings import GlobalSettings
 
 log = logging.getLogger("hunter.trader")
 
@@ -69,7 +70,9 @@ class ScheduledTasks:
             case Task.REFRESH_INSTRUMENTS:
                 self.instruments.request()
             case Task.PRUNE:
-                self.context.store.maintenance.prune_before(self._cutoffs())
+                self.context.store.maintenance.prune_before(
+                    history_cutoffs(self.context.settings.globals_, self.context.clock.now_ms())
+                )
             case Task.CHECKPOINT:
                 if not self.context.queue_stats.waiting:  # only while the trader has caught up
                     self.context.after_commit.append(self.context.store.checkpoint)
@@ -123,14 +126,6 @@ class ScheduledTasks:
             name: attempts for name, attempts in context.cancel_attempts.items() if name in context.portfolio.orders
         }
 
-    def _cutoffs(self) -> Cutoffs:
-        now_ms, settings = self.context.clock.now_ms(), self.context.settings.globals_
-        return Cutoffs(
-            liquidations=now_ms - settings.keep_liquidations_days * DAY_MS,
-            journal=now_ms - settings.keep_journal_days * DAY_MS,
-            equity=now_ms - settings.keep_equity_days * DAY_MS,
-        )
-
     def _cancel(self, stale: Iterable[Order]) -> None:
         """Cancel orders that should no longer be open; unconfirmed ones as soon as the exchange reports them."""
         for order in stale:
@@ -138,3 +133,12 @@ class ScheduledTasks:
                 log.info(
                     "order cancelled as stale symbol=%s role=%s id=%s", order.symbol, order.role, order.client_order_id
                 )
+
+
+def history_cutoffs(settings: GlobalSettings, now_ms: int) -> Cutoffs:
+    """The instants before which history of each kind is deleted."""
+    return Cutoffs(
+        liquidations=now_ms - settings.keep_liquidations_days * DAY_MS,
+        journal=now_ms - settings.keep_journal_days * DAY_MS,
+        equity=now_ms - settings.keep_equity_days * DAY_MS,
+    )

@@ -16,6 +16,7 @@ from src.core.entries.risk import check_risk
 from src.core.entries.strategy import check_signal, plan_entry
 from src.core.limits.loss_limits import TradingResults, required_lock
 from src.core.order_cleanup import OrderCleanup, expired_entries
+from src.core.scheduled_tasks import history_cutoffs
 from src.database.open_database import open_database
 from src.domain.api_wallet import ApiWallet
 from src.domain.clock import DAY_MS, ManualClock
@@ -133,6 +134,10 @@ def entries_with_a_key_that_may_withdraw(settings: Settings, path: Path) -> obje
     harness = Harness(path, settings).connect()
     harness.snapshot(api_wallet=ApiWallet(NOW + 60 * DAY_MS, True, ""))
     return harness.context.trading_status.state
+
+
+def cutoffs(settings: Settings, _: Path) -> object:
+    return history_cutoffs(settings.globals_, NOW)
 
 
 def database_file(settings: Settings, path: Path) -> object:
@@ -257,6 +262,9 @@ EFFECTS: dict[str, dict[str, Effect]] = {
         ),
         "set_leverage": Effect(False, account_commands, "whether the bot sets the leverage at the exchange"),
         "set_margin_type": Effect(False, account_commands, "whether the bot sets the margin type at the exchange"),
+        "keep_liquidations_days": Effect(60, cutoffs, "how long liquidations and their verdicts are kept"),
+        "keep_journal_days": Effect(60, cutoffs, "how long entries of the log are kept"),
+        "keep_equity_days": Effect(365, cutoffs, "how long points of the equity curve are kept"),
         "db_path": Effect("data/other.db", database_file, "where the database is"),
     },
     "symbols": {
