@@ -162,6 +162,7 @@ def _rest_server(app: "WSGIApplication", port: int) -> Any:
         ident=None,
         log_socket_errors=False,  # a dropped reply is raised as a socket error
         clear_untrusted_proxy_headers=True,
+        asyncore_use_poll=os.name != "nt",  # select() fails for the 1,025th open file of the process
     )
 
 
