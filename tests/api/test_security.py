@@ -41,6 +41,7 @@ EVERY_GET = (
 )
 EVERY_POST = (
     "/api/config",
+    "/api/config/check",
     "/api/config/symbol",
     "/api/config/symbol/add",
     "/api/config/symbol/remove",

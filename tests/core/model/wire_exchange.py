@@ -33,6 +33,7 @@ class WireClient:
     """Answers the requests of ``AsterExchange`` from the model's engine, as JSON."""
 
     offset_ms = 0
+    wallet_address = None
 
     def __init__(self, model: ModelExchange, alter: Alter) -> None:
         self._model, self._alter = model, alter
