@@ -162,7 +162,7 @@ class TraderContext:
         return commands
 
     def log_later(self, message: str, *values: object) -> None:
-        """Log what was done once the trader has nothing else to do, at the latest after some more lines.
+        """Log what was done once the trader has nothing to handle but prices, at the latest after some more lines.
 
         Formatting and writing a line takes a while, and would delay the thread that sends the order.
         """

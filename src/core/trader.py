@@ -151,21 +151,23 @@ class Trader:
         self, event_queue: EventQueue, submit: Callable[[Sequence[Command]], None], heartbeat: Callable[[], None]
     ) -> None:
         """Handle batches and submit their commands until the queue is closed."""
-        submit(self.handle([TaskDue(Task.RECONCILE, self._context.clock.now_ms())]))
-        stall_detector = StallDetector(self._context.clock)
-        while not event_queue.is_closed:
-            heartbeat()
-            events = event_queue.take_batch(_LOG_SECONDS if self._context.has_log_lines else _IDLE_SECONDS)
-            self._context.queue_stats = event_queue.stats
-            stall = stall_detector.check()
-            if stall is not None:
-                submit(self.handle([stall]))  # before the events that were queued meanwhile
-            submit(self.handle(events))
-            if not events:
-                self._context.write_log()
-            if not event_queue.stats.waiting:
-                self._context.store.maintenance.run()
-        self._context.write_log()
+        try:
+            submit(self.handle([TaskDue(Task.RECONCILE, self._context.clock.now_ms())]))
+            stall_detector = StallDetector(self._context.clock)
+            while not event_queue.is_closed:
+                heartbeat()
+                events = event_queue.take_batch(_LOG_SECONDS if self._context.has_log_lines else _IDLE_SECONDS)
+                self._context.queue_stats = event_queue.stats
+                stall = stall_detector.check()
+                if stall is not None:
+                    submit(self.handle([stall]))  # before the events that were queued meanwhile
+                submit(self.handle(events))
+                if all(isinstance(event, Quote | MarkPrice) for event in events):  # in a busy market some always arrive
+                    self._context.write_log()
+                if not event_queue.stats.waiting:
+                    self._context.store.maintenance.run()
+        finally:
+            self._context.write_log()
 
     def handle(self, events: Sequence[TraderEvent]) -> list[Command]:
         """Apply a batch in one transaction and return the commands that may be sent, now that it is committed.

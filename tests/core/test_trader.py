@@ -8,6 +8,7 @@ import pytest
 from src.core.event_queue import EventQueue
 from src.domain.commands import CancelOrder, SubmitOrder
 from src.domain.enums import OrderRole, OrderStatus
+from src.domain.errors import InvariantError
 from src.domain.positions import Position
 from tests.builders import a_liquidation, some_settings
 from tests.core.harness import LONG, D, Harness, role_of
@@ -84,3 +85,33 @@ def test_log_lines_are_written_before_they_are_too_many(harness: Harness, caplog
     assert not caplog.messages
     harness.context.log_later("line %s", 49)
     assert caplog.messages == [f"line {number}" for number in range(50)]
+
+
+def test_log_lines_are_written_although_prices_arrive_all_the_time(
+    harness: Harness, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="hunter")
+    harness.liquidate()
+    event_queue = EventQueue()
+    written: list[bool] = []
+
+    def heartbeat() -> None:
+        written.append("entry placed" in caplog.text)
+        event_queue.put(harness.context.quotes["BTCUSDT"])
+        if len(written) == 3:
+            event_queue.close()
+
+    harness.trader.run(event_queue, lambda _: None, heartbeat)
+    assert written == [False, True, True]
+
+
+def test_log_lines_are_written_when_the_trader_fails(harness: Harness, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, logger="hunter")
+    harness.liquidate()
+
+    def fail() -> None:
+        raise InvariantError("broken")
+
+    with pytest.raises(InvariantError):
+        harness.trader.run(EventQueue(), lambda _: None, fail)
+    assert "entry placed" in caplog.text
