@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
 
 from src.database.results import refresh
 from src.database.tables.market import Cutoffs, prune, summarize_liquidations
@@ -72,7 +73,7 @@ def _refresh_one(connection: Connection) -> int:
     try:
         with connection.begin_nested():
             return refresh(connection, limit=1)
-    except (ArithmeticError, LookupError, ValueError):
+    except (ArithmeticError, AttributeError, IntegrityError, LookupError, TypeError, ValueError):
         log.exception("the results of a symbol cannot be added up; the statistics may lack them")
         return 0
 
