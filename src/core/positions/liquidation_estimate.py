@@ -19,7 +19,7 @@ from src.domain.positions import Position, PositionKey
 
 _NEARER_FIGURE = "the exchange reported a nearer liquidation price than the bot estimates"
 FRESH_MS = 60_000
-"""A figure of the exchange counts for so long, unless the position changes before."""
+"""A figure of the exchange counts for so long, unless the position, or what backs it, changes before."""
 
 
 class LiquidationEstimate:
@@ -44,6 +44,8 @@ class LiquidationEstimate:
     def backing(self, leverage: int, margin_type: MarginType, entry_notional: Decimal = ZERO) -> Backing:
         """What backs it after an entry of ``entry_notional`` besides the ones that may still fill."""
         other_leg, figure = None, self._figure()
+        if margin_type is not MarginType.ISOLATED and self._has_collateral_changed():
+            figure = None
         implied = implied_collateral([self._position], figure, self._brackets) if figure else None
         if margin_type is MarginType.ISOLATED:
             held = self._held.margin if self._held is not None else ZERO
@@ -73,6 +75,16 @@ class LiquidationEstimate:
             return None
         gain = held.position.side.sign * (held.liquidation_price - held.position.entry_price)
         return held.liquidation_price if gain < 0 else None
+
+    def _has_collateral_changed(self) -> bool:
+        """Whether another position that shares the collateral, or takes from it, has changed since the figure."""
+        read_at = 0 if self._held is None else self._held.liquidation_read_at
+        assets = wallet.margin_assets(self._context, self._key[0])
+        return any(
+            each.key != self._key and each.updated_locally_at > read_at
+            for each in self._context.portfolio.tracked_positions.values()
+            if wallet.is_backed_by(self._context, assets, each.position.symbol)
+        )
 
     def _own_entries(self) -> list[Order]:
         return [order for order in self._pending if order.key == self._key]

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from src.core.positions.liquidation_estimate import LiquidationEstimate
 from src.domain.commands import FetchBrackets
 from src.domain.decisions import Gate
 from src.domain.enums import MarginType, OrderRole, PositionSide
@@ -119,6 +120,19 @@ def test_fresh_figure_of_the_exchange_wins_over_the_estimate(held: Harness) -> N
     report(held, 0)
     held.liquidate()
     assert held.verdicts()[-1] is None
+
+
+def test_figure_from_before_another_position_changed_does_not_count(held: Harness) -> None:
+    """The figure was read before an isolated entry of another symbol took its margin from the same wallet."""
+    report(held, 39_000)
+    estimate = LiquidationEstimate(held.context, ("BTCUSDT", PositionSide.LONG))
+    implied = estimate.backing(10, MarginType.CROSSED).collateral
+    assert implied == pytest.approx(D(112), abs=1)
+    held.context.cross_balances["USDT"] = D(50)
+    other = held.context.portfolio.tracked(("ETHUSDT", PositionSide.LONG))
+    other.margin_type, other.updated_locally_at = MarginType.ISOLATED, held.now + 1
+    assert estimate.backing(10, MarginType.CROSSED).collateral == 50
+    assert estimate.backing(10, MarginType.ISOLATED).collateral == implied
 
 
 def test_large_difference_is_said_once_and_new_positions_need_a_nearer_stop(held: Harness) -> None:
