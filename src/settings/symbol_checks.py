@@ -5,7 +5,7 @@ The start of the bot, ``--check`` and the settings page use it; the gates of an 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from src.domain.checks import Check, failed, passed, warned
 from src.domain.enums import MarginType, OrderRole, PositionSide, Side, TradeSide
@@ -18,10 +18,13 @@ from src.domain.margin import (
     max_notional,
     stop_beyond_liquidation,
 )
+from src.domain.numbers import trimmed
 from src.domain.positions import Position
 from src.settings.exits import protection_prices, unplaceable_exits
 from src.settings.global_settings import GlobalSettings
 from src.settings.symbol_settings import SymbolSettings
+
+_CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +168,8 @@ def _check_leverage(name: str, settings: SymbolSettings, brackets: Brackets) -> 
         message = (
             f"at {settings.leverage}x the exchange allows positions of {reach:,.0f} USDT, the settings {notional:,.0f}"
         )
-        yield warned(name, message, f"set max_position_usdt to {reach / settings.leverage:,.0f} or less")
+        most = (reach / settings.leverage).quantize(_CENT, ROUND_FLOOR)
+        yield warned(name, message, f"set max_position_usdt to {trimmed(most)} or less")
 
 
 def _check_margin(name: str, settings: SymbolSettings, limits: GlobalSettings) -> Iterator[Check]:
@@ -195,7 +199,7 @@ def _check_size(
     notional = settings.trade_value_usdt * settings.leverage
     if notional >= smallest:
         return
-    margin = smallest / settings.leverage
+    margin = (smallest / settings.leverage).quantize(_CENT, ROUND_CEILING)  # rounded down it would still be too little
     message = f"the minimum order is {smallest:.2f} USDT, the settings give {notional:.2f}"
     if margin > min(settings.max_position_usdt, limits.max_total_exposure_usdt):
         remedy = f"set trade_value_usdt to {margin:.2f} or more and raise the limits accordingly"

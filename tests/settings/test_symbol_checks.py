@@ -64,6 +64,17 @@ def test_reason_not_to_trade_is_reported_with_its_remedy(
     assert remedy in line.remedy
 
 
+def test_size_that_a_remedy_names_is_enough() -> None:
+    """The number was rounded down to a cent, so that whoever set it got the same refusal again."""
+    odd = replace(LISTED, price=D("50001.7"))  # the minimum order is 50.0017 USDT, and so 5.00017 of margin
+    [line] = run_check(odd, trade_value_usdt=1)
+    assert "set trade_value_usdt to 5.01 or more" in line.remedy
+    assert [each.level for each in run_check(odd, trade_value_usdt="5.01")] == [OK]
+    few = replace(LISTED, brackets=(Bracket(D(10_001), 100, D("0.005")), *BRACKETS[1:]))
+    [line] = run_check(few, leverage=60, stop_loss_pct="0.5", max_position_usdt=201)
+    assert line.remedy == "set max_position_usdt to 166.68 or less"
+
+
 def test_every_problem_of_a_symbol_is_its_own_line() -> None:
     found = run_check(globals_={"max_total_exposure_usdt": 10}, stop_loss_pct=10)
     assert [line.level for line in found] == [FAIL, FAIL]
