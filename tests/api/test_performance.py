@@ -48,6 +48,19 @@ def test_transfers_are_shown_apart(harness: ApiHarness) -> None:
     assert (totals["net_pnl"], totals["not_included"]) == ("4.8", ["deposits and withdrawals +379.5 USDT"])
 
 
+def test_funding_of_a_persons_own_positions_is_shown_apart(harness: ApiHarness) -> None:
+    harness.add_round_trip(WIN)
+    theirs = Income(9, "ETHUSDT", "FUNDING_FEE", "USDT", D("-25"), NOW - 1000)
+    store = harness.store
+    with store.transaction():
+        assert store.record_funding(theirs, is_external=True)
+    totals = harness.json("/api/pnl/stats?days=7")["totals"]
+    assert (totals["net_pnl"], totals["funding_fee"]) == ("4.8", "0")
+    assert totals["not_included"] == ["funding of your own positions -25 USDT"]
+    by_symbol = harness.json("/api/pnl/symbols?days=7")
+    assert [(each["symbol"], each["net_pnl"]) for each in by_symbol] == [("BTCUSDT", "4.8")]
+
+
 def test_days_are_utc_days_within_the_period(harness: ApiHarness) -> None:
     for trip in (OLD, LOSS, WIN):
         harness.add_round_trip(trip)
