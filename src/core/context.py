@@ -103,8 +103,8 @@ class TraderContext:
     """All assets of the account back all positions, as last reported."""
     brackets: Mapping[str, Brackets] = field(default_factory=dict)
     """Leverage brackets by symbol, as last read; a symbol that is missing is not known yet."""
-    doubted_liquidations: set[str] = field(default_factory=set)
-    """Symbols of which the exchange reported a nearer liquidation price than the bot estimates."""
+    doubted_liquidations: dict[str, int] = field(default_factory=dict)
+    """When the exchange last reported a nearer liquidation price than the bot estimates, monotonic, by symbol."""
     outbox: list[Command] = field(default_factory=list)
     """Commands of the open transaction, sent after its commit."""
     after_commit: list[Callable[[], None]] = field(default_factory=list)

@@ -38,8 +38,8 @@ class LiquidationPrices:
     def _compare(self, tracked: TrackedPosition, report: PositionReport) -> None:
         """Compare the exchange's figure with the estimate, by which entries are judged before there is a figure.
 
-        While the estimate is the more hopeful one, new positions of the symbol are judged by the safe bound. The
-        operator is warned once.
+        While the estimate is the more hopeful one, and for an hour after, new positions of the symbol are judged by
+        the safe bound. The operator is warned once.
         """
         context, symbol = self._context, report.symbol
         if symbol not in context.brackets or report.mark_price <= 0 or tracked.position.is_entry_unknown:
@@ -47,12 +47,12 @@ class LiquidationPrices:
         estimate = LiquidationEstimate(context, tracked.key, uses_figure=False)
         backing = estimate.backing(report.leverage, report.margin_type or tracked.margin_type)
         expected, figure = find_liquidation(tracked.position, backing), report.liquidation_price
-        context.doubted_liquidations.discard(symbol)
+        context.doubted_liquidations.pop(symbol, None)
         if not differs_much(expected, figure, report.mark_price):
             return
         is_hopeful = figure > 0 and tracked.position.side.sign * (figure - expected) > 0
         if is_hopeful:
-            context.doubted_liquidations.add(symbol)
+            context.doubted_liquidations[symbol] = context.clock.monotonic_ms()
         if symbol not in self._surprising:
             self._surprising.add(symbol)
             reported, estimated = (six_digits(each) if each else "none" for each in (figure, expected))

@@ -11,6 +11,7 @@ from src.core.portfolio import (
     reserved_price,
     reserved_quantity,
 )
+from src.domain.clock import HOUR_MS
 from src.domain.enums import MarginType
 from src.domain.margin import Backing, crossed_collateral, implied_collateral, maintenance_margin
 from src.domain.numbers import ZERO
@@ -57,9 +58,14 @@ class LiquidationEstimate:
                 collateral = crossed_collateral(wallet.crossed_wallet(self._context, self._key[0]), self._others())
             else:
                 collateral = implied - sum((self._pending_need(order) for order in self._foreign_entries()), ZERO)
-        if self._uses_figure and implied is None and self._key[0] in self._context.doubted_liquidations:
+        if self._uses_figure and implied is None and self._is_doubted():
             return Backing(leverage, margin_type, (), collateral, unknown=_NEARER_FIGURE)
         return Backing(leverage, margin_type, self._brackets, collateral, other_leg)
+
+    def _is_doubted(self) -> bool:
+        """Whether the estimate was too hopeful lately; no later report ends the doubt about a closed position."""
+        doubted_at = self._context.doubted_liquidations.get(self._key[0])
+        return doubted_at is not None and self._context.clock.monotonic_ms() - doubted_at < HOUR_MS
 
     @property
     def _position(self) -> Position:

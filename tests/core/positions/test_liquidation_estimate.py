@@ -141,17 +141,27 @@ def test_large_difference_is_said_once_and_new_positions_need_a_nearer_stop(held
     [sentence] = differences(held)
     assert "reports a liquidation price of 38000 for BTCUSDT LONG, and the bot estimates none" in sentence
     assert sentence.endswith("and new positions of the symbol need a nearer stop")
-    assert held.context.doubted_liquidations == {"BTCUSDT"}
+    assert set(held.context.doubted_liquidations) == {"BTCUSDT"}
     report(held, 0)
-    assert (held.context.doubted_liquidations, differences(held)) == (set(), [sentence])
+    assert (held.context.doubted_liquidations, differences(held)) == ({}, [sentence])
 
 
 def test_doubted_estimate_is_replaced_by_the_safe_bound(make: Any) -> None:
     harness = know_brackets(make(stop_loss_pct=20))
-    harness.context.doubted_liquidations.add("BTCUSDT")
+    harness.context.doubted_liquidations["BTCUSDT"] = harness.clock.monotonic_ms()
     harness.liquidate()
     assert harness.verdicts() == [Gate.STOP_INSIDE_LIQUIDATION]
     assert last_reason(harness).startswith("the exchange reported a nearer liquidation price than the bot estimates")
+
+
+def test_doubt_ends_an_hour_after_the_last_nearer_figure(make: Any) -> None:
+    """The position that caused it is closed, so that no later report can end it."""
+    harness = know_brackets(make(stop_loss_pct=20))
+    estimate = LiquidationEstimate(harness.context, ("BTCUSDT", PositionSide.LONG))
+    harness.context.doubted_liquidations["BTCUSDT"] = harness.clock.monotonic_ms()
+    assert estimate.backing(10, MarginType.CROSSED).brackets == ()
+    harness.clock.advance(3_600_000)
+    assert estimate.backing(10, MarginType.CROSSED).brackets == BRACKETS
 
 
 def test_figure_that_agrees_is_not_mentioned(make: Any) -> None:
