@@ -70,6 +70,10 @@ def demo(tmp_path: Path) -> Iterator[Demo]:
         process.kill()
 
 
+def is_sandbox(health: Any) -> bool:
+    return health is not None and health["mode"] == "SANDBOX"
+
+
 def is_protected(positions: Any) -> bool:
     return any(each["takeProfitPrice"] and each["stopLossPrice"] for each in positions or [])
 
@@ -80,9 +84,7 @@ def is_settled(trades: Any) -> bool:
 
 
 def test_demo_opens_protects_and_closes_positions(demo: Demo) -> None:
-    wait_until(lambda: demo.get("/api/health") is not None, STARTED_WITHIN_S, "the dashboard")
-    health = demo.get("/api/health")
-    assert health["mode"] == "SANDBOX"
+    wait_until(lambda: is_sandbox(demo.get("/api/health")), STARTED_WITHIN_S, "the dashboard")
     wait_until(lambda: is_protected(demo.get("/api/positions")), OPENED_WITHIN_S, "a protected position")
     wait_until(lambda: is_settled(demo.get("/api/trades")), CLOSED_WITHIN_S, "a position closed by its TP or SL")
 
