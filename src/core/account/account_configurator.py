@@ -21,6 +21,7 @@ from src.domain.commands import AccountCommand, SetLeverage, SetMarginType
 from src.domain.enums import PositionSide
 from src.domain.events import AccountConfigured, CommandFailed, LeverageChanged
 from src.domain.positions import Snapshot
+from src.settings.config import Settings
 
 log = logging.getLogger("hunter.account")
 
@@ -66,11 +67,11 @@ class AccountConfigurator:
 
     def check(self, snapshot: Snapshot) -> None:
         """Compare the account with the settings, and send what differs if it was not just tried."""
-        context = self._context
+        context, settings = self._context, self._settings_of_listed_symbols()
         if context.trading_status.has(EntryBlock.USER_STREAM):
             self._confirmed.clear()  # a change may have been missed
-        reasons = untradable_symbols(context.settings, snapshot, self._confirmed)
-        setup = plan_account_setup(context.settings, snapshot, self._confirmed)
+        reasons = untradable_symbols(settings, snapshot, self._confirmed)
+        setup = plan_account_setup(settings, snapshot, self._confirmed)
         needs_consent = bool(setup.commands) and context.trading_status.has(EntryBlock.CONSENT)
         if setup.conflicts or needs_consent:
             self._attempts.clear()
@@ -78,7 +79,7 @@ class AccountConfigurator:
             self._send(setup, snapshot)
         self._forget_alerts(setup, reasons)
         if not setup.conflicts:
-            for symbol, sentence in manual_remedies(context.settings, snapshot, setup, reasons).items():
+            for symbol, sentence in manual_remedies(settings, snapshot, setup, reasons).items():
                 self._alert(symbol, sentence, sentence)
         context.untradable = reasons | {
             symbol: attempt.reason for symbol, attempt in self._attempts.items() if symbol and attempt.reason
@@ -88,6 +89,13 @@ class AccountConfigurator:
         consent = "the account is configured after you confirm live trading" if needs_consent else None
         self._conflict = "; ".join(setup.conflicts) or consent
         self._update_block()
+
+    def _settings_of_listed_symbols(self) -> Settings:
+        """There is nothing to configure for a symbol that the exchange does not list; `SymbolProblems` names it."""
+        settings, listed = self._context.settings, self._context.instruments
+        return settings.model_copy(
+            update={"symbols": {symbol: each for symbol, each in settings.symbols.items() if symbol in listed}}
+        )
 
     def on_configured(self, event: AccountConfigured) -> None:
         """Note a finished command; after the last one of its scope the account is read back."""

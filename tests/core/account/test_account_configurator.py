@@ -280,6 +280,17 @@ def test_symbol_without_a_position_report_is_configured_before_its_first_entry(p
     assert len(account.commands()) == 2  # what is confirmed is not set again
 
 
+def test_symbol_that_the_exchange_does_not_list_is_not_configured(path: Path) -> None:
+    """The report on the symbols names it; "set the leverage on the exchange's site" would mislead."""
+    account = Account(Harness(path, two_symbols(leverage=50, stop_loss_pct="0.5")))
+    context = account.harness.context
+    context.instruments = {"BTCUSDT": context.instruments["BTCUSDT"]}
+    account.harness.connect(positions=reports("BTCUSDT"))
+    assert [each for each in account.commands() if isinstance(each, SetLeverage) and each.symbol == "ETHUSDT"] == []
+    assert account.alerts() == []
+    account.harness.close()
+
+
 def test_first_position_of_an_unreported_symbol_has_its_leverage(path: Path) -> None:
     account = Account(Harness(path))
     account.harness.connect(positions=())
