@@ -40,7 +40,7 @@ from src.domain.events import (
     SnapshotTaken,
 )
 from src.domain.market import MarkPrice, Quote
-from src.domain.orders import Fill, OrderRequest, OrderUpdate
+from src.domain.orders import Fill, OrderRequest, OrderUpdate, UnrecognizedOrder
 from src.domain.positions import Position, PositionReport, Snapshot
 from src.engine.engine import Engine
 from src.engine.margin import Fees
@@ -66,7 +66,7 @@ _REJECTION_CODES = {Fault.REJECTED: -1111, Fault.WOULD_TRIGGER: -2021}
 class ModelExchange:
     """Implements the ``Exchange`` port. Its state is the truth; pending user data events wait in ``stream``."""
 
-    def __init__(self, clock: ManualClock, *, hedge_mode: bool) -> None:
+    def __init__(self, clock: ManualClock, *, hedge_mode: bool, multi_assets: bool = False) -> None:
         self.clock = clock
         self.position_sides = (PositionSide.LONG, PositionSide.SHORT) if hedge_mode else (PositionSide.BOTH,)
         self.engine = Engine({SYMBOL: an_instrument()}, Fees(), hedge_mode=hedge_mode)
@@ -85,17 +85,23 @@ class ModelExchange:
         self.last_fault: Fault | None = None
         self.is_excused = False
         """An entry was executed after it was rightly considered lost, so limits no longer apply."""
+        self._unknown_ends: dict[int, str] = {}
+        """The word in which an order ended, by order id, where the exchange documents none of that name."""
         self._manual_orders = 0
         self.external_orders = 0
         """Number of external orders that should be open."""
         self.middle = D(50_000)
-        self._open_account()
+        self._open_account(multi_assets=multi_assets)
 
-    def _open_account(self) -> None:
+    def _open_account(self, *, multi_assets: bool) -> None:
         now = self.clock.now_ms()
         self.engine.deposit("USDT", D(1000), now)
         self.engine.set_leverage(SYMBOL, LEVERAGE, now)
-        self.engine.set_margin_type(SYMBOL, MarginType.ISOLATED, now)
+        if multi_assets:  # all margin is crossed then
+            self.engine.deposit("USDC", D(500), now)
+            self.engine.set_multi_assets(True)
+        else:
+            self.engine.set_margin_type(SYMBOL, MarginType.ISOLATED, now)
         self.move(self.middle)
         self.stream.clear()
 
@@ -176,7 +182,10 @@ class ModelExchange:
                 return [FillsFetched(symbol, self._trade_list(since_ms), now, since_ms)]
             case FetchOrders(symbol, since_ms):
                 orders = tuple(each for each in engine.all_orders(symbol) if each.event_at >= since_ms)
-                return [OrdersFetched(symbol, orders, since_ms, now)]
+                reported = [self._as_reported(each) for each in orders]
+                known = tuple(each for each in reported if isinstance(each, OrderUpdate))
+                unknown = tuple(each for each in reported if isinstance(each, UnrecognizedOrder))
+                return [OrdersFetched(symbol, known, since_ms, now, unknown)]
             case FetchInstruments():
                 return [InstrumentsFetched((an_instrument(),), now)]
             case FetchBrackets():
@@ -199,9 +208,9 @@ class ModelExchange:
     def _reports(self) -> tuple[PositionReport, ...]:
         return tuple(self._position_reports.apply(self.engine.positions()))
 
-    def _query(self, symbol: str, name: str) -> OrderUpdate | OrderNotFound:
+    def _query(self, symbol: str, name: str) -> OrderUpdate | UnrecognizedOrder | OrderNotFound:
         try:
-            return self.engine.order(symbol, client_order_id=name)
+            return self._as_reported(self.engine.order(symbol, client_order_id=name))
         except Rejected:  # the engine rejects a query only for an unknown order
             return OrderNotFound(symbol, name, self.clock.now_ms())
 
@@ -254,13 +263,26 @@ class ModelExchange:
         self._publish(self.engine.cancel(SYMBOL, self.clock.now_ms(), client_order_id=client_order_id))
         self.external_orders = len(self.open_orders(None))
 
+    def end_in_unknown_word(self, client_order_id: str, word: str) -> None:
+        """End an open order of the bot as the exchange's self-trade prevention may."""
+        order = self.engine.order(SYMBOL, client_order_id=client_order_id)
+        self._unknown_ends[order.order_id] = word
+        self.cancel_manually(client_order_id)
+
+    def _as_reported(self, order: OrderUpdate) -> OrderUpdate | UnrecognizedOrder:
+        word = self._unknown_ends.get(order.order_id)
+        if word is None or not order.status.is_terminal:
+            return order
+        return UnrecognizedOrder(order.symbol, order.client_order_id, order.order_id, f"status {word}", status=word)
+
     def _publish(self, events: Sequence[EngineEvent]) -> None:
         for event in events:
             if isinstance(event, OrderUpdate) and event.fill is not None:
                 self.ownership.record(event.fill, is_excused=self.is_excused)
         for each in self._event_order.arrange(events):
             event, event_at = each.event, self._event_times.event_time(each.happened_at) + each.skew_ms
-            self.stream.append(replace(event, event_at=event_at))
+            dated = replace(event, event_at=event_at)
+            self.stream.append(self._as_reported(dated) if isinstance(dated, OrderUpdate) else dated)
             if isinstance(event, AccountUpdate):
                 self._position_reports.record(event)
             if isinstance(event, OrderUpdate | AccountUpdate):

@@ -55,14 +55,16 @@ def empty_database() -> Path:
 
 
 class Simulation:
-    def __init__(self, *, hedge_mode: bool) -> None:
+    def __init__(self, *, hedge_mode: bool, multi_assets: bool = False) -> None:
         self._home = tempfile.TemporaryDirectory(dir=_IN_MEMORY)
         path = Path(self._home.name) / "bot.db"
         shutil.copy(empty_database(), path)
         limits = {"cooldown_sec": 0, "max_total_exposure_usdt": int(TOTAL_CAP), "max_open_orders_per_symbol": 3}
-        self._settings = some_settings({**limits, "hedge_mode": hedge_mode}, max_position_usdt=int(POSITION_CAP))
+        modes = {"hedge_mode": hedge_mode, "multi_assets_mode": multi_assets}
+        margin = "CROSSED" if multi_assets else "ISOLATED"
+        self._settings = some_settings(limits | modes, max_position_usdt=int(POSITION_CAP), margin_type=margin)
         self.clock = ManualClock(NOW)
-        self.exchange = ModelExchange(self.clock, hedge_mode=hedge_mode)
+        self.exchange = ModelExchange(self.clock, hedge_mode=hedge_mode, multi_assets=multi_assets)
         self.exchange.take_fault = self._take_fault
         self.batch_orders = False
         self._posted: list[TraderEvent] = []

@@ -42,10 +42,12 @@ PROFILE = settings(
 
 class TraderMachine(RuleBasedStateMachine):
     hedge_mode = True
+    multi_assets = False
+    """Whether the account holds USDC too, and both assets back its positions."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.simulation = Simulation(hedge_mode=self.hedge_mode)
+        self.simulation = Simulation(hedge_mode=self.hedge_mode, multi_assets=self.multi_assets)
         self.simulation.tick()
 
     @property
@@ -192,6 +194,14 @@ class TraderMachine(RuleBasedStateMachine):
         self.simulation.invariants.allow_delay(5)
         orders = self.simulation.exchange.open_orders(STOP, TAKE)
         self.simulation.exchange.cancel_manually(orders[which % len(orders)].client_order_id)
+
+    @precondition(lambda self: self.simulation.exchange.open_orders(ENTRY, STOP, TAKE))
+    @rule(which=WHICH, word=st.sampled_from(["EXPIRED_IN_MATCH", "EXPIRE_TAKER"]))
+    def end_in_unknown_word(self, which: int, word: str) -> None:
+        """The exchange ends an order of the bot in a word that it does not document."""
+        self.simulation.invariants.allow_delay(5)
+        orders = self.simulation.exchange.open_orders(ENTRY, STOP, TAKE)
+        self.simulation.exchange.end_in_unknown_word(orders[which % len(orders)].client_order_id, word)
 
     @precondition(lambda self: self.simulation.exchange.open_positions())
     @rule(which=WHICH, steps=STEPS)

@@ -1,4 +1,4 @@
-"""The state machine in one-way mode: invariants hold, and database and exchange agree in the end."""
+"""The state machine in one-way and multi-assets mode: invariants hold, and database and exchange agree in the end."""
 
 import pytest
 
@@ -9,6 +9,7 @@ pytestmark = pytest.mark.slow
 
 class OneWayMachine(TraderMachine):
     hedge_mode = False
+    multi_assets = True
 
 
 TestOneWay = OneWayMachine.TestCase

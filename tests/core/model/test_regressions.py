@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from src.domain.commands import OperatorAction
-from src.domain.enums import Side
+from src.domain.enums import OrderRole, Side
 from tests.core.model.faulty_network import Fault, Target
 from tests.core.model.state_machine import TraderMachine
 
@@ -204,3 +204,16 @@ def test_manual_trades_before_start_are_recorded(
     story.reduce_manually(which=1, steps=1)
     story.kill(how="between", when=0)
     story.reduce_manually(which=0, steps=1)
+
+
+@pytest.mark.parametrize("hedge_mode", [True, False])
+def test_stop_that_ends_in_an_unknown_word_is_placed_again(start_story: StartStory, hedge_mode: bool) -> None:
+    story = start_story(hedge_mode)
+    story.begin(begin="position", side=Side.SELL, steps=10)
+    exchange = story.simulation.exchange
+    [before] = exchange.open_orders(OrderRole.STOP_LOSS)
+    story.end_in_unknown_word(which=0, word="EXPIRED_IN_MATCH")
+    assert exchange.open_orders(OrderRole.STOP_LOSS) == []
+    story.wait(seconds=8)
+    [after] = exchange.open_orders(OrderRole.STOP_LOSS)
+    assert after.stop_price == before.stop_price
