@@ -110,10 +110,10 @@ class Gateway:
     def _answers(self, commands: Sequence[Command]) -> list[Answer]:
         """Send what may still be sent; one answer for each command."""
         now_ms = self._clock.now_ms()
-        refusals = [_refusal(each, now_ms) for each in commands]
-        sent = [command for command, refusal in zip(commands, refusals, strict=True) if refusal is None]
+        withheld = [_refusal(each, now_ms) for each in commands]
+        sent = [command for command, refusal in zip(commands, withheld, strict=True) if refusal is None]
         received = iter(self._send(sent))
-        return [next(received) if refusal is None else refusal for refusal in refusals]
+        return [next(received) if refusal is None else refusal for refusal in withheld]
 
     def _send(self, commands: Sequence[Command]) -> Sequence[Answer]:
         if not commands:
