@@ -96,12 +96,15 @@ def test_faulty_edit_by_hand_changes_nothing_and_is_one_alert(harness: FaultHarn
 def test_rate_limit_buffer_applies_at_once(make_harness: MakeHarness) -> None:
     harness = make_harness({"rate_limit_buffer_pct": 30}).start()
     limits = harness.bot._limits
-    limits.update_from_headers({WEIGHT_HEADER: str(limits.weight_limit // 2)})
-    assert limits.has_entry_budget
 
+    def has_budget_at_half_the_weight() -> bool:
+        """The exchange's own responses report another weight meanwhile."""
+        limits.update_from_headers({WEIGHT_HEADER: str(limits.weight_limit // 2)})
+        return limits.has_entry_budget
+
+    wait_until(has_budget_at_half_the_weight, PATIENT_SECONDS, "half of the budget is allowed")
     edit_by_hand(harness, rate_limit_buffer_pct=90)
-
-    wait_until(lambda: not limits.has_entry_budget, PATIENT_SECONDS, "half of the budget is too much now")
+    wait_until(lambda: not has_budget_at_half_the_weight(), PATIENT_SECONDS, "half of the budget is too much now")
 
 
 def test_settings_that_need_a_restart_keep_their_value_and_say_so(harness: FaultHarness) -> None:

@@ -18,6 +18,7 @@ def original_handlers() -> Iterator[None]:
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_signal_requests_stop(number: int) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a terminal that was closed before the tests has SIGHUP ignored
     requests: list[str] = []
     stop_on_signals(lambda: requests.append("stop"))
     signal.raise_signal(number)
