@@ -340,7 +340,8 @@ def render_leverage(symbol: str, leverage: int, max_notional: Decimal) -> Body:
 def parse_api_wallet(payload: object, address: str) -> ApiWallet:
     """Parse the approved API wallets (``GET /fapi/v3/agent``) and return the one with this address.
 
-    Aster documents the response with its builder codes, not with the futures API.
+    The exchange's futures documents name the endpoint in examples only; the response is as a public description of
+    builder codes has it.
     """
     for fields in map(Fields, read_list(payload)):
         if fields.text("agentAddress").lower() == address.lower():
