@@ -102,7 +102,7 @@ class SymbolProblems:
         """Name each symbol that has become untradable, in one alert; a reason with other numbers is no news."""
         context, fresh = self._context, []
         for symbol, faults in context.unworkable.items():
-            failed = [each for each in faults if each.level is CheckLevel.FAIL]
+            failed = untradable(faults)
             reasons = _NUMBERS.sub("#", "; ".join(each.message for each in faults))
             if reasons == self._said.get(symbol, ""):
                 continue
