@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from src.domain.commands import CancelOrder, OrderWrite, SubmitOrder
 from src.domain.enums import OrderRole
-from src.domain.errors import NotSent, OutcomeUnknown, ProtocolError, Rejected
+from src.domain.errors import ExchangeError, NotSent, OutcomeUnknown, ProtocolError, Rejected
 from src.domain.orders import ClientOrderId, OrderRequest, OrderUpdate
 from src.exchange import endpoints, responses, wire
 from src.exchange.client import AsterClient
@@ -45,6 +45,10 @@ def _place(client: AsterClient, commands: Sequence[SubmitOrder]) -> list[Answer]
             received = _place_once(client, remaining, withheld)
         except NotSent:
             answers.update(withheld)
+        except ExchangeError as error:
+            if not answers:
+                raise
+            answers.update(dict.fromkeys(map(_name_of, remaining), error))  # not of those that were never sent
         else:
             answers.update(zip(map(_name_of, remaining), received, strict=True))
         remaining = [each for each in remaining if _name_of(each) not in answers]

@@ -141,6 +141,16 @@ def test_withheld_order_is_left_out_of_its_batch(
     assert names == [[ENTRY.client_order_id, OTHER_ID]] * attempts + [[OTHER_ID]]
 
 
+def test_failure_of_the_others_is_not_the_answer_to_a_withheld_order(
+    server: ScriptedServer, exchange: AsterExchange
+) -> None:
+    """An entry that was never sent would be searched for at the exchange."""
+    server.script("POST", BATCH, Reset())
+    withheld, lost = exchange.execute_batch([SubmitOrder(ENTRY, before_send=Guard(0)), ENTRIES[1]])
+    assert isinstance(withheld, NotSent)
+    assert isinstance(lost, OutcomeUnknown)
+
+
 def test_nothing_is_sent_if_every_order_is_withheld(server: ScriptedServer, exchange: AsterExchange) -> None:
     answers = exchange.execute_batch([SubmitOrder(each, before_send=Guard(0)) for each in (ENTRY, OTHER)])
     assert all(isinstance(each, NotSent) for each in answers)
